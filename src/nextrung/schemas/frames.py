@@ -1,0 +1,196 @@
+"""Labelled configurations of many materials as flat arrays."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Self
+
+import numpy as np
+from pymatgen.core import Lattice, Structure
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import NDArray
+
+#: Names of the splits, in order; a frame belongs to one of them or to none (``""``).
+SPLITS = ("train", "val", "test")
+
+
+@dataclass(frozen=True, eq=False)
+class Frames:
+    """Frames of many materials; the sites of all frames follow one another.
+
+    Labels that a frame lacks are NaN.
+
+    Parameters
+    ----------
+    material_ids : ndarray of str, shape (n_frames,)
+        Material each frame belongs to; frames of one material share a split.
+    frame_ids : ndarray of str, shape (n_frames,)
+        Unique name of each frame.
+    splits : ndarray of str, shape (n_frames,)
+        ``train``, ``val``, ``test`` or ``""``.
+    offsets : ndarray of int, shape (n_frames + 1,)
+        Sites of frame ``i`` are ``offsets[i]:offsets[i + 1]`` of the site arrays.
+    atomic_numbers : ndarray of int, shape (n_sites,)
+        Atomic number of each site.
+    lattices : ndarray of float, shape (n_frames, 3, 3)
+        Lattice vectors as rows in Å.
+    frac_coords : ndarray of float, shape (n_sites, 3)
+        Fractional coordinates.
+    energies : ndarray of float, shape (n_frames,)
+        Total energies in eV.
+    forces : ndarray of float, shape (n_sites, 3)
+        Forces in eV/Å.
+    stresses : ndarray of float, shape (n_frames, 3, 3)
+        Stresses in GPa, compression negative.
+    magmoms : ndarray of float, shape (n_sites,)
+        Magnetic moments in μ_B.
+    functional : str
+        Functional of the labels, the same for all frames.
+    """
+
+    material_ids: NDArray[np.str_]
+    frame_ids: NDArray[np.str_]
+    splits: NDArray[np.str_]
+    offsets: NDArray[np.int64]
+    atomic_numbers: NDArray[np.int16]
+    lattices: NDArray[np.float64]
+    frac_coords: NDArray[np.float64]
+    energies: NDArray[np.float64]
+    forces: NDArray[np.float32]
+    stresses: NDArray[np.float32]
+    magmoms: NDArray[np.float32]
+    functional: str
+
+    def __len__(self) -> int:
+        """Count the frames."""
+        return len(self.frame_ids)
+
+    def __getitem__(self, index: slice | Sequence[int] | NDArray[np.generic]) -> Frames:
+        """Select frames by slice, by indices or by mask, in the order given."""
+        chosen = np.arange(len(self))[index]
+        if chosen.ndim != 1:
+            raise TypeError("select frames with a slice, a list or an array")
+        sites = self._sites_of(chosen)
+        return Frames(
+            material_ids=self.material_ids[chosen],
+            frame_ids=self.frame_ids[chosen],
+            splits=self.splits[chosen],
+            offsets=np.concatenate([[0], np.cumsum(self.n_atoms[chosen])]),
+            atomic_numbers=self.atomic_numbers[sites],
+            lattices=self.lattices[chosen],
+            frac_coords=self.frac_coords[sites],
+            energies=self.energies[chosen],
+            forces=self.forces[sites],
+            stresses=self.stresses[chosen],
+            magmoms=self.magmoms[sites],
+            functional=self.functional,
+        )
+
+    def _sites_of(self, chosen: NDArray[np.int64]) -> NDArray[np.int64]:
+        """List the site indices of the chosen frames, frame after frame."""
+        n_atoms = self.n_atoms[chosen]
+        shift = self.offsets[chosen] - np.concatenate([[0], np.cumsum(n_atoms)[:-1]])
+        sites: NDArray[np.int64] = np.arange(n_atoms.sum()) + np.repeat(shift, n_atoms)
+        return sites
+
+    @property
+    def n_atoms(self) -> NDArray[np.int64]:
+        """Sites of each frame, shape (n_frames,)."""
+        return np.diff(self.offsets)
+
+    @property
+    def frame_of_site(self) -> NDArray[np.int64]:
+        """Index of the frame each site belongs to, shape (n_sites,)."""
+        return np.repeat(np.arange(len(self)), self.n_atoms)
+
+    def split(self, name: str) -> Frames:
+        """Select the frames of one split.
+
+        Parameters
+        ----------
+        name : str
+            ``train``, ``val`` or ``test``.
+
+        Returns
+        -------
+        Frames
+            The frames of that split, in order.
+        """
+        return self[self.splits == name]
+
+    def with_splits(self, splits: NDArray[np.str_]) -> Frames:
+        """Assign every frame to a split.
+
+        Parameters
+        ----------
+        splits : ndarray of str, shape (n_frames,)
+            Split of each frame.
+
+        Returns
+        -------
+        Frames
+            The same frames in these splits.
+        """
+        return replace(self, splits=splits)
+
+    def to_structures(self) -> list[Structure]:
+        """Build the pymatgen structure of every frame, without its labels."""
+        return [
+            Structure(
+                Lattice(self.lattices[frame]),
+                self.atomic_numbers[start:stop].tolist(),
+                self.frac_coords[start:stop],
+            )
+            for frame, (start, stop) in enumerate(
+                zip(self.offsets[:-1], self.offsets[1:], strict=True)
+            )
+        ]
+
+    @classmethod
+    def from_structures(
+        cls,
+        structures: Sequence[Structure],
+        frame_ids: Sequence[str] | None = None,
+        *,
+        functional: str = "",
+    ) -> Self:
+        """Lay structures out flat, without labels.
+
+        Parameters
+        ----------
+        structures : sequence of Structure
+            Ordered structures.
+        frame_ids : sequence of str, optional
+            Name of each frame and of its material; counted from 0 by default.
+        functional : str
+            Functional that the labels will have.
+
+        Returns
+        -------
+        Frames
+            Frames whose labels are all NaN.
+        """
+        numbered = [str(index) for index in range(len(structures))]
+        names = np.array(numbered if frame_ids is None else frame_ids, dtype=np.str_)
+        n_atoms = np.array([len(structure) for structure in structures], dtype=np.int64)
+        n_sites = int(n_atoms.sum())
+        numbers = [number for s in structures for number in s.atomic_numbers]
+        return cls(
+            material_ids=names,
+            frame_ids=names,
+            splits=np.full(len(names), "", dtype="U5"),
+            offsets=np.concatenate([[0], np.cumsum(n_atoms)]).astype(np.int64),
+            atomic_numbers=np.array(numbers, dtype=np.int16),
+            lattices=np.array([s.lattice.matrix for s in structures]).reshape(-1, 3, 3),
+            frac_coords=np.concatenate(
+                [np.zeros((0, 3)), *(s.frac_coords for s in structures)]
+            ),
+            energies=np.full(len(names), np.nan),
+            forces=np.full((n_sites, 3), np.nan, dtype=np.float32),
+            stresses=np.full((len(names), 3, 3), np.nan, dtype=np.float32),
+            magmoms=np.full(n_sites, np.nan, dtype=np.float32),
+            functional=functional,
+        )

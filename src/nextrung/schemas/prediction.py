@@ -1,0 +1,35 @@
+"""What a potential says of one structure."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+
+@dataclass(frozen=True, eq=False)
+class Prediction:
+    """Properties of one structure, or the reason why there are none.
+
+    Parameters
+    ----------
+    energy : float or None
+        Total energy in eV; None where the prediction failed.
+    forces : ndarray of float, shape (n_atoms, 3), or None
+        Forces in eV/Å; None where failed or not asked for.
+    stress : ndarray of float, shape (3, 3), or None
+        Stress in GPa, compression negative; None where failed or not asked for.
+    magmoms : ndarray of float, shape (n_atoms,), or None
+        Magnetic moments in μ_B; None where failed or not asked for.
+    error : str or None
+        Why the structure could not be predicted; None where it could.
+    """
+
+    energy: float | None
+    forces: NDArray[np.float64] | None = None
+    stress: NDArray[np.float64] | None = None
+    magmoms: NDArray[np.float64] | None = None
+    error: str | None = None

@@ -1,0 +1,54 @@
+"""Where we are: the folders and processors of this machine; never science."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import torch
+from pydantic import Field
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+
+class MachineSettings(BaseSettings):
+    """What differs between machines, read from ``NEXTRUNG_…`` variables."""
+
+    model_config = SettingsConfigDict(env_prefix="NEXTRUNG_", frozen=True)
+
+    root: Path = Field(
+        Path("runs"), description="Folder of artifacts, campaigns and local stores."
+    )
+    device: str = Field("auto", description="torch device; `auto` prefers CUDA.")
+    n_processes: int = Field(
+        default_factory=lambda: os.cpu_count() or 1,
+        ge=1,
+        description="Worker processes of a job on a CPU.",
+    )
+
+    @property
+    def artifacts(self) -> Path:
+        """Folder of files named by their content."""
+        return self.root / "artifacts"
+
+    @property
+    def campaigns(self) -> Path:
+        """Folder of the unfinished work of jobs, by fingerprint."""
+        return self.root / "campaigns"
+
+
+def choose_device(name: str = "auto") -> torch.device:
+    """Resolve the name of a torch device.
+
+    Parameters
+    ----------
+    name : str
+        ``auto`` for CUDA where there is one and the CPU otherwise, or a torch name.
+
+    Returns
+    -------
+    torch.device
+        The device.
+    """
+    if name == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    return torch.device(name)

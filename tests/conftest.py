@@ -1,0 +1,28 @@
+"""Fixtures that several shelves share."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+from jobflow import JobStore
+from maggma.stores import MemoryStore
+
+
+@pytest.fixture
+def job_store() -> JobStore:
+    """A connected job store in memory, with the additional store ``data``."""
+    store = JobStore(MemoryStore(), additional_stores={"data": MemoryStore()})
+    store.connect()
+    return store
+
+
+@pytest.fixture(scope="session")
+def real_data() -> Path:
+    """The folder of real DFT data, ``$NEXTRUNG_DATA``; tests skip without it."""
+    default = Path(__file__).parents[2] / "shared" / "data"
+    folder = Path(os.environ.get("NEXTRUNG_DATA", default))
+    if not folder.is_dir():
+        pytest.skip(f"no real data at {folder}: set NEXTRUNG_DATA")
+    return folder
