@@ -1,0 +1,34 @@
+"""The materials of a data set, as relaxation and hulls need them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from nextrung.schemas.frames import Frames
+
+
+@dataclass(frozen=True, eq=False)
+class Materials:
+    """Initial structure and target energy of every material.
+
+    Parameters
+    ----------
+    initial : Frames
+        One unlabelled frame per material: its structure before relaxation, in its
+        split; material and frame ids are the same.
+    energies : ndarray of float, shape (n_materials,)
+        Total energy of the relaxed structure in eV with the target functional, for
+        the number of atoms of the initial structure; NaN where there is none.
+    """
+
+    initial: Frames
+    energies: NDArray[np.float64]
+
+    def __len__(self) -> int:
+        """Count the materials."""
+        return len(self.energies)

@@ -1,0 +1,93 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from pymatgen.core import Lattice, Structure
+
+from nextrung.schemas.frames import Frames
+
+
+def made_up_frames(n_atoms: list[int]) -> Frames:
+    """Frames whose every site and frame label is its own running number."""
+    structures = [
+        Structure(
+            Lattice.orthorhombic(3, 4, 5 + index),
+            ["H"] * size,
+            np.linspace(0, 0.9, 3 * size).reshape(size, 3),
+        )
+        for index, size in enumerate(n_atoms)
+    ]
+    frames = Frames.from_structures(structures, functional="PBE")
+    frames.energies[:] = np.arange(len(frames))
+    frames.magmoms[:] = np.arange(sum(n_atoms))
+    frames.forces[:] = frames.magmoms[:, None]
+    return frames
+
+
+@given(st.data())
+def test_selection_agrees_with_selection_frame_by_frame(data: st.DataObject) -> None:
+    sizes = data.draw(st.lists(st.integers(1, 4), min_size=1, max_size=6))
+    chosen = data.draw(st.lists(st.integers(0, len(sizes) - 1), max_size=8))
+    frames = made_up_frames(sizes)
+    sites = np.split(frames.magmoms, frames.offsets[1:-1])
+
+    selected = frames[np.array(chosen, dtype=int)]
+
+    assert selected.n_atoms.tolist() == [sizes[index] for index in chosen]
+    assert selected.energies.tolist() == chosen
+    expected = np.concatenate([np.zeros(0), *(sites[index] for index in chosen)])
+    np.testing.assert_array_equal(selected.magmoms, expected)
+    np.testing.assert_array_equal(selected.forces[:, 2], expected)
+
+
+def test_slices_and_masks_select_like_indices() -> None:
+    frames = made_up_frames([1, 3, 2])
+
+    by_slice, by_mask = frames[1:], frames[np.array([False, True, True])]
+
+    assert by_slice.frame_ids.tolist() == by_mask.frame_ids.tolist() == ["1", "2"]
+    np.testing.assert_array_equal(by_slice.lattices, frames.lattices[[1, 2]])
+    assert by_slice.offsets.tolist() == by_mask.offsets.tolist() == [0, 3, 5]
+
+
+def test_a_single_index_is_refused() -> None:
+    with pytest.raises(TypeError, match="a slice, a list or an array"):
+        made_up_frames([1])[np.array(0)]
+
+
+def test_structures_come_back_as_they_went_in() -> None:
+    salt = Structure.from_spacegroup(
+        "Fm-3m", Lattice.cubic(5.6), ["Na", "Cl"], [[0, 0, 0], [0.5, 0.5, 0.5]]
+    )
+    dot = Structure(Lattice.cubic(3), ["Po"], [[0, 0, 0]])
+
+    assert Frames.from_structures([salt, dot]).to_structures() == [salt, dot]
+
+
+def test_every_label_is_missing_at_first() -> None:
+    frames = Frames.from_structures([Structure(Lattice.cubic(3), ["Po"], [[0, 0, 0]])])
+
+    for labels in (frames.energies, frames.forces, frames.stresses, frames.magmoms):
+        assert np.isnan(labels).all()
+
+
+def test_no_structures_make_no_frames() -> None:
+    frames = Frames.from_structures([])
+
+    assert len(frames) == 0
+    assert frames.to_structures() == []
+    assert frames.lattices.shape == (0, 3, 3)
+
+
+def test_sites_know_their_frame() -> None:
+    assert made_up_frames([2, 1]).frame_of_site.tolist() == [0, 0, 1]
+
+
+def test_splits_divide_the_frames() -> None:
+    frames = made_up_frames([1, 2, 3]).with_splits(np.array(["train", "test", "train"]))
+
+    assert frames.split("train").frame_ids.tolist() == ["0", "2"]
+    assert frames.split("test").n_atoms.tolist() == [2]
+    assert len(frames.split("val")) == 0
