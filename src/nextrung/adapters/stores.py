@@ -1,0 +1,168 @@
+"""Job stores: the embedded one of a run folder, and the one jobflow.yaml names."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from jobflow import JobStore
+from maggma.stores import MontyStore
+
+from nextrung.schemas.base import InputError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+#: Environment variable in which jobflow looks for its configuration.
+CONFIG_VARIABLE = "JOBFLOW_CONFIG_FILE"
+
+#: Folder of the embedded store below a run folder.
+STORE_FOLDER = "store"
+
+#: Fields of the documents that queries filter on.
+INDEXED_FIELDS = ("uuid", "name", "hosts", "output.provenance.fingerprint")
+
+
+def make_embedded_store(root: Path) -> JobStore:
+    """Open the job store of a run folder; make it where there is none.
+
+    Documents and arrays are kept by MontyDB in sqlite: safe against kills and
+    concurrent writers, meant for hundreds of documents.
+
+    Parameters
+    ----------
+    root : Path
+        The run folder.
+
+    Returns
+    -------
+    JobStore
+        A connected store with the additional store ``data``.
+    """
+    folder = root / STORE_FOLDER
+    folder.mkdir(parents=True, exist_ok=True)
+    docs, data = (
+        MontyStore(collection, database_path=str(folder))
+        for collection in ("docs", "data")
+    )
+    return _connected(JobStore(docs, additional_stores={"data": data}))
+
+
+def open_embedded_store(root: Path) -> JobStore:
+    """Open the job store that a run folder holds.
+
+    Parameters
+    ----------
+    root : Path
+        The run folder.
+
+    Returns
+    -------
+    JobStore
+        A connected store with the additional store ``data``.
+
+    Raises
+    ------
+    InputError
+        If the folder holds no store.
+    """
+    folder = root / STORE_FOLDER
+    if not folder.is_dir():
+        raise InputError(f"expected a run folder with a store, met no {folder}")
+    return make_embedded_store(root)
+
+
+def open_configured_store() -> JobStore:
+    """Open the job store of the file that ``JOBFLOW_CONFIG_FILE`` names.
+
+    jobflow falls back to a store in memory where that file is missing, and every
+    result is lost; here it is an error.
+
+    Returns
+    -------
+    JobStore
+        A connected store with the additional store ``data``.
+
+    Raises
+    ------
+    InputError
+        If the variable is unset, the file is missing, or its store cannot be used.
+    """
+    name = os.environ.get(CONFIG_VARIABLE)
+    if not name:
+        raise InputError(
+            f"expected ${CONFIG_VARIABLE} to name jobflow.yaml, met it unset"
+        )
+    if not Path(name).is_file():
+        raise InputError(f"expected the file ${CONFIG_VARIABLE} names, met no {name}")
+    from jobflow.settings import JobflowSettings  # noqa: PLC0415 - reads the file
+
+    try:
+        store = JobflowSettings().JOB_STORE
+    except (ValueError, OSError) as error:
+        reason = str(error).splitlines()[0]
+        raise InputError(f"expected a JOB_STORE in {name}, met: {reason}") from error
+    if "data" not in store.additional_stores:
+        raise InputError(f"expected the additional store `data` in {name}, met none")
+    return _connected(store)
+
+
+def _connected(store: JobStore) -> JobStore:
+    """Connect a store; say in one line why it cannot be reached."""
+    try:
+        store.connect()
+        store.count()
+    except Exception as error:  # drivers raise what they like
+        reason = str(error).splitlines()[0]
+        raise InputError(f"expected a store that answers, met: {reason}") from error
+    return store
+
+
+def make_indexes(store: JobStore) -> list[str]:
+    """Make the indexes that jobflow leaves out.
+
+    Parameters
+    ----------
+    store : JobStore
+        A connected store.
+
+    Returns
+    -------
+    list of str
+        Indexed fields; none for embedded stores, which know no indexes.
+    """
+    try:
+        made = [field for field in INDEXED_FIELDS if store.ensure_index(field)]
+        for additional in store.additional_stores.values():
+            additional.ensure_index("blob_uuid")
+    except NotImplementedError:
+        return []
+    return made
+
+
+def find_documents(
+    store: JobStore, criteria: Mapping[str, Any], *, load: bool = False
+) -> list[dict[str, Any]]:
+    """Query documents, the newest index of each job only.
+
+    Parameters
+    ----------
+    store : JobStore
+        A connected store.
+    criteria : mapping
+        Mongo-style query.
+    load : bool
+        Whether arrays are fetched from the additional store.
+
+    Returns
+    -------
+    list of dict
+        Whole documents, in the order in which they were completed.
+    """
+    newest: dict[str, dict[str, Any]] = {}
+    for document in store.query(dict(criteria), load=load):
+        uuid = document["uuid"]
+        if uuid not in newest or newest[uuid]["index"] < document["index"]:
+            newest[uuid] = document
+    return sorted(newest.values(), key=lambda document: document["completed_at"])
