@@ -20,8 +20,8 @@ from datetime import UTC, datetime
 from functools import cache, wraps
 from importlib.metadata import version
 from pathlib import Path
-from subprocess import DEVNULL, CalledProcessError, run
-from typing import TYPE_CHECKING, Any, TypeVar
+from subprocess import DEVNULL, CalledProcessError, check_output
+from typing import TYPE_CHECKING, Any
 
 import torch
 from jobflow import CURRENT_JOB, JobConfig, OutputReference, job
@@ -53,8 +53,6 @@ TRACKED_PACKAGES = (
 
 #: Names of the uuids of this package.
 _NAMESPACE = uuid.uuid5(uuid.NAMESPACE_URL, "nextrung")
-
-_Made = TypeVar("_Made")
 
 
 @dataclass(frozen=True)
@@ -287,10 +285,10 @@ def _git_commit() -> str | None:
     """Name the commit of the checkout this package runs from, if it is one."""
     command = ["git", "-C", str(Path(__file__).parent), "rev-parse", "HEAD"]
     try:
-        done = run(command, check=True, capture_output=False, stdout=-1, stderr=DEVNULL)
+        commit = check_output(command, stderr=DEVNULL, text=True)  # noqa: S603 - fixed
     except (OSError, CalledProcessError):
         return None
-    return done.stdout.decode().strip()
+    return commit.strip()
 
 
 @cache

@@ -170,7 +170,7 @@ class StudyResults(Record):
         description="Fits by property; null where left out."
     )
     jobs: dict[str, str] = Field(
-        description="Fingerprint of the document behind each part, by its name."
+        description="Job uuid of each document, by stage or by stage/model."
     )
 
 
@@ -179,6 +179,3 @@ class StudyDoc(TaskDoc):
 
     settings: StudySettings = Field(description="Settings of the whole study.")
     results: StudyResults = Field(description="All results in one object.")
-    uuids: dict[str, str] = Field(
-        description="Job uuid of every document, by stage and model."
-    )
