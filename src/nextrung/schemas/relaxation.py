@@ -7,7 +7,7 @@ from enum import StrEnum
 from pydantic import Field
 from pymatgen.core import Structure
 
-from nextrung.schemas.base import Record
+from nextrung.schemas.base import Artifact, Record, TaskDoc
 
 
 class RelaxationEngine(StrEnum):
@@ -76,3 +76,31 @@ class RelaxationRecord(Record):
     def failed(self) -> bool:
         """Whether the relaxation has no energy to score."""
         return self.energy is None
+
+
+class ShardDoc(TaskDoc):
+    """Output of the job that relaxes one share of the materials."""
+
+    model: str = Field(description="Model of the study, or name of the potential.")
+    settings: RelaxationSettings = Field(description="How structures were relaxed.")
+    shard: int = Field(ge=0, description="Number of the share, from 0.")
+    n_shards: int = Field(ge=1, description="Number of shares.")
+    n_materials: int = Field(ge=0, description="Materials of the share.")
+    records: Artifact = Field(description="One row per material, Parquet.")
+
+
+class RelaxationDoc(TaskDoc):
+    """All materials of a study relaxed by one model."""
+
+    model: str = Field(description="Model of the study, or name of the potential.")
+    settings: RelaxationSettings = Field(description="How structures were relaxed.")
+    n_materials: int = Field(ge=0, description="Materials relaxed.")
+    n_failed: int = Field(ge=0, description="Relaxations that gave no energy.")
+    statuses: dict[str, int] = Field(
+        description="Relaxations, by how they ended; an absent status never occurred."
+    )
+    n_steps: int = Field(ge=0, description="Optimiser steps of all relaxations.")
+    relaxation_time: float = Field(
+        ge=0, description="Wall time of all shards together in s."
+    )
+    records: Artifact = Field(description="One row per material, Parquet.")
