@@ -6,6 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pymatgen.core import Lattice, Structure
 
+from nextrung.schemas.base import InputError
 from nextrung.schemas.frames import Frames
 
 
@@ -91,3 +92,45 @@ def test_splits_divide_the_frames() -> None:
     assert frames.split("train").frame_ids.tolist() == ["0", "2"]
     assert frames.split("test").n_atoms.tolist() == [2]
     assert len(frames.split("val")) == 0
+
+
+def test_compositions_count_the_atoms_of_each_frame() -> None:
+    water = Structure(
+        Lattice.cubic(4), ["H", "O", "H"], [[0, 0, 0], [0.5, 0, 0], [0.5, 0.5, 0]]
+    )
+    salt = Structure(Lattice.cubic(4), ["Na", "Cl"], [[0, 0, 0], [0.5, 0.5, 0.5]])
+
+    compositions = Frames.from_structures([water, salt, water]).compositions()
+
+    assert compositions == [water.composition, salt.composition, water.composition]
+    assert compositions[0] is compositions[2]
+
+
+def test_concatenation_undoes_slicing() -> None:
+    frames = made_up_frames([2, 3, 1, 4])
+
+    joined = Frames.concatenate([frames[:1], frames[1:3], frames[3:]])
+
+    assert joined.offsets.tolist() == frames.offsets.tolist()
+    assert joined.frame_ids.tolist() == frames.frame_ids.tolist()
+    np.testing.assert_array_equal(joined.frac_coords, frames.frac_coords)
+    np.testing.assert_array_equal(joined.forces, frames.forces)
+    assert len(Frames.concatenate([])) == 0
+
+
+def test_labels_of_two_functionals_are_not_mixed() -> None:
+    structure = Structure(Lattice.cubic(3), ["Po"], [[0, 0, 0]])
+    parts = [
+        Frames.from_structures([structure], functional=functional)
+        for functional in ("r2SCAN", "PBE")
+    ]
+
+    with pytest.raises(InputError, match="expected one functional, met PBE, r2SCAN"):
+        Frames.concatenate(parts)
+
+
+def test_partial_occupancy_is_refused_by_name() -> None:
+    alloy = Structure(Lattice.cubic(3), [{"Cu": 0.5, "Zn": 0.5}], [[0, 0, 0]])
+
+    with pytest.raises(InputError, match="frame brass: .* partial occupancy in Zn0.5"):
+        Frames.from_structures([alloy], ["brass"])

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from typing import TYPE_CHECKING, Self
 
 import numpy as np
-from pymatgen.core import Lattice, Structure
+from pymatgen.core import Composition, Element, Lattice, Structure
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -149,6 +149,24 @@ class Frames:
             )
         ]
 
+    def compositions(self) -> list[Composition]:
+        """List the atoms of every frame; equal ones are the same object."""
+        known: dict[bytes, Composition] = {}
+        compositions = []
+        for start, stop in zip(self.offsets[:-1], self.offsets[1:], strict=True):
+            numbers = np.sort(self.atomic_numbers[start:stop])
+            key = numbers.tobytes()
+            if key not in known:
+                elements, counts = np.unique(numbers, return_counts=True)
+                known[key] = Composition(
+                    {
+                        Element.from_Z(int(z)): int(count)
+                        for z, count in zip(elements, counts, strict=True)
+                    }
+                )
+            compositions.append(known[key])
+        return compositions
+
     @classmethod
     def from_structures(
         cls,
@@ -172,9 +190,20 @@ class Frames:
         -------
         Frames
             Frames whose labels are all NaN.
+
+        Raises
+        ------
+        InputError
+            If a structure has a partly occupied site.
         """
         numbered = [str(index) for index in range(len(structures))]
         names = np.array(numbered if frame_ids is None else frame_ids, dtype=np.str_)
+        for name, structure in zip(names, structures, strict=True):
+            if not structure.is_ordered:
+                raise InputError(
+                    f"frame {name}: expected an ordered structure, met partial "
+                    f"occupancy in {structure.formula}"
+                )
         n_atoms = np.array([len(structure) for structure in structures], dtype=np.int64)
         n_sites = int(n_atoms.sum())
         numbers = [number for s in structures for number in s.atomic_numbers]
@@ -193,4 +222,40 @@ class Frames:
             stresses=np.full((len(names), 3, 3), np.nan, dtype=np.float32),
             magmoms=np.full(n_sites, np.nan, dtype=np.float32),
             functional=functional,
+        )
+
+    @classmethod
+    def concatenate(cls, parts: Sequence[Frames]) -> Self:
+        """Lay the frames of several sets one after another.
+
+        Parameters
+        ----------
+        parts : sequence of Frames
+            Frames with labels of one functional.
+
+        Returns
+        -------
+        Frames
+            All frames, in the order given.
+
+        Raises
+        ------
+        InputError
+            If the parts have labels of different functionals.
+        """
+        if not parts:
+            return cls.from_structures([])
+        functionals = sorted({part.functional for part in parts})
+        if len(functionals) > 1:
+            raise InputError(f"expected one functional, met {', '.join(functionals)}")
+        n_atoms = np.concatenate([part.n_atoms for part in parts])
+        arrays = {
+            field.name: np.concatenate([getattr(part, field.name) for part in parts])
+            for field in fields(cls)
+            if field.name not in {"offsets", "functional"}
+        }
+        return cls(
+            **arrays,
+            offsets=np.concatenate([[0], np.cumsum(n_atoms)]).astype(np.int64),
+            functional=functionals[0],
         )

@@ -1,0 +1,254 @@
+"""Errors of predicted energies, forces, stresses and magnetic moments.
+
+Every sum is kept per frame first, so that splits, parity plots and the search for
+outliers all read the same figures.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from nextrung.schemas.base import InputError
+from nextrung.schemas.evaluation import (
+    EvaluationScore,
+    FailedFrames,
+    FrameResiduals,
+    PropertyErrors,
+)
+from nextrung.schemas.frames import SPLITS
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from numpy.typing import NDArray
+
+    from nextrung.schemas.frames import Frames
+
+    _Table = NDArray[np.float64] | NDArray[np.float32]
+
+
+@dataclass(frozen=True, eq=False)
+class _Property:
+    """Labels and predictions of one property, and the frame of each row.
+
+    Parameters
+    ----------
+    target : ndarray of float, shape (n_rows, n_components)
+        Labels, NaN where there are none.
+    predicted : ndarray of float, shape (n_rows, n_components)
+        Predictions.
+    frames : ndarray of int, shape (n_rows,)
+        Frame of each row.
+    """
+
+    target: NDArray[np.floating]
+    predicted: NDArray[np.floating]
+    frames: NDArray[np.int64]
+
+
+@dataclass(frozen=True, eq=False)
+class _Sums:
+    """Sums over the labelled components of each frame, shape (n_frames,) each."""
+
+    count: NDArray[np.float64]
+    absolute: NDArray[np.float64]
+    squared: NDArray[np.float64]
+
+    def mae(self, chosen: NDArray[np.bool_]) -> float | None:
+        """Average the absolute errors of the chosen frames."""
+        count = self.count[chosen].sum()
+        return float(self.absolute[chosen].sum() / count) if count else None
+
+    def rmse(self, chosen: NDArray[np.bool_]) -> float | None:
+        """Average the squared errors of the chosen frames, and take the root."""
+        count = self.count[chosen].sum()
+        return float(np.sqrt(self.squared[chosen].sum() / count)) if count else None
+
+    def mae_by_frame(self, chosen: NDArray[np.bool_]) -> list[float | None]:
+        """Average the absolute errors within each chosen frame."""
+        return [
+            float(absolute / count) if count else None
+            for absolute, count in zip(
+                self.absolute[chosen], self.count[chosen], strict=True
+            )
+        ]
+
+
+def score_predictions(
+    target: Frames,
+    predicted: Frames,
+    errors: Mapping[int, str],
+    *,
+    splits: Sequence[str] = SPLITS,
+) -> EvaluationScore:
+    """Compare the predictions of a model with labels.
+
+    Magnetic moments are compared by magnitude, as CHGNet predicts them. A property
+    that is predicted for no frame was not asked for and has no errors; a frame with a
+    label but no finite prediction counts as failed.
+
+    Parameters
+    ----------
+    target : Frames
+        Labelled frames.
+    predicted : Frames
+        The same frames with predictions in place of labels.
+    errors : mapping of int to str
+        Why a frame has no prediction, by its index.
+    splits : sequence of str
+        Splits to score, each on its own.
+
+    Returns
+    -------
+    EvaluationScore
+        Errors by split, failed frames by reason, and the residuals of the others.
+
+    Raises
+    ------
+    InputError
+        If the two sets do not hold the same frames.
+    """
+    _check_same_frames(target, predicted)
+    properties = _pair_properties(target, predicted)
+    reasons = _list_failures(properties, errors)
+    failed = np.zeros(len(target), dtype=bool)
+    failed[list(reasons)] = True
+    sums = {name: _sum_by_frame(pair, len(target)) for name, pair in properties.items()}
+    chosen = np.isin(target.splits, splits)
+    return EvaluationScore(
+        metrics={
+            split: _score_frames(sums, target.splits == split, failed)
+            for split in splits
+        },
+        failures=_group_failures(target, reasons, chosen),
+        rows=_tabulate(target, predicted, sums=sums, chosen=chosen & ~failed),
+    )
+
+
+def _check_same_frames(target: Frames, predicted: Frames) -> None:
+    """Refuse predictions of other frames or other atoms than the labels'."""
+    if not np.array_equal(target.frame_ids, predicted.frame_ids):
+        raise InputError(
+            f"expected predictions of the {len(target)} labelled frames in their "
+            f"order, met {len(predicted)} frames with other ids"
+        )
+    same_sites = np.array_equal(target.offsets, predicted.offsets)
+    if not same_sites or (target.atomic_numbers != predicted.atomic_numbers).any():
+        raise InputError("expected predictions of the labelled atoms, met other atoms")
+
+
+def _pair_properties(target: Frames, predicted: Frames) -> dict[str, _Property]:
+    """Lay the four properties out as tables of labels and predictions."""
+    frames = np.arange(len(target))
+    n_atoms = target.n_atoms
+    tables: dict[str, tuple[_Table, _Table, NDArray[np.int64]]] = {
+        "energy": (target.energies / n_atoms, predicted.energies / n_atoms, frames),
+        "forces": (target.forces, predicted.forces, target.frame_of_site),
+        "stress": (
+            target.stresses.reshape(-1, 9),
+            predicted.stresses.reshape(-1, 9),
+            frames,
+        ),
+        "magmoms": (
+            np.abs(target.magmoms),
+            np.abs(predicted.magmoms),
+            target.frame_of_site,
+        ),
+    }
+    return {
+        name: _Property(_as_columns(label), _as_columns(prediction), rows)
+        for name, (label, prediction, rows) in tables.items()
+    }
+
+
+def _as_columns(values: _Table) -> _Table:
+    """Give a vector a second axis."""
+    return values if values.ndim > 1 else values[:, None]
+
+
+def _list_failures(
+    properties: Mapping[str, _Property], errors: Mapping[int, str]
+) -> dict[int, str]:
+    """Say why frames have no prediction; known reasons before missing numbers."""
+    reasons = dict(errors)
+    for name, pair in properties.items():
+        finite = np.isfinite(pair.predicted)
+        if name == "energy":
+            missing = ~finite
+        else:
+            missing = ~finite & ~np.isnan(pair.target) & finite.any()
+        for frame in np.unique(pair.frames[missing.any(axis=1)]):
+            reasons.setdefault(int(frame), f"non-finite predicted {name}")
+    return dict(sorted(reasons.items()))
+
+
+def _sum_by_frame(pair: _Property, n_frames: int) -> _Sums:
+    """Sum the errors of the labelled components of each frame."""
+    difference = pair.predicted.astype(np.float64) - pair.target
+    labelled = np.isfinite(difference)
+    difference = np.where(labelled, difference, 0.0)
+
+    def by_frame(values: NDArray[np.generic]) -> NDArray[np.float64]:
+        rows = values.sum(axis=1).astype(np.float64)
+        return np.bincount(pair.frames, rows, n_frames).astype(np.float64)
+
+    return _Sums(
+        count=by_frame(labelled),
+        absolute=by_frame(np.abs(difference)),
+        squared=by_frame(difference**2),
+    )
+
+
+def _score_frames(
+    sums: Mapping[str, _Sums], chosen: NDArray[np.bool_], failed: NDArray[np.bool_]
+) -> PropertyErrors:
+    """Average the errors of the chosen frames that were predicted."""
+    scored = chosen & ~failed
+    return PropertyErrors(
+        n_frames=int(scored.sum()),
+        n_failed=int((chosen & failed).sum()),
+        **{f"{name}_mae": of.mae(scored) for name, of in sums.items()},
+        **{f"{name}_rmse": of.rmse(scored) for name, of in sums.items()},
+    )
+
+
+def _group_failures(
+    target: Frames, reasons: Mapping[int, str], chosen: NDArray[np.bool_]
+) -> list[FailedFrames]:
+    """List the chosen frames that failed, reason by reason."""
+    groups: dict[str, list[str]] = {}
+    for frame, reason in reasons.items():
+        if chosen[frame]:
+            groups.setdefault(reason, []).append(str(target.frame_ids[frame]))
+    return [
+        FailedFrames(reason=reason, frame_ids=tuple(names))
+        for reason, names in groups.items()
+    ]
+
+
+def _tabulate(
+    target: Frames,
+    predicted: Frames,
+    *,
+    sums: Mapping[str, _Sums],
+    chosen: NDArray[np.bool_],
+) -> FrameResiduals:
+    """List what each chosen frame contributes."""
+    frames = target[chosen]
+    labels = frames.energies / frames.n_atoms
+    return FrameResiduals(
+        frame_id=frames.frame_ids.tolist(),
+        material_id=frames.material_ids.tolist(),
+        formula=[c.reduced_formula for c in frames.compositions()],
+        split=frames.splits.tolist(),
+        energy_per_atom=[float(e) if np.isfinite(e) else None for e in labels],
+        predicted_energy_per_atom=(
+            predicted.energies[chosen] / frames.n_atoms
+        ).tolist(),
+        forces_mae=sums["forces"].mae_by_frame(chosen),
+        stress_mae=sums["stress"].mae_by_frame(chosen),
+        magmoms_mae=sums["magmoms"].mae_by_frame(chosen),
+    )

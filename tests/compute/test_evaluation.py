@@ -1,0 +1,191 @@
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pytest
+from pymatgen.core import Lattice, Structure
+
+from nextrung.compute.evaluation import score_predictions
+from nextrung.schemas.base import InputError
+from nextrung.schemas.frames import Frames
+
+if TYPE_CHECKING:
+    from nextrung.schemas.evaluation import PropertyErrors
+
+LATTICE = Lattice.cubic(4)
+DIMER = Structure(LATTICE, ["Li", "F"], [[0, 0, 0], [0.5, 0.5, 0.5]])
+ATOM = Structure(LATTICE, ["Po"], [[0, 0, 0]])
+
+
+@pytest.fixture
+def labelled() -> Frames:
+    """Two dimers and an atom; the labels of all are zero."""
+    frames = Frames.from_structures([DIMER, ATOM, DIMER], ["a", "b", "c"])
+    return replace(
+        frames,
+        splits=np.array(["test", "test", "val"]),
+        energies=np.zeros(3),
+        forces=np.zeros((5, 3), dtype=np.float32),
+        stresses=np.zeros((3, 3, 3), dtype=np.float32),
+        magmoms=np.zeros(5, dtype=np.float32),
+    )
+
+
+def test_energies_are_averaged_over_frames_per_atom(labelled: Frames) -> None:
+    """Off by 2 eV in two atoms and by -3 eV in one: 1 and 3 eV/atom."""
+    predicted = replace(labelled, energies=np.array([2.0, -3.0, 10.0]))
+
+    score = score_predictions(labelled, predicted, {})
+
+    test = score.metrics["test"]
+    assert test.energy_mae == pytest.approx((1 + 3) / 2)
+    assert test.energy_rmse == pytest.approx(np.sqrt((1 + 9) / 2))
+    assert score.metrics["val"].energy_mae == pytest.approx(5)
+
+
+def test_forces_are_averaged_over_components_not_over_frames(labelled: Frames) -> None:
+    """Six components of 1 and three of 4 eV/Å."""
+    forces = np.repeat([1.0, 1.0, -4.0, 0.0, 0.0], 3).reshape(5, 3)
+
+    score = score_predictions(
+        labelled, replace(labelled, forces=forces.astype(np.float32)), {}
+    )
+
+    assert score.metrics["test"].forces_mae == pytest.approx((6 * 1 + 3 * 4) / 9)
+    assert score.metrics["test"].forces_rmse == pytest.approx(
+        np.sqrt((6 * 1 + 3 * 16) / 9)
+    )
+    assert score.rows.forces_mae == pytest.approx([1, 4, 0])
+
+
+def test_all_nine_stress_components_count(labelled: Frames) -> None:
+    stresses = labelled.stresses.copy()
+    stresses[0, 0, 1] = stresses[0, 1, 0] = 9.0
+
+    score = score_predictions(labelled, replace(labelled, stresses=stresses), {})
+
+    assert score.rows.stress_mae == pytest.approx([2, 0, 0])
+    assert score.metrics["test"].stress_mae == pytest.approx(1)
+    assert score.metrics["test"].stress_rmse == pytest.approx(np.sqrt(2 * 81 / 18))
+
+
+def test_magmoms_are_compared_by_size_over_labelled_atoms(labelled: Frames) -> None:
+    """Atom 0 is labelled -2 and predicted 2.5, atom 1 has no label."""
+    target = replace(
+        labelled, magmoms=np.array([-2, np.nan, np.nan, 1, 1], dtype=np.float32)
+    )
+    predicted = replace(labelled, magmoms=np.array([2.5, 7, 7, 1, 1], dtype=np.float32))
+
+    score = score_predictions(target, predicted, {})
+
+    assert score.metrics["test"].magmoms_mae == pytest.approx(0.5)
+    assert score.rows.magmoms_mae == pytest.approx([0.5, None, 0])
+
+
+def test_perfect_predictions_have_no_error(labelled: Frames) -> None:
+    errors = score_predictions(labelled, labelled, {}).metrics["test"]
+
+    assert set(_all_errors(errors)) == {0.0}
+
+
+def test_properties_without_labels_have_no_error(labelled: Frames) -> None:
+    unlabelled = replace(
+        labelled,
+        forces=np.full_like(labelled.forces, np.nan),
+        stresses=np.full_like(labelled.stresses, np.nan),
+        magmoms=np.full_like(labelled.magmoms, np.nan),
+    )
+
+    errors = score_predictions(unlabelled, labelled, {}).metrics["test"]
+
+    assert errors.energy_mae == 0
+    assert set(_all_errors(errors)[2:]) == {None}
+
+
+def test_properties_not_asked_for_do_not_fail_frames(labelled: Frames) -> None:
+    energies_only = replace(
+        Frames.from_structures([DIMER, ATOM, DIMER], ["a", "b", "c"]),
+        energies=np.zeros(3),
+    )
+
+    score = score_predictions(labelled, energies_only, {})
+
+    assert score.failures == []
+    assert set(_all_errors(score.metrics["test"])) == {0.0, None}
+
+
+def test_failed_frames_are_counted_by_reason_and_left_out(labelled: Frames) -> None:
+    predicted = replace(labelled, energies=np.array([0, np.nan, np.nan]))
+
+    score = score_predictions(
+        labelled, predicted, {1: "no atomic reference energy for Po"}
+    )
+
+    assert [(failed.reason, failed.frame_ids) for failed in score.failures] == [
+        ("no atomic reference energy for Po", ("b",)),
+        ("non-finite predicted energy", ("c",)),
+    ]
+    assert (score.metrics["test"].n_frames, score.metrics["test"].n_failed) == (1, 1)
+    assert score.metrics["val"].energy_mae is None
+    assert score.rows.frame_id == ["a"]
+
+
+def test_one_force_that_is_not_finite_fails_its_frame(labelled: Frames) -> None:
+    forces = labelled.forces.copy()
+    forces[1, 2] = np.inf
+
+    score = score_predictions(labelled, replace(labelled, forces=forces), {})
+
+    assert score.failures[0].reason == "non-finite predicted forces"
+    assert score.rows.frame_id == ["b", "c"]
+
+
+def test_rows_name_their_frames(labelled: Frames) -> None:
+    target = replace(labelled, energies=np.array([-4.0, np.nan, -6.0]))
+
+    rows = score_predictions(target, labelled, {}).rows
+
+    assert rows.formula == ["LiF", "Po", "LiF"]
+    assert rows.split == ["test", "test", "val"]
+    assert rows.energy_per_atom == [-2.0, None, -3.0]
+    assert rows.predicted_energy_per_atom == [0.0, 0.0, 0.0]
+
+
+def test_only_the_chosen_splits_are_scored(labelled: Frames) -> None:
+    score = score_predictions(labelled, labelled, {0: "lost"}, splits=["val"])
+
+    assert list(score.metrics) == ["val"]
+    assert score.rows.frame_id == ["c"]
+    assert score.failures == []
+
+
+def test_an_empty_split_has_no_frames_and_no_errors(labelled: Frames) -> None:
+    errors = score_predictions(labelled, labelled, {}).metrics["train"]
+
+    assert errors.n_frames == 0
+    assert set(_all_errors(errors)) == {None}
+
+
+def test_predictions_of_other_frames_are_refused(labelled: Frames) -> None:
+    with pytest.raises(InputError, match="3 labelled frames in their order, met 2"):
+        score_predictions(labelled, labelled[:2], {})
+
+
+def test_predictions_of_other_atoms_are_refused(labelled: Frames) -> None:
+    other = replace(
+        labelled, atomic_numbers=np.array([3, 9, 84, 3, 17], dtype=np.int16)
+    )
+
+    with pytest.raises(InputError, match="met other atoms"):
+        score_predictions(labelled, other, {})
+
+
+def _all_errors(errors: PropertyErrors) -> list[float | None]:
+    """List energy, forces, stress and magmoms errors in this order."""
+    return [
+        getattr(errors, f"{name}_{kind}")
+        for name in ("energy", "forces", "stress", "magmoms")
+        for kind in ("mae", "rmse")
+    ]
