@@ -132,7 +132,5 @@ def test_labels_of_two_functionals_are_not_mixed() -> None:
 def test_partial_occupancy_is_refused_by_name() -> None:
     alloy = Structure(Lattice.cubic(3), [{"Cu": 0.5, "Zn": 0.5}], [[0, 0, 0]])
 
-    with pytest.raises(
-        InputError, match=r"frame brass: .* partial occupancy in Zn0\.5"
-    ):
+    with pytest.raises(InputError, match=r"brass: .* partial occupancy in Zn0\.5"):
         Frames.from_structures([alloy], ["brass"])
