@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Self
 import numpy as np
 from pymatgen.core import Composition, Element, Lattice, Structure
 
+from nextrung.schemas.base import InputError
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
