@@ -1,0 +1,256 @@
+"""CHGNet on flat batches, through the modules of an unmodified ``CHGNet``.
+
+The numbers are chgnet's within rounding. What differs is how they are reached: one
+gradient with respect to the bond vectors gives forces and stress together, the first
+linear map of each gated layer is applied before the gather, an angle's basis is
+computed once for its two rows, and the last angle update, whose output chgnet never
+reads, is left out.
+
+References
+----------
+B. Deng et al., Nat. Mach. Intell. 5, 1031 (2023).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor
+from torch.nn.functional import linear
+
+from nextrung.potentials.gated import split_gate
+
+if TYPE_CHECKING:
+    from chgnet.model import CHGNet
+
+    from nextrung.potentials.graphs import GraphBatch
+
+#: GPa per eV/Å³, as chgnet has it.
+GPA = 160.21766208
+#: Keeps the arc cosine of collinear bonds differentiable, as in chgnet.
+_COSINE_SCALE = 1 - 1e-6
+
+
+@dataclass(frozen=True, eq=False)
+class Outputs:
+    """Properties of a batch of crystals.
+
+    Parameters
+    ----------
+    energies : Tensor of float64, shape (n_crystals,)
+        Total energies in eV, atomic references included.
+    forces : Tensor of float, shape (n_atoms, 3), or None
+        Forces in eV/Å.
+    stresses : Tensor of float, shape (n_crystals, 3, 3), or None
+        Stresses in GPa, compression negative.
+    magmoms : Tensor of float, shape (n_atoms,), or None
+        Magnetic moments in μ_B.
+    """
+
+    energies: Tensor
+    forces: Tensor | None
+    stresses: Tensor | None
+    magmoms: Tensor | None
+
+
+def predict_batch(model: CHGNet, graphs: GraphBatch, properties: str) -> Outputs:
+    """Predict the properties of a batch; the results know no gradient.
+
+    Parameters
+    ----------
+    model : CHGNet
+        A model of chgnet, on the device of the graphs and of their type.
+    graphs : GraphBatch
+        Graphs of the batch.
+    properties : str
+        Letters of the wanted ones: ``e`` energies, ``f`` forces, ``s`` stresses,
+        ``m`` magnetic moments. Energies are always there.
+
+    Returns
+    -------
+    Outputs
+        Detached tensors.
+    """
+    with torch.set_grad_enabled(_wants_gradient(properties)):
+        vectors, energies, magmoms = _run(model, graphs, properties)
+    forces, stresses = None, None
+    if _wants_gradient(properties):
+        (gradient,) = torch.autograd.grad(energies.sum(), vectors)
+        with torch.no_grad():
+            forces, stresses = _forces_and_stresses(graphs, gradient, properties)
+    with torch.no_grad():
+        total = energies.detach() + _reference_energies(model, graphs)
+    return Outputs(
+        total, forces, stresses, None if magmoms is None else magmoms.detach()
+    )
+
+
+def predict_differentiably(
+    model: CHGNet, graphs: GraphBatch, properties: str
+) -> Outputs:
+    """Predict the properties of a batch; the results can be differentiated.
+
+    Parameters
+    ----------
+    model : CHGNet
+        A model of chgnet, on the device of the graphs and of their type.
+    graphs : GraphBatch
+        Graphs of the batch.
+    properties : str
+        Letters of the wanted ones, as for :func:`predict_batch`.
+
+    Returns
+    -------
+    Outputs
+        Tensors with gradients with respect to the parameters that require them.
+    """
+    vectors, energies, magmoms = _run(model, graphs, properties)
+    forces, stresses = None, None
+    if _wants_gradient(properties):
+        (gradient,) = torch.autograd.grad(energies.sum(), vectors, create_graph=True)
+        forces, stresses = _forces_and_stresses(graphs, gradient, properties)
+    total = energies + _reference_energies(model, graphs)
+    return Outputs(total, forces, stresses, magmoms)
+
+
+def _wants_gradient(properties: str) -> bool:
+    """Tell whether forces or stresses are asked for."""
+    return "f" in properties or "s" in properties
+
+
+def _forces_and_stresses(
+    graphs: GraphBatch, gradient: Tensor, properties: str
+) -> tuple[Tensor | None, Tensor | None]:
+    """Turn the energy's gradient by the bond vectors into forces and stresses."""
+    forces, stresses = None, None
+    if "f" in properties:
+        forces = -graphs.centres.add_up(torch.cat([gradient, -gradient]))
+    if "s" in properties:
+        virials = (graphs.vectors[:, :, None] * gradient[:, None, :]).reshape(-1, 9)
+        totals = graphs.bond_owners.add_up(virials).view(-1, 3, 3)
+        stresses = totals * (GPA / graphs.volumes)[:, None, None]
+    return forces, stresses
+
+
+def _reference_energies(model: CHGNet, graphs: GraphBatch) -> Tensor:
+    """Add up the atomic reference energies of each crystal."""
+    per_element = model.composition_model.fc.weight[0].double()
+    per_atom = per_element[graphs.atomic_numbers - 1]
+    return graphs.owners.add_up(per_atom[:, None])[:, 0]
+
+
+def _run(
+    model: CHGNet, graphs: GraphBatch, properties: str
+) -> tuple[Tensor, Tensor, Tensor | None]:
+    """Run the network: the vectors it starts from, energies and magnetic moments."""
+    vectors = graphs.vectors.detach().requires_grad_(_wants_gradient(properties))
+    features = _embed(model, graphs, vectors)
+    magmoms = None
+    for layer in range(model.n_conv):
+        features.atoms = _convolve_atoms(
+            model.atom_conv_layers[layer], graphs, features
+        )
+        if layer == model.n_conv - 2 and "m" in properties:
+            magmoms = model.site_wise(features.atoms).abs().view(-1)
+        if layer < model.n_conv - 1 and graphs.n_angles:
+            _convolve_bonds(model.bond_conv_layers[layer], graphs, features)
+        if layer < model.n_conv - 2 and graphs.n_angles:
+            _update_angles(model.angle_layers[layer], graphs, features)
+    atoms = features.atoms
+    if model.readout_norm is not None:
+        atoms = model.readout_norm(atoms)
+    energies = graphs.owners.add_up(model.mlp(atoms).double())[:, 0]
+    return vectors, energies, magmoms
+
+
+@dataclass(eq=False)
+class _Features:
+    """What the layers pass on to one another."""
+
+    atoms: Tensor
+    bonds: Tensor
+    angles: Tensor
+    atom_weights: Tensor
+    arm_weights: Tensor
+
+
+def _embed(model: CHGNet, graphs: GraphBatch, vectors: Tensor) -> _Features:
+    """Turn species, bond lengths and angles into first features."""
+    lengths = torch.linalg.vector_norm(vectors, dim=1)
+    long_basis = model.bond_basis_expansion.rbf_expansion_ag(lengths)
+    n_short = graphs.n_short
+    short_basis = model.bond_basis_expansion.rbf_expansion_bg(lengths[:n_short])
+    bond_weights = model.bond_weights_bg(short_basis)
+    units = vectors[:n_short] / lengths[:n_short, None]
+    return _Features(
+        atoms=model.atom_embedding(graphs.atomic_numbers - 1),
+        bonds=model.bond_embedding(long_basis),
+        angles=model.angle_embedding(_angle_basis(model, graphs, units)),
+        atom_weights=model.bond_weights_ag(long_basis),
+        arm_weights=graphs.arm_bonds.gather(bond_weights),
+    )
+
+
+def _angle_basis(model: CHGNet, graphs: GraphBatch, units: Tensor) -> Tensor:
+    """Expand the angle of each row in a Fourier series, shape (2 n_angles, n)."""
+    arms = graphs.arm_bonds.gather(units) * graphs.arm_signs
+    left, right = graphs.left.gather(arms).chunk(2)
+    angles = torch.acos((left * right).sum(dim=1) * _COSINE_SCALE)
+    phases = torch.outer(
+        angles, model.angle_basis_expansion.fourier_expansion.frequencies
+    )
+    constant = torch.full_like(angles[:, None], 2**-0.5)
+    basis = torch.cat([constant, phases.sin(), phases.cos()], dim=1)
+    return (basis * torch.pi**-0.5).repeat(2, 1)
+
+
+def _convolve_atoms(layer: Any, graphs: GraphBatch, features: _Features) -> Tensor:  # noqa: ANN401
+    """Update the atoms by the messages of their neighbours."""
+    atoms, bonds = features.atoms, features.bonds
+    widths = [atoms.shape[1], bonds.shape[1], atoms.shape[1]]
+    gate = split_gate(layer.twoBody_atom, widths)
+    centre, bond, sender = gate.weights
+    hidden = graphs.centres.gather(linear(atoms, centre))
+    hidden = hidden + graphs.senders.gather(linear(atoms, sender))
+    hidden = hidden + linear(bonds, bond, gate.bias).repeat(2, 1)
+    messages = gate.finish(hidden) * features.atom_weights.repeat(2, 1)
+    updated: Tensor = layer.mlp_out(graphs.centres.add_up(messages)) + atoms
+    return updated if layer.atom_norm is None else layer.atom_norm(updated)
+
+
+def _mix_arms(gate: Any, graphs: GraphBatch, features: _Features) -> Tensor:  # noqa: ANN401
+    """Apply a gated layer to both arms, the angle and the atom of each row."""
+    bonds = features.bonds[: graphs.n_short]
+    left, right, angle, atom = gate.weights
+    from_left = graphs.arm_bonds.gather(linear(bonds, left))
+    from_left = from_left + graphs.arm_atoms.gather(linear(features.atoms, atom))
+    from_right = graphs.arm_bonds.gather(linear(bonds, right))
+    hidden = graphs.left.gather(from_left) + graphs.right.gather(from_right)
+    return gate.finish(hidden + linear(features.angles, angle, gate.bias))
+
+
+def _angle_gate(layer: Any, features: _Features) -> Any:  # noqa: ANN401
+    """Cut the gated layer of a bond convolution or of an angle update."""
+    bond, angle = features.bonds.shape[1], features.angles.shape[1]
+    return split_gate(layer.twoBody_bond, [bond, bond, angle, features.atoms.shape[1]])
+
+
+def _convolve_bonds(layer: Any, graphs: GraphBatch, features: _Features) -> None:  # noqa: ANN401
+    """Update the bonds by the messages of the bonds they make angles with."""
+    messages = _mix_arms(_angle_gate(layer, features), graphs, features)
+    messages = messages * graphs.right.gather(features.arm_weights)
+    onto_arms = graphs.left.add_up(messages) * features.arm_weights
+    onto_bonds = graphs.arm_bonds.add_up(onto_arms)
+    n_long = graphs.n_bonds - graphs.n_short
+    padded = torch.nn.functional.pad(onto_bonds, (0, 0, 0, n_long))
+    updated = layer.mlp_out(padded) + features.bonds
+    features.bonds = updated if layer.bond_norm is None else layer.bond_norm(updated)
+
+
+def _update_angles(layer: Any, graphs: GraphBatch, features: _Features) -> None:  # noqa: ANN401
+    """Update the angles by their two bonds and their atom."""
+    updated = _mix_arms(_angle_gate(layer, features), graphs, features)
+    updated = updated + features.angles
+    features.angles = updated if layer.angle_norm is None else layer.angle_norm(updated)

@@ -1,0 +1,184 @@
+"""Crystals without labels as flat arrays: what a potential is asked about."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Self
+
+import numpy as np
+from pymatgen.core import Lattice, Structure
+
+from nextrung.schemas.base import InputError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import ArrayLike, NDArray
+
+    from nextrung.schemas.frames import Frames
+
+
+def list_rows(
+    offsets: NDArray[np.int64], chosen: NDArray[np.int64]
+) -> NDArray[np.int64]:
+    """List the rows of the chosen groups of a ragged array, group after group.
+
+    Parameters
+    ----------
+    offsets : ndarray of int, shape (n_groups + 1,)
+        Rows of group ``i`` are ``offsets[i]:offsets[i + 1]``.
+    chosen : ndarray of int, shape (n_chosen,)
+        Groups, in any order, also repeated.
+
+    Returns
+    -------
+    ndarray of int
+        Indices of the rows.
+    """
+    sizes = np.diff(offsets)[chosen]
+    shifts = offsets[:-1][chosen] - (np.cumsum(sizes) - sizes)
+    rows: NDArray[np.int64] = np.arange(sizes.sum()) + np.repeat(shifts, sizes)
+    return rows
+
+
+@dataclass(frozen=True, eq=False)
+class Crystals:
+    """Crystals whose sites follow one another.
+
+    Parameters
+    ----------
+    offsets : ndarray of int, shape (n_crystals + 1,)
+        Sites of crystal ``i`` are ``offsets[i]:offsets[i + 1]`` of the site arrays.
+    atomic_numbers : ndarray of int, shape (n_sites,)
+        Atomic number of each site.
+    lattices : ndarray of float, shape (n_crystals, 3, 3)
+        Lattice vectors as rows in Å.
+    frac_coords : ndarray of float, shape (n_sites, 3)
+        Fractional coordinates; not wrapped.
+    """
+
+    offsets: NDArray[np.int64]
+    atomic_numbers: NDArray[np.int64]
+    lattices: NDArray[np.float64]
+    frac_coords: NDArray[np.float64]
+
+    def __len__(self) -> int:
+        """Count the crystals."""
+        return len(self.lattices)
+
+    def __getitem__(self, chosen: ArrayLike) -> Crystals:
+        """Select crystals by indices or by mask, in the order given."""
+        indices = np.arange(len(self))[np.asarray(chosen)].reshape(-1)
+        sites = list_rows(self.offsets, indices)
+        return Crystals(
+            offsets=np.concatenate([[0], np.cumsum(self.n_atoms[indices])]),
+            atomic_numbers=self.atomic_numbers[sites],
+            lattices=self.lattices[indices],
+            frac_coords=self.frac_coords[sites],
+        )
+
+    @property
+    def n_atoms(self) -> NDArray[np.int64]:
+        """Sites of each crystal, shape (n_crystals,)."""
+        return np.diff(self.offsets)
+
+    @property
+    def crystal_of_site(self) -> NDArray[np.int64]:
+        """Index of the crystal each site belongs to, shape (n_sites,)."""
+        return np.repeat(np.arange(len(self)), self.n_atoms)
+
+    @property
+    def cart_coords(self) -> NDArray[np.float64]:
+        """Cartesian coordinates in Å, shape (n_sites, 3)."""
+        lattices = self.lattices[self.crystal_of_site]
+        coords: NDArray[np.float64] = (self.frac_coords[:, None] @ lattices)[:, 0]
+        return coords
+
+    @classmethod
+    def of(cls, structures: Sequence[Structure]) -> Self:
+        """Lay ordered structures out flat.
+
+        Parameters
+        ----------
+        structures : sequence of Structure
+            Ordered, periodic structures.
+
+        Returns
+        -------
+        Crystals
+            The crystals, in the order given.
+
+        Raises
+        ------
+        InputError
+            If a structure is disordered or not periodic.
+        """
+        for index, structure in enumerate(structures):
+            if fault := describe_unusable(structure):
+                raise InputError(f"structure {index}: {fault}")
+        n_atoms = [len(structure) for structure in structures]
+        numbers = [number for s in structures for number in s.atomic_numbers]
+        return cls(
+            offsets=np.concatenate([[0], np.cumsum(n_atoms)]).astype(np.int64),
+            atomic_numbers=np.array(numbers, dtype=np.int64),
+            lattices=np.array([s.lattice.matrix for s in structures]).reshape(-1, 3, 3),
+            frac_coords=np.concatenate(
+                [np.zeros((0, 3)), *(s.frac_coords for s in structures)]
+            ),
+        )
+
+    @classmethod
+    def from_frames(cls, frames: Frames) -> Self:
+        """Take the crystals of frames, without their labels.
+
+        Parameters
+        ----------
+        frames : Frames
+            Labelled configurations.
+
+        Returns
+        -------
+        Crystals
+            Their crystals, sharing the arrays where the types allow it.
+        """
+        return cls(
+            offsets=frames.offsets.astype(np.int64, copy=False),
+            atomic_numbers=frames.atomic_numbers.astype(np.int64),
+            lattices=frames.lattices,
+            frac_coords=frames.frac_coords,
+        )
+
+    def to_structures(self) -> list[Structure]:
+        """Build the pymatgen structure of every crystal."""
+        return [
+            Structure(
+                Lattice(lattice),
+                self.atomic_numbers[start:stop].tolist(),
+                self.frac_coords[start:stop],
+            )
+            for lattice, start, stop in zip(
+                self.lattices, self.offsets[:-1], self.offsets[1:], strict=True
+            )
+        ]
+
+
+def describe_unusable(structure: Structure) -> str | None:
+    """Say why a structure cannot be laid out as a crystal.
+
+    Parameters
+    ----------
+    structure : Structure
+        Any structure.
+
+    Returns
+    -------
+    str or None
+        The reason, or None where it can.
+    """
+    if not structure.is_ordered:
+        return "disordered: a site holds more than one species or a vacancy"
+    if not all(structure.lattice.pbc):
+        return "not periodic in all three directions"
+    if any(not 1 <= number for number in structure.atomic_numbers):
+        return "holds a dummy species"
+    return None

@@ -1,0 +1,93 @@
+"""The gated layers of CHGNet with their first linear maps applied before the gather.
+
+A gated layer of chgnet concatenates features of atoms, bonds and angles, row by row,
+and sends them through two perceptrons. The first linear map of a concatenation is
+the sum of linear maps of its parts, so it is applied to the atoms and bonds
+themselves, of which there are far fewer than rows.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from itertools import islice
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor, nn
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+
+@dataclass(frozen=True, eq=False)
+class SplitGate:
+    """A gated layer cut at its first linear map; its weights stay chgnet's own.
+
+    Parameters
+    ----------
+    weights : tuple of Tensor, each of shape (2 hidden, width)
+        First linear map of each part of the input, core above gate.
+    bias : Tensor of float, shape (2 hidden,)
+        Bias of the first linear map.
+    layer : GatedMLP
+        The layer of chgnet.
+    """
+
+    weights: tuple[Tensor, ...]
+    bias: Tensor
+    layer: Any
+
+    def finish(self, hidden: Tensor) -> Tensor:
+        """Apply everything after the first linear map.
+
+        Parameters
+        ----------
+        hidden : Tensor of float, shape (n_rows, 2 hidden)
+            Output of the first linear map.
+
+        Returns
+        -------
+        Tensor of float, shape (n_rows, width)
+            Output of the layer.
+        """
+        core, gate = hidden.chunk(2, dim=1)
+        core = _apply_rest(self.layer.mlp_core.layers, core)
+        gate = _apply_rest(self.layer.mlp_gate.layers, gate)
+        if self.layer.norm is not None:
+            core, gate = self.layer.bn1(core), self.layer.bn2(gate)
+        activated: Tensor = self.layer.activation(core)
+        return activated * torch.sigmoid(gate)
+
+
+def split_gate(layer: Any, widths: Sequence[int]) -> SplitGate:  # noqa: ANN401
+    """Cut a gated layer at its first linear map.
+
+    Parameters
+    ----------
+    layer : GatedMLP
+        A gated layer of chgnet.
+    widths : sequence of int
+        Width of each part of its input, in order.
+
+    Returns
+    -------
+    SplitGate
+        The cut layer; gradients flow to the parameters of ``layer``.
+    """
+    core = next(_linears(layer.mlp_core.layers))
+    gate = next(_linears(layer.mlp_gate.layers))
+    weights = torch.cat([core.weight, gate.weight]).split(list(widths), dim=1)
+    return SplitGate(weights, torch.cat([core.bias, gate.bias]), layer)
+
+
+def _linears(layers: nn.Sequential) -> Iterator[nn.Linear]:
+    """List the linear maps of a perceptron."""
+    return (layer for layer in layers if isinstance(layer, nn.Linear))
+
+
+def _apply_rest(layers: nn.Sequential, rows: Tensor) -> Tensor:
+    """Apply the layers of a perceptron that follow its first linear map."""
+    first = next(i for i, layer in enumerate(layers) if isinstance(layer, nn.Linear))
+    for layer in islice(layers, first + 1, None):
+        rows = layer(rows)
+    return rows
