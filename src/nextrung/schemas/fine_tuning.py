@@ -145,23 +145,30 @@ class FineTuningDoc(TaskDoc):
 
     model: Model = Field(description="Which model of the study it is.")
     recipe: Recipe = Field(description="How it was made from the source.")
-    settings: FineTuningSettings = Field(description="How it was trained.")
+    settings: FineTuningSettings | None = Field(
+        None, description="How it was trained; null where it was not."
+    )
     source: str = Field(description="Name of the source potential.")
     functional: str = Field(description="Functional of the labels.")
     checkpoint: Artifact = Field(description="Weights that plain chgnet loads.")
     elements: list[str] = Field(description="Elements that have a reference energy.")
-    n_train_frames: int = Field(ge=0, description="Training frames used.")
-    n_train_materials: int = Field(ge=0, description="Materials of these frames.")
+    n_train_frames: int = Field(0, ge=0, description="Training frames used.")
+    n_train_materials: int = Field(0, ge=0, description="Materials of these frames.")
     best_epoch: int | None = Field(
+        None,
         description="Epoch of the weights, that of the lowest validation energy "
-        "error; null without training."
+        "error; null without training.",
     )
-    history: list[EpochRecord] = Field(description="One record per epoch.")
+    history: list[EpochRecord] = Field(
+        default_factory=list, description="One record per epoch."
+    )
     gradients: list[GradientRecord] = Field(
-        description="Gradients in the first epoch, layer by layer."
+        default_factory=list,
+        description="Gradients in the first epoch, layer by layer.",
     )
     unusable_frames: list[UnusableFrame] = Field(
-        description="Frames left out of training and validation."
+        default_factory=list,
+        description="Frames left out of training and validation.",
     )
 
     @property
