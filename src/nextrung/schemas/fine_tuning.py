@@ -149,7 +149,10 @@ class FineTuningDoc(TaskDoc):
         None, description="How it was trained; null where it was not."
     )
     source: str = Field(description="Name of the source potential.")
-    functional: str = Field(description="Functional of the labels.")
+    functional: str = Field(
+        description="Functional the energies are of: that of the labels, or of the "
+        "source potential where nothing was moved."
+    )
     checkpoint: Artifact = Field(description="Weights that plain chgnet loads.")
     elements: list[str] = Field(description="Elements that have a reference energy.")
     n_train_frames: int = Field(0, ge=0, description="Training frames used.")
