@@ -1,0 +1,178 @@
+"""Frames as columns of an Arrow table: flat arrays in, flat arrays out, no row loop."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute  # makes pa.compute
+
+from nextrung.schemas.frames import Frames
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+
+def frames_to_columns(frames: Frames) -> dict[str, pa.Array]:
+    """Lay frames out as the columns of a table, one row per frame.
+
+    Parameters
+    ----------
+    frames : Frames
+        Frames whose missing labels are NaN.
+
+    Returns
+    -------
+    dict of str to pyarrow.Array
+        Columns in which missing labels are null.
+    """
+    return {
+        "material_id": pa.array(frames.material_ids.tolist(), pa.string()),
+        "frame_id": pa.array(frames.frame_ids.tolist(), pa.string()),
+        "functional": pa.array([frames.functional] * len(frames), pa.string()),
+        "split": pa.array(frames.splits.tolist(), pa.string()),
+        "atomic_numbers": _lists(pa.array(frames.atomic_numbers), frames.offsets),
+        "lattice": pa.FixedSizeListArray.from_arrays(
+            pa.array(frames.lattices.reshape(-1)), 9
+        ),
+        "frac_coords": _lists(
+            pa.array(frames.frac_coords.reshape(-1)), 3 * frames.offsets
+        ),
+        "energy": nan_to_null(frames.energies),
+        "forces": _label_lists(frames.forces, frames),
+        "stress": pa.FixedSizeListArray.from_arrays(
+            nan_to_null(frames.stresses),
+            9,
+            mask=pa.array(np.isnan(frames.stresses).all(axis=(1, 2))),
+        ),
+        "magmoms": _label_lists(frames.magmoms[:, None], frames),
+    }
+
+
+def frames_from_table(table: pa.Table) -> Frames:
+    """Build frames from a table of the frames file's columns and types.
+
+    Parameters
+    ----------
+    table : pyarrow.Table
+        One row per frame.
+
+    Returns
+    -------
+    Frames
+        Frames whose missing labels are NaN.
+
+    Raises
+    ------
+    ValueError
+        If lists of one row differ in length, a structure is missing, or the labels
+        are of several functionals.
+    """
+    n_atoms = _lengths(table["atomic_numbers"])
+    offsets = np.concatenate([[0], np.cumsum(n_atoms)])
+    functionals = table["functional"].unique().to_pylist()
+    if len(functionals) > 1:
+        raise ValueError(f"expected one functional, met {len(functionals)}")
+    return Frames(
+        material_ids=_strings(table["material_id"]),
+        frame_ids=_strings(table["frame_id"]),
+        splits=_strings(table["split"]),
+        offsets=offsets,
+        atomic_numbers=_values(table["atomic_numbers"], n_atoms, "atomic_numbers"),
+        lattices=_matrices(table["lattice"], np.float64),
+        frac_coords=_values(table["frac_coords"], 3 * n_atoms, "frac_coords").reshape(
+            -1, 3
+        ),
+        energies=to_array(table["energy"]),
+        forces=_labels(table["forces"], 3 * n_atoms, "forces").reshape(-1, 3),
+        stresses=_matrices(table["stress"], np.float32),
+        magmoms=_labels(table["magmoms"], n_atoms, "magmoms"),
+        functional=functionals[0] if functionals else "",
+    )
+
+
+def nan_to_null(values: NDArray[Any]) -> pa.Array:
+    """Make a flat Arrow array in which NaN is null.
+
+    Parameters
+    ----------
+    values : ndarray of float
+        Values of any shape.
+
+    Returns
+    -------
+    pyarrow.Array
+        All values, in order.
+    """
+    return pa.array(values.reshape(-1), from_pandas=True)
+
+
+def to_array(column: pa.ChunkedArray | pa.Array) -> NDArray[Any]:
+    """Make a writable numpy array of a numeric column, in which null is NaN.
+
+    Parameters
+    ----------
+    column : pyarrow.ChunkedArray or pyarrow.Array
+        Numbers.
+
+    Returns
+    -------
+    ndarray
+        The numbers, in order.
+    """
+    array: NDArray[Any] = np.array(column.to_numpy(zero_copy_only=False))
+    return array.astype(column.type.to_pandas_dtype(), copy=False)
+
+
+def _strings(column: pa.ChunkedArray) -> NDArray[np.str_]:
+    """Make an array of the strings of a column."""
+    return np.array(column.to_pylist(), dtype=np.str_)
+
+
+def _lists(values: pa.Array, bounds: NDArray[np.int64], **mask: pa.Array) -> pa.Array:
+    """Cut flat values into one list per frame."""
+    return pa.ListArray.from_arrays(pa.array(bounds, pa.int32()), values, **mask)
+
+
+def _label_lists(labels: NDArray[Any], frames: Frames) -> pa.Array:
+    """Make one list per frame of a site label; null where all of it is NaN."""
+    known = np.isfinite(labels).any(axis=1)
+    n_known = np.bincount(frames.frame_of_site[known], minlength=len(frames))
+    return _lists(
+        nan_to_null(labels),
+        labels.shape[1] * frames.offsets,
+        mask=pa.array(n_known == 0),
+    )
+
+
+def _lengths(column: pa.ChunkedArray) -> NDArray[np.int64]:
+    """Count the values of every list; 0 where it is null."""
+    lengths = pa.compute.list_value_length(column).fill_null(0)
+    return to_array(lengths).astype(np.int64)
+
+
+def _values(column: pa.ChunkedArray, expected: NDArray[np.int64], name: str) -> Any:  # noqa: ANN401
+    """Flatten lists that must all be there and be as long as expected."""
+    if wrong := np.flatnonzero(_lengths(column) != expected).tolist():
+        raise ValueError(f"unexpected number of {name} in row {wrong[0]}")
+    return to_array(pa.compute.list_flatten(column))
+
+
+def _labels(
+    column: pa.ChunkedArray, expected: NDArray[np.int64], name: str
+) -> NDArray[np.float32]:
+    """Flatten lists of labels, NaN in the place of the lists that are null."""
+    known = to_array(column.is_valid())
+    given = _values(column, np.where(known, expected, 0), name)
+    labels = np.full(expected.sum(), np.nan, dtype=np.float32)
+    labels[np.repeat(known, expected)] = given
+    return labels
+
+
+def _matrices(column: pa.ChunkedArray, dtype: type) -> NDArray[Any]:
+    """Make one 3 × 3 matrix per row, NaN where the row is null."""
+    matrices = np.full((len(column), 3, 3), np.nan, dtype=dtype)
+    known = to_array(column.is_valid())
+    matrices[known] = to_array(pa.compute.list_flatten(column)).reshape(-1, 3, 3)
+    return matrices
