@@ -1,0 +1,74 @@
+"""Relaxation of structures by a potential; a failure is a record too."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Protocol
+
+from nextrung.potentials.ase_relaxation import relax_with_ase
+from nextrung.potentials.batched_relaxation import relax_batched
+from nextrung.schemas.relaxation import RelaxationEngine
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from ase.calculators.calculator import Calculator
+    from pymatgen.core import Structure
+
+    from nextrung.potentials.crystals import Crystals
+    from nextrung.potentials.potential import BatchPrediction
+    from nextrung.schemas.relaxation import RelaxationRecord, RelaxationSettings
+
+_ENGINES = {
+    RelaxationEngine.BATCHED: relax_batched,
+    RelaxationEngine.ASE: relax_with_ase,
+}
+
+
+class Relaxable(Protocol):
+    """What a relaxation needs of a potential."""
+
+    def predict(self, crystals: Crystals, properties: str) -> BatchPrediction:
+        """Predict energies, forces and stresses (``efs``) of crystals."""
+        ...
+
+    def calculator(self) -> Calculator:
+        """Make an ASE calculator."""
+        ...
+
+
+def relax(
+    potential: Relaxable,
+    structures: Sequence[Structure],
+    settings: RelaxationSettings,
+    *,
+    on_record: Callable[[int, RelaxationRecord], None] | None = None,
+) -> list[RelaxationRecord]:
+    """Relax structures with FIRE, positions and cell as in ASE's Frechet cell filter.
+
+    Parameters
+    ----------
+    potential : Relaxable
+        What predicts energies, forces and stresses.
+    structures : sequence of Structure
+        Where to start from.
+    settings : RelaxationSettings
+        How to relax.
+    on_record : callable of (int, RelaxationRecord), optional
+        Called with each structure's position in the sequence and its end, as it ends.
+
+    Returns
+    -------
+    list of RelaxationRecord
+        The end of each structure, in the order of the structures.
+
+    Notes
+    -----
+    A structure moves as it would alone, whatever else is relaxed with it.
+    """
+    records: dict[int, RelaxationRecord] = {}
+    engine = _ENGINES[settings.engine]
+    for index, record in engine(potential, enumerate(structures), settings):
+        records[index] = record
+        if on_record is not None:
+            on_record(index, record)
+    return [records[index] for index in range(len(structures))]
