@@ -20,7 +20,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import linear
 
-from nextrung.potentials.gated import split_gate
+from nextrung.potentials.gated import SplitGate, split_gate
 
 if TYPE_CHECKING:
     from chgnet.model import CHGNet
@@ -31,6 +31,8 @@ if TYPE_CHECKING:
 GPA = 160.21766208
 #: Keeps the arc cosine of collinear bonds differentiable, as in chgnet.
 _COSINE_SCALE = 1 - 1e-6
+#: First term of the Fourier series; chgnet rounds 1/√2 to float32 at any precision.
+_CONSTANT = float(1 / torch.tensor(2.0).sqrt())
 
 
 @dataclass(frozen=True, eq=False)
@@ -198,10 +200,9 @@ def _angle_basis(model: CHGNet, graphs: GraphBatch, units: Tensor) -> Tensor:
     arms = graphs.arm_bonds.gather(units) * graphs.arm_signs
     left, right = graphs.left.gather(arms).chunk(2)
     angles = torch.acos((left * right).sum(dim=1) * _COSINE_SCALE)
-    phases = torch.outer(
-        angles, model.angle_basis_expansion.fourier_expansion.frequencies
-    )
-    constant = torch.full_like(angles[:, None], 2**-0.5)
+    frequencies: Tensor = model.angle_basis_expansion.fourier_expansion.frequencies
+    phases = torch.outer(angles, frequencies)
+    constant = torch.full_like(angles[:, None], _CONSTANT)
     basis = torch.cat([constant, phases.sin(), phases.cos()], dim=1)
     return (basis * torch.pi**-0.5).repeat(2, 1)
 
@@ -220,7 +221,7 @@ def _convolve_atoms(layer: Any, graphs: GraphBatch, features: _Features) -> Tens
     return updated if layer.atom_norm is None else layer.atom_norm(updated)
 
 
-def _mix_arms(gate: Any, graphs: GraphBatch, features: _Features) -> Tensor:  # noqa: ANN401
+def _mix_arms(gate: SplitGate, graphs: GraphBatch, features: _Features) -> Tensor:
     """Apply a gated layer to both arms, the angle and the atom of each row."""
     bonds = features.bonds[: graphs.n_short]
     left, right, angle, atom = gate.weights
@@ -231,7 +232,7 @@ def _mix_arms(gate: Any, graphs: GraphBatch, features: _Features) -> Tensor:  # 
     return gate.finish(hidden + linear(features.angles, angle, gate.bias))
 
 
-def _angle_gate(layer: Any, features: _Features) -> Any:  # noqa: ANN401
+def _angle_gate(layer: Any, features: _Features) -> SplitGate:  # noqa: ANN401
     """Cut the gated layer of a bond convolution or of an angle update."""
     bond, angle = features.bonds.shape[1], features.angles.shape[1]
     return split_gate(layer.twoBody_bond, [bond, bond, angle, features.atoms.shape[1]])

@@ -179,6 +179,6 @@ def describe_unusable(structure: Structure) -> str | None:
         return "disordered: a site holds more than one species or a vacancy"
     if not all(structure.lattice.pbc):
         return "not periodic in all three directions"
-    if any(not 1 <= number for number in structure.atomic_numbers):
+    if min(structure.atomic_numbers, default=1) < 1:
         return "holds a dummy species"
     return None

@@ -76,7 +76,7 @@ def split_gate(layer: Any, widths: Sequence[int]) -> SplitGate:  # noqa: ANN401
     """
     core = next(_linears(layer.mlp_core.layers))
     gate = next(_linears(layer.mlp_gate.layers))
-    weights = torch.cat([core.weight, gate.weight]).split(list(widths), dim=1)
+    weights = torch.split(torch.cat([core.weight, gate.weight]), list(widths), dim=1)
     return SplitGate(weights, torch.cat([core.bias, gate.bias]), layer)
 
 

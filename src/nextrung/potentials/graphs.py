@@ -16,18 +16,18 @@ from typing import TYPE_CHECKING
 import torch
 
 from nextrung.potentials.crystals import Crystals
-from nextrung.potentials.neighbours import Pairs, find_pairs
+from nextrung.potentials.neighbours import (
+    ATOM_CUTOFF,
+    BOND_CUTOFF,
+    Pairs,
+    find_pairs,
+)
 from nextrung.potentials.segments import Segments
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-__all__ = ["ATOM_CUTOFF", "BOND_CUTOFF", "Crystals", "GraphBatch", "build_graphs"]
-
-#: Longest bond of the atom graph in Å, that of every shipped model.
-ATOM_CUTOFF = 6.0
-#: Longest bond of the bond graph in Å, that of every shipped model.
-BOND_CUTOFF = 3.0
+__all__ = ["Crystals", "GraphBatch", "build_graphs"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -128,7 +128,7 @@ def build_graphs(
     GraphBatch
         The graphs.
     """
-    pairs = find_pairs(crystals, ATOM_CUTOFF) if pairs is None else pairs
+    pairs = find_pairs(crystals) if pairs is None else pairs
     owners = torch.from_numpy(crystals.crystal_of_site).to(device)
     lattices = torch.from_numpy(crystals.lattices).to(device)
     atoms, vectors = _bond_atoms(crystals, pairs, device)
@@ -167,7 +167,7 @@ class _Arms:
 def _bond_atoms(
     crystals: Crystals, pairs: Pairs, device: torch.device | str
 ) -> tuple[Tensor, Tensor]:
-    """Number the atoms of the pairs through the batch and compute their vectors."""
+    """List the atoms of the pairs, numbered through the batch, and their vectors."""
     crystal = torch.from_numpy(pairs.crystal_of_pair).to(device)
     first_site = torch.from_numpy(crystals.offsets[:-1]).to(device)[crystal]
     ends = torch.stack([torch.from_numpy(pairs.first), torch.from_numpy(pairs.second)])

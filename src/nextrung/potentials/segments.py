@@ -1,4 +1,4 @@
-"""Gathering rows of tensors and adding them up again, the same sum in the same order."""
+"""Gathering rows of tensors and adding them up again, always in the same order."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ class Segments:
         Tensor of float, shape (n_rows, width)
             Copies.
         """
-        gathered: Tensor = _Gather.apply(source, self)
+        gathered: Tensor = _Gather.apply(source, self)  # type: ignore[no-untyped-call]
         return gathered
 
     def add_up(self, rows: Tensor) -> Tensor:
@@ -83,7 +83,7 @@ class Segments:
         Tensor of float, shape (n_sources, width)
             Sums, zero where no row belongs.
         """
-        sums: Tensor = _AddUp.apply(rows, self)
+        sums: Tensor = _AddUp.apply(rows, self)  # type: ignore[no-untyped-call]
         return sums
 
 

@@ -1,0 +1,79 @@
+"""The potential as an ASE calculator."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from ase import units
+from ase.calculators.calculator import (
+    CalculationFailed,
+    Calculator,
+    all_changes,
+)
+from ase.stress import full_3x3_to_voigt_6_stress
+from pymatgen.io.ase import AseAtomsAdaptor
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from ase import Atoms
+
+    from nextrung.potentials.potential import Potential
+
+
+class PotentialCalculator(Calculator):  # type: ignore[misc]
+    """ASE calculator of a potential.
+
+    Parameters
+    ----------
+    potential : Potential
+        What predicts.
+    """
+
+    implemented_properties: ClassVar[list[str]] = [
+        "energy",
+        "free_energy",
+        "forces",
+        "stress",
+        "magmoms",
+    ]
+
+    def __init__(self, potential: Potential) -> None:
+        super().__init__()
+        self.potential = potential
+
+    def calculate(
+        self,
+        atoms: Atoms | None = None,
+        properties: Sequence[str] = ("energy",),
+        system_changes: Sequence[str] = tuple(all_changes),
+    ) -> None:
+        """Predict all properties of the atoms.
+
+        Parameters
+        ----------
+        atoms : Atoms, optional
+            Periodic atoms.
+        properties : sequence of str
+            Wanted properties; all are computed whatever they are.
+        system_changes : sequence of str
+            What changed since the last call.
+
+        Raises
+        ------
+        CalculationFailed
+            If the atoms cannot be predicted; the message says why.
+        """
+        super().calculate(atoms, properties, system_changes)
+        structure = AseAtomsAdaptor.get_structure(self.atoms)
+        [prediction] = self.potential.evaluate([structure])
+        if prediction.error is not None:
+            raise CalculationFailed(prediction.error)
+        stress: Any = prediction.stress
+        self.results = {
+            "energy": prediction.energy,
+            "free_energy": prediction.energy,
+            "forces": prediction.forces,
+            "stress": full_3x3_to_voigt_6_stress(stress * units.GPa),
+            "magmoms": prediction.magmoms,
+        }

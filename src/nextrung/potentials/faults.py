@@ -1,0 +1,185 @@
+"""What makes a crystal unfit for prediction: a reason instead of a wrong number."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+from pymatgen.core import Element
+
+from nextrung.potentials.neighbours import ATOM_CUTOFF, find_pairs
+
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike, NDArray
+
+    from nextrung.potentials.crystals import Crystals
+    from nextrung.potentials.neighbours import Pairs
+
+#: Atomic numbers that chgnet's embedding covers.
+N_ELEMENTS = 94
+#: The reason of a crystal with an isolated atom begins with these words.
+ISOLATED_ATOM = "isolated atom"
+#: Atoms closer than this in Å overlap; chgnet has no repulsive wall.
+MIN_DISTANCE = 0.3
+#: Less volume per atom than this in Å³ is no crystal (hydrogen at 500 GPa: 1.3).
+MIN_VOLUME_PER_ATOM = 0.5
+#: Volume over the product of the edges below which a cell is flat.
+_MIN_FLATNESS = 1e-6
+#: Fractional coordinates beyond this have lost their decimals.
+_MAX_FRAC_COORD = 1e6
+#: Image atoms, and boxes of the cutoff's size, that a neighbour search may visit.
+_MAX_SEARCH = 1e6
+#: Angles of one crystal that fit into memory.
+_MAX_ANGLES = 3e6
+
+
+def find_faults(crystals: Crystals) -> dict[int, str]:
+    """Find the crystals that cannot be predicted, and why.
+
+    Parameters
+    ----------
+    crystals : Crystals
+        Any crystals.
+
+    Returns
+    -------
+    dict of int to str
+        Reason by the index of each faulty crystal.
+    """
+    faults = find_cell_faults(crystals)
+    sound = np.setdiff1d(np.arange(len(crystals)), list(faults))
+    rest = crystals[sound]
+    paired = find_pair_faults(rest, find_pairs(rest))
+    return faults | {int(sound[index]): reason for index, reason in paired.items()}
+
+
+def find_cell_faults(crystals: Crystals) -> dict[int, str]:
+    """Find faults that show before any neighbour is searched.
+
+    Parameters
+    ----------
+    crystals : Crystals
+        Any crystals.
+
+    Returns
+    -------
+    dict of int to str
+        Reason by the index of each faulty crystal, the first one that applies.
+    """
+    faults: dict[int, str] = {}
+    for find in (_find_non_numbers, _find_bad_cells, _find_far_coords, _find_searches):
+        sound = np.setdiff1d(np.arange(len(crystals)), list(faults))
+        found = find(crystals[sound])
+        faults |= {int(sound[index]): reason for index, reason in found.items()}
+    return faults
+
+
+def find_pair_faults(crystals: Crystals, pairs: Pairs) -> dict[int, str]:
+    """Find isolated and overlapping atoms.
+
+    Parameters
+    ----------
+    crystals : Crystals
+        Crystals without faults of the cell.
+    pairs : Pairs
+        Their pairs.
+
+    Returns
+    -------
+    dict of int to str
+        Reason by the index of each faulty crystal.
+    """
+    crystal = pairs.crystal_of_pair
+    ends = crystals.offsets[crystal] + np.stack([pairs.first, pairs.second])
+    near = pairs.lengths <= ATOM_CUTOFF
+    n_sites = len(crystals.atomic_numbers)
+    n_neighbours = np.bincount(ends[:, near].reshape(-1), minlength=n_sites)
+    owners = crystals.crystal_of_site
+    faults = {
+        int(owners[site]): f"{ISOLATED_ATOM}: {_name_site(crystals, site)} has no "
+        f"neighbour within {ATOM_CUTOFF:g} Å"
+        for site in np.flatnonzero(n_neighbours == 0)[::-1]
+    }
+    for pair in np.flatnonzero(pairs.lengths < MIN_DISTANCE)[::-1]:
+        first, second = (_name_site(crystals, site) for site in ends[:, pair])
+        faults[int(crystal[pair])] = (
+            f"overlapping atoms: {first} and {second} are {pairs.lengths[pair]:.3f} Å "
+            f"apart, less than {MIN_DISTANCE} Å"
+        )
+    for index in np.flatnonzero(pairs.n_angles > _MAX_ANGLES):
+        faults.setdefault(int(index), f"{pairs.n_angles[index]:.3g} angles: too many")
+    return faults
+
+
+def _name_site(crystals: Crystals, site: int) -> str:
+    """Name a site by its number within its crystal and its element."""
+    number = site - crystals.offsets[crystals.crystal_of_site[site]]
+    return (
+        f"site {number} ({Element.from_Z(int(crystals.atomic_numbers[site])).symbol})"
+    )
+
+
+def _owners(crystals: Crystals, sites: ArrayLike) -> NDArray[np.int64]:
+    """List the crystals that hold any of the sites."""
+    return np.unique(crystals.crystal_of_site[np.flatnonzero(sites)])
+
+
+def _find_non_numbers(crystals: Crystals) -> dict[int, str]:
+    """Find crystals without atoms, with NaN or infinity, or of unknown elements."""
+    finite_cell = np.isfinite(crystals.lattices).all(axis=(1, 2))
+    infinite_site = ~np.isfinite(crystals.frac_coords).all(axis=1)
+    numbers = crystals.atomic_numbers
+    unknown = (numbers < 1) | (numbers > N_ELEMENTS)
+    faults = {
+        int(
+            crystals.crystal_of_site[site]
+        ): f"atomic number {numbers[site]} is outside 1..{N_ELEMENTS}"
+        for site in np.flatnonzero(unknown)
+    }
+    faults |= dict.fromkeys(
+        _owners(crystals, infinite_site).tolist(), "a coordinate is not finite"
+    )
+    faults |= dict.fromkeys(
+        np.flatnonzero(~finite_cell).tolist(), "the cell is not finite"
+    )
+    return faults | dict.fromkeys(
+        np.flatnonzero(crystals.n_atoms == 0).tolist(), "no atoms"
+    )
+
+
+def _find_bad_cells(crystals: Crystals) -> dict[int, str]:
+    """Find cells that are flat or smaller than their atoms."""
+    volumes = np.abs(np.linalg.det(crystals.lattices))
+    edges = np.linalg.norm(crystals.lattices, axis=2).prod(axis=1)
+    faults = {
+        int(index): f"{volumes[index] / crystals.n_atoms[index]:.3g} Å³ per atom, less "
+        f"than {MIN_VOLUME_PER_ATOM} Å³"
+        for index in np.flatnonzero(volumes < MIN_VOLUME_PER_ATOM * crystals.n_atoms)
+    }
+    return faults | dict.fromkeys(
+        np.flatnonzero(volumes <= _MIN_FLATNESS * edges).tolist(),
+        "the cell is singular: its vectors lie in a plane",
+    )
+
+
+def _find_far_coords(crystals: Crystals) -> dict[int, str]:
+    """Find coordinates so large that their decimals are lost."""
+    far = (np.abs(crystals.frac_coords) > _MAX_FRAC_COORD).any(axis=1)
+    return dict.fromkeys(
+        _owners(crystals, far).tolist(),
+        f"a fractional coordinate is beyond {_MAX_FRAC_COORD:g}",
+    )
+
+
+def _find_searches(crystals: Crystals) -> dict[int, str]:
+    """Find cells so skewed or so large that a neighbour search would not end."""
+    heights = 1 / np.linalg.norm(np.linalg.inv(crystals.lattices), axis=1)
+    n_images = (2 * np.ceil(ATOM_CUTOFF / heights) + 1).prod(axis=1) * crystals.n_atoms
+    extents = np.abs(crystals.lattices).sum(axis=1)
+    n_boxes = (extents / ATOM_CUTOFF + 1).prod(axis=1)
+    faults = dict.fromkeys(
+        np.flatnonzero(n_boxes > _MAX_SEARCH).tolist(), "the cell is too large"
+    )
+    return faults | dict.fromkeys(
+        np.flatnonzero(n_images > _MAX_SEARCH).tolist(), "the cell is too skewed"
+    )

@@ -1,0 +1,332 @@
+"""The public face of a potential: what it predicts, and what can be made of it."""
+
+from __future__ import annotations
+
+import copy
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from pymatgen.core import Element
+
+from nextrung.potentials.calculator import PotentialCalculator
+from nextrung.potentials.checkpoints import (
+    Checkpoint,
+    build_model,
+    find_checkpoint,
+    freeze,
+    read_checkpoint,
+    write_checkpoint,
+)
+from nextrung.potentials.crystals import Crystals, describe_unusable
+from nextrung.potentials.prediction import (
+    BatchPrediction,
+    check_properties,
+    predict_crystals,
+)
+from nextrung.schemas.base import InputError
+from nextrung.schemas.prediction import Prediction
+from nextrung.schemas.relaxation import RelaxationSettings
+from nextrung.settings import choose_device
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from chgnet.model import CHGNet
+    from pymatgen.core import Structure
+
+    from nextrung.schemas.frames import Frames
+    from nextrung.schemas.relaxation import RelaxationRecord
+
+__all__ = ["BatchPrediction", "Potential", "load_potential"]
+
+
+class Potential:
+    """A CHGNet that predicts batches of structures, or says why it cannot.
+
+    Parameters
+    ----------
+    model : CHGNet
+        The model, frozen and in evaluation mode.
+    name : str
+        Name of the model, or path of its checkpoint.
+    elements : frozenset of str
+        Elements that have an atomic reference energy.
+    """
+
+    def __init__(self, model: CHGNet, name: str, elements: frozenset[str]) -> None:
+        self.model = model
+        self.name = name
+        self.elements = elements
+
+    def __repr__(self) -> str:
+        """Name the potential, its device and its precision."""
+        dtype = str(next(self.model.parameters()).dtype).removeprefix("torch.")
+        return f"Potential({self.name!r}, device={self.device}, {dtype})"
+
+    @property
+    def device(self) -> torch.device:
+        """Device that predicts."""
+        device: torch.device = next(self.model.parameters()).device
+        return device
+
+    @property
+    def atom_refs(self) -> dict[str, float]:
+        """Atomic reference energy of each covered element in eV/atom."""
+        energies = self.model.composition_model.fc.weight[0].tolist()
+        symbols = sorted(self.elements, key=lambda symbol: Element(symbol).Z)
+        return {symbol: energies[Element(symbol).Z - 1] for symbol in symbols}
+
+    def predict(self, crystals: Crystals, properties: str = "efs") -> BatchPrediction:
+        """Predict properties of flat crystals.
+
+        Parameters
+        ----------
+        crystals : Crystals
+            Any crystals.
+        properties : str
+            Letters of the wanted ones: ``e`` energies, ``f`` forces, ``s`` stresses,
+            ``m`` magnetic moments; ``e`` must be among them.
+
+        Returns
+        -------
+        BatchPrediction
+            Flat properties in the order given, and the reasons of those that failed.
+        """
+        return predict_crystals(self.model, crystals, properties, covered=self.elements)
+
+    def evaluate(
+        self, structures: Sequence[Structure], properties: str = "efsm"
+    ) -> list[Prediction]:
+        """Predict properties of structures.
+
+        Parameters
+        ----------
+        structures : sequence of Structure
+            Any structures.
+        properties : str
+            Letters of the wanted ones: ``e`` energy, ``f`` forces, ``s`` stress,
+            ``m`` magnetic moments; ``e`` must be among them.
+
+        Returns
+        -------
+        list of Prediction
+            One per structure, in the order given; a failure has its reason.
+        """
+        check_properties(properties)
+        reasons = {i: describe_unusable(s) for i, s in enumerate(structures)}
+        usable = [index for index, reason in reasons.items() if reason is None]
+        crystals = Crystals.of([structures[index] for index in usable])
+        predicted = _unstack(self.predict(crystals, properties), crystals, properties)
+        found = dict(zip(usable, predicted, strict=True))
+        return [
+            found[index] if reason is None else Prediction(energy=None, error=reason)
+            for index, reason in reasons.items()
+        ]
+
+    def label(
+        self, frames: Frames, properties: str = "efsm"
+    ) -> tuple[Frames, dict[int, str]]:
+        """Label frames with predictions.
+
+        Parameters
+        ----------
+        frames : Frames
+            Frames; their own labels are ignored.
+        properties : str
+            Letters of the wanted labels, as for :meth:`evaluate`.
+
+        Returns
+        -------
+        frames : Frames
+            The frames with predicted labels; NaN where failed or not asked for.
+        errors : dict of int to str
+            Why a frame could not be predicted, by its index.
+        """
+        prediction = self.predict(Crystals.from_frames(frames), properties)
+        magmoms = prediction.magmoms
+        if magmoms is None:
+            magmoms = np.full(len(frames.atomic_numbers), np.nan)
+        labelled = replace(
+            frames,
+            energies=prediction.energies,
+            forces=prediction.forces.astype(np.float32),
+            stresses=prediction.stresses.astype(np.float32),
+            magmoms=magmoms.astype(np.float32),
+        )
+        return labelled, prediction.errors
+
+    def relax(
+        self,
+        structures: Sequence[Structure],
+        settings: RelaxationSettings | None = None,
+        on_record: Callable[[int, RelaxationRecord], None] | None = None,
+    ) -> list[RelaxationRecord]:
+        """Relax structures.
+
+        Parameters
+        ----------
+        structures : sequence of Structure
+            Initial structures.
+        settings : RelaxationSettings, optional
+            How to relax.
+        on_record : callable, optional
+            Called with the index and the record of each structure that is done.
+
+        Returns
+        -------
+        list of RelaxationRecord
+            One per structure, in the order given; a failure has its reason.
+        """
+        from nextrung.potentials.relaxation import relax  # noqa: PLC0415
+
+        chosen = RelaxationSettings() if settings is None else settings
+        return relax(self, structures, chosen, on_record=on_record)
+
+    def calculator(self) -> PotentialCalculator:
+        """Make an ASE calculator of this potential.
+
+        Returns
+        -------
+        PotentialCalculator
+            Calculator of energy, forces, stress and magnetic moments.
+        """
+        return PotentialCalculator(self)
+
+    def copy(self) -> Potential:
+        """Copy the potential; the copy shares nothing with it.
+
+        Returns
+        -------
+        Potential
+            An equal potential.
+        """
+        return Potential(copy.deepcopy(self.model), self.name, self.elements)
+
+    def double(self) -> Potential:
+        """Copy the potential to double precision.
+
+        Returns
+        -------
+        Potential
+            A potential that computes in float64.
+        """
+        copied = self.copy()
+        copied.model.double()
+        return copied
+
+    def with_atom_refs(self, energies: Mapping[str, float]) -> Potential:
+        """Copy the potential and replace its atomic reference energies.
+
+        Parameters
+        ----------
+        energies : mapping of str to float
+            Reference energy of each element in eV/atom; others have none any more.
+
+        Returns
+        -------
+        Potential
+            An independent potential.
+
+        Raises
+        ------
+        InputError
+            If there is an element that CHGNet does not know, or a value is not finite.
+        """
+        copied = self.copy()
+        weight = copied.model.composition_model.fc.weight
+        with torch.no_grad():
+            weight.zero_()
+            for symbol, energy in energies.items():
+                weight[0, _column_of(symbol, energy, weight.shape[1])] = energy
+        freeze(copied.model)
+        copied.elements = frozenset(energies)
+        return copied
+
+    def with_random_network(self, seed: int) -> Potential:
+        """Copy the architecture and the atomic references, with fresh weights.
+
+        Parameters
+        ----------
+        seed : int
+            Seed of the weights.
+
+        Returns
+        -------
+        Potential
+            An untrained potential.
+        """
+        arguments = {**self.model.model_args, "version": None}
+        model = build_model(arguments, seed)
+        atom_refs = self.model.composition_model.state_dict()
+        model.composition_model.load_state_dict(atom_refs)
+        parameter = next(self.model.parameters())
+        model = freeze(model.to(parameter.device, parameter.dtype))
+        return Potential(model, f"random-{seed}", self.elements)
+
+    def save(self, path: str | Path, **metadata: Any) -> None:  # noqa: ANN401
+        """Write a checkpoint that plain chgnet loads; the file is whole or not there.
+
+        Parameters
+        ----------
+        path : str or Path
+            File to write or replace.
+        **metadata : object
+            Plain numbers, texts, lists and dictionaries to keep with the model.
+        """
+        content = {"name": self.name, **metadata}
+        write_checkpoint(Checkpoint(self.model, self.elements, content), Path(path))
+
+
+def load_potential(name: str | Path, device: str = "auto") -> Potential:
+    """Load a potential.
+
+    Parameters
+    ----------
+    name : str or Path
+        ``chgnet-r2scan``, ``chgnet-0.3.0``, or the path of a checkpoint.
+    device : str
+        ``auto`` for CUDA where there is one, or a torch device.
+
+    Returns
+    -------
+    Potential
+        The potential, ready to predict.
+    """
+    checkpoint = read_checkpoint(find_checkpoint(str(name)))
+    model = checkpoint.model.to(choose_device(device))
+    return Potential(model, str(name), checkpoint.elements)
+
+
+def _unstack(
+    prediction: BatchPrediction, crystals: Crystals, properties: str
+) -> list[Prediction]:
+    """Cut flat properties into those of each crystal."""
+    sites = [
+        slice(*ends)
+        for ends in np.stack([crystals.offsets[:-1], crystals.offsets[1:]], 1)
+    ]
+    return [
+        Prediction(
+            energy=float(prediction.energies[index]),
+            forces=prediction.forces[rows] if "f" in properties else None,
+            stress=prediction.stresses[index] if "s" in properties else None,
+            magmoms=None if prediction.magmoms is None else prediction.magmoms[rows],
+        )
+        if index not in prediction.errors
+        else Prediction(energy=None, error=prediction.errors[index])
+        for index, rows in enumerate(sites)
+    ]
+
+
+def _column_of(symbol: str, energy: float, n_elements: int) -> int:
+    """Find the column of an element among the references."""
+    number = Element(symbol).Z if Element.is_valid_symbol(symbol) else 0
+    if not 1 <= number <= n_elements or not np.isfinite(energy):
+        raise InputError(
+            f"atom refs: expected a finite energy of an element up to "
+            f"{Element.from_Z(n_elements).symbol}, got {symbol}: {energy}"
+        )
+    return int(number) - 1
