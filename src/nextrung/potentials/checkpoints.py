@@ -37,6 +37,13 @@ SHIPPED: Mapping[str, Path] = {
     "chgnet-r2scan": _PRETRAINED
     / "r2scan/chgnet_r2scan_transfer_learning_e15f36s161m23.pth.tar",
 }
+#: Functional of the energies of the shipped models.
+FUNCTIONALS: Mapping[str, str] = {
+    "chgnet-0.3.0": "GGA/GGA+U (MP2020-corrected)",
+    "chgnet-r2scan": "r2SCAN",
+}
+#: Functional of a checkpoint that does not say.
+UNKNOWN_FUNCTIONAL = "unknown functional"
 #: Least squares leave this much in eV/atom for an element they never saw.
 _NO_REFERENCE = 1e-6
 #: Sets of atomic references that chgnet can start from, by its names for them.

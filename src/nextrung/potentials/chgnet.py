@@ -13,6 +13,7 @@ B. Deng et al., Nat. Mach. Intell. 5, 1031 (2023).
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -204,7 +205,7 @@ def _angle_basis(model: CHGNet, graphs: GraphBatch, units: Tensor) -> Tensor:
     phases = torch.outer(angles, frequencies)
     constant = torch.full_like(angles[:, None], _CONSTANT)
     basis = torch.cat([constant, phases.sin(), phases.cos()], dim=1)
-    return (basis * torch.pi**-0.5).repeat(2, 1)
+    return (basis / math.sqrt(math.pi)).repeat(2, 1)
 
 
 def _convolve_atoms(layer: Any, graphs: GraphBatch, features: _Features) -> Tensor:  # noqa: ANN401

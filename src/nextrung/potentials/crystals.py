@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Self
 
 import numpy as np
-from pymatgen.core import Lattice, Structure
+from pymatgen.core import DummySpecies, Lattice, Structure
 
 from nextrung.schemas.base import InputError
 
@@ -16,6 +16,25 @@ if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
 
     from nextrung.schemas.frames import Frames
+
+
+def select(n_items: int, chosen: ArrayLike) -> NDArray[np.int64]:
+    """List the indices that a selection means.
+
+    Parameters
+    ----------
+    n_items : int
+        Number of items there are.
+    chosen : array-like of int or bool
+        Indices, also negative ones, or a mask.
+
+    Returns
+    -------
+    ndarray of int, shape (n_chosen,)
+        Indices from 0, in the order given.
+    """
+    asked = np.asarray(chosen)
+    return np.arange(n_items)[asked if asked.size else np.zeros(0, np.int64)]
 
 
 def list_rows(
@@ -68,7 +87,7 @@ class Crystals:
 
     def __getitem__(self, chosen: ArrayLike) -> Crystals:
         """Select crystals by indices or by mask, in the order given."""
-        indices = np.arange(len(self))[np.asarray(chosen)].reshape(-1)
+        indices = select(len(self), chosen)
         sites = list_rows(self.offsets, indices)
         return Crystals(
             offsets=np.concatenate([[0], np.cumsum(self.n_atoms[indices])]),
@@ -179,6 +198,6 @@ def describe_unusable(structure: Structure) -> str | None:
         return "disordered: a site holds more than one species or a vacancy"
     if not all(structure.lattice.pbc):
         return "not periodic in all three directions"
-    if min(structure.atomic_numbers, default=1) < 1:
+    if any(isinstance(site.specie, DummySpecies) for site in structure):
         return "holds a dummy species"
     return None

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from pymatgen.optimization.neighbors import find_points_in_spheres
 
-from nextrung.potentials.crystals import Crystals, list_rows
+from nextrung.potentials.crystals import Crystals, list_rows, select
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
@@ -50,8 +50,8 @@ class Pairs:
     n_angles: NDArray[np.int64]
 
     def __getitem__(self, chosen: ArrayLike) -> Pairs:
-        """Select the pairs of crystals by indices, in the order given."""
-        indices = np.asarray(chosen, dtype=np.int64).reshape(-1)
+        """Select the pairs of crystals by indices or by mask, in the order given."""
+        indices = select(len(self.n_angles), chosen)
         rows = list_rows(self.offsets, indices)
         return Pairs(
             offsets=np.concatenate([[0], np.cumsum(self.n_pairs[indices])]),

@@ -13,6 +13,8 @@ from pymatgen.core import Element
 
 from nextrung.potentials.calculator import PotentialCalculator
 from nextrung.potentials.checkpoints import (
+    FUNCTIONALS,
+    UNKNOWN_FUNCTIONAL,
     Checkpoint,
     build_model,
     find_checkpoint,
@@ -54,12 +56,22 @@ class Potential:
         Name of the model, or path of its checkpoint.
     elements : frozenset of str
         Elements that have an atomic reference energy.
+    functional : str
+        Functional that the energies are of, as far as it is known.
     """
 
-    def __init__(self, model: CHGNet, name: str, elements: frozenset[str]) -> None:
+    def __init__(
+        self,
+        model: CHGNet,
+        name: str,
+        elements: frozenset[str],
+        *,
+        functional: str = UNKNOWN_FUNCTIONAL,
+    ) -> None:
         self.model = model
         self.name = name
         self.elements = elements
+        self.functional = functional
 
     def __repr__(self) -> str:
         """Name the potential, its device and its precision."""
@@ -203,7 +215,12 @@ class Potential:
         Potential
             An equal potential.
         """
-        return Potential(copy.deepcopy(self.model), self.name, self.elements)
+        return Potential(
+            copy.deepcopy(self.model),
+            self.name,
+            self.elements,
+            functional=self.functional,
+        )
 
     def double(self) -> Potential:
         """Copy the potential to double precision.
@@ -264,7 +281,9 @@ class Potential:
         model.composition_model.load_state_dict(atom_refs)
         parameter = next(self.model.parameters())
         model = freeze(model.to(parameter.device, parameter.dtype))
-        return Potential(model, f"random-{seed}", self.elements)
+        return Potential(
+            model, f"random-{seed}", self.elements, functional=self.functional
+        )
 
     def save(self, path: str | Path, **metadata: Any) -> None:  # noqa: ANN401
         """Write a checkpoint that plain chgnet loads; the file is whole or not there.
@@ -276,7 +295,7 @@ class Potential:
         **metadata : object
             Plain numbers, texts, lists and dictionaries to keep with the model.
         """
-        content = {"name": self.name, **metadata}
+        content = {"name": self.name, "functional": self.functional, **metadata}
         write_checkpoint(Checkpoint(self.model, self.elements, content), Path(path))
 
 
@@ -297,7 +316,10 @@ def load_potential(name: str | Path, device: str = "auto") -> Potential:
     """
     checkpoint = read_checkpoint(find_checkpoint(str(name)))
     model = checkpoint.model.to(choose_device(device))
-    return Potential(model, str(name), checkpoint.elements)
+    functional = checkpoint.metadata.get("functional") or FUNCTIONALS.get(
+        str(name), UNKNOWN_FUNCTIONAL
+    )
+    return Potential(model, str(name), checkpoint.elements, functional=functional)
 
 
 def _unstack(
