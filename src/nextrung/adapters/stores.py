@@ -100,7 +100,7 @@ def open_configured_store() -> JobStore:
 
     try:
         store = JobflowSettings().JOB_STORE
-    except (ValueError, OSError) as error:
+    except (ValueError, KeyError, TypeError, OSError) as error:
         reason = str(error).splitlines()[0]
         raise InputError(f"expected a JOB_STORE in {name}, met: {reason}") from error
     if "data" not in store.additional_stores:
@@ -114,6 +114,7 @@ def _connected(store: JobStore) -> JobStore:
         store.connect()
         store.count()
     except Exception as error:  # drivers raise what they like
+        store.close()
         reason = str(error).splitlines()[0]
         raise InputError(f"expected a store that answers, met: {reason}") from error
     return store

@@ -17,14 +17,15 @@ import uuid
 from contextvars import ContextVar
 from dataclasses import dataclass, fields
 from datetime import UTC, datetime
+from enum import StrEnum
 from functools import cache, wraps
 from importlib.metadata import version
 from pathlib import Path
 from subprocess import DEVNULL, CalledProcessError, check_output
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 import torch
-from jobflow import CURRENT_JOB, JobConfig, OutputReference, job
+from jobflow import CURRENT_JOB, Flow, JobConfig, OutputReference, job
 from pydantic import BaseModel
 
 from nextrung.schemas.base import Provenance, TaskDoc
@@ -33,7 +34,7 @@ from nextrung.settings import MachineSettings, choose_device
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-    from jobflow import Flow, Job, JobStore, Maker
+    from jobflow import Job, JobStore, Maker
 
 logger = logging.getLogger("nextrung")
 
@@ -53,6 +54,24 @@ TRACKED_PACKAGES = (
 
 #: Names of the uuids of this package.
 _NAMESPACE = uuid.uuid5(uuid.NAMESPACE_URL, "nextrung")
+
+
+class JobState(StrEnum):
+    """What became of a job, as it is logged."""
+
+    STARTED = "started"
+    ANSWERED = "answered from the store"
+    DONE = "done"
+    FAILED = "failed"
+
+
+@runtime_checkable
+class ReadsFiles(Protocol):
+    """A Maker whose document depends on files, not on its settings alone."""
+
+    def digest_files(self) -> str:
+        """Hash the files, so that a change of them is a new computation."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -83,7 +102,7 @@ def task_job(
     Returns
     -------
     callable
-        A decorator of methods of Makers.
+        A decorator of methods of Makers that take positional inputs.
     """
 
     def decorate(make: Callable[..., Any]) -> Callable[..., Job]:
@@ -96,9 +115,9 @@ def task_job(
         )
 
         @wraps(make_job)
-        def make_identified_job(*args: Any, **kwargs: Any) -> Job:  # noqa: ANN401
-            made = make_job(*args, **kwargs)
-            made.set_uuid(identify(made.maker, made.function_args))
+        def make_identified_job(maker: Maker, *inputs: Any) -> Job:  # noqa: ANN401
+            made = make_job(maker, *inputs)
+            made.set_uuid(identify(maker, inputs))
             return made
 
         make_identified_job.original = make_job.original  # type: ignore[attr-defined]
@@ -115,19 +134,46 @@ def _answered_once(
     @wraps(make)
     def answer(maker: Maker, *inputs: Any) -> Any:  # noqa: ANN401
         fingerprint = fingerprint_of(maker, inputs)
-        name = CURRENT_JOB.job.name
         stored = schema and _find_answer(CURRENT_JOB.store, fingerprint)
         if schema and stored:
-            logger.info("%s: answered from the store", name)
+            _announce(JobState.ANSWERED)
             return schema.model_validate(stored)
         running = _Running(fingerprint, _parents(make, inputs), time.perf_counter())
         token = _RUNNING.set(running)
+        _announce(JobState.STARTED)
         try:
-            return make(maker, *inputs)
+            made = make(maker, *inputs)
+        except Exception as error:
+            _announce(JobState.FAILED, error=error)
+            raise
         finally:
             _RUNNING.reset(token)
+        _announce(JobState.DONE, seconds=time.perf_counter() - running.started)
+        return made
 
     return answer
+
+
+def _announce(state: JobState, **details: object) -> None:
+    """Log what became of the current job; ``nextrung run`` listens."""
+    name = CURRENT_JOB.job.name
+    logger.info("%s: %s", name, state, extra={"state": state, "job": name, **details})
+
+
+def report_progress(done: int, total: int, text: str = "") -> None:
+    """Log how far the running job is; ``nextrung run`` shows a bar.
+
+    Parameters
+    ----------
+    done : int
+        Steps done.
+    total : int
+        Steps to do.
+    text : str
+        What to show beside the bar.
+    """
+    progress = {"done": done, "total": total, "text": text}
+    logger.debug("%s", text, extra={"job": CURRENT_JOB.job.name, "progress": progress})
 
 
 def _find_answer(store: JobStore, fingerprint: str) -> dict[str, Any] | None:
@@ -153,7 +199,9 @@ def fingerprint_of(maker: Maker, inputs: Sequence[Any]) -> str:
     str
         Hexadecimal SHA-256 of settings, inputs and versions of decisive packages.
     """
-    return _digest([_describe(maker), list(inputs), _versions(DECISIVE_PACKAGES)])
+    files = maker.digest_files() if isinstance(maker, ReadsFiles) else None
+    versions = _versions(DECISIVE_PACKAGES)
+    return _digest([_describe(maker), list(inputs), files, versions])
 
 
 def identify(maker: Maker, inputs: Sequence[Any]) -> str:
@@ -174,25 +222,26 @@ def identify(maker: Maker, inputs: Sequence[Any]) -> str:
     return str(uuid.uuid5(_NAMESPACE, _digest([_describe(maker), list(inputs)])))
 
 
-def identified(flow: Flow) -> Flow:
-    """Give a flow the uuid that follows from its name and its jobs.
+def make_flow(jobs: Sequence[Job | Flow], output: OutputReference, name: str) -> Flow:
+    """Make a flow whose uuid follows from its name and its jobs.
 
     Parameters
     ----------
-    flow : Flow
-        A flow that is in no other flow yet.
+    jobs : sequence of Job or Flow
+        Members, in no other flow yet.
+    output : OutputReference
+        Output of the flow.
+    name : str
+        Name of the flow.
 
     Returns
     -------
     Flow
-        The same flow.
+        The flow, the same for the same members.
     """
-    members = [member.uuid for member in flow.jobs]
-    old = flow.uuid
-    flow.uuid = str(uuid.uuid5(_NAMESPACE, _digest([flow.name, members])))
-    for member in flow.jobs:
-        member.hosts[:] = [flow.uuid if host == old else host for host in member.hosts]
-    return flow
+    members = [member.uuid for member in jobs]
+    flow_uuid = str(uuid.uuid5(_NAMESPACE, _digest([name, members])))
+    return Flow(list(jobs), output=output, name=name, uuid=flow_uuid)
 
 
 def provenance() -> Provenance:
@@ -228,7 +277,7 @@ def _describe(maker: Maker) -> dict[str, Any]:
     kind = type(maker)
     settings = {
         entry.name: getattr(maker, entry.name)
-        for entry in fields(maker)  # type: ignore[arg-type]
+        for entry in fields(maker)
         if entry.name != "name"
     }
     return {"maker": f"{kind.__module__}.{kind.__qualname__}", **settings}

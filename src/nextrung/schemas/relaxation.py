@@ -78,13 +78,24 @@ class RelaxationRecord(Record):
         return self.energy is None
 
 
+class ShardPlan(Record):
+    """One share of a campaign, as light as a job description has to be."""
+
+    model: str = Field(description="Model of the study, or name of the potential.")
+    checkpoint: Artifact = Field(description="Weights of the model.")
+    materials: Artifact = Field(description="All materials of the study.")
+    shard: int = Field(ge=0, description="Number of the share, from 0.")
+    n_shards: int = Field(ge=1, description="Number of shares.")
+    parents: dict[str, str] = Field(
+        description="Fingerprints of the data set and of the model."
+    )
+
+
 class ShardDoc(TaskDoc):
     """Output of the job that relaxes one share of the materials."""
 
-    model: str = Field(description="Model of the study, or name of the potential.")
+    plan: ShardPlan = Field(description="Which share it was.")
     settings: RelaxationSettings = Field(description="How structures were relaxed.")
-    shard: int = Field(ge=0, description="Number of the share, from 0.")
-    n_shards: int = Field(ge=1, description="Number of shares.")
     n_materials: int = Field(ge=0, description="Materials of the share.")
     records: Artifact = Field(description="One row per material, Parquet.")
 

@@ -1,0 +1,166 @@
+"""Files of relaxations: a journal that survives kills, and a table when all is done."""
+
+from __future__ import annotations
+
+import json
+import os
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+from monty.json import MontyEncoder
+from pydantic import ValidationError
+from pymatgen.core import Lattice, Structure
+
+from nextrung.schemas.base import InputError
+from nextrung.schemas.relaxation import RelaxationRecord
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+_SCHEMA = pa.schema(
+    [
+        ("material_id", pa.string()),
+        ("status", pa.string()),
+        ("energy", pa.float64()),
+        ("initial_energy", pa.float64()),
+        ("n_steps", pa.int64()),
+        ("fmax", pa.float64()),
+        ("error", pa.string()),
+        ("atomic_numbers", pa.list_(pa.int16())),
+        ("lattice", pa.list_(pa.float64())),
+        ("frac_coords", pa.list_(pa.float64())),
+    ]
+)
+
+
+class Journal:
+    """Relaxations of one shard, a line each, written as they finish.
+
+    Reopening a journal gives back what is finished. A last line that a kill tore is
+    dropped; any other damage, and a header that differs, are errors.
+
+    Parameters
+    ----------
+    path : Path
+        File of the journal.
+    header : mapping of str to str
+        What the relaxations depend on; stored as the first line.
+    """
+
+    def __init__(self, path: Path, header: Mapping[str, str]) -> None:
+        self.path = path
+        self.finished: dict[str, RelaxationRecord] = {}
+        if path.exists():
+            self._resume(dict(header))
+        if not path.exists():
+            self._append({"header": dict(header)})
+
+    def record(self, material_id: str, record: RelaxationRecord) -> None:
+        """Add a finished relaxation; it is on disk when this returns.
+
+        Parameters
+        ----------
+        material_id : str
+            Name of the material.
+        record : RelaxationRecord
+            How its relaxation ended.
+        """
+        self.finished[material_id] = record
+        self._append({"id": material_id, "record": record})
+
+    def _append(self, line: dict[str, Any]) -> None:
+        """Write one line and wait for the disk."""
+        with self.path.open("ab") as file:
+            file.write(json.dumps(line, cls=MontyEncoder).encode() + b"\n")
+            file.flush()
+            os.fsync(file.fileno())
+
+    def _resume(self, header: dict[str, str]) -> None:
+        """Read the finished relaxations; cut off a torn last line."""
+        content = self.path.read_bytes()
+        whole, _, torn = content.rpartition(b"\n")
+        if torn:
+            os.truncate(self.path, len(content) - len(torn))
+        if not whole:
+            self.path.unlink()
+            return
+        first, *lines = whole.split(b"\n")
+        if json.loads(first) != {"header": header}:
+            raise InputError(f"expected the journal of this job in {self.path}")
+        for number, line in enumerate(lines, start=2):
+            try:
+                entry = json.loads(line)
+                record = RelaxationRecord.model_validate(entry["record"])
+            except (ValueError, KeyError, ValidationError) as error:
+                raise InputError(
+                    f"expected a relaxation in line {number} of {self.path}"
+                ) from error
+            self.finished[entry["id"]] = record
+
+
+def write_relaxations(path: Path, records: Mapping[str, RelaxationRecord]) -> None:
+    """Write relaxations as a Parquet table.
+
+    Parameters
+    ----------
+    path : Path
+        File to write.
+    records : mapping of str to RelaxationRecord
+        How each relaxation ended, by material.
+    """
+    rows = [{"material_id": name, **_row(record)} for name, record in records.items()]
+    pq.write_table(pa.Table.from_pylist(rows, _SCHEMA), path, compression="zstd")
+
+
+def read_relaxations(path: Path) -> dict[str, RelaxationRecord]:
+    """Read a table of relaxations.
+
+    Parameters
+    ----------
+    path : Path
+        File that :func:`write_relaxations` wrote.
+
+    Returns
+    -------
+    dict of str to RelaxationRecord
+        How each relaxation ended, by material, in the order written.
+
+    Raises
+    ------
+    InputError
+        If the file is no such table.
+    """
+    try:
+        rows = pq.read_table(path, schema=_SCHEMA).to_pylist()
+    except (OSError, pa.ArrowInvalid) as error:
+        raise InputError(f"expected a table of relaxations in {path}") from error
+    return {row.pop("material_id"): _record(row) for row in rows}
+
+
+def _row(record: RelaxationRecord) -> dict[str, Any]:
+    """Lay a record out as columns."""
+    structure = record.structure
+    columns = record.model_dump(mode="json", exclude={"structure"})
+    if structure is not None:
+        columns |= {
+            "atomic_numbers": list(structure.atomic_numbers),
+            "lattice": structure.lattice.matrix.ravel(),
+            "frac_coords": structure.frac_coords.ravel(),
+        }
+    return columns
+
+
+def _record(row: dict[str, Any]) -> RelaxationRecord:
+    """Build a record from its columns."""
+    numbers, lattice, frac_coords = (
+        row.pop(column) for column in ("atomic_numbers", "lattice", "frac_coords")
+    )
+    structure = None
+    if numbers is not None:
+        structure = Structure(
+            Lattice(lattice), numbers, np.reshape(frac_coords, (-1, 3))
+        )
+    return RelaxationRecord(structure=structure, **row)

@@ -1,0 +1,123 @@
+"""What a person sees while jobs run: bars, and one line per finished job."""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING, Self
+
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
+
+from nextrung.makers.base import JobState, logger
+
+if TYPE_CHECKING:
+    from types import TracebackType
+
+    from rich.console import Console
+    from rich.progress import TaskID
+
+
+class JobProgress(logging.Handler):
+    """Show the jobs of a flow as they are logged.
+
+    Parameters
+    ----------
+    console : Console
+        Where to show them.
+    """
+
+    def __init__(self, console: Console) -> None:
+        super().__init__(logging.DEBUG)
+        self.failures: list[Exception] = []
+        self._counts = dict.fromkeys(JobState, 0)
+        self._current: TaskID | None = None
+        self._progress = Progress(
+            TextColumn("{task.description}"),
+            BarColumn(bar_width=24),
+            MofNCompleteColumn(),
+            TimeElapsedColumn(),
+            TimeRemainingColumn(),
+            TextColumn("[dim]{task.fields[note]}"),
+            console=console,
+            transient=True,
+        )
+
+    def __enter__(self) -> Self:
+        """Start to listen and to show."""
+        logger.addHandler(self)
+        logger.setLevel(logging.DEBUG)
+        logger.propagate = False
+        self._progress.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        """Stop to listen and to show."""
+        self._progress.stop()
+        logger.removeHandler(self)
+        logger.propagate = True
+
+    @property
+    def summary(self) -> str:
+        """How many jobs were computed, answered from the store, and failed."""
+        return (
+            f"{self._counts[JobState.DONE]} jobs computed, "
+            f"{self._counts[JobState.ANSWERED]} answered from the store, "
+            f"{self._counts[JobState.FAILED]} failed"
+        )
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Turn one log record into a bar or a line.
+
+        Parameters
+        ----------
+        record : LogRecord
+            What a job logged.
+        """
+        fields = vars(record)
+        if "progress" in fields:
+            self._move(fields["job"], **fields["progress"])
+        elif "state" in fields:
+            self._change(fields)
+
+    def _move(self, job: str, *, done: int, total: int, text: str) -> None:
+        """Move the bar of the running job."""
+        if self._current is not None:
+            self._progress.update(
+                self._current, description=job, completed=done, total=total, note=text
+            )
+
+    def _change(self, fields: dict[str, object]) -> None:
+        """Start a bar, or replace it by a line."""
+        state, job = fields["state"], fields["job"]
+        self._counts[JobState(str(state))] += 1
+        if self._current is not None:
+            self._progress.remove_task(self._current)
+            self._current = None
+        if state == JobState.STARTED:
+            self._current = self._progress.add_task(str(job), total=None, note="")
+            return
+        seconds = fields.get("seconds")
+        error = fields.get("error")
+        if isinstance(error, Exception):
+            self.failures.append(error)
+        self._progress.console.print(_line(str(job), JobState(str(state)), seconds))
+
+
+def _line(job: str, state: JobState, seconds: object) -> str:
+    """Say in one line what became of a job."""
+    if state is JobState.DONE and isinstance(seconds, float):
+        return f"[green]✓[/] {job} [dim]{seconds:.1f} s[/]"
+    if state is JobState.ANSWERED:
+        return f"[blue]=[/] {job} [dim]{state}[/]"
+    return f"[red]✗[/] {job} [dim]{state}[/]"

@@ -1,0 +1,149 @@
+"""Commands on whole studies: run, results, report, status."""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from jobflow import Job, run_locally
+from rich.console import Console
+from rich.tree import Tree
+
+from nextrung.adapters.results import load_documents, load_study
+from nextrung.adapters.stores import (
+    find_documents,
+    make_embedded_store,
+    open_configured_store,
+    open_embedded_store,
+)
+from nextrung.adapters.study_files import read_study
+from nextrung.cli.progress import JobProgress
+from nextrung.makers.study import StudyMaker
+from nextrung.reports.html import write_report
+from nextrung.reports.table import results_table
+
+if TYPE_CHECKING:
+    from jobflow import Flow, JobStore
+
+    from nextrung.schemas.study import StudyDoc
+
+console = Console()
+
+StudyFile = Annotated[Path, typer.Argument(help="Study file, YAML.")]
+Overrides = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--set", help="Replace a setting: training.epochs=5.", metavar="KEY=VALUE"
+    ),
+]
+Where = Annotated[
+    str,
+    typer.Argument(
+        help="Run folder, or the name of a study in the store of jobflow.yaml."
+    ),
+]
+Name = Annotated[
+    str | None, typer.Option("--study", help="Name of the study in a run folder.")
+]
+
+
+def run(
+    study: StudyFile,
+    *,
+    root: Annotated[
+        Path | None, typer.Option(help="Run folder.  [default: runs/NAME]")
+    ] = None,
+    overrides: Overrides = None,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Show the jobs and stop.")
+    ] = False,
+) -> None:
+    """Run a whole study on this machine; a killed run continues where it was."""
+    settings = read_study(study, overrides or ())
+    flow = StudyMaker(settings).make()
+    if dry_run:
+        console.print(_draw(flow))
+        return
+    folder = (root or Path("runs") / settings.name).resolve()
+    os.environ["NEXTRUNG_ROOT"] = str(folder)
+    store = make_embedded_store(folder)
+    with JobProgress(console) as progress:
+        run_locally(flow, store=store, log=False)
+    console.print(progress.summary)
+    if progress.failures:
+        raise progress.failures[0]
+    document = load_study(store, settings.name)
+    _write_outputs(store, document, folder)
+    console.print(results_table(document.results))
+    console.print(f"labels: {document.results.labels}")
+    console.print(f"report: {folder / 'report.html'}", soft_wrap=True)
+
+
+def results(
+    where: Where,
+    *,
+    study: Name = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one object.")] = False,
+) -> None:
+    """Show the results of a study."""
+    document = load_study(*_locate(where, study))
+    if as_json:
+        typer.echo(document.results.model_dump_json(indent=1))
+    else:
+        console.print(results_table(document.results))
+        console.print(f"labels: {document.results.labels}")
+
+
+def report(
+    where: Where,
+    study: Name = None,
+    output: Annotated[
+        Path, typer.Option("--output", "-o", help="HTML file to write.")
+    ] = Path("report.html"),
+) -> None:
+    """Write the report of a study as one HTML file."""
+    store, name = _locate(where, study)
+    document = load_study(store, name)
+    write_report(document, load_documents(store, document), output)
+    console.print(f"report: {output.resolve()}", soft_wrap=True)
+
+
+def status(where: Where) -> None:
+    """Count the finished jobs of a store, by name."""
+    store, name = _locate(where, None)
+    criteria = {} if name is None else {"metadata.study": name}
+    names = Counter(found["name"] for found in find_documents(store, criteria))
+    for job, count in names.items():
+        console.print(f"{count:6d}  {job}")
+
+
+def _locate(where: str, study: str | None) -> tuple[JobStore, str | None]:
+    """Open the store that a run folder or a study's name points to."""
+    if Path(where).is_dir():
+        os.environ["NEXTRUNG_ROOT"] = str(Path(where).resolve())
+        return open_embedded_store(Path(where)), study
+    if os.sep in where or where.startswith("."):
+        return open_embedded_store(Path(where)), study
+    return open_configured_store(), where
+
+
+def _write_outputs(store: JobStore, document: StudyDoc, folder: Path) -> None:
+    """Write results and report beside the store."""
+    results_file = folder / "results.json"
+    results_file.write_text(document.results.model_dump_json(indent=1) + "\n")
+    write_report(document, load_documents(store, document), folder / "report.html")
+
+
+def _draw(flow: Flow) -> Tree:
+    """Draw the jobs of a flow, those planned while it runs left open."""
+    tree = Tree(f"{flow.name}: {len(list(flow.iterflow()))} jobs before fan-out")
+    for member in flow.jobs:
+        if isinstance(member, Job):
+            fans_out = member.output_schema is None
+            tree.add(member.name + (" [dim]→ shards → merge[/]" if fans_out else ""))
+        else:
+            tree.add(_draw(member))
+    return tree

@@ -1,0 +1,77 @@
+"""Shares of a relaxation campaign that cost about the same."""
+
+from __future__ import annotations
+
+import heapq
+from collections import Counter
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from numpy.typing import NDArray
+
+    from nextrung.schemas.relaxation import RelaxationRecord
+
+
+def count_shards(n_materials: int, materials_per_shard: int) -> int:
+    """Count the shards a campaign is cut into.
+
+    Parameters
+    ----------
+    n_materials : int
+        Materials to relax.
+    materials_per_shard : int
+        Materials of one shard, about.
+
+    Returns
+    -------
+    int
+        Number of shards; at least one.
+    """
+    return max(1, -(-n_materials // materials_per_shard))
+
+
+def cut_shards(n_atoms: NDArray[np.int64], n_shards: int) -> list[NDArray[np.int64]]:
+    """Share materials out so that every shard has about as many atoms.
+
+    The largest material left always goes to the lightest shard, so the shares depend
+    on nothing but the sizes.
+
+    Parameters
+    ----------
+    n_atoms : ndarray of int, shape (n_materials,)
+        Atoms of each material.
+    n_shards : int
+        Number of shards.
+
+    Returns
+    -------
+    list of ndarray of int
+        Indices of the materials of each shard, ascending.
+    """
+    members: list[list[int]] = [[] for _ in range(n_shards)]
+    loads = [(0, 0, shard) for shard in range(n_shards)]
+    for material in np.argsort(-n_atoms, kind="stable"):
+        load, count, shard = heapq.heappop(loads)
+        members[shard].append(int(material))
+        heapq.heappush(loads, (load + int(n_atoms[material]), count + 1, shard))
+    return [np.sort(np.array(shard, dtype=np.int64)) for shard in members]
+
+
+def count_statuses(records: Iterable[RelaxationRecord]) -> dict[str, int]:
+    """Count relaxations by how they ended.
+
+    Parameters
+    ----------
+    records : iterable of RelaxationRecord
+        How each relaxation ended.
+
+    Returns
+    -------
+    dict of str to int
+        Relaxations by status; a status that never occurred is absent.
+    """
+    return dict(Counter(record.status.value for record in records))

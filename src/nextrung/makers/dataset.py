@@ -1,0 +1,41 @@
+"""The job that turns a source of labels into curated, split frames."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from jobflow import Maker
+
+from nextrung.adapters.dataset import curate, source_digest, store_dataset
+from nextrung.makers.base import provenance, report_progress, task_job
+from nextrung.schemas.dataset import DatasetDoc, DatasetSettings
+
+
+@dataclass(kw_only=True)
+class DatasetMaker(Maker):
+    """Read, curate and split the labels of a study.
+
+    Parameters
+    ----------
+    name : str
+        Name of the job.
+    settings : DatasetSettings
+        Where frames come from, which are kept, and how they are split.
+    """
+
+    name: str = "curate frames"
+    settings: DatasetSettings = field(default_factory=DatasetSettings)
+
+    def digest_files(self) -> str:
+        """Hash the files of the source."""
+        return source_digest(self.settings.source)
+
+    @task_job(DatasetDoc)
+    def make(self) -> DatasetDoc:
+        """Curate the frames of the source and store them."""
+        curated = curate(self.settings, report_progress)
+        return DatasetDoc(
+            settings=self.settings,
+            provenance=provenance(),
+            **store_dataset(curated, self.settings),
+        )

@@ -1,0 +1,69 @@
+"""The job that compares the densities a model predicts with experiment."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from jobflow import Maker
+
+from nextrung.adapters.crystals import digest_crystals, read_crystals
+from nextrung.compute.density import score_densities, strain_lattice
+from nextrung.makers.base import provenance, report_progress, task_job
+from nextrung.makers.models import relax_with
+from nextrung.schemas.density import DensityDoc, DensitySettings
+
+if TYPE_CHECKING:
+    from nextrung.schemas.fine_tuning import FineTuningDoc
+    from nextrung.schemas.relaxation import RelaxationRecord
+
+
+@dataclass(kw_only=True)
+class DensityMaker(Maker):
+    """Compress experimental crystals, relax them, and compare densities.
+
+    Parameters
+    ----------
+    name : str
+        Name of the job.
+    settings : DensitySettings
+        Which crystals, and how they are relaxed.
+    """
+
+    name: str = "score densities"
+    settings: DensitySettings = field(default_factory=DensitySettings)
+
+    def digest_files(self) -> str:
+        """Hash the experimental crystals."""
+        return digest_crystals(self.settings)
+
+    @task_job(DensityDoc, rows=["rows"])
+    def make(self, model: FineTuningDoc) -> DensityDoc:
+        """Relax the crystals with a model.
+
+        Parameters
+        ----------
+        model : FineTuningDoc
+            The model to score.
+        """
+        crystals = read_crystals(self.settings)
+        strain = self.settings.linear_strain
+        strained = [strain_lattice(crystal.structure, strain) for crystal in crystals]
+        done = 0
+
+        def count(_index: int, _record: RelaxationRecord) -> None:
+            nonlocal done
+            done += 1
+            report_progress(done, len(crystals))
+
+        relaxed = relax_with(
+            model.checkpoint, strained, self.settings.relaxation, on_record=count
+        )
+        score = score_densities(crystals, relaxed)
+        return DensityDoc(
+            model=model.model,
+            labels=model.functional,
+            settings=self.settings,
+            **{name: getattr(score, name) for name in type(score).model_fields},
+            provenance=provenance(),
+        )

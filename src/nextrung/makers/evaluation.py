@@ -1,0 +1,59 @@
+"""The job that compares the predictions of a model with the labels."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import numpy as np
+from jobflow import Maker
+
+from nextrung.compute.evaluation import score_predictions
+from nextrung.makers.base import provenance, task_job
+from nextrung.makers.models import open_frames, open_potential
+from nextrung.schemas.evaluation import EvaluationDoc, EvaluationSettings
+
+if TYPE_CHECKING:
+    from nextrung.schemas.dataset import DatasetDoc
+    from nextrung.schemas.fine_tuning import FineTuningDoc
+
+
+@dataclass(kw_only=True)
+class EvaluationMaker(Maker):
+    """Score a model on the splits of a data set.
+
+    Parameters
+    ----------
+    name : str
+        Name of the job.
+    settings : EvaluationSettings
+        Which splits are scored.
+    """
+
+    name: str = "evaluate"
+    settings: EvaluationSettings = field(default_factory=EvaluationSettings)
+
+    @task_job(EvaluationDoc, rows=["rows"])
+    def make(self, dataset: DatasetDoc, model: FineTuningDoc) -> EvaluationDoc:
+        """Predict the frames of a data set and compare.
+
+        Parameters
+        ----------
+        dataset : DatasetDoc
+            Frames with target labels.
+        model : FineTuningDoc
+            The model to score.
+        """
+        frames = open_frames(dataset)
+        frames = frames[np.isin(frames.splits, self.settings.splits)]
+        predicted, errors = open_potential(model).label(frames)
+        score = score_predictions(frames, predicted, errors)
+        return EvaluationDoc(
+            model=model.model,
+            labels=dataset.labels,
+            settings=self.settings,
+            metrics=score.metrics,
+            failures=score.failures,
+            rows=score.rows,
+            provenance=provenance(),
+        )

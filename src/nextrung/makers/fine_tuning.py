@@ -1,0 +1,202 @@
+"""The jobs that make the models of a study from the source potential."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from jobflow import Maker
+
+from nextrung.adapters.artifacts import hash_file, store_artifact
+from nextrung.makers.base import campaign_folder, provenance, report_progress, task_job
+from nextrung.makers.models import open_frames, open_potential
+from nextrung.potentials.checkpoints import find_checkpoint
+from nextrung.potentials.fine_tuning import fine_tune
+from nextrung.potentials.potential import load_potential
+from nextrung.schemas.fine_tuning import (
+    EpochRecord,
+    FineTuningDoc,
+    FineTuningSettings,
+    UnusableFrame,
+)
+from nextrung.schemas.models import RECIPES, Model, Recipe
+from nextrung.settings import MachineSettings
+
+if TYPE_CHECKING:
+    from nextrung.potentials.potential import Potential
+    from nextrung.schemas.atom_refs import AtomRefDoc
+    from nextrung.schemas.base import Artifact
+    from nextrung.schemas.dataset import DatasetDoc
+
+
+@dataclass(kw_only=True)
+class SourceMaker(Maker):
+    """Take the source potential of a study in.
+
+    Parameters
+    ----------
+    name : str
+        Name of the job.
+    potential : str
+        Name of a shipped potential, or a checkpoint file.
+    """
+
+    name: str = "load"
+    potential: str = "chgnet-0.3.0"
+
+    def digest_files(self) -> str:
+        """Hash the checkpoint of the source."""
+        return hash_file(find_checkpoint(self.potential))
+
+    @task_job(FineTuningDoc)
+    def make(self) -> FineTuningDoc:
+        """Store the untouched source as the first model of the study."""
+        source = load_potential(self.potential, MachineSettings().device)
+        return FineTuningDoc(
+            model=Model.SOURCE,
+            recipe=RECIPES[Model.SOURCE],
+            settings=None,
+            source=self.potential,
+            functional=source.functional,
+            checkpoint=_store_checkpoint(source, Model.SOURCE, source.functional),
+            elements=sorted(source.elements),
+            provenance=provenance(),
+        )
+
+
+@dataclass(kw_only=True)
+class ReferenceMaker(Maker):
+    """Move the atomic reference energies of the source, and train nothing.
+
+    Parameters
+    ----------
+    name : str
+        Name of the job.
+    model : Model
+        Row of the table of recipes.
+    """
+
+    name: str = "re-reference"
+    model: Model = Model.SOURCE_REFIT
+
+    def __post_init__(self) -> None:
+        """Restore the model, which JSON hands back as plain text."""
+        self.model = Model(self.model)
+
+    @task_job(FineTuningDoc)
+    def make(
+        self, dataset: DatasetDoc, source: FineTuningDoc, atom_refs: AtomRefDoc
+    ) -> FineTuningDoc:
+        """Give the source new reference energies.
+
+        Parameters
+        ----------
+        dataset : DatasetDoc
+            Frames the energies were fitted to.
+        source : FineTuningDoc
+            The source potential.
+        atom_refs : AtomRefDoc
+            Moved reference energies.
+        """
+        moved = open_potential(source).with_atom_refs(atom_refs.atom_refs)
+        return FineTuningDoc(
+            model=self.model,
+            recipe=RECIPES[self.model],
+            settings=None,
+            source=source.source,
+            functional=dataset.functional,
+            checkpoint=_store_checkpoint(moved, self.model, dataset.functional),
+            elements=sorted(moved.elements),
+            provenance=provenance(),
+        )
+
+
+@dataclass(kw_only=True)
+class FineTuningMaker(Maker):
+    """Make one model of a study: re-reference the source, then train it.
+
+    Parameters
+    ----------
+    name : str
+        Name of the job.
+    model : Model
+        Row of the table of recipes, one that trains something.
+    settings : FineTuningSettings
+        How the network is trained.
+    """
+
+    name: str = "fine tune"
+    model: Model = Model.REFITTED_ATOM_REFS
+    settings: FineTuningSettings = field(default_factory=FineTuningSettings)
+
+    def __post_init__(self) -> None:
+        """Restore the model, which JSON hands back as plain text."""
+        self.model = Model(self.model)
+
+    @task_job(FineTuningDoc)
+    def make(
+        self, dataset: DatasetDoc, source: FineTuningDoc, atom_refs: AtomRefDoc | None
+    ) -> FineTuningDoc:
+        """Train the model from the source.
+
+        Parameters
+        ----------
+        dataset : DatasetDoc
+            Frames with target labels.
+        source : FineTuningDoc
+            The source potential.
+        atom_refs : AtomRefDoc or None
+            Moved reference energies; None where the recipe keeps those of the source.
+        """
+        recipe = RECIPES[self.model]
+        result = fine_tune(
+            _prepare(
+                open_potential(source), recipe, atom_refs, seed=self.settings.seed
+            ),
+            open_frames(dataset),
+            self.settings,
+            trained=recipe.trained,
+            workdir=campaign_folder(),
+            on_epoch=self._report,
+        )
+        return FineTuningDoc(
+            model=self.model,
+            recipe=recipe,
+            settings=self.settings,
+            source=source.source,
+            functional=dataset.functional,
+            checkpoint=_store_checkpoint(
+                result.potential, self.model, dataset.functional
+            ),
+            elements=sorted(result.potential.elements),
+            n_train_frames=result.n_train_frames,
+            n_train_materials=result.n_train_materials,
+            best_epoch=result.best_epoch,
+            history=result.history,
+            gradients=result.gradients,
+            unusable_frames=[
+                UnusableFrame(frame_id=frame_id, reason=reason)
+                for frame_id, reason in result.unusable.items()
+            ],
+            provenance=provenance(),
+        )
+
+    def _report(self, epoch: EpochRecord) -> None:
+        """Say how far training is."""
+        text = f"validation energy {1000 * (epoch.val.energy_mae or 0):.1f} meV/atom"
+        report_progress(epoch.epoch, self.settings.epochs, text)
+
+
+def _prepare(
+    source: Potential, recipe: Recipe, atom_refs: AtomRefDoc | None, *, seed: int
+) -> Potential:
+    """Give the source the weights and references a recipe starts from."""
+    start = source if recipe.pretrained else source.with_random_network(seed)
+    return start if atom_refs is None else start.with_atom_refs(atom_refs.atom_refs)
+
+
+def _store_checkpoint(potential: Potential, model: Model, functional: str) -> Artifact:
+    """Save a potential as an artifact that plain chgnet loads."""
+    file = campaign_folder() / "checkpoint.pth.tar"
+    potential.save(file, model=model.value, functional=functional)
+    return store_artifact(file, "checkpoints")

@@ -1,0 +1,52 @@
+"""How jobs hand potentials and frames to one another: as files with a hash."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from nextrung.adapters.artifacts import artifact_path
+from nextrung.adapters.frames import read_frames
+from nextrung.potentials.potential import load_potential
+from nextrung.potentials.relaxation import relax_in_processes
+from nextrung.settings import MachineSettings
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from pymatgen.core import Structure
+
+    from nextrung.potentials.potential import Potential
+    from nextrung.schemas.base import Artifact
+    from nextrung.schemas.dataset import DatasetDoc
+    from nextrung.schemas.fine_tuning import FineTuningDoc
+    from nextrung.schemas.frames import Frames
+    from nextrung.schemas.relaxation import RelaxationRecord, RelaxationSettings
+
+
+def open_frames(dataset: DatasetDoc) -> Frames:
+    """Read the frames of a data set, their hash verified."""
+    return read_frames(artifact_path(dataset.frames))
+
+
+def open_potential(model: FineTuningDoc) -> Potential:
+    """Load the potential of a model, its hash verified."""
+    path = artifact_path(model.checkpoint)
+    return load_potential(str(path), MachineSettings().device)
+
+
+def relax_with(
+    checkpoint: Artifact,
+    structures: Sequence[Structure],
+    settings: RelaxationSettings,
+    *,
+    on_record: Callable[[int, RelaxationRecord], None],
+) -> list[RelaxationRecord]:
+    """Relax structures with a stored potential, on all processors of this machine."""
+    machine = MachineSettings()
+    return relax_in_processes(
+        str(artifact_path(checkpoint)),
+        structures,
+        settings,
+        n_processes=machine.n_processes,
+        on_record=on_record,
+    )

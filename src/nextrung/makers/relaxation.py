@@ -1,0 +1,198 @@
+"""The jobs that relax all materials of a study: plan, shards, merge."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from jobflow import Maker, Response
+
+from nextrung.adapters.artifacts import artifact_path, store_artifact
+from nextrung.adapters.materials import read_materials
+from nextrung.adapters.relaxations import Journal, read_relaxations, write_relaxations
+from nextrung.compute.relaxation import count_shards, count_statuses, cut_shards
+from nextrung.makers.base import (
+    campaign_folder,
+    make_flow,
+    provenance,
+    report_progress,
+    task_job,
+)
+from nextrung.makers.models import relax_with
+from nextrung.schemas.base import InputError
+from nextrung.schemas.relaxation import (
+    RelaxationDoc,
+    RelaxationSettings,
+    ShardDoc,
+    ShardPlan,
+)
+from nextrung.schemas.study import CampaignSettings
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from jobflow import Flow
+
+    from nextrung.schemas.base import Artifact
+    from nextrung.schemas.dataset import DatasetDoc
+    from nextrung.schemas.fine_tuning import FineTuningDoc
+    from nextrung.schemas.frames import Frames
+    from nextrung.schemas.relaxation import RelaxationRecord
+
+
+@dataclass(kw_only=True)
+class ShardMaker(Maker):
+    """Relax one share of the materials; a kill costs the unfinished ones alone.
+
+    Parameters
+    ----------
+    name : str
+        Name of the job.
+    settings : RelaxationSettings
+        How structures are relaxed.
+    """
+
+    name: str = "relax shard"
+    settings: RelaxationSettings = field(default_factory=RelaxationSettings)
+
+    @task_job(ShardDoc)
+    def make(self, plan: ShardPlan) -> ShardDoc:
+        """Relax the materials of one shard from their initial structures.
+
+        Parameters
+        ----------
+        plan : ShardPlan
+            Which materials, and with which model.
+        """
+        initial = read_materials(artifact_path(plan.materials)).initial
+        share = initial[cut_shards(initial.n_atoms, plan.n_shards)[plan.shard]]
+        return ShardDoc(
+            plan=plan,
+            settings=self.settings,
+            n_materials=len(share),
+            records=_store(self._relax(share, plan.checkpoint)),
+            provenance=provenance(),
+        )
+
+    def _relax(
+        self, share: Frames, checkpoint: Artifact
+    ) -> dict[str, RelaxationRecord]:
+        """Relax what the journal of this job does not hold yet."""
+        folder = campaign_folder()
+        journal = Journal(folder / "journal.jsonl", {"job": folder.name})
+        names = share.material_ids.tolist()
+        waiting = [i for i, name in enumerate(names) if name not in journal.finished]
+
+        def keep(index: int, record: RelaxationRecord) -> None:
+            journal.record(names[waiting[index]], record)
+            report_progress(len(journal.finished), len(names))
+
+        structures = share[waiting].to_structures()
+        relax_with(checkpoint, structures, self.settings, on_record=keep)
+        return {name: journal.finished[name] for name in names}
+
+
+@dataclass(kw_only=True)
+class MergeMaker(Maker):
+    """Join the shards of one model; a missing material is an error.
+
+    Parameters
+    ----------
+    name : str
+        Name of the job.
+    """
+
+    name: str = "merge shards"
+
+    @task_job(RelaxationDoc)
+    def make(self, shards: list[ShardDoc]) -> RelaxationDoc:
+        """Join shards into one table in the order of the materials.
+
+        Parameters
+        ----------
+        shards : list of ShardDoc
+            All shards of the model.
+        """
+        plan = shards[0].plan
+        names = read_materials(artifact_path(plan.materials)).initial.material_ids
+        found: dict[str, RelaxationRecord] = {}
+        for shard in shards:
+            found |= read_relaxations(artifact_path(shard.records))
+        missing = [name for name in names.tolist() if name not in found]
+        if missing:
+            raise InputError(
+                f"expected relaxations of {len(names)} materials, met none of "
+                f"{', '.join(missing[:5])} ({len(missing)} missing)"
+            )
+        records = {name: found[name] for name in names.tolist()}
+        return RelaxationDoc(
+            model=plan.model,
+            settings=shards[0].settings,
+            n_materials=len(records),
+            n_failed=sum(record.failed for record in records.values()),
+            statuses=count_statuses(records.values()),
+            n_steps=sum(record.n_steps for record in records.values()),
+            relaxation_time=sum(shard.provenance.wall_time for shard in shards),
+            records=_store(records),
+            provenance=provenance(),
+        )
+
+
+@dataclass(kw_only=True)
+class RelaxationMaker(Maker):
+    """Plan the relaxation of all materials of a study by one model.
+
+    Parameters
+    ----------
+    name : str
+        Name of the job.
+    settings : CampaignSettings
+        How structures are relaxed and how many one job takes.
+    """
+
+    name: str = "plan relaxations"
+    settings: CampaignSettings = field(default_factory=CampaignSettings)
+
+    @task_job()
+    def make(self, dataset: DatasetDoc, model: FineTuningDoc) -> Response[Flow]:
+        """Replace this job by one job per shard and one that merges them.
+
+        Parameters
+        ----------
+        dataset : DatasetDoc
+            The materials.
+        model : FineTuningDoc
+            The model that relaxes them.
+        """
+        n_shards = count_shards(dataset.n_materials, self.settings.materials_per_shard)
+        maker = ShardMaker(settings=self.settings.relaxation)
+        parents = {
+            "dataset": dataset.provenance.fingerprint,
+            "model": model.provenance.fingerprint,
+        }
+        shards = [
+            maker.make(
+                ShardPlan(
+                    model=model.model,
+                    checkpoint=model.checkpoint,
+                    materials=dataset.materials,
+                    shard=shard,
+                    n_shards=n_shards,
+                    parents=parents,
+                )
+            )
+            for shard in range(n_shards)
+        ]
+        for shard in shards:
+            shard.append_name(f" {model.model}")
+        merge = MergeMaker().make([shard.output for shard in shards])
+        merge.append_name(f" {model.model}")
+        name = f"relax {model.model}"
+        return Response(replace=make_flow([*shards, merge], merge.output, name))
+
+
+def _store(records: Mapping[str, RelaxationRecord]) -> Artifact:
+    """Store relaxations as an artifact."""
+    file = campaign_folder() / "relaxations.parquet"
+    write_relaxations(file, records)
+    return store_artifact(file, "relaxations")

@@ -1,0 +1,92 @@
+"""The job that compares the hull of a model with the hull of the labels."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from jobflow import Maker
+
+from nextrung.adapters.artifacts import artifact_path
+from nextrung.adapters.materials import read_materials
+from nextrung.adapters.relaxations import read_relaxations
+from nextrung.compute.stability import score_stability
+from nextrung.makers.base import provenance, task_job
+from nextrung.schemas.stability import (
+    MaterialEnergies,
+    StabilityDoc,
+    StabilitySettings,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from nextrung.schemas.dataset import DatasetDoc
+    from nextrung.schemas.materials import Materials
+    from nextrung.schemas.relaxation import RelaxationDoc, RelaxationRecord
+
+
+@dataclass(kw_only=True)
+class StabilityMaker(Maker):
+    """Score decomposition and formation energies of all materials.
+
+    Parameters
+    ----------
+    name : str
+        Name of the job.
+    settings : StabilitySettings
+        Which entries compete, and what is called stable.
+    """
+
+    name: str = "score stability"
+    settings: StabilitySettings = field(default_factory=StabilitySettings)
+
+    @task_job(StabilityDoc, rows=["rows"])
+    def make(self, dataset: DatasetDoc, relaxation: RelaxationDoc) -> StabilityDoc:
+        """Build both hulls and compare them.
+
+        Parameters
+        ----------
+        dataset : DatasetDoc
+            The materials and their target energies.
+        relaxation : RelaxationDoc
+            The materials relaxed by one model.
+        """
+        materials = read_materials(artifact_path(dataset.materials))
+        records = read_relaxations(artifact_path(relaxation.records))
+        score = score_stability(_pair(materials, records), self.settings)
+        return StabilityDoc(
+            model=relaxation.model,
+            labels=dataset.labels,
+            settings=self.settings,
+            **{name: getattr(score, name) for name in type(score).model_fields},
+            provenance=provenance(),
+        )
+
+
+def _pair(
+    materials: Materials, records: Mapping[str, RelaxationRecord]
+) -> list[MaterialEnergies]:
+    """Put the target energy of each material beside the model's."""
+    initial = materials.initial
+    paired = []
+    for name, split, structure, energy in zip(
+        initial.material_ids.tolist(),
+        initial.splits.tolist(),
+        initial.to_structures(),
+        materials.energies.tolist(),
+        strict=True,
+    ):
+        record = records[name]
+        paired.append(
+            MaterialEnergies(
+                material_id=name,
+                composition=structure.composition.get_el_amt_dict(),
+                split=split,
+                target_energy=energy if energy == energy else None,  # noqa: PLR0124 - NaN
+                predicted_energy=record.energy,
+                unrelaxed_energy=record.initial_energy,
+                status=record.status,
+            )
+        )
+    return paired

@@ -1,0 +1,304 @@
+"""The flow of a whole study, and the job that gathers its results."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from itertools import islice
+from typing import TYPE_CHECKING, Any
+
+from jobflow import Job, Maker
+
+from nextrung.adapters.artifacts import artifact_path
+from nextrung.adapters.rejections import read_rejections
+from nextrung.makers.alignment import AlignmentMaker
+from nextrung.makers.atom_refs import AtomRefMaker
+from nextrung.makers.base import make_flow, provenance, task_job
+from nextrung.makers.dataset import DatasetMaker
+from nextrung.makers.density import DensityMaker
+from nextrung.makers.evaluation import EvaluationMaker
+from nextrung.makers.fine_tuning import FineTuningMaker, ReferenceMaker, SourceMaker
+from nextrung.makers.relaxation import RelaxationMaker
+from nextrung.makers.scaling_law import ScalingLawMaker
+from nextrung.makers.stability import StabilityMaker
+from nextrung.schemas.atom_refs import AtomRefSettings
+from nextrung.schemas.dataset import DatasetDoc, Rejection, Rule
+from nextrung.schemas.models import RECIPES, Model, Rereference, Trained
+from nextrung.schemas.study import (
+    AlignmentSummary,
+    DatasetSummary,
+    DensitySummary,
+    ModelSummary,
+    StabilitySummary,
+    StudyDoc,
+    StudyResults,
+    StudySettings,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from jobflow import Flow
+
+    from nextrung.schemas.alignment import AlignmentDoc
+    from nextrung.schemas.base import TaskDoc
+    from nextrung.schemas.density import DensityDoc
+    from nextrung.schemas.scaling_law import ScalingLawSettings
+    from nextrung.schemas.stability import StabilityDoc
+
+#: Rejections that the results list; the artifact of the data set lists all.
+MAX_LISTED_REJECTIONS = 1000
+
+
+@dataclass(kw_only=True)
+class GatherMaker(Maker):
+    """Gather the results of all stages in one document.
+
+    Parameters
+    ----------
+    name : str
+        Name of the job.
+    settings : StudySettings
+        Settings of the whole study.
+    """
+
+    name: str = "gather results"
+    settings: StudySettings = field(default_factory=lambda: StudySettings(name="study"))
+
+    @task_job(StudyDoc)
+    def make(self, parts: dict[str, TaskDoc], jobs: dict[str, str]) -> StudyDoc:
+        """Summarise the documents of a study.
+
+        Parameters
+        ----------
+        parts : dict of str to TaskDoc
+            Document of each stage, by ``stage`` or ``stage/model``.
+        jobs : dict of str to str
+            Job uuid of each document, by the same names.
+        """
+        dataset: Any = parts["dataset"]
+        scaling: Any = parts.get("scaling_law")
+        alignment: Any = parts.get("alignment")
+        return StudyDoc(
+            settings=self.settings,
+            results=StudyResults(
+                study=self.settings.name,
+                labels=dataset.labels,
+                source=self.settings.source,
+                dataset=_summarise_dataset(dataset),
+                models={
+                    model.value: _summarise_model(model, parts)
+                    for model in self.settings.models
+                },
+                alignment=_summarise_alignment(alignment),
+                scaling_law=scaling and scaling.laws,
+                jobs=jobs,
+            ),
+            provenance=provenance(),
+        )
+
+
+@dataclass
+class StudyMaker(Maker):
+    """Wire every stage of a study.
+
+    Parameters
+    ----------
+    settings : StudySettings
+        What the study asks.
+    name : str
+        Name of the flow; the study's own by default.
+    """
+
+    settings: StudySettings
+    name: str = ""
+
+    def make(self) -> Flow:
+        """Build the flow.
+
+        Returns
+        -------
+        Flow
+            Its output is the :class:`.StudyDoc`; the metadata of every job name the
+            study.
+        """
+        wiring = _Wiring(self.settings)
+        outputs = {name: part.output for name, part in wiring.parts.items()}
+        uuids = {name: _answering_job(part) for name, part in wiring.parts.items()}
+        gather = GatherMaker(settings=self.settings).make(outputs, uuids)
+        jobs = [*wiring.parts.values(), gather]
+        flow = make_flow(jobs, gather.output, self.name or self.settings.name)
+        flow.update_metadata({"study": self.settings.name}, dynamic=True)
+        return flow
+
+
+class _Wiring:
+    """The jobs and flows of a study by the names of their documents."""
+
+    def __init__(self, settings: StudySettings) -> None:
+        self.settings = settings
+        self.parts: dict[str, Job | Flow] = {}
+        self.dataset = self._add("dataset", DatasetMaker(settings=settings.dataset))
+        self.source = self._add(
+            f"fine_tuning/{Model.SOURCE}", SourceMaker(potential=settings.source)
+        )
+        self.atom_refs = {Rereference.NONE: None} | {
+            kind: self._add(
+                f"atom_refs/{kind}",
+                AtomRefMaker(settings=AtomRefSettings(kind=kind)),
+                self.dataset,
+                self.source,
+            )
+            for kind in (Rereference.REFIT, Rereference.RESIDUAL)
+        }
+        if settings.alignment:
+            self._add(
+                "alignment",
+                AlignmentMaker(settings=settings.alignment),
+                self.dataset,
+                self.source,
+                self.atom_refs[Rereference.REFIT],
+            )
+        for model in settings.models:
+            self._score(model, self._model(model))
+        if settings.scaling_law:
+            self._scale(settings.scaling_law)
+
+    def _add(self, part: str, maker: Any, *inputs: Any, **named: Any) -> Any:  # noqa: ANN401 - jobflow references are untyped
+        """Add a job or flow under the name of its document; return its output."""
+        made = maker.make(*inputs, **named)
+        _, _, model = part.partition("/")
+        if model:
+            made.name = f"{made.name} {model}"
+        self.parts[part] = made
+        return made.output
+
+    def _model(self, model: Model) -> Any:  # noqa: ANN401 - an untyped reference
+        """Make a model of the study once; return the reference to its document."""
+        part = f"fine_tuning/{model}"
+        if part in self.parts:
+            return self.parts[part].output
+        recipe = RECIPES[model]
+        maker: Maker = ReferenceMaker(model=model)
+        if recipe.trained is not Trained.NOTHING:
+            maker = FineTuningMaker(model=model, settings=self.settings.training)
+        references = self.atom_refs[recipe.rereference]
+        return self._add(part, maker, self.dataset, self.source, references)
+
+    def _score(self, model: Model, made: Any) -> None:  # noqa: ANN401 - a reference
+        """Add every benchmark of one model."""
+        settings = self.settings
+        self._add(
+            f"evaluation/{model}",
+            EvaluationMaker(settings=settings.evaluation),
+            self.dataset,
+            made,
+        )
+        if settings.campaign:
+            relaxed = self._add(
+                f"relaxation/{model}",
+                RelaxationMaker(settings=settings.campaign),
+                self.dataset,
+                made,
+            )
+            if settings.stability:
+                self._add(
+                    f"stability/{model}",
+                    StabilityMaker(settings=settings.stability),
+                    self.dataset,
+                    relaxed,
+                )
+        if settings.density:
+            self._add(f"density/{model}", DensityMaker(settings=settings.density), made)
+
+    def _scale(self, settings: ScalingLawSettings) -> None:
+        """Add the trainings on subsets and their fit."""
+        self._add(
+            "scaling_law",
+            ScalingLawMaker(settings=settings, training=self.settings.training),
+            self.dataset,
+            self.source,
+            self.atom_refs,
+            untrained=self._model(Model.SOURCE_REFIT),
+        )
+
+
+def _answering_job(part: Job | Flow) -> str:
+    """Name the job whose document a part ends in."""
+    uuid: str = part.uuid if isinstance(part, Job) else part.output.uuid
+    return uuid
+
+
+def _summarise_dataset(dataset: DatasetDoc) -> DatasetSummary:
+    """Count what was kept, and list the first rejections that are no duplicates."""
+    listed = (
+        rejection
+        for rejection in read_rejections(artifact_path(dataset.rejections))
+        if rejection.rule is not Rule.DUPLICATE
+    )
+    counted = {
+        name: getattr(dataset, name)
+        for name in DatasetSummary.model_fields
+        if name not in {"rejections", "n_rejected"}
+    }
+    return DatasetSummary(
+        **counted,
+        n_rejected={rule.value: count for rule, count in dataset.n_rejected.items()},
+        rejections=list[Rejection](islice(listed, MAX_LISTED_REJECTIONS)),
+    )
+
+
+def _summarise_model(model: Model, parts: Mapping[str, Any]) -> ModelSummary:
+    """Put the scores of one model together."""
+    made = parts[f"fine_tuning/{model}"]
+    return ModelSummary(
+        metrics=parts[f"evaluation/{model}"].metrics,
+        stability=_summarise_stability(parts.get(f"stability/{model}")),
+        density=_summarise_density(parts.get(f"density/{model}")),
+        best_epoch=made.best_epoch,
+        n_train_frames=made.n_train_frames,
+        checkpoint=made.checkpoint.path,
+        checkpoint_sha256=made.checkpoint.sha256,
+    )
+
+
+def _summarise_stability(doc: StabilityDoc | None) -> StabilitySummary | None:
+    """Pick the errors of Table 1 out of the scores of a hull."""
+    if doc is None:
+        return None
+    every, test = doc.metrics["all"], doc.metrics.get("test")
+    return StabilitySummary(
+        competitors=doc.settings.competitors,
+        decomposition_energy_mae=test and test.decomposition_energy_mae,
+        decomposition_energy_mae_all=every.decomposition_energy_mae,
+        formation_energy_mae=every.formation_energy_mae,
+        formation_energy_mae_test=test and test.formation_energy_mae,
+        formation_energy_mae_target_references=every.formation_energy_mae_target_references,
+        f1=every.f1,
+        n_materials=doc.n_materials,
+        n_failed_relaxations=doc.n_failed_relaxations,
+        statuses=doc.statuses,
+    )
+
+
+def _summarise_density(doc: DensityDoc | None) -> DensitySummary | None:
+    """Pick the errors out of the scores of densities."""
+    if doc is None:
+        return None
+    return DensitySummary(
+        mae=doc.mae,
+        mean_ratio=doc.mean_ratio,
+        n_crystals=doc.n_crystals,
+        n_failed=doc.n_failed,
+    )
+
+
+def _summarise_alignment(doc: AlignmentDoc | None) -> AlignmentSummary | None:
+    """Pick the correlations out of the alignment."""
+    if doc is None:
+        return None
+    return AlignmentSummary(
+        correlation=doc.correlation,
+        correlation_referenced=doc.correlation_referenced,
+        source_energies=doc.source_energies,
+        n_frames=doc.n_frames,
+    )
