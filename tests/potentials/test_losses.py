@@ -5,6 +5,7 @@ import torch
 from torch.nn import HuberLoss
 
 from nextrung.potentials.losses import (
+    Deviations,
     ErrorMeter,
     Properties,
     sum_deviations,
@@ -99,13 +100,16 @@ def test_a_property_of_weight_zero_is_not_trained() -> None:
     assert loss.item() == pytest.approx(expected.item())
 
 
+def make_deviations(absolute: list[float], n_labels: list[int]) -> Deviations:
+    return Deviations(torch.zeros(4), torch.tensor(absolute), torch.tensor(n_labels))
+
+
 def test_running_means_weigh_labels_not_batches() -> None:
     """Errors 1, 1, 1 in one batch and 5 in the next are 2 on average."""
     meter = ErrorMeter()
-    one, three = torch.ones(4), torch.full((4,), 3.0)
 
-    meter.add(three, three, torch.tensor(0.5))
-    meter.add(5 * one, one, torch.tensor(1.5))
+    meter.add(make_deviations([3.0] * 4, [3] * 4), torch.tensor(0.5))
+    meter.add(make_deviations([5.0] * 4, [1] * 4), torch.tensor(1.5))
 
     errors = meter.mean()
     assert (errors.energy_mae, errors.magmoms_mae) == (2.0, 2.0)
@@ -114,16 +118,14 @@ def test_running_means_weigh_labels_not_batches() -> None:
 
 def test_a_property_without_labels_has_no_error() -> None:
     meter = ErrorMeter()
-    meter.add(
-        torch.tensor([1.0, 2, 3, 0]), torch.tensor([1.0, 1, 1, 0]), torch.tensor(0.0)
-    )
+    meter.add(make_deviations([1.0, 2, 3, 0], [1, 1, 1, 0]), torch.tensor(0.0))
 
     assert meter.mean().magmoms_mae is None
 
 
 def test_a_meter_forgets_when_told() -> None:
     meter = ErrorMeter()
-    meter.add(torch.ones(4), torch.ones(4), torch.tensor(1.0))
+    meter.add(make_deviations([1.0] * 4, [1] * 4), torch.tensor(1.0))
     meter.reset()
 
     assert meter.mean().energy_mae is None

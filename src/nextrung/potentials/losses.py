@@ -87,8 +87,9 @@ def sum_deviations(
         there = ~label.isnan()
         error = torch.where(there, prediction - label.nan_to_num(), 0.0)
         zero = torch.zeros_like(error)
-        huber.append(huber_loss(error, zero, reduction="sum", delta=huber_delta))
-        absolute.append(error.detach().abs().sum())
+        total = huber_loss(error, zero, reduction="sum", delta=huber_delta)
+        huber.append(total.double())
+        absolute.append(error.detach().abs().double().sum())
         n_labels.append(there.sum())
     return Deviations(torch.stack(huber), torch.stack(absolute), torch.stack(n_labels))
 
@@ -121,44 +122,48 @@ def weigh_loss(
 
 
 class ErrorMeter:
-    """Running means of errors and loss over the batches of an epoch."""
+    """Running means of errors and loss over the batches of an epoch.
+
+    Attributes
+    ----------
+    totals : Tensor of float64, shape (10,)
+        Sums of absolute errors of energies, forces, stresses and magmoms, the numbers
+        of their labels, the sum of losses and the number of batches. Totals of several
+        processes may be added up.
+    """
 
     def __init__(self) -> None:
-        """Start from nothing."""
         self.reset()
 
     def reset(self) -> None:
         """Forget all batches."""
-        self._absolute = torch.zeros(4, dtype=torch.float64)
-        self._n_labels = torch.zeros(4, dtype=torch.float64)
-        self._losses = torch.zeros(2, dtype=torch.float64)
+        self.totals = torch.zeros(10, dtype=torch.float64)
 
-    def add(self, absolute: Tensor, n_labels: Tensor, loss: Tensor) -> None:
+    def add(self, deviations: Deviations, loss: Tensor) -> None:
         """Add one batch.
 
         Parameters
         ----------
-        absolute : Tensor, shape (4,)
-            Sums of absolute errors of energies, forces, stresses and magmoms.
-        n_labels : Tensor, shape (4,)
-            Numbers of labels.
+        deviations : Deviations
+            Sums over the labels of the batch.
         loss : Tensor, shape ()
             Loss of the batch.
         """
-        self._absolute = self._absolute.to(absolute.device) + absolute
-        self._n_labels = self._n_labels.to(absolute.device) + n_labels
-        batch = torch.stack([loss.detach(), torch.ones_like(loss)])
-        self._losses = self._losses.to(absolute.device) + batch
+        parts = [deviations.absolute, deviations.n_labels]
+        parts += [loss.detach().view(1), torch.ones_like(loss).view(1)]
+        batch = torch.cat([part.double() for part in parts])
+        self.totals = self.totals.to(batch.device) + batch
 
     def mean(self) -> Errors:
         """Mean errors over the labels, and mean loss over the batches, so far."""
-        sums = zip(self._absolute.tolist(), self._n_labels.tolist(), strict=True)
-        means = [total / number if number else None for total, number in sums]
-        loss, n_batches = self._losses.tolist()
+        totals = self.totals.tolist()
+        sums, numbers, (loss, n_batches) = totals[:4], totals[4:8], totals[8:]
+        pairs = zip(sums, numbers, strict=True)
+        energy, forces, stress, magmoms = (a / n if n else None for a, n in pairs)
         return Errors(
-            energy_mae=means[0],
-            forces_mae=means[1],
-            stress_mae=means[2],
-            magmoms_mae=means[3],
+            energy_mae=energy,
+            forces_mae=forces,
+            stress_mae=stress,
+            magmoms_mae=magmoms,
             loss=loss / max(n_batches, 1),
         )
