@@ -16,6 +16,7 @@ from ase.optimize import FIRE
 from pymatgen.core import Lattice, Structure
 
 from nextrung.potentials.guards import (
+    BAD_NUMBERS,
     describe_cells,
     describe_unrelaxable,
     record_end,
@@ -107,7 +108,7 @@ class _Run:
             energy = float(self._atoms.get_potential_energy())
             gradient = optimizer.optimizable.get_gradient()
             if not np.isfinite([energy, *gradient]).all():
-                return self._fail(None)
+                return self._fail(BAD_NUMBERS)
             if self._initial_energy is None:
                 self._initial_energy = energy
             self._last = self._structure()
@@ -138,7 +139,7 @@ class _Run:
         fracs = self._atoms.get_scaled_positions(wrap=False)
         return Structure(Lattice(self._atoms.cell.array), self._species, fracs)
 
-    def _fail(self, reason: str | None) -> RelaxationRecord:
+    def _fail(self, reason: str) -> RelaxationRecord:
         """Record the failure, with where all was last well."""
         return record_failure(
             reason,

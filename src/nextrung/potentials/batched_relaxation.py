@@ -11,6 +11,7 @@ from ase import units
 from nextrung.potentials.cells import generalise_forces
 from nextrung.potentials.flight import Flight, Passenger
 from nextrung.potentials.guards import (
+    BAD_NUMBERS,
     describe_cells,
     describe_unrelaxable,
     record_end,
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from pymatgen.core import Structure
 
-    from nextrung.potentials.potential import BatchPrediction
+    from nextrung.potentials.prediction import BatchPrediction
     from nextrung.potentials.relaxation import Relaxable
     from nextrung.schemas.relaxation import RelaxationRecord, RelaxationSettings
 
@@ -250,7 +251,9 @@ def _record(
     """Record the end of one structure."""
     energy = float(evaluation.energies[which])
     if np.isnan(energy):
-        return _record_failure(flight, which, evaluation.reasons.get(which))
+        return _record_failure(
+            flight, which, evaluation.reasons.get(which, BAD_NUMBERS)
+        )
     reached = float(evaluation.fmaxes[which])
     record = record_end(
         flight.structure_at(flight.coordinates, which),
@@ -263,7 +266,7 @@ def _record(
 
 
 def _record_failure(
-    flight: Flight, which: int, reason: str | None
+    flight: Flight, which: int, reason: str
 ) -> tuple[int, RelaxationRecord]:
     """Record the failure of one structure, with where it last was well."""
     index = flight.passengers[which].index

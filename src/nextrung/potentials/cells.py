@@ -88,17 +88,17 @@ class Coordinates:
 
     @property
     def offsets(self) -> NDArray[np.int64]:
-        """Atoms of crystal ``i`` are ``offsets[i]:offsets[i + 1]`` of all atoms."""
+        """The atoms of crystal ``i`` are ``offsets[i]:offsets[i + 1]`` of all atoms."""
         return np.concatenate([[0], np.cumsum(self.n_atoms)]).astype(np.int64)
 
     @property
     def n_rows(self) -> NDArray[np.int64]:
-        """Rows of each crystal, shape (n_crystals,)."""
+        """The rows of each crystal, shape (n_crystals,)."""
         return self.n_atoms + CELL_ROWS
 
     @cached_property
     def cell_rows(self) -> NDArray[np.int64]:
-        """Indices of the rows of the cells, shape (n_crystals, 3)."""
+        """The indices of the rows of the cells, shape (n_crystals, 3)."""
         ends = np.cumsum(self.n_rows)
         indices: NDArray[np.int64] = ends[:, None] + np.arange(-CELL_ROWS, 0)
         return indices
@@ -112,7 +112,7 @@ class Coordinates:
 
     @cached_property
     def logarithms(self) -> NDArray[np.float64]:
-        """Logarithms of the deformation gradients, shape (n_crystals, 3, 3)."""
+        """The logarithms of the deformation gradients, shape (n_crystals, 3, 3)."""
         logs: NDArray[np.float64] = (
             self.rows[self.cell_rows] / self.n_atoms[:, None, None]
         )
@@ -120,7 +120,7 @@ class Coordinates:
 
     @cached_property
     def deformations(self) -> NDArray[np.float64]:
-        """Deformation gradients, shape (n_crystals, 3, 3)."""
+        """The deformation gradients, shape (n_crystals, 3, 3)."""
         return exponentiate(self.logarithms)
 
     @cached_property
@@ -130,7 +130,7 @@ class Coordinates:
 
     @cached_property
     def frac_coords(self) -> NDArray[np.float64]:
-        """Fractional coordinates, shape (n_atoms.sum(), 3)."""
+        """The fractional coordinates, shape (n_atoms.sum(), 3)."""
         inverses = np.linalg.inv(self.reference_lattices)
         positions = self.rows[self.is_atom]
         return multiply_rows(positions, inverses.astype(np.float64), self.n_atoms)

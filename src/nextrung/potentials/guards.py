@@ -14,6 +14,10 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from pymatgen.core import Structure
 
+#: The reason of a relaxation that met NaN or infinity ends with these words.
+NOT_FINITE: Final = "not finite"
+#: What is said where a potential says nothing.
+BAD_NUMBERS: Final = f"energy, forces or stress are {NOT_FINITE}"
 #: Atoms per Å³ beyond which a crystal is an accident: diamond has 0.18.
 MAX_DENSITY: Final = 0.5
 #: Stretch or compression beyond which a relaxation has lost its crystal.
@@ -74,7 +78,7 @@ def describe_cells(
     faults: list[str | None] = [None] * len(lattices)
     for crystal in np.flatnonzero(~finite | crowded | torn):
         if not finite[crystal]:
-            faults[crystal] = "lattice is not finite"
+            faults[crystal] = f"the cell is {NOT_FINITE}"
         elif torn[crystal]:
             faults[crystal] = f"cell deformed more than {MAX_STRETCH:g}-fold"
         else:
@@ -95,7 +99,7 @@ def _find_torn(deformations: NDArray[np.float64]) -> NDArray[np.bool_]:
 
 
 def record_failure(
-    reason: str | None,
+    reason: str,
     structure: Structure | None = None,
     *,
     n_steps: int = 0,
@@ -105,8 +109,8 @@ def record_failure(
 
     Parameters
     ----------
-    reason : str or None
-        What was said of it; None where numbers merely were not finite.
+    reason : str
+        What was said of it, by a potential or here.
     structure : Structure, optional
         Last structure whose energy was finite.
     n_steps : int
@@ -119,10 +123,10 @@ def record_failure(
     RelaxationRecord
         The failure.
     """
-    if reason is None:
-        status = RelaxationStatus.NON_FINITE
-    elif reason.startswith(ISOLATED_ATOM):
+    if reason.startswith(ISOLATED_ATOM):
         status = RelaxationStatus.ISOLATED_ATOM
+    elif reason.endswith(NOT_FINITE):
+        status = RelaxationStatus.NON_FINITE
     else:
         status = RelaxationStatus.ERROR
     return RelaxationRecord(
@@ -131,7 +135,7 @@ def record_failure(
         initial_energy=initial_energy,
         structure=structure,
         n_steps=n_steps,
-        error=reason or "energy, forces or stress are not finite",
+        error=reason,
     )
 
 

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from pymatgen.core import Structure
 
     from nextrung.potentials.crystals import Crystals
-    from nextrung.potentials.potential import BatchPrediction
+    from nextrung.potentials.prediction import BatchPrediction
     from nextrung.schemas.relaxation import RelaxationRecord, RelaxationSettings
 
 _ENGINES = {

@@ -1,0 +1,178 @@
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pytest
+from pymatgen.core import Lattice, Structure
+from tests.potentials.lennard_jones import LennardJonesPotential
+
+from nextrung.potentials.batched_relaxation import estimate_costs, relax_batched
+from nextrung.potentials.prediction import BatchPrediction
+from nextrung.schemas.relaxation import (
+    CellDegrees,
+    RelaxationSettings,
+    RelaxationStatus,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from nextrung.potentials.crystals import Crystals
+
+DIMER = Structure(Lattice.cubic(2.9), ["Cu"] * 2, [[0, 0, 0], [0.4, 0.5, 0.45]])
+COST = estimate_costs(DIMER.lattice.matrix[None], np.array([2])).item()
+
+
+def stretched(strain: float) -> Structure:
+    """The dimer under strain."""
+    return Structure(Lattice.cubic(2.9 + strain), DIMER.species, DIMER.frac_coords)
+
+
+def test_costs_are_counts_of_neighbours_and_angles() -> None:
+    """In a large random crystal of even density."""
+    rng = np.random.default_rng(0)
+    structure = Structure(np.eye(3) * 12, ["H"] * 150, rng.random((150, 3)))
+    n_neighbours = len(structure.get_neighbor_list(6.0)[0])
+    n_bonds = np.bincount(structure.get_neighbor_list(3.0)[0], minlength=150)
+
+    cost = estimate_costs(structure.lattice.matrix[None], np.array([150]))
+
+    assert cost == pytest.approx(n_neighbours + (n_bonds**2).sum(), rel=0.15)
+
+
+def test_who_waits_boards_when_others_leave() -> None:
+    """Room for two: no batch is larger, and none smaller before the queue is empty."""
+    potential = LennardJonesPotential()
+    waiting = [(index, stretched(0.01 * index)) for index in range(5)]
+    settings = RelaxationSettings(fmax=0.05, cell=CellDegrees.FIXED)
+
+    ends = dict(relax_batched(potential, waiting, settings, batch_cost=1.5 * COST))
+
+    assert sorted(ends) == [0, 1, 2, 3, 4]
+    sizes = potential.batch_sizes
+    assert max(sizes) == 2
+    assert sizes == sorted(sizes, reverse=True)
+    assert sum(sizes) == sum(record.n_steps + 1 for record in ends.values())
+
+
+def test_structures_are_drawn_as_there_is_room() -> None:
+    drawn = []
+
+    def draw() -> Iterator[tuple[int, Structure]]:
+        for index in range(4):
+            drawn.append(index)
+            yield index, stretched(0.05 * index)
+
+    ends = relax_batched(
+        LennardJonesPotential(), draw(), RelaxationSettings(), batch_cost=0.5 * COST
+    )
+    next(ends)
+
+    assert drawn == [0, 1]
+
+
+def test_a_structure_larger_than_a_batch_is_relaxed_alone() -> None:
+    potential = LennardJonesPotential()
+    waiting = [(0, DIMER), (1, DIMER)]
+
+    ends = dict(relax_batched(potential, waiting, RelaxationSettings(), batch_cost=1.0))
+
+    assert {record.status for record in ends.values()} == {RelaxationStatus.CONVERGED}
+    assert set(potential.batch_sizes) == {1}
+
+
+def spoil(
+    after: int, change: Callable[[BatchPrediction], None]
+) -> LennardJonesPotential:
+    """Make a potential whose first crystal goes wrong after some calls."""
+
+    class Spoiled(LennardJonesPotential):
+        def predict(
+            self, crystals: Crystals, properties: str = "efs"
+        ) -> BatchPrediction:
+            prediction = super().predict(crystals, properties)
+            if len(self.batch_sizes) == after + 1:
+                change(prediction)
+            return prediction
+
+    return Spoiled()
+
+
+def lose_force(prediction: BatchPrediction) -> None:
+    prediction.forces[1, 2] = np.nan
+
+
+def lose_stress(prediction: BatchPrediction) -> None:
+    prediction.stresses[0, 0, 0] = np.inf
+
+
+def lose_energy(prediction: BatchPrediction) -> None:
+    prediction.energies[0] = np.nan
+
+
+def explode(prediction: BatchPrediction) -> None:
+    prediction.forces[0] = 1e200
+
+
+@pytest.mark.parametrize("spoilt", [lose_force, lose_stress, lose_energy, explode])
+@pytest.mark.parametrize("after", [0, 2])
+def test_numbers_that_are_not_finite_end_a_relaxation_where_it_last_was_well(
+    spoilt: Callable[[BatchPrediction], None], after: int
+) -> None:
+    settings = RelaxationSettings(fmax=1e-6, max_steps=10)
+    short = settings.model_copy(update={"max_steps": max(after - 1, 0)})
+    other = stretched(0.2)
+
+    ends = dict(relax_batched(spoil(after, spoilt), [(0, DIMER), (1, other)], settings))
+    ((_, before),) = relax_batched(LennardJonesPotential(), [(0, DIMER)], short)
+    ((_, beside),) = relax_batched(LennardJonesPotential(), [(1, other)], settings)
+
+    assert ends[0].status is RelaxationStatus.NON_FINITE
+    assert ends[0].energy is None
+    assert ends[0].n_steps == after
+    assert ends[0].structure == (before.structure if after else None)
+    assert ends[0].initial_energy == (before.initial_energy if after else None)
+    assert ends[1] == beside
+
+
+def push(prediction: BatchPrediction) -> None:
+    """Pull the cell apart, far more strongly than atoms hold."""
+    prediction.stresses[:] = -1e6 * np.diag([1.0, 0.0, 0.0])
+
+
+def press(prediction: BatchPrediction) -> None:
+    """Squeeze the cell."""
+    prediction.stresses[:] = 1e6 * np.eye(3)
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"), [(push, "deformed more than 10-fold"), (press, "atoms/Å³")]
+)
+def test_a_cell_that_explodes_or_collapses_is_an_error_before_it_costs_memory(
+    change: Callable[[BatchPrediction], None], reason: str
+) -> None:
+    class Forced(LennardJonesPotential):
+        def predict(
+            self, crystals: Crystals, properties: str = "efs"
+        ) -> BatchPrediction:
+            assert properties == "efs"
+            n_atoms = len(crystals.atomic_numbers)
+            prediction = BatchPrediction(
+                energies=np.zeros(len(crystals)),
+                forces=np.zeros((n_atoms, 3)),
+                stresses=np.zeros((len(crystals), 3, 3)),
+                magmoms=None,
+                errors={},
+            )
+            change(prediction)
+            return prediction
+
+    ((_, record),) = relax_batched(Forced(), [(0, DIMER)], RelaxationSettings())
+
+    assert record.status is RelaxationStatus.ERROR
+    assert record.error is not None
+    assert reason in record.error
+    assert 2 < record.n_steps < 100
+    assert record.structure is not None
+    assert record.initial_energy == 0
