@@ -1,0 +1,188 @@
+"""Entries of many chemical systems as flat arrays."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, Protocol, Self
+
+import numpy as np
+from pymatgen.core import Composition
+
+from nextrung.schemas.base import InputError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import NDArray
+
+
+class Entry(Protocol):
+    """What pymatgen calls an entry: a composition and its total energy in eV."""
+
+    @property
+    def composition(self) -> Composition:
+        """Atoms of the entry."""
+
+    @property
+    def energy(self) -> float:
+        """Total energy in eV, corrections included."""
+
+
+@dataclass(frozen=True, eq=False)
+class EntryTable:
+    """Entries whose amounts of elements follow one another, entry after entry.
+
+    Parameters
+    ----------
+    entry_ids : list of str
+        Unique name of each entry.
+    symbols : list of str
+        Element of each number in ``elements``.
+    offsets : ndarray of int, shape (n_entries + 1,)
+        Amounts of entry ``i`` are ``offsets[i]:offsets[i + 1]``.
+    elements : ndarray of int, shape (n_amounts,)
+        Index of the element in ``symbols``, ascending within an entry.
+    amounts : ndarray of float, shape (n_amounts,)
+        Number of atoms of the element in the entry.
+    energies : ndarray of float, shape (n_entries,)
+        Total energies in eV; NaN or infinite where there is none.
+    """
+
+    entry_ids: list[str]
+    symbols: list[str]
+    offsets: NDArray[np.int64]
+    elements: NDArray[np.int64]
+    amounts: NDArray[np.float64]
+    energies: NDArray[np.float64]
+
+    def __len__(self) -> int:
+        """Count the entries."""
+        return len(self.entry_ids)
+
+    @property
+    def entry_of_amount(self) -> NDArray[np.int64]:
+        """Entry each amount belongs to, shape (n_amounts,)."""
+        return np.repeat(np.arange(len(self)), np.diff(self.offsets))
+
+    @cached_property
+    def n_atoms(self) -> NDArray[np.float64]:
+        """Atoms of each entry, shape (n_entries,)."""
+        return np.bincount(self.entry_of_amount, self.amounts, len(self)).astype(float)
+
+    @cached_property
+    def fractions(self) -> NDArray[np.float64]:
+        """Atomic fractions, shape (n_amounts,); those of an entry add up to one."""
+        return self.amounts / self.n_atoms[self.entry_of_amount]
+
+    @cached_property
+    def energies_per_atom(self) -> NDArray[np.float64]:
+        """Energies in eV/atom, shape (n_entries,); NaN for an entry without atoms."""
+        energies = np.full(len(self), np.nan)
+        np.divide(self.energies, self.n_atoms, out=energies, where=self.n_atoms > 0)
+        return energies
+
+    def reduce_formula(self, entry: int) -> str:
+        """Name the composition of one entry.
+
+        Parameters
+        ----------
+        entry : int
+            Position of the entry.
+
+        Returns
+        -------
+        str
+            Reduced formula.
+        """
+        part = slice(self.offsets[entry], self.offsets[entry + 1])
+        symbols = [self.symbols[element] for element in self.elements[part]]
+        amounts = self.amounts[part].tolist()
+        formula: str = Composition(
+            dict(zip(symbols, amounts, strict=True))
+        ).reduced_formula
+        return formula
+
+    @classmethod
+    def from_entries(cls, entries: Sequence[Entry]) -> Self:
+        """Lay entries out flat.
+
+        Parameters
+        ----------
+        entries : sequence of pymatgen entries
+            Entries with a composition and a total energy. One without ``entry_id`` is
+            named by its position.
+
+        Returns
+        -------
+        EntryTable
+            The same entries in the same order.
+
+        Raises
+        ------
+        InputError
+            If two entries have one id.
+        """
+        return cls.from_compositions(
+            [_name_entry(entry, row) for row, entry in enumerate(entries)],
+            [entry.composition for entry in entries],
+            np.array([entry.energy for entry in entries], dtype=np.float64),
+        )
+
+    @classmethod
+    def from_compositions(
+        cls,
+        entry_ids: Sequence[str],
+        compositions: Sequence[Composition],
+        energies: NDArray[np.float64],
+    ) -> Self:
+        """Lay compositions and total energies out flat.
+
+        Parameters
+        ----------
+        entry_ids : sequence of str
+            Unique name of each entry.
+        compositions : sequence of Composition
+            Atoms of each entry; oxidation states are ignored.
+        energies : ndarray of float, shape (n_entries,)
+            Total energies in eV for these atoms.
+
+        Returns
+        -------
+        EntryTable
+            The same entries in the same order.
+
+        Raises
+        ------
+        InputError
+            If two entries have one id.
+        """
+        _refuse_duplicates(entry_ids)
+        counted = [composition.get_el_amt_dict() for composition in compositions]
+        symbols = sorted({symbol for amounts in counted for symbol in amounts})
+        listed = [sorted(amounts.items()) for amounts in counted]
+        index = {symbol: number for number, symbol in enumerate(symbols)}
+        flat = [(index[symbol], amount) for pairs in listed for symbol, amount in pairs]
+        return cls(
+            entry_ids=list(entry_ids),
+            symbols=symbols,
+            offsets=np.cumsum([0, *map(len, listed)]),
+            elements=np.array([element for element, _ in flat], dtype=np.int64),
+            amounts=np.array([amount for _, amount in flat], dtype=np.float64),
+            energies=np.asarray(energies, dtype=np.float64),
+        )
+
+
+def _name_entry(entry: Entry, row: int) -> str:
+    """Name an entry by its id, or by its position where it has none."""
+    name = getattr(entry, "entry_id", None)
+    return str(row) if name is None else str(name)
+
+
+def _refuse_duplicates(entry_ids: Sequence[str]) -> None:
+    """Refuse two entries of one name."""
+    seen: set[str] = set()
+    for name in entry_ids:
+        if name in seen:
+            raise InputError(f"expected unique entry ids, met {name} twice")
+        seen.add(name)

@@ -1,0 +1,146 @@
+"""Which entries share a composition, and which compositions share a chemical system."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from itertools import combinations
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from numpy.typing import NDArray
+
+    from nextrung.compute.stability.entries import EntryTable
+
+#: Digits of an atomic fraction that tell two compositions apart.
+FRACTION_DIGITS = 10
+#: Systems of more elements than this are compared with all systems, not with subsets.
+MOST_ELEMENTS = 10
+
+
+@dataclass(frozen=True, eq=False)
+class Grouping:
+    """Entries by composition and compositions by chemical system.
+
+    Parameters
+    ----------
+    compositions : ndarray of int, shape (n_entries,)
+        Composition of each entry; -1 for an entry without a finite energy or atoms.
+    representatives : ndarray of int, shape (n_compositions,)
+        First entry of each composition.
+    systems : ndarray of int, shape (n_compositions,)
+        Chemical system of each composition.
+    elements : list of tuple of int
+        Elements of each chemical system, ascending.
+    """
+
+    compositions: NDArray[np.int64]
+    representatives: NDArray[np.int64]
+    systems: NDArray[np.int64]
+    elements: list[tuple[int, ...]]
+
+
+def group_entries(table: EntryTable) -> Grouping:
+    """Find the entries of one composition and the compositions of one system.
+
+    Parameters
+    ----------
+    table : EntryTable
+        Entries of any chemical systems.
+
+    Returns
+    -------
+    Grouping
+        Compositions and systems in the order in which they occur first.
+    """
+    offsets = table.offsets.tolist()
+    elements = table.elements.tolist()
+    fractions = np.round(table.fractions, FRACTION_DIGITS).tolist()
+    systems: dict[tuple[int, ...], int] = {}
+    seen: dict[tuple[int, tuple[float, ...]], int] = {}
+    compositions = np.full(len(table), -1, dtype=np.int64)
+    for entry in np.flatnonzero(np.isfinite(table.energies_per_atom)).tolist():
+        part = slice(offsets[entry], offsets[entry + 1])
+        system = systems.setdefault(tuple(elements[part]), len(systems))
+        key = (system, tuple(fractions[part]))
+        compositions[entry] = seen.setdefault(key, len(seen))
+    _, representatives = np.unique(compositions[compositions >= 0], return_index=True)
+    return Grouping(
+        compositions=compositions,
+        representatives=np.flatnonzero(compositions >= 0)[representatives],
+        systems=np.array([system for system, _ in seen], dtype=np.int64),
+        elements=list(systems),
+    )
+
+
+def find_subsystems(elements: list[tuple[int, ...]]) -> list[list[int]]:
+    """List the systems of two elements or more that lie within each system.
+
+    Parameters
+    ----------
+    elements : list of tuple of int
+        Elements of each chemical system, ascending.
+
+    Returns
+    -------
+    list of list of int
+        Systems whose elements are among those of each system, itself included.
+    """
+    numbers = {system: number for number, system in enumerate(elements)}
+    return [
+        [
+            numbers[subset]
+            for subset in _list_subsets(system, numbers)
+            if subset in numbers
+        ]
+        for system in elements
+    ]
+
+
+def _list_subsets(
+    system: tuple[int, ...], numbers: Mapping[tuple[int, ...], int]
+) -> Iterable[tuple[int, ...]]:
+    """List subsets of a system; of large systems the known subsets only."""
+    if len(system) > MOST_ELEMENTS:
+        return [
+            other
+            for other in numbers
+            if len(other) > 1 and set(system).issuperset(other)
+        ]
+    return [
+        subset
+        for size in range(2, len(system) + 1)
+        for subset in combinations(system, size)
+    ]
+
+
+def rank_polymorphs(
+    table: EntryTable, compositions: NDArray[np.int64]
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Find the two entries of lowest energy at each composition.
+
+    Parameters
+    ----------
+    table : EntryTable
+        Entries of any chemical systems.
+    compositions : ndarray of int, shape (n_entries,)
+        Composition of each entry; -1 for an entry that is left out.
+
+    Returns
+    -------
+    lowest : ndarray of int, shape (n_compositions,)
+        Entry of the lowest energy; of equal ones the first.
+    second : ndarray of int, shape (n_compositions,)
+        Entry that follows; -1 for a composition of one entry.
+    """
+    order = np.lexsort((table.energies_per_atom, compositions))
+    order = order[compositions[order] >= 0]
+    starts = np.flatnonzero(np.diff(compositions[order], prepend=-1))
+    counts = np.diff(starts, append=len(order))
+    lowest = order[starts]
+    second = np.full(len(starts), -1, dtype=np.int64)
+    second[counts > 1] = order[starts[counts > 1] + 1]
+    return lowest, second

@@ -1,0 +1,174 @@
+"""Small dense linear programmes, exact and many: the revised simplex method.
+
+One programme finds the cheapest mixture of phases for one composition. It has as many
+rows as the composition has elements, seldom more than six, so the inverse of the basis
+is kept whole and a step costs one pass over the phases. Costs are formation energies:
+the elements cost nothing and are the first basis.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numba import njit
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+#: Reduced costs in eV/atom above minus this are taken for zero.
+OPTIMALITY = 1e-11
+#: Smallest pivot, and smallest amount that counts as progress.
+PIVOT = 1e-10
+#: Steps between two fresh inverses of the basis.
+REFRESH = 30
+#: Steps without progress after which Bland's rule guards against cycles.
+STALL = 30
+#: Steps after which a programme is given up.
+MAX_STEPS = 20_000
+
+
+@njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
+def mix_phases(
+    phases: NDArray[np.float64],
+    costs: NDArray[np.float64],
+    target: NDArray[np.float64],
+) -> tuple[float, NDArray[np.int64], NDArray[np.float64]]:
+    """Find the cheapest mixture of phases with a given composition.
+
+    Parameters
+    ----------
+    phases : ndarray of float, shape (n_phases, n_elements)
+        Atomic fractions of each phase; the first ``n_elements`` are the elements.
+    costs : ndarray of float, shape (n_phases,)
+        Formation energy of each phase in eV/atom, zero for the elements; infinite for
+        a phase that must not be used.
+    target : ndarray of float, shape (n_elements,)
+        Atomic fractions of the mixture.
+
+    Returns
+    -------
+    cost : float
+        Formation energy of the mixture in eV/atom; NaN where none was found.
+    basis : ndarray of int, shape (n_elements,)
+        Phases of the mixture.
+    amounts : ndarray of float, shape (n_elements,)
+        Share of the atoms in each of them; zeros occur.
+    """
+    basis = np.arange(len(target))
+    inverse = np.eye(len(target))
+    amounts = target.copy()
+    stalled = 0
+    for step in range(1, MAX_STEPS):
+        dual = costs[basis] @ inverse
+        if stalled > STALL:
+            entering = _choose_first(phases, costs, dual)
+        else:
+            entering = _choose_cheapest(phases, costs, dual)
+        if entering < 0:
+            return float(costs[basis] @ amounts), basis, amounts
+        direction = inverse @ phases[entering]
+        leaving = _choose_leaving(amounts, direction, basis)
+        if leaving < 0:
+            break
+        length = max(amounts[leaving] / direction[leaving], 0.0)
+        stalled = stalled + 1 if length < PIVOT else 0
+        basis[leaving] = entering
+        amounts -= length * direction
+        amounts[leaving] = length
+        _pivot(inverse, direction, leaving)
+        if step % REFRESH == 0:
+            _refresh(inverse, phases, basis)
+            amounts = inverse @ target
+    return np.nan, basis, amounts
+
+
+@njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
+def _choose_cheapest(
+    phases: NDArray[np.float64],
+    costs: NDArray[np.float64],
+    dual: NDArray[np.float64],
+) -> int:
+    """Find the phase of the lowest reduced cost; -1 where none is below zero."""
+    best = -1
+    lowest = -OPTIMALITY
+    for phase in range(len(costs)):
+        reduced = costs[phase]
+        for element in range(len(dual)):
+            reduced -= dual[element] * phases[phase, element]
+        if reduced < lowest:
+            best = phase
+            lowest = reduced
+    return best
+
+
+@njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
+def _choose_first(
+    phases: NDArray[np.float64],
+    costs: NDArray[np.float64],
+    dual: NDArray[np.float64],
+) -> int:
+    """Find the first phase of a negative reduced cost; -1 where there is none."""
+    for phase in range(len(costs)):
+        reduced = costs[phase]
+        for element in range(len(dual)):
+            reduced -= dual[element] * phases[phase, element]
+        if reduced < -OPTIMALITY:
+            return phase
+    return -1
+
+
+@njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
+def _choose_leaving(
+    amounts: NDArray[np.float64],
+    direction: NDArray[np.float64],
+    basis: NDArray[np.int64],
+) -> int:
+    """Find the row that reaches zero first; among equals that of the first phase."""
+    leaving = -1
+    shortest = np.inf
+    for row in range(len(amounts)):
+        if direction[row] > PIVOT:
+            length = max(amounts[row], 0.0) / direction[row]
+            if length < shortest or (
+                length == shortest and basis[row] < basis[leaving]
+            ):
+                leaving = row
+                shortest = length
+    return leaving
+
+
+@njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
+def _pivot(
+    inverse: NDArray[np.float64], direction: NDArray[np.float64], leaving: int
+) -> None:
+    """Bring the inverse up to date with one exchanged phase."""
+    inverse[leaving] /= direction[leaving]
+    for row in range(len(direction)):
+        if row != leaving:
+            inverse[row] -= direction[row] * inverse[leaving]
+
+
+@njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
+def _refresh(
+    inverse: NDArray[np.float64],
+    phases: NDArray[np.float64],
+    basis: NDArray[np.int64],
+) -> None:
+    """Compute the inverse of the basis anew, by elimination with row exchange."""
+    size = len(basis)
+    matrix = np.ascontiguousarray(phases[basis].T)
+    inverse[:] = np.eye(size)
+    for column in range(size):
+        pivot = column + np.argmax(np.abs(matrix[column:, column]))
+        for table in (matrix, inverse):
+            row = table[pivot].copy()
+            table[pivot] = table[column]
+            table[column] = row
+        inverse[column] /= matrix[column, column]
+        matrix[column] /= matrix[column, column]
+        for other in range(size):
+            if other != column:
+                factor = matrix[other, column]
+                inverse[other] -= factor * inverse[column]
+                matrix[other] -= factor * matrix[column]
