@@ -23,7 +23,6 @@ class Rule(StrEnum):
     """Why a frame was left out, in the order in which the rules are applied."""
 
     INCOMPLETE_FILE = "incomplete_file"
-    UNUSABLE_STRUCTURE = "unusable_structure"
     FUNCTIONAL = "functional"
     HUBBARD_U = "hubbard_u"
     PLANE_WAVE_CUTOFF = "plane_wave_cutoff"
@@ -146,9 +145,10 @@ class ElectronicConvergence(StrEnum):
 class EnergyScaleSettings(Record):
     """How energies that contradict their functional are found."""
 
-    potential: str | None = Field(
-        "chgnet-r2scan",
-        description="Potential of the wanted functional; null to trust the labels.",
+    potentials: dict[str, str] = Field(
+        default_factory=lambda: {"r2SCAN": "chgnet-r2scan"},
+        description="Potential that knows the scale of a functional, by functional; "
+        "runs of a functional without one are not checked.",
     )
     tolerance: float = Field(
         0.75,

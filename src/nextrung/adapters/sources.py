@@ -1,0 +1,100 @@
+"""Sources of frames by their kind: how each is read, named and hashed."""
+
+from __future__ import annotations
+
+import hashlib
+from typing import TYPE_CHECKING
+
+from nextrung.adapters.artifacts import hash_file
+from nextrung.adapters.ase_files import find_files, read_ase
+from nextrung.adapters.distilled import distil
+from nextrung.adapters.vasp import find_runs, read_vasp
+from nextrung.schemas.dataset import AseSource, DistilledSource, VaspSource
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from nextrung.schemas.dataset import Rejection, Source
+    from nextrung.schemas.trajectory import Trajectory
+
+
+def read_source(
+    source: Source, on_progress: Callable[[int, int, str], None]
+) -> Iterator[Trajectory | Rejection]:
+    """Read the frames of a source, run by run.
+
+    Parameters
+    ----------
+    source : Source
+        Where frames come from.
+    on_progress : callable
+        Told the number of steps done, of all steps, and what is read.
+
+    Returns
+    -------
+    iterator of Trajectory or Rejection
+        Runs, and why others cannot be read.
+    """
+    match source:
+        case VaspSource():
+            return read_vasp(source, on_progress)
+        case AseSource():
+            return read_ase(source, on_progress)
+        case DistilledSource():
+            return distil(source, on_progress)
+
+
+def name_labels(source: Source, functional: str) -> str:
+    """Say for readers where the labels come from.
+
+    Parameters
+    ----------
+    source : Source
+        Where frames come from.
+    functional : str
+        Functional of the labels.
+
+    Returns
+    -------
+    str
+        Words for a heading, such as ``r2SCAN (VASP)``.
+    """
+    match source:
+        case VaspSource():
+            return f"{functional} (VASP)"
+        case AseSource():
+            return f"{functional} (ASE files)"
+        case DistilledSource():
+            return f"distilled from {source.teacher}"
+
+
+def source_digest(source: Source) -> str:
+    """Hash what a source holds, so that changed data are noticed.
+
+    Parameters
+    ----------
+    source : Source
+        Where frames come from.
+
+    Returns
+    -------
+    str
+        Hash of names and contents of its files, or of the settings where it has none.
+
+    Raises
+    ------
+    InputError
+        If a file or folder does not exist.
+    """
+    digest = hashlib.sha256()
+    match source:
+        case VaspSource():
+            files = {run.run_id: run.path for run in find_runs(source)}
+        case AseSource():
+            files = {path.name: path for path in find_files(source)}
+        case DistilledSource():
+            digest.update(source.model_dump_json().encode())
+            files = {}
+    for name, path in sorted(files.items()):
+        digest.update(f"{name}\0{hash_file(path)}\n".encode())
+    return digest.hexdigest()

@@ -1,0 +1,194 @@
+"""Which frames of a run are kept, one rule at a time."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from nextrung.schemas.dataset import (
+    CurationSettings,
+    ElectronicConvergence,
+    HubbardU,
+    Label,
+    Rejection,
+    Rule,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import NDArray
+
+    from nextrung.schemas.frames import Frames
+    from nextrung.schemas.trajectory import Trajectory
+
+
+def check_run(trajectory: Trajectory, settings: CurationSettings) -> list[Rejection]:
+    """Judge a run as a whole by how it was calculated.
+
+    Parameters
+    ----------
+    trajectory : Trajectory
+        Frames of one run.
+    settings : CurationSettings
+        Which runs are wanted.
+
+    Returns
+    -------
+    list of Rejection
+        One per frame where the run broke a rule; empty where it is wanted.
+    """
+    functional = trajectory.frames.functional
+    if functional != settings.functional:
+        reason = f"expected {settings.functional}, met {functional}"
+        return reject(trajectory.frames, Rule.FUNCTIONAL, reason)
+    if settings.hubbard_u is HubbardU.REJECTED and trajectory.hubbard_u > 0:
+        reason = f"expected no Hubbard U, met U = {trajectory.hubbard_u:g} eV"
+        return reject(trajectory.frames, Rule.HUBBARD_U, reason)
+    cutoff = settings.min_plane_wave_cutoff
+    if cutoff is not None and trajectory.plane_wave_cutoff < cutoff:
+        reason = (
+            f"expected a plane-wave cutoff of {cutoff:g} eV or more, met "
+            f"{trajectory.plane_wave_cutoff:g} eV"
+        )
+        return reject(trajectory.frames, Rule.PLANE_WAVE_CUTOFF, reason)
+    return []
+
+
+def check_energy_scale(
+    trajectory: Trajectory, expected_energy: float, settings: CurationSettings
+) -> list[Rejection]:
+    """Judge a run by the scale of its final energy.
+
+    Parameters
+    ----------
+    trajectory : Trajectory
+        Frames of one run.
+    expected_energy : float
+        Total energy in eV of the final frame with a potential of the wanted
+        functional; NaN where that potential has none.
+    settings : CurationSettings
+        How far label and potential may be apart.
+
+    Returns
+    -------
+    list of Rejection
+        One per frame where the energies are on another scale.
+    """
+    frames = trajectory.frames
+    potential = settings.energy_scale.potentials.get(frames.functional)
+    n_atoms = frames.n_atoms[-1]
+    label, expected = frames.energies[-1] / n_atoms, expected_energy / n_atoms
+    if not abs(label - expected) > settings.energy_scale.tolerance:
+        return []
+    reason = (
+        f"expected energies on the {frames.functional} scale, met {label:.3f} "
+        f"eV/atom where {potential} has {expected:.3f} eV/atom"
+    )
+    return reject(frames, Rule.ENERGY_SCALE, reason)
+
+
+def check_frames(
+    trajectory: Trajectory, settings: CurationSettings
+) -> tuple[Frames, list[Rejection]]:
+    """Judge every frame of a run by its convergence and its labels.
+
+    Parameters
+    ----------
+    trajectory : Trajectory
+        Frames of one run.
+    settings : CurationSettings
+        Which frames are wanted.
+
+    Returns
+    -------
+    frames : Frames
+        The frames that break no rule, in order.
+    rejections : list of Rejection
+        One per frame that breaks one.
+    """
+    frames = trajectory.frames
+    required = settings.electronic_convergence is ElectronicConvergence.REQUIRED
+    unconverged = required & ~trajectory.converged
+    absent = {label: find_missing(frames, label) for label in settings.required_labels}
+    missing = np.any(list(absent.values()), axis=0) & ~unconverged
+    rejections = reject(
+        frames[unconverged], Rule.NOT_CONVERGED, "the electronic steps ran out"
+    )
+    for index in np.flatnonzero(missing).tolist():
+        names = ", ".join(label for label, lacking in absent.items() if lacking[index])
+        rejections += reject(frames[[index]], Rule.MISSING_LABEL, f"met no {names}")
+    return frames[~(unconverged | missing)], rejections
+
+
+def find_missing(frames: Frames, label: Label) -> NDArray[np.bool_]:
+    """Find the frames that lack a label, or a part of it.
+
+    Parameters
+    ----------
+    frames : Frames
+        Frames whose missing labels are NaN.
+    label : Label
+        Property to look for.
+
+    Returns
+    -------
+    ndarray of bool, shape (n_frames,)
+        True where the label is missing for the frame or for one of its sites.
+    """
+    if label in {Label.ENERGY, Label.STRESS}:
+        values = frames.energies if label is Label.ENERGY else frames.stresses
+        owners = np.arange(len(frames))
+    else:
+        values = frames.forces if label is Label.FORCES else frames.magmoms
+        owners = frames.frame_of_site
+    incomplete = ~np.isfinite(values.reshape(len(values), -1)).all(axis=1)
+    missing: NDArray[np.bool_] = np.bincount(
+        owners, weights=incomplete, minlength=len(frames)
+    ).astype(bool)
+    return missing
+
+
+def reject(frames: Frames, rule: Rule, reason: str) -> list[Rejection]:
+    """Reject frames for one reason.
+
+    Parameters
+    ----------
+    frames : Frames
+        The frames to leave out.
+    rule : Rule
+        Rule that they break.
+    reason : str
+        What was expected and what was met.
+
+    Returns
+    -------
+    list of Rejection
+        One per frame.
+    """
+    return [
+        Rejection(frame_id=frame_id, material_id=material_id, rule=rule, reason=reason)
+        for frame_id, material_id in zip(
+            frames.frame_ids.tolist(), frames.material_ids.tolist(), strict=True
+        )
+    ]
+
+
+def count_rejections(rejections: Sequence[Rejection]) -> dict[Rule, int]:
+    """Count rejections by rule.
+
+    Parameters
+    ----------
+    rejections : sequence of Rejection
+        What was left out.
+
+    Returns
+    -------
+    dict of Rule to int
+        A count for every rule, 0 where it rejected nothing.
+    """
+    counts = dict.fromkeys(Rule, 0)
+    for rejection in rejections:
+        counts[rejection.rule] += 1
+    return counts
