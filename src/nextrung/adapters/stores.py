@@ -114,7 +114,7 @@ def _connected(store: JobStore) -> JobStore:
         store.connect()
         store.count()
     except Exception as error:  # drivers raise what they like
-        store.close()
+        store.close()  # type: ignore[no-untyped-call]
         reason = str(error).splitlines()[0]
         raise InputError(f"expected a store that answers, met: {reason}") from error
     return store

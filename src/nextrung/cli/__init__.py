@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
 
 import typer
 from rich.console import Console
 
-from nextrung.cli import study
+from nextrung.cli import data, potentials, scores, study
 from nextrung.schemas.base import InputError
 
 app = typer.Typer(
@@ -16,8 +17,25 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     add_completion=False,
 )
-for command in (study.run, study.results, study.report, study.status):
-    app.command()(command)
+_COMMANDS: dict[str, tuple[Callable[..., None], ...]] = {
+    "Studies": (study.run, study.results, study.report, study.status),
+    "Stages": (
+        potentials.fine_tune,
+        potentials.evaluate,
+        potentials.relax,
+        potentials.density,
+    ),
+}
+for panel, commands in _COMMANDS.items():
+    for command in commands:
+        app.command(rich_help_panel=panel)(command)
+for name, group in (
+    ("dataset", data.dataset),
+    ("atom-refs", data.atom_refs),
+    ("stability", scores.stability),
+    ("scaling", scores.scaling),
+):
+    app.add_typer(group, name=name, rich_help_panel="Stages")
 
 
 def main() -> None:
@@ -26,11 +44,7 @@ def main() -> None:
         app()
     except InputError as error:
         line = " ".join(str(error).split())
-        Console(stderr=True).print(
-            f"nextrung: {line}",
-            style="red",
-            markup=False,
-            soft_wrap=True,
-            highlight=False,
+        Console(stderr=True, soft_wrap=True, highlight=False).print(
+            f"nextrung: {line}", style="red", markup=False
         )
         sys.exit(2)

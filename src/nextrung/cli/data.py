@@ -6,17 +6,19 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
+from jobflow import Flow
 from rich.table import Table
 
-from nextrung.adapters.dataset import curate, write_dataset
+from nextrung.adapters.artifacts import artifact_path
 from nextrung.adapters.frames import read_frames
 from nextrung.adapters.study_files import read_study
-from nextrung.compute.atom_refs import fit_atom_refs, fit_shift, rereference
+from nextrung.cli.running import Overrides, Root, console, open_run, run_flow
+from nextrung.makers.dataset import DatasetMaker
+from nextrung.potentials.atom_refs import move_atom_refs
 from nextrung.potentials.potential import load_potential
+from nextrung.schemas.dataset import DatasetDoc
 from nextrung.schemas.models import Rereference
 
-console = Console()
 dataset = typer.Typer(help="Build and inspect data sets.", no_args_is_help=True)
 atom_refs = typer.Typer(help="Fit atomic reference energies.", no_args_is_help=True)
 
@@ -27,23 +29,22 @@ FramesFile = Annotated[Path, typer.Argument(help="Frames file, Parquet.")]
 def build(
     study: Annotated[Path, typer.Argument(help="Study file, YAML.")],
     *,
-    output: Annotated[
-        Path, typer.Option("--output", "-o", help="Folder to write to.")
-    ] = Path("dataset"),
-    overrides: Annotated[
-        list[str] | None,
-        typer.Option("--set", help="Replace a setting.", metavar="KEY=VALUE"),
-    ] = None,
+    root: Root = None,
+    overrides: Overrides = None,
 ) -> None:
-    """Curate the frames of a study: frames, rejections and materials as Parquet."""
-    settings = read_study(study, overrides or ()).dataset
-    curated = curate(settings)
-    write_dataset(curated, settings, output)
-    console.print(
-        f"{len(curated.frames)} frames of {len(curated.materials)} materials kept, "
-        f"{len(curated.rejections)} rejected: {output}",
-        soft_wrap=True,
-    )
+    """Curate the frames of a study; a later run of the study uses them."""
+    settings = read_study(study, overrides or ())
+    store = open_run(root, settings.name)
+    job = DatasetMaker(settings=settings.dataset).make()
+    run_flow(Flow(job), store)
+    document = DatasetDoc.model_validate(store.get_output(job.uuid))
+    table = Table("rule", "rejected", title=document.labels)
+    for rule, count in document.n_rejected.items():
+        table.add_row(rule, str(count))
+    console.print(table)
+    console.print(f"{document.n_frames} frames of {document.n_materials} materials")
+    for artifact in (document.frames, document.materials, document.rejections):
+        console.print(str(artifact_path(artifact)), soft_wrap=True)
 
 
 @dataset.command()
@@ -75,16 +76,13 @@ def fit(
     """Move atomic references to the labels; write the re-referenced potential."""
     frames = read_frames(frames_file)
     potential = load_potential(source)
-    fitted = None
-    if kind is Rereference.REFIT:
-        fitted = fit_atom_refs(frames)
-    elif kind is Rereference.RESIDUAL:
-        fitted = fit_shift(frames, potential.label(frames, "e")[0].energies)
-    moved = rereference(kind, potential.atom_refs, fitted)
+    _, moved = move_atom_refs(potential, frames, kind)
     table = Table("element", "before / eV", "after / eV")
     for symbol, energy in moved.items():
         before = potential.atom_refs.get(symbol)
-        table.add_row(symbol, "–" if before is None else f"{before:.4f}", f"{energy:.4f}")
+        table.add_row(
+            symbol, "–" if before is None else f"{before:.4f}", f"{energy:.4f}"
+        )
     console.print(table)
     if output is not None:
         potential.with_atom_refs(moved).save(output, functional=frames.functional)

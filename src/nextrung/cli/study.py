@@ -8,37 +8,28 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from jobflow import Job, run_locally
-from rich.console import Console
+from jobflow import Job
 from rich.tree import Tree
 
 from nextrung.adapters.results import load_documents, load_study
 from nextrung.adapters.stores import (
     find_documents,
-    make_embedded_store,
     open_configured_store,
     open_embedded_store,
 )
 from nextrung.adapters.study_files import read_study
-from nextrung.cli.progress import JobProgress
+from nextrung.cli.running import Overrides, Root, console, open_run, run_flow
 from nextrung.makers.study import StudyMaker
 from nextrung.reports.html import write_report
 from nextrung.reports.table import results_table
+from nextrung.settings import MachineSettings
 
 if TYPE_CHECKING:
     from jobflow import Flow, JobStore
 
     from nextrung.schemas.study import StudyDoc
 
-console = Console()
-
 StudyFile = Annotated[Path, typer.Argument(help="Study file, YAML.")]
-Overrides = Annotated[
-    list[str] | None,
-    typer.Option(
-        "--set", help="Replace a setting: training.epochs=5.", metavar="KEY=VALUE"
-    ),
-]
 Where = Annotated[
     str,
     typer.Argument(
@@ -53,9 +44,7 @@ Name = Annotated[
 def run(
     study: StudyFile,
     *,
-    root: Annotated[
-        Path | None, typer.Option(help="Run folder.  [default: runs/NAME]")
-    ] = None,
+    root: Root = None,
     overrides: Overrides = None,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Show the jobs and stop.")
@@ -67,15 +56,10 @@ def run(
     if dry_run:
         console.print(_draw(flow))
         return
-    folder = (root or Path("runs") / settings.name).resolve()
-    os.environ["NEXTRUNG_ROOT"] = str(folder)
-    store = make_embedded_store(folder)
-    with JobProgress(console) as progress:
-        run_locally(flow, store=store, log=False)
-    console.print(progress.summary)
-    if progress.failures:
-        raise progress.failures[0]
+    store = open_run(root, settings.name)
+    run_flow(flow, store)
     document = load_study(store, settings.name)
+    folder = MachineSettings().root
     _write_outputs(store, document, folder)
     console.print(results_table(document.results))
     console.print(f"labels: {document.results.labels}")
@@ -139,7 +123,7 @@ def _write_outputs(store: JobStore, document: StudyDoc, folder: Path) -> None:
 
 def _draw(flow: Flow) -> Tree:
     """Draw the jobs of a flow, those planned while it runs left open."""
-    tree = Tree(f"{flow.name}: {len(list(flow.iterflow()))} jobs before fan-out")
+    tree = Tree(f"{flow.name}: {len(flow.job_uuids)} jobs before fan-out")
     for member in flow.jobs:
         if isinstance(member, Job):
             fans_out = member.output_schema is None

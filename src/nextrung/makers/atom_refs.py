@@ -5,21 +5,16 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-import numpy as np
 from jobflow import Maker
 
-from nextrung.compute.atom_refs import fit_atom_refs, fit_shift, rereference
 from nextrung.makers.base import provenance, task_job
 from nextrung.makers.models import open_frames, open_potential
+from nextrung.potentials.atom_refs import move_atom_refs
 from nextrung.schemas.atom_refs import AtomRefDoc, AtomRefSettings
-from nextrung.schemas.models import Rereference
 
 if TYPE_CHECKING:
-    from nextrung.potentials.potential import Potential
-    from nextrung.schemas.atom_refs import AtomRefFit
     from nextrung.schemas.dataset import DatasetDoc
     from nextrung.schemas.fine_tuning import FineTuningDoc
-    from nextrung.schemas.frames import Frames
 
 
 @dataclass(kw_only=True)
@@ -51,8 +46,7 @@ class AtomRefMaker(Maker):
         potential = open_potential(source)
         previous = potential.atom_refs
         frames = open_frames(dataset).split("train")
-        fit = _fit(self.settings.kind, frames, potential)
-        atom_refs = rereference(self.settings.kind, previous, fit)
+        fit, atom_refs = move_atom_refs(potential, frames, self.settings.kind)
         return AtomRefDoc(
             settings=self.settings,
             functional=dataset.functional,
@@ -66,14 +60,3 @@ class AtomRefMaker(Maker):
             },
             provenance=provenance(),
         )
-
-
-def _fit(kind: Rereference, frames: Frames, potential: Potential) -> AtomRefFit | None:
-    """Fit what the kind of re-referencing needs; frames without graph are left out."""
-    if kind is Rereference.NONE:
-        return None
-    if kind is Rereference.REFIT:
-        return fit_atom_refs(frames)
-    predicted, _ = potential.label(frames, "e")
-    usable = np.isfinite(predicted.energies)
-    return fit_shift(frames[usable], predicted.energies[usable])

@@ -10,6 +10,7 @@ from jobflow import Maker
 from nextrung.adapters.artifacts import hash_file, store_artifact
 from nextrung.makers.base import campaign_folder, provenance, report_progress, task_job
 from nextrung.makers.models import open_frames, open_potential
+from nextrung.potentials.atom_refs import prepare_start
 from nextrung.potentials.checkpoints import find_checkpoint
 from nextrung.potentials.fine_tuning import fine_tune
 from nextrung.potentials.potential import load_potential
@@ -19,7 +20,7 @@ from nextrung.schemas.fine_tuning import (
     FineTuningSettings,
     UnusableFrame,
 )
-from nextrung.schemas.models import RECIPES, Model, Recipe
+from nextrung.schemas.models import RECIPES, Model
 from nextrung.settings import MachineSettings
 
 if TYPE_CHECKING:
@@ -150,8 +151,11 @@ class FineTuningMaker(Maker):
         """
         recipe = RECIPES[self.model]
         result = fine_tune(
-            _prepare(
-                open_potential(source), recipe, atom_refs, seed=self.settings.seed
+            prepare_start(
+                open_potential(source),
+                recipe,
+                None if atom_refs is None else atom_refs.atom_refs,
+                seed=self.settings.seed,
             ),
             open_frames(dataset),
             self.settings,
@@ -185,14 +189,6 @@ class FineTuningMaker(Maker):
         """Say how far training is."""
         text = f"validation energy {1000 * (epoch.val.energy_mae or 0):.1f} meV/atom"
         report_progress(epoch.epoch, self.settings.epochs, text)
-
-
-def _prepare(
-    source: Potential, recipe: Recipe, atom_refs: AtomRefDoc | None, *, seed: int
-) -> Potential:
-    """Give the source the weights and references a recipe starts from."""
-    start = source if recipe.pretrained else source.with_random_network(seed)
-    return start if atom_refs is None else start.with_atom_refs(atom_refs.atom_refs)
 
 
 def _store_checkpoint(potential: Potential, model: Model, functional: str) -> Artifact:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from jobflow import Maker, Response
 
 from nextrung.adapters.artifacts import artifact_path, store_artifact
-from nextrung.adapters.materials import read_materials
+from nextrung.adapters.frames import read_materials
 from nextrung.adapters.relaxations import Journal, read_relaxations, write_relaxations
 from nextrung.compute.relaxation import count_shards, count_statuses, cut_shards
 from nextrung.makers.base import (

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from jobflow import Maker
 
 from nextrung.adapters.artifacts import artifact_path
-from nextrung.adapters.materials import read_materials
+from nextrung.adapters.frames import read_materials
 from nextrung.adapters.relaxations import read_relaxations
 from nextrung.compute.stability import score_stability
 from nextrung.makers.base import provenance, task_job

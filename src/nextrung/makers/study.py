@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from jobflow import Job, Maker
 
 from nextrung.adapters.artifacts import artifact_path
-from nextrung.adapters.rejections import read_rejections
+from nextrung.adapters.frames import read_rejections
 from nextrung.makers.alignment import AlignmentMaker
 from nextrung.makers.atom_refs import AtomRefMaker
 from nextrung.makers.base import make_flow, provenance, task_job

@@ -1,0 +1,67 @@
+"""How commands run jobs on this machine: in a run folder, in sight, resumable."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from jobflow import run_locally
+from rich.console import Console
+
+from nextrung.adapters.stores import make_embedded_store
+from nextrung.cli.progress import JobProgress
+
+if TYPE_CHECKING:
+    from jobflow import Flow, JobStore
+
+console = Console()
+
+Root = Annotated[Path | None, typer.Option(help="Run folder.  [default: runs/NAME]")]
+Overrides = Annotated[
+    list[str] | None,
+    typer.Option("--set", help="Replace a setting.", metavar="KEY=VALUE"),
+]
+
+
+def open_run(root: Path | None, name: str) -> JobStore:
+    """Make the run folder this process works in; open its store.
+
+    Parameters
+    ----------
+    root : Path or None
+        The run folder; ``runs/NAME`` by default.
+    name : str
+        Name of the study.
+
+    Returns
+    -------
+    JobStore
+        The connected store of the folder.
+    """
+    folder = (root or Path("runs") / name).resolve()
+    os.environ["NEXTRUNG_ROOT"] = str(folder)
+    return make_embedded_store(folder)
+
+
+def run_flow(flow: Flow, store: JobStore) -> None:
+    """Run a flow in sight; independent jobs go on where one fails.
+
+    Parameters
+    ----------
+    flow : Flow
+        What to run.
+    store : JobStore
+        Where documents are kept, and looked up before anything is computed.
+
+    Raises
+    ------
+    Exception
+        The error of the first job that failed.
+    """
+    with JobProgress(console) as progress:
+        run_locally(flow, store=store, log=False)
+    console.print(progress.summary)
+    if progress.failures:
+        raise progress.failures[0]
