@@ -1,0 +1,248 @@
+"""How alike the source and the target functional are."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import plotly.graph_objects as go
+
+from nextrung.reports.elements import Scale, plot_periodic_table
+from nextrung.reports.markup import (
+    MISSING,
+    details,
+    header,
+    number,
+    numeric,
+    row,
+    table,
+)
+from nextrung.reports.paper import CITATION, CORRELATIONS, PAPER_STUDY
+from nextrung.reports.plots import GUIDE, Figure, plot
+from nextrung.reports.sampling import choose_points
+from nextrung.reports.sections import (
+    Section,
+    document_of,
+    documents_of,
+    explain_absence,
+    paragraph,
+)
+from nextrung.schemas.alignment import AlignmentDoc
+from nextrung.schemas.atom_refs import AtomRefDoc
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from xml.etree.ElementTree import Element
+
+    from nextrung.schemas.base import TaskDoc
+    from nextrung.schemas.study import StudyDoc
+
+#: Symbol of the Pearson correlation.
+RHO = "\N{GREEK SMALL LETTER RHO}"
+
+_SOURCE_COLOUR, _TARGET_COLOUR = "#ee8434", "#3b86e0"
+
+
+def report_alignment(study: StudyDoc, documents: Mapping[str, TaskDoc]) -> Section:
+    """Report correlation, shift per element and importance of elements.
+
+    Parameters
+    ----------
+    study : StudyDoc
+        The study.
+    documents : mapping of str to TaskDoc
+        Its documents: ``alignment`` and the ``atom_refs``.
+
+    Returns
+    -------
+    Section
+        The section of the energy alignment.
+    """
+    document = document_of(documents, "alignment", AlignmentDoc)
+    blocks: list[Element | Figure] = []
+    if document is None:
+        blocks.append(explain_absence("alignment", study.settings.alignment))
+    else:
+        blocks += [
+            _say_correlation(study, document),
+            *_plot_energies(document),
+            *_plot_elements(document),
+        ]
+    blocks += _list_atom_refs(documents_of(documents, "atom_refs", AtomRefDoc))
+    return Section("alignment", "Energy alignment", tuple(blocks))
+
+
+def _say_correlation(study: StudyDoc, document: AlignmentDoc) -> Element:
+    """Say how much re-referencing aligns the energies."""
+    before = _write(document.correlation)
+    after = _write(document.correlation_referenced)
+    text = (
+        f"Source energies ({document.source}, {document.source_energies}) against "
+        f"target energies ({document.labels}) of {document.n_frames:,} frames: "
+        f"Pearson {RHO} = {before} for total energies per atom, {after} after each "
+        "one's atomic references are subtracted."
+    )
+    if study.results.study == PAPER_STUDY:
+        text += f" The paper: {CORRELATIONS[0]} and {CORRELATIONS[1]} ({CITATION})."
+    if document.n_left_out:
+        reasons = "; ".join(f"{why}: {n}" for why, n in document.left_out.items())
+        text += f" {document.n_left_out:,} frames were left out ({reasons})."
+    return paragraph(text)
+
+
+def _write(correlation: float | None) -> str:
+    """Write a correlation, or a dash."""
+    return MISSING if correlation is None else f"{correlation:.4f}"
+
+
+def _plot_energies(document: AlignmentDoc) -> list[Figure]:
+    """Draw source against target before and after re-referencing (Fig. 1b, 2b)."""
+    rows = document.rows
+    if not rows.frame_id:
+        return []
+    return [
+        _plot_joint(
+            "alignment-total",
+            f"Total energies per atom, {RHO} = {_write(document.correlation)}",
+            document,
+            energies=(rows.target, rows.source),
+        ),
+        _plot_joint(
+            "alignment-referenced",
+            "Energies per atom less atomic references, "
+            f"{RHO} = {_write(document.correlation_referenced)}",
+            document,
+            energies=(rows.target_referenced, rows.source_referenced),
+        ),
+    ]
+
+
+def _plot_joint(
+    name: str,
+    title: str,
+    document: AlignmentDoc,
+    *,
+    energies: tuple[Sequence[float], Sequence[float]],
+) -> Figure:
+    """Draw points with the distribution of each coordinate beside them."""
+    x, y = energies
+    rows = document.rows
+    columns = {
+        "frame_id": rows.frame_id,
+        "material_id": rows.material_id,
+        "formula": rows.formula,
+        "target_eV_per_atom": x,
+        "source_eV_per_atom": y,
+    }
+    chosen, said = choose_points(len(x))
+    points = go.Scattergl if len(chosen) > 2000 else go.Scatter  # noqa: PLR2004
+    labels = [f"{rows.frame_id[i]} · {rows.formula[i]}" for i in chosen]
+    ends = [min(*x, *y), max(*x, *y)]
+    traces = [
+        go.Scatter(
+            x=ends, y=ends, mode="lines", line={"color": GUIDE, "dash": "dot"},
+            hoverinfo="skip",
+        ),
+        points(
+            x=[x[i] for i in chosen],
+            y=[y[i] for i in chosen],
+            text=labels,
+            mode="markers",
+            marker={"size": 5, "opacity": 0.55, "color": _TARGET_COLOUR},
+            hovertemplate="%{text}<br>target %{x:.3f} eV/atom<br>"
+            "source %{y:.3f} eV/atom<extra></extra>",
+        ),
+        go.Histogram(
+            x=x, yaxis="y2", marker={"color": _TARGET_COLOUR}, hoverinfo="skip",
+            nbinsx=40,
+        ),
+        go.Histogram(
+            y=y, xaxis="x2", marker={"color": _SOURCE_COLOUR}, hoverinfo="skip",
+            nbinsy=40,
+        ),
+    ]  # fmt: skip
+    bare = {"visible": False, "fixedrange": True}
+    drawn = plot(
+        traces,
+        xaxis={"domain": [0, 0.84], "title": {"text": "target energy (eV/atom)"}},
+        yaxis={"domain": [0, 0.84], "title": {"text": "source energy (eV/atom)"}},
+        xaxis2={"domain": [0.86, 1], **bare},
+        yaxis2={"domain": [0.86, 1], **bare},
+        showlegend=False,
+    )
+    return Figure(name, f"{title}; dotted: equality.{said}", drawn, columns)
+
+
+def _plot_elements(document: AlignmentDoc) -> list[Figure]:
+    """Draw the shift and the importance of every element (Fig. 1c, 2)."""
+    elements = document.elements
+    shifts = {s: e.shift for s, e in elements.items() if e.shift is not None}
+    figures = []
+    if shifts:
+        texts = {symbol: f"{shift:+.3f} eV" for symbol, shift in shifts.items()}
+        figures.append(
+            Figure(
+                "element-shifts",
+                "Target minus source atomic reference energy of each element, in eV.",
+                plot_periodic_table(shifts, texts, title="eV", scale=Scale.DIVERGING),
+                {"element": list(shifts), "shift_eV": list(shifts.values())},
+            )
+        )
+    if elements:
+        figures.append(_plot_importance(document))
+    return figures
+
+
+def _plot_importance(document: AlignmentDoc) -> Figure:
+    """Draw which elements explain the difference of the functionals."""
+    elements = document.elements
+    values = {symbol: e.normalised_importance for symbol, e in elements.items()}
+    texts = {
+        symbol: f"normalised importance {e.normalised_importance:.3f}<br>"
+        f"importance {e.importance:.3f}, {e.n_atoms:,} atoms"
+        for symbol, e in elements.items()
+    }
+    return Figure(
+        "element-importance",
+        "Which elements explain the difference of the functionals: importance in a "
+        "decision tree over the number of atoms, scaled (as Fig. 1c, d of the paper).",
+        plot_periodic_table(values, texts, title="importance"),
+        {
+            "element": list(elements),
+            "n_atoms": [e.n_atoms for e in elements.values()],
+            "importance": [e.importance for e in elements.values()],
+            "normalised_importance": list(values.values()),
+        },
+    )
+
+
+def _list_atom_refs(documents: Mapping[str, AtomRefDoc]) -> list[Element]:
+    """List the references of every fit."""
+    listed = []
+    for kind, document in documents.items():
+        rows = [
+            row(
+                symbol,
+                number(document.previous.get(symbol), 4, reason="none in the source"),
+                number(energy, 4),
+                number(document.shift.get(symbol), 4, reason="none in the source"),
+            )
+            for symbol, energy in document.atom_refs.items()
+        ]
+        titles = header("Element", *numeric("before (eV)", "after (eV)", "shift (eV)"))
+        listed.append(details(_describe_fit(kind, document), table(titles, rows)))
+    return listed
+
+
+def _describe_fit(kind: str, document: AtomRefDoc) -> str:
+    """Say in one line how well the references fit."""
+    fit = document.fit
+    if fit is None:
+        return f"Atom refs `{kind}`: those of the source"
+    text = (
+        f"Atom refs `{kind}`: {fit.n_frames:,} frames, rank {fit.rank}, "
+        f"residual {1000 * fit.rmse:,.1f} meV/atom"
+    )
+    if fit.undetermined:
+        groups = "; ".join(" + ".join(group) for group in fit.undetermined)
+        text += f", undetermined: {groups}"
+    return text

@@ -1,0 +1,113 @@
+"""What the whole study comes to: a summary in words, and Table 1."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from nextrung.reports.alignment import report_alignment
+from nextrung.reports.dataset import report_dataset
+from nextrung.reports.density import report_density
+from nextrung.reports.evaluation import report_evaluation
+from nextrung.reports.fine_tuning import report_fine_tuning
+from nextrung.reports.markup import MISSING, element
+from nextrung.reports.paper import CITATION, PAPER_STUDY
+from nextrung.reports.provenance import report_provenance
+from nextrung.reports.scaling_law import report_scaling_law
+from nextrung.reports.sections import Section, paragraph
+from nextrung.reports.stability import report_stability
+from nextrung.reports.summary import advise, find_signatures, summarise
+from nextrung.reports.table import COLUMNS, html_table
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from xml.etree.ElementTree import Element
+
+    from nextrung.schemas.base import TaskDoc
+    from nextrung.schemas.study import StudyDoc
+
+
+def report_study(study: StudyDoc, documents: Mapping[str, TaskDoc]) -> list[Section]:
+    """Report a study, section by section.
+
+    Parameters
+    ----------
+    study : StudyDoc
+        The study.
+    documents : mapping of str to TaskDoc
+        Its documents, keyed as the jobs of its results: by stage or stage/model.
+
+    Returns
+    -------
+    list of Section
+        The sections in order; one whose documents are missing says so.
+    """
+    return [
+        report_summary(study),
+        report_results(study),
+        report_dataset(study),
+        report_alignment(study, documents),
+        report_fine_tuning(documents),
+        report_evaluation(study, documents),
+        report_stability(study, documents),
+        report_density(study, documents),
+        report_scaling_law(study, documents),
+        report_provenance(study, documents),
+    ]
+
+
+def report_summary(study: StudyDoc) -> Section:
+    """Report what the numbers say, in words.
+
+    Parameters
+    ----------
+    study : StudyDoc
+        The study.
+
+    Returns
+    -------
+    Section
+        The section of the summary.
+    """
+    results = study.results
+    signs = find_signatures(results)
+    blocks = [_list(summarise(results), "findings")]
+    if signs:
+        blocks += [element("h3", "Signs of failure"), _list(signs, "signs")]
+    advice = advise(results)
+    if advice:
+        blocks += [element("h3", "What to do next"), _list(advice, "advice")]
+    return Section("summary", "Summary", tuple(blocks))
+
+
+def _list(sentences: Sequence[str], name: str) -> Element:
+    """List sentences."""
+    return element("ul", *(element("li", text) for text in sentences), class_=name)
+
+
+def report_results(study: StudyDoc) -> Section:
+    """Report Table 1: every model on every benchmark.
+
+    Parameters
+    ----------
+    study : StudyDoc
+        The study.
+
+    Returns
+    -------
+    Section
+        The section of the results.
+    """
+    results = study.results
+    text = (
+        "Mean absolute errors; the lowest of each column is bold. A number leads to "
+        f"the job that made it; {MISSING} marks what was not computed."
+    )
+    if results.study == PAPER_STUDY:
+        text += f" The paper's values stand below ours ({CITATION})."
+    meanings = [
+        element("li", element("b", column.title), f": {column.meaning}.")
+        for column in COLUMNS
+    ]
+    legend = element("ul", *meanings, class_="meanings")
+    blocks = (paragraph(text), html_table(results), legend)
+    return Section("results", "Results", blocks)

@@ -1,0 +1,261 @@
+"""What the numbers of a study say, in words."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from nextrung.reports.models import appearance, in_order, transfers
+from nextrung.reports.scaling_law import say_crossing
+from nextrung.schemas.models import Model
+from nextrung.schemas.relaxation import RelaxationStatus
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from nextrung.schemas.evaluation import PropertyErrors
+    from nextrung.schemas.study import ModelSummary, StudyResults
+
+#: Below this correlation of re-referenced energies transfer has little to build on.
+LOW_CORRELATION = 0.8
+
+#: Test materials below which differences of a few per cent mean nothing.
+FEW_TEST_MATERIALS = 100
+
+_COMPARED = {"energy": "energies", "forces": "forces", "stress": "stresses"}
+
+
+def summarise(results: StudyResults) -> list[str]:
+    """Say which model won, by how much, and whether transfer helped.
+
+    Parameters
+    ----------
+    results : StudyResults
+        Results of a study.
+
+    Returns
+    -------
+    list of str
+        Sentences, most important first.
+    """
+    said = [*say_winner(results), *say_transfer(results), *_say_alignment(results)]
+    if results.scaling_law and "energy_mae" in results.scaling_law:
+        crossing = say_crossing(results.scaling_law["energy_mae"].crossing)
+        said.append(f"Scaling law of the energy: {crossing}")
+    n_test = results.dataset.n_materials_by_split.get("test", 0)
+    if 0 < n_test < FEW_TEST_MATERIALS:
+        said.append(
+            f"The test split holds only {n_test} materials: differences of a few per "
+            "cent between models mean nothing."
+        )
+    return said or ["No model was scored on the test split."]
+
+
+def _test_errors(results: StudyResults) -> dict[str, PropertyErrors]:
+    """Find the test errors of the models that have an energy error."""
+    errors = {m: results.models[m].metrics.get("test") for m in results.models}
+    return {m: e for m, e in errors.items() if e and e.energy_mae is not None}
+
+
+def say_winner(results: StudyResults) -> list[str]:
+    """Say which model has the lowest energy error, and how far the others are.
+
+    Parameters
+    ----------
+    results : StudyResults
+        Results of a study.
+
+    Returns
+    -------
+    list of str
+        One sentence; none where no energy was scored.
+    """
+    energies = {m: e.energy_mae or 0.0 for m, e in _test_errors(results).items()}
+    if not energies:
+        return []
+    best = min(in_order(energies), key=lambda model: energies[model])
+    text = (
+        f"{appearance(best).title} has the lowest energy error on the test split: "
+        f"{1000 * energies[best]:,.1f} meV/atom"
+    )
+    others = [
+        f"{_ratio(energies[model], energies[best])} {name} "
+        f"({1000 * energies[model]:,.1f} meV/atom)"
+        for model, name in (
+            (Model.SCRATCH, "training from scratch"),
+            (Model.SOURCE, "the untouched source"),
+        )
+        if model in energies and model != best
+    ]
+    return [f"{text}, {' and '.join(others)}." if others else f"{text}."]
+
+
+def _ratio(larger: float, smaller: float) -> str:
+    """Say how many times lower an error is."""
+    return f"{larger / smaller:,.1f} times lower than" if smaller else "lower than"
+
+
+def say_transfer(results: StudyResults) -> list[str]:
+    """Say whether training from the source's weights beats training from scratch.
+
+    Parameters
+    ----------
+    results : StudyResults
+        Results of a study.
+
+    Returns
+    -------
+    list of str
+        One sentence on the best transferred model; none without both.
+    """
+    errors = _test_errors(results)
+    candidates = [model for model in in_order(errors) if transfers(model)]
+    if Model.SCRATCH not in errors or not candidates:
+        return []
+    best = min(candidates, key=lambda model: errors[model].energy_mae or 0.0)
+    changes = _compare(errors[best], errors[Model.SCRATCH])
+    helped = [name for name, change in changes.items() if change < 0]
+    if len(helped) == len(changes):
+        verdict = "Transfer helped"
+    else:
+        verdict = "Transfer helped in part" if helped else "Transfer did not help"
+    listed = ", ".join(f"{name} {100 * c:+.0f} %" for name, c in changes.items())
+    text = (
+        f"{verdict}: the errors of {appearance(best).title}, the best transferred "
+        f"model, against training from scratch: {listed}."
+    )
+    return [text]
+
+
+def _compare(errors: PropertyErrors, others: PropertyErrors) -> dict[str, float]:
+    """Compute the relative change of every error that both have."""
+    changes = {}
+    for key, name in _COMPARED.items():
+        mine, other = getattr(errors, f"{key}_mae"), getattr(others, f"{key}_mae")
+        if mine is not None and other:
+            changes[name] = mine / other - 1
+    return changes
+
+
+def _say_alignment(results: StudyResults) -> list[str]:
+    """Say what re-referencing does to the correlation."""
+    alignment = results.alignment
+    if alignment is None or alignment.correlation_referenced is None:
+        return []
+    before = alignment.correlation
+    start = "" if before is None else f"from {before:.3f} "
+    text = (
+        "Subtracting atomic references moves the correlation of source and target "
+        f"energies {start}to {alignment.correlation_referenced:.3f}."
+    )
+    return [text]
+
+
+def find_signatures(results: StudyResults) -> list[str]:
+    """Name the signs of failure that the numbers show.
+
+    Parameters
+    ----------
+    results : StudyResults
+        Results of a study.
+
+    Returns
+    -------
+    list of str
+        One sentence per sign and model; empty where there is none.
+    """
+    signs = _find_negative_transfer(_test_errors(results))
+    for model in in_order(results.models):
+        signs += _find_stability_signs(model, results.models[model])
+    alignment = results.alignment
+    correlation = alignment.correlation_referenced if alignment else None
+    if correlation is not None and correlation < LOW_CORRELATION:
+        signs.append(
+            f"Weak correlation: {correlation:.2f} after re-referencing is below "
+            f"{LOW_CORRELATION}; transfer has little to build on."
+        )
+    return signs
+
+
+def _find_negative_transfer(errors: Mapping[str, PropertyErrors]) -> list[str]:
+    """Find transferred models that are worse than scratch on forces or stress."""
+    if Model.SCRATCH not in errors:
+        return []
+    signs = []
+    for model in filter(transfers, in_order(errors)):
+        changes = _compare(errors[model], errors[Model.SCRATCH])
+        worse = [
+            f"{name} by {100 * change:.0f} %"
+            for name, change in changes.items()
+            if change > 0 and name != _COMPARED["energy"]
+        ]
+        if worse:
+            signs.append(
+                f"Negative transfer: {appearance(model).title} is worse than training "
+                f"from scratch on {' and '.join(worse)}."
+            )
+    return signs
+
+
+def _find_stability_signs(model: str, summary: ModelSummary) -> list[str]:
+    """Find relaxations that lose an atom, and hulls without error cancellation."""
+    stability = summary.stability
+    if stability is None:
+        return []
+    signs = []
+    lost = stability.statuses.get(RelaxationStatus.ISOLATED_ATOM, 0)
+    title = appearance(model).title
+    if lost:
+        signs.append(
+            f"Lost atoms: {lost:,} of {stability.n_materials:,} relaxations with "
+            f"{title} leave an atom without neighbours."
+        )
+    decomposition = stability.decomposition_energy_mae_all
+    formation = stability.formation_energy_mae
+    if decomposition and formation and decomposition > formation:
+        signs.append(
+            f"No error cancellation: the decomposition energies of {title} "
+            f"({1000 * decomposition:,.1f} meV/atom, all materials) are worse than its "
+            f"formation energies ({1000 * formation:,.1f} meV/atom)."
+        )
+    return signs
+
+
+def advise(results: StudyResults) -> list[str]:
+    """Say what to do next.
+
+    Parameters
+    ----------
+    results : StudyResults
+        Results of a study.
+
+    Returns
+    -------
+    list of str
+        Sentences.
+    """
+    errors = _test_errors(results)
+    advice = []
+    if errors:
+        best = min(in_order(errors), key=lambda m: errors[m].energy_mae or 0.0)
+        checkpoint = results.models[best].checkpoint
+        advice.append(f"Use {appearance(best).title}: artifact {checkpoint}.")
+    advice += _advise_on_size(results)
+    if any(sign.startswith("Negative transfer") for sign in find_signatures(results)):
+        advice.append(
+            "Do not relax or run dynamics with the models of negative transfer; their "
+            "atomic references were not moved to the target functional before training."
+        )
+    return advice
+
+
+def _advise_on_size(results: StudyResults) -> list[str]:
+    """Say how many target structures wanted errors ask for."""
+    law = (results.scaling_law or {}).get("energy_mae")
+    if law is None:
+        return ["Run the scaling law to learn how much more target data would help."]
+    return [
+        f"For {1000 * size.error_wanted:,.0f} meV/atom with "
+        f"{appearance(size.model).title}: about {size.n_frames:,.0f} training frames."
+        for size in law.required_sizes
+        if size.n_frames is not None
+    ]
