@@ -43,7 +43,7 @@ def test_a_step_moves_all_and_remembers_where_they_were(flight: Flight) -> None:
     after = moved.structure_at(moved.coordinates, 0)
     np.testing.assert_allclose(before.cart_coords, SALT.cart_coords)
     np.testing.assert_allclose(
-        after.cart_coords - SALT.cart_coords, [[0.01, 0, 0], [0, 0, 0]], atol=1e-15
+        after.cart_coords - SALT.cart_coords, [[0.01, 0.0, 0.0], [0.0, 0.0, 0.0]], atol=1e-15
     )
     grown = moved.structure_at(moved.coordinates, 1)
     growth = grown.lattice.matrix @ IRON.lattice.inv_matrix
