@@ -3,13 +3,9 @@
 from __future__ import annotations
 
 import tempfile
-from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-
-import numpy as np
-from pymatgen.core import Element
 
 from nextrung.adapters.artifacts import store_artifact
 from nextrung.adapters.frames import write_frames, write_materials, write_rejections
@@ -21,25 +17,28 @@ from nextrung.compute.curation import (
     count_rejections,
     reject,
 )
-from nextrung.compute.deduplication import find_unique
+from nextrung.compute.dataset import (
+    collect_materials,
+    count_frames_by_element,
+    refuse_heavy_elements,
+    refuse_repeated_names,
+)
+from nextrung.compute.deduplication import find_unique_frames
 from nextrung.compute.splitting import split_materials
 from nextrung.potentials.potential import load_potential
 from nextrung.schemas.base import Artifact, InputError
 from nextrung.schemas.dataset import DistilledSource, Rejection, Rule
 from nextrung.schemas.frames import SPLITS, Frames
-from nextrung.schemas.materials import Materials
 from nextrung.settings import MachineSettings
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from nextrung.schemas.dataset import CurationSettings, DatasetSettings
+    from nextrung.schemas.dataset import CurationSettings, DatasetSettings, Source
+    from nextrung.schemas.materials import Materials
     from nextrung.schemas.trajectory import Trajectory
 
 __all__ = ["CuratedDataset", "curate", "source_digest", "store_dataset"]
-
-#: Heaviest element a potential has a place for.
-MAX_ATOMIC_NUMBER = 94
 
 
 @dataclass(frozen=True, eq=False)
@@ -91,34 +90,22 @@ def curate(
         If the source does not exist, no frame is usable, a frame holds an element
         beyond plutonium, or a split stays empty.
     """
-    runs: list[Trajectory] = []
-    rejections: list[Rejection] = []
-    for run in read_source(settings.source, on_progress):
-        if isinstance(run, Rejection):
-            rejections.append(run)
-        else:
-            refuse_heavy_elements(run.frames)
-            runs.append(run)
-    runs = _keep(runs, [check_run(run, settings.curation) for run in runs], rejections)
-    if not isinstance(settings.source, DistilledSource):
-        scales = _check_energy_scales(runs, settings.curation)
-        runs = _keep(runs, scales, rejections)
-    good = []
-    for run in runs:
-        frames, broken = check_frames(run, settings.curation)
-        rejections += broken
-        good.append(frames)
-    before = Frames.concatenate([frames for frames in good if len(frames)])
-    if not len(before):
-        raise InputError(f"no usable frame: {_summarise(rejections)}")
-    frames, duplicates = _deduplicate(before, settings.curation)
+    runs, rejections = _read_runs(settings.source, on_progress)
+    wanted = _judge_runs(runs, settings, rejections)
+    good = _judge_frames(wanted, settings.curation, rejections)
+    if not len(good):
+        raise InputError(_explain_nothing(settings.source, rejections))
+    refuse_repeated_names(good)
+    unique = find_unique_frames(good, settings.curation.duplicate_tolerances)
+    duplicates = reject(good[~unique], Rule.DUPLICATE, "as a frame that is kept")
+    frames = good[unique]
     frames = frames.with_splits(split_materials(frames, settings.split))
     return CuratedDataset(
         frames=frames,
-        materials=collect_materials(runs, frames),
+        materials=collect_materials(wanted, frames),
         rejections=[*rejections, *duplicates],
         labels=name_labels(settings.source, frames.functional),
-        n_frames_before_deduplication=len(before),
+        n_frames_before_deduplication=len(good),
     )
 
 
@@ -162,97 +149,53 @@ def store_dataset(curated: CuratedDataset, settings: DatasetSettings) -> dict[st
     }
 
 
-def refuse_heavy_elements(frames: Frames) -> None:
-    """Refuse frames that no potential can have learnt.
-
-    Parameters
-    ----------
-    frames : Frames
-        Frames to look through.
-
-    Raises
-    ------
-    InputError
-        If an element lies beyond plutonium.
-    """
-    heavy = np.flatnonzero(frames.atomic_numbers > MAX_ATOMIC_NUMBER)
-    if len(heavy):
-        number = int(frames.atomic_numbers[heavy[0]])
-        frame_id = frames.frame_ids[frames.frame_of_site[heavy[0]]]
-        raise InputError(
-            f"frame {frame_id}: expected elements up to Pu (Z = {MAX_ATOMIC_NUMBER}), "
-            f"met {Element.from_Z(number)} (Z = {number})"
-        )
+def _read_runs(
+    source: Source, on_progress: Callable[[int, int, str], None]
+) -> tuple[list[Trajectory], list[Rejection]]:
+    """Read all runs of a source; those that cannot be read are rejections."""
+    runs: list[Trajectory] = []
+    rejections: list[Rejection] = []
+    for run in read_source(source, on_progress):
+        if isinstance(run, Rejection):
+            rejections.append(run)
+        else:
+            refuse_heavy_elements(run.frames)
+            runs.append(run)
+    return runs, rejections
 
 
-def collect_materials(runs: Sequence[Trajectory], frames: Frames) -> Materials:
-    """Collect initial structure and final energy of the materials of frames.
-
-    Parameters
-    ----------
-    runs : sequence of Trajectory
-        Runs that are wanted; those of one material in their order.
-    frames : Frames
-        The kept frames, in their splits.
-
-    Returns
-    -------
-    Materials
-        Materials in the order in which their frames come; the energy is NaN where the
-        electronic steps of the final frame did not converge.
-    """
-    first: dict[str, Trajectory] = {}
-    last: dict[str, Trajectory] = {}
-    for run in runs:
-        first.setdefault(run.material_id, run)
-        last[run.material_id] = run
-    splits = dict(zip(frames.material_ids.tolist(), frames.splits, strict=True))
-    initial = Frames.from_structures(
-        [first[name].frames[:1].to_structures()[0] for name in splits],
-        list(splits),
-        functional=frames.functional,
-    )
-    energies = [
-        last[name].frames.energies[-1] / last[name].frames.n_atoms[-1]
-        if last[name].converged[-1]
-        else np.nan
-        for name in splits
-    ]
-    return Materials(
-        initial=initial.with_splits(np.array(list(splits.values()))),
-        energies=np.array(energies) * initial.n_atoms,
-    )
+def _judge_runs(
+    runs: Sequence[Trajectory], settings: DatasetSettings, rejections: list[Rejection]
+) -> list[Trajectory]:
+    """Keep the runs that are wanted; add the others to the rejections."""
+    verdicts = [check_run(run, settings.curation) for run in runs]
+    kept = _drop_rejected(runs, verdicts, rejections)
+    if isinstance(settings.source, DistilledSource):
+        return kept
+    verdicts = _check_energy_scales(kept, settings.curation)
+    return _drop_rejected(kept, verdicts, rejections)
 
 
-def count_frames_by_element(frames: Frames) -> dict[str, int]:
-    """Count the frames that hold each element.
-
-    Parameters
-    ----------
-    frames : Frames
-        Frames of any materials.
-
-    Returns
-    -------
-    dict of str to int
-        Number of frames by symbol, in order of atomic number.
-    """
-    pairs = np.unique(
-        np.stack([frames.atomic_numbers.astype(np.int64), frames.frame_of_site]), axis=1
-    )
-    counts = Counter(pairs[0].tolist())
-    return {Element.from_Z(number).symbol: n for number, n in sorted(counts.items())}
-
-
-def _keep(
+def _drop_rejected(
     runs: Sequence[Trajectory],
     verdicts: Sequence[Sequence[Rejection]],
     rejections: list[Rejection],
 ) -> list[Trajectory]:
-    """Keep the runs that no verdict rejects; collect the verdicts."""
-    for verdict in verdicts:
-        rejections.extend(verdict)
+    """Keep the runs that have no verdict; add the verdicts to the rejections."""
+    rejections.extend(rejection for verdict in verdicts for rejection in verdict)
     return [run for run, verdict in zip(runs, verdicts, strict=True) if not verdict]
+
+
+def _judge_frames(
+    runs: Sequence[Trajectory], settings: CurationSettings, rejections: list[Rejection]
+) -> Frames:
+    """Keep the frames that are wanted; add the others to the rejections."""
+    kept = []
+    for run in runs:
+        frames, broken = check_frames(run, settings)
+        kept.append(frames)
+        rejections.extend(broken)
+    return Frames.concatenate(kept)
 
 
 def _check_energy_scales(
@@ -270,26 +213,12 @@ def _check_energy_scales(
     ]
 
 
-def _deduplicate(
-    frames: Frames, settings: CurationSettings
-) -> tuple[Frames, list[Rejection]]:
-    """Keep what differs among the frames of each material, and its final frame."""
-    kept = np.zeros(len(frames), dtype=bool)
-    for name in dict.fromkeys(frames.material_ids.tolist()):
-        indices = np.flatnonzero(frames.material_ids == name)
-        unique = find_unique(
-            frames[indices], len(indices) - 1, settings.duplicate_tolerances
-        )
-        kept[indices[unique]] = True
-    reason = "energy and structure are those of a frame that was kept"
-    return frames[kept], reject(frames[~kept], Rule.DUPLICATE, reason)
-
-
-def _summarise(rejections: Sequence[Rejection]) -> str:
-    """Say in one line what happened to all frames."""
+def _explain_nothing(source: Source, rejections: Sequence[Rejection]) -> str:
+    """Say in one line what happened to all frames of a source."""
     counts = count_rejections(rejections)
     met = ", ".join(f"{rule} {count}" for rule, count in counts.items() if count)
-    return f"all were rejected ({met})" if met else "the source is empty"
+    where = ", ".join(getattr(source, "paths", (source.kind,)))
+    return f"expected usable frames, met none in {where} (rejected: {met or 'none'})"
 
 
 def _store(shelf: str, write: Callable[[Path], None]) -> Artifact:

@@ -17,6 +17,33 @@ if TYPE_CHECKING:
     from nextrung.schemas.frames import Frames
 
 
+def find_unique_frames(
+    frames: Frames, tolerances: Sequence[DuplicateTolerance]
+) -> NDArray[np.bool_]:
+    """Find the frames that differ from the others of their material.
+
+    Parameters
+    ----------
+    frames : Frames
+        Frames of any materials with energies; the last of each is kept in any case.
+    tolerances : sequence of DuplicateTolerance
+        When two frames of a material are the same; see :func:`find_unique`.
+
+    Returns
+    -------
+    ndarray of bool, shape (n_frames,)
+        True where a frame is to be kept.
+    """
+    kept = np.zeros(len(frames), dtype=bool)
+    _, material_of_frame = np.unique(frames.material_ids, return_inverse=True)
+    by_material = np.argsort(material_of_frame, kind="stable")
+    bounds = np.flatnonzero(np.diff(material_of_frame[by_material])) + 1
+    for indices in np.split(by_material, bounds):
+        unique = find_unique(frames[indices], len(indices) - 1, tolerances)
+        kept[indices[unique]] = True
+    return kept
+
+
 def find_unique(
     frames: Frames, reference: int, tolerances: Sequence[DuplicateTolerance]
 ) -> NDArray[np.int64]:
