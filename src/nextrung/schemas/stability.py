@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from enum import StrEnum
+from typing import TYPE_CHECKING
 
 from pydantic import Field
 
 from nextrung.schemas.base import Record, TaskDoc
 from nextrung.schemas.relaxation import RelaxationStatus
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 
 class Competitors(StrEnum):
@@ -61,6 +66,37 @@ class DecompositionRecord(Record):
         (), description="Competitors with the lowest energy, largest amount first."
     )
     error: str | None = Field(None, description="Why there is no energy.")
+
+
+@dataclass(frozen=True)
+class MaterialEnergies:
+    """Energies of one material from the labels and from a model.
+
+    Parameters
+    ----------
+    material_id : str
+        Unique name of the material.
+    composition : mapping of str to float
+        Number of atoms of each element in the cell.
+    split : str
+        ``train``, ``val``, ``test`` or ``""``.
+    target_energy : float or None
+        Total energy of the label in eV.
+    predicted_energy : float or None
+        Total energy after relaxation with the model in eV; None where it failed.
+    unrelaxed_energy : float or None
+        Total energy the model gives the initial structure in eV.
+    status : RelaxationStatus
+        How the relaxation ended.
+    """
+
+    material_id: str
+    composition: Mapping[str, float]
+    split: str
+    target_energy: float | None
+    predicted_energy: float | None
+    unrelaxed_energy: float | None = None
+    status: RelaxationStatus = RelaxationStatus.CONVERGED
 
 
 class StabilityRow(Record):

@@ -3,9 +3,17 @@
 from __future__ import annotations
 
 from nextrung.compute.stability.decomposition import (
+    Decomposition,
     decompose,
     score_decomposition,
 )
 from nextrung.compute.stability.entries import EntryTable
+from nextrung.compute.stability.scores import score_stability
 
-__all__ = ["EntryTable", "decompose", "score_decomposition"]
+__all__ = [
+    "Decomposition",
+    "EntryTable",
+    "decompose",
+    "score_decomposition",
+    "score_stability",
+]

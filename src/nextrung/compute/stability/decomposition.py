@@ -49,6 +49,8 @@ class Decomposition:
         Energy above the hull of all entries in eV/atom.
     formation_energies : ndarray of float, shape (n_entries,)
         Energy above the lowest elemental entries in eV/atom.
+    references : ndarray of float, shape (n_symbols,)
+        Lowest energy of each element in eV/atom.
     products : ndarray of int, shape (n_entries, n_products)
         Entries each entry decomposes into, largest share first; -1 for fewer.
     shares : ndarray of float, shape (n_entries, n_products)
@@ -60,6 +62,7 @@ class Decomposition:
     energies: NDArray[np.float64]
     energies_above_hull: NDArray[np.float64]
     formation_energies: NDArray[np.float64]
+    references: NDArray[np.float64]
     products: NDArray[np.int64]
     shares: NDArray[np.float64]
     errors: dict[int, str]
@@ -153,6 +156,7 @@ def compare_with_hulls(hulls: Hulls, competitors: Competitors) -> Decomposition:
         energies=energies,
         energies_above_hull=hulls.formation - np.minimum(mixture, lowest),
         formation_energies=hulls.formation,
+        references=hulls.references,
         products=products,
         shares=shares,
         errors=_explain_missing(hulls, np.flatnonzero(np.isnan(energies))),

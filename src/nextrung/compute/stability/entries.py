@@ -82,6 +82,24 @@ class EntryTable:
         np.divide(self.energies, self.n_atoms, out=energies, where=self.n_atoms > 0)
         return energies
 
+    def form(self, references: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Subtract the energies of the elements from those of the entries.
+
+        Parameters
+        ----------
+        references : ndarray of float, shape (n_symbols,)
+            Energy of each element in eV/atom; NaN where it is unknown.
+
+        Returns
+        -------
+        ndarray of float, shape (n_entries,)
+            Formation energies in eV/atom; NaN where an energy is unknown.
+        """
+        elemental = np.bincount(
+            self.entry_of_amount, self.fractions * references[self.elements], len(self)
+        )
+        return self.energies_per_atom - elemental
+
     def reduce_formula(self, entry: int) -> str:
         """Name the composition of one entry.
 

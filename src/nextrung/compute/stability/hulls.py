@@ -40,6 +40,8 @@ class Hulls:
         Entry of the lowest energy at each composition.
     second : ndarray of int, shape (n_compositions,)
         Entry that follows; -1 for a composition of one entry.
+    references : ndarray of float, shape (n_symbols,)
+        Lowest energy of each element in eV/atom; NaN where it has no entry.
     formation : ndarray of float, shape (n_entries,)
         Formation energy of each entry in eV/atom; NaN where it is unknown.
     phases : Phases
@@ -52,6 +54,7 @@ class Hulls:
     grouping: Grouping
     lowest: NDArray[np.int64]
     second: NDArray[np.int64]
+    references: NDArray[np.float64]
     formation: NDArray[np.float64]
     phases: Phases
     mixtures: Mixtures
@@ -72,7 +75,8 @@ def build_hulls(table: EntryTable) -> Hulls:
     """
     grouping = group_entries(table)
     lowest, second = rank_polymorphs(table, grouping.compositions)
-    formation = _form(table, grouping, lowest)
+    references = _find_references(table, grouping, lowest)
+    formation = table.form(references)
     phases = _arrange_phases(table, grouping, formation[lowest])
     mixtures = allocate_mixtures(phases)
     fill_mixtures(phases, np.arange(len(grouping.elements)), mixtures)
@@ -81,6 +85,7 @@ def build_hulls(table: EntryTable) -> Hulls:
         grouping=grouping,
         lowest=lowest,
         second=second,
+        references=references,
         formation=formation,
         phases=phases,
         mixtures=mixtures,
@@ -108,7 +113,8 @@ def update_hulls(hulls: Hulls, energies: NDArray[np.float64]) -> Hulls:
     if not np.array_equal(np.isfinite(table.energies_per_atom), known):
         return build_hulls(table)
     lowest, second = rank_polymorphs(table, hulls.grouping.compositions)
-    formation = _form(table, hulls.grouping, lowest)
+    references = _find_references(table, hulls.grouping, lowest)
+    formation = table.form(references)
     phases = hulls.phases._replace(formation=formation[lowest])
     mixtures = Mixtures(
         formation=hulls.mixtures.formation.copy(),
@@ -121,6 +127,7 @@ def update_hulls(hulls: Hulls, energies: NDArray[np.float64]) -> Hulls:
         table=table,
         lowest=lowest,
         second=second,
+        references=references,
         formation=formation,
         phases=phases,
         mixtures=mixtures,
@@ -151,20 +158,15 @@ def list_affected(hulls: Hulls, formation: NDArray[np.float64]) -> NDArray[np.in
     return np.unique(containing[changed[phases.subsystems]])
 
 
-def _form(
+def _find_references(
     table: EntryTable, grouping: Grouping, lowest: NDArray[np.int64]
 ) -> NDArray[np.float64]:
-    """Subtract the lowest elemental entries from every energy, per atom."""
+    """Find the lowest energy per atom of every element; NaN where it has no entry."""
+    ground_states = _find_ground_states(table, grouping)
     references = np.full(len(table.symbols), np.nan)
-    for element, ground_state in enumerate(_find_ground_states(table, grouping)):
-        if ground_state >= 0:
-            references[element] = table.energies_per_atom[lowest[ground_state]]
-    elemental = np.bincount(
-        table.entry_of_amount,
-        table.fractions * references[table.elements],
-        len(table),
-    )
-    return table.energies_per_atom - elemental
+    found = ground_states >= 0
+    references[found] = table.energies_per_atom[lowest[ground_states[found]]]
+    return references
 
 
 def _find_ground_states(table: EntryTable, grouping: Grouping) -> NDArray[np.int64]:
