@@ -4,10 +4,12 @@ import pytest
 import torch
 from torch.nn import HuberLoss
 
+from nextrung.potentials.chgnet import Outputs
 from nextrung.potentials.losses import (
     Deviations,
     ErrorMeter,
     Properties,
+    compare_outputs,
     sum_deviations,
     weigh_loss,
 )
@@ -98,6 +100,29 @@ def test_a_property_of_weight_zero_is_not_trained() -> None:
 
     expected = HuberLoss(delta=0.1)(predicted.energies, labels.energies)
     assert loss.item() == pytest.approx(expected.item())
+
+
+def test_outputs_are_compared_per_atom() -> None:
+    predicted, labels = make_properties(0), make_properties(1)
+    n_atoms = torch.tensor([1, 2])
+    outputs = Outputs(
+        predicted.energies * n_atoms,
+        predicted.forces,
+        predicted.stresses,
+        predicted.magmoms,
+    )
+
+    deviations = compare_outputs(outputs, n_atoms, labels, huber_delta=0.1)
+
+    expected = sum_deviations(predicted, labels, 0.1)
+    torch.testing.assert_close(deviations.absolute, expected.absolute)
+
+
+def test_outputs_without_a_property_are_refused() -> None:
+    outputs = Outputs(torch.zeros(2), None, None, None)
+
+    with pytest.raises(TypeError, match="expected outputs with forces"):
+        compare_outputs(outputs, torch.ones(2), make_properties(0), 0.1)
 
 
 def make_deviations(absolute: list[float], n_labels: list[int]) -> Deviations:

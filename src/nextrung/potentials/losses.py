@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
     from torch import Tensor
 
+    from nextrung.potentials.chgnet import Outputs
     from nextrung.schemas.fine_tuning import FineTuningSettings
 
 
@@ -61,6 +62,43 @@ class Deviations:
     huber: Tensor
     absolute: Tensor
     n_labels: Tensor
+
+
+def compare_outputs(
+    outputs: Outputs, n_atoms: Tensor, labels: Properties, *, huber_delta: float
+) -> Deviations:
+    """Compare what a network says of a batch to the labels.
+
+    Parameters
+    ----------
+    outputs : Outputs
+        All four properties of the batch.
+    n_atoms : Tensor, shape (n_frames,)
+        Atoms of each frame.
+    labels : Properties
+        Labels, NaN where there is none.
+    huber_delta : float
+        Error from which the Huber loss grows linearly.
+
+    Returns
+    -------
+    Deviations
+        Sums per property.
+
+    Raises
+    ------
+    TypeError
+        If a property was not predicted.
+    """
+    if outputs.forces is None or outputs.stresses is None or outputs.magmoms is None:
+        raise TypeError("expected outputs with forces, stresses and magnetic moments")
+    predicted = Properties(
+        energies=outputs.energies / n_atoms,
+        forces=outputs.forces,
+        stresses=outputs.stresses,
+        magmoms=outputs.magmoms,
+    )
+    return sum_deviations(predicted, labels, huber_delta)
 
 
 def sum_deviations(

@@ -19,7 +19,7 @@ from nextrung.potentials.gradients import record_gradients
 from nextrung.potentials.losses import (
     ErrorMeter,
     Properties,
-    sum_deviations,
+    compare_outputs,
     weigh_loss,
 )
 from nextrung.schemas.base import InputError
@@ -33,7 +33,6 @@ if TYPE_CHECKING:
     from lightning.pytorch import Trainer
     from torch import Tensor
 
-    from nextrung.potentials.chgnet import Outputs
     from nextrung.potentials.graphs import GraphBatch
     from nextrung.potentials.losses import Deviations
     from nextrung.schemas.fine_tuning import FineTuningSettings
@@ -180,8 +179,11 @@ class Training(LightningModule):  # type: ignore[misc] # untyped base
         """Compute the loss of a batch."""
         graphs, labels = sample
         outputs = predict_differentiably(self.model, graphs, "efsm")
-        deviations = self._compare(outputs, graphs, labels)
+        deviations = compare_outputs(
+            outputs, graphs.n_atoms, labels, huber_delta=self.settings.huber_delta
+        )
         loss = self._weigh(deviations)
+        self._require_finite(loss)
         self._train_errors.add(deviations, loss)
         return loss
 
@@ -197,7 +199,9 @@ class Training(LightningModule):  # type: ignore[misc] # untyped base
         graphs, labels = sample
         with torch.enable_grad():
             outputs = predict_batch(self.model, graphs, "efsm")
-        deviations = self._compare(outputs, graphs, labels)
+        deviations = compare_outputs(
+            outputs, graphs.n_atoms, labels, huber_delta=self.settings.huber_delta
+        )
         loss = self._weigh(deviations)
         self._val_errors.add(deviations, loss)
 
@@ -223,17 +227,12 @@ class Training(LightningModule):  # type: ignore[misc] # untyped base
 
     def _close_epoch(self) -> EpochRecord:
         """Sum the errors of all processes up."""
-        epoch = len(self.state.history) + 1
         for meter in (self._train_errors, self._val_errors):
             meter.totals = self.trainer.strategy.reduce(meter.totals, reduce_op="sum")
-            if not torch.isfinite(meter.totals).all():
-                raise InputError(
-                    f"epoch {epoch}: expected a finite loss, met a diverged training; "
-                    f"learning_rate {self.settings.learning_rate} may be too high"
-                )
+            self._require_finite(meter.totals)
         last_step = self.trainer.global_step - 1
         return EpochRecord(
-            epoch=epoch,
+            epoch=len(self.state.history) + 1,
             learning_rate=cool_learning_rate(last_step, self._n_steps, self.settings),
             train=self._train_errors.mean(),
             val=self._val_errors.mean(),
@@ -247,24 +246,6 @@ class Training(LightningModule):  # type: ignore[misc] # untyped base
         self._val_errors.reset()
         self._started = time.perf_counter()
 
-    def _compare(
-        self, outputs: Outputs, graphs: GraphBatch, labels: Properties
-    ) -> Deviations:
-        """Compare the outputs of the network to the labels."""
-        if (
-            outputs.forces is None
-            or outputs.stresses is None
-            or outputs.magmoms is None
-        ):
-            raise TypeError("training needs forces, stresses and magnetic moments")
-        predicted = Properties(
-            energies=outputs.energies / graphs.n_atoms,
-            forces=outputs.forces,
-            stresses=outputs.stresses,
-            magmoms=outputs.magmoms,
-        )
-        return sum_deviations(predicted, labels, self.settings.huber_delta)
-
     def _weigh(self, deviations: Deviations) -> Tensor:
         """Weigh a batch that all processes share; their mean is its loss."""
         n_processes: int = self.trainer.world_size
@@ -273,6 +254,15 @@ class Training(LightningModule):  # type: ignore[misc] # untyped base
             n_labels = self.all_gather(n_labels).sum(dim=0)
         loss: Tensor = weigh_loss(deviations, n_labels, self.settings)
         return loss * n_processes
+
+    def _require_finite(self, values: Tensor) -> None:
+        """Stop a training whose loss is lost."""
+        if not torch.isfinite(values).all():
+            raise InputError(
+                f"epoch {len(self.state.history) + 1}: expected a finite loss, met a "
+                f"diverged training; learning_rate {self.settings.learning_rate} may "
+                f"be too high"
+            )
 
     def _is_best(self, record: EpochRecord) -> bool:
         """Tell whether an epoch has the lowest validation energy error so far."""
