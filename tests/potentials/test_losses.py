@@ -122,7 +122,7 @@ def test_outputs_without_a_property_are_refused() -> None:
     outputs = Outputs(torch.zeros(2), None, None, None)
 
     with pytest.raises(TypeError, match="expected outputs with forces"):
-        compare_outputs(outputs, torch.ones(2), make_properties(0), 0.1)
+        compare_outputs(outputs, torch.ones(2), make_properties(0), huber_delta=0.1)
 
 
 def make_deviations(absolute: list[float], n_labels: list[int]) -> Deviations:
