@@ -1,0 +1,174 @@
+from __future__ import annotations
+
+from dataclasses import replace
+from itertools import product
+
+import numpy as np
+import pytest
+from pymatgen.core import Composition, Lattice, Structure
+
+from nextrung.compute.alignment import (
+    correlate,
+    count_atoms,
+    rank_elements,
+    score_alignment,
+    subtract_references,
+)
+from nextrung.schemas.alignment import AlignmentSettings
+from nextrung.schemas.base import InputError
+from nextrung.schemas.frames import Frames
+
+SETTINGS = AlignmentSettings()
+SOURCE_REFS = {"Li": -1.0, "Na": -2.0, "F": -3.0}
+TARGET_REFS = {"Li": -5.0, "Na": -30.0, "F": -10.0}
+
+
+def make_frames(formulas: list[str]) -> Frames:
+    structures = []
+    for formula in formulas:
+        symbols = [
+            symbol
+            for symbol, count in Composition(formula).get_el_amt_dict().items()
+            for _ in range(int(count))
+        ]
+        coords = np.linspace(0, 1, len(symbols), endpoint=False)[:, None].repeat(3, 1)
+        structures.append(Structure(Lattice.cubic(5), symbols, coords))
+    return Frames.from_structures(structures, formulas)
+
+
+def label(frames: Frames, refs: dict[str, float], rest: list[float]) -> Frames:
+    """Energies made of references and a rest in eV/atom."""
+    energies = [
+        sum(refs[str(element)] * count for element, count in composition.items())
+        + left * composition.num_atoms
+        for composition, left in zip(frames.compositions(), rest, strict=True)
+    ]
+    return replace(frames, energies=np.array(energies))
+
+
+def test_references_are_subtracted_atom_by_atom() -> None:
+    frames = label(make_frames(["LiF", "NaF3"]), SOURCE_REFS, [-0.5, 0.25])
+
+    np.testing.assert_allclose(subtract_references(frames, SOURCE_REFS), [-0.5, 0.25])
+
+
+def test_equal_rests_correlate_wholly_after_referencing_only() -> None:
+    """The rests of both functionals are equal, their references are not."""
+    frames = make_frames(["LiF", "NaF", "Li2F", "NaF3", "Na3F"])
+    rest = [-1.0, -0.8, -0.5, -0.1, -0.7]
+    target, source = label(frames, TARGET_REFS, rest), label(frames, SOURCE_REFS, rest)
+
+    score = score_alignment(
+        target,
+        source,
+        source_refs=SOURCE_REFS,
+        target_refs=TARGET_REFS,
+        settings=SETTINGS,
+    )
+
+    assert score.correlation_referenced == pytest.approx(1)
+    assert score.correlation == pytest.approx(
+        np.corrcoef(source.energies / source.n_atoms, target.energies / target.n_atoms)[
+            0, 1
+        ]
+    )
+    assert score.mean_absolute_difference_referenced == pytest.approx(0, abs=1e-12)
+    assert score.elements["Na"].shift == pytest.approx(-28)
+    assert score.rows.source_referenced == pytest.approx(rest)
+    assert score.rows.formula == ["LiF", "NaF", "Li2F", "NaF3", "Na3F"]
+
+
+def test_a_correlation_needs_points_that_vary() -> None:
+    ones = np.ones(3)
+
+    assert correlate(ones, np.arange(3.0)) is None
+    assert correlate(ones[:1], ones[:1]) is None
+    assert correlate(np.arange(3.0), -np.arange(3.0)) == pytest.approx(-1)
+
+
+def test_the_element_that_makes_the_difference_is_the_important_one() -> None:
+    """The difference depends on sodium alone, step by step."""
+    formulas = [f"Li{a}Na{b}F{c}" for a, b, c in product((1, 2, 4), (1, 3, 6), (1, 2))]
+    frames = make_frames(formulas)
+    fraction = np.array([c.get_atomic_fraction("Na") for c in frames.compositions()])
+
+    importances = rank_elements(frames, (fraction > 0.4).astype(float), SETTINGS)
+
+    assert importances == {"Li": 0, "F": 0, "Na": 1}
+
+
+def test_importance_is_the_variance_a_split_removes() -> None:
+    """Eq. 4 and 5 on one node: two leaves without variance share all importance."""
+    frames = make_frames(["LiF", "LiF", "NaF", "NaF"])
+
+    importances = rank_elements(frames, np.array([0.0, 0, 1, 1]), SETTINGS)
+
+    assert importances["Li"] + importances["Na"] == pytest.approx(1)
+    assert importances["F"] == 0
+
+
+def test_importance_is_divided_by_atoms_and_scaled() -> None:
+    frames = make_frames(["LiF3", "LiF3", "NaF3", "Na2F6"])
+    target = label(frames, TARGET_REFS, [0.0, 0.0, 1.0, 1.0])
+    source = label(frames, SOURCE_REFS, [0.0] * 4)
+
+    for scale in (None, 6.0):
+        elements = score_alignment(
+            target,
+            source,
+            source_refs=SOURCE_REFS,
+            target_refs=TARGET_REFS,
+            settings=AlignmentSettings(importance_scale=scale),
+        ).elements
+        per_atom = {s: e.importance / e.n_atoms for s, e in elements.items()}
+        expected = scale or 1 / max(per_atom.values())
+        for symbol, element in elements.items():
+            assert element.normalised_importance == pytest.approx(
+                per_atom[symbol] * expected
+            )
+
+
+def test_atoms_are_counted_over_all_frames() -> None:
+    assert count_atoms(make_frames(["LiF", "Na2F6"])) == {"Li": 1, "F": 7, "Na": 2}
+
+
+def test_frames_that_cannot_be_compared_are_counted_by_reason() -> None:
+    frames = make_frames(["LiF", "NaF", "LiYb", "Li2F", "LiF2"])
+    energies = np.array([-9.0, np.nan, -3.0, -4.0, -5.0])
+    source = np.array([-9.0, -3.0, -3.0, np.nan, -1.0])
+
+    score = score_alignment(
+        replace(frames, energies=energies),
+        replace(frames, energies=source),
+        source_refs=SOURCE_REFS | {"Yb": -1.0},
+        target_refs=TARGET_REFS,
+        settings=SETTINGS,
+    )
+
+    assert score.left_out == {
+        "no target energy": 1,
+        "no atomic reference energy for Yb": 1,
+        "no source energy": 1,
+    }
+    assert (score.n_frames, score.n_left_out) == (2, 3)
+    assert set(score.elements) == {"Li", "F"}
+
+
+def test_nothing_to_compare_has_no_score() -> None:
+    empty = make_frames([])
+
+    score = score_alignment(
+        empty, empty, source_refs={}, target_refs={}, settings=SETTINGS
+    )
+
+    assert score.correlation is score.mean_absolute_difference is None
+    assert score.elements == {}
+
+
+def test_energies_of_other_frames_are_refused() -> None:
+    frames = make_frames(["LiF", "NaF"])
+
+    with pytest.raises(InputError, match="2 labelled frames in their order, met 1"):
+        score_alignment(
+            frames, frames[:1], source_refs={}, target_refs={}, settings=SETTINGS
+        )
