@@ -46,6 +46,8 @@ FUNCTIONALS: Mapping[str, str] = {
 UNKNOWN_FUNCTIONAL = "unknown functional"
 #: Least squares leave this much in eV/atom for an element they never saw.
 _NO_REFERENCE = 1e-6
+#: Characters of torch's own words that an error repeats.
+_MAX_REASON = 200
 #: Sets of atomic references that chgnet can start from, by its names for them.
 _NAMED_ATOM_REFS = ("MPtrj", "MP-r2SCAN")
 
@@ -119,10 +121,7 @@ def read_checkpoint(path: Path) -> Checkpoint:
         model = build_model(content["model"]["model_args"])
         model.load_state_dict(content["model"]["state_dict"])
     except (KeyError, TypeError, RuntimeError, NotImplementedError) as error:
-        reason = str(error).splitlines()[0]
-        raise InputError(
-            f"{path}: expected a checkpoint of CHGNet: {reason}"
-        ) from error
+        raise _no_checkpoint(path, error) from error
     _check_supported(model, path)
     metadata = dict(content.get("nextrung", {}))
     elements = metadata.pop("elements", None)
@@ -151,9 +150,9 @@ def write_checkpoint(checkpoint: Checkpoint, path: Path) -> None:
         },
     }
     path.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.NamedTemporaryFile(dir=path.parent, delete=False) as file:
-        torch.save(content, file)
-    Path(file.name).replace(path)
+    with tempfile.TemporaryDirectory(dir=path.parent) as folder:
+        torch.save(content, Path(folder) / path.name)
+        (Path(folder) / path.name).replace(path)
 
 
 def build_model(arguments: Mapping[str, Any], seed: int = 0) -> CHGNet:
@@ -218,15 +217,22 @@ def _read_dict(path: Path) -> dict[str, Any]:
     try:
         content = torch.load(path, map_location="cpu", weights_only=True)
     except (RuntimeError, pickle.UnpicklingError, EOFError, OSError) as error:
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise InputError(
-            f"{path}: expected a checkpoint of CHGNet: {reason}"
-        ) from error
+        raise _no_checkpoint(path, error) from error
     if not isinstance(content, dict):
         raise InputError(
             f"{path}: expected a checkpoint of CHGNet, got {type(content).__name__}"
         )
     return content
+
+
+def _no_checkpoint(path: Path, error: Exception) -> InputError:
+    """Say in one line why a file cannot be read."""
+    reason = " ".join(str(error).split()) or type(error).__name__
+    if isinstance(error, pickle.UnpicklingError):
+        reason = "it is not made of tensors and plain values alone"
+    return InputError(
+        f"{path}: expected a checkpoint of CHGNet: {reason[:_MAX_REASON]}"
+    )
 
 
 def _check_supported(model: CHGNet, path: Path) -> None:

@@ -34,7 +34,8 @@ def select(n_items: int, chosen: ArrayLike) -> NDArray[np.int64]:
         Indices from 0, in the order given.
     """
     asked = np.asarray(chosen)
-    return np.arange(n_items)[asked if asked.size else np.zeros(0, np.int64)]
+    indices: NDArray[np.int64] = np.arange(n_items)
+    return indices[asked] if asked.size else indices[:0]
 
 
 def list_rows(

@@ -140,9 +140,15 @@ class _Canvas:
             self.magmoms[sites] = outputs.magmoms.cpu().numpy()
 
     def finish(self) -> BatchPrediction:
-        """Turn numbers that are not finite into errors."""
-        for index in np.flatnonzero(~np.isfinite(self.energies)):
-            self.errors.setdefault(int(index), "the energy is not finite")
+        """Turn numbers that are not finite into errors, and all numbers of errors."""
+        for index in np.flatnonzero(self._find_non_finite()):
+            self.errors.setdefault(int(index), "the prediction is not finite")
+        failed = np.array(list(self.errors), dtype=np.int64)
+        sites = np.isin(self.crystals.crystal_of_site, failed)
+        self.energies[failed], self.stresses[failed] = np.nan, np.nan
+        self.forces[sites] = np.nan
+        if self.magmoms is not None:
+            self.magmoms[sites] = np.nan
         return BatchPrediction(
             energies=self.energies,
             forces=self.forces,
@@ -150,6 +156,16 @@ class _Canvas:
             magmoms=self.magmoms,
             errors=dict(sorted(self.errors.items())),
         )
+
+    def _find_non_finite(self) -> NDArray[np.bool_]:
+        """Find crystals with a number asked for that is not finite."""
+        finite: NDArray[np.bool_] = np.isfinite(self.energies)
+        if "s" in self.properties:
+            finite &= np.isfinite(self.stresses).all(axis=(1, 2))
+        if "f" in self.properties:
+            infinite = ~np.isfinite(self.forces).all(axis=1)
+            finite[self.crystals.crystal_of_site[infinite]] = False
+        return np.logical_not(finite)
 
 
 def _find_uncovered(

@@ -1,0 +1,211 @@
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pytest
+import torch
+from chgnet.model import CHGNet
+from pymatgen.core import Lattice, Structure
+
+from nextrung.potentials.potential import Potential, load_potential
+from nextrung.schemas.base import InputError
+from nextrung.schemas.frames import Frames
+from nextrung.schemas.relaxation import RelaxationSettings, RelaxationStatus
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from numpy.typing import NDArray
+
+DISORDERED = Structure(Lattice.cubic(4), [{"Na": 0.5, "K": 0.5}], [[0, 0, 0]])
+ISOLATED = Structure(Lattice.cubic(20), ["Cs"], [[0, 0, 0]])
+YTTERBIUM = Structure(Lattice.cubic(4), ["Yb"], [[0, 0, 0]])
+
+
+def test_a_potential_names_itself(target: Potential) -> None:
+    assert repr(target) == "Potential('chgnet-r2scan', device=cpu, float32)"
+    assert repr(target.double()).endswith("float64)")
+
+
+def assert_close(
+    own: NDArray[np.floating] | None,
+    expected: NDArray[np.floating] | None,
+    noise: float,
+) -> None:
+    """Compare arrays whose noise grows with their largest value."""
+    assert own is not None
+    assert expected is not None
+    tolerance = noise * (1 + np.abs(expected).max())
+    np.testing.assert_allclose(own, expected, rtol=0, atol=tolerance)
+
+
+@pytest.mark.filterwarnings("ignore:Converting a tensor")  # chgnet's volumes
+def test_predictions_are_those_of_chgnet(
+    target: Potential, chgnet_model: CHGNet, structures: list[Structure]
+) -> None:
+    theirs = chgnet_model.predict_structure(structures)
+    for structure, own, other in zip(
+        structures, target.evaluate(structures), theirs, strict=True
+    ):
+        assert own.error is None
+        assert own.energy is not None
+        assert own.energy / len(structure) == pytest.approx(float(other["e"]), abs=1e-5)
+        assert_close(own.forces, other["f"], noise=5e-5)
+        assert_close(own.stress, other["s"], noise=5e-5)
+        assert_close(own.magmoms, other["m"], noise=5e-5)
+
+
+def test_failures_are_rows_with_their_reasons_among_the_others(
+    target: Potential, structures: list[Structure]
+) -> None:
+    asked = [DISORDERED, structures[0], ISOLATED, YTTERBIUM, structures[1]]
+    predictions = target.evaluate(asked)
+    alone = target.evaluate(structures[:2])
+    reasons = [prediction.error for prediction in predictions]
+    assert "disordered" in str(reasons[0])
+    assert "isolated atom" in str(reasons[2])
+    assert reasons[3] == "no atomic reference energy for Yb"
+    for index, prediction in ((1, alone[0]), (4, alone[1])):
+        assert prediction.energy is not None
+        assert predictions[index].energy == pytest.approx(prediction.energy, abs=1e-4)
+    assert predictions[0].energy is None
+    assert predictions[2].forces is None
+
+
+def test_no_structures_have_no_predictions(target: Potential) -> None:
+    assert target.evaluate([]) == []
+
+
+@pytest.mark.parametrize("properties", ["", "f", "ex", "E"])
+def test_unknown_properties_are_refused(target: Potential, properties: str) -> None:
+    with pytest.raises(InputError, match=f"properties: expected .* got '{properties}'"):
+        target.evaluate([], properties)
+
+
+def test_properties_not_asked_for_are_none(
+    target: Potential, structures: list[Structure]
+) -> None:
+    [prediction] = target.evaluate(structures[:1], "e")
+    assert prediction.forces is None
+    assert prediction.stress is None
+    assert prediction.magmoms is None
+    assert prediction.energy is not None
+
+
+def test_frames_are_labelled_in_place_of_their_labels(
+    target: Potential, structures: list[Structure]
+) -> None:
+    frames = Frames.from_structures([structures[3], ISOLATED, structures[4]])
+    labelled, errors = target.label(frames)
+    expected = target.evaluate([structures[3], structures[4]])
+    assert list(errors) == [1]
+    assert np.isnan(labelled.energies[1])
+    assert labelled.energies[0] == pytest.approx(expected[0].energy, abs=1e-4)
+    assert labelled.forces.dtype == np.float32
+    rows = slice(frames.offsets[2], frames.offsets[3])
+    assert_close(labelled.forces[rows], expected[1].forces, noise=5e-5)
+    assert_close(labelled.magmoms[rows], expected[1].magmoms, noise=5e-5)
+    assert_close(labelled.stresses[2], expected[1].stress, noise=5e-5)
+    assert np.isnan(target.label(frames, "e")[0].magmoms).all()
+
+
+def test_structures_relax_in_the_order_given(target: Potential) -> None:
+    iron = Structure(Lattice.cubic(2.9), ["Fe", "Fe"], [[0, 0, 0], [0.5, 0.5, 0.5]])
+    seen: list[int] = []
+    records = target.relax(
+        [ISOLATED, iron],
+        RelaxationSettings(max_steps=30),
+        on_record=lambda index, _: seen.append(index),
+    )
+    assert records[0].status is RelaxationStatus.ISOLATED_ATOM
+    assert records[1].energy is not None
+    assert sorted(seen) == [0, 1]
+    assert target.relax([]) == []
+
+
+def test_new_atomic_references_shift_the_energy_of_their_atoms(
+    target: Potential, structures: list[Structure]
+) -> None:
+    structure = structures[-1]
+    shifted = {s: energy + 0.5 for s, energy in target.atom_refs.items()}
+    moved = target.with_atom_refs(shifted)
+    [before], [after] = target.evaluate([structure]), moved.evaluate([structure])
+    assert before.energy is not None
+    assert after.energy == pytest.approx(before.energy + 0.5 * len(structure), abs=1e-4)
+    np.testing.assert_array_equal(before.forces, after.forces)
+    assert target.evaluate([structure])[0].energy == before.energy
+
+
+def test_elements_without_a_new_reference_have_none_any_more(
+    target: Potential,
+) -> None:
+    only_iron = target.with_atom_refs({"Fe": 0.0})
+    salt = Structure(Lattice.cubic(4), ["Na", "Cl"], [[0, 0, 0], [0.5] * 3])
+    assert only_iron.elements == {"Fe"}
+    assert only_iron.atom_refs == {"Fe": 0.0}
+    [prediction] = only_iron.evaluate([salt])
+    assert prediction.error == "no atomic reference energy for Cl, Na"
+    assert not only_iron.model.composition_model.fc.weight.requires_grad
+
+
+@pytest.mark.parametrize("energies", [{"Xx": 1.0}, {"Am": 1.0}, {"Fe": np.nan}])
+def test_nonsense_references_are_refused(
+    target: Potential, energies: dict[str, float]
+) -> None:
+    with pytest.raises(InputError, match=f"up to Pu, got {next(iter(energies))}"):
+        target.with_atom_refs(energies)
+
+
+def test_a_random_network_keeps_the_references_and_follows_its_seed(
+    target: Potential, structures: list[Structure]
+) -> None:
+    first, same, other = (target.with_random_network(seed) for seed in (1, 1, 2))
+    energies = [p.evaluate(structures[:1], "e")[0].energy for p in (first, same, other)]
+    assert energies[0] == energies[1] != energies[2]
+    assert first.atom_refs == target.atom_refs
+    assert first.elements == target.elements
+
+
+def test_copies_share_nothing(target: Potential) -> None:
+    copied = target.copy()
+    pairs = zip(copied.model.parameters(), target.model.parameters(), strict=True)
+    assert all(own.data_ptr() != other.data_ptr() for own, other in pairs)
+
+
+@pytest.mark.filterwarnings("ignore:Converting a tensor")  # chgnet's volumes
+def test_saved_potentials_load_here_and_in_plain_chgnet(
+    target: Potential, structures: list[Structure], tmp_path: Path
+) -> None:
+    path = tmp_path / "potential.pth"
+    shifted = {s: energy - 1.25 for s, energy in target.atom_refs.items()}
+    saved = target.with_atom_refs(shifted | {"Yb": 0.0})
+    saved.save(path, method="refitted")
+    [expected] = saved.evaluate(structures[-1:])
+    loaded = load_potential(path, device="cpu")
+    assert expected.energy is not None
+    assert loaded.evaluate(structures[-1:])[0].energy == expected.energy
+    assert loaded.atom_refs == pytest.approx(saved.atom_refs)
+    assert "Yb" in loaded.elements
+    plain = CHGNet.from_file(str(path)).predict_structure(structures[-1])
+    per_atom = expected.energy / len(structures[-1])
+    assert float(plain["e"]) == pytest.approx(per_atom, abs=1e-5)
+    assert_close(plain["f"], expected.forces, noise=5e-5)
+
+
+def test_metadata_stays_with_the_file(target: Potential, tmp_path: Path) -> None:
+    target.save(tmp_path / "potential.pth", seed=3)
+    saved = torch.load(tmp_path / "potential.pth", weights_only=True)["nextrung"]
+    assert saved["seed"] == 3
+    assert saved["name"] == "chgnet-r2scan"
+    assert saved["version"]
+
+
+def test_the_same_file_gives_the_same_numbers(structures: list[Structure]) -> None:
+    runs = [
+        load_potential("chgnet-0.3.0", device="cpu").evaluate(structures)
+        for _ in range(2)
+    ]
+    for first, second in zip(*runs, strict=True):
+        assert first.energy == second.energy
+        np.testing.assert_array_equal(first.forces, second.forces)
