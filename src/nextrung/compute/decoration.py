@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import warnings
+from contextlib import suppress
 from itertools import combinations, permutations, zip_longest
 from typing import TYPE_CHECKING
 
@@ -151,9 +153,13 @@ def scale_to_atoms(structure: Structure) -> Structure:
     Returns
     -------
     Structure
-        The crystal with the volume that pymatgen predicts from bond lengths.
+        The crystal with the volume that pymatgen predicts from bond lengths, or as it
+        is where there are no bonds or their lengths are not known.
     """
-    scaled: Structure = DLSVolumePredictor().get_predicted_structure(structure)
+    scaled = structure.copy()
+    with warnings.catch_warnings(), suppress(ValueError):
+        warnings.simplefilter("ignore")
+        scaled.scale_lattice(DLSVolumePredictor().predict(structure))
     return scaled
 
 

@@ -1,0 +1,122 @@
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from pymatgen.analysis.structure_matcher import StructureMatcher
+from pymatgen.core import Lattice, Structure
+
+from nextrung.compute.deduplication import find_unique, find_unique_frames
+from nextrung.schemas.dataset import MPTRJ_TOLERANCES, DuplicateTolerance
+from nextrung.schemas.frames import Frames
+
+LOOSE = (DuplicateTolerance(more_than=-1, energy=0.01, length=0.2, site=0.3, angle=5),)
+
+
+def salt(length: float, shift: float = 0.0) -> Structure:
+    return Structure(
+        Lattice.cubic(length), ["Cs", "Cl"], [[0, 0, 0], [0.5 + shift, 0.5, 0.5]]
+    )
+
+
+def frames_of(structures: list[Structure], energies: list[float]) -> Frames:
+    frames = Frames.from_structures(structures)
+    frames.energies[:] = energies
+    return replace(frames, material_ids=np.full(len(frames), "a"))
+
+
+def test_the_same_frame_is_kept_once() -> None:
+    frames = frames_of([salt(4)] * 3, [-6.0] * 3)
+
+    assert find_unique(frames, 2, LOOSE).tolist() == [2]
+
+
+def test_another_energy_makes_another_frame() -> None:
+    """Energies count per atom: 0.012 eV/atom of the two-atom cell's 0.024 eV."""
+    frames = frames_of([salt(4)] * 3, [-6.024, -6.018, -6.0])
+
+    assert find_unique(frames, 2, LOOSE).tolist() == [0, 2]
+
+
+def test_another_structure_makes_another_frame() -> None:
+    frames = frames_of([salt(4), salt(4.9)], [-6.0, -6.0])
+
+    assert find_unique(frames, 1, LOOSE).tolist() == [0, 1]
+
+
+def test_scaled_cells_are_not_the_same() -> None:
+    """Both cells are cubic; only the volume, which must not be scaled, differs."""
+    tight = replace_tolerance(length=0.002)
+
+    frames = frames_of([salt(4), salt(4.05)], [-6.0, -6.0])
+
+    assert find_unique(frames, 1, (tight,)).tolist() == [0, 1]
+
+
+def replace_tolerance(**changes: float) -> DuplicateTolerance:
+    return LOOSE[0].model_copy(update=changes)
+
+
+def test_the_reference_is_kept_and_the_earlier_twin_is_not() -> None:
+    frames = frames_of([salt(4), salt(4), salt(4.9)], [-6.0, -6.0, -5.0])
+
+    assert find_unique(frames, 1, LOOSE).tolist() == [1, 2]
+
+
+def test_no_tolerances_keep_everything() -> None:
+    frames = frames_of([salt(4)] * 3, [-6.0] * 3)
+
+    assert find_unique(frames, 0, ()).tolist() == [0, 1, 2]
+
+
+def test_the_more_are_accepted_the_more_must_differ() -> None:
+    """0.1 eV/atom steps pass until the second level asks for 1 eV/atom."""
+    levels = (
+        replace_tolerance(energy=0.05),
+        replace_tolerance(more_than=2, energy=1.0),
+    )
+    frames = frames_of([salt(4)] * 6, [0.2 * index for index in range(6)])
+
+    assert find_unique(frames, 0, levels).tolist() == [0, 1, 2]
+
+
+def test_decisions_are_those_of_the_authors_loop() -> None:
+    """A transcription of the uniqueness check of MPtrj, on a random walk."""
+    walk = np.cumsum(np.random.default_rng(1).normal(scale=0.006, size=40))
+    structures = [salt(4 + step, shift=step) for step in walk]
+    frames = frames_of(structures, (walk / 10).tolist())
+
+    accepted = [len(frames) - 1]
+    for index in range(len(frames) - 1):
+        level = next(
+            t for t in reversed(MPTRJ_TOLERANCES) if len(accepted) > t.more_than
+        )
+        matcher = StructureMatcher(
+            ltol=level.length, stol=level.site, angle_tol=level.angle, scale=False
+        )
+        gaps = [abs(frames.energies[index] - frames.energies[i]) / 2 for i in accepted]
+        if min(gaps) > level.energy or not any(
+            matcher.fit(structures[index], structures[i]) for i in accepted
+        ):
+            accepted.append(index)
+
+    unique = find_unique(frames, len(frames) - 1, MPTRJ_TOLERANCES)
+    assert unique.tolist() == sorted(accepted)
+    assert 10 < len(unique) < len(frames)
+
+
+def test_materials_do_not_see_each_other() -> None:
+    frames = frames_of([salt(4)] * 4, [-6.0] * 4)
+    frames = replace(frames, material_ids=np.array(["a", "b", "a", "b"]))
+
+    assert find_unique_frames(frames, LOOSE).tolist() == [False, False, True, True]
+
+
+@pytest.mark.parametrize("tolerances", [LOOSE, MPTRJ_TOLERANCES])
+def test_the_last_of_each_is_kept_and_the_first_of_others(
+    tolerances: tuple[DuplicateTolerance, ...],
+) -> None:
+    frames = frames_of([salt(4), salt(4), salt(5), salt(5)], [-6.0, -6.0, -5.0, -5.0])
+
+    assert find_unique_frames(frames, tolerances).tolist() == [True, False, False, True]
