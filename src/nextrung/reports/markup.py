@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from xml.etree.ElementTree import Element, tostring
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
 
 #: What stands for a value that is missing.
 MISSING = "\N{EN DASH}"
@@ -196,12 +196,12 @@ def details(summary: str, *children: Element | str) -> Element:
     return element("details", element("summary", summary), *children)
 
 
-def embed_json(content: str | dict[str, object], **attributes: str) -> Element:
+def embed_json(content: str | Mapping[str, object], **attributes: str) -> Element:
     """Build a script element of JSON that no content can end early.
 
     Parameters
     ----------
-    content : str or dict
+    content : str or mapping
         JSON, or what to write as JSON.
     **attributes : str
         Attributes as for :func:`element`.

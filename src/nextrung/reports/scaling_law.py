@@ -88,6 +88,7 @@ def _plot_law(
             f"{1000 * getattr(p, name):,.1f} {unit}"
             for p in zero
         )
+        said += "."
     drawn = plot(
         traces,
         "training frames",

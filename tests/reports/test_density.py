@@ -1,0 +1,69 @@
+"""The section of the densities."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from nextrung.reports.density import report_density
+from nextrung.reports.markup import render
+from nextrung.reports.plots import Figure
+from nextrung.schemas.density import DensityDoc
+from nextrung.schemas.models import Model
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from nextrung.reports.sections import Section
+    from nextrung.schemas.base import TaskDoc
+    from nextrung.schemas.study import StudyDoc
+
+
+@pytest.fixture
+def section(study: StudyDoc, documents: Mapping[str, TaskDoc]) -> Section:
+    return report_density(study, documents)
+
+
+def html_of(section: Section) -> str:
+    return "".join(render(b) for b in section.blocks if not isinstance(b, Figure))
+
+
+def test_every_model_has_its_histogram_of_all_ratios(section: Section) -> None:
+    figures = [b for b in section.blocks if isinstance(b, Figure)]
+    assert [f.name for f in figures] == [f"density-{model}" for model in Model]
+    for figure in figures:
+        assert sum(figure.plot.data[0].y) == 12
+
+
+def test_ratios_outside_the_range_are_counted(
+    study: StudyDoc, documents: Mapping[str, TaskDoc]
+) -> None:
+    document = documents["density/source"]
+    assert isinstance(document, DensityDoc)
+    far = document.rows[0].model_copy(update={"ratio": 1.5})
+    wide = document.model_copy(update={"rows": [far, *document.rows]})
+    section = report_density(study, {"density/source": wide})
+    (figure,) = (b for b in section.blocks if isinstance(b, Figure))
+    assert "1 lie outside" in figure.caption or "1 lies outside" in figure.caption
+
+
+def test_a_crystal_that_did_not_converge_says_why(section: Section) -> None:
+    assert 'title="the energy is not finite"' in html_of(section)
+
+
+def test_a_model_without_any_ratio_has_no_empty_histogram(
+    study: StudyDoc, documents: Mapping[str, TaskDoc]
+) -> None:
+    document = documents["density/source"]
+    assert isinstance(document, DensityDoc)
+    lost = document.model_copy(
+        update={"rows": document.rows[-1:], "mae": None, "mean_ratio": None}
+    )
+    section = report_density(study, {"density/source": lost})
+    assert not any(isinstance(b, Figure) for b in section.blocks)
+    assert "no relaxation converged" in html_of(section)
+
+
+def test_a_study_without_densities_says_so(study: StudyDoc) -> None:
+    assert "no document of the density stage" in html_of(report_density(study, {}))

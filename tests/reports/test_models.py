@@ -1,0 +1,36 @@
+"""Names and colours of models."""
+
+from __future__ import annotations
+
+from nextrung.reports.models import appearance, in_order, transfers
+from nextrung.schemas.models import Model
+
+
+def test_every_model_has_its_own_name_and_colour() -> None:
+    looks = [appearance(model) for model in Model]
+    assert len({look.title for look in looks}) == len(Model)
+    assert len({look.colour for look in looks}) == len(Model)
+
+
+def test_a_potential_that_is_no_model_keeps_its_name() -> None:
+    assert appearance("chgnet-r2scan").title == "chgnet-r2scan"
+
+
+def test_models_stand_in_the_order_of_the_paper_and_others_behind() -> None:
+    assert in_order(["zeta", "scratch", "alpha", "source"]) == [
+        "source",
+        "scratch",
+        "alpha",
+        "zeta",
+    ]
+    assert in_order(reversed(Model)) == list(Model)
+
+
+def test_transfer_is_training_from_the_weights_of_the_source() -> None:
+    assert {model for model in Model if transfers(model)} == {
+        Model.TRAINABLE_ATOM_REFS,
+        Model.FROZEN_ATOM_REFS,
+        Model.REFITTED_ATOM_REFS,
+        Model.RESIDUAL_ATOM_REFS,
+    }
+    assert not transfers("chgnet-r2scan")
