@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import warnings
 from typing import TYPE_CHECKING, Any
-from xml.etree.ElementTree import ParseError
 
 import numpy as np
 from pymatgen.io.vasp.outputs import Vasprun
@@ -41,7 +40,7 @@ def read_vasprun(path: Path) -> VaspRun:
             vasprun = Vasprun(
                 path, parse_dos=False, parse_eigen=False, parse_potcar_file=False
             )
-    except ParseError as error:
+    except SyntaxError as error:  # base of every XML parser's error
         raise InputError(f"the XML breaks off: {error}") from error
     tags = {**vasprun.parameters, **vasprun.incar}
     hubbards = vasprun.hubbards if tags.get("LDAU") else {}
