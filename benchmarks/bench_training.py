@@ -24,7 +24,7 @@ from chgnet.trainer.trainer import CombinedLoss
 from torch.optim import Adam
 
 from nextrung import load_potential
-from nextrung.potentials.batches import FrameBatches
+from nextrung.potentials.batches import MAX_COST, FrameBatches
 from nextrung.potentials.chgnet import predict_differentiably
 from nextrung.potentials.losses import compare_outputs, weigh_loss
 from nextrung.schemas.fine_tuning import FineTuningSettings
@@ -81,19 +81,25 @@ class Ours:
 
     def __post_init__(self) -> None:
         self.model, self.optimizer = make_trainable(self.device)
-        self.batches = FrameBatches(self.frames)
+        self.batches = FrameBatches(self.frames, MAX_COST[self.device])
 
     def step(self, indices: np.ndarray) -> float:
         """Train on a batch."""
-        batch = self.batches[indices]
-        graphs, labels = batch.to(torch.device(self.device), torch.float32)
-        outputs = predict_differentiably(self.model, graphs, "efsm")
-        deviations = compare_outputs(outputs, graphs.n_atoms, labels, huber_delta=0.1)
-        loss = weigh_loss(deviations, deviations.n_labels, SETTINGS)
+        parts = self.batches[indices]
+        n_labels = sum(part.labels.count() for part in parts).to(self.device)
         self.optimizer.zero_grad()
-        loss.backward()
+        total = 0.0
+        for part in parts:
+            graphs, labels = part.to(torch.device(self.device), torch.float32)
+            outputs = predict_differentiably(self.model, graphs, "efsm")
+            deviations = compare_outputs(
+                outputs, graphs.n_atoms, labels, huber_delta=SETTINGS.huber_delta
+            )
+            loss = weigh_loss(deviations, n_labels, SETTINGS)
+            loss.backward()
+            total += float(loss)
         self.optimizer.step()
-        return float(loss)
+        return total
 
 
 @dataclass

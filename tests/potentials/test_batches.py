@@ -14,9 +14,11 @@ from nextrung.potentials.batches import (
     read_labels,
 )
 from nextrung.potentials.graphs import build_graphs
+from nextrung.potentials.survey import estimate_costs
 from nextrung.schemas.fine_tuning import FineTuningSettings, Precision
 from nextrung.schemas.frames import Frames
 
+CPU = torch.device("cpu")
 SETTINGS = FineTuningSettings(batch_size=4, shuffle_window=2)
 
 
@@ -56,7 +58,8 @@ def test_missing_labels_stay_missing(frames: Frames) -> None:
 def test_a_batch_holds_the_frames_asked_for(frames: Frames) -> None:
     chosen = np.array([7, 2])
 
-    graphs, labels = FrameBatches(frames)[chosen].to(torch.device("cpu"), torch.float32)
+    (part,) = FrameBatches(frames, 10_000)[chosen]
+    graphs, labels = part.to(CPU, torch.float32)
 
     assert graphs.n_atoms.tolist() == [2, 1]
     np.testing.assert_allclose(
@@ -65,12 +68,40 @@ def test_a_batch_holds_the_frames_asked_for(frames: Frames) -> None:
 
 
 def test_graphs_of_a_batch_are_those_of_its_crystals(frames: Frames) -> None:
-    batch = FrameBatches(frames)[np.arange(3)]
+    (part,) = FrameBatches(frames, 10_000)[np.arange(3)]
 
-    graphs, _ = batch.to(torch.device("cpu"), torch.float64)
+    graphs, _ = part.to(CPU, torch.float64)
 
-    again = build_graphs(batch.crystals, "cpu", torch.float64)
+    again = build_graphs(part.crystals, "cpu", torch.float64)
     torch.testing.assert_close(graphs.vectors, again.vectors)
+
+
+@pytest.mark.parametrize("max_cost", [1, 600, 10_000])
+def test_parts_of_a_batch_make_up_the_batch(max_cost: int, frames: Frames) -> None:
+    chosen = np.array([3, 8, 0, 5])
+
+    parts = FrameBatches(frames, max_cost)[chosen]
+
+    whole = read_labels(frames[chosen])
+    for name in ("energies", "forces", "stresses", "magmoms"):
+        joined = torch.cat([getattr(part.labels, name) for part in parts])
+        torch.testing.assert_close(joined, getattr(whole, name))
+    assert sum(len(part.crystals) for part in parts) == 4
+
+
+def test_a_part_costs_no_more_than_the_limit_and_a_frame(frames: Frames) -> None:
+    costs = estimate_costs(frames)
+    limit = 2 * int(costs.max())
+
+    parts = FrameBatches(frames, limit)[np.arange(10)]
+
+    assert 2 < len(parts) < 10
+    assert all(part.pairs.costs.sum() < limit + costs.max() for part in parts)
+
+
+def test_a_batch_of_no_frame_has_no_parts(frames: Frames) -> None:
+    """A process beyond the frames of a small batch has nothing to do."""
+    assert FrameBatches(frames, 10_000)[np.arange(0)] == []
 
 
 def test_processes_share_each_batch_without_overlap() -> None:
@@ -97,10 +128,12 @@ def test_another_epoch_has_other_batches() -> None:
 def test_training_frames_are_shuffled_and_validation_frames_are_not(
     frames: Frames,
 ) -> None:
-    data = FrameData(frames, frames, SETTINGS)
+    data = FrameData(frames, frames, SETTINGS, device=CPU)
 
-    train = np.concatenate([b.labels.energies for b in data.train_dataloader()])
-    val = np.concatenate([b.labels.energies for b in data.val_dataloader()])
+    train, val = (
+        np.concatenate([part.labels.energies for batch in loader for part in batch])
+        for loader in (data.train_dataloader(), data.val_dataloader())
+    )
 
     expected = frames.energies / frames.n_atoms
     np.testing.assert_array_equal(val, expected)
@@ -117,10 +150,10 @@ def test_batches_have_the_type_of_the_training(
     precision: Precision, dtype: torch.dtype, frames: Frames
 ) -> None:
     settings = SETTINGS.model_copy(update={"precision": precision})
-    data = FrameData(frames, frames, settings)
-    batch = FrameBatches(frames)[np.arange(2)]
+    data = FrameData(frames, frames, settings, device=CPU)
+    batch = FrameBatches(frames, 10_000)[np.arange(2)]
 
-    graphs, labels = data.transfer_batch_to_device(batch, torch.device("cpu"), 0)
+    ((graphs, labels),) = data.transfer_batch_to_device(batch, CPU, 0)
 
     assert graphs.vectors.dtype == labels.forces.dtype == dtype
     assert labels.energies.dtype == torch.float64
@@ -129,8 +162,10 @@ def test_batches_have_the_type_of_the_training(
 def test_the_digest_tells_labels_apart(frames: Frames) -> None:
     other = replace(frames, energies=frames.energies + 1e-9)
 
-    digests = {FrameData(part, part, SETTINGS).digest() for part in (frames, other)}
-    again = FrameData(frames, frames, SETTINGS).digest()
+    digests = {
+        FrameData(part, part, SETTINGS, device=CPU).digest() for part in (frames, other)
+    }
+    again = FrameData(frames, frames, SETTINGS, device=CPU).digest()
 
     assert len(digests) == 2
     assert again in digests

@@ -9,7 +9,7 @@ import torch
 from chgnet.model import CHGNet
 from pymatgen.core import Element, Lattice, Structure
 
-from nextrung.potentials import fine_tuning
+from nextrung.potentials import batches, fine_tuning
 from nextrung.potentials.fine_tuning import STATE_FILE, FineTuningResult, fine_tune
 from nextrung.potentials.potential import load_potential
 from nextrung.schemas.base import InputError
@@ -121,6 +121,24 @@ def test_the_same_seed_gives_the_same_bits(
     torch.manual_seed(12345)
 
     assert_same(tune(potential, frames, tmp_path), result)
+
+
+def test_a_step_in_parts_is_the_step_of_the_whole_batch(
+    potential: Potential,
+    frames: Frames,
+    result: FineTuningResult,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setitem(batches.MAX_COST, "cpu", 1)
+
+    in_parts = tune(potential, frames, tmp_path)
+
+    for whole, parts in zip(result.history, in_parts.history, strict=True):
+        assert parts.train.loss == pytest.approx(whole.train.loss, rel=1e-4)
+        assert parts.val.energy_mae == pytest.approx(whole.val.energy_mae, rel=1e-4)
+    norms = [[gradient.norm for gradient in r.gradients] for r in (result, in_parts)]
+    assert norms[1] == pytest.approx(norms[0], rel=1e-2)
 
 
 @pytest.mark.parametrize("killed_after", [1, 2])

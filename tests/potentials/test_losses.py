@@ -133,12 +133,32 @@ def test_running_means_weigh_labels_not_batches() -> None:
     """Errors 1, 1, 1 in one batch and 5 in the next are 2 on average."""
     meter = ErrorMeter()
 
-    meter.add(make_deviations([3.0] * 4, [3] * 4), torch.tensor(0.5))
-    meter.add(make_deviations([5.0] * 4, [1] * 4), torch.tensor(1.5))
+    for deviations, loss in (
+        (make_deviations([3.0] * 4, [3] * 4), torch.tensor(0.5)),
+        (make_deviations([5.0] * 4, [1] * 4), torch.tensor(1.5)),
+    ):
+        meter.add(deviations, loss)
+        meter.close_batch()
 
     errors = meter.mean()
     assert (errors.energy_mae, errors.magmoms_mae) == (2.0, 2.0)
     assert errors.loss == 1.0
+
+
+def test_parts_add_up_to_the_loss_of_their_batch() -> None:
+    meter = ErrorMeter()
+    for _ in range(2):
+        meter.add(make_deviations([1.0] * 4, [1] * 4), torch.tensor(0.5))
+    meter.close_batch()
+
+    assert meter.mean().loss == 1.0
+
+
+def test_labels_are_counted_per_property() -> None:
+    labels = make_properties(0)
+    labels.forces[0, 1] = NAN
+
+    assert labels.count().tolist() == [2, 8, 18, 3]
 
 
 def test_a_property_without_labels_has_no_error() -> None:

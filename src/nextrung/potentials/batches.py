@@ -30,13 +30,16 @@ if TYPE_CHECKING:
     from nextrung.schemas.fine_tuning import FineTuningSettings
     from nextrung.schemas.frames import Frames
 
-#: Processes that prepare batches for an accelerator.
-_N_WORKERS = 4
+#: Cost of frames that pass through the network together: what fits the caches of a CPU
+#: core, and about 25 GB on a GPU.
+MAX_COST = {"cpu": 10_000, "cuda": 500_000}
+#: Processes that prepare batches.
+_N_WORKERS = {"cpu": 0, "cuda": 4}
 
 
 @dataclass(frozen=True, eq=False)
-class Batch:
-    """Frames ready to become graphs on a device.
+class Part:
+    """Frames of a batch that pass through the network together.
 
     Parameters
     ----------
@@ -100,23 +103,38 @@ def read_labels(frames: Frames) -> Properties:
     )
 
 
-class FrameBatches(Dataset[Batch]):
+class FrameBatches(Dataset[list[Part]]):
     """Batches by the indices of their frames.
 
     Parameters
     ----------
     frames : Frames
         Usable frames.
+    max_cost : int
+        Cost from which a batch is cut into parts: their gradients are added up, so
+        that the memory of a step has a bound and its tensors fit the caches of a CPU.
     """
 
-    def __init__(self, frames: Frames) -> None:
+    def __init__(self, frames: Frames, max_cost: int) -> None:
         self._frames = frames
+        self._max_cost = max_cost
 
-    def __getitem__(self, indices: NDArray[np.int64]) -> Batch:
-        """Build the batch of these frames."""
+    def __getitem__(self, indices: NDArray[np.int64]) -> list[Part]:
+        """Build the parts of the batch of these frames."""
         frames = self._frames[indices]
         crystals = Crystals.from_frames(frames)
-        return Batch(crystals, find_pairs(crystals), read_labels(frames))
+        pairs = find_pairs(crystals)
+        return [
+            Part(crystals[run], pairs[run], read_labels(frames[run]))
+            for run in _cut(pairs.costs, self._max_cost)
+        ]
+
+
+def _cut(costs: NDArray[np.int64], limit: int) -> list[NDArray[np.int64]]:
+    """Cut rows into runs that cost about as much as the limit, one row at least."""
+    runs = (np.cumsum(costs) - costs) // limit
+    rows = np.split(np.arange(len(costs)), np.flatnonzero(np.diff(runs)) + 1)
+    return [run for run in rows if len(run)]
 
 
 class EpochBatches(Sampler["NDArray[np.int64]"]):
@@ -178,13 +196,21 @@ class FrameData(LightningDataModule):  # type: ignore[misc] # untyped base
         Usable validation frames.
     settings : FineTuningSettings
         How frames are put into batches.
+    device : torch.device
+        Where training runs.
     """
 
     def __init__(
-        self, train: Frames, val: Frames, settings: FineTuningSettings
+        self,
+        train: Frames,
+        val: Frames,
+        settings: FineTuningSettings,
+        *,
+        device: torch.device,
     ) -> None:
         super().__init__()
         self.settings = settings
+        self._device = device
         self._train = train
         self._val = val
         self._costs = estimate_costs(train)
@@ -200,7 +226,7 @@ class FrameData(LightningDataModule):  # type: ignore[misc] # untyped base
         content = [(part.frame_ids.tolist(), part.energies.tolist()) for part in parts]
         return hashlib.sha256(repr(content).encode()).hexdigest()
 
-    def train_dataloader(self) -> DataLoader[Batch]:
+    def train_dataloader(self) -> DataLoader[list[Part]]:
         """Load the shuffled batches of an epoch."""
         rank, n_processes = self._place()
         return self._load(
@@ -210,20 +236,21 @@ class FrameData(LightningDataModule):  # type: ignore[misc] # untyped base
             ),
         )
 
-    def val_dataloader(self) -> DataLoader[Batch]:
+    def val_dataloader(self) -> DataLoader[list[Part]]:
         """Load the validation frames in their order."""
         rank, n_processes = self._place()
-        own = np.arange(rank, len(self._val), n_processes)
         size = self.settings.batch_size
-        batches = [own[start : start + size] for start in range(0, len(own), size)]
-        return self._load(self._val, batches)
+        frames = np.arange(len(self._val))
+        batches = [frames[start : start + size] for start in frames[::size]]
+        return self._load(self._val, [batch[rank::n_processes] for batch in batches])
 
     def transfer_batch_to_device(
-        self, batch: Batch, device: torch.device, _: int
-    ) -> tuple[GraphBatch, Properties]:
-        """Build the graphs of a batch where the network is."""
+        self, batch: list[Part], device: torch.device, _: int
+    ) -> list[tuple[GraphBatch, Properties]]:
+        """Build the graphs of the parts of a batch where the network is."""
         double = self.settings.precision is Precision.FLOAT64
-        return batch.to(device, torch.float64 if double else torch.float32)
+        dtype = torch.float64 if double else torch.float32
+        return [part.to(device, dtype) for part in batch]
 
     def _place(self) -> tuple[int, int]:
         """Return the number of this process and how many there are."""
@@ -232,11 +259,11 @@ class FrameData(LightningDataModule):  # type: ignore[misc] # untyped base
 
     def _load(
         self, frames: Frames, batches: Iterable[NDArray[np.int64]]
-    ) -> DataLoader[Batch]:
+    ) -> DataLoader[list[Part]]:
         """Load batches of frames; beside an accelerator, ahead of time."""
-        n_workers = _N_WORKERS if torch.cuda.is_available() else 0
+        n_workers = _N_WORKERS[self._device.type]
         return DataLoader(
-            FrameBatches(frames),
+            FrameBatches(frames, MAX_COST[self._device.type]),
             sampler=batches,
             batch_size=None,
             num_workers=n_workers,

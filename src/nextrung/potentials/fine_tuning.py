@@ -116,7 +116,7 @@ def fine_tune(
     if trained is Trained.NOTHING or settings.epochs == 0:
         state = TrainingState()
     else:
-        data = FrameData(train, val, settings)
+        data = FrameData(train, val, settings, device=potential.device)
         training = _start(potential, data, trained)
         state = _fit(training, data, workdir / STATE_FILE, on_epoch=on_epoch)
     return FineTuningResult(
@@ -194,11 +194,7 @@ def _make_trainer(training: Training, keeper: EpochKeeper, n_processes: int) -> 
     return Trainer(
         accelerator="gpu" if training.device.type == "cuda" else "cpu",
         devices=n_processes,
-        strategy=(
-            DDPStrategy(start_method="spawn", find_unused_parameters=True)
-            if n_processes > 1
-            else "auto"
-        ),
+        strategy=(DDPStrategy(start_method="spawn") if n_processes > 1 else "auto"),
         max_epochs=training.settings.epochs,
         callbacks=[keeper],
         default_root_dir=keeper.path.parent,

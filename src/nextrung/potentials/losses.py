@@ -44,6 +44,10 @@ class Properties:
         """List energies, forces, stresses and magmoms."""
         return iter((self.energies, self.forces, self.stresses, self.magmoms))
 
+    def count(self) -> Tensor:
+        """Count the labels of each property, shape (4,)."""
+        return torch.stack([(~labels.isnan()).sum() for labels in self])
+
 
 @dataclass(frozen=True, eq=False)
 class Deviations:
@@ -178,19 +182,22 @@ class ErrorMeter:
         self.totals = torch.zeros(10, dtype=torch.float64)
 
     def add(self, deviations: Deviations, loss: Tensor) -> None:
-        """Add one batch.
+        """Add a batch, or a part of one.
 
         Parameters
         ----------
         deviations : Deviations
-            Sums over the labels of the batch.
+            Sums over the labels of the part.
         loss : Tensor, shape ()
-            Loss of the batch.
+            What the part adds to the loss of its batch.
         """
-        parts = [deviations.absolute, deviations.n_labels]
-        parts += [loss.detach().view(1), torch.ones_like(loss).view(1)]
-        batch = torch.cat([part.double() for part in parts])
-        self.totals = self.totals.to(batch.device) + batch
+        sums = [deviations.absolute, deviations.n_labels, loss.detach().view(1)]
+        part = torch.cat([*(total.double() for total in sums), loss.new_zeros(1)])
+        self.totals = self.totals.to(part.device) + part
+
+    def close_batch(self) -> None:
+        """Count the batch whose parts were added."""
+        self.totals[-1] += 1
 
     def mean(self) -> Errors:
         """Mean errors over the labels, and mean loss over the batches, so far."""

@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from lightning.pytorch import Trainer
     from torch import Tensor
 
+    from nextrung.potentials.chgnet import Outputs
     from nextrung.potentials.graphs import GraphBatch
     from nextrung.potentials.losses import Deviations
     from nextrung.schemas.fine_tuning import FineTuningSettings
@@ -40,7 +41,7 @@ if TYPE_CHECKING:
 #: Place of the training state in a Lightning checkpoint.
 _STATE_KEY = "nextrung"
 
-_Sample = tuple["GraphBatch", Properties]
+_Part = tuple["GraphBatch", "Properties"]
 
 
 @dataclass(eq=False)
@@ -175,17 +176,30 @@ class Training(LightningModule):  # type: ignore[misc] # untyped base
         """Start the clock and forget what an interrupted epoch left."""
         self._start_epoch()
 
-    def training_step(self, sample: _Sample) -> Tensor:
-        """Compute the loss of a batch."""
-        graphs, labels = sample
-        outputs = predict_differentiably(self.model, graphs, "efsm")
-        deviations = compare_outputs(
-            outputs, graphs.n_atoms, labels, huber_delta=self.settings.huber_delta
-        )
-        loss = self._weigh(deviations)
-        self._require_finite(loss)
-        self._train_errors.add(deviations, loss)
-        return loss
+    def training_step(self, parts: list[_Part]) -> Tensor:
+        """Compute the gradients of a batch part by part.
+
+        Returns
+        -------
+        Tensor, shape ()
+            A stand-in for the loss that has these gradients, for Lightning to
+            differentiate; every weight takes part in it, whatever the batch.
+        """
+        weights = [weight for weight in self.model.parameters() if weight.requires_grad]
+        gradients = [torch.zeros_like(weight) for weight in weights]
+        n_labels = self._count_labels(parts)
+        for graphs, labels in parts:
+            outputs = predict_differentiably(self.model, graphs, "efsm")
+            deviations = self._compare(outputs, graphs, labels)
+            loss = self._weigh(deviations, n_labels)
+            self._train_errors.add(deviations, loss)
+            found = torch.autograd.grad(loss, weights, allow_unused=True)
+            for gradient, addend in zip(gradients, found, strict=True):
+                if addend is not None:
+                    gradient.add_(addend)
+        self._train_errors.close_batch()
+        products = [(w * g).sum() for w, g in zip(weights, gradients, strict=True)]
+        return torch.stack(products).sum()
 
     def on_before_optimizer_step(self, _: Adam) -> None:
         """Record gradients at the chosen steps of the first epoch."""
@@ -194,16 +208,15 @@ class Training(LightningModule):  # type: ignore[misc] # untyped base
             fraction = step / self._n_batches
             self.state.gradients += record_gradients(self.model, step, fraction)
 
-    def validation_step(self, sample: _Sample) -> None:
+    def validation_step(self, parts: list[_Part]) -> None:
         """Add the errors of a validation batch, without a graph of second order."""
-        graphs, labels = sample
-        with torch.enable_grad():
-            outputs = predict_batch(self.model, graphs, "efsm")
-        deviations = compare_outputs(
-            outputs, graphs.n_atoms, labels, huber_delta=self.settings.huber_delta
-        )
-        loss = self._weigh(deviations)
-        self._val_errors.add(deviations, loss)
+        n_labels = self._count_labels(parts)
+        for graphs, labels in parts:
+            with torch.enable_grad():
+                outputs = predict_batch(self.model, graphs, "efsm")
+            deviations = self._compare(outputs, graphs, labels)
+            self._val_errors.add(deviations, self._weigh(deviations, n_labels))
+        self._val_errors.close_batch()
 
     def on_train_epoch_end(self) -> None:
         """Record the epoch and keep its weights if they are the best so far."""
@@ -246,14 +259,27 @@ class Training(LightningModule):  # type: ignore[misc] # untyped base
         self._val_errors.reset()
         self._started = time.perf_counter()
 
-    def _weigh(self, deviations: Deviations) -> Tensor:
-        """Weigh a batch that all processes share; their mean is its loss."""
-        n_processes: int = self.trainer.world_size
-        n_labels = deviations.n_labels
-        if n_processes > 1:
+    def _count_labels(self, parts: list[_Part]) -> Tensor:
+        """Count the labels of a batch that all processes share."""
+        none = torch.zeros(4, dtype=torch.int64, device=self.device)
+        n_labels = sum((labels.count() for _, labels in parts), none)
+        if self.trainer.world_size > 1:
             n_labels = self.all_gather(n_labels).sum(dim=0)
-        loss: Tensor = weigh_loss(deviations, n_labels, self.settings)
-        return loss * n_processes
+        return n_labels
+
+    def _compare(
+        self, outputs: Outputs, graphs: GraphBatch, labels: Properties
+    ) -> Deviations:
+        """Compare what the network says of a part of a batch to the labels."""
+        delta = self.settings.huber_delta
+        return compare_outputs(outputs, graphs.n_atoms, labels, huber_delta=delta)
+
+    def _weigh(self, deviations: Deviations, n_labels: Tensor) -> Tensor:
+        """Weigh a part of a batch; the mean over all processes is its loss."""
+        n_processes: int = self.trainer.world_size
+        loss = weigh_loss(deviations, n_labels, self.settings) * n_processes
+        self._require_finite(loss)
+        return loss
 
     def _require_finite(self, values: Tensor) -> None:
         """Stop a training whose loss is lost."""
