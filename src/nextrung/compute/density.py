@@ -1,0 +1,108 @@
+"""Densities of relaxed crystals against experiment."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+from pymatgen.core import Lattice, Structure
+
+from nextrung.schemas.base import InputError
+from nextrung.schemas.density import DensityRecord, DensityScore
+from nextrung.schemas.relaxation import RelaxationStatus
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from nextrung.schemas.density import ExperimentalCrystal
+    from nextrung.schemas.relaxation import RelaxationRecord
+
+
+def strain_lattice(structure: Structure, linear_strain: float) -> Structure:
+    """Stretch or compress a structure evenly.
+
+    Parameters
+    ----------
+    structure : Structure
+        Any structure; it stays as it is.
+    linear_strain : float
+        Strain of every lattice vector; -0.1 makes each of them a tenth shorter.
+
+    Returns
+    -------
+    Structure
+        The same atoms at the same fractional coordinates in the strained cell.
+    """
+    return Structure(
+        Lattice(structure.lattice.matrix * (1 + linear_strain)),
+        structure.species_and_occu,
+        structure.frac_coords,
+    )
+
+
+def score_densities(
+    crystals: Sequence[ExperimentalCrystal], relaxations: Sequence[RelaxationRecord]
+) -> DensityScore:
+    """Compare the densities of relaxed crystals with the measured ones.
+
+    Parameters
+    ----------
+    crystals : sequence of ExperimentalCrystal
+        Crystals as measured.
+    relaxations : sequence of RelaxationRecord
+        What a model made of each of them, in the same order.
+
+    Returns
+    -------
+    DensityScore
+        One row per crystal, and the error over those whose relaxation converged.
+
+    Raises
+    ------
+    InputError
+        If there is not one relaxation per crystal.
+    """
+    if len(crystals) != len(relaxations):
+        raise InputError(
+            f"expected {len(crystals)} relaxations, one per crystal, "
+            f"met {len(relaxations)}"
+        )
+    rows = [
+        _compare(crystal, relaxation)
+        for crystal, relaxation in zip(crystals, relaxations, strict=True)
+    ]
+    errors = [
+        abs(row.predicted_density - row.experimental_density)
+        for row in rows
+        if row.ratio is not None and row.predicted_density is not None
+    ]
+    ratios = [row.ratio for row in rows if row.ratio is not None]
+    return DensityScore(
+        mae=float(np.mean(errors)) if errors else None,
+        mean_ratio=float(np.mean(ratios)) if ratios else None,
+        n_crystals=len(rows),
+        n_failed=len(rows) - len(ratios),
+        rows=rows,
+    )
+
+
+def _compare(
+    crystal: ExperimentalCrystal, relaxation: RelaxationRecord
+) -> DensityRecord:
+    """Put the densities of one crystal side by side."""
+    measured = float(crystal.structure.density)
+    relaxed = relaxation.structure
+    predicted = None if relaxed is None else float(relaxed.density)
+    converged = relaxation.status is RelaxationStatus.CONVERGED
+    return DensityRecord(
+        crystal_id=crystal.crystal_id,
+        formula=crystal.structure.composition.reduced_formula,
+        experimental_density=measured,
+        predicted_density=predicted,
+        ratio=measured / predicted if converged and predicted else None,
+        status=relaxation.status,
+        n_steps=relaxation.n_steps,
+        temperature=crystal.temperature,
+        reference=crystal.reference,
+        error=relaxation.error,
+    )
