@@ -47,3 +47,13 @@ def test_a_logarithmic_scale_leaves_out_what_has_no_logarithm() -> None:
 def test_a_diverging_scale_is_centred_on_zero() -> None:
     drawn = plot_periodic_table({"O": -3.0}, {}, title="t", scale=Scale.DIVERGING)
     assert drawn.data[1].zmid == 0
+
+
+def test_a_logarithmic_bar_is_marked_with_values_not_with_logarithms() -> None:
+    def ticks(values: dict[str, float]) -> list[str]:
+        drawn = plot_periodic_table(values, {}, title="t", scale=Scale.LOGARITHMIC)
+        return list(drawn.data[1].colorbar.ticktext or ())
+
+    assert ticks({"O": 3.0, "F": 5000.0}) == ["10", "100", "1,000"]
+    assert ticks({"O": 18.0, "F": 27.0}) == ["18", "27"]
+    assert ticks({}) == []

@@ -27,7 +27,7 @@ def figures_of(section: Section) -> dict[str, Figure]:
 def test_every_trained_model_has_its_gradients(
     documents: Mapping[str, TaskDoc],
 ) -> None:
-    figure = figures_of(report_fine_tuning(documents))["gradients"]
+    figure = figures_of(report_fine_tuning(documents))["gradient-norms"]
     assert len(figure.columns["norm"]) == 5 * 3 * len(TrackedLayer)
     assert set(figure.plot.data[0].x) == {layer.value for layer in TrackedLayer}
 

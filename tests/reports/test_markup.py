@@ -8,6 +8,7 @@ import pytest
 
 from nextrung.reports.markup import (
     MISSING,
+    count,
     details,
     element,
     embed_json,
@@ -83,3 +84,11 @@ def test_no_content_ends_embedded_json_early() -> None:
     assert text.count("</script>") == 1
     inner = text.removesuffix("</script>").split(">", 1)[1]
     assert json.loads(inner) == content
+
+
+def test_one_thing_is_singular_and_others_are_plural() -> None:
+    assert [count(n, "frame") for n in (0, 1, 1200)] == [
+        "0 frames",
+        "1 frame",
+        "1,200 frames",
+    ]

@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
-from nextrung.reports.models import appearance, in_order, transfers
+from nextrung.reports.models import (
+    appearance,
+    colour_dot,
+    in_order,
+    model_cell,
+    transfers,
+)
 from nextrung.schemas.models import Model
 
 
@@ -34,3 +40,9 @@ def test_transfer_is_training_from_the_weights_of_the_source() -> None:
         Model.RESIDUAL_ATOM_REFS,
     }
     assert not transfers("chgnet-r2scan")
+
+
+def test_a_row_head_shows_the_colour_and_the_name() -> None:
+    cell = model_cell(Model.SCRATCH)
+    assert (cell.tag, cell[0].tail) == ("th", "1 · From scratch")
+    assert cell[0].attrib == colour_dot("#ee8434").attrib

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import plotly.graph_objects as go
 import pytest
 
-from nextrung.reports.plots import Figure, embed, plot, write_columns
+from nextrung.reports.plots import Figure, embed, log_axis, plot, write_columns
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -62,3 +62,18 @@ def test_columns_of_unequal_length_are_refused(figure: Figure, tmp_path: Path) -
     ragged = Figure("n", "", figure.plot, {"x": [1], "y": []})
     with pytest.raises(ValueError, match="shorter"):
         write_columns([ragged], tmp_path)
+
+
+def test_a_view_may_be_chosen_to_begin_with(figure: Figure) -> None:
+    views = {"one": [0], "two": [0]}
+    made = embed(Figure("n", "", figure.plot, {}, views=views, shown="two"))
+    chosen = [o.text for o in made.iter("option") if "selected" in o.attrib]
+    assert chosen == ["two"]
+
+
+def test_logarithmic_axes_have_ticks_that_can_be_read() -> None:
+    axis = log_axis([30.0, 200.0])
+    ticks = ["1", "2", "5", "10", "20", "50", "100", "200", "500", "1,000", "2,000"]
+    assert axis["ticktext"] == [*ticks, "5,000", "10,000", "20,000", "50,000"]
+    assert log_axis([0.01, 1e6])["tickvals"] == [10.0**p for p in range(-3, 8)]
+    assert log_axis([])["type"] == "log"

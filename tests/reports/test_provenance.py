@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from nextrung.reports.markup import render
 from nextrung.reports.plots import Figure
-from nextrung.reports.provenance import report_provenance
+from nextrung.reports.provenance import report_provenance, write_time
 from nextrung.reports.table import anchor
 
 if TYPE_CHECKING:
@@ -47,3 +47,7 @@ def test_wall_time_is_summed_by_device(
 ) -> None:
     html = html_of(report_provenance(study, documents))
     assert "18.50 h on cpu; 4.00 h on cuda" in html
+
+
+def test_moments_are_written_in_utc() -> None:
+    assert write_time("2026-01-01T01:30:00.123+01:00") == "2026-01-01 00:30:00 UTC"

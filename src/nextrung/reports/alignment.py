@@ -9,6 +9,7 @@ import plotly.graph_objects as go
 from nextrung.reports.elements import Scale, plot_periodic_table
 from nextrung.reports.markup import (
     MISSING,
+    count,
     details,
     header,
     number,
@@ -85,7 +86,7 @@ def _say_correlation(study: StudyDoc, document: AlignmentDoc) -> Element:
         text += f" The paper: {CORRELATIONS[0]} and {CORRELATIONS[1]} ({CITATION})."
     if document.n_left_out:
         reasons = "; ".join(f"{why}: {n}" for why, n in document.left_out.items())
-        text += f" {document.n_left_out:,} frames were left out ({reasons})."
+        text += f" Left out: {count(document.n_left_out, 'frame')} ({reasons})."
     return paragraph(text)
 
 
@@ -160,7 +161,7 @@ def _plot_joint(
             nbinsy=40,
         ),
     ]  # fmt: skip
-    bare = {"visible": False, "fixedrange": True}
+    bare = {"visible": False, "fixedrange": True, "automargin": False}
     drawn = plot(
         traces,
         xaxis={"domain": [0, 0.84], "title": {"text": "target energy (eV/atom)"}},

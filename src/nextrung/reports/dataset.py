@@ -118,5 +118,5 @@ def _list_first(summary: DatasetSummary) -> list[Element]:
         for e in listed
     ]
     titles = header("Frame or file", "Material", "Rule", "Why")
-    title = f"The first {len(listed)} rejections that are no duplicates, by name"
+    title = f"Rejections that are no duplicates, by name: the first {len(listed)}"
     return [details(title, table(titles, rows))]

@@ -16,7 +16,7 @@ from nextrung.reports.markup import (
     row,
     table,
 )
-from nextrung.reports.models import appearance
+from nextrung.reports.models import appearance, model_cell
 from nextrung.reports.plots import GUIDE, Figure, plot
 from nextrung.reports.sections import Section, documents_of, explain_absence, paragraph
 from nextrung.schemas.density import DensityDoc
@@ -71,7 +71,7 @@ def _list_errors(documents: Mapping[str, DensityDoc]) -> Element:
     reason = "no relaxation converged"
     rows = [
         row(
-            appearance(model).title,
+            model_cell(model),
             number(document.mae, 3, reason=reason),
             number(document.mean_ratio, 4, reason=reason),
             number(document.n_crystals),
@@ -131,14 +131,16 @@ def _plot_ratios(model: str, document: DensityDoc) -> Figure | None:
             "ratio",
         )
     }
-    return Figure(f"density-{model}", caption, drawn, columns, height=260)
+    return Figure(
+        f"density-{model}", caption, drawn, columns, height=240, least_width=288
+    )
 
 
 def _list_crystals(documents: Mapping[str, DensityDoc]) -> Element:
     """List every crystal of every model."""
     rows = [
         row(
-            appearance(model).title,
+            model_cell(model),
             crystal.crystal_id,
             crystal.formula,
             number(crystal.experimental_density, 3),

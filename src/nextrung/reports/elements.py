@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from enum import StrEnum
-from math import log10
+from math import ceil, floor, log10
 from typing import TYPE_CHECKING
 
 import plotly.graph_objects as go
@@ -18,6 +18,7 @@ _SYMBOLS = [Element.from_Z(number).symbol for number in range(1, 104)]
 _N_ROWS, _N_COLUMNS = 9, 18
 _FIRST_LANTHANOID, _FIRST_ACTINOID = 57, 89
 _LANTHANOID_ROW, _ACTINOID_ROW = 8, 9
+_FEW_TICKS = 2
 
 
 class Scale(StrEnum):
@@ -74,11 +75,21 @@ def plot_periodic_table(
     plotly.graph_objects.Figure
         The table.
     """
-    bar = {"title": {"text": title}, "thickness": 10, "len": 0.9, "outlinewidth": 0}
+    bar: dict[str, object] = {
+        "title": {"text": title, "side": "top"},
+        "orientation": "h",
+        "thickness": 8,
+        "len": 0.4,
+        "y": 0.98,
+        "x": 0.4,
+        "yanchor": "top",
+        "outlinewidth": 0,
+    }
     look: dict[str, object] = {"colorscale": "Viridis", "colorbar": bar}
     shown = dict(values)
     if scale is Scale.LOGARITHMIC:
-        bar |= {"tickprefix": "10<sup>", "ticksuffix": "</sup>", "dtick": 1}
+        ticks = [v for v in values.values() if v > 0]
+        bar |= _logarithmic_ticks(ticks)
         shown = {symbol: log10(v) for symbol, v in values.items() if v > 0}
     elif scale is Scale.DIVERGING:
         look |= {"colorscale": "RdBu", "zmid": 0}
@@ -92,12 +103,24 @@ def plot_periodic_table(
         textfont={"color": "rgba(128,128,128,0.8)", "size": 10},
     )
     coloured = _tiles(shown, texts, **look)
-    hidden = {"visible": False, "fixedrange": True}
+    hidden = {"visible": False, "fixedrange": True, "automargin": False}
     return plot(
         [background, coloured],
         xaxis={**hidden, "range": [-0.5, _N_COLUMNS - 0.5]},
         yaxis={**hidden, "range": [_N_ROWS - 0.5, -0.5]},
     )
+
+
+def _logarithmic_ticks(values: list[float]) -> dict[str, object]:
+    """Mark powers of ten, or the ends where there are none between them."""
+    if not values:
+        return {}
+    low, high = log10(min(values)), log10(max(values))
+    ticks = [10.0**power for power in range(ceil(low), floor(high) + 1)]
+    if len(ticks) < _FEW_TICKS:
+        ticks = sorted({min(values), max(values)})
+    texts = [f"{tick:,.0f}" for tick in ticks]
+    return {"tickvals": [log10(tick) for tick in ticks], "ticktext": texts}
 
 
 def _tiles(

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import plotly.graph_objects as go
 
 from nextrung.reports.markup import details, header, number, numeric, row, table
-from nextrung.reports.models import appearance
-from nextrung.reports.plots import Figure, plot
+from nextrung.reports.models import appearance, model_cell
+from nextrung.reports.plots import Figure, log_axis, plot
 from nextrung.reports.sections import Section, documents_of, list_colours, paragraph
 from nextrung.schemas.fine_tuning import FineTuningDoc, TrackedLayer
 
@@ -58,7 +58,7 @@ def _list_models(documents: Mapping[str, FineTuningDoc]) -> Element:
     counts = ["Frames", "Epochs", "Best epoch", "Hours"]
     rows = [
         row(
-            appearance(model).title,
+            model_cell(model),
             "source weights" if document.recipe.pretrained else "random",
             document.recipe.rereference.value,
             document.recipe.trained.replace("_", " "),
@@ -77,28 +77,48 @@ def _plot_gradients(documents: Mapping[str, FineTuningDoc]) -> list[Figure]:
     recorded = {m: doc.gradients for m, doc in documents.items() if doc.gradients}
     if not recorded:
         return []
-    norms = [_draw_norms(model, records) for model, records in recorded.items()]
-    ranges = [_draw_ranges(model, records) for model, records in recorded.items()]
-    layers = {"categoryorder": "array", "categoryarray": list(TrackedLayer)}
-    drawn = plot(
-        [*norms, *ranges],
-        y_title="gradient",
-        xaxis=layers,
-        yaxis={"exponentformat": "power"},
-        boxmode="group",
-    )
-    caption = (
-        "Gradients of the loss in the first epoch (Fig. 3a of the paper). Norm: one "
-        "value per record and layer. Components: box from the 25th to the 75th, "
-        "whiskers from the 5th to the 95th percentile, over all records."
-    )
-    count = len(norms)
-    views = {
-        "norm per layer": range(count),
-        "components per layer": range(count, 2 * count),
-    }
     columns = _list_gradients(recorded)
-    return [Figure("gradients", caption, drawn, columns, height=420, views=views)]
+    norms = _plot_boxes(
+        [_draw_norms(model, records) for model, records in recorded.items()],
+        "norm of the gradient",
+        log_axis(columns["norm"]),
+    )
+    ranges = _plot_boxes(
+        [_draw_ranges(model, records) for model, records in recorded.items()],
+        "components of the gradient",
+        {"exponentformat": "power"},
+    )
+    return [
+        Figure(
+            "gradient-norms",
+            "Norm of the gradient of the loss, layer by layer in the first epoch; one "
+            "point per record (compare Fig. 3a of the paper).",
+            norms,
+            columns,
+        ),
+        Figure(
+            "gradient-components",
+            "Components of the same gradients: box from the 25th to the 75th, whiskers "
+            "from the 5th to the 95th percentile, over all records.",
+            ranges,
+            columns,
+        ),
+    ]
+
+
+def _plot_boxes(
+    boxes: list[go.Box], title: str, axis: Mapping[str, object]
+) -> go.Figure:
+    """Draw boxes of all models, layer by layer."""
+    layers = [layer.value for layer in TrackedLayer]
+    return plot(
+        boxes,
+        y_title=title,
+        xaxis={"categoryorder": "array", "categoryarray": layers, "tickangle": -40},
+        yaxis=dict(axis),
+        boxmode="group",
+        showlegend=False,
+    )
 
 
 def _draw_norms(model: str, records: list[GradientRecord]) -> go.Box:
@@ -135,16 +155,15 @@ def _draw_ranges(model: str, records: list[GradientRecord]) -> go.Box:
         name=look.title,
         marker={"color": look.colour},
         line={"width": 1.2},
-        visible=False,
     )
 
 
 def _list_gradients(
     recorded: Mapping[str, list[GradientRecord]],
-) -> dict[str, list[object]]:
+) -> dict[str, list[Any]]:
     """Lay the gradient records out as columns."""
     pairs = [(model, record) for model, found in recorded.items() for record in found]
-    columns: dict[str, list[object]] = {"model": [model for model, _ in pairs]}
+    columns: dict[str, list[Any]] = {"model": [model for model, _ in pairs]}
     for name in type(pairs[0][1]).model_fields:
         columns[name] = [getattr(record, name) for _, record in pairs]
     return columns
@@ -168,7 +187,7 @@ def _plot_histories(documents: Mapping[str, FineTuningDoc]) -> list[Figure]:
                 [_draw_history(*key, points) for key, points in curves.items()],
                 "epoch",
                 f"MAE ({unit})",
-                yaxis={"type": "log"},
+                yaxis=log_axis(v for points in curves.values() for _, v in points),
                 showlegend=False,
             )
             caption = (
@@ -218,7 +237,7 @@ def _list_history(
 def _list_unusable(documents: Mapping[str, FineTuningDoc]) -> list[Element]:
     """List the frames that training left out."""
     rows = [
-        row(appearance(model).title, frame.frame_id, frame.reason)
+        row(model_cell(model), frame.frame_id, frame.reason)
         for model, document in documents.items()
         for frame in document.unusable_frames
     ]

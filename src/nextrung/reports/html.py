@@ -10,6 +10,7 @@ from plotly.offline import get_plotlyjs
 
 from nextrung.reports.markup import element, render
 from nextrung.reports.plots import Figure, embed
+from nextrung.reports.provenance import write_time
 from nextrung.reports.study import report_study
 
 if TYPE_CHECKING:
@@ -96,7 +97,8 @@ def _write_section(section: Section) -> Element:
             row = None
             continue
         if row is None:
-            row = element("div", class_="figures")
+            least = f"--least:{block.least_width}px"
+            row = element("div", class_="figures", style=least)
             made.append(row)
         row.append(embed(block))
     return made
@@ -115,7 +117,7 @@ def _title(study: StudyDoc) -> Element:
         element(
             "p",
             f"source potential: {results.source}; completed "
-            f"{study.provenance.completed_at}",
+            f"{write_time(study.provenance.completed_at)}",
             class_="origin",
         ),
         *said,

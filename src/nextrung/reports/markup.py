@@ -76,6 +76,24 @@ def format_number(value: float | None, digits: int) -> str:
     return MISSING if value is None else f"{value:,.{digits}f}"
 
 
+def count(amount: int, noun: str) -> str:
+    """Write a number of things.
+
+    Parameters
+    ----------
+    amount : int
+        How many.
+    noun : str
+        What, in the singular.
+
+    Returns
+    -------
+    str
+        The number and the noun, in the plural where it is not one.
+    """
+    return f"{amount:,} {noun}" if amount == 1 else f"{amount:,} {noun}s"
+
+
 def number(
     value: float | None, digits: int = 0, *, factor: float = 1.0, reason: str = ""
 ) -> Element:

@@ -5,10 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from nextrung.reports.markup import element
 from nextrung.schemas.models import RECIPES, Model, Trained
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
+    from xml.etree.ElementTree import Element
 
 
 @dataclass(frozen=True)
@@ -53,6 +55,39 @@ def appearance(model: str) -> Appearance:
         Name and colour; a potential that is no model of a study keeps its name.
     """
     return _KNOWN.get(model, Appearance(model, "#8b929c"))
+
+
+def model_cell(model: str) -> Element:
+    """Name a model beside its colour, as the head of a row.
+
+    Parameters
+    ----------
+    model : str
+        Model of a study, or name of a potential.
+
+    Returns
+    -------
+    Element
+        A ``th``.
+    """
+    look = appearance(model)
+    return element("th", colour_dot(look.colour), look.title, scope="row")
+
+
+def colour_dot(colour: str) -> Element:
+    """Draw a dot.
+
+    Parameters
+    ----------
+    colour : str
+        Its colour.
+
+    Returns
+    -------
+    Element
+        A ``span``.
+    """
+    return element("span", class_="dot", style=f"background:{colour}")
 
 
 def in_order(models: Iterable[str]) -> list[str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 from dataclasses import dataclass, field
+from math import ceil, floor, log10
 from typing import TYPE_CHECKING, Any
 
 import plotly.graph_objects as go
@@ -19,6 +20,9 @@ if TYPE_CHECKING:
 
 #: Lines that guide the eye, legible on white and on black.
 GUIDE = "rgba(128,128,128,0.75)"
+
+#: Powers of ten above which an axis has no ticks between them.
+_MANY_POWERS = 6
 
 
 @dataclass(frozen=True)
@@ -37,6 +41,10 @@ class Figure:
         Data behind the plot, columns of equal length.
     height : int
         Height in pixels.
+    least_width : int
+        Width in pixels from which figures stand side by side.
+    shown : str
+        The view to begin with; the first by default.
     views : mapping of str to sequence of int
         Traces to show by the name of the view, where one is chosen at a time.
     """
@@ -46,6 +54,8 @@ class Figure:
     plot: go.Figure
     columns: Mapping[str, Sequence[Any]]
     height: int = 360
+    least_width: int = 416
+    shown: str = ""
     views: Mapping[str, Sequence[int]] = field(default_factory=dict)
 
 
@@ -72,14 +82,37 @@ def plot(
         The plot.
     """
     base = {
-        "xaxis": {"title": {"text": x_title}},
-        "yaxis": {"title": {"text": y_title}},
+        "xaxis": {"title": {"text": x_title}, "showgrid": True},
+        "yaxis": {"title": {"text": y_title}, "showgrid": True},
         "margin": {"l": 10, "r": 10, "t": 10, "b": 10},
         "hovermode": "closest",
         "legend": {"orientation": "h", "y": 1.02, "yanchor": "bottom", "x": 0},
     }
     drawn = go.Figure(traces, base)
     return drawn.update_layout(**layout)
+
+
+def log_axis(values: Iterable[float], **axis: object) -> dict[str, object]:
+    """Describe a logarithmic axis with ticks at 1, 2 and 5 times powers of ten.
+
+    Parameters
+    ----------
+    values : iterable of float
+        Values to cover, above zero.
+    **axis : object
+        More of plotly's description of the axis.
+
+    Returns
+    -------
+    dict
+        The description.
+    """
+    known = [value for value in values if value > 0] or [1.0]
+    powers = range(floor(log10(min(known))) - 1, ceil(log10(max(known))) + 2)
+    digits = (1, 2, 5) if len(powers) <= _MANY_POWERS else (1,)
+    ticks = [digit * 10.0**power for power in powers for digit in digits]
+    texts = [f"{tick:,.6g}" for tick in ticks]
+    return {"type": "log", "tickvals": ticks, "ticktext": texts, **axis}
 
 
 def embed(figure: Figure) -> Element:
@@ -109,7 +142,10 @@ def embed(figure: Figure) -> Element:
 
 def _choose_view(figure: Figure) -> Element:
     """Offer the views of a figure."""
-    options = (element("option", view, value=view) for view in figure.views)
+    options = [element("option", view, value=view) for view in figure.views]
+    for option in options:
+        if option.get("value") == figure.shown:
+            option.set("selected", "")
     return element("label", "Show ", element("select", *options), class_="views")
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import defaultdict
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from nextrung.reports.markup import (
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
     from nextrung.schemas.base import TaskDoc
     from nextrung.schemas.study import StudyDoc
 
-_HEADERS = ("Stage", "Model", "Job", "Fingerprint", "Host", "Device", "Ended (UTC)")
+_HEADERS = ("Stage", "Model", "Job", "Fingerprint", "Machine", "Ended (UTC)")
 
 
 def report_provenance(study: StudyDoc, documents: Mapping[str, TaskDoc]) -> Section:
@@ -76,12 +77,27 @@ def _list_cells(
     return [
         *start,
         fingerprint,
-        origin.host,
-        origin.device,
-        origin.completed_at,
+        f"{origin.host}, {origin.device}",
+        write_time(origin.completed_at).removesuffix(" UTC"),
         number(origin.wall_time, 1),
         _list_settings(document),
     ]
+
+
+def write_time(moment: str) -> str:
+    """Write a moment for readers.
+
+    Parameters
+    ----------
+    moment : str
+        ISO 8601.
+
+    Returns
+    -------
+    str
+        Date and time in UTC, to the second.
+    """
+    return f"{datetime.fromisoformat(moment).astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC"
 
 
 def _code(job: str | None) -> Element:

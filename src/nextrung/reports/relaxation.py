@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from nextrung.reports.markup import header, number, numeric, row, table
-from nextrung.reports.models import appearance, in_order
+from nextrung.reports.models import in_order, model_cell
 from nextrung.reports.sections import paragraph
 from nextrung.schemas.relaxation import RelaxationStatus
 
@@ -35,7 +35,7 @@ def list_statuses(
     """
     rows = [
         row(
-            appearance(model).title,
+            model_cell(model),
             *(number(statuses[model].get(status, 0)) for status in RelaxationStatus),
         )
         for model in in_order(statuses)

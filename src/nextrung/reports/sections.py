@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeVar
 
 from nextrung.reports.markup import element
-from nextrung.reports.models import appearance, in_order
+from nextrung.reports.models import appearance, colour_dot, in_order
 from nextrung.schemas.base import InputError, TaskDoc
 
 if TYPE_CHECKING:
@@ -152,6 +152,6 @@ def list_colours(models: Iterable[str]) -> Element:
     entries = []
     for model in in_order(models):
         look = appearance(model)
-        dot = element("span", class_="dot", style=f"background:{look.colour}")
+        dot = colour_dot(look.colour)
         entries.append(element("span", dot, look.title, class_="entry"))
     return element("p", *entries, class_="legend")

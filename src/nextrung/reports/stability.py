@@ -8,7 +8,7 @@ import plotly.graph_objects as go
 
 from nextrung.reports.hull import explore_hull
 from nextrung.reports.markup import details, header, number, numeric, row, table
-from nextrung.reports.models import appearance
+from nextrung.reports.models import appearance, model_cell
 from nextrung.reports.plots import GUIDE, Figure, plot
 from nextrung.reports.relaxation import list_statuses
 from nextrung.reports.sampling import choose_points
@@ -101,8 +101,24 @@ def _plot_parity(documents: Mapping[str, StabilityDoc]) -> list[Figure]:
         yaxis={"zeroline": True},
         showlegend=False,
     )
-    columns = _list_columns(pairs)
-    return [Figure("decomposition", caption, drawn, columns, height=460, views=views)]
+    figure = Figure(
+        "decomposition",
+        caption,
+        drawn,
+        _list_columns(pairs),
+        height=460,
+        shown=appearance(_find_best(documents)).title,
+        views=views,
+    )
+    return [figure]
+
+
+def _find_best(documents: Mapping[str, StabilityDoc]) -> str:
+    """Find the model of the lowest decomposition energy error."""
+    errors = {model: doc.metrics.get("all") for model, doc in documents.items()}
+    known = {m: e.decomposition_energy_mae for m, e in errors.items() if e}
+    found = {m: error for m, error in known.items() if error is not None}
+    return min(found, key=lambda m: found[m], default=next(iter(documents)))
 
 
 def _scored_rows(rows: Sequence[StabilityRow]) -> list[StabilityRow]:
@@ -170,7 +186,7 @@ def _list_confusion(documents: Mapping[str, StabilityDoc]) -> Element:
     for model, document in documents.items():
         errors = document.metrics.get("all")
         if errors is not None:
-            rows.append(row(appearance(model).title, *_count_confusion(errors)))
+            rows.append(row(model_cell(model), *_count_confusion(errors)))
     titles = numeric(
         "Stable, found",
         "Stable, missed",
@@ -204,7 +220,7 @@ def _list_errors(documents: Mapping[str, StabilityDoc]) -> Element:
     """List errors by split, without and with unrelaxed energies."""
     rows = [
         row(
-            appearance(model).title,
+            model_cell(model),
             split,
             *_write_errors(errors),
             *_write_errors(document.metrics_with_unrelaxed.get(split))[:1],
@@ -247,7 +263,7 @@ def _list_failed(documents: Mapping[str, StabilityDoc]) -> list[Element]:
     """List the materials whose relaxation gave no energy, by name."""
     rows = [
         row(
-            appearance(model).title,
+            model_cell(model),
             material.material_id,
             material.formula,
             material.status.replace("_", " "),

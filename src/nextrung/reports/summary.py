@@ -118,12 +118,17 @@ def say_transfer(results: StudyResults) -> list[str]:
         verdict = "Transfer helped"
     else:
         verdict = "Transfer helped in part" if helped else "Transfer did not help"
-    listed = ", ".join(f"{name} {100 * c:+.0f} %" for name, c in changes.items())
+    listed = ", ".join(f"{name} {_percent(c)}" for name, c in changes.items())
     text = (
         f"{verdict}: the errors of {appearance(best).title}, the best transferred "
         f"model, against training from scratch: {listed}."
     )
     return [text]
+
+
+def _percent(change: float) -> str:
+    """Write a relative change with its sign."""
+    return f"{100 * change:+.0f} %".replace("-", "\N{MINUS SIGN}")
 
 
 def _compare(errors: PropertyErrors, others: PropertyErrors) -> dict[str, float]:
@@ -161,11 +166,13 @@ def find_signatures(results: StudyResults) -> list[str]:
     Returns
     -------
     list of str
-        One sentence per sign and model; empty where there is none.
+        One sentence per sign, naming the models; empty where there is none.
     """
-    signs = _find_negative_transfer(_test_errors(results))
-    for model in in_order(results.models):
-        signs += _find_stability_signs(model, results.models[model])
+    signs = [
+        *_find_negative_transfer(_test_errors(results)),
+        *_find_lost_atoms(results.models),
+        *_find_missing_cancellation(results.models),
+    ]
     alignment = results.alignment
     correlation = alignment.correlation_referenced if alignment else None
     if correlation is not None and correlation < LOW_CORRELATION:
@@ -180,44 +187,48 @@ def _find_negative_transfer(errors: Mapping[str, PropertyErrors]) -> list[str]:
     """Find transferred models that are worse than scratch on forces or stress."""
     if Model.SCRATCH not in errors:
         return []
-    signs = []
+    worse = []
     for model in filter(transfers, in_order(errors)):
         changes = _compare(errors[model], errors[Model.SCRATCH])
-        worse = [
-            f"{name} by {100 * change:.0f} %"
+        listed = [
+            f"{name} {_percent(change)}"
             for name, change in changes.items()
             if change > 0 and name != _COMPARED["energy"]
         ]
-        if worse:
-            signs.append(
-                f"Negative transfer: {appearance(model).title} is worse than training "
-                f"from scratch on {' and '.join(worse)}."
-            )
-    return signs
+        if listed:
+            worse.append(f"{appearance(model).title} ({', '.join(listed)})")
+    start = "Negative transfer: worse than training from scratch on forces or stress: "
+    return [f"{start}{'; '.join(worse)}."] if worse else []
 
 
-def _find_stability_signs(model: str, summary: ModelSummary) -> list[str]:
-    """Find relaxations that lose an atom, and hulls without error cancellation."""
-    stability = summary.stability
-    if stability is None:
-        return []
-    signs = []
-    lost = stability.statuses.get(RelaxationStatus.ISOLATED_ATOM, 0)
-    title = appearance(model).title
-    if lost:
-        signs.append(
-            f"Lost atoms: {lost:,} of {stability.n_materials:,} relaxations with "
-            f"{title} leave an atom without neighbours."
-        )
-    decomposition = stability.decomposition_energy_mae_all
-    formation = stability.formation_energy_mae
-    if decomposition and formation and decomposition > formation:
-        signs.append(
-            f"No error cancellation: the decomposition energies of {title} "
-            f"({1000 * decomposition:,.1f} meV/atom, all materials) are worse than its "
-            f"formation energies ({1000 * formation:,.1f} meV/atom)."
-        )
-    return signs
+def _find_lost_atoms(models: Mapping[str, ModelSummary]) -> list[str]:
+    """Find models whose relaxations leave an atom without neighbours."""
+    listed = []
+    for model in in_order(models):
+        stability = models[model].stability
+        lost = stability and stability.statuses.get(RelaxationStatus.ISOLATED_ATOM)
+        if stability and lost:
+            share = f"{lost:,} of {stability.n_materials:,}"
+            listed.append(f"{appearance(model).title} ({share})")
+    start = "Lost atoms: relaxations that leave an atom without neighbours: "
+    return [f"{start}{'; '.join(listed)}."] if listed else []
+
+
+def _find_missing_cancellation(models: Mapping[str, ModelSummary]) -> list[str]:
+    """Find models whose decomposition energies are worse than their formation."""
+    listed = []
+    for model in in_order(models):
+        stability = models[model].stability
+        decomposition = stability and stability.decomposition_energy_mae_all
+        formation = stability and stability.formation_energy_mae
+        if decomposition and formation and decomposition > formation:
+            values = f"{1000 * decomposition:,.1f} against {1000 * formation:,.1f}"
+            listed.append(f"{appearance(model).title} ({values} meV/atom)")
+    start = (
+        "No error cancellation: decomposition energies worse than formation energies, "
+        "over all materials: "
+    )
+    return [f"{start}{'; '.join(listed)}."] if listed else []
 
 
 def advise(results: StudyResults) -> list[str]:

@@ -18,7 +18,7 @@ from nextrung.reports.markup import (
     row,
     table,
 )
-from nextrung.reports.models import appearance, in_order
+from nextrung.reports.models import appearance, in_order, model_cell
 from nextrung.reports.paper import PAPER_STUDY, TABLE_1
 
 if TYPE_CHECKING:
@@ -253,7 +253,9 @@ def html_table(results: StudyResults) -> Element:
         for cell, column in zip(cells, COLUMNS, strict=True):
             if model in best[column.key]:
                 cell.set("class", cell.get("class", "") + " best")
-        rows.append(row(_name(model), *cells))
+        name = model_cell(model)
+        name.set("data-model", model)
+        rows.append(row(name, *cells))
     return table(titles, rows)
 
 
@@ -261,13 +263,6 @@ def _title(column: Column) -> Element:
     """Title a column with its unit and its meaning."""
     unit = element("span", column.unit, class_="unit")
     return element("th", column.title, " ", unit, class_="number", title=column.meaning)
-
-
-def _name(model: str) -> Element:
-    """Name a model beside its colour."""
-    look = appearance(model)
-    dot = element("span", class_="dot", style=f"background:{look.colour}")
-    return element("th", dot, look.title, scope="row", data_model=model)
 
 
 def _html_cell(results: StudyResults, model: str, column: Column) -> Element:
