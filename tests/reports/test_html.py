@@ -225,8 +225,12 @@ def test_hovering_shows_the_name_of_a_frame(browser: Browser, report: Path) -> N
     page, complaints = open_page(browser, report)
     page.evaluate("document.querySelector('#parity').scrollIntoView()")
     page.evaluate(
-        "Plotly.Fx.hover(document.querySelector('#parity .plot'),"
-        " [{curveNumber: 1, pointNumber: 0}])"
+        """() => {
+            const plot = document.querySelector("#parity .plot");
+            const visible = plot.data.map((trace) => trace.visible);
+            const curve = visible.lastIndexOf(true);
+            Plotly.Fx.hover(plot, [{ curveNumber: curve, pointNumber: 0 }]);
+        }"""
     )
     page.wait_for_selector("#parity .hovertext")
     assert "Li2O2-0" in (page.text_content("#parity .hovertext") or "")
