@@ -71,12 +71,15 @@ def distil(
         return
     surroundings = _surround(relaxed, source)
     labelled, errors = teacher.label(surroundings, "efsm")
-    for index, error in errors.items():
-        yield from reject(labelled[[index]], Rule.FAILED_LABELLING, error)
     for name in relaxed:
-        chosen = np.flatnonzero(labelled.material_ids == name)
-        if chosen[-1] not in errors:
-            yield _collect(labelled[[i for i in chosen.tolist() if i not in errors]])
+        chosen = np.flatnonzero(labelled.material_ids == name).tolist()
+        if reason := errors.get(chosen[-1]):
+            reason = f"relaxed crystal: {reason}"
+            yield from reject(labelled[chosen], Rule.FAILED_LABELLING, reason)
+            continue
+        for index in filter(errors.__contains__, chosen):
+            yield from reject(labelled[[index]], Rule.FAILED_LABELLING, errors[index])
+        yield _collect(labelled[[index for index in chosen if index not in errors]])
 
 
 def make_crystals(source: DistilledSource) -> dict[str, Structure]:

@@ -1,0 +1,356 @@
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pytest
+
+from nextrung.adapters import dataset
+from nextrung.adapters.artifacts import artifact_path
+from nextrung.adapters.dataset import CuratedDataset, curate, store_dataset
+from nextrung.adapters.frames import (
+    read_frames,
+    read_materials,
+    read_metadata,
+    read_rejections,
+)
+from nextrung.potentials.potential import load_potential
+from nextrung.schemas.base import InputError
+from nextrung.schemas.dataset import (
+    AseSource,
+    CurationSettings,
+    DatasetSettings,
+    EnergyScaleSettings,
+    HubbardU,
+    Label,
+    Rule,
+    SplitSettings,
+    VaspSource,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from nextrung.schemas.frames import Frames
+
+#: Makes runs without looking at their energies, of which made-up ones have no scale.
+TRUSTING = CurationSettings(energy_scale=EnergyScaleSettings(potentials={}))
+
+WITH_U = "   U (eV)           for each species LDAUU =   0.0  3.5"
+
+
+@dataclass
+class Runs:
+    """A folder of made-up runs."""
+
+    folder: Path
+    outcar: Callable[..., str]
+    names: list[str] = field(default_factory=list)
+
+    def add(self, name: str, **changes: Any) -> None:  # noqa: ANN401
+        """Write an OUTCAR."""
+        (self.folder / name).mkdir(parents=True)
+        (self.folder / name / "OUTCAR").write_text(self.outcar(**changes))
+
+    def settings(self, **changes: Any) -> DatasetSettings:  # noqa: ANN401
+        """Curate the folder, with everything in training unless told otherwise."""
+        parts = {"curation": TRUSTING, "split": SplitSettings(val=0, test=0)} | changes
+        return DatasetSettings(source=VaspSource(paths=(str(self.folder),)), **parts)
+
+
+@pytest.fixture
+def runs(
+    tmp_path: Path, outcar: Callable[..., str], monkeypatch: pytest.MonkeyPatch
+) -> Runs:
+    monkeypatch.setenv("NEXTRUNG_ROOT", str(tmp_path / "root"))
+    return Runs(tmp_path / "runs", outcar)
+
+
+def reasons(curated: CuratedDataset) -> dict[str, Rule]:
+    return {r.frame_id: r.rule for r in curated.rejections}
+
+
+def test_good_runs_are_kept_and_bad_ones_are_listed(runs: Runs) -> None:
+    runs.add("good")
+    runs.add("with-u", hubbard=WITH_U)
+    runs.add("pbe", metagga="", more="   METAGGA = --")
+    runs.add("unconverged", n_electronic=60)
+    runs.add("torn", end="")
+
+    curated = curate(runs.settings())
+
+    assert curated.frames.frame_ids.tolist() == ["runs/good#0", "runs/good#1"]
+    assert reasons(curated) == {
+        "runs/with-u#0": Rule.HUBBARD_U,
+        "runs/with-u#1": Rule.HUBBARD_U,
+        "runs/pbe#0": Rule.FUNCTIONAL,
+        "runs/pbe#1": Rule.FUNCTIONAL,
+        "runs/unconverged#0": Rule.NOT_CONVERGED,
+        "runs/unconverged#1": Rule.NOT_CONVERGED,
+        "runs/torn": Rule.INCOMPLETE_FILE,
+    }
+    assert curated.labels == "r2SCAN (VASP)"
+
+
+def test_duplicates_are_counted_after_everything_else(runs: Runs) -> None:
+    """1 meV of two atoms is less than MPtrj's 2 meV/atom."""
+    runs.add("a", energies=(-8.0, -8.1, -8.1005, -8.1))
+
+    curated = curate(runs.settings())
+
+    assert curated.n_frames_before_deduplication == 4
+    assert curated.frames.frame_ids.tolist() == ["runs/a#0", "runs/a#3"]
+    assert reasons(curated) == {
+        "runs/a#1": Rule.DUPLICATE,
+        "runs/a#2": Rule.DUPLICATE,
+    }
+
+
+def test_materials_are_split_whole(runs: Runs) -> None:
+    for index in range(5):
+        runs.add(f"m{index}")
+
+    curated = curate(runs.settings(split=SplitSettings(val=0.2, test=0.2)))
+
+    splits = curated.frames.splits.reshape(5, 2)
+    assert (splits[:, 0] == splits[:, 1]).all()
+    assert sorted(splits[:, 0].tolist()) == ["test", "train", "train", "train", "val"]
+    assert curated.materials.initial.splits.tolist() == splits[:, 0].tolist()
+    assert curated.materials.energies.tolist() == [-8.25] * 5
+
+
+def test_energies_on_another_scale_are_rejected(
+    runs: Runs, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The potential says -4 eV/atom: -8 eV for two atoms fits, -20 does not."""
+
+    class Potential:
+        def label(
+            self, frames: Frames, properties: str
+        ) -> tuple[Frames, dict[int, str]]:
+            assert properties == "e"
+            return replace(frames, energies=-4.0 * frames.n_atoms), {}
+
+    asked: list[str] = []
+    monkeypatch.setattr(
+        dataset, "load_potential", lambda name: asked.append(name) or Potential()
+    )
+    runs.add("good")
+    runs.add("bad", energies=(-20.0, -20.1))
+
+    curated = curate(runs.settings(curation=CurationSettings()))
+
+    assert asked == ["chgnet-r2scan"]
+    assert reasons(curated) == dict.fromkeys(
+        ("runs/bad#0", "runs/bad#1"), Rule.ENERGY_SCALE
+    )
+
+
+def test_a_functional_without_a_potential_is_not_checked(runs: Runs) -> None:
+    runs.add("pbe", metagga="", more="   METAGGA = --", energies=(-900.0,))
+
+    curated = curate(runs.settings(curation=CurationSettings(functional="PBE")))
+
+    assert curated.frames.energies.tolist() == [-900]
+
+
+def test_nothing_usable_is_an_error_that_says_why(runs: Runs) -> None:
+    runs.add("with-u", hubbard=WITH_U)
+    runs.add("torn", end="")
+
+    with pytest.raises(
+        InputError,
+        match=r"usable frames, met none in .*runs \(rejected: incomplete_file 1, hubba",
+    ):
+        curate(runs.settings())
+
+
+def test_an_empty_split_is_an_error(runs: Runs) -> None:
+    runs.add("a")
+
+    with pytest.raises(InputError, match="the test split is empty"):
+        curate(runs.settings(split=SplitSettings()))
+
+
+def test_elements_beyond_plutonium_are_an_error(runs: Runs, tmp_path: Path) -> None:
+    runs.add("a")
+    path = tmp_path / "runs" / "a" / "OUTCAR"
+    path.write_text(path.read_text().replace("PAW_PBE Na_pv", "PAW_PBE Cm   "))
+
+    with pytest.raises(InputError, match=r"frame runs/a#0: .* met Cm \(Z = 96\)"):
+        curate(runs.settings())
+
+
+def test_a_missing_folder_is_an_error(runs: Runs) -> None:
+    with pytest.raises(InputError, match="expected a file or folder, met none at"):
+        curate(runs.settings())
+
+
+def test_two_frames_of_one_name_are_an_error(tmp_path: Path) -> None:
+    path = tmp_path / "frames.xyz"
+    path.write_text(
+        2
+        * (
+            '1\nLattice="3 0 0 0 3 0 0 0 3" Properties=species:S:1:pos:R:3 energy=-3 '
+            'material_id=Po frame_id=Po#0 pbc="T T T"\nPo 0 0 0\n'
+        )
+    )
+    settings = DatasetSettings(
+        source=AseSource(paths=(str(path),), functional="r2SCAN"),
+        curation=TRUSTING.model_copy(update={"required_labels": (Label.ENERGY,)}),
+        split=SplitSettings(val=0, test=0),
+    )
+
+    with pytest.raises(InputError, match="a name for every frame, met 'Po#0' twice"):
+        curate(settings)
+
+
+def test_the_stored_files_say_what_the_document_says(runs: Runs) -> None:
+    runs.add("a")
+    runs.add("b", hubbard=WITH_U)
+    settings = runs.settings()
+    curated = curate(settings)
+
+    stored = store_dataset(curated, settings)
+
+    frames = read_frames(artifact_path(stored["frames"]))
+    materials = read_materials(artifact_path(stored["materials"]))
+    rejections = read_rejections(artifact_path(stored["rejections"]))
+    metadata = read_metadata(artifact_path(stored["frames"]))
+    assert frames.frame_ids.tolist() == ["runs/a#0", "runs/a#1"]
+    np.testing.assert_array_equal(frames.forces, curated.frames.forces)
+    assert materials.energies.tolist() == [-8.25]
+    assert rejections == curated.rejections
+    assert DatasetSettings.model_validate(metadata["settings"]) == settings
+    assert metadata["n_rejected"] == {rule.value: 0 for rule in Rule} | {"hubbard_u": 2}
+    assert stored["n_rejected"] == metadata["n_rejected"]
+    assert (stored["n_frames"], stored["n_materials"]) == (2, 1)
+    assert stored["n_frames_by_split"] == {"train": 2, "val": 0, "test": 0}
+    assert stored["element_counts"] == {"Na": 2, "Cl": 2}
+
+
+def test_the_same_data_make_the_same_files(runs: Runs) -> None:
+    runs.add("a")
+    settings = runs.settings()
+
+    first = store_dataset(curate(settings), settings)
+    second = store_dataset(curate(settings), settings)
+
+    assert first == second
+
+
+def test_nothing_unfinished_stays_behind(runs: Runs, tmp_path: Path) -> None:
+    runs.add("a")
+    settings = runs.settings()
+
+    store_dataset(curate(settings), settings)
+
+    folders = {path.name for path in (tmp_path / "root" / "artifacts").iterdir()}
+    assert folders == {"frames", "materials", "rejections"}
+
+
+@pytest.fixture(scope="module")
+def real(real_data: Path) -> CuratedDataset:
+    """The real runs and all traps, every label required, duplicates kept."""
+    names = ("r2scan-tm-oxides", "r2scan-tm-fluorides", "traps")
+    paths = tuple(str(real_data / name) for name in names)
+    settings = DatasetSettings(
+        source=VaspSource(paths=paths),
+        curation=CurationSettings(
+            required_labels=tuple(Label), duplicate_tolerances=()
+        ),
+    )
+    return curate(settings)
+
+
+def test_the_real_data_give_46_relaxations_and_170_frames(real: CuratedDataset) -> None:
+    assert real.n_frames_before_deduplication == len(real.frames) == 170
+    assert len(real.materials) == 46
+    assert np.isfinite(real.materials.energies).all()
+
+
+def test_every_real_run_with_u_is_rejected_by_name(
+    real: CuratedDataset, real_data: Path
+) -> None:
+    """Folder names decide nothing, so they may say what is expected."""
+    expected = {
+        path.parent.relative_to(real_data).as_posix()
+        for path in real_data.glob("r2scan-tm-*/R2SCAN[_+]U/**/OUTCAR.bz2")
+    }
+
+    rejected = {r.material_id for r in real.rejections if r.rule is Rule.HUBBARD_U}
+
+    assert rejected == expected
+    assert len(rejected) == 12
+
+
+def test_every_trap_is_rejected_by_its_rule(real: CuratedDataset) -> None:
+    """Three hold energies of another scale; good ones lack the moments asked for."""
+    traps = {
+        r.material_id: (r.rule, r.reason)
+        for r in real.rejections
+        if r.material_id.startswith("traps/")
+    }
+
+    assert {name: rule for name, (rule, _) in traps.items()} == {
+        "traps/Al": Rule.ENERGY_SCALE,
+        "traps/LiF": Rule.ENERGY_SCALE,
+        "traps/Si_mp_meta_gga_wrong_scale": Rule.ENERGY_SCALE,
+        "traps/incomplete_OUTCAR": Rule.INCOMPLETE_FILE,
+        "traps/LiH_bad_efermi": Rule.MISSING_LABEL,
+        "traps/r2scan": Rule.MISSING_LABEL,
+    }
+    assert (
+        "met -23.434 eV/atom where chgnet-r2scan has"
+        in traps["traps/Si_mp_meta_gga_wrong_scale"][1]
+    )
+
+
+def test_good_real_files_pass_where_moments_are_not_asked_for(real_data: Path) -> None:
+    curated = curate(
+        DatasetSettings(
+            source=VaspSource(paths=(str(real_data / "traps"),)),
+            split=SplitSettings(val=0, test=0),
+        )
+    )
+
+    assert sorted(curated.frames.material_ids.tolist()) == [
+        "traps/LiH_bad_efermi",
+        "traps/r2scan",
+    ]
+
+
+def test_the_wrong_u_is_let_in_only_on_request(real_data: Path) -> None:
+    folder = real_data / "r2scan-tm-fluorides" / "R2SCAN+U"
+    curated = curate(
+        DatasetSettings(
+            source=VaspSource(paths=(str(folder),)),
+            curation=CurationSettings(hubbard_u=HubbardU.ALLOWED),
+            split=SplitSettings(val=0, test=0),
+        )
+    )
+
+    assert curated.n_frames_before_deduplication == 14
+
+
+@pytest.mark.parametrize(
+    ("folder", "energy_mae", "forces_mae"),
+    [("r2scan-tm-fluorides", 0.0160, 0.0442), ("r2scan-tm-oxides", 0.0275, 0.0259)],
+)
+def test_real_labels_are_those_that_others_have_read(
+    folder: str, energy_mae: float, forces_mae: float, real: CuratedDataset
+) -> None:
+    """Errors of the shipped r²SCAN model as the data's index reports them."""
+    chosen = np.char.startswith(real.frames.material_ids, folder)
+    frames = real.frames[chosen]
+
+    predicted, errors = load_potential("chgnet-r2scan", "cpu").label(frames, "ef")
+
+    residuals = (predicted.energies - frames.energies) / frames.n_atoms
+    assert (len(frames), errors) == (85, {})
+    assert np.abs(residuals).mean() == pytest.approx(energy_mae, abs=0.0003)
+    assert np.abs(predicted.forces - frames.forces).mean() == pytest.approx(
+        forces_mae, abs=0.0003
+    )

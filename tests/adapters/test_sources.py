@@ -1,0 +1,116 @@
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+from ase import Atoms
+from ase.io import write
+
+from nextrung.adapters.sources import name_labels, read_source, source_digest
+from nextrung.schemas.base import InputError
+from nextrung.schemas.dataset import AseSource, DistilledSource, VaspSource
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from nextrung.schemas.dataset import Source
+
+
+@pytest.fixture
+def source(tmp_path: Path, outcar: Callable[..., str]) -> VaspSource:
+    """Two VASP runs below a folder."""
+    for name in ("a", "b"):
+        (tmp_path / "data" / name).mkdir(parents=True)
+        (tmp_path / "data" / name / "OUTCAR").write_text(outcar())
+    return VaspSource(paths=(str(tmp_path / "data"),))
+
+
+def test_every_kind_has_its_reader(source: VaspSource, tmp_path: Path) -> None:
+    crystal = Atoms("Po", cell=[3, 3, 3], pbc=True, info={"material_id": "x"})
+    write(tmp_path / "a.xyz", crystal, format="extxyz")
+    files = AseSource(
+        paths=(str(tmp_path / "a.xyz"),), functional="PBE", frame_id_key=None
+    )
+    distilled = DistilledSource(
+        chemical_systems=("Cu",),
+        n_polymorphs_per_element=1,
+        n_materials_per_system=1,
+        max_atoms=1,
+    )
+    counts = [
+        len(list(read_source(kind, lambda _done, _total, _text: None)))
+        for kind in (source, files, distilled)
+    ]
+
+    assert counts == [2, 1, 1]
+
+
+@pytest.mark.parametrize(
+    ("source", "expected"),
+    [
+        (VaspSource(paths=("a",)), "r2SCAN (VASP)"),
+        (AseSource(paths=("a",), functional="r2SCAN"), "r2SCAN (ASE files)"),
+        (DistilledSource(), "distilled from chgnet-r2scan"),
+    ],
+    ids=["vasp", "ase", "distilled"],
+)
+def test_labels_of_a_potential_are_never_called_dft(
+    source: Source, expected: str
+) -> None:
+    assert name_labels(source, "r2SCAN") == expected
+
+
+def test_the_digest_is_of_the_content_and_of_the_names(
+    source: VaspSource, tmp_path: Path
+) -> None:
+    before = source_digest(source)
+    again = source_digest(source)
+    (tmp_path / "data" / "a").rename(tmp_path / "data" / "c")
+    renamed = source_digest(source)
+    (tmp_path / "data" / "b" / "OUTCAR").write_text("changed")
+    changed = source_digest(source)
+
+    assert before == again
+    assert len({before, renamed, changed}) == 3
+
+
+def test_the_digest_does_not_depend_on_where_the_folder_is(
+    source: VaspSource, tmp_path: Path
+) -> None:
+    before = source_digest(source)
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "data").rename(tmp_path / "elsewhere" / "data")
+
+    moved = VaspSource(paths=(str(tmp_path / "elsewhere" / "data"),))
+
+    assert source_digest(moved) == before
+
+
+def test_files_without_labels_do_not_change_the_digest(
+    source: VaspSource, tmp_path: Path
+) -> None:
+    before = source_digest(source)
+    (tmp_path / "data" / "a" / "POSCAR").write_text("notes")
+
+    assert source_digest(source) == before
+
+
+def test_ase_files_are_hashed_too(tmp_path: Path) -> None:
+    path = tmp_path / "a.xyz"
+    source = AseSource(paths=(str(path),), functional="PBE")
+    path.write_text("one")
+    before = source_digest(source)
+    path.write_text("two")
+
+    assert source_digest(source) != before
+
+
+def test_a_distilled_source_is_its_settings() -> None:
+    assert source_digest(DistilledSource()) == source_digest(DistilledSource())
+    assert source_digest(DistilledSource()) != source_digest(DistilledSource(seed=1))
+
+
+def test_a_missing_folder_has_no_digest(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="expected a file or folder, met none at"):
+        source_digest(VaspSource(paths=(str(tmp_path / "none"),)))
