@@ -7,10 +7,13 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from monty.json import MontyDecoder
 from pymatgen.analysis.phase_diagram import PhaseDiagram
 from pymatgen.core import Composition
 from pymatgen.entries.computed_entries import ComputedEntry
+from scipy.optimize import linprog
 
 from nextrung.compute.stability import score_decomposition
 from nextrung.schemas.base import InputError
@@ -152,6 +155,116 @@ def test_compounds_on_one_line_are_no_obstacle() -> None:
 def test_no_entries_are_refused() -> None:
     with pytest.raises(InputError, match="at least one entry to decompose, met none"):
         score_decomposition([])
+
+
+def draw_entries(seed: int, n_elements: int, n_compounds: int) -> list[ComputedEntry]:
+    """Compounds of small whole numbers and energies that are often equal."""
+    rng = np.random.default_rng(seed)
+    symbols = ["Li", "Na", "Fe", "O", "F", "S"][:n_elements]
+    counts = rng.integers(0, 4, (n_compounds, n_elements))
+    counts[counts.sum(axis=1) == 0, 0] = 1
+    counts = np.vstack([np.eye(n_elements, dtype=int), counts])
+    energies = np.round(rng.normal(-1, 0.7, len(counts)), 1)
+    return [
+        ComputedEntry(
+            Composition(dict(zip(symbols, row.tolist(), strict=True))),
+            energy * row.sum(),
+            entry_id=str(number),
+        )
+        for number, (row, energy) in enumerate(zip(counts, energies, strict=True))
+    ]
+
+
+def decompose_with_highs(entries: Sequence[ComputedEntry], target: int) -> float:
+    """Solve one entry's programme over all entries of other compositions."""
+    composition = entries[target].composition.fractional_composition
+    others = [
+        entry
+        for entry in entries
+        if not entry.composition.fractional_composition.almost_equals(composition)
+    ]
+    elements = sorted({e for entry in entries for e in entry.composition.elements})
+    fractions = [
+        [e.composition.get_atomic_fraction(x) for e in others] for x in elements
+    ]
+    solution = linprog(
+        [entry.energy_per_atom for entry in others],
+        A_eq=fractions,
+        b_eq=[composition.get_atomic_fraction(element) for element in elements],
+        method="highs",
+    )
+    return float(entries[target].energy_per_atom - solution.fun)
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    seed=st.integers(0, 2**32 - 1),
+    n_elements=st.integers(1, 6),
+    n_compounds=st.integers(0, 30),
+)
+def test_random_systems_have_pymatgens_energies(
+    seed: int, n_elements: int, n_compounds: int
+) -> None:
+    """HiGHS decides where SLSQP stops early."""
+    entries = draw_entries(seed, n_elements, n_compounds)
+    diagram = PhaseDiagram(entries)
+    records = score_decomposition(entries)
+
+    for number in np.random.default_rng(seed).permutation(len(entries))[:5]:
+        entry, record = entries[number], records[number]
+        energy = record.decomposition_energy_per_atom
+        oracle = diagram.get_phase_separation_energy(entry)
+        assert energy == pytest.approx(oracle, abs=SLSQP_TOLERANCE)
+        if energy != pytest.approx(oracle, abs=1e-6):
+            exact = decompose_with_highs(entries, int(number))
+            assert energy == pytest.approx(exact, abs=1e-9)
+        assert record.energy_above_hull == pytest.approx(
+            diagram.get_e_above_hull(entry), abs=1e-9
+        )
+
+
+@given(
+    seed=st.integers(0, 2**32 - 1),
+    n_elements=st.integers(2, 6),
+    n_compounds=st.integers(1, 40),
+)
+def test_products_hold_the_atoms_and_the_energy_of_the_mixture(
+    seed: int, n_elements: int, n_compounds: int
+) -> None:
+    entries = draw_entries(seed, n_elements, n_compounds)
+    named = {entry.entry_id: entry for entry in entries}
+
+    for record in score_decomposition(entries):
+        if record.competing_phases:
+            entry = named[record.entry_id]
+            mixture = Composition()
+            energy = 0.0
+            for phase in record.competing_phases:
+                product = named[phase.entry_id]
+                mixture += product.composition.fractional_composition * phase.amount
+                energy += product.energy_per_atom * phase.amount
+            assert mixture.almost_equals(
+                entry.composition.fractional_composition, rtol=0, atol=1e-8
+            )
+            assert entry.energy_per_atom - energy == pytest.approx(
+                record.decomposition_energy_per_atom, abs=1e-8
+            )
+
+
+@given(seed=st.integers(0, 2**32 - 1), competitors=st.sampled_from(Competitors))
+def test_the_order_of_the_entries_does_not_matter(
+    seed: int, competitors: Competitors
+) -> None:
+    entries = draw_entries(seed, 4, 30)
+    shuffled = [entries[row] for row in np.random.default_rng(seed).permutation(34)]
+
+    here = by_id(score_decomposition(entries, competitors))
+    there = by_id(score_decomposition(shuffled, competitors))
+
+    for name, record in here.items():
+        assert there[name].decomposition_energy_per_atom == pytest.approx(
+            record.decomposition_energy_per_atom, abs=1e-10
+        )
 
 
 def compare_with_pymatgen(entries: list[ComputedEntry], every: int) -> None:

@@ -23,7 +23,7 @@ def test_entries_follow_one_another() -> None:
     assert table.elements.tolist() == [1, 0, 1]
     np.testing.assert_allclose(table.fractions, [1, 0.4, 0.6])
     np.testing.assert_allclose(table.energies_per_atom, [-5, -41 / 5])
-    assert [table.reduce_formula(row) for row in (0, 1)] == ["O2", "Fe2O3"]
+    assert table.reduce_formulas() == ["O2", "Fe2O3"]
 
 
 def test_entries_without_an_id_are_named_by_position() -> None:
@@ -46,6 +46,18 @@ def test_an_entry_without_atoms_has_no_energy_per_atom() -> None:
     table = EntryTable.from_compositions(["nothing"], [Composition()], np.zeros(1))
 
     assert np.isnan(table.energies_per_atom).all()
+
+
+def test_formation_energies_are_taken_from_the_references() -> None:
+    """H at -1 eV and O at -4 eV, nothing known of F."""
+    table = EntryTable.from_entries(
+        [ComputedEntry("H2O", -9), ComputedEntry("H", -1), ComputedEntry("OF", -1)]
+    )
+
+    formed = table.form(np.array([np.nan, -1.0, -4.0]))
+
+    assert table.symbols == ["F", "H", "O"]
+    np.testing.assert_allclose(formed, [(-9 + 2 * 1 + 4) / 3, 0, np.nan])
 
 
 def test_two_entries_of_one_id_are_refused() -> None:

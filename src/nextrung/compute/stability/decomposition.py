@@ -234,14 +234,14 @@ def list_records(
     list of DecompositionRecord
         One record per entry, in order.
     """
-    formulas = [table.reduce_formula(row) for row in range(len(table))]
+    formulas = table.reduce_formulas()
     columns = zip(
         table.entry_ids,
         formulas,
         decomposition.energies.tolist(),
         decomposition.energies_above_hull.tolist(),
         decomposition.formation_energies.tolist(),
-        list_competing_phases(table, decomposition, formulas),
+        list_competing_phases(table, decomposition),
         strict=True,
     )
     return [
@@ -269,7 +269,7 @@ def list_records(
 
 
 def list_competing_phases(
-    table: EntryTable, decomposition: Decomposition, formulas: Sequence[str]
+    table: EntryTable, decomposition: Decomposition
 ) -> list[tuple[CompetingPhase, ...]]:
     """Name the products of every entry.
 
@@ -279,14 +279,13 @@ def list_competing_phases(
         The entries.
     decomposition : Decomposition
         What they decompose into.
-    formulas : sequence of str
-        Reduced formula of each entry.
 
     Returns
     -------
     list of tuple of CompetingPhase
         Products of each entry, largest share first.
     """
+    formulas = table.reduce_formulas()
     return [
         tuple(
             CompetingPhase(

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
+from itertools import pairwise
 from typing import TYPE_CHECKING, Protocol, Self
 
 import numpy as np
@@ -100,26 +101,15 @@ class EntryTable:
         )
         return self.energies_per_atom - elemental
 
-    def reduce_formula(self, entry: int) -> str:
-        """Name the composition of one entry.
-
-        Parameters
-        ----------
-        entry : int
-            Position of the entry.
-
-        Returns
-        -------
-        str
-            Reduced formula.
-        """
-        part = slice(self.offsets[entry], self.offsets[entry + 1])
-        symbols = [self.symbols[element] for element in self.elements[part]]
-        amounts = self.amounts[part].tolist()
-        formula: str = Composition(
-            dict(zip(symbols, amounts, strict=True))
-        ).reduced_formula
-        return formula
+    def reduce_formulas(self) -> list[str]:
+        """Name the composition of every entry by its reduced formula."""
+        symbols = [self.symbols[element] for element in self.elements.tolist()]
+        pairs = list(zip(symbols, self.amounts.tolist(), strict=True))
+        offsets = self.offsets.tolist()
+        return [
+            _reduce_formula(tuple(pairs[start:stop]))
+            for start, stop in pairwise(offsets)
+        ]
 
     @classmethod
     def from_entries(cls, entries: Sequence[Entry]) -> Self:
@@ -189,6 +179,13 @@ class EntryTable:
             amounts=np.array([amount for _, amount in flat], dtype=np.float64),
             energies=np.asarray(energies, dtype=np.float64),
         )
+
+
+@lru_cache(maxsize=2**16)
+def _reduce_formula(amounts: tuple[tuple[str, float], ...]) -> str:
+    """Name a composition; a study asks for the same ones once per model."""
+    formula: str = Composition(dict(amounts)).reduced_formula
+    return formula
 
 
 def _name_entry(entry: Entry, row: int) -> str:

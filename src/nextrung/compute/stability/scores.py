@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -16,7 +16,6 @@ from nextrung.compute.stability.decomposition import (
 from nextrung.compute.stability.entries import EntryTable
 from nextrung.schemas.frames import SPLITS
 from nextrung.schemas.stability import (
-    CompetingPhase,
     StabilityErrors,
     StabilityRow,
     StabilityScore,
@@ -36,21 +35,10 @@ ALL = "all"
 
 @dataclass(frozen=True, eq=False)
 class _Hull:
-    """All materials with the energies of one source, and where these put them.
-
-    Parameters
-    ----------
-    table : EntryTable
-        Materials and their energies.
-    decomposition : Decomposition
-        What they decompose into.
-    products : list of tuple of CompetingPhase
-        The same by name.
-    """
+    """All materials with the energies of one source, and where these put them."""
 
     table: EntryTable
     decomposition: Decomposition
-    products: list[tuple[CompetingPhase, ...]]
 
 
 @dataclass(frozen=True, eq=False)
@@ -107,13 +95,22 @@ def score_stability(
     hull, as itself and as a competitor of others; in ``metrics_with_unrelaxed`` the
     energy of its initial structure stands in. The hull of the labels is whole in both.
     """
+    labels = _as_energies([material.target_energy for material in materials])
     relaxed = _as_energies([material.predicted_energy for material in materials])
     initial = _as_energies([material.unrelaxed_energy for material in materials])
+    table = EntryTable.from_compositions(
+        [material.material_id for material in materials],
+        [Composition(material.composition) for material in materials],
+        labels,
+    )
     filled = np.where(np.isnan(relaxed), initial, relaxed)
-    labels = _as_energies([material.target_energy for material in materials])
-    target = _build_hull(materials, labels, settings)
-    model = _build_hull(materials, relaxed, settings)
-    with_unrelaxed = _build_hull(materials, filled, settings)
+    tables = [
+        replace(table, energies=energies) for energies in (labels, relaxed, filled)
+    ]
+    target, model, with_unrelaxed = (
+        _Hull(table=table, decomposition=decompose(table, settings.competitors))
+        for table in tables
+    )
     comparison = _compare(target, model, settings)
     splits = np.array([material.split for material in materials], dtype=np.str_)
     return StabilityScore(
@@ -135,23 +132,6 @@ def _as_energies(energies: Sequence[float | None]) -> NDArray[np.float64]:
     )
 
 
-def _build_hull(
-    materials: Sequence[MaterialEnergies],
-    energies: NDArray[np.float64],
-    settings: StabilitySettings,
-) -> _Hull:
-    """Decompose all materials at the energies of one source."""
-    table = EntryTable.from_compositions(
-        [material.material_id for material in materials],
-        [Composition(material.composition) for material in materials],
-        energies,
-    )
-    decomposition = decompose(table, settings.competitors)
-    formulas = [table.reduce_formula(row) for row in range(len(table))]
-    products = list_competing_phases(table, decomposition, formulas)
-    return _Hull(table=table, decomposition=decomposition, products=products)
-
-
 def _compare(target: _Hull, model: _Hull, settings: StabilitySettings) -> _Comparison:
     """Put what both hulls say side by side."""
     true, predicted = target.decomposition, model.decomposition
@@ -161,16 +141,20 @@ def _compare(target: _Hull, model: _Hull, settings: StabilitySettings) -> _Compa
         formation_target_references=(
             model.table.form(true.references) - true.formation_energies
         ),
-        same_products=np.array(
-            [
-                {phase.formula for phase in ours} == {phase.formula for phase in theirs}
-                for ours, theirs in zip(target.products, model.products, strict=True)
-            ],
-            dtype=bool,
-        ),
+        same_products=(_number_products(target) == _number_products(model)).all(axis=1),
         target_stable=true.energies <= settings.stable_below,
         predicted_stable=predicted.energies <= settings.stable_below,
     )
+
+
+def _number_products(hull: _Hull) -> NDArray[np.int64]:
+    """List the formulas of the products by sorted number, one row per material."""
+    _, numbers = np.unique(hull.table.reduce_formulas(), return_inverse=True)
+    products = hull.decomposition.products
+    n_elements = int(np.diff(hull.table.offsets).max(initial=1))
+    listed = np.full((len(products), n_elements), -1, dtype=np.int64)
+    listed[:, : products.shape[1]] = np.where(products < 0, -1, numbers[products])
+    return np.sort(listed, axis=1)
 
 
 def _score_splits(
@@ -239,15 +223,17 @@ def _list_rows(
     """Write down what the labels, the model and its unrelaxed energies say."""
     target, model, _ = hulls
     columns = _list_energies(*hulls) | _list_verdicts(target, model, comparison)
+    columns["formula"] = target.table.reduce_formulas()
+    for name, hull in (("target", target), ("predicted", model)):
+        columns[f"{name}_competing_phases"] = list_competing_phases(
+            hull.table, hull.decomposition
+        )
     return [
         StabilityRow(
             material_id=material.material_id,
-            formula=target.table.reduce_formula(row),
-            chemical_system=Composition(material.composition).chemical_system,
+            chemical_system="-".join(sorted(material.composition)),
             split=material.split,
             status=material.status,
-            target_competing_phases=target.products[row],
-            predicted_competing_phases=model.products[row],
             error=_join_errors(target, model, row),
             **{name: column[row] for name, column in columns.items()},
         )
