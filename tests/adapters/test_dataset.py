@@ -126,17 +126,17 @@ def test_energies_on_another_scale_are_rejected(
 ) -> None:
     """The potential says -4 eV/atom: -8 eV for two atoms fits, -20 does not."""
 
-    class Potential:
-        def label(
-            self, frames: Frames, properties: str
-        ) -> tuple[Frames, dict[int, str]]:
-            assert properties == "e"
-            return replace(frames, energies=-4.0 * frames.n_atoms), {}
-
     asked: list[str] = []
-    monkeypatch.setattr(
-        dataset, "load_potential", lambda name: asked.append(name) or Potential()
-    )
+
+    class Potential:
+        def __init__(self, name: str) -> None:
+            asked.append(name)
+
+        def label(self, frames: Frames, _: str) -> tuple[Frames, dict[int, str]]:
+            energies = np.array([-4.0 * n_atoms for n_atoms in frames.n_atoms])
+            return replace(frames, energies=energies), {}
+
+    monkeypatch.setattr(dataset, "load_potential", Potential)
     runs.add("good")
     runs.add("bad", energies=(-20.0, -20.1))
 
