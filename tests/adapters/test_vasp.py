@@ -153,6 +153,20 @@ def test_a_file_that_cannot_be_read_is_a_row_with_its_reason(
     assert reason in rejection.reason
 
 
+def test_wherever_a_file_is_cut_it_is_a_row(
+    tmp_path: Path, outcar: Callable[..., str]
+) -> None:
+    """Cut within header, tables and numbers, up to VASP's closing accounting."""
+    whole = outcar()
+    end = whole.index(" General timing")
+    source = touch(tmp_path / "data", "Fe/OUTCAR")
+
+    for cut in range(0, end, 37):
+        (tmp_path / "data" / "Fe" / "OUTCAR").write_text(whole[:cut])
+        (rejection,) = read_all(source)
+        assert isinstance(rejection, Rejection)
+
+
 def test_progress_counts_runs(tmp_path: Path, outcar: Callable[..., str]) -> None:
     source = touch(tmp_path / "data", "a/OUTCAR", "b/OUTCAR")
     told: list[tuple[int, int, str]] = []

@@ -172,7 +172,7 @@ def _labels(
 
 def _matrices(column: pa.ChunkedArray, dtype: type) -> NDArray[Any]:
     """Make one 3 × 3 matrix per row, NaN where the row is null."""
-    matrices = np.full((len(column), 3, 3), np.nan, dtype=dtype)
+    matrices: NDArray[Any] = np.full((len(column), 3, 3), np.nan, dtype=dtype)
     known = to_array(column.is_valid())
     matrices[known] = to_array(pa.compute.list_flatten(column)).reshape(-1, 3, 3)
     return matrices

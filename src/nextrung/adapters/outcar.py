@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -149,10 +150,10 @@ class _Reader:
 
     def _read_rows(self, n_rows: int, n_skipped: int) -> NDArray[np.float64]:
         """Read the numbers of the next rows, after some that are skipped."""
-        for _ in range(n_skipped):
-            next(self.lines)
-        rows = [NUMBER.findall(next(self.lines)) for _ in range(n_rows)]
-        return np.array(rows, dtype=np.float64)
+        lines = list(islice(self.lines, n_skipped, n_skipped + n_rows))
+        if len(lines) < n_rows:
+            raise InputError(f"the file ends within ionic step {len(self.steps) + 1}")
+        return np.array([NUMBER.findall(line) for line in lines], dtype=np.float64)
 
     def _read_lattice(self, line: str) -> None:  # noqa: ARG002
         """Read the lattice vectors, left of the reciprocal ones."""
