@@ -43,4 +43,4 @@ def test_a_report_without_documents_has_every_section_but_no_figure_of_theirs(
 
 def test_summary_and_results_need_the_study_alone(study: StudyDoc) -> None:
     assert report_summary(study).anchor == "summary"
-    assert report_results(study).anchor == "results"
+    assert report_results(study, {}).anchor == "results"

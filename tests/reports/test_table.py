@@ -46,7 +46,7 @@ def test_every_cell_holds_the_value_of_the_results(
 ) -> None:
     assert column in COLUMNS
     column = COLUMNS[COLUMNS.index(column)]
-    cell = cell_of(html_table(results), model, column.key)
+    cell = cell_of(html_table(results, {}), model, column.key)
     value = column.read(results.models[model])
     data = cell.find(".//data")
     if value is None:
@@ -61,7 +61,7 @@ def test_every_cell_holds_the_value_of_the_results(
 
 
 def test_numbers_lead_to_the_job_that_made_them(results: StudyResults) -> None:
-    cell = cell_of(html_table(results), Model.SCRATCH, "decomposition_energy")
+    cell = cell_of(html_table(results, {}), Model.SCRATCH, "decomposition_energy")
     link = cell.find("a")
     assert link is not None
     assert link.get("href") == "#document-stability-scratch"
@@ -69,7 +69,7 @@ def test_numbers_lead_to_the_job_that_made_them(results: StudyResults) -> None:
 
 
 def test_the_best_of_each_column_is_marked(results: StudyResults) -> None:
-    made = html_table(results)
+    made = html_table(results, {})
     for column in COLUMNS:
         marked = {
             model
@@ -91,7 +91,7 @@ def test_nothing_is_best_where_all_are_equal(results: StudyResults) -> None:
 
 def test_the_paper_stands_beside_its_own_study_only(results: StudyResults) -> None:
     def paper_values(shown: StudyResults) -> list[str]:
-        made = html_table(shown).iter("span")
+        made = html_table(shown, {}).iter("span")
         return [span.text or "" for span in made if span.get("class") == "paper"]
 
     assert paper_values(results) == []
@@ -113,3 +113,10 @@ def test_the_terminal_table_fits_a_hundred_columns(results: StudyResults) -> Non
 
 def test_anchors_hold_no_slash() -> None:
     assert anchor("evaluation/source") == "document-evaluation-source"
+
+
+def test_intervals_stand_below_their_number_in_its_unit(results: StudyResults) -> None:
+    made = html_table(results, {(Model.SCRATCH, "energy"): (0.0512, 0.0701)})
+    spans = [span for span in made.iter("span") if span.get("class") == "interval"]
+    assert [span.text for span in spans] == [f"51.2{MISSING}70.1"]
+    assert spans[0] in list(cell_of(made, Model.SCRATCH, "energy"))

@@ -135,7 +135,6 @@ def _plot_joint(
         "source_eV_per_atom": y,
     }
     chosen, said = choose_points(len(x))
-    points = go.Scattergl if len(chosen) > 2000 else go.Scatter  # noqa: PLR2004
     labels = [f"{rows.frame_id[i]} · {rows.formula[i]}" for i in chosen]
     ends = [min(*x, *y), max(*x, *y)]
     traces = [
@@ -143,7 +142,7 @@ def _plot_joint(
             x=ends, y=ends, mode="lines", line={"color": GUIDE, "dash": "dot"},
             hoverinfo="skip",
         ),
-        points(
+        go.Scatter(
             x=[x[i] for i in chosen],
             y=[y[i] for i in chosen],
             text=labels,

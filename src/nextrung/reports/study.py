@@ -9,6 +9,7 @@ from nextrung.reports.dataset import report_dataset
 from nextrung.reports.density import report_density
 from nextrung.reports.evaluation import report_evaluation
 from nextrung.reports.fine_tuning import report_fine_tuning
+from nextrung.reports.intervals import estimate_intervals
 from nextrung.reports.markup import MISSING, element
 from nextrung.reports.paper import CITATION, PAPER_STUDY
 from nextrung.reports.provenance import report_provenance
@@ -43,7 +44,7 @@ def report_study(study: StudyDoc, documents: Mapping[str, TaskDoc]) -> list[Sect
     """
     return [
         report_summary(study),
-        report_results(study),
+        report_results(study, documents),
         report_dataset(study),
         report_alignment(study, documents),
         report_fine_tuning(documents),
@@ -84,13 +85,15 @@ def _list(sentences: Sequence[str], name: str) -> Element:
     return element("ul", *(element("li", text) for text in sentences), class_=name)
 
 
-def report_results(study: StudyDoc) -> Section:
+def report_results(study: StudyDoc, documents: Mapping[str, TaskDoc]) -> Section:
     """Report Table 1: every model on every benchmark.
 
     Parameters
     ----------
     study : StudyDoc
         The study.
+    documents : mapping of str to TaskDoc
+        Its documents, for the intervals of the numbers.
 
     Returns
     -------
@@ -109,5 +112,11 @@ def report_results(study: StudyDoc) -> Section:
         for column in COLUMNS
     ]
     legend = element("ul", *meanings, class_="meanings")
-    blocks = (paragraph(text), html_table(results), legend)
+    intervals = estimate_intervals(documents)
+    if intervals:
+        text += (
+            " In grey below: the 95 % interval of the mean, from 1,000 resamples of "
+            "whole materials."
+        )
+    blocks = (paragraph(text), html_table(results, intervals), legend)
     return Section("results", "Results", blocks)

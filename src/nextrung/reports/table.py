@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from xml.etree.ElementTree import Element
 
+    from nextrung.reports.intervals import Intervals
     from nextrung.schemas.study import ModelSummary, StudyResults
 
 
@@ -232,13 +233,15 @@ def _write(summary: ModelSummary, column: Column) -> str:
     )
 
 
-def html_table(results: StudyResults) -> Element:
+def html_table(results: StudyResults, intervals: Intervals) -> Element:
     """Lay Table 1 out for the page, every number linked to the job that made it.
 
     Parameters
     ----------
     results : StudyResults
         Results of a study.
+    intervals : dict
+        Intervals of the numbers in stored units, by model and column.
 
     Returns
     -------
@@ -251,6 +254,7 @@ def html_table(results: StudyResults) -> Element:
     for model in in_order(results.models):
         cells = [_html_cell(results, model, column) for column in COLUMNS]
         for cell, column in zip(cells, COLUMNS, strict=True):
+            cell.extend(_write_interval(column, intervals.get((model, column.key))))
             if model in best[column.key]:
                 cell.set("class", cell.get("class", "") + " best")
         name = model_cell(model)
@@ -287,6 +291,16 @@ def _html_cell(results: StudyResults, model: str, column: Column) -> Element:
         text = f"paper {format_number(paper, column.digits)}"
         cell.append(element("span", text, class_="paper"))
     return cell
+
+
+def _write_interval(
+    column: Column, interval: tuple[float, float] | None
+) -> list[Element]:
+    """Write an interval in the shown unit, where there is one."""
+    if interval is None:
+        return []
+    ends = (format_number(end * column.factor, column.digits) for end in interval)
+    return [element("span", MISSING.join(ends), class_="interval")]
 
 
 def anchor(key: str) -> str:

@@ -1,0 +1,55 @@
+"""How far a mean may be off because other materials could have been tested."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import NDArray
+
+#: Materials below which resampling them says nothing.
+MIN_MATERIALS = 5
+
+
+def estimate_interval(
+    values: Sequence[float] | NDArray[np.float64],
+    material_ids: Sequence[str],
+    *,
+    n_resamples: int = 1000,
+    seed: int = 0,
+) -> tuple[float, float] | None:
+    """Estimate the 95 % interval of a mean by resampling whole materials.
+
+    Parameters
+    ----------
+    values : sequence of float, shape (n,)
+        What is averaged, such as absolute errors of frames.
+    material_ids : sequence of str, shape (n,)
+        Material of each value; frames of one material are alike and stay together.
+    n_resamples : int
+        Resamples drawn.
+    seed : int
+        Seed of the resamples.
+
+    Returns
+    -------
+    tuple of float or None
+        The 2.5 % and 97.5 % quantiles of the mean; None below five materials.
+    """
+    _, places = np.unique(np.asarray(material_ids), return_inverse=True)
+    counts = np.bincount(places)
+    n_materials = len(counts)
+    if n_materials < MIN_MATERIALS:
+        return None
+    sums = np.bincount(places, weights=np.asarray(values, dtype=np.float64))
+    rng = np.random.default_rng(seed)
+    means = np.empty(n_resamples)
+    for resample in range(n_resamples):
+        drawn = rng.integers(n_materials, size=n_materials)
+        means[resample] = sums[drawn].sum() / counts[drawn].sum()
+    low, high = np.quantile(means, (0.025, 0.975))
+    return float(low), float(high)

@@ -1,0 +1,48 @@
+"""Intervals of means over materials."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from scipy.stats import bootstrap
+
+from nextrung.compute.intervals import MIN_MATERIALS, estimate_interval
+
+
+def name(n_materials: int, n_frames: int = 1) -> list[str]:
+    return [f"m-{place}" for place in range(n_materials) for _ in range(n_frames)]
+
+
+def test_single_frames_have_the_interval_of_scipys_percentile_bootstrap() -> None:
+    values = np.random.default_rng(1).exponential(size=200)
+    expected = bootstrap(
+        (values,), np.mean, n_resamples=4000, method="percentile", rng=2
+    ).confidence_interval
+    found = estimate_interval(values, name(200), n_resamples=4000)
+    assert found == pytest.approx((expected.low, expected.high), abs=0.015)
+
+
+def test_copies_of_a_frame_add_no_certainty() -> None:
+    values = np.random.default_rng(1).exponential(size=50)
+    once = estimate_interval(values, name(50))
+    assert estimate_interval(np.repeat(values, 9), name(50, 9)) == pytest.approx(once)
+
+
+def test_equal_values_leave_no_doubt() -> None:
+    assert estimate_interval([2.0] * 10, name(10)) == (2.0, 2.0)
+
+
+def test_a_handful_of_materials_says_nothing() -> None:
+    few = MIN_MATERIALS - 1
+    assert estimate_interval([1.0] * 9 * few, name(few, 9)) is None
+    assert estimate_interval([], []) is None
+
+
+def test_the_seed_decides() -> None:
+    values = np.random.default_rng(1).exponential(size=20)
+    assert estimate_interval(values, name(20), seed=3) == estimate_interval(
+        values, name(20), seed=3
+    )
+    assert estimate_interval(values, name(20), seed=3) != estimate_interval(
+        values, name(20), seed=4
+    )
