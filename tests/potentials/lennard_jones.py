@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from nextrung.potentials.crystals import Crystals
 
 #: Potentials fail on the elements here as their names say.
-ISOLATED, NOT_A_NUMBER, UNKNOWN, DEADLY = 2, 10, 18, 36
+ISOLATED, NOT_A_NUMBER, UNKNOWN, DEADLY, UNEXPECTED = 2, 10, 18, 36, 54
 REASONS = {ISOLATED: "isolated atom: He", UNKNOWN: "no reference energy of Ar"}
 
 
@@ -30,6 +30,8 @@ class _Calculator(LennardJones):  # type: ignore[misc]
         for number, reason in REASONS.items():
             if number in atoms.numbers:
                 raise InputError(reason)
+        if UNEXPECTED in atoms.numbers:
+            raise TypeError("never seen xenon")
         super().calculate(atoms, *changes)
         if NOT_A_NUMBER in atoms.numbers:
             self.results["energy"] = np.nan

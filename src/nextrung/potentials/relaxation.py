@@ -18,7 +18,8 @@ if TYPE_CHECKING:
     from nextrung.potentials.prediction import BatchPrediction
     from nextrung.schemas.relaxation import RelaxationRecord, RelaxationSettings
 
-_ENGINES = {
+#: The generator of numbered records behind each engine.
+ENGINES = {
     RelaxationEngine.BATCHED: relax_batched,
     RelaxationEngine.ASE: relax_with_ase,
 }
@@ -66,7 +67,7 @@ def relax(
     A structure moves as it would alone, whatever else is relaxed with it.
     """
     records: dict[int, RelaxationRecord] = {}
-    engine = _ENGINES[settings.engine]
+    engine = ENGINES[settings.engine]
     for index, record in engine(potential, enumerate(structures), settings):
         records[index] = record
         if on_record is not None:
