@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pyarrow as pa
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from pymatgen.core import Lattice, Structure
 
@@ -16,6 +16,7 @@ from nextrung.adapters.columns import (
 from nextrung.schemas.frames import Frames
 
 
+@settings(deadline=None, max_examples=40)
 @given(st.lists(st.tuples(st.integers(1, 4), st.booleans()), max_size=6))
 def test_missing_site_labels_stay_in_their_places(
     recipe: list[tuple[int, bool]],

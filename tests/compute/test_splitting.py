@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from pymatgen.core import Lattice, Structure
 
@@ -39,6 +39,7 @@ def test_validation_and_test_have_the_sizes_of_the_paper() -> None:
     }
 
 
+@settings(deadline=None, max_examples=40)
 @given(seed=st.integers(0, 50), n_frames=st.lists(st.integers(1, 4), min_size=10))
 def test_a_material_is_never_in_two_splits(seed: int, n_frames: list[int]) -> None:
     frames = frames_of(
@@ -51,6 +52,7 @@ def test_a_material_is_never_in_two_splits(seed: int, n_frames: list[int]) -> No
         assert len(set(splits[frames.material_ids == name].tolist())) == 1
 
 
+@settings(deadline=None, max_examples=40)
 @given(st.integers(0, 200))
 def test_training_knows_every_element(seed: int) -> None:
     """Na and Cl are in one material each, which therefore trains."""

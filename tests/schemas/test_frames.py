@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from pymatgen.core import Lattice, Structure
 
@@ -27,6 +27,7 @@ def made_up_frames(n_atoms: list[int]) -> Frames:
     return frames
 
 
+@settings(deadline=None, max_examples=40)
 @given(st.data())
 def test_selection_agrees_with_selection_frame_by_frame(data: st.DataObject) -> None:
     sizes = data.draw(st.lists(st.integers(1, 4), min_size=1, max_size=6))
