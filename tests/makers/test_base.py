@@ -7,11 +7,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-from jobflow import Flow, Maker, run_locally
+from jobflow import Flow, run_locally
 from monty.json import MontyDecoder, MontyEncoder
 
 from nextrung.makers.base import (
     JobState,
+    StageMaker,
     campaign_folder,
     make_flow,
     provenance,
@@ -37,7 +38,7 @@ class ProductDoc(TaskDoc):
 
 
 @dataclass(kw_only=True)
-class MultiplyMaker(Maker):
+class MultiplyMaker(StageMaker):
     name: str = "multiply"
     settings: FactorSettings = field(default_factory=FactorSettings)
 
@@ -56,7 +57,7 @@ class MultiplyMaker(Maker):
 
 
 @dataclass(kw_only=True)
-class FileMaker(Maker):
+class FileMaker(StageMaker):
     name: str = "read"
     path: str = ""
 

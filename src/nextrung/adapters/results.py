@@ -98,20 +98,18 @@ def load_documents(store: JobStore, study: StudyDoc) -> dict[str, TaskDoc]:
     dict of str to TaskDoc
         Documents, by stage or by ``stage/model``.
     """
-    jobs = study.results.jobs
-    found = {
-        document["uuid"]: document["output"]
-        for document in find_documents(
-            store, {"uuid": {"$in": list(jobs.values())}}, load=True
-        )
-    }
-    missing = [part for part, uuid in jobs.items() if uuid not in found]
-    if missing:
-        raise InputError(f"expected the documents of the study, met no {missing[0]}")
     return {
-        part: DOCUMENTS[part.partition("/")[0]].model_validate(found[uuid])
-        for part, uuid in jobs.items()
+        part: DOCUMENTS[part.partition("/")[0]].model_validate(_output(store, uuid))
+        for part, uuid in study.results.jobs.items()
     }
+
+
+def _output(store: JobStore, uuid: str) -> Any:  # noqa: ANN401 - any document
+    """Load the output of a job; that of a planning job is its merged one."""
+    try:
+        return store.get_output(uuid, load=True)
+    except ValueError as error:
+        raise InputError(f"expected the document of job {uuid}, met none") from error
 
 
 def _studies(store: JobStore, criteria: dict[str, Any]) -> list[StudyDoc]:

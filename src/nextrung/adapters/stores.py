@@ -103,7 +103,7 @@ def open_configured_store() -> JobStore:
     except (ValueError, KeyError, TypeError, OSError) as error:
         reason = str(error).splitlines()[0]
         raise InputError(f"expected a JOB_STORE in {name}, met: {reason}") from error
-    if "data" not in store.additional_stores:
+    if "data" not in store.additional_stores:  # type: ignore[has-type]
         raise InputError(f"expected the additional store `data` in {name}, met none")
     return _connected(store)
 
@@ -135,7 +135,7 @@ def make_indexes(store: JobStore) -> list[str]:
     """
     try:
         made = [field for field in INDEXED_FIELDS if store.ensure_index(field)]
-        for additional in store.additional_stores.values():
+        for additional in store.additional_stores.values():  # type: ignore[has-type]
             additional.ensure_index("blob_uuid")
     except NotImplementedError:
         return []

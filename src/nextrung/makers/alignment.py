@@ -5,10 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from jobflow import Maker
-
 from nextrung.compute.alignment import score_alignment
-from nextrung.makers.base import provenance, task_job
+from nextrung.makers.base import StageMaker, provenance, task_job
 from nextrung.makers.models import open_frames, open_potential
 from nextrung.schemas.alignment import (
     AlignmentDoc,
@@ -23,7 +21,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(kw_only=True)
-class AlignmentMaker(Maker):
+class AlignmentMaker(StageMaker):
     """Correlate source and target energies before and after re-referencing.
 
     Parameters
@@ -54,9 +52,13 @@ class AlignmentMaker(Maker):
         """
         frames = open_frames(dataset)
         potential = open_potential(source)
-        predicted, errors = potential.label(frames, "e")
+        predicted, _ = potential.label(frames, "e")
         score = score_alignment(
-            frames, predicted, errors, potential.atom_refs, atom_refs, self.settings
+            frames,
+            predicted,
+            source_refs=potential.atom_refs,
+            target_refs=atom_refs.atom_refs,
+            settings=self.settings,
         )
         return AlignmentDoc(
             labels=dataset.labels,

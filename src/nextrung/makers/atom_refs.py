@@ -5,9 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from jobflow import Maker
-
-from nextrung.makers.base import provenance, task_job
+from nextrung.makers.base import StageMaker, provenance, task_job
 from nextrung.makers.models import open_frames, open_potential
 from nextrung.potentials.atom_refs import move_atom_refs
 from nextrung.schemas.atom_refs import AtomRefDoc, AtomRefSettings
@@ -18,7 +16,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(kw_only=True)
-class AtomRefMaker(Maker):
+class AtomRefMaker(StageMaker):
     """Fit the atomic reference energies of the target functional.
 
     Parameters

@@ -25,7 +25,8 @@ from subprocess import DEVNULL, CalledProcessError, check_output
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 import torch
-from jobflow import CURRENT_JOB, Flow, JobConfig, OutputReference, job
+from jobflow import CURRENT_JOB, Flow, JobConfig, Maker, OutputReference, job
+from monty.json import jsanitize
 from pydantic import BaseModel
 
 from nextrung.schemas.base import Provenance, TaskDoc
@@ -34,7 +35,7 @@ from nextrung.settings import MachineSettings, choose_device
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-    from jobflow import Job, JobStore, Maker
+    from jobflow import Job, JobStore
 
 logger = logging.getLogger("nextrung")
 
@@ -63,6 +64,34 @@ class JobState(StrEnum):
     ANSWERED = "answered from the store"
     DONE = "done"
     FAILED = "failed"
+
+
+@dataclass(kw_only=True)
+class StageMaker(Maker):
+    """A Maker whose settings are records.
+
+    Parameters
+    ----------
+    name : str
+        Name of what is made.
+    """
+
+    name: str = "stage"
+
+    def as_dict(self) -> dict[str, Any]:
+        """Describe the Maker in plain JSON, its records included.
+
+        Maker leaves records as they are, and FireWorks then stores their ``str()``.
+
+        Returns
+        -------
+        dict
+            Plain values that :class:`monty.json.MontyDecoder` turns into the Maker.
+        """
+        plain: dict[str, Any] = jsanitize(
+            super().as_dict(), strict=True, enum_values=True
+        )
+        return plain
 
 
 @runtime_checkable

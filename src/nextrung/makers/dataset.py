@@ -4,15 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from jobflow import Maker
-
 from nextrung.adapters.dataset import curate, source_digest, store_dataset
-from nextrung.makers.base import provenance, report_progress, task_job
+from nextrung.makers.base import StageMaker, provenance, report_progress, task_job
 from nextrung.schemas.dataset import DatasetDoc, DatasetSettings
 
 
 @dataclass(kw_only=True)
-class DatasetMaker(Maker):
+class DatasetMaker(StageMaker):
     """Read, curate and split the labels of a study.
 
     Parameters

@@ -5,11 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from jobflow import Maker
-
 from nextrung.adapters.crystals import digest_crystals, read_crystals
 from nextrung.compute.density import score_densities, strain_lattice
-from nextrung.makers.base import provenance, report_progress, task_job
+from nextrung.makers.base import StageMaker, provenance, report_progress, task_job
 from nextrung.makers.models import relax_with
 from nextrung.schemas.density import DensityDoc, DensitySettings
 
@@ -19,7 +17,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(kw_only=True)
-class DensityMaker(Maker):
+class DensityMaker(StageMaker):
     """Compress experimental crystals, relax them, and compare densities.
 
     Parameters

@@ -6,10 +6,9 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import numpy as np
-from jobflow import Maker
 
 from nextrung.compute.evaluation import score_predictions
-from nextrung.makers.base import provenance, task_job
+from nextrung.makers.base import StageMaker, provenance, task_job
 from nextrung.makers.models import open_frames, open_potential
 from nextrung.schemas.evaluation import EvaluationDoc, EvaluationSettings
 
@@ -19,7 +18,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(kw_only=True)
-class EvaluationMaker(Maker):
+class EvaluationMaker(StageMaker):
     """Score a model on the splits of a data set.
 
     Parameters

@@ -5,10 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from jobflow import Maker
-
 from nextrung.adapters.artifacts import hash_file, store_artifact
-from nextrung.makers.base import campaign_folder, provenance, report_progress, task_job
+from nextrung.makers.base import (
+    StageMaker,
+    campaign_folder,
+    provenance,
+    report_progress,
+    task_job,
+)
 from nextrung.makers.models import open_frames, open_potential
 from nextrung.potentials.atom_refs import prepare_start
 from nextrung.potentials.checkpoints import find_checkpoint
@@ -31,7 +35,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(kw_only=True)
-class SourceMaker(Maker):
+class SourceMaker(StageMaker):
     """Take the source potential of a study in.
 
     Parameters
@@ -66,7 +70,7 @@ class SourceMaker(Maker):
 
 
 @dataclass(kw_only=True)
-class ReferenceMaker(Maker):
+class ReferenceMaker(StageMaker):
     """Move the atomic reference energies of the source, and train nothing.
 
     Parameters
@@ -113,7 +117,7 @@ class ReferenceMaker(Maker):
 
 
 @dataclass(kw_only=True)
-class FineTuningMaker(Maker):
+class FineTuningMaker(StageMaker):
     """Make one model of a study: re-reference the source, then train it.
 
     Parameters

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 from nextrung.adapters.artifacts import artifact_path
 from nextrung.adapters.frames import read_frames
 from nextrung.potentials.potential import load_potential
-from nextrung.potentials.relaxation import relax_in_processes
 from nextrung.settings import MachineSettings
 
 if TYPE_CHECKING:
@@ -41,12 +40,7 @@ def relax_with(
     *,
     on_record: Callable[[int, RelaxationRecord], None],
 ) -> list[RelaxationRecord]:
-    """Relax structures with a stored potential, on all processors of this machine."""
-    machine = MachineSettings()
-    return relax_in_processes(
-        str(artifact_path(checkpoint)),
-        structures,
-        settings,
-        n_processes=machine.n_processes,
-        on_record=on_record,
-    )
+    """Relax structures with a stored potential, its hash verified."""
+    path = artifact_path(checkpoint)
+    potential = load_potential(str(path), MachineSettings().device)
+    return potential.relax(structures, settings, on_record)

@@ -5,13 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from jobflow import Maker, Response
+from jobflow import Response
 
 from nextrung.adapters.artifacts import artifact_path, store_artifact
 from nextrung.adapters.frames import read_materials
 from nextrung.adapters.relaxations import Journal, read_relaxations, write_relaxations
 from nextrung.compute.relaxation import count_shards, count_statuses, cut_shards
 from nextrung.makers.base import (
+    StageMaker,
     campaign_folder,
     make_flow,
     provenance,
@@ -41,7 +42,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(kw_only=True)
-class ShardMaker(Maker):
+class ShardMaker(StageMaker):
     """Relax one share of the materials; a kill costs the unfinished ones alone.
 
     Parameters
@@ -93,7 +94,7 @@ class ShardMaker(Maker):
 
 
 @dataclass(kw_only=True)
-class MergeMaker(Maker):
+class MergeMaker(StageMaker):
     """Join the shards of one model; a missing material is an error.
 
     Parameters
@@ -139,7 +140,7 @@ class MergeMaker(Maker):
 
 
 @dataclass(kw_only=True)
-class RelaxationMaker(Maker):
+class RelaxationMaker(StageMaker):
     """Plan the relaxation of all materials of a study by one model.
 
     Parameters

@@ -5,10 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from jobflow import Maker
-
 from nextrung.compute.scaling_law import score_scaling_law
-from nextrung.makers.base import make_flow, provenance, task_job
+from nextrung.makers.base import StageMaker, make_flow, provenance, task_job
 from nextrung.makers.evaluation import EvaluationMaker
 from nextrung.makers.fine_tuning import FineTuningMaker
 from nextrung.schemas.evaluation import EvaluationDoc, EvaluationSettings
@@ -31,7 +29,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(kw_only=True)
-class ScalingLawFitMaker(Maker):
+class ScalingLawFitMaker(StageMaker):
     """Fit power laws to the errors of models trained on subsets.
 
     Parameters
@@ -73,7 +71,7 @@ class ScalingLawFitMaker(Maker):
 
 
 @dataclass(kw_only=True)
-class ScalingLawMaker(Maker):
+class ScalingLawMaker(StageMaker):
     """Train models on nested subsets and fit how their errors fall.
 
     Parameters

@@ -5,13 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from jobflow import Maker
-
 from nextrung.adapters.artifacts import artifact_path
 from nextrung.adapters.frames import read_materials
 from nextrung.adapters.relaxations import read_relaxations
 from nextrung.compute.stability import score_stability
-from nextrung.makers.base import provenance, task_job
+from nextrung.makers.base import StageMaker, provenance, task_job
 from nextrung.schemas.stability import (
     MaterialEnergies,
     StabilityDoc,
@@ -27,7 +25,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(kw_only=True)
-class StabilityMaker(Maker):
+class StabilityMaker(StageMaker):
     """Score decomposition and formation energies of all materials.
 
     Parameters

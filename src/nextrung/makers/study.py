@@ -6,13 +6,13 @@ from dataclasses import dataclass, field
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
-from jobflow import Job, Maker
+from jobflow import Job
 
 from nextrung.adapters.artifacts import artifact_path
 from nextrung.adapters.frames import read_rejections
 from nextrung.makers.alignment import AlignmentMaker
 from nextrung.makers.atom_refs import AtomRefMaker
-from nextrung.makers.base import make_flow, provenance, task_job
+from nextrung.makers.base import StageMaker, make_flow, provenance, task_job
 from nextrung.makers.dataset import DatasetMaker
 from nextrung.makers.density import DensityMaker
 from nextrung.makers.evaluation import EvaluationMaker
@@ -50,7 +50,7 @@ MAX_LISTED_REJECTIONS = 1000
 
 
 @dataclass(kw_only=True)
-class GatherMaker(Maker):
+class GatherMaker(StageMaker):
     """Gather the results of all stages in one document.
 
     Parameters
@@ -98,7 +98,7 @@ class GatherMaker(Maker):
 
 
 @dataclass
-class StudyMaker(Maker):
+class StudyMaker(StageMaker):
     """Wire every stage of a study.
 
     Parameters
@@ -110,7 +110,7 @@ class StudyMaker(Maker):
     """
 
     settings: StudySettings
-    name: str = ""
+    name: str = field(default="", kw_only=True)
 
     def make(self) -> Flow:
         """Build the flow.
@@ -178,7 +178,7 @@ class _Wiring:
         if part in self.parts:
             return self.parts[part].output
         recipe = RECIPES[model]
-        maker: Maker = ReferenceMaker(model=model)
+        maker: StageMaker = ReferenceMaker(model=model)
         if recipe.trained is not Trained.NOTHING:
             maker = FineTuningMaker(model=model, settings=self.settings.training)
         references = self.atom_refs[recipe.rereference]

@@ -1,0 +1,76 @@
+"""One small study, run once: every Maker leaves its document in its store."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from jobflow import run_locally
+
+from nextrung.adapters.results import load_documents, load_study
+from nextrung.adapters.stores import make_embedded_store
+from nextrung.makers.study import StudyMaker
+from nextrung.schemas.study import StudySettings
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from jobflow import JobStore
+
+    from nextrung.schemas.base import TaskDoc
+
+SMALL_STUDY: dict[str, Any] = {
+    "name": "small",
+    "dataset": {
+        "source": {
+            "kind": "distilled",
+            "chemical_systems": ["Mg-O"],
+            "n_materials_per_system": 9,
+            "n_polymorphs_per_element": 1,
+            "n_frames_per_material": 2,
+            "max_atoms": 4,
+            "fmax": 0.2,
+        },
+        "split": {"val": 0.2, "test": 0.2},
+    },
+    "training": {"epochs": 1, "batch_size": 4, "gradient_points": 2},
+    "models": ["source", "source_residual", "scratch", "refitted_atom_refs"],
+    "campaign": {
+        "relaxation": {"fmax": 0.3, "max_steps": 30},
+        "materials_per_shard": 6,
+    },
+    "density": {"n_crystals": 2, "relaxation": {"fmax": 0.3, "max_steps": 30}},
+    "scaling_law": {"sizes": [4, 8], "fit_above": 0, "n_bootstrap": 10},
+}
+
+
+@pytest.fixture(scope="session")
+def study_settings() -> StudySettings:
+    return StudySettings.model_validate(SMALL_STUDY)
+
+
+@pytest.fixture(scope="session")
+def finished_folder(
+    tmp_path_factory: pytest.TempPathFactory, study_settings: StudySettings
+) -> Path:
+    """The run folder of the small study, finished."""
+    folder = tmp_path_factory.mktemp("finished")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("NEXTRUNG_ROOT", str(folder))
+        flow = StudyMaker(study_settings).make()
+        store = make_embedded_store(folder)
+        run_locally(flow, store=store, log=False, raise_immediately=True)
+    return folder
+
+
+@pytest.fixture
+def finished_store(finished_folder: Path, monkeypatch: pytest.MonkeyPatch) -> JobStore:
+    """The store of the finished study; artifacts are looked up in its folder."""
+    monkeypatch.setenv("NEXTRUNG_ROOT", str(finished_folder))
+    return make_embedded_store(finished_folder)
+
+
+@pytest.fixture
+def documents(finished_store: JobStore) -> dict[str, TaskDoc]:
+    """Every document of the finished study, by stage or stage/model."""
+    return load_documents(finished_store, load_study(finished_store))
