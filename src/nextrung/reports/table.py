@@ -248,7 +248,7 @@ def html_table(results: StudyResults, intervals: Intervals) -> Element:
     Element
         The table; the paper's values beside ours where the study is the paper's.
     """
-    titles = header("Model", *(_title(column) for column in COLUMNS))
+    titles = header("Model", *(column_title(column) for column in COLUMNS))
     best = {column.key: find_best(results.models, column) for column in COLUMNS}
     rows = []
     for model in in_order(results.models):
@@ -263,8 +263,19 @@ def html_table(results: StudyResults, intervals: Intervals) -> Element:
     return table(titles, rows)
 
 
-def _title(column: Column) -> Element:
-    """Title a column with its unit and its meaning."""
+def column_title(column: Column) -> Element:
+    """Title a column with its unit and its meaning.
+
+    Parameters
+    ----------
+    column : Column
+        The column.
+
+    Returns
+    -------
+    Element
+        A ``th``.
+    """
     unit = element("span", column.unit, class_="unit")
     return element("th", column.title, " ", unit, class_="number", title=column.meaning)
 
