@@ -12,11 +12,7 @@ from nextrung.potentials.parallel_relaxation import _one_thread, relax_in_proces
 from nextrung.potentials.potential import load_potential
 from nextrung.potentials.relaxation import relax
 from nextrung.schemas.base import InputError
-from nextrung.schemas.relaxation import (
-    RelaxationEngine,
-    RelaxationRecord,
-    RelaxationSettings,
-)
+from nextrung.schemas.relaxation import RelaxationRecord, RelaxationSettings
 
 SETTINGS = RelaxationSettings(max_steps=20)
 
@@ -32,38 +28,37 @@ def _children_find_the_tests(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.syspath_prepend(Path(__file__).parents[2])
 
 
-@pytest.mark.parametrize("n_processes", [1, 2])
-def test_processes_find_what_one_finds_in_the_order_of_the_structures(
-    n_processes: int,
-) -> None:
-    structures = [dimer(0.05 * index) for index in range(6)]
+def test_one_process_is_this_one() -> None:
+    potential = LennardJonesPotential()
+
+    records = relax_in_processes(
+        lambda: potential, [dimer(0.0), dimer(0.1)], SETTINGS, n_processes=1
+    )
+
+    assert {record.failed for record in records} == {False}
+    assert potential.batch_sizes
+
+
+def test_structures_that_kill_their_process_take_no_other_along() -> None:
+    """Krypton exits the process that is asked about it; xenon raises there."""
+    structures = [dimer(0.0, "Kr"), dimer(0.1), dimer(0.0, "Xe")]
     met: dict[int, RelaxationRecord] = {}
 
     records = relax_in_processes(
         LennardJonesPotential,
         structures,
         SETTINGS,
-        n_processes=n_processes,
+        n_processes=2,
         on_record=met.__setitem__,
     )
 
-    assert records == relax(LennardJonesPotential(), structures, SETTINGS)
-    assert [met[index] for index in range(6)] == records
-
-
-def test_a_structure_that_kills_its_process_takes_no_other_along() -> None:
-    """Krypton exits the process that is asked about it, with code 9."""
-    structures = [dimer(0.0), dimer(0.1), dimer(0.0, "Kr"), dimer(0.2)]
-
-    records = relax_in_processes(
-        LennardJonesPotential, structures, SETTINGS, n_processes=2
-    )
-
-    others = [structures[index] for index in (0, 1, 3)]
-    expected = relax(LennardJonesPotential(), others, SETTINGS)
-    assert [records[index] for index in (0, 1, 3)] == expected
-    assert records[2].status == "error"
-    assert records[2].error == ("the process that relaxed it died with exit code 9")
+    by_krypton, healthy, by_xenon = records
+    assert [healthy] == relax(LennardJonesPotential(), structures[1:2], SETTINGS)
+    assert [met[index] for index in range(3)] == records
+    assert by_krypton.status == by_xenon.status == "error"
+    assert by_krypton.error == "the process that relaxed it died with exit code 9"
+    assert by_xenon.error is not None
+    assert by_xenon.error.endswith("died with exit code 1: never seen xenon")
 
 
 def test_a_potential_that_cannot_be_loaded_is_the_error_it_is() -> None:
@@ -81,20 +76,6 @@ def test_a_process_that_dies_at_the_start_is_an_error() -> None:
             SETTINGS,
             n_processes=2,
         )
-
-
-def test_the_last_words_of_a_process_are_the_reason() -> None:
-    """Xenon raises what no engine expects of a potential."""
-    records = relax_in_processes(
-        LennardJonesPotential,
-        [dimer(0.0), dimer(0.0, "Xe")],
-        SETTINGS.model_copy(update={"engine": RelaxationEngine.ASE}),
-        n_processes=2,
-    )
-
-    assert not records[0].failed
-    assert records[1].error is not None
-    assert records[1].error.endswith("exit code 1: never seen xenon")
 
 
 def test_the_environment_is_as_before(monkeypatch: pytest.MonkeyPatch) -> None:
