@@ -13,7 +13,7 @@ from ase.io import write
 from nextrung.adapters.ase_files import find_files, read_ase
 from nextrung.potentials.potential import load_potential
 from nextrung.schemas.base import InputError
-from nextrung.schemas.dataset import AseSource, StressUnit
+from nextrung.schemas.dataset import AseSource, LastFrame, StressUnit
 from nextrung.schemas.frames import Frames
 
 if TYPE_CHECKING:
@@ -117,6 +117,21 @@ def test_frames_of_a_material_are_one_run(tmp_path: Path) -> None:
     assert [run.material_id for run in runs] == ["a", "b"]
     assert [len(run.frames) for run in runs] == [2, 1]
     assert all(run.converged.all() for run in runs)
+
+
+@pytest.mark.parametrize(
+    ("last_frame", "expected"), [(LastFrame.ANY, np.nan), (LastFrame.RELAXED, -3.25)]
+)
+def test_a_last_frame_is_relaxed_only_where_the_study_says_so(
+    last_frame: LastFrame, expected: float, tmp_path: Path
+) -> None:
+    """-6.5 eV for two atoms."""
+    write(tmp_path / "frames.xyz", salt(), format="extxyz")
+    source = source_of(tmp_path / "frames.xyz", last_frame=last_frame)
+
+    (run,) = read_ase(source, lambda _done, _total, _text: None)
+
+    assert run.relaxed_energy == pytest.approx(expected, nan_ok=True)
 
 
 def test_frames_without_names_are_counted(tmp_path: Path) -> None:

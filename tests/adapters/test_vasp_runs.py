@@ -57,6 +57,12 @@ def test_labels_are_kept_as_they_are(step: IonicStep) -> None:
     np.testing.assert_array_equal(frames.forces, [[1, 1, 1]])
 
 
+def test_a_run_ends_at_its_relaxed_structure(step: IonicStep) -> None:
+    trajectory = run_of(step, replace(step, energy=-3.0)).to_trajectory("Fe", "Fe")
+
+    assert trajectory.relaxed_energy == -3.0
+
+
 def test_absent_labels_are_nan(step: IonicStep) -> None:
     bare = replace(step, forces=None, stress=None, magmoms=None)
 
@@ -73,6 +79,7 @@ def test_a_step_that_used_up_its_electronic_steps_is_not_converged(
     trajectory = run_of(step, replace(step, n_electronic_steps=6)).to_trajectory("", "")
 
     assert trajectory.converged.tolist() == [True, False]
+    assert np.isnan(trajectory.relaxed_energy)
     assert trajectory.hubbard_u == 1.0
     assert trajectory.plane_wave_cutoff == 680.0
 

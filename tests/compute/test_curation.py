@@ -19,6 +19,7 @@ from nextrung.schemas.dataset import (
     CurationSettings,
     ElectronicConvergence,
     EnergyScaleSettings,
+    EnergyWindow,
     HubbardU,
     Label,
     Rule,
@@ -46,8 +47,11 @@ def run_of(
     converged: tuple[bool, ...] = (True, True, True),
     hubbard_u: float = 0.0,
     plane_wave_cutoff: float = 520.0,
+    relaxed_energy: float = np.nan,
 ) -> Trajectory:
-    return Trajectory(frames, np.array(converged), hubbard_u, plane_wave_cutoff)
+    return Trajectory(
+        frames, np.array(converged), hubbard_u, plane_wave_cutoff, relaxed_energy
+    )
 
 
 def test_a_wanted_run_breaks_no_rule(frames: Frames) -> None:
@@ -143,6 +147,39 @@ def test_unconverged_frames_may_be_kept(frames: Frames) -> None:
 
     assert len(kept) == 3
     assert rejections == []
+
+
+def test_frames_far_from_the_relaxed_structure_are_left_out(frames: Frames) -> None:
+    """The paper's window: 1 eV/atom above and 10 meV/atom below -5 eV/atom."""
+    frames.energies[:] = np.array([-3.99, -4.01, -5.011]) * 2
+
+    kept, rejections = check_frames(
+        run_of(frames, relaxed_energy=-5.0), CurationSettings()
+    )
+
+    assert kept.frame_ids.tolist() == ["a#1"]
+    assert {r.rule for r in rejections} == {Rule.ENERGY_WINDOW}
+    assert [r.reason.split(", met ")[1] for r in rejections] == [
+        "+1.010 eV/atom",
+        "-0.011 eV/atom",
+    ]
+    assert "expected -0.01 to +1 eV/atom from the relaxed" in rejections[0].reason
+
+
+@pytest.mark.parametrize(
+    ("relaxed_energy", "window"), [(np.nan, EnergyWindow()), (-5.0, None)]
+)
+def test_without_a_relaxed_energy_or_a_window_any_energy_passes(
+    relaxed_energy: float, window: EnergyWindow | None, frames: Frames
+) -> None:
+    frames.energies[:] = [1000, -1000, 0]
+
+    kept, _ = check_frames(
+        run_of(frames, relaxed_energy=relaxed_energy),
+        CurationSettings(energy_window=window),
+    )
+
+    assert len(kept) == 3
 
 
 def test_missing_labels_are_named(frames: Frames) -> None:

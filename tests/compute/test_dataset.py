@@ -29,7 +29,9 @@ def run_of(name: str, structures: list[Structure], energies: list[float]) -> Tra
     )
     frames.energies[:] = energies
     frames = replace(frames, material_ids=np.full(len(frames), name))
-    return Trajectory(frames, np.full(len(frames), fill_value=True), 0.0, np.nan)
+    converged = np.full(len(frames), fill_value=True)
+    relaxed_energy = energies[-1] / len(structures[-1])
+    return Trajectory(frames, converged, 0.0, np.nan, relaxed_energy)
 
 
 def in_train(frames: Frames) -> Frames:
@@ -62,7 +64,7 @@ def test_two_frames_of_one_name_are_refused() -> None:
         refuse_repeated_names(frames)
 
 
-def test_materials_start_from_their_first_frame_and_end_at_the_last_energy() -> None:
+def test_materials_start_from_their_first_frame_and_end_at_the_relaxed() -> None:
     run = run_of("a", [crystal("H", length=n) for n in (5, 4, 3)], [-1, -2, -3])
 
     materials = collect_materials([run], in_train(run.frames[1:]))
@@ -94,9 +96,8 @@ def test_energies_are_for_the_atoms_of_the_initial_structure() -> None:
     assert materials.energies.tolist() == [-4]
 
 
-def test_an_unconverged_end_has_no_energy() -> None:
-    run = run_of("a", [crystal("H")] * 2, [-1, -2])
-    run = replace(run, converged=np.array([True, False]))
+def test_an_unknown_relaxed_energy_stays_unknown() -> None:
+    run = replace(run_of("a", [crystal("H")] * 2, [-1, -2]), relaxed_energy=np.nan)
 
     materials = collect_materials([run], in_train(run.frames[:1]))
 

@@ -12,6 +12,6 @@ def test_a_trajectory_is_named_after_its_material() -> None:
         [Structure(Lattice.cubic(3), ["Po"], [[0, 0, 0]])], ["mp-1"]
     )
 
-    trajectory = Trajectory(frames, np.array([True]), 0.0, np.nan)
+    trajectory = Trajectory(frames, np.array([True]), 0.0, np.nan, -3.0)
 
     assert trajectory.material_id == "mp-1"

@@ -15,7 +15,7 @@ from pymatgen.core import Structure
 
 from nextrung.adapters.paths import expand_path
 from nextrung.schemas.base import InputError
-from nextrung.schemas.dataset import StressUnit
+from nextrung.schemas.dataset import LastFrame, StressUnit
 from nextrung.schemas.frames import Frames
 from nextrung.schemas.trajectory import Trajectory
 
@@ -100,12 +100,15 @@ def read_ase(
         on_progress(index, len(files), path.name)
         named = _name(_read_atoms(path), source, path)
         for _, group in groupby(named, key=lambda item: item.material_id):
-            frames = [_to_frame(item, source) for item in group]
+            frames = Frames.concatenate([_to_frame(item, source) for item in group])
+            relaxed = source.last_frame is LastFrame.RELAXED
+            final = frames.energies[-1] / frames.n_atoms[-1]
             yield Trajectory(
-                frames=Frames.concatenate(frames),
+                frames=frames,
                 converged=np.full(len(frames), fill_value=True),
                 hubbard_u=0.0,
                 plane_wave_cutoff=np.nan,
+                relaxed_energy=float(final) if relaxed else np.nan,
             )
 
 

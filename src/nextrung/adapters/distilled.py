@@ -199,4 +199,5 @@ def _collect(frames: Frames) -> Trajectory:
         converged=np.full(len(frames), fill_value=True),
         hubbard_u=0.0,
         plane_wave_cutoff=math.nan,
+        relaxed_energy=float(frames.energies[-1] / frames.n_atoms[-1]),
     )

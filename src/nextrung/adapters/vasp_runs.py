@@ -115,11 +115,13 @@ class VaspRun:
             functional=self.functional,
         )
         done = np.array([step.n_electronic_steps for step in self.steps])
+        converged = done < self.max_electronic_steps
         return Trajectory(
             frames=frames,
-            converged=done < self.max_electronic_steps,
+            converged=converged,
             hubbard_u=self.hubbard_u,
             plane_wave_cutoff=self.plane_wave_cutoff,
+            relaxed_energy=self.steps[-1].energy / n_atoms if converged[-1] else np.nan,
         )
 
     def _labels(self, name: str, shape: tuple[int, ...]) -> NDArray[np.float32]:

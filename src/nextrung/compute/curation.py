@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from collections import defaultdict
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -92,7 +94,7 @@ def check_energy_scale(
 def check_frames(
     trajectory: Trajectory, settings: CurationSettings
 ) -> tuple[Frames, list[Rejection]]:
-    """Judge every frame of a run by its convergence and its labels.
+    """Judge every frame of a run by its convergence, its energy and its labels.
 
     Parameters
     ----------
@@ -106,20 +108,22 @@ def check_frames(
     frames : Frames
         The frames that break no rule, in order.
     rejections : list of Rejection
-        One per frame that breaks one.
+        One per frame that breaks one, for the first rule that it breaks.
     """
     frames = trajectory.frames
-    required = settings.electronic_convergence is ElectronicConvergence.REQUIRED
-    unconverged = required & ~trajectory.converged
-    absent = {label: find_missing(frames, label) for label in settings.required_labels}
-    missing = np.any(list(absent.values()), axis=0) & ~unconverged
-    rejections = reject(
-        frames[unconverged], Rule.NOT_CONVERGED, "the electronic steps ran out"
-    )
-    for index in np.flatnonzero(missing).tolist():
-        names = ", ".join(label for label, lacking in absent.items() if lacking[index])
-        rejections += reject(frames[[index]], Rule.MISSING_LABEL, f"met no {names}")
-    return frames[~(unconverged | missing)], rejections
+    frames = trajectory.frames
+    kept = np.full(len(frames), fill_value=True)
+    rejections = []
+    for rule, reasons in (
+        (Rule.NOT_CONVERGED, _judge_convergence(trajectory, settings)),
+        (Rule.ENERGY_WINDOW, _judge_energies(trajectory, settings)),
+        (Rule.MISSING_LABEL, _judge_labels(frames, settings)),
+    ):
+        for index, reason in reasons.items():
+            if kept[index]:
+                rejections += reject(frames[[index]], rule, reason)
+        kept[list(reasons)] = False
+    return frames[kept], rejections
 
 
 def find_missing(frames: Frames, label: Label) -> NDArray[np.bool_]:
@@ -192,3 +196,39 @@ def count_rejections(rejections: Sequence[Rejection]) -> dict[Rule, int]:
     for rejection in rejections:
         counts[rejection.rule] += 1
     return counts
+
+
+def _judge_convergence(
+    trajectory: Trajectory, settings: CurationSettings
+) -> dict[int, str]:
+    """Say which frames used up their electronic steps."""
+    if settings.electronic_convergence is ElectronicConvergence.IGNORED:
+        return {}
+    unconverged = np.flatnonzero(~trajectory.converged).tolist()
+    return dict.fromkeys(unconverged, "the electronic steps ran out")
+
+
+def _judge_energies(
+    trajectory: Trajectory, settings: CurationSettings
+) -> dict[int, str]:
+    """Say which frames are far from the relaxed structure, where that is known."""
+    window = settings.energy_window
+    if window is None or not math.isfinite(trajectory.relaxed_energy):
+        return {}
+    per_atom = trajectory.frames.energies / trajectory.frames.n_atoms
+    excess = per_atom - trajectory.relaxed_energy
+    outside = (excess > window.above) | (excess < -window.below)
+    return {
+        index: f"expected -{window.below:g} to +{window.above:g} eV/atom from the "
+        f"relaxed structure, met {excess[index]:+.3f} eV/atom"
+        for index in np.flatnonzero(outside).tolist()
+    }
+
+
+def _judge_labels(frames: Frames, settings: CurationSettings) -> dict[int, str]:
+    """Say which labels a frame lacks."""
+    absent: dict[int, list[str]] = defaultdict(list)
+    for label in settings.required_labels:
+        for index in np.flatnonzero(find_missing(frames, label)).tolist():
+            absent[index].append(label)
+    return {index: f"met no {', '.join(labels)}" for index, labels in absent.items()}

@@ -64,7 +64,7 @@ def refuse_repeated_names(frames: Frames) -> None:
 
 
 def collect_materials(runs: Sequence[Trajectory], frames: Frames) -> Materials:
-    """Collect initial structure and final energy of the materials of frames.
+    """Collect initial structure and relaxed energy of the materials of frames.
 
     Parameters
     ----------
@@ -76,8 +76,8 @@ def collect_materials(runs: Sequence[Trajectory], frames: Frames) -> Materials:
     Returns
     -------
     Materials
-        Materials in the order in which their frames come; the energy is NaN where the
-        electronic steps of the final frame did not converge.
+        Materials in the order in which their frames come, each with the relaxed energy
+        of its last run.
     """
     first: dict[str, Trajectory] = {}
     last: dict[str, Trajectory] = {}
@@ -90,15 +90,10 @@ def collect_materials(runs: Sequence[Trajectory], frames: Frames) -> Materials:
         list(splits),
         functional=frames.functional,
     )
-    energies = [
-        last[name].frames.energies[-1] / last[name].frames.n_atoms[-1]
-        if last[name].converged[-1]
-        else np.nan
-        for name in splits
-    ]
+    energies = np.array([last[name].relaxed_energy for name in splits])
     return Materials(
         initial=initial.with_splits(np.array(list(splits.values()))),
-        energies=np.array(energies) * initial.n_atoms,
+        energies=energies * initial.n_atoms,
     )
 
 

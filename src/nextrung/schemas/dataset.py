@@ -28,6 +28,7 @@ class Rule(StrEnum):
     PLANE_WAVE_CUTOFF = "plane_wave_cutoff"
     NOT_CONVERGED = "not_converged"
     ENERGY_SCALE = "energy_scale"
+    ENERGY_WINDOW = "energy_window"
     MISSING_LABEL = "missing_label"
     FAILED_LABELLING = "failed_labelling"
     DUPLICATE = "duplicate"
@@ -60,6 +61,13 @@ class StressUnit(StrEnum):
     VASP_KBAR = "VASP kBar"
 
 
+class LastFrame(StrEnum):
+    """What the last frame of a material is."""
+
+    RELAXED = "relaxed"
+    ANY = "any"
+
+
 class AseSource(Record):
     """Files that ASE reads: extxyz or an ASE database."""
 
@@ -75,6 +83,10 @@ class AseSource(Record):
     )
     frame_id_key: str | None = Field(
         "frame_id", description="Key of the frame's name; null to count the frames."
+    )
+    last_frame: LastFrame = Field(
+        LastFrame.ANY,
+        description="Whether the last frame of a material is its relaxed structure.",
     )
     energy_key: str = Field("energy", description="Key of the total energy in eV.")
     forces_key: str = Field("forces", description="Key of the forces in eV/Å.")
@@ -114,7 +126,7 @@ class DistilledSource(Record):
         0.04, ge=0, lt=0.5, description="Largest component of the random strain."
     )
     displacement: float = Field(
-        0.1, ge=0, description="Standard deviation of the displacements in Å."
+        0.05, ge=0, description="Standard deviation of the displacements in Å."
     )
     fmax: float = Field(
         0.05, gt=0, description="Force in eV/Å to which the teacher relaxes."
@@ -155,6 +167,13 @@ class EnergyScaleSettings(Record):
         gt=0,
         description="Largest difference between label and potential in eV/atom.",
     )
+
+
+class EnergyWindow(Record):
+    """How far the energy of a frame may be from that of the relaxed structure."""
+
+    below: float = Field(0.01, ge=0, description="How much lower, in eV/atom.")
+    above: float = Field(1.0, ge=0, description="How much higher, in eV/atom.")
 
 
 class DuplicateTolerance(Record):
@@ -199,6 +218,11 @@ class CurationSettings(Record):
     energy_scale: EnergyScaleSettings = Field(
         default_factory=EnergyScaleSettings,
         description="How energies that contradict their functional are found.",
+    )
+    energy_window: EnergyWindow | None = Field(
+        default_factory=EnergyWindow,
+        description="How far energies may be from the relaxed one, where that is "
+        "known; null for any distance.",
     )
     required_labels: tuple[Label, ...] = Field(
         (Label.ENERGY, Label.FORCES),

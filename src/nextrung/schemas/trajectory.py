@@ -26,12 +26,15 @@ class Trajectory:
         Largest Hubbard U in eV; 0 where there is none.
     plane_wave_cutoff : float
         Plane-wave cutoff in eV; NaN where the source does not say.
+    relaxed_energy : float
+        Energy of the relaxed structure in eV/atom; NaN where the source does not say.
     """
 
     frames: Frames
     converged: NDArray[np.bool_]
     hubbard_u: float
     plane_wave_cutoff: float
+    relaxed_energy: float
 
     @property
     def material_id(self) -> str:
