@@ -56,9 +56,11 @@ def chgnet_rows(structure: Structure) -> tuple[Counter[tuple[int, ...]], ...]:
 def own_rows(graphs: GraphBatch) -> tuple[Counter[tuple[int, ...]], ...]:
     """Messages and angles of a batch, described the same way."""
     vectors = torch.cat([graphs.vectors, -graphs.vectors])
-    ends = torch.stack([graphs.centres.index, graphs.senders.index], dim=1)
+    ends = torch.stack(
+        [graphs.messages.first.index, graphs.messages.second.index], dim=1
+    )
     arms = graphs.vectors[graphs.arm_bonds.index] * graphs.arm_signs
-    left, right = graphs.left.index, graphs.right.index
+    left, right = graphs.angles.first.index, graphs.angles.second.index
     atoms = graphs.arm_atoms.index[left][:, None]
     assert graphs.arm_atoms.index[right].equal(atoms[:, 0])
     angles = torch.cat([atoms, arms[left], arms[right]], dim=1)
@@ -109,7 +111,7 @@ def test_a_batch_holds_the_graphs_of_its_crystals() -> None:
 
 def test_every_row_knows_its_crystal() -> None:
     batch = build_graphs(Crystals.of(ODD))
-    ends = batch.centres.index.view(2, -1)
+    ends = batch.messages.first.index.view(2, -1)
     owners = batch.owners.index
     assert owners[ends[0]].equal(owners[ends[1]])
     assert batch.bond_owners.index.equal(owners[ends[0]])
@@ -134,9 +136,11 @@ def test_pairs_of_a_larger_cutoff_give_the_same_graphs() -> None:
 
 def test_orders_sort_the_rows_of_every_table() -> None:
     batch = build_graphs(Crystals.of(ODD))
-    for name in ("owners", "bond_owners", "centres", "senders", "arm_bonds"):
-        segments = getattr(batch, name)
+    tables = [batch.owners, batch.bond_owners, batch.arm_bonds, batch.arm_atoms]
+    for pair in (batch.messages, batch.angles):
+        tables += [pair.first, pair.second]
+    for segments in tables:
         assert segments.index[segments.order].diff().min() >= 0
         assert segments.order.sort().values.equal(torch.arange(len(segments.order)))
-    for segments in (batch.arm_atoms, batch.left, batch.right):
-        assert segments.index[segments.order].diff().min() >= 0
+        counts = torch.bincount(segments.index, minlength=len(segments.starts) - 1)
+        assert segments.starts.diff().equal(counts)

@@ -1,9 +1,14 @@
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import pytest
 import torch
 
-from nextrung.potentials.segments import Segments
+from nextrung.potentials.segments import SegmentPair, Segments
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 INDEX = torch.tensor([3, 0, 3, 1, 0, 3])
 N_SOURCES = 5
@@ -41,3 +46,24 @@ def test_gradients_hold_to_second_order(segments: Segments, method: str) -> None
     apply = getattr(segments, method)
     assert torch.autograd.gradcheck(lambda x: apply(x) ** 3, rows)
     assert torch.autograd.gradgradcheck(lambda x: apply(x) ** 3, rows)
+
+
+@pytest.mark.parametrize("repeats", [1, 2])
+def test_combined_rows_are_two_gathers_and_a_linear_map(
+    segments: Segments, repeats: int
+) -> None:
+    other = Segments.of(torch.tensor([1, 1, 0, 2, 0, 2]), 3)
+    first = torch.randn(N_SOURCES, 4, dtype=torch.float64, requires_grad=True)
+    second = torch.randn(3, 4, dtype=torch.float64, requires_grad=True)
+    rows = torch.randn(6 // repeats, 2, dtype=torch.float64, requires_grad=True)
+    weight = torch.randn(4, 2, dtype=torch.float64, requires_grad=True)
+    pair = SegmentPair.of(segments, other)
+    combined = pair.combine((first, second), rows, weight)
+    repeated = (rows @ weight.T).repeat(repeats, 1)
+    torch.testing.assert_close(combined, first[INDEX] + second[other.index] + repeated)
+
+    def combine_cubed(a: Tensor, b: Tensor, c: Tensor, d: Tensor) -> Tensor:
+        return pair.combine((a, b), c, d) ** 3
+
+    assert torch.autograd.gradcheck(combine_cubed, (first, second, rows, weight))
+    assert torch.autograd.gradgradcheck(combine_cubed, (first, second, rows, weight))

@@ -21,7 +21,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import linear
 
-from nextrung.potentials.gated import SplitGate, split_gate
+from nextrung.potentials.gated import split_gate
 
 if TYPE_CHECKING:
     from chgnet.model import CHGNet
@@ -129,7 +129,7 @@ def _forces_and_stresses(
     """Turn the energy's gradient by the bond vectors into forces and stresses."""
     forces, stresses = None, None
     if "f" in properties:
-        forces = -graphs.centres.add_up(torch.cat([gradient, -gradient]))
+        forces = -graphs.messages.first.add_up(torch.cat([gradient, -gradient]))
     if "s" in properties:
         virials = (graphs.vectors[:, :, None] * gradient[:, None, :]).reshape(-1, 9)
         totals = graphs.bond_owners.add_up(virials).view(-1, 3, 3)
@@ -175,37 +175,39 @@ class _Features:
     atoms: Tensor
     bonds: Tensor
     angles: Tensor
-    atom_weights: Tensor
+    message_weights: Tensor
     arm_weights: Tensor
+    angle_weights: Tensor
 
 
 def _embed(model: CHGNet, graphs: GraphBatch, vectors: Tensor) -> _Features:
     """Turn species, bond lengths and angles into first features."""
     lengths = torch.linalg.vector_norm(vectors, dim=1)
     long_basis = model.bond_basis_expansion.rbf_expansion_ag(lengths)
-    n_short = graphs.n_short
-    short_basis = model.bond_basis_expansion.rbf_expansion_bg(lengths[:n_short])
-    bond_weights = model.bond_weights_bg(short_basis)
-    units = vectors[:n_short] / lengths[:n_short, None]
+    short_lengths, short = lengths[: graphs.n_short], vectors[: graphs.n_short]
+    short_basis = model.bond_basis_expansion.rbf_expansion_bg(short_lengths)
+    arm_weights = graphs.arm_bonds.gather(model.bond_weights_bg(short_basis))
+    angle_basis = _angle_basis(model, graphs, short / short_lengths[:, None])
     return _Features(
         atoms=model.atom_embedding(graphs.atomic_numbers - 1),
         bonds=model.bond_embedding(long_basis),
-        angles=model.angle_embedding(_angle_basis(model, graphs, units)),
-        atom_weights=model.bond_weights_ag(long_basis),
-        arm_weights=graphs.arm_bonds.gather(bond_weights),
+        angles=model.angle_embedding(angle_basis).repeat(2, 1),
+        message_weights=model.bond_weights_ag(long_basis),
+        arm_weights=arm_weights,
+        angle_weights=graphs.angles.second.gather(arm_weights),
     )
 
 
 def _angle_basis(model: CHGNet, graphs: GraphBatch, units: Tensor) -> Tensor:
-    """Expand the angle of each row in a Fourier series, shape (2 n_angles, n)."""
+    """Expand each angle in a Fourier series, shape (n_angles, n_angular)."""
     arms = graphs.arm_bonds.gather(units) * graphs.arm_signs
-    left, right = graphs.left.gather(arms).chunk(2)
+    left, right = graphs.angles.first.gather(arms).chunk(2)
     angles = torch.acos((left * right).sum(dim=1) * _COSINE_SCALE)
     frequencies: Tensor = model.angle_basis_expansion.fourier_expansion.frequencies
     phases = torch.outer(angles, frequencies)
     constant = torch.full_like(angles[:, None], _CONSTANT)
     basis = torch.cat([constant, phases.sin(), phases.cos()], dim=1)
-    return (basis / math.sqrt(math.pi)).repeat(2, 1)
+    return basis / math.sqrt(math.pi)
 
 
 def _convolve_atoms(layer: Any, graphs: GraphBatch, features: _Features) -> Tensor:  # noqa: ANN401
@@ -214,36 +216,32 @@ def _convolve_atoms(layer: Any, graphs: GraphBatch, features: _Features) -> Tens
     widths = [atoms.shape[1], bonds.shape[1], atoms.shape[1]]
     gate = split_gate(layer.twoBody_atom, widths)
     centre, bond, sender = gate.weights
-    hidden = graphs.centres.gather(linear(atoms, centre))
-    hidden = hidden + graphs.senders.gather(linear(atoms, sender))
-    hidden = hidden + linear(bonds, bond, gate.bias).repeat(2, 1)
-    messages = gate.finish(hidden) * features.atom_weights.repeat(2, 1)
-    updated: Tensor = layer.mlp_out(graphs.centres.add_up(messages)) + atoms
+    sources = (linear(atoms, centre, gate.bias), linear(atoms, sender))
+    messages = gate.finish(graphs.messages.combine(sources, bonds, bond))
+    both_ways = messages.view(2, graphs.n_bonds, -1) * features.message_weights
+    onto_atoms = graphs.messages.first.add_up(both_ways.view(messages.shape))
+    updated: Tensor = layer.mlp_out(onto_atoms) + atoms
     return updated if layer.atom_norm is None else layer.atom_norm(updated)
 
 
-def _mix_arms(gate: SplitGate, graphs: GraphBatch, features: _Features) -> Tensor:
+def _mix_arms(layer: Any, graphs: GraphBatch, features: _Features) -> Tensor:  # noqa: ANN401
     """Apply a gated layer to both arms, the angle and the atom of each row."""
-    bonds = features.bonds[: graphs.n_short]
+    bonds, atoms, angles = features.bonds, features.atoms, features.angles
+    widths = [bonds.shape[1], bonds.shape[1], angles.shape[1], atoms.shape[1]]
+    gate = split_gate(layer.twoBody_bond, widths)
     left, right, angle, atom = gate.weights
-    from_left = graphs.arm_bonds.gather(linear(bonds, left))
-    from_left = from_left + graphs.arm_atoms.gather(linear(features.atoms, atom))
-    from_right = graphs.arm_bonds.gather(linear(bonds, right))
-    hidden = graphs.left.gather(from_left) + graphs.right.gather(from_right)
-    return gate.finish(hidden + linear(features.angles, angle, gate.bias))
-
-
-def _angle_gate(layer: Any, features: _Features) -> SplitGate:  # noqa: ANN401
-    """Cut the gated layer of a bond convolution or of an angle update."""
-    bond, angle = features.bonds.shape[1], features.angles.shape[1]
-    return split_gate(layer.twoBody_bond, [bond, bond, angle, features.atoms.shape[1]])
+    short = bonds[: graphs.n_short]
+    from_left = graphs.arm_bonds.gather(linear(short, left, gate.bias))
+    from_left = from_left + graphs.arm_atoms.gather(linear(atoms, atom))
+    from_right = graphs.arm_bonds.gather(linear(short, right))
+    sources = (from_left, from_right)
+    return gate.finish(graphs.angles.combine(sources, angles, angle))
 
 
 def _convolve_bonds(layer: Any, graphs: GraphBatch, features: _Features) -> None:  # noqa: ANN401
     """Update the bonds by the messages of the bonds they make angles with."""
-    messages = _mix_arms(_angle_gate(layer, features), graphs, features)
-    messages = messages * graphs.right.gather(features.arm_weights)
-    onto_arms = graphs.left.add_up(messages) * features.arm_weights
+    messages = _mix_arms(layer, graphs, features) * features.angle_weights
+    onto_arms = graphs.angles.first.add_up(messages) * features.arm_weights
     onto_bonds = graphs.arm_bonds.add_up(onto_arms)
     n_long = graphs.n_bonds - graphs.n_short
     padded = torch.nn.functional.pad(onto_bonds, (0, 0, 0, n_long))
@@ -253,6 +251,5 @@ def _convolve_bonds(layer: Any, graphs: GraphBatch, features: _Features) -> None
 
 def _update_angles(layer: Any, graphs: GraphBatch, features: _Features) -> None:  # noqa: ANN401
     """Update the angles by their two bonds and their atom."""
-    updated = _mix_arms(_angle_gate(layer, features), graphs, features)
-    updated = updated + features.angles
+    updated = _mix_arms(layer, graphs, features) + features.angles
     features.angles = updated if layer.angle_norm is None else layer.angle_norm(updated)

@@ -22,7 +22,7 @@ from nextrung.potentials.neighbours import (
     Pairs,
     find_pairs,
 )
-from nextrung.potentials.segments import Segments
+from nextrung.potentials.segments import SegmentPair, Segments
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -46,20 +46,16 @@ class GraphBatch:
         Volumes in Å³.
     vectors : Tensor of float, shape (n_bonds, 3)
         From the second atom (its image) to the first in Å.
-    centres : Segments
-        Atom that each of the ``2 n_bonds`` messages goes to.
-    senders : Segments
-        Atom that each of the ``2 n_bonds`` messages comes from.
+    messages : SegmentPair
+        Atom that each of the ``2 n_bonds`` messages goes to, and atom it comes from.
     arm_bonds : Segments
         Bond of each of the arms.
     arm_atoms : Segments
         Atom of each of the arms.
     arm_signs : Tensor of float, shape (n_arms, 1)
         1 where the arm belongs to the first atom of its bond, else -1.
-    left : Segments
-        Arm from which each of the ``2 n_angles`` rows sees its angle.
-    right : Segments
-        The other arm of each of the ``2 n_angles`` rows.
+    angles : SegmentPair
+        Arm from which each of the ``2 n_angles`` rows sees its angle, and the other.
     """
 
     atomic_numbers: Tensor
@@ -67,13 +63,11 @@ class GraphBatch:
     bond_owners: Segments
     volumes: Tensor
     vectors: Tensor
-    centres: Segments
-    senders: Segments
+    messages: SegmentPair
     arm_bonds: Segments
     arm_atoms: Segments
     arm_signs: Tensor
-    left: Segments
-    right: Segments
+    angles: SegmentPair
 
     def __len__(self) -> int:
         """Count the crystals."""
@@ -97,7 +91,7 @@ class GraphBatch:
     @property
     def n_angles(self) -> int:
         """Angles of the batch, each counted once."""
-        return len(self.left.index) // 2
+        return len(self.angles.first.index) // 2
 
 
 def build_graphs(
@@ -136,7 +130,6 @@ def build_graphs(
     order, n_short = _short_first(lengths)
     atoms, vectors = atoms[:, order], vectors[order]
     centres = Segments.of(atoms.reshape(-1), len(owners))
-    senders = _swap_ends(centres)
     arms = _list_arms(atoms[:, :n_short], len(owners))
     left = Segments.of(_pair_arms(arms.arm_atoms), len(arms.arm_bonds.index))
     return GraphBatch(
@@ -145,13 +138,11 @@ def build_graphs(
         bond_owners=Segments.of(owners[atoms[0]], len(crystals)),
         volumes=torch.linalg.det(lattices).abs().to(dtype),
         vectors=vectors.to(dtype),
-        centres=centres,
-        senders=senders,
+        messages=SegmentPair.of(centres, _swap_ends(centres)),
         arm_bonds=arms.arm_bonds,
         arm_atoms=arms.arm_atoms,
         arm_signs=arms.arm_signs.to(dtype),
-        left=left,
-        right=_swap_ends(left),
+        angles=SegmentPair.of(left, _swap_ends(left)),
     )
 
 

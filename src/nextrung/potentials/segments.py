@@ -87,6 +87,70 @@ class Segments:
         return sums
 
 
+@dataclass(frozen=True, eq=False)
+class SegmentPair:
+    """Two sources for every row of a tensor.
+
+    Parameters
+    ----------
+    first, second : Segments
+        Source rows of each row in the first and in the second source.
+    index : Tensor of int, shape (2 n_rows,)
+        Source rows of each row, the second source appended to the first.
+    starts : Tensor of int, shape (n_rows + 1,)
+        0, 2, 4 …
+    """
+
+    first: Segments
+    second: Segments
+    index: Tensor
+    starts: Tensor
+
+    @classmethod
+    def of(cls, first: Segments, second: Segments) -> Self:
+        """Join two segments of the same rows.
+
+        Parameters
+        ----------
+        first, second : Segments
+            Source rows of each row in the first and in the second source.
+
+        Returns
+        -------
+        SegmentPair
+            Both.
+        """
+        n_first, n_rows = len(first.starts) - 1, len(first.index)
+        return cls(
+            first=first,
+            second=second,
+            index=torch.stack([first.index, second.index + n_first], dim=1).view(-1),
+            starts=torch.arange(0, 2 * n_rows + 1, 2, device=first.index.device),
+        )
+
+    def combine(
+        self, sources: tuple[Tensor, Tensor], rows: Tensor, weight: Tensor
+    ) -> Tensor:
+        """Add the two source rows of each row to a linear map of the row itself.
+
+        Parameters
+        ----------
+        sources : tuple of Tensor of float, each of shape (n_sources, width)
+            First and second source.
+        rows : Tensor of float, shape (n_rows / n, n_features)
+            Features of the rows, the same ones for each nth of them.
+        weight : Tensor of float, shape (width, n_features)
+            Linear map.
+
+        Returns
+        -------
+        Tensor of float, shape (n_rows, width)
+            Sums.
+        """
+        combined: Tensor = _Combine.apply(*sources, rows, weight, self)  # type: ignore[no-untyped-call]
+        return combined
+
+
 def _count_from_zero(index: Tensor, n_sources: int) -> Tensor:
     """Cumulate the number of rows per source, beginning with 0."""
     starts = index.new_zeros(n_sources + 1)
@@ -124,3 +188,46 @@ class _AddUp(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None]:  # noqa: ANN401
         return ctx.segments.gather(gradient), None
+
+
+class _Combine(torch.autograd.Function):
+    """Add two gathered sources to a linear map, in the memory of the result."""
+
+    @staticmethod
+    def forward(  # noqa: PLR0917
+        ctx: Any,  # noqa: ANN401
+        first: Tensor,
+        second: Tensor,
+        rows: Tensor,
+        weight: Tensor,
+        pair: SegmentPair,
+    ) -> Tensor:
+        ctx.pair = pair
+        ctx.save_for_backward(rows, weight)
+        combined = embedding_bag(
+            pair.index,
+            torch.cat([first, second]),
+            pair.starts,
+            mode="sum",
+            include_last_offset=True,
+        )
+        if len(rows) == len(combined):
+            return combined.addmm_(rows, weight.T)
+        repeated = combined.view(-1, len(rows), weight.shape[0])
+        return repeated.add_(rows @ weight.T).view(combined.shape)
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:  # noqa: ANN401
+        rows, weight = ctx.saved_tensors
+        pair, needed = ctx.pair, ctx.needs_input_grad
+        first = pair.first.add_up(gradient) if needed[0] else None
+        second = pair.second.add_up(gradient) if needed[1] else None
+        if len(rows) != len(gradient):
+            gradient = gradient.view(-1, len(rows), weight.shape[0]).sum(dim=0)
+        return (
+            first,
+            second,
+            gradient @ weight if needed[2] else None,
+            gradient.T @ rows if needed[3] else None,
+            None,
+        )
