@@ -6,6 +6,7 @@ import os
 from typing import TYPE_CHECKING
 
 import numpy as np
+import torch
 from ase import Atoms, units
 from ase.calculators.lj import LennardJones
 
@@ -37,6 +38,8 @@ class _Calculator(LennardJones):  # type: ignore[misc]
 
 class LennardJonesPotential:
     """Energy, forces and stress of all atoms alike, structure by structure."""
+
+    device = torch.device("cpu")
 
     def __init__(self) -> None:
         self.batch_sizes: list[int] = []

@@ -47,7 +47,7 @@ def test_who_waits_boards_when_others_leave() -> None:
     waiting = [(index, stretched(0.01 * index)) for index in range(5)]
     settings = RelaxationSettings(fmax=0.05, cell=CellDegrees.FIXED)
 
-    ends = dict(relax_batched(potential, waiting, settings, batch_cost=1.5 * COST))
+    ends = dict(relax_batched(potential, waiting, settings, flight_cost=1.5 * COST))
 
     assert sorted(ends) == [0, 1, 2, 3, 4]
     sizes = potential.batch_sizes
@@ -65,7 +65,7 @@ def test_structures_are_drawn_as_there_is_room() -> None:
             yield index, stretched(0.05 * index)
 
     ends = relax_batched(
-        LennardJonesPotential(), draw(), RelaxationSettings(), batch_cost=0.5 * COST
+        LennardJonesPotential(), draw(), RelaxationSettings(), flight_cost=0.5 * COST
     )
     next(ends)
 
@@ -76,7 +76,9 @@ def test_a_structure_larger_than_a_batch_is_relaxed_alone() -> None:
     potential = LennardJonesPotential()
     waiting = [(0, DIMER), (1, DIMER)]
 
-    ends = dict(relax_batched(potential, waiting, RelaxationSettings(), batch_cost=1.0))
+    ends = dict(
+        relax_batched(potential, waiting, RelaxationSettings(), flight_cost=1.0)
+    )
 
     assert {record.status for record in ends.values()} == {RelaxationStatus.CONVERGED}
     assert set(potential.batch_sizes) == {1}

@@ -35,8 +35,8 @@ _NEIGHBOURS: Final = 4 / 3 * np.pi * 6.0**3
 _BONDS: Final = 4 / 3 * np.pi * 3.0**3
 #: Energies, forces and stresses beyond this are as good as infinite.
 _ABSURD: Final = 1e30
-#: Neighbours and angles of a batch together that a core's cache holds.
-BATCH_COST: Final = 16_000.0
+#: Neighbours and angles in flight: what one batch of a core's cache, or a GPU, takes.
+FLIGHT_COSTS: Final = {"cpu": 16_000.0, "cuda": 2_000_000.0}
 
 
 def relax_batched(
@@ -44,7 +44,7 @@ def relax_batched(
     waiting: Iterable[tuple[int, Structure]],
     settings: RelaxationSettings,
     *,
-    batch_cost: float = BATCH_COST,
+    flight_cost: float | None = None,
 ) -> Iterator[tuple[int, RelaxationRecord]]:
     """Relax structures in batches whose finished members are replaced.
 
@@ -56,18 +56,21 @@ def relax_batched(
         Numbered structures, drawn as there is room.
     settings : RelaxationSettings
         How to relax.
-    batch_cost : float
-        Neighbours and angles of a batch beyond which no other structure boards.
+    flight_cost : float, optional
+        Neighbours and angles in flight beyond which no other structure boards; by
+        default what suits the device of the potential.
 
     Yields
     ------
     tuple of (int, RelaxationRecord)
         Number and end of each structure, as they end.
     """
+    if flight_cost is None:
+        flight_cost = FLIGHT_COSTS[potential.device.type]
     queue = _Queue(waiting, settings)
     flight = Flight.start([])
     while len(flight) or queue:
-        flight = flight.join(queue.board(batch_cost - _sum_costs(flight)))
+        flight = flight.join(queue.board(flight_cost - _sum_costs(flight)))
         yield from queue.pop_refused()
         flight, lost = _drop_torn(flight)
         yield from lost

@@ -11,6 +11,7 @@ from nextrung.schemas.relaxation import RelaxationEngine
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    import torch
     from ase.calculators.calculator import Calculator
     from pymatgen.core import Structure
 
@@ -27,6 +28,11 @@ ENGINES = {
 
 class Relaxable(Protocol):
     """What a relaxation needs of a potential."""
+
+    @property
+    def device(self) -> torch.device:
+        """Device that predicts."""
+        ...
 
     def predict(self, crystals: Crystals, properties: str) -> BatchPrediction:
         """Predict energies, forces and stresses (``efs``) of crystals."""
