@@ -154,22 +154,6 @@ def test_failed_relaxations_are_left_out_and_then_replaced() -> None:
     )
 
 
-def test_a_missing_energy_is_a_row_with_its_reason() -> None:
-    materials = [
-        make_material("Li", 0, 0),
-        make_material("F", None, None),
-        make_material("LiF", -1, -1),
-    ]
-
-    row = rows_by_id(score_stability(materials, BARTEL))["LiF"]
-
-    missing = "no elemental entry to refer to for F"
-    assert row.error == f"labels: {missing}; model: {missing}"
-    assert row.target_decomposition_energy is row.target_stable is None
-    assert row.same_products is None
-    assert row.target_energy_per_atom == pytest.approx(-1)
-
-
 def test_without_common_energies_there_is_no_error_to_report() -> None:
     errors = score_stability([make_material("Li", 0, None)], BARTEL).metrics["all"]
 

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-from nextrung.compute.stability.decomposition import (
-    Decomposition,
-    decompose,
-    score_decomposition,
-)
+from nextrung.compute.stability.decomposition import Decomposition, decompose
 from nextrung.compute.stability.entries import EntryTable
+from nextrung.compute.stability.records import score_decomposition
 from nextrung.compute.stability.scores import score_stability
 
 __all__ = [

@@ -16,25 +16,19 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from nextrung.compute.stability.entries import EntryTable
 from nextrung.compute.stability.hulls import build_hulls
-from nextrung.schemas.base import InputError
-from nextrung.schemas.stability import (
-    CompetingPhase,
-    Competitors,
-    DecompositionRecord,
-)
+from nextrung.schemas.stability import Competitors
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from numpy.typing import NDArray
 
-    from nextrung.compute.stability.entries import Entry
+    from nextrung.compute.stability.entries import EntryTable
     from nextrung.compute.stability.hulls import Hulls
 
 #: Shares of the atoms below this are not listed among the products.
 SMALLEST_SHARE = 1e-9
+#: Digits of shares that tell a larger one from a smaller one.
+SHARE_DIGITS = 9
 
 
 @dataclass(frozen=True, eq=False)
@@ -52,7 +46,8 @@ class Decomposition:
     references : ndarray of float, shape (n_symbols,)
         Lowest energy of each element in eV/atom.
     products : ndarray of int, shape (n_entries, n_products)
-        Entries each entry decomposes into, largest share first; -1 for fewer.
+        Entries each entry decomposes into, largest share first, of equal
+        ones the first entry; -1 for fewer.
     shares : ndarray of float, shape (n_entries, n_products)
         Share of the atoms in each of them.
     errors : dict of int to str
@@ -66,41 +61,6 @@ class Decomposition:
     products: NDArray[np.int64]
     shares: NDArray[np.float64]
     errors: dict[int, str]
-
-
-def score_decomposition(
-    entries: Sequence[Entry],
-    competitors: Competitors = Competitors.OTHER_COMPOSITIONS,
-) -> list[DecompositionRecord]:
-    """Score the decomposition of every entry among all the others.
-
-    Parameters
-    ----------
-    entries : sequence of pymatgen entries
-        Entries of any chemical systems, with a composition and a total energy in eV.
-    competitors : Competitors
-        Which entries an entry competes with.
-
-    Returns
-    -------
-    list of DecompositionRecord
-        One record per entry, in the order given. An entry whose energy is not finite,
-        or that holds an element without an entry of its own, says so in ``error``.
-
-    Raises
-    ------
-    InputError
-        If there is no entry, or two entries have one id.
-
-    Notes
-    -----
-    Elements decompose into their ground state, whose decomposition energy is zero,
-    with either choice of competitors.
-    """
-    if not entries:
-        raise InputError("expected at least one entry to decompose, met none")
-    table = EntryTable.from_entries(entries)
-    return list_records(table, decompose(table, competitors))
 
 
 def decompose(
@@ -167,11 +127,12 @@ def _list_products(
     hulls: Hulls, known: NDArray[np.bool_]
 ) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
     """List the entries each entry's mixture consists of, largest share first."""
-    mixtures = hulls.mixtures
-    shares = np.where(mixtures.shares < SMALLEST_SHARE, 0.0, mixtures.shares)
-    order = np.argsort(-shares, axis=1, kind="stable")
+    shares = hulls.mixtures.shares.copy()
+    shares[shares < SMALLEST_SHARE] = 0.0
+    products = hulls.lowest[hulls.mixtures.products]
+    order = np.lexsort((products, -np.round(shares, SHARE_DIGITS)), axis=1)
     shares = np.take_along_axis(shares, order, axis=1)
-    products = np.take_along_axis(hulls.lowest[mixtures.products], order, axis=1)
+    products = np.take_along_axis(products, order, axis=1)
     products[shares == 0] = -1
     compositions = hulls.grouping.compositions[known]
     listed = np.full((len(known), products.shape[1]), -1, dtype=np.int64)
@@ -215,88 +176,3 @@ def _explain(hulls: Hulls, entry: int) -> str:
         symbols = ", ".join(table.symbols[element] for element in missing)
         return f"no elemental entry to refer to for {symbols}"
     return "the linear programme did not converge"
-
-
-def list_records(
-    table: EntryTable, decomposition: Decomposition
-) -> list[DecompositionRecord]:
-    """Write a decomposition down entry by entry.
-
-    Parameters
-    ----------
-    table : EntryTable
-        The entries.
-    decomposition : Decomposition
-        What they decompose into.
-
-    Returns
-    -------
-    list of DecompositionRecord
-        One record per entry, in order.
-    """
-    formulas = table.reduce_formulas()
-    columns = zip(
-        table.entry_ids,
-        formulas,
-        decomposition.energies.tolist(),
-        decomposition.energies_above_hull.tolist(),
-        decomposition.formation_energies.tolist(),
-        list_competing_phases(table, decomposition),
-        strict=True,
-    )
-    return [
-        DecompositionRecord(
-            entry_id=name, formula=formula, error=decomposition.errors[row]
-        )
-        if row in decomposition.errors
-        else DecompositionRecord(
-            entry_id=name,
-            formula=formula,
-            decomposition_energy_per_atom=energy,
-            energy_above_hull=above_hull,
-            formation_energy_per_atom=formation_energy,
-            competing_phases=phases,
-        )
-        for row, (
-            name,
-            formula,
-            energy,
-            above_hull,
-            formation_energy,
-            phases,
-        ) in enumerate(columns)
-    ]
-
-
-def list_competing_phases(
-    table: EntryTable, decomposition: Decomposition
-) -> list[tuple[CompetingPhase, ...]]:
-    """Name the products of every entry.
-
-    Parameters
-    ----------
-    table : EntryTable
-        The entries.
-    decomposition : Decomposition
-        What they decompose into.
-
-    Returns
-    -------
-    list of tuple of CompetingPhase
-        Products of each entry, largest share first.
-    """
-    formulas = table.reduce_formulas()
-    return [
-        tuple(
-            CompetingPhase(
-                entry_id=table.entry_ids[product],
-                formula=formulas[product],
-                amount=share,
-            )
-            for product, share in zip(products, shares, strict=True)
-            if product >= 0
-        )
-        for products, shares in zip(
-            decomposition.products.tolist(), decomposition.shares.tolist(), strict=True
-        )
-    ]

@@ -23,7 +23,7 @@ class Entry(Protocol):
 
     @property
     def composition(self) -> Composition:
-        """Atoms of the entry."""
+        """Composition of the entry."""
 
     @property
     def energy(self) -> float:
@@ -68,17 +68,17 @@ class EntryTable:
 
     @cached_property
     def n_atoms(self) -> NDArray[np.float64]:
-        """Atoms of each entry, shape (n_entries,)."""
+        """Number of atoms of each entry, shape (n_entries,)."""
         return np.bincount(self.entry_of_amount, self.amounts, len(self)).astype(float)
 
     @cached_property
     def fractions(self) -> NDArray[np.float64]:
-        """Atomic fractions, shape (n_amounts,); those of an entry add up to one."""
+        """Share of each amount in its entry, shape (n_amounts,)."""
         return self.amounts / self.n_atoms[self.entry_of_amount]
 
     @cached_property
     def energies_per_atom(self) -> NDArray[np.float64]:
-        """Energies in eV/atom, shape (n_entries,); NaN for an entry without atoms."""
+        """Energy of each entry in eV/atom, shape (n_entries,); NaN without atoms."""
         energies = np.full(len(self), np.nan)
         np.divide(self.energies, self.n_atoms, out=energies, where=self.n_atoms > 0)
         return energies
