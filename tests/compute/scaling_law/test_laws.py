@@ -1,0 +1,113 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from nextrung.compute.scaling_law.laws import (
+    Curve,
+    fit_power_law,
+    select_curve,
+    size_for_error,
+)
+from nextrung.schemas.models import Model
+from nextrung.schemas.scaling_law import PowerLaw, ScalingPoint
+
+SIZES = np.array([2e3, 5e3, 1e4, 5e4, 2e5])
+
+
+def make_curve(slope: float, intercept: float, *, noise: float = 0) -> Curve:
+    exponents = intercept + slope * np.log10(SIZES)
+    wiggle = noise * np.array([1, -1, 0.5, -1.5, 1])
+    return Curve(sizes=SIZES, errors=10 ** (exponents + wiggle))
+
+
+def make_points(model: Model, slope: float, intercept: float) -> list[ScalingPoint]:
+    curve = make_curve(slope, intercept)
+    return [
+        ScalingPoint(
+            model=model,
+            n_frames=int(size),
+            n_materials=int(size) // 7,
+            energy_mae=float(error),
+            forces_mae=2 * float(error),
+        )
+        for size, error in zip(curve.sizes, curve.errors, strict=True)
+    ]
+
+
+def test_an_exact_power_law_is_recovered() -> None:
+    law = fit_power_law(make_curve(-0.3, 0.5))
+
+    assert law.slope == pytest.approx(-0.3)
+    assert law.intercept == pytest.approx(0.5)
+    assert law.r_squared == pytest.approx(1)
+    assert law.n_points == 5
+
+
+def test_a_noisy_law_has_numpys_line_and_correlation() -> None:
+    curve = make_curve(-0.3, 0.5, noise=0.05)
+
+    law = fit_power_law(curve)
+
+    x, y = np.log10(curve.sizes), np.log10(curve.errors)
+    slope, intercept = np.polyfit(x, y, 1)
+    assert law.slope == pytest.approx(slope)
+    assert law.intercept == pytest.approx(intercept)
+    assert law.r_squared == pytest.approx(np.corrcoef(x, y)[0, 1] ** 2)
+
+
+@pytest.mark.parametrize("n_points", [0, 1])
+def test_fewer_than_two_sizes_have_no_law(n_points: int) -> None:
+    curve = Curve(sizes=SIZES[:n_points], errors=SIZES[:n_points])
+
+    law = fit_power_law(curve)
+
+    assert law.slope is None
+    assert law.error == f"a law needs two sizes to fit, met {n_points}"
+
+
+def test_two_runs_of_one_size_are_one_size() -> None:
+    law = fit_power_law(Curve(sizes=np.array([1e3, 1e3]), errors=np.array([1.0, 0.9])))
+
+    assert law.error == "a law needs two sizes to fit, met 1"
+
+
+def test_two_points_always_lie_on_a_line_so_nothing_is_judged() -> None:
+    law = fit_power_law(Curve(sizes=np.array([1e3, 1e4]), errors=np.array([1.0, 0.1])))
+
+    assert law.slope == pytest.approx(-1)
+    assert law.r_squared is None
+
+
+def test_only_known_errors_above_the_size_are_fitted() -> None:
+    points = make_points(Model.SCRATCH, -0.5, 0)
+    points[1] = points[1].model_copy(update={"energy_mae": None})
+    points += make_points(Model.REFITTED_ATOM_REFS, -0.1, 0)
+
+    curve = select_curve(points, Model.SCRATCH, "energy_mae", fit_above=2000)
+
+    assert curve.sizes.tolist() == [1e4, 5e4, 2e5]
+
+
+def test_the_size_for_an_error_is_where_the_law_has_it() -> None:
+    """10 ** (0.5 - 0.5 x) is 0.01 at x = 5."""
+    law = PowerLaw(slope=-0.5, intercept=0.5, n_points=3)
+
+    assert size_for_error(law, 0.01, Model.SCRATCH).n_frames == pytest.approx(1e5)
+    assert size_for_error(law, 100, Model.SCRATCH).n_frames == 1
+
+
+@pytest.mark.parametrize(
+    ("law", "reason"),
+    [
+        (PowerLaw(slope=0.1, intercept=0, n_points=3), "does not fall"),
+        (PowerLaw(slope=-0.1, intercept=0, n_points=3), "more than 1e15"),
+        (PowerLaw(n_points=0, error="too few"), "too few"),
+    ],
+    ids=["rising", "flat", "missing"],
+)
+def test_errors_out_of_reach_have_no_size(law: PowerLaw, reason: str) -> None:
+    required = size_for_error(law, 0.01, Model.SCRATCH)
+
+    assert required.n_frames is None
+    assert reason in str(required.error)
