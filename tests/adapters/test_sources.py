@@ -111,6 +111,16 @@ def test_a_distilled_source_is_its_settings() -> None:
     assert source_digest(DistilledSource()) != source_digest(DistilledSource(seed=1))
 
 
+def test_another_teacher_of_the_same_name_is_noticed(tmp_path: Path) -> None:
+    checkpoint = tmp_path / "teacher.pth.tar"
+    source = DistilledSource(teacher=str(checkpoint))
+    checkpoint.write_text("one")
+    before = source_digest(source)
+    checkpoint.write_text("two")
+
+    assert source_digest(source) != before
+
+
 def test_a_missing_folder_has_no_digest(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="expected a file or folder, met none at"):
         source_digest(VaspSource(paths=(str(tmp_path / "none"),)))

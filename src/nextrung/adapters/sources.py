@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from nextrung.adapters.artifacts import hash_file
@@ -79,7 +80,8 @@ def source_digest(source: Source) -> str:
     Returns
     -------
     str
-        Hash of names and contents of its files, or of the settings where it has none.
+        Hash of names and contents of its files; of the settings, and of a teacher that
+        is a file, where crystals are made up.
 
     Raises
     ------
@@ -94,7 +96,8 @@ def source_digest(source: Source) -> str:
             files = {path.name: path for path in find_files(source)}
         case DistilledSource():
             digest.update(source.model_dump_json().encode())
-            files = {}
+            teacher = Path(source.teacher)
+            files = {"teacher": teacher} if teacher.is_file() else {}
     for name, path in sorted(files.items()):
         digest.update(f"{name}\0{hash_file(path)}\n".encode())
     return digest.hexdigest()
