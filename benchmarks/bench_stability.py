@@ -150,10 +150,8 @@ def compare_with_pymatgen(entries: list[ComputedEntry], n_sample: int) -> None:
     for k, difference in zip(sample, differences, strict=True):
         if abs(difference) > TOLERANCE:
             exact = energies[k] - decompose_with_highs(entries, entries[k])
-            print(
-                f"  {entries[k].reduced_formula}: pymatgen {difference:+.1e}", end=" "
-            )
-            print(f"eV/atom, HiGHS {exact:+.1e} eV/atom from nextrung")
+            print(f"  {entries[k].reduced_formula}, nextrung less", end=" ")
+            print(f"pymatgen: {difference:+.1e}, less HiGHS: {exact:+.1e} eV/atom")
 
 
 def decompose_with_highs(entries: list[ComputedEntry], target: ComputedEntry) -> float:
