@@ -1,0 +1,24 @@
+"""How alike the energies of two functionals are, and which elements set them apart.
+
+Total energies of two functionals hardly correlate, because each has its own energies of
+the atoms; what is left after each one's atomic references are subtracted does [1]_.
+
+References
+----------
+.. [1] X. Huang et al., npj Comput. Mater. (2025), doi 10.1038/s41524-025-01796-y,
+   figures 1 and 2, equations 4 and 5.
+"""
+
+from __future__ import annotations
+
+from nextrung.compute.alignment.elements import count_atoms, rank_elements
+from nextrung.compute.alignment.references import correlate, subtract_references
+from nextrung.compute.alignment.scores import score_alignment
+
+__all__ = [
+    "correlate",
+    "count_atoms",
+    "rank_elements",
+    "score_alignment",
+    "subtract_references",
+]

@@ -1,0 +1,128 @@
+"""Which elements set two functionals apart, by a decision tree [1]_.
+
+References
+----------
+.. [1] X. Huang et al., npj Comput. Mater. (2025), doi 10.1038/s41524-025-01796-y,
+   equations 4 and 5.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+from pymatgen.core import Element
+from sklearn.tree import DecisionTreeRegressor
+
+from nextrung.schemas.alignment import ElementAlignment
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from numpy.typing import NDArray
+
+    from nextrung.schemas.alignment import AlignmentSettings
+    from nextrung.schemas.frames import Frames
+
+
+def count_atoms(frames: Frames) -> dict[str, int]:
+    """Count the atoms of each element over all frames.
+
+    Parameters
+    ----------
+    frames : Frames
+        Frames of any compositions.
+
+    Returns
+    -------
+    dict of str to int
+        Atoms of each element that occurs, by symbol in the order of atomic number.
+    """
+    numbers, counts = np.unique(frames.atomic_numbers, return_counts=True)
+    return {
+        Element.from_Z(int(number)).symbol: int(count)
+        for number, count in zip(numbers, counts, strict=True)
+    }
+
+
+def rank_elements(
+    frames: Frames, differences: NDArray[np.float64], settings: AlignmentSettings
+) -> dict[str, float]:
+    """Rank elements by how well they explain energy differences.
+
+    Parameters
+    ----------
+    frames : Frames
+        Frames of any compositions.
+    differences : ndarray of float, shape (n_frames,)
+        Energy difference of each frame in eV/atom, of formation or re-referenced
+        energies.
+    settings : AlignmentSettings
+        Depth and seed of the tree.
+
+    Returns
+    -------
+    dict of str to float
+        Importance of each element that occurs, by symbol; they add up to one unless
+        all differences are equal.
+
+    Notes
+    -----
+    A regression tree is grown on atomic fractions. The importance of an element is the
+    variance that is removed at the nodes that split on it, weighted by the frames that
+    reach them, over the variance that is removed in all.
+    """
+    numbers, column = np.unique(frames.atomic_numbers, return_inverse=True)
+    if len(frames) == 0:
+        return {}
+    cells = frames.frame_of_site * len(numbers) + column
+    counts = np.bincount(cells, minlength=len(frames) * len(numbers))
+    fractions = counts.reshape(len(frames), -1) / frames.n_atoms[:, None]
+    tree = DecisionTreeRegressor(
+        max_depth=settings.max_depth, random_state=settings.seed
+    )
+    tree.fit(fractions, differences)
+    return {
+        Element.from_Z(int(number)).symbol: float(importance)
+        for number, importance in zip(numbers, tree.feature_importances_, strict=True)
+    }
+
+
+def describe_elements(
+    n_atoms: Mapping[str, int],
+    importances: Mapping[str, float],
+    shifts: Mapping[str, float],
+    *,
+    scale: float | None,
+) -> dict[str, ElementAlignment]:
+    """Put counts, shifts and importances of the elements that occur side by side.
+
+    Parameters
+    ----------
+    n_atoms : mapping of str to int
+        Atoms of each element that occurs.
+    importances : mapping of str to float
+        Importance of each of them.
+    shifts : mapping of str to float
+        Target minus source reference energy of each of them in eV.
+    scale : float or None
+        Factor on importance over atoms; None scales the largest to one.
+
+    Returns
+    -------
+    dict of str to ElementAlignment
+        The same, element by element.
+    """
+    per_atom = {symbol: importances[symbol] / n_atoms[symbol] for symbol in n_atoms}
+    if scale is None:
+        largest = max(per_atom.values(), default=0)
+        scale = 1 / largest if largest else 0
+    return {
+        symbol: ElementAlignment(
+            n_atoms=n_atoms[symbol],
+            shift=shifts[symbol],
+            importance=importances[symbol],
+            normalised_importance=per_atom[symbol] * scale,
+        )
+        for symbol in n_atoms
+    }

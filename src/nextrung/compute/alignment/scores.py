@@ -1,0 +1,145 @@
+"""The alignment of two functionals over the frames that have both energies."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from nextrung.compute.alignment.elements import (
+    count_atoms,
+    describe_elements,
+    rank_elements,
+)
+from nextrung.compute.alignment.references import correlate, subtract_references
+from nextrung.schemas.alignment import AlignmentPoints, AlignmentScore
+from nextrung.schemas.base import InputError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from numpy.typing import NDArray
+
+    from nextrung.schemas.alignment import AlignmentSettings
+    from nextrung.schemas.frames import Frames
+
+
+def score_alignment(
+    target: Frames,
+    source: Frames,
+    *,
+    source_refs: Mapping[str, float],
+    target_refs: Mapping[str, float],
+    settings: AlignmentSettings,
+) -> AlignmentScore:
+    """Compare the energies of the same frames in two functionals.
+
+    Parameters
+    ----------
+    target : Frames
+        Frames with energies of the target functional.
+    source : Frames
+        The same frames with energies of the source functional; NaN where there is none.
+    source_refs, target_refs : mapping of str to float
+        Atomic reference energies of each functional in eV/atom, by symbol.
+    settings : AlignmentSettings
+        How the differences are explained by elements.
+
+    Returns
+    -------
+    AlignmentScore
+        Correlations, the contribution of each element, and the points themselves.
+
+    Raises
+    ------
+    InputError
+        If the two sets do not hold the same frames.
+    """
+    if not np.array_equal(target.frame_ids, source.frame_ids):
+        raise InputError(
+            f"expected source energies of the {len(target)} labelled frames in their "
+            f"order, met {len(source)} frames with other ids"
+        )
+    energies = {
+        "target": target.energies / target.n_atoms,
+        "source": source.energies / target.n_atoms,
+        "target_referenced": subtract_references(target, target_refs),
+        "source_referenced": subtract_references(source, source_refs),
+    }
+    reasons = _explain_missing(target, energies, [source_refs, target_refs])
+    kept = np.array([reason is None for reason in reasons], dtype=bool)
+    energies = {name: values[kept] for name, values in energies.items()}
+    compared = target[kept]
+    difference = energies["target_referenced"] - energies["source_referenced"]
+    return AlignmentScore(
+        n_frames=len(compared),
+        n_left_out=len(target) - len(compared),
+        left_out=dict(Counter(reason for reason in reasons if reason)),
+        correlation=correlate(energies["source"], energies["target"]),
+        correlation_referenced=correlate(
+            energies["source_referenced"], energies["target_referenced"]
+        ),
+        mean_absolute_difference=_average_size(energies["target"] - energies["source"]),
+        mean_absolute_difference_referenced=_average_size(difference),
+        elements=describe_elements(
+            count_atoms(compared),
+            rank_elements(compared, difference, settings),
+            _subtract(target_refs, source_refs),
+            scale=settings.importance_scale,
+        ),
+        rows=_list_points(compared, energies),
+    )
+
+
+def _explain_missing(
+    target: Frames,
+    energies: Mapping[str, NDArray[np.float64]],
+    references: Sequence[Mapping[str, float]],
+) -> list[str | None]:
+    """Say why frames cannot be compared; None for those that can."""
+    referenced = set.intersection(*(set(refs) for refs in references))
+    reasons: list[str | None] = []
+    known = zip(
+        target.compositions(),
+        np.isfinite(energies["target"]),
+        np.isfinite(energies["source"]),
+        strict=True,
+    )
+    for composition, has_target, has_source in known:
+        missing = sorted(set(composition.get_el_amt_dict()) - referenced)
+        if missing:
+            reasons.append(f"no atomic reference energy for {', '.join(missing)}")
+        elif not has_target:
+            reasons.append("no target energy")
+        else:
+            reasons.append(None if has_source else "no source energy")
+    return reasons
+
+
+def _subtract(
+    target_refs: Mapping[str, float], source_refs: Mapping[str, float]
+) -> dict[str, float]:
+    """Subtract the references of the elements that have both."""
+    return {
+        symbol: target_refs[symbol] - source_refs[symbol]
+        for symbol in target_refs
+        if symbol in source_refs
+    }
+
+
+def _average_size(differences: NDArray[np.float64]) -> float | None:
+    """Average the sizes of differences; None where there are none."""
+    return float(np.abs(differences).mean()) if len(differences) else None
+
+
+def _list_points(
+    frames: Frames, energies: Mapping[str, NDArray[np.float64]]
+) -> AlignmentPoints:
+    """List the energies of the compared frames."""
+    return AlignmentPoints(
+        frame_id=frames.frame_ids.tolist(),
+        material_id=frames.material_ids.tolist(),
+        formula=[c.reduced_formula for c in frames.compositions()],
+        **{name: values.tolist() for name, values in energies.items()},
+    )

@@ -1,0 +1,81 @@
+from __future__ import annotations
+
+from itertools import product
+
+import numpy as np
+import pytest
+from pymatgen.core import Composition, Lattice, Structure
+
+from nextrung.compute.alignment.elements import (
+    count_atoms,
+    describe_elements,
+    rank_elements,
+)
+from nextrung.schemas.alignment import AlignmentSettings
+from nextrung.schemas.frames import Frames
+
+SETTINGS = AlignmentSettings()
+
+
+def make_frames(formulas: list[str]) -> Frames:
+    structures = []
+    for formula in formulas:
+        symbols = [
+            symbol
+            for symbol, count in Composition(formula).get_el_amt_dict().items()
+            for _ in range(int(count))
+        ]
+        coords = np.linspace(0, 1, len(symbols), endpoint=False)[:, None].repeat(3, 1)
+        structures.append(Structure(Lattice.cubic(5), symbols, coords))
+    return Frames.from_structures(structures, formulas)
+
+
+def test_the_element_that_makes_the_difference_is_the_important_one() -> None:
+    """The difference depends on sodium alone, step by step."""
+    formulas = [f"Li{a}Na{b}F{c}" for a, b, c in product((1, 2, 4), (1, 3, 6), (1, 2))]
+    frames = make_frames(formulas)
+    fraction = np.array([c.get_atomic_fraction("Na") for c in frames.compositions()])
+
+    importances = rank_elements(frames, (fraction > 0.4).astype(float), SETTINGS)
+
+    assert importances == {"Li": 0, "F": 0, "Na": 1}
+
+
+def test_importance_is_the_variance_a_split_removes() -> None:
+    """Eq. 4 and 5 on one node: two leaves without variance share all importance."""
+    frames = make_frames(["LiF", "LiF", "NaF", "NaF"])
+
+    importances = rank_elements(frames, np.array([0.0, 0, 1, 1]), SETTINGS)
+
+    assert importances["Li"] + importances["Na"] == pytest.approx(1)
+    assert importances["F"] == 0
+
+
+def test_atoms_are_counted_over_all_frames() -> None:
+    assert count_atoms(make_frames(["LiF", "Na2F6"])) == {"Li": 1, "F": 7, "Na": 2}
+
+
+def test_only_elements_that_occur_are_described_and_the_largest_is_one() -> None:
+    """Per atom lithium explains 0.6 / 2 and fluorine 0.4 / 4."""
+    described = describe_elements(
+        {"Li": 2, "F": 4},
+        {"Li": 0.6, "F": 0.4},
+        {"Li": -4.0, "F": -7.0, "Na": -28.0},
+        scale=None,
+    )
+
+    assert list(described) == ["Li", "F"]
+    assert described["Li"].normalised_importance == pytest.approx(1)
+    assert described["F"].normalised_importance == pytest.approx(1 / 3)
+    assert described["F"].shift == -7
+
+
+def test_equal_differences_make_no_element_important() -> None:
+    frames = make_frames(["LiF", "NaF"])
+    importances = rank_elements(frames, np.ones(2), SETTINGS)
+
+    described = describe_elements(
+        count_atoms(frames), importances, dict.fromkeys(importances, 0.0), scale=None
+    )
+
+    assert {element.normalised_importance for element in described.values()} == {0}
