@@ -19,6 +19,7 @@ from nextrung.reports.markup import (
     render,
     row,
     table,
+    write_duration,
 )
 
 
@@ -84,6 +85,11 @@ def test_no_content_ends_embedded_json_early() -> None:
     assert text.count("</script>") == 1
     inner = text.removesuffix("</script>").split(">", 1)[1]
     assert json.loads(inner) == content
+
+
+def test_durations_have_the_unit_that_suits_them() -> None:
+    times = [write_duration(seconds) for seconds in (0.04, 119, 120, 7199, 7200)]
+    assert times == ["0.0 s", "119.0 s", "2.0 min", "120.0 min", "2.0 h"]
 
 
 def test_one_thing_is_singular_and_others_are_plural() -> None:

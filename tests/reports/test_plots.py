@@ -9,7 +9,14 @@ from typing import TYPE_CHECKING
 import plotly.graph_objects as go
 import pytest
 
-from nextrung.reports.plots import Figure, embed, log_axis, plot, write_columns
+from nextrung.reports.plots import (
+    Figure,
+    embed,
+    log_axis,
+    plot,
+    size_axis,
+    write_columns,
+)
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -77,3 +84,9 @@ def test_logarithmic_axes_have_ticks_that_can_be_read() -> None:
     assert axis["ticktext"] == [*ticks, "5,000", "10,000", "20,000", "50,000"]
     assert log_axis([0.01, 1e6])["tickvals"] == [10.0**p for p in range(-3, 8)]
     assert log_axis([])["type"] == "log"
+    assert 12.0 in log_axis([11.0, 14.0])["tickvals"]
+
+
+def test_every_training_size_has_its_tick() -> None:
+    assert size_axis([300, 40], 300)["ticktext"] == ["40", "300"]
+    assert size_axis([40, 300], 20000)["tickvals"] == [40, 300, 1000, 10000]

@@ -46,7 +46,7 @@ def test_wall_time_is_summed_by_device(
     study: StudyDoc, documents: Mapping[str, TaskDoc]
 ) -> None:
     html = html_of(report_provenance(study, documents))
-    assert "18.50 h on cpu; 4.00 h on cuda" in html
+    assert "18.5 h on cpu; 4.0 h on cuda" in html
 
 
 def test_moments_are_written_in_utc() -> None:

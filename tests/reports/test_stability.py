@@ -52,7 +52,7 @@ def test_relaxations_without_hulls_are_still_counted(
     html = html_of(section)
     assert "The study leaves the stability stage out." in html
     assert "isolated atom" in html
-    assert "88 relaxations took 16 s" in html
+    assert "88 relaxations took 16.0 s" in html
 
 
 def test_a_study_without_relaxation_says_so(study: StudyDoc) -> None:

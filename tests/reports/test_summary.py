@@ -106,7 +106,23 @@ def test_negative_transfer_is_named_with_its_size(results: StudyResults) -> None
     assert "forces" in sign
     assert "20" in sign
     assert "4 · Refitted" not in sign
-    assert any("Do not relax" in text for text in advise(scored))
+    assert (
+        "Do not relax or run dynamics with 3 · Frozen atom refs; move their atomic "
+        "references to the target functional first."
+    ) in advise(scored)
+
+
+def test_negative_transfer_with_moved_references_asks_for_more_training(
+    results: StudyResults,
+) -> None:
+    scored = score(
+        results,
+        {
+            Model.SCRATCH: (0.02, 1.0, 1.0),
+            Model.RESIDUAL_ATOM_REFS: (0.01, 1.2, 0.9),
+        },
+    )
+    assert any("train them longer" in text for text in advise(scored))
 
 
 def test_lost_atoms_and_missing_error_cancellation_are_named(

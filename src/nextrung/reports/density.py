@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from math import ceil, floor
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -9,6 +10,7 @@ import plotly.graph_objects as go
 
 from nextrung.reports.markup import (
     MISSING,
+    count,
     details,
     header,
     number,
@@ -29,8 +31,11 @@ if TYPE_CHECKING:
     from nextrung.schemas.density import DensityRecord
     from nextrung.schemas.study import StudyDoc
 
-#: Range and bins of the paper's Fig. 5.
-_RANGE, _N_BINS = (0.80, 1.20), 40
+#: Range of the paper's Fig. 5, the widest range shown, and the width of a bin.
+_PAPER_RANGE, _WIDEST, _BIN = (0.80, 1.20), (0.50, 1.50), 0.01
+
+#: Counts below which every one has its tick.
+_FEW = 6
 
 
 def report_density(study: StudyDoc, documents: Mapping[str, TaskDoc]) -> Section:
@@ -59,7 +64,8 @@ def report_density(study: StudyDoc, documents: Mapping[str, TaskDoc]) -> Section
         f"{settings.relaxation.fmax} eV/Å. Ratio: measured over predicted density; "
         "above 1 the model makes the crystal too large."
     )
-    drawn = [_plot_ratios(model, document) for model, document in scored.items()]
+    shown = _find_range(scored)
+    drawn = [_plot_ratios(model, doc, shown) for model, doc in scored.items()]
     histograms = [figure for figure in drawn if figure]
     crystals = details("Every crystal, model by model", _list_crystals(scored))
     blocks = [said, _list_errors(scored), *histograms, crystals]
@@ -83,13 +89,25 @@ def _list_errors(documents: Mapping[str, DensityDoc]) -> Element:
     return table(header("Model", *titles), rows)
 
 
-def _plot_ratios(model: str, document: DensityDoc) -> Figure | None:
+def _find_range(documents: Mapping[str, DensityDoc]) -> tuple[float, float]:
+    """Find a range for all models: the paper's, or a wider one that holds them."""
+    rows = [row for document in documents.values() for row in document.rows]
+    ratios = [row.ratio for row in rows if row.ratio is not None]
+    low = floor(10 * min([_PAPER_RANGE[0], *ratios])) / 10
+    high = ceil(10 * max([_PAPER_RANGE[1], *ratios])) / 10
+    return max(low, _WIDEST[0]), min(high, _WIDEST[1])
+
+
+def _plot_ratios(
+    model: str, document: DensityDoc, shown: tuple[float, float]
+) -> Figure | None:
     """Draw the distribution of the ratio of one model."""
     rows = [row for row in document.rows if row.ratio is not None]
     if not rows:
         return None
     ratios = np.array([row.ratio for row in rows], dtype=np.float64)
-    counts, edges = np.histogram(ratios, bins=_N_BINS, range=_RANGE)
+    n_bins = round((shown[1] - shown[0]) / _BIN)
+    counts, edges = np.histogram(ratios, bins=n_bins, range=shown)
     outside = len(ratios) - int(counts.sum())
     look = appearance(model)
     bars = go.Bar(
@@ -104,7 +122,8 @@ def _plot_ratios(model: str, document: DensityDoc) -> Figure | None:
         "crystals",
         bargap=0.05,
         showlegend=False,
-        xaxis={"range": _RANGE},
+        xaxis={"range": shown},
+        yaxis={"dtick": 1} if counts.max() < _FEW else {},
         shapes=[
             {
                 "type": "line",
@@ -118,9 +137,9 @@ def _plot_ratios(model: str, document: DensityDoc) -> Figure | None:
         ],
     )
     mae = MISSING if document.mae is None else f"{document.mae:.3f}"
-    caption = f"{look.title}: MAE {mae} g/cm³ over {len(rows)} crystals."
+    caption = f"{look.title}: MAE {mae} g/cm³ over {count(len(rows), 'crystal')}."
     if outside:
-        caption += f" {outside} lie outside {_RANGE[0]:.2f} to {_RANGE[1]:.2f}."
+        caption += f" Outside {shown[0]:.1f} to {shown[1]:.1f}: {outside}."
     columns = {
         name: [getattr(row, name) for row in rows]
         for name in (

@@ -6,7 +6,16 @@ from typing import TYPE_CHECKING, Any
 
 import plotly.graph_objects as go
 
-from nextrung.reports.markup import details, header, number, numeric, row, table
+from nextrung.reports.markup import (
+    details,
+    element,
+    header,
+    number,
+    numeric,
+    row,
+    table,
+    write_duration,
+)
 from nextrung.reports.models import appearance, model_cell
 from nextrung.reports.plots import Figure, log_axis, plot
 from nextrung.reports.sections import Section, documents_of, list_colours, paragraph
@@ -55,7 +64,7 @@ def report_fine_tuning(documents: Mapping[str, TaskDoc]) -> Section:
 def _list_models(documents: Mapping[str, FineTuningDoc]) -> Element:
     """List how every model was made, as the table of three choices."""
     titles = ["Model", "Network", "Atom refs", "Trained"]
-    counts = ["Frames", "Epochs", "Best epoch", "Hours"]
+    counts = ["Frames", "Epochs", "Best epoch", "Time"]
     rows = [
         row(
             model_cell(model),
@@ -65,7 +74,9 @@ def _list_models(documents: Mapping[str, FineTuningDoc]) -> Element:
             number(document.n_train_frames),
             number(len(document.history)),
             number(document.best_epoch, reason="not trained"),
-            number(document.provenance.wall_time / 3600, 2),
+            element(
+                "td", write_duration(document.provenance.wall_time), class_="number"
+            ),
         )
         for model, document in documents.items()
     ]

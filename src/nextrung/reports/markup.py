@@ -94,6 +94,26 @@ def count(amount: int, noun: str) -> str:
     return f"{amount:,} {noun}" if amount == 1 else f"{amount:,} {noun}s"
 
 
+def write_duration(seconds: float) -> str:
+    """Write a duration in the unit that suits it.
+
+    Parameters
+    ----------
+    seconds : float
+        The duration in s.
+
+    Returns
+    -------
+    str
+        Seconds below two minutes, minutes below two hours, and hours.
+    """
+    if seconds < 120:  # noqa: PLR2004
+        return f"{seconds:.1f} s"
+    if seconds < 7200:  # noqa: PLR2004
+        return f"{seconds / 60:.1f} min"
+    return f"{seconds / 3600:,.1f} h"
+
+
 def number(
     value: float | None, digits: int = 0, *, factor: float = 1.0, reason: str = ""
 ) -> Element:

@@ -21,8 +21,9 @@ if TYPE_CHECKING:
 #: Lines that guide the eye, legible on white and on black.
 GUIDE = "rgba(128,128,128,0.75)"
 
-#: Powers of ten above which an axis has no ticks between them.
-_MANY_POWERS = 6
+#: Decades above which an axis has ticks at powers of ten only, and below which it has
+#: more than three in a decade.
+_WIDE, _NARROW = 3.5, 0.7
 
 
 @dataclass(frozen=True)
@@ -92,7 +93,7 @@ def plot(
     return drawn.update_layout(**layout)
 
 
-def log_axis(values: Iterable[float], **axis: object) -> dict[str, object]:
+def log_axis(values: Iterable[float], **axis: object) -> dict[str, Any]:
     """Describe a logarithmic axis with ticks at 1, 2 and 5 times powers of ten.
 
     Parameters
@@ -108,11 +109,38 @@ def log_axis(values: Iterable[float], **axis: object) -> dict[str, object]:
         The description.
     """
     known = [value for value in values if value > 0] or [1.0]
-    powers = range(floor(log10(min(known))) - 1, ceil(log10(max(known))) + 2)
-    digits = (1, 2, 5) if len(powers) <= _MANY_POWERS else (1,)
+    low, high = log10(min(known)), log10(max(known))
+    powers = range(floor(low) - 1, ceil(high) + 2)
+    digits: Iterable[float] = (1,) if high - low > _WIDE else (1, 2, 5)
+    if high - low < _NARROW:
+        digits = (1, 1.2, 1.5, 2, 2.5, 3, 4, 5, 6, 7, 8, 9)
     ticks = [digit * 10.0**power for power in powers for digit in digits]
-    texts = [f"{tick:,.6g}" for tick in ticks]
-    return {"type": "log", "tickvals": ticks, "ticktext": texts, **axis}
+    return {"type": "log", **_label(ticks), **axis}
+
+
+def _label(ticks: Sequence[float]) -> dict[str, object]:
+    """Label ticks with whole numbers, not with digits of logarithms."""
+    return {"tickvals": list(ticks), "ticktext": [f"{tick:,.6g}" for tick in ticks]}
+
+
+def size_axis(sizes: Sequence[int], end: float) -> dict[str, Any]:
+    """Describe a logarithmic axis with a tick at every training size.
+
+    Parameters
+    ----------
+    sizes : sequence of int
+        Training sizes, above zero.
+    end : float
+        Where the axis ends; beyond the sizes every power of ten has a tick.
+
+    Returns
+    -------
+    dict
+        The description.
+    """
+    beyond = range(floor(log10(max(sizes))) + 1, floor(log10(end)) + 1)
+    ticks = [*sorted(set(sizes)), *(10**power for power in beyond)]
+    return {"type": "log", **_label(ticks)}
 
 
 def embed(figure: Figure) -> Element:

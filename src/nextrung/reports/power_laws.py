@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import plotly.graph_objects as go
 
 from nextrung.reports.models import appearance, in_order
-from nextrung.reports.plots import GUIDE, Figure, log_axis, plot
+from nextrung.reports.plots import GUIDE, Figure, log_axis, plot, size_axis
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -61,7 +61,7 @@ def plot_law(
         traces,
         "training frames",
         f"{title} MAE ({unit})",
-        xaxis=log_axis(ends),
+        xaxis=size_axis([point.n_frames for point in trained], ends[1]),
         yaxis=log_axis(1000 * getattr(point, name) for point in known),
         shapes=[
             *(_draw_level(1000 * getattr(p, name), p.model) for p in untrained),

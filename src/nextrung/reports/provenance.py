@@ -16,6 +16,7 @@ from nextrung.reports.markup import (
     numeric,
     row,
     table,
+    write_duration,
 )
 from nextrung.reports.models import appearance
 from nextrung.reports.sections import Section, paragraph
@@ -117,10 +118,10 @@ def _list_settings(document: TaskDoc) -> Element:
 
 def _say_cost(documents: Mapping[str, TaskDoc]) -> Element:
     """Say how long all jobs took, by device."""
-    hours: dict[str, float] = defaultdict(float)
+    times: dict[str, float] = defaultdict(float)
     for document in documents.values():
-        hours[document.provenance.device] += document.provenance.wall_time / 3600
-    said = "; ".join(f"{time:.2f} h on {device}" for device, time in hours.items())
+        times[document.provenance.device] += document.provenance.wall_time
+    said = "; ".join(f"{write_duration(times[device])} on {device}" for device in times)
     return paragraph(
         f"{len(documents)} documents; wall time of their jobs: {said or MISSING}. "
         "Every number of the results table leads to its row here."

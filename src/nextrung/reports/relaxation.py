@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from nextrung.reports.markup import header, number, numeric, row, table
+from nextrung.reports.markup import header, number, numeric, row, table, write_duration
 from nextrung.reports.models import in_order, model_cell
 from nextrung.reports.sections import paragraph
 from nextrung.schemas.relaxation import RelaxationStatus
@@ -56,6 +56,6 @@ def _say_settings(documents: Mapping[str, RelaxationDoc]) -> list[Element]:
         f"Relaxed with the engine {settings.engine.value} to {settings.fmax} eV/Å in "
         f"at most {settings.max_steps:,} steps, cell: "
         f"{settings.cell.replace('_', ' ')}; {n_materials:,} relaxations took "
-        f"{time:,.0f} s."
+        f"{write_duration(time)}."
     )
     return [paragraph(text)]

@@ -64,7 +64,7 @@ def count_neighbours(
     Returns
     -------
     ndarray of float, shape (n_points,)
-        log10 of the number of points in the bin of each point.
+        Common logarithm of the number of points in the bin of each point.
     """
     counts, x_edges, y_edges = np.histogram2d(x, y, bins=n_bins)
     columns = np.clip(np.searchsorted(x_edges, x, side="right") - 1, 0, n_bins - 1)

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from nextrung.reports.markup import count
 from nextrung.reports.models import appearance, in_order, transfers
 from nextrung.reports.scaling_law import say_crossing
-from nextrung.schemas.models import Model
+from nextrung.schemas.models import RECIPES, Model, Rereference
 from nextrung.schemas.relaxation import RelaxationStatus
 
 if TYPE_CHECKING:
@@ -44,8 +45,8 @@ def summarise(results: StudyResults) -> list[str]:
     n_test = results.dataset.n_materials_by_split.get("test", 0)
     if 0 < n_test < FEW_TEST_MATERIALS:
         said.append(
-            f"The test split holds only {n_test} materials: differences of a few per "
-            "cent between models mean nothing."
+            f"The test split holds only {count(n_test, 'material')}: differences of a "
+            "few per cent between models mean nothing."
         )
     return said or ["No model was scored on the test split."]
 
@@ -184,10 +185,22 @@ def find_signatures(results: StudyResults) -> list[str]:
 
 
 def _find_negative_transfer(errors: Mapping[str, PropertyErrors]) -> list[str]:
-    """Find transferred models that are worse than scratch on forces or stress."""
+    """Say which transferred models are worse than scratch on forces or stress."""
+    worse = [
+        f"{appearance(model).title} ({', '.join(listed)})"
+        for model, listed in _find_worse_than_scratch(errors).items()
+    ]
+    start = "Negative transfer: worse than training from scratch on forces or stress: "
+    return [f"{start}{'; '.join(worse)}."] if worse else []
+
+
+def _find_worse_than_scratch(
+    errors: Mapping[str, PropertyErrors],
+) -> dict[str, list[str]]:
+    """Find transferred models whose forces or stresses are worse than scratch's."""
     if Model.SCRATCH not in errors:
-        return []
-    worse = []
+        return {}
+    worse = {}
     for model in filter(transfers, in_order(errors)):
         changes = _compare(errors[model], errors[Model.SCRATCH])
         listed = [
@@ -196,9 +209,8 @@ def _find_negative_transfer(errors: Mapping[str, PropertyErrors]) -> list[str]:
             if change > 0 and name != _COMPARED["energy"]
         ]
         if listed:
-            worse.append(f"{appearance(model).title} ({', '.join(listed)})")
-    start = "Negative transfer: worse than training from scratch on forces or stress: "
-    return [f"{start}{'; '.join(worse)}."] if worse else []
+            worse[model] = listed
+    return worse
 
 
 def _find_lost_atoms(models: Mapping[str, ModelSummary]) -> list[str]:
@@ -249,14 +261,24 @@ def advise(results: StudyResults) -> list[str]:
     if errors:
         best = min(in_order(errors), key=lambda m: errors[m].energy_mae or 0.0)
         checkpoint = results.models[best].checkpoint
-        advice.append(f"Use {appearance(best).title}: artifact {checkpoint}.")
-    advice += _advise_on_size(results)
-    if any(sign.startswith("Negative transfer") for sign in find_signatures(results)):
         advice.append(
-            "Do not relax or run dynamics with the models of negative transfer; their "
-            "atomic references were not moved to the target functional before training."
+            f"For energies use {appearance(best).title}: artifact {checkpoint}."
         )
-    return advice
+    advice += _advise_on_size(results)
+    return advice + _advise_on_references(errors)
+
+
+def _advise_on_references(errors: Mapping[str, PropertyErrors]) -> list[str]:
+    """Say what to do about negative transfer."""
+    worse = _find_worse_than_scratch(errors)
+    if not worse:
+        return []
+    names = ", ".join(appearance(model).title for model in worse)
+    kept = [m for m in worse if RECIPES[Model(m)].rereference is Rereference.NONE]
+    remedy = "train them longer or on more frames"
+    if kept:
+        remedy = "move their atomic references to the target functional first"
+    return [f"Do not relax or run dynamics with {names}; {remedy}."]
 
 
 def _advise_on_size(results: StudyResults) -> list[str]:
