@@ -4,13 +4,16 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
+from chgnet.model import StructOptimizer
 from pymatgen.core import Lattice, Structure
 from tests.potentials.lennard_jones import LennardJonesPotential
 
 from nextrung.potentials.batched_relaxation import estimate_costs, relax_batched
 from nextrung.potentials.prediction import BatchPrediction
+from nextrung.potentials.relaxation import relax
 from nextrung.schemas.relaxation import (
     CellDegrees,
+    RelaxationEngine,
     RelaxationSettings,
     RelaxationStatus,
 )
@@ -18,7 +21,10 @@ from nextrung.schemas.relaxation import (
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    from chgnet.model import CHGNet
+
     from nextrung.potentials.crystals import Crystals
+    from nextrung.potentials.potential import Potential
 
 DIMER = Structure(Lattice.cubic(2.9), ["Cu"] * 2, [[0, 0, 0], [0.4, 0.5, 0.45]])
 COST = estimate_costs(DIMER.lattice.matrix[None], np.array([2])).item()
@@ -178,3 +184,57 @@ def test_a_cell_that_explodes_or_collapses_is_an_error_before_it_costs_memory(
     assert 2 < record.n_steps < 100
     assert record.structure is not None
     assert record.initial_energy == 0
+
+
+def small(structures: list[Structure]) -> list[Structure]:
+    """Those that even chgnet relaxes in no time."""
+    return [structure for structure in structures if len(structure) <= 6][:5]
+
+
+@pytest.mark.parametrize("max_steps", [1, 12])
+def test_with_chgnet_in_float64_every_step_is_that_of_ase(
+    target_double: Potential, structures: list[Structure], max_steps: int
+) -> None:
+    settings = RelaxationSettings(max_steps=max_steps, fmax=0.01)
+    by_ase = settings.model_copy(update={"engine": RelaxationEngine.ASE})
+
+    batched = relax(target_double, small(structures), settings)
+    expected = relax(target_double, small(structures), by_ase)
+
+    for record, reference in zip(batched, expected, strict=True):
+        assert record.status == reference.status
+        assert record.n_steps == reference.n_steps
+        assert record.energy == pytest.approx(reference.energy, abs=1e-8)
+        assert record.fmax == pytest.approx(reference.fmax, abs=1e-8)
+
+
+@pytest.mark.filterwarnings("ignore:Converting a tensor with requires_grad")
+def test_with_chgnet_in_float32_energies_are_those_of_chgnet_and_ase(
+    target: Potential, chgnet_model: CHGNet, structures: list[Structure]
+) -> None:
+    """Its own optimiser, one by one, within 1 meV/atom."""
+    optimizer = StructOptimizer(model=chgnet_model, use_device="cpu")
+
+    records = relax(target, small(structures), RelaxationSettings(fmax=0.1))
+
+    for record, structure in zip(records, small(structures), strict=True):
+        path = optimizer.relax(structure.copy(), fmax=0.1, verbose=False)["trajectory"]
+        assert record.energy is not None
+        assert abs(record.energy - path.energies[-1]) < 1e-3 * len(structure)
+        assert record.status is RelaxationStatus.CONVERGED
+
+
+def test_with_chgnet_company_costs_no_more_than_rounding(
+    target: Potential, structures: list[Structure]
+) -> None:
+    """Energies alone and in a batch differ by less than 1 meV/atom."""
+    settings = RelaxationSettings(fmax=0.1)
+
+    together = relax(target, small(structures), settings)
+
+    for structure, record in zip(small(structures), together, strict=True):
+        (alone,) = relax(target, [structure], settings)
+        assert record.energy is not None
+        assert alone.energy is not None
+        assert abs(record.energy - alone.energy) < 1e-3 * len(structure)
+        assert abs(record.n_steps - alone.n_steps) <= 1

@@ -1,9 +1,19 @@
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 import pytest
-from pymatgen.core import Lattice, Structure
+from hypothesis import given
+from hypothesis import settings as hypothesis_settings
+from hypothesis import strategies as st
+from pymatgen.core import DummySpecies, Lattice, Structure
 from tests.potentials.lennard_jones import LennardJonesPotential
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from nextrung.potentials.potential import Potential
 
 from nextrung.potentials.relaxation import relax
 from nextrung.schemas.relaxation import (
@@ -214,3 +224,133 @@ def test_a_fixed_symmetry_survives_a_crooked_start(engine: RelaxationEngine) -> 
     assert record.structure is not None
     assert record.structure.get_space_group_info(symprec=1e-6)[0] == "Fm-3m"
     assert record.structure.species == structure.species
+
+
+ODDITIES = (
+    "none",
+    "not a number",
+    "flat",
+    "overlap",
+    "isolated",
+    "crowded",
+    "heavy",
+    "disordered",
+    "dummy",
+    "strained",
+    "skewed",
+    "unwrapped",
+    "molecule",
+    "empty",
+)
+
+
+@st.composite
+def odd_structures(draw: st.DrawFn, max_atoms: int = 8) -> Structure:
+    """A random crystal with one oddity, or with none."""
+    rng = np.random.default_rng(draw(st.integers(0, 100_000)))
+    n_atoms = draw(st.one_of(st.just(1), st.integers(1, max_atoms)))
+    edge = (draw(st.floats(4, 40)) * n_atoms) ** (1 / 3)
+    cell = edge * (np.eye(3) + rng.uniform(-0.3, 0.3, size=(3, 3)))
+    return make_odd(draw(st.sampled_from(ODDITIES)), cell, n_atoms, rng)
+
+
+def make_odd(
+    oddity: str, cell: NDArray[np.float64], n_atoms: int, rng: np.random.Generator
+) -> Structure:
+    """Build a random crystal with an oddity."""
+    coords = rng.uniform(size=(n_atoms, 3))
+    species: list[object] = [int(z) for z in rng.integers(1, 90, size=n_atoms)]
+    strains = {
+        "flat": np.diag([1.0, 1.0, 0.0]),
+        "isolated": 20 * np.eye(3),
+        "crowded": 0.3 * np.eye(3),
+        "strained": np.diag(rng.uniform(0.3, 3, size=3)),
+        "skewed": np.eye(3) + 30 * np.eye(3, k=1),
+        "not a number": np.where(rng.random((3, 3)) < 0.3, np.nan, np.eye(3)),
+    }
+    odd_species: dict[str, object] = {
+        "heavy": 100,
+        "disordered": {"Fe": 0.5, "Ni": 0.3},
+        "dummy": DummySpecies("X"),
+    }
+    species[0] = odd_species.get(oddity, species[0])
+    if oddity in {"overlap", "molecule"}:
+        coords[-1] = coords[0] + rng.normal(scale=0.05, size=3)
+    if oddity == "unwrapped":
+        coords += rng.integers(-1000, 1000, size=(n_atoms, 3))
+    kept = 0 if oddity == "empty" else n_atoms
+    cell = cell @ strains.get(oddity, np.eye(3))
+    return Structure(cell, species[:kept], coords[:kept])
+
+
+def check_ends(
+    records: list[RelaxationRecord],
+    structures: list[Structure],
+    settings: RelaxationSettings,
+) -> None:
+    """Whether each structure has a result that holds together, or a reason."""
+    assert len(records) == len(structures)
+    for record, structure in zip(records, structures, strict=True):
+        if record.status in {RelaxationStatus.CONVERGED, RelaxationStatus.MAX_STEPS}:
+            assert record.energy is not None
+            assert record.fmax is not None
+            assert record.structure is not None
+            assert record.error is None
+            converged = record.status is RelaxationStatus.CONVERGED
+            assert converged == (record.fmax < settings.fmax)
+            assert record.structure.species == structure.species
+            assert np.isfinite(record.structure.cart_coords).all()
+        else:
+            assert record.energy is record.fmax is None
+            assert record.error
+        assert record.n_steps <= settings.max_steps
+
+
+@given(structures=st.lists(odd_structures(), max_size=6))
+@hypothesis_settings(max_examples=40, deadline=None)
+def test_any_structure_ends_with_a_result_or_a_reason(
+    target: Potential, structures: list[Structure]
+) -> None:
+    settings = RelaxationSettings(max_steps=4, fmax=0.5)
+
+    records = relax(target, structures, settings)
+
+    check_ends(records, structures, settings)
+
+
+@given(structure=odd_structures(max_atoms=4))
+@hypothesis_settings(max_examples=40, deadline=None)
+def test_both_engines_end_alike(target: Potential, structure: Structure) -> None:
+    settings = RelaxationSettings(max_steps=3, fmax=0.5)
+    by_ase = settings.model_copy(update={"engine": RelaxationEngine.ASE})
+
+    (record,) = relax(target, [structure], settings)
+    (reference,) = relax(target, [structure], by_ase)
+
+    assert record.status == reference.status
+    assert record.n_steps == reference.n_steps
+    assert (record.error or "")[:20] == (reference.error or "")[:20]
+    assert record.energy == pytest.approx(reference.energy, abs=1e-3)
+
+
+@pytest.mark.slow
+def test_ten_thousand_odd_structures_end_with_a_result_or_a_reason(
+    target: Potential,
+) -> None:
+    """Among them cells of 200 atoms; none crashes, none ends twice."""
+    settings = RelaxationSettings(max_steps=2)
+    rng = np.random.default_rng(0)
+    for _ in range(20):
+        sizes = np.where(rng.random(500) < 0.01, 200, rng.integers(1, 9, size=500))
+        structures = [
+            make_odd(
+                str(rng.choice(ODDITIES)),
+                (rng.uniform(4, 40) * size) ** (1 / 3) * np.eye(3)
+                + rng.normal(scale=0.3, size=(3, 3)),
+                int(size),
+                rng,
+            )
+            for size in sizes
+        ]
+
+        check_ends(relax(target, structures, settings), structures, settings)
