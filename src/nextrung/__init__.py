@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from importlib import import_module
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
@@ -16,6 +17,10 @@ if TYPE_CHECKING:
     from nextrung.schemas.frames import Frames
     from nextrung.schemas.prediction import Prediction
     from nextrung.schemas.relaxation import RelaxationRecord, RelaxationSettings
+
+# GNU OpenMP reads this when torch is imported. Threads that spin while they wait make
+# a busy machine tens of times slower than a single thread would be.
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 __version__ = version("nextrung")
 

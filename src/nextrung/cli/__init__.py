@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import warnings
 from collections.abc import Callable
 
 import typer
@@ -40,6 +41,7 @@ for name, group in (
 
 def main() -> None:
     """Run the command line; unusable input is one line and exit code 2."""
+    warnings.filterwarnings("ignore", "cd is deprecated", FutureWarning)  # in jobflow
     try:
         app()
     except InputError as error:

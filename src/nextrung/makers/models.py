@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING
 
 from nextrung.adapters.artifacts import artifact_path
 from nextrung.adapters.frames import read_frames
+from nextrung.potentials.parallel_relaxation import relax_in_processes
 from nextrung.potentials.potential import load_potential
-from nextrung.settings import MachineSettings
+from nextrung.settings import MachineSettings, choose_device
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -20,6 +22,9 @@ if TYPE_CHECKING:
     from nextrung.schemas.fine_tuning import FineTuningDoc
     from nextrung.schemas.frames import Frames
     from nextrung.schemas.relaxation import RelaxationRecord, RelaxationSettings
+
+#: Relaxations that are worth the start of a process.
+STRUCTURES_PER_PROCESS = 250
 
 
 def open_frames(dataset: DatasetDoc) -> Frames:
@@ -41,6 +46,14 @@ def relax_with(
     on_record: Callable[[int, RelaxationRecord], None],
 ) -> list[RelaxationRecord]:
     """Relax structures with a stored potential, its hash verified."""
-    path = artifact_path(checkpoint)
-    potential = load_potential(str(path), MachineSettings().device)
-    return potential.relax(structures, settings, on_record)
+    machine = MachineSettings()
+    path = str(artifact_path(checkpoint))
+    on_cpu = choose_device(machine.device).type == "cpu"
+    wanted = max(1, len(structures) // STRUCTURES_PER_PROCESS)
+    return relax_in_processes(
+        partial(load_potential, path, machine.device),
+        structures,
+        settings,
+        n_processes=min(machine.n_processes, wanted) if on_cpu else 1,
+        on_record=on_record,
+    )
