@@ -73,9 +73,12 @@
   const figures = [...document.querySelectorAll("figure.chart")];
   figures.forEach((figure) => near.observe(figure));
 
+  let begin = () => {};
+
   /* Printing: everything drawn, in light colours, as wide as the paper. */
   addEventListener("beforeprint", () => {
     figures.forEach(draw);
+    begin();
     document.body.style.width = "48rem";
     recolour(false);
     for (const canvas of plots) Plotly.Plots.resize(canvas);
@@ -195,11 +198,11 @@
     }
     tabulate(places, predicted);
   };
-  const start = new IntersectionObserver((entries) => {
-    if (!entries.some((entry) => entry.isIntersecting)) return;
-    start.disconnect();
-    explore();
-  }, { rootMargin: "600px" });
-  start.observe(explorer);
+  begin = () => {
+    if (!list.firstChild) explore();
+  };
+  new IntersectionObserver((entries) => {
+    if (entries.some((entry) => entry.isIntersecting)) begin();
+  }, { rootMargin: "600px" }).observe(explorer);
   [input, select].forEach((control) => control.addEventListener("change", explore));
 })();

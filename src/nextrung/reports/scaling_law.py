@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from nextrung.reports.markup import MISSING, header, number, numeric, row, table
-from nextrung.reports.models import appearance
+from nextrung.reports.models import appearance, model_cell
 from nextrung.reports.paper import CITATION, PAPER_STUDY, SLOPES
 from nextrung.reports.power_laws import PROPERTIES, plot_law
 from nextrung.reports.sections import Section, document_of, explain_absence, paragraph
@@ -64,8 +64,8 @@ def _list_laws(document: ScalingLawDoc, study: str) -> Element:
             said = f"paper: slope {paper} ({CITATION})" if paper is not None else ""
             rows.append(
                 row(
+                    model_cell(model),
                     PROPERTIES[name][0],
-                    appearance(model).title,
                     number(law.slope, 3, reason=reason),
                     number(law.r_squared, 3, reason=reason),
                     number(law.n_points),
@@ -73,7 +73,7 @@ def _list_laws(document: ScalingLawDoc, study: str) -> Element:
                 )
             )
     titles = numeric("Slope", "R²", "Points fitted")
-    return table(header("Property", "Model", *titles, "Remark"), rows)
+    return table(header("Model", "Property", *titles, "Remark"), rows)
 
 
 def _say_crossings(document: ScalingLawDoc) -> list[Element]:
@@ -114,9 +114,9 @@ def _list_sizes(document: ScalingLawDoc) -> list[Element]:
     """List the structures that wanted errors ask for."""
     rows = [
         row(
-            f"{1000 * size.error_wanted:,.1f} {PROPERTIES[name][1]}",
+            model_cell(size.model),
             PROPERTIES[name][0],
-            appearance(size.model).title,
+            f"{1000 * size.error_wanted:,.1f} {PROPERTIES[name][1]}",
             number(size.n_frames, reason=size.error or ""),
             size.error or "",
         )
@@ -126,7 +126,7 @@ def _list_sizes(document: ScalingLawDoc) -> list[Element]:
     if not rows:
         return []
     needed = numeric("Training frames needed")
-    return [table(header("Wanted error", "Property", "Model", *needed, "Remark"), rows)]
+    return [table(header("Model", "Property", "Wanted error", *needed, "Remark"), rows)]
 
 
 def _list_missing(document: ScalingLawDoc) -> list[Element]:
