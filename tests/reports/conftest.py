@@ -66,7 +66,12 @@ from nextrung.schemas.study import (
 )
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
+
+    Score = Callable[
+        [StudyResults, dict[Model, tuple[float, float, float]]], StudyResults
+    ]
 
 LABELS = "distilled from chgnet-r2scan"
 
@@ -603,3 +608,36 @@ def report(
     path = tmp_path_factory.mktemp("report") / "report.html"
     write_report(study, documents, path)
     return path
+
+
+def score(
+    results: StudyResults, errors: dict[Model, tuple[float, float, float]]
+) -> StudyResults:
+    """Replace the models by others of these energy, forces and stress errors."""
+    models = {
+        model: ModelSummary(
+            metrics={
+                "test": PropertyErrors(
+                    n_frames=9,
+                    n_failed=0,
+                    energy_mae=energy,
+                    forces_mae=forces,
+                    stress_mae=stress,
+                )
+            },
+            stability=None,
+            density=None,
+            best_epoch=None,
+            n_train_frames=0,
+            checkpoint="models/x.pt",
+            checkpoint_sha256="0" * 64,
+        )
+        for model, (energy, forces, stress) in errors.items()
+    }
+    return results.model_copy(update={"models": models})
+
+
+@pytest.fixture(name="score")
+def score_fixture() -> Score:
+    """Replace the models of a study by others of given errors."""
+    return score

@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Literal
 
 import pytest
 
+from nextrung.reports.benchmarks import COLUMNS
 from nextrung.reports.html import write_page, write_report
 from nextrung.reports.markup import element
 from nextrung.reports.models import appearance
 from nextrung.reports.sections import Section
-from nextrung.reports.table import COLUMNS
 from nextrung.schemas.models import Model
 
 if TYPE_CHECKING:

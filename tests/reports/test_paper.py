@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from nextrung.reports.benchmarks import COLUMNS
 from nextrung.reports.paper import SLOPES, TABLE_1
-from nextrung.reports.table import COLUMNS
 from nextrung.schemas.models import Model
 
 

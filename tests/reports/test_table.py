@@ -7,22 +7,17 @@ from typing import TYPE_CHECKING
 import pytest
 from rich.console import Console
 
+from nextrung.reports.benchmarks import COLUMNS, find_best
 from nextrung.reports.markup import MISSING
 from nextrung.reports.models import appearance
 from nextrung.reports.paper import PAPER_STUDY
-from nextrung.reports.table import (
-    COLUMNS,
-    anchor,
-    find_best,
-    html_table,
-    results_table,
-)
+from nextrung.reports.table import anchor, html_table, results_table
 from nextrung.schemas.models import Model
 
 if TYPE_CHECKING:
     from xml.etree.ElementTree import Element
 
-    from nextrung.schemas.study import ModelSummary, StudyDoc, StudyResults
+    from nextrung.schemas.study import StudyDoc, StudyResults
 
 
 @pytest.fixture
@@ -78,15 +73,6 @@ def test_the_best_of_each_column_is_marked(results: StudyResults) -> None:
         }
         assert marked == find_best(results.models, column)
     assert find_best(results.models, COLUMNS[0]) == {Model.RESIDUAL_ATOM_REFS}
-
-
-def test_nothing_is_best_where_all_are_equal(results: StudyResults) -> None:
-    twins: dict[str, ModelSummary] = {
-        Model.SCRATCH: results.models[Model.SCRATCH],
-        Model.SOURCE: results.models[Model.SCRATCH],
-    }
-    assert find_best(twins, COLUMNS[0]) == set()
-    assert find_best({}, COLUMNS[0]) == set()
 
 
 def test_the_paper_stands_beside_its_own_study_only(results: StudyResults) -> None:

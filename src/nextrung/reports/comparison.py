@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import plotly.graph_objects as go
 
+from nextrung.reports.benchmarks import COLUMNS
 from nextrung.reports.html import write_page
 from nextrung.reports.markup import (
     MISSING,
@@ -22,7 +23,7 @@ from nextrung.reports.markup import (
 from nextrung.reports.models import appearance, in_order, model_cell
 from nextrung.reports.plots import Figure, log_axis, plot
 from nextrung.reports.sections import Section, paragraph
-from nextrung.reports.table import COLUMNS, column_title
+from nextrung.reports.table import column_title
 from nextrung.schemas.base import InputError
 
 if TYPE_CHECKING:
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
     from pathlib import Path
     from xml.etree.ElementTree import Element
 
-    from nextrung.reports.table import Column
+    from nextrung.reports.benchmarks import Column
     from nextrung.schemas.study import ModelSummary, StudyDoc
 
 #: Settings in which studies that belong together may differ.

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from nextrung.reports.alignment import report_alignment
+from nextrung.reports.benchmarks import COLUMNS
 from nextrung.reports.dataset import report_dataset
 from nextrung.reports.density import report_density
 from nextrung.reports.evaluation import report_evaluation
@@ -15,9 +16,10 @@ from nextrung.reports.paper import CITATION, PAPER_STUDY
 from nextrung.reports.provenance import report_provenance
 from nextrung.reports.scaling_law import report_scaling_law
 from nextrung.reports.sections import Section, paragraph
+from nextrung.reports.signatures import find_signatures
 from nextrung.reports.stability import report_stability
-from nextrung.reports.summary import advise, find_signatures, summarise
-from nextrung.reports.table import COLUMNS, html_table
+from nextrung.reports.summary import advise, summarise
+from nextrung.reports.table import html_table
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

@@ -7,22 +7,22 @@ from typing import TYPE_CHECKING
 from nextrung.reports.markup import count
 from nextrung.reports.models import appearance, in_order, transfers
 from nextrung.reports.scaling_law import say_crossing
+from nextrung.reports.signatures import (
+    compare_errors,
+    find_worse_than_scratch,
+    read_test_errors,
+    write_change,
+)
 from nextrung.schemas.models import RECIPES, Model, Rereference
-from nextrung.schemas.relaxation import RelaxationStatus
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from nextrung.schemas.evaluation import PropertyErrors
-    from nextrung.schemas.study import ModelSummary, StudyResults
-
-#: Below this correlation of re-referenced energies transfer has little to build on.
-LOW_CORRELATION = 0.8
+    from nextrung.schemas.study import StudyResults
 
 #: Test materials below which differences of a few per cent mean nothing.
 FEW_TEST_MATERIALS = 100
-
-_COMPARED = {"energy": "energies", "forces": "forces", "stress": "stresses"}
 
 
 def summarise(results: StudyResults) -> list[str]:
@@ -51,12 +51,6 @@ def summarise(results: StudyResults) -> list[str]:
     return said or ["No model was scored on the test split."]
 
 
-def _test_errors(results: StudyResults) -> dict[str, PropertyErrors]:
-    """Find the test errors of the models that have an energy error."""
-    errors = {m: results.models[m].metrics.get("test") for m in results.models}
-    return {m: e for m, e in errors.items() if e and e.energy_mae is not None}
-
-
 def say_winner(results: StudyResults) -> list[str]:
     """Say which model has the lowest energy error, and how far the others are.
 
@@ -70,7 +64,7 @@ def say_winner(results: StudyResults) -> list[str]:
     list of str
         One sentence; none where no energy was scored.
     """
-    energies = {m: e.energy_mae or 0.0 for m, e in _test_errors(results).items()}
+    energies = {m: e.energy_mae or 0.0 for m, e in read_test_errors(results).items()}
     if not energies:
         return []
     best = min(in_order(energies), key=lambda model: energies[model])
@@ -108,38 +102,23 @@ def say_transfer(results: StudyResults) -> list[str]:
     list of str
         One sentence on the best transferred model; none without both.
     """
-    errors = _test_errors(results)
+    errors = read_test_errors(results)
     candidates = [model for model in in_order(errors) if transfers(model)]
     if Model.SCRATCH not in errors or not candidates:
         return []
     best = min(candidates, key=lambda model: errors[model].energy_mae or 0.0)
-    changes = _compare(errors[best], errors[Model.SCRATCH])
+    changes = compare_errors(errors[best], errors[Model.SCRATCH])
     helped = [name for name, change in changes.items() if change < 0]
     if len(helped) == len(changes):
         verdict = "Transfer helped"
     else:
         verdict = "Transfer helped in part" if helped else "Transfer did not help"
-    listed = ", ".join(f"{name} {_percent(c)}" for name, c in changes.items())
+    listed = ", ".join(f"{name} {write_change(c)}" for name, c in changes.items())
     text = (
         f"{verdict}: the errors of {appearance(best).title}, the best transferred "
         f"model, against training from scratch: {listed}."
     )
     return [text]
-
-
-def _percent(change: float) -> str:
-    """Write a relative change with its sign."""
-    return f"{100 * change:+.0f} %".replace("-", "\N{MINUS SIGN}")
-
-
-def _compare(errors: PropertyErrors, others: PropertyErrors) -> dict[str, float]:
-    """Compute the relative change of every error that both have."""
-    changes = {}
-    for key, name in _COMPARED.items():
-        mine, other = getattr(errors, f"{key}_mae"), getattr(others, f"{key}_mae")
-        if mine is not None and other:
-            changes[name] = mine / other - 1
-    return changes
 
 
 def _say_alignment(results: StudyResults) -> list[str]:
@@ -156,93 +135,6 @@ def _say_alignment(results: StudyResults) -> list[str]:
     return [text]
 
 
-def find_signatures(results: StudyResults) -> list[str]:
-    """Name the signs of failure that the numbers show.
-
-    Parameters
-    ----------
-    results : StudyResults
-        Results of a study.
-
-    Returns
-    -------
-    list of str
-        One sentence per sign, naming the models; empty where there is none.
-    """
-    signs = [
-        *_find_negative_transfer(_test_errors(results)),
-        *_find_lost_atoms(results.models),
-        *_find_missing_cancellation(results.models),
-    ]
-    alignment = results.alignment
-    correlation = alignment.correlation_referenced if alignment else None
-    if correlation is not None and correlation < LOW_CORRELATION:
-        signs.append(
-            f"Weak correlation: {correlation:.2f} after re-referencing is below "
-            f"{LOW_CORRELATION}; transfer has little to build on."
-        )
-    return signs
-
-
-def _find_negative_transfer(errors: Mapping[str, PropertyErrors]) -> list[str]:
-    """Say which transferred models are worse than scratch on forces or stress."""
-    worse = [
-        f"{appearance(model).title} ({', '.join(listed)})"
-        for model, listed in _find_worse_than_scratch(errors).items()
-    ]
-    start = "Negative transfer: worse than training from scratch on forces or stress: "
-    return [f"{start}{'; '.join(worse)}."] if worse else []
-
-
-def _find_worse_than_scratch(
-    errors: Mapping[str, PropertyErrors],
-) -> dict[str, list[str]]:
-    """Find transferred models whose forces or stresses are worse than scratch's."""
-    if Model.SCRATCH not in errors:
-        return {}
-    worse = {}
-    for model in filter(transfers, in_order(errors)):
-        changes = _compare(errors[model], errors[Model.SCRATCH])
-        listed = [
-            f"{name} {_percent(change)}"
-            for name, change in changes.items()
-            if change > 0 and name != _COMPARED["energy"]
-        ]
-        if listed:
-            worse[model] = listed
-    return worse
-
-
-def _find_lost_atoms(models: Mapping[str, ModelSummary]) -> list[str]:
-    """Find models whose relaxations leave an atom without neighbours."""
-    listed = []
-    for model in in_order(models):
-        stability = models[model].stability
-        lost = stability and stability.statuses.get(RelaxationStatus.ISOLATED_ATOM)
-        if stability and lost:
-            share = f"{lost:,} of {stability.n_materials:,}"
-            listed.append(f"{appearance(model).title} ({share})")
-    start = "Lost atoms: relaxations that leave an atom without neighbours: "
-    return [f"{start}{'; '.join(listed)}."] if listed else []
-
-
-def _find_missing_cancellation(models: Mapping[str, ModelSummary]) -> list[str]:
-    """Find models whose decomposition energies are worse than their formation."""
-    listed = []
-    for model in in_order(models):
-        stability = models[model].stability
-        decomposition = stability and stability.decomposition_energy_mae_all
-        formation = stability and stability.formation_energy_mae
-        if decomposition and formation and decomposition > formation:
-            values = f"{1000 * decomposition:,.1f} against {1000 * formation:,.1f}"
-            listed.append(f"{appearance(model).title} ({values} meV/atom)")
-    start = (
-        "No error cancellation: decomposition energies worse than formation energies, "
-        "over all materials: "
-    )
-    return [f"{start}{'; '.join(listed)}."] if listed else []
-
-
 def advise(results: StudyResults) -> list[str]:
     """Say what to do next.
 
@@ -256,7 +148,7 @@ def advise(results: StudyResults) -> list[str]:
     list of str
         Sentences.
     """
-    errors = _test_errors(results)
+    errors = read_test_errors(results)
     advice = []
     if errors:
         best = min(in_order(errors), key=lambda m: errors[m].energy_mae or 0.0)
@@ -270,7 +162,7 @@ def advise(results: StudyResults) -> list[str]:
 
 def _advise_on_references(errors: Mapping[str, PropertyErrors]) -> list[str]:
     """Say what to do about negative transfer."""
-    worse = _find_worse_than_scratch(errors)
+    worse = find_worse_than_scratch(errors)
     if not worse:
         return []
     names = ", ".join(appearance(model).title for model in worse)
