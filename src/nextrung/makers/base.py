@@ -161,7 +161,15 @@ def _answered_once(
     """Wrap ``make`` so that it returns the stored answer where there is one."""
 
     @wraps(make)
-    def answer(maker: Maker, *inputs: Any) -> Any:  # noqa: ANN401
+    def answer(maker: StageMaker, *inputs: Any) -> Any:  # noqa: ANN401
+        try:
+            return _find_or_make(maker, inputs)
+        except Exception as error:
+            _announce(JobState.FAILED, error=error)
+            raise
+
+    def _find_or_make(maker: StageMaker, inputs: Sequence[Any]) -> Any:  # noqa: ANN401
+        """Look the answer up; compute it where there is none."""
         fingerprint = fingerprint_of(maker, inputs)
         stored = schema and _find_answer(CURRENT_JOB.store, fingerprint)
         if schema and stored:
@@ -172,9 +180,6 @@ def _answered_once(
         _announce(JobState.STARTED)
         try:
             made = make(maker, *inputs)
-        except Exception as error:
-            _announce(JobState.FAILED, error=error)
-            raise
         finally:
             _RUNNING.reset(token)
         _announce(JobState.DONE, seconds=time.perf_counter() - running.started)

@@ -5,9 +5,13 @@ from __future__ import annotations
 from enum import StrEnum
 from typing import Annotated, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
+from pymatgen.core import Element
 
 from nextrung.schemas.base import Artifact, Record, TaskDoc
+
+#: Atomic number of plutonium, the heaviest element that CHGNet knows.
+MAX_ELEMENT = 94
 
 
 class Label(StrEnum):
@@ -133,6 +137,15 @@ class DistilledSource(Record):
     )
     max_steps: int = Field(200, ge=1, description="Steps after which it gives up.")
     seed: int = Field(0, ge=0, description="Seed of every random choice.")
+
+    @field_validator("chemical_systems")
+    @classmethod
+    def _know_elements(cls, systems: tuple[str, ...]) -> tuple[str, ...]:
+        """Refuse what is no element, or one that no potential has a place for."""
+        for symbol in (symbol for system in systems for symbol in system.split("-")):
+            if not Element.is_valid_symbol(symbol) or Element(symbol).Z > MAX_ELEMENT:
+                raise ValueError(f"expected elements up to Pu, met {symbol!r}")
+        return systems
 
 
 Source = Annotated[

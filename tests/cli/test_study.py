@@ -1,0 +1,143 @@
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+import pytest
+import yaml
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from tests.cli.conftest import Finished
+
+    Call = Callable[..., Finished]
+
+#: Two models and no benchmark: seconds to run.
+QUICK: dict[str, Any] = {
+    "name": "quick",
+    "dataset": {
+        "source": {
+            "kind": "distilled",
+            "chemical_systems": ["Mg-O"],
+            "n_materials_per_system": 6,
+            "n_polymorphs_per_element": 1,
+            "n_frames_per_material": 2,
+            "max_atoms": 4,
+            "fmax": 0.3,
+        },
+        "split": {"val": 0.2, "test": 0.2},
+    },
+    "models": ["source", "source_residual"],
+    "campaign": None,
+    "stability": None,
+    "density": None,
+    "scaling_law": None,
+}
+
+
+@pytest.fixture(scope="module")
+def quick(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A study file."""
+    file = tmp_path_factory.mktemp("study") / "quick.yaml"
+    file.write_text(yaml.safe_dump(QUICK))
+    return file
+
+
+def test_run_ends_with_table_and_report(call: Call, quick: Path) -> None:
+    root = quick.parent / "run"
+
+    first = call("run", quick, "--root", root)
+    second = call("run", quick, "--root", root)
+
+    assert first.code == second.code == 0
+    assert "9 jobs computed, 0 answered from the store, 0 failed" in first.output
+    assert "0 jobs computed, 9 answered from the store, 0 failed" in second.output
+    assert "labels: distilled from chgnet-r2scan" in first.output
+    assert str(root / "report.html") in first.output.replace("\n", "")
+    assert "<html" in (root / "report.html").read_text()
+
+
+def test_results_are_one_json_object(call: Call, quick: Path) -> None:
+    root = quick.parent / "run"
+    call("run", quick, "--root", root)
+
+    shown = json.loads(call("results", root, "--json").output)
+
+    assert shown == json.loads((root / "results.json").read_text())
+    assert set(shown["models"]) == {"source", "source_residual"}
+    assert shown["models"]["source"]["stability"] is None
+
+
+def test_report_is_written_where_asked_for(
+    call: Call, quick: Path, tmp_path: Path
+) -> None:
+    root = quick.parent / "run"
+    call("run", quick, "--root", root)
+
+    assert call("report", root, "-o", tmp_path / "page.html").code == 0
+    assert (tmp_path / "page.html").read_text() == (root / "report.html").read_text()
+
+
+def test_status_counts_jobs(call: Call, quick: Path) -> None:
+    root = quick.parent / "run"
+    call("run", quick, "--root", root)
+
+    assert "1  curate frames" in call("status", root).output
+
+
+def test_dry_run_shows_the_jobs_and_makes_nothing(
+    call: Call, quick: Path, tmp_path: Path
+) -> None:
+    shown = call("run", quick, "--root", tmp_path / "run", "--dry-run")
+
+    assert "quick: 9 jobs before fan-out" in shown.output
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize(
+    ("override", "line"),
+    [
+        ("training.epoch=1", "training.epoch: unknown key; did you mean epochs?"),
+        ("source=nothing", "expected chgnet-0.3.0, chgnet-r2scan or a"),
+        ("dataset.source={kind: vasp, paths: [/nowhere]}", "/nowhere"),
+        ("dataset.split={val: 0.01, test: 0.01}", "split"),
+        ("dataset.curation.functional=HSE06", "expected usable frames, met none"),
+        ("dataset.source.chemical_systems=[Am-O]", "expected elements up to Pu, met"),
+    ],
+)
+def test_unusable_study_is_one_line_and_exit_code_2(
+    call: Call, quick: Path, tmp_path: Path, override: str, line: str
+) -> None:
+    ended = call("run", quick, "--root", tmp_path / "run", "--set", override)
+
+    assert ended.code == 2
+    assert line in ended.errors
+    assert ended.errors.count("\n") == 1
+
+
+def test_store_that_is_not_there_is_one_line_and_exit_code_2(
+    call: Call, tmp_path: Path
+) -> None:
+    ended = call("results", tmp_path)
+
+    assert ended.code == 2
+    assert ended.errors.startswith("nextrung: expected a run folder with a store")
+    assert not list(tmp_path.iterdir())
+
+
+def test_artifact_that_changed_is_one_line_and_exit_code_2(
+    call: Call, quick: Path
+) -> None:
+    root = quick.parent / "damaged"
+    call("run", quick, "--root", root)
+    frames = next((root / "artifacts" / "frames").iterdir())
+    frames.chmod(0o644)
+    frames.write_bytes(frames.read_bytes()[:-1] + b"?")
+
+    ended = call("run", quick, "--root", root, "--set", "alignment={max_depth: 1}")
+
+    assert ended.code == 2
+    assert ended.errors.count("\n") == 1
+    assert frames.name in ended.errors
