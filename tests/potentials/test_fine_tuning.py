@@ -400,7 +400,7 @@ def test_two_processes_train_as_one_does(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(fine_tuning, "_count_processes", lambda _: 2)
+    monkeypatch.setattr(fine_tuning, "count_processes", lambda _: 2)
 
     outcome = tune(potential, frames, tmp_path)
 

@@ -2,29 +2,29 @@
 
 from __future__ import annotations
 
-import logging
-import warnings
-from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
-import torch
-from lightning.pytorch import Trainer
-from lightning.pytorch.plugins.environments import LightningEnvironment
-from lightning.pytorch.strategies import DDPStrategy
-from lightning.pytorch.utilities.warnings import PossibleUserWarning
 
 from nextrung.compute.fine_tuning import select_train_frames
-from nextrung.potentials.batches import FrameData
+from nextrung.potentials.frame_data import FrameData
 from nextrung.potentials.survey import find_unusable
-from nextrung.potentials.training import EpochKeeper, Training, TrainingState
+from nextrung.potentials.trainers import (
+    choose_arithmetic,
+    count_processes,
+    make_trainer,
+    quieten,
+)
+from nextrung.potentials.training import Training
+from nextrung.potentials.training_state import EpochKeeper, TrainingState
 from nextrung.schemas.base import InputError
 from nextrung.schemas.fine_tuning import Precision
 from nextrung.schemas.models import Trained
+from nextrung.settings import MachineSettings
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
     from pathlib import Path
 
     from torch import Tensor
@@ -154,7 +154,14 @@ def _start(potential: Potential, data: FrameData, trained: Trained) -> Training:
     moving = trained is Trained.NETWORK_AND_ATOM_REFS
     model.composition_model.requires_grad_(requires_grad=moving)
     identity = f"{trained} {data.digest()} {data.settings.model_dump_json()}"
-    return Training(model, data.settings, n_batches=data.n_batches, identity=identity)
+    on_cpu = potential.device.type == "cpu"
+    return Training(
+        model,
+        data.settings,
+        n_batches=data.n_batches,
+        identity=identity,
+        n_threads=MachineSettings().n_processes if on_cpu else 1,
+    )
 
 
 def _fit(
@@ -173,10 +180,10 @@ def _fit(
             )
         if len(state.history) == data.settings.epochs:
             return state
-    n_processes = _count_processes(training.device)
+    n_processes = count_processes(training.device)
     keeper = EpochKeeper(path, on_epoch if n_processes == 1 else None)
-    with _quiet(), _arithmetic(data.settings.precision):
-        _make_trainer(training, keeper, n_processes).fit(
+    with quieten(), choose_arithmetic(data.settings.precision):
+        make_trainer(training, keeper, n_processes).fit(
             training,
             datamodule=data,
             ckpt_path=path if path.exists() else None,
@@ -187,57 +194,6 @@ def _fit(
         for record in state.history:
             on_epoch(record)
     return state
-
-
-def _make_trainer(training: Training, keeper: EpochKeeper, n_processes: int) -> Trainer:
-    """Set Lightning up to train, without logs, bars or files of its own."""
-    return Trainer(
-        accelerator="gpu" if training.device.type == "cuda" else "cpu",
-        devices=n_processes,
-        strategy=(DDPStrategy(start_method="spawn") if n_processes > 1 else "auto"),
-        max_epochs=training.settings.epochs,
-        callbacks=[keeper],
-        default_root_dir=keeper.path.parent,
-        plugins=[LightningEnvironment()],
-        logger=False,
-        enable_progress_bar=False,
-        enable_model_summary=False,
-        num_sanity_val_steps=0,
-        use_distributed_sampler=False,
-        inference_mode=False,
-    )
-
-
-def _count_processes(device: torch.device) -> int:
-    """Count the processes that share a training: one per visible accelerator."""
-    return torch.cuda.device_count() if device.type == "cuda" else 1
-
-
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """Silence what Lightning says about the machine, about workers and of itself."""
-    logger = logging.getLogger("lightning.pytorch")
-    level = logger.level
-    logger.setLevel(logging.ERROR)
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", PossibleUserWarning)
-            warnings.filterwarnings("ignore", ".*LeafSpec", FutureWarning)
-            yield
-    finally:
-        logger.setLevel(level)
-
-
-@contextmanager
-def _arithmetic(precision: Precision) -> Iterator[None]:
-    """Let matrix products round to TensorFloat-32 while training, if that is wanted."""
-    before = torch.get_float32_matmul_precision()
-    if precision is Precision.TENSOR_FLOAT32:
-        torch.set_float32_matmul_precision("high")
-    try:
-        yield
-    finally:
-        torch.set_float32_matmul_precision(before)
 
 
 def _load_weights(potential: Potential, weights: dict[str, Tensor]) -> Potential:

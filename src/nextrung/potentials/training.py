@@ -2,122 +2,30 @@
 
 from __future__ import annotations
 
-import pickle
 import time
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import torch
 from lightning.pytorch import LightningModule
-from lightning.pytorch.callbacks import Checkpoint
 from torch.optim import Adam
 from torch.optim.lr_scheduler import LambdaLR
 
 from nextrung.compute.fine_tuning import cool_learning_rate, plan_gradient_steps
-from nextrung.potentials.chgnet import predict_batch, predict_differentiably
 from nextrung.potentials.gradients import record_gradients
-from nextrung.potentials.losses import (
-    ErrorMeter,
-    Properties,
-    compare_outputs,
-    weigh_loss,
-)
+from nextrung.potentials.losses import ErrorMeter
+from nextrung.potentials.steps import Scorer
+from nextrung.potentials.training_state import STATE_KEY, TrainingState
 from nextrung.schemas.base import InputError
-from nextrung.schemas.fine_tuning import EpochRecord, GradientRecord
+from nextrung.schemas.fine_tuning import EpochRecord
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-    from pathlib import Path
+    from collections.abc import Iterable
 
     from chgnet.model import CHGNet
-    from lightning.pytorch import Trainer
     from torch import Tensor
 
-    from nextrung.potentials.chgnet import Outputs
-    from nextrung.potentials.graphs import GraphBatch
-    from nextrung.potentials.losses import Deviations
+    from nextrung.potentials.steps import Part, Score
     from nextrung.schemas.fine_tuning import FineTuningSettings
-
-#: Place of the training state in a Lightning checkpoint.
-_STATE_KEY = "nextrung"
-
-_Part = tuple["GraphBatch", "Properties"]
-
-
-@dataclass(eq=False)
-class TrainingState:
-    """What a training has to show so far.
-
-    Parameters
-    ----------
-    identity : str
-        What tells one training from another.
-    history : list of EpochRecord
-        One record per epoch done.
-    gradients : list of GradientRecord
-        Gradients in the first epoch.
-    best_epoch : int or None
-        Epoch of the lowest validation energy error.
-    best_weights : dict of str to Tensor
-        Copy of the weights after the best epoch, on the CPU.
-    """
-
-    identity: str = ""
-    history: list[EpochRecord] = field(default_factory=list)
-    gradients: list[GradientRecord] = field(default_factory=list)
-    best_epoch: int | None = None
-    best_weights: dict[str, Tensor] = field(default_factory=dict)
-
-    def dump(self) -> dict[str, Any]:
-        """Turn the state into plain values and tensors."""
-        return {
-            **vars(self),
-            "history": [record.model_dump(mode="json") for record in self.history],
-            "gradients": [record.model_dump(mode="json") for record in self.gradients],
-        }
-
-    @classmethod
-    def load(cls, content: dict[str, Any]) -> TrainingState:
-        """Restore a dumped state.
-
-        Parameters
-        ----------
-        content : dict of str to object
-            What :meth:`dump` returned.
-
-        Returns
-        -------
-        TrainingState
-            The state.
-        """
-        history = [EpochRecord(**record) for record in content["history"]]
-        gradients = [GradientRecord(**record) for record in content["gradients"]]
-        return cls(**{**content, "history": history, "gradients": gradients})
-
-    @classmethod
-    def read(cls, path: Path) -> TrainingState:
-        """Read the state from a Lightning checkpoint.
-
-        Parameters
-        ----------
-        path : Path
-            Checkpoint that :class:`EpochKeeper` wrote.
-
-        Returns
-        -------
-        TrainingState
-            The state.
-
-        Raises
-        ------
-        InputError
-            If the file is not such a checkpoint.
-        """
-        try:
-            checkpoint = torch.load(path, map_location="cpu", weights_only=True)
-            return cls.load(checkpoint[_STATE_KEY])
-        except (RuntimeError, pickle.UnpicklingError, EOFError, KeyError) as error:
-            raise InputError(f"{path}: expected the state of a training") from error
 
 
 class Training(LightningModule):  # type: ignore[misc] # untyped base
@@ -133,6 +41,8 @@ class Training(LightningModule):  # type: ignore[misc] # untyped base
         Batches per epoch.
     identity : str
         What tells this training from another.
+    n_threads : int
+        Parts of a batch computed at once.
     """
 
     def __init__(
@@ -142,12 +52,14 @@ class Training(LightningModule):  # type: ignore[misc] # untyped base
         *,
         n_batches: int,
         identity: str,
+        n_threads: int = 1,
     ) -> None:
         super().__init__()
         self.model = model
         self.settings = settings
         self.state = TrainingState(identity)
         self._n_batches = n_batches
+        self._scorer = Scorer(model, settings, n_threads)
         self._gradient_steps = set(plan_gradient_steps(n_batches, settings))
         self._train_errors = ErrorMeter()
         self._val_errors = ErrorMeter()
@@ -176,7 +88,7 @@ class Training(LightningModule):  # type: ignore[misc] # untyped base
         """Start the clock and forget what an interrupted epoch left."""
         self._start_epoch()
 
-    def training_step(self, parts: list[_Part]) -> Tensor:
+    def training_step(self, parts: list[Part]) -> Tensor:
         """Compute the gradients of a batch part by part.
 
         Returns
@@ -185,21 +97,15 @@ class Training(LightningModule):  # type: ignore[misc] # untyped base
             A stand-in for the loss that has these gradients, for Lightning to
             differentiate; every weight takes part in it, whatever the batch.
         """
-        weights = [weight for weight in self.model.parameters() if weight.requires_grad]
+        scores = self._scorer.differentiate(parts, self._count_labels(parts))
+        self._note(scores, self._train_errors)
+        weights = self._scorer.trained_weights()
         gradients = [torch.zeros_like(weight) for weight in weights]
-        n_labels = self._count_labels(parts)
-        for graphs, labels in parts:
-            outputs = predict_differentiably(self.model, graphs, "efsm")
-            deviations = self._compare(outputs, graphs, labels)
-            loss = self._weigh(deviations, n_labels)
-            self._train_errors.add(deviations, loss)
-            found = torch.autograd.grad(loss, weights, allow_unused=True)
-            for gradient, addend in zip(gradients, found, strict=True):
-                if addend is not None:
-                    gradient.add_(addend)
-        self._train_errors.close_batch()
+        for score in scores:
+            torch._foreach_add_(gradients, score.gradients)
         products = [(w * g).sum() for w, g in zip(weights, gradients, strict=True)]
-        return torch.stack(products).sum()
+        n_processes: int = self.trainer.world_size
+        return torch.stack(products).sum() * n_processes
 
     def on_before_optimizer_step(self, _: Adam) -> None:
         """Record gradients at the chosen steps of the first epoch."""
@@ -208,15 +114,10 @@ class Training(LightningModule):  # type: ignore[misc] # untyped base
             fraction = step / self._n_batches
             self.state.gradients += record_gradients(self.model, step, fraction)
 
-    def validation_step(self, parts: list[_Part]) -> None:
+    def validation_step(self, parts: list[Part]) -> None:
         """Add the errors of a validation batch, without a graph of second order."""
-        n_labels = self._count_labels(parts)
-        for graphs, labels in parts:
-            with torch.enable_grad():
-                outputs = predict_batch(self.model, graphs, "efsm")
-            deviations = self._compare(outputs, graphs, labels)
-            self._val_errors.add(deviations, self._weigh(deviations, n_labels))
-        self._val_errors.close_batch()
+        scores = self._scorer.score(parts, self._count_labels(parts))
+        self._note(scores, self._val_errors)
 
     def on_train_epoch_end(self) -> None:
         """Record the epoch and keep its weights if they are the best so far."""
@@ -232,11 +133,11 @@ class Training(LightningModule):  # type: ignore[misc] # untyped base
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Add the state to a checkpoint."""
-        checkpoint[_STATE_KEY] = self.state.dump()
+        checkpoint[STATE_KEY] = self.state.dump()
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Take the state from a checkpoint."""
-        self.state = TrainingState.load(checkpoint[_STATE_KEY])
+        self.state = TrainingState.load(checkpoint[STATE_KEY])
 
     def _close_epoch(self) -> EpochRecord:
         """Sum the errors of all processes up."""
@@ -259,7 +160,7 @@ class Training(LightningModule):  # type: ignore[misc] # untyped base
         self._val_errors.reset()
         self._started = time.perf_counter()
 
-    def _count_labels(self, parts: list[_Part]) -> Tensor:
+    def _count_labels(self, parts: list[Part]) -> Tensor:
         """Count the labels of a batch that all processes share."""
         none = torch.zeros(4, dtype=torch.int64, device=self.device)
         n_labels = sum((labels.count() for _, labels in parts), none)
@@ -267,19 +168,15 @@ class Training(LightningModule):  # type: ignore[misc] # untyped base
             n_labels = self.all_gather(n_labels).sum(dim=0)
         return n_labels
 
-    def _compare(
-        self, outputs: Outputs, graphs: GraphBatch, labels: Properties
-    ) -> Deviations:
-        """Compare what the network says of a part of a batch to the labels."""
-        delta = self.settings.huber_delta
-        return compare_outputs(outputs, graphs.n_atoms, labels, huber_delta=delta)
+    def _note(self, scores: Iterable[Score], meter: ErrorMeter) -> None:
+        """Add the scores of a batch to the means of the epoch.
 
-    def _weigh(self, deviations: Deviations, n_labels: Tensor) -> Tensor:
-        """Weigh a part of a batch; the mean over all processes is its loss."""
-        n_processes: int = self.trainer.world_size
-        loss = weigh_loss(deviations, n_labels, self.settings) * n_processes
-        self._require_finite(loss)
-        return loss
+        The loss of a batch is the sum over processes, the recorded one their mean.
+        """
+        for score in scores:
+            self._require_finite(score.loss)
+            meter.add(score.deviations, score.loss * self.trainer.world_size)
+        meter.close_batch()
 
     def _require_finite(self, values: Tensor) -> None:
         """Stop a training whose loss is lost."""
@@ -296,39 +193,3 @@ class Training(LightningModule):  # type: ignore[misc] # untyped base
         return errors[-1] == min(e for e in errors if e is not None) and (
             errors.index(errors[-1]) == len(errors) - 1
         )
-
-
-class EpochKeeper(Checkpoint):  # type: ignore[misc] # untyped base
-    """Keeps the state of the training after each epoch, whole or not at all.
-
-    Parameters
-    ----------
-    path : Path
-        File of the state.
-    on_epoch : callable, optional
-        Told of every epoch once it is kept.
-    """
-
-    def __init__(
-        self, path: Path, on_epoch: Callable[[EpochRecord], None] | None
-    ) -> None:
-        self.path = path
-        self._on_epoch = on_epoch
-
-    def on_train_epoch_end(self, trainer: Trainer, pl_module: Training) -> None:
-        """Replace the kept state by that of the epoch that ends.
-
-        Parameters
-        ----------
-        trainer : Trainer
-            What trains.
-        pl_module : Training
-            What is trained.
-        """
-        unfinished = self.path.with_suffix(".unfinished")
-        trainer.save_checkpoint(unfinished)
-        if trainer.is_global_zero:
-            unfinished.replace(self.path)
-            if self._on_epoch is not None:
-                self._on_epoch(pl_module.state.history[-1])
-        trainer.strategy.barrier("epoch kept")
