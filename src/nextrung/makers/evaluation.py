@@ -46,7 +46,9 @@ class EvaluationMaker(StageMaker):
         frames = open_frames(dataset)
         frames = frames[np.isin(frames.splits, self.settings.splits)]
         predicted, errors = open_potential(model).label(frames)
-        score = score_predictions(frames, predicted, errors)
+        score = score_predictions(
+            frames, predicted, errors, splits=self.settings.splits
+        )
         return EvaluationDoc(
             model=model.model,
             labels=dataset.labels,
