@@ -8,6 +8,7 @@ import pytest
 from pymatgen.core import Lattice, Structure
 from tests.potentials.lennard_jones import LennardJonesPotential
 
+from nextrung.potentials import parallel_relaxation
 from nextrung.potentials.parallel_relaxation import _one_thread, relax_in_processes
 from nextrung.potentials.potential import load_potential
 from nextrung.potentials.relaxation import relax
@@ -23,22 +24,29 @@ def dimer(strain: float, species: str = "Cu") -> Structure:
     return Structure(lattice, [species] * 2, [[0, 0, 0], [0.4, 0.5, 0.45]])
 
 
-@pytest.fixture(autouse=True)
-def _children_find_the_tests(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.fixture
+def _two_processes(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Processes start even for single structures, and find the tests."""
     monkeypatch.syspath_prepend(Path(__file__).parents[2])
+    monkeypatch.setattr(parallel_relaxation, "WORTHWHILE_SHARE", 1)
 
 
-def test_one_process_is_this_one() -> None:
+@pytest.mark.parametrize(("n_structures", "n_processes"), [(20, 1), (15, 2), (0, 2)])
+def test_little_work_is_done_by_this_process(
+    n_structures: int, n_processes: int
+) -> None:
     potential = LennardJonesPotential()
+    structures = [dimer(0.001 * index) for index in range(n_structures)]
+    settings = SETTINGS.model_copy(update={"max_steps": 0})
 
     records = relax_in_processes(
-        lambda: potential, [dimer(0.0), dimer(0.1)], SETTINGS, n_processes=1
+        lambda: potential, structures, settings, n_processes=n_processes
     )
 
-    assert {record.failed for record in records} == {False}
-    assert potential.batch_sizes
+    assert records == relax(potential, structures, settings)
 
 
+@pytest.mark.usefixtures("_two_processes")
 def test_structures_that_kill_their_process_take_no_other_along() -> None:
     """Krypton exits the process that is asked about it; xenon raises there."""
     structures = [dimer(0.0, "Kr"), dimer(0.1), dimer(0.0, "Xe")]
@@ -61,6 +69,7 @@ def test_structures_that_kill_their_process_take_no_other_along() -> None:
     assert by_xenon.error.endswith("died with exit code 1: never seen xenon")
 
 
+@pytest.mark.usefixtures("_two_processes")
 def test_a_potential_that_cannot_be_loaded_is_the_error_it_is() -> None:
     load = partial(load_potential, "no-such-model", "cpu")
 
@@ -68,6 +77,7 @@ def test_a_potential_that_cannot_be_loaded_is_the_error_it_is() -> None:
         relax_in_processes(load, [dimer(0.0)] * 2, SETTINGS, n_processes=2)
 
 
+@pytest.mark.usefixtures("_two_processes")
 def test_a_process_that_dies_at_the_start_is_an_error() -> None:
     with pytest.raises(RuntimeError, match="exit code 7 before it had loaded"):
         relax_in_processes(

@@ -13,7 +13,7 @@ from collections import deque
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from multiprocessing.connection import wait
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Final, Self
 
 import torch
 
@@ -30,6 +30,8 @@ if TYPE_CHECKING:
     from nextrung.potentials.relaxation import Relaxable
     from nextrung.schemas.relaxation import RelaxationRecord, RelaxationSettings
 
+#: Structures that repay the start of a process.
+WORTHWHILE_SHARE: Final = 8
 _SPAWN = multiprocessing.get_context("spawn")
 _ONE_THREAD = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 
@@ -54,7 +56,8 @@ def relax_in_processes(
     settings : RelaxationSettings
         How to relax.
     n_processes : int
-        Processes to use; with one, this process does the work.
+        Processes to use at most; with one, or with few structures, this process does
+        the work.
     on_record : callable of (int, RelaxationRecord), optional
         Called here with each structure's position in the sequence and its end, as it
         ends.
@@ -64,11 +67,12 @@ def relax_in_processes(
     list of RelaxationRecord
         The end of each structure, in the order of the structures.
     """
-    if n_processes == 1 or len(structures) <= 1:
+    n_workers = min(n_processes, len(structures) // WORTHWHILE_SHARE)
+    if n_workers <= 1:
         return relax(load(), structures, settings, on_record=on_record)
     records: dict[int, RelaxationRecord] = {}
     with _Crew(load, structures, settings) as crew:
-        crew.hire(min(n_processes, len(structures)))
+        crew.hire(n_workers)
         for index, record in crew.work():
             records[index] = record
             if on_record is not None:

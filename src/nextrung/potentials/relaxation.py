@@ -35,11 +35,24 @@ class Relaxable(Protocol):
         ...
 
     def predict(self, crystals: Crystals, properties: str) -> BatchPrediction:
-        """Predict energies, forces and stresses (``efs``) of crystals."""
+        """Predict energies, forces and stresses.
+
+        Parameters
+        ----------
+        crystals : Crystals
+            Crystals, also such as cannot be predicted.
+        properties : str
+            Always ``efs``.
+
+        Returns
+        -------
+        BatchPrediction
+            Numbers, or the reason why there are none.
+        """
         ...
 
     def calculator(self) -> Calculator:
-        """Make an ASE calculator."""
+        """Make an ASE calculator that raises where a structure cannot be predicted."""
         ...
 
 
