@@ -20,7 +20,7 @@ class Record(BaseModel):
     @classmethod
     def _drop_type_tags(cls, data: Any) -> Any:  # noqa: ANN401
         """Drop the ``@module``, ``@class`` tags monty adds to stored documents."""
-        if isinstance(data, dict):
+        if isinstance(data, dict) and "@class" in data:
             return {key: value for key, value in data.items() if key[:1] != "@"}
         return data
 
