@@ -60,6 +60,15 @@ def test_each_fault_has_its_reason(reason: str, crystals: Crystals) -> None:
     assert reason in find_faults(crystals)[0]
 
 
+@pytest.mark.parametrize("value", [5e-324, 1e-160, 1e160, 1e308])
+def test_numbers_at_the_ends_of_the_range_are_only_faults(value: float) -> None:
+    for place in ((1, 1), (2, 1), (0, 2)):
+        lattice = 4 * np.eye(3)
+        lattice[place] = value
+        faults = find_faults(with_lattice(lattice.tolist()))
+        assert faults or value < 1
+
+
 def test_a_sound_crystal_has_no_fault() -> None:
     assert find_faults(Crystals.of([SALT])) == {}
     assert find_faults(Crystals.of([])) == {}

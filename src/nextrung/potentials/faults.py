@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import numpy as np
+import torch
 from pymatgen.core import Element
 
 from nextrung.potentials.neighbours import ATOM_CUTOFF, find_pairs
@@ -89,26 +90,47 @@ def find_pair_faults(crystals: Crystals, pairs: Pairs) -> dict[int, str]:
     dict of int to str
         Reason by the index of each faulty crystal.
     """
-    crystal = pairs.crystal_of_pair
-    ends = crystals.offsets[crystal] + np.stack([pairs.first, pairs.second])
-    near = pairs.lengths <= ATOM_CUTOFF
-    n_sites = len(crystals.atomic_numbers)
-    n_neighbours = np.bincount(ends[:, near].reshape(-1), minlength=n_sites)
-    owners = crystals.crystal_of_site
-    faults = {
-        int(owners[site]): f"{ISOLATED_ATOM}: {_name_site(crystals, site)} has no "
-        f"neighbour within {ATOM_CUTOFF:g} Å"
-        for site in np.flatnonzero(n_neighbours == 0)[::-1]
-    }
-    for pair in np.flatnonzero(pairs.lengths < MIN_DISTANCE)[::-1]:
-        first, second = (_name_site(crystals, site) for site in ends[:, pair])
-        faults[int(crystal[pair])] = (
-            f"overlapping atoms: {first} and {second} are {pairs.lengths[pair]:.3f} Å "
-            f"apart, less than {MIN_DISTANCE} Å"
+    starts = torch.from_numpy(np.repeat(crystals.offsets[:-1], pairs.n_pairs))
+    ends = pairs.ends + starts.to(pairs.ends.device)
+    near = ends[:, pairs.lengths <= ATOM_CUTOFF].reshape(-1)
+    n_neighbours = torch.bincount(near, minlength=len(crystals.atomic_numbers))
+    close = torch.nonzero(pairs.lengths < MIN_DISTANCE)[:, 0]
+    return (
+        _name_crowded(pairs.n_angles)
+        | _name_isolated(crystals, torch.nonzero(n_neighbours == 0)[:, 0].tolist())
+        | _name_overlaps(
+            crystals, ends[:, close].T.tolist(), pairs.lengths[close].tolist()
         )
-    for index in np.flatnonzero(pairs.n_angles > _MAX_ANGLES):
-        faults.setdefault(int(index), f"{pairs.n_angles[index]:.3g} angles: too many")
-    return faults
+    )
+
+
+def _name_crowded(n_angles: NDArray[np.int64]) -> dict[int, str]:
+    """Name the crystals of more angles than memory can hold."""
+    crowded = np.flatnonzero(n_angles > _MAX_ANGLES)
+    return {int(index): f"{n_angles[index]:.3g} angles: too many" for index in crowded}
+
+
+def _name_isolated(crystals: Crystals, sites: list[int]) -> dict[int, str]:
+    """Name the first isolated atom of each crystal."""
+    return {
+        int(crystals.crystal_of_site[site]): f"{ISOLATED_ATOM}: "
+        f"{_name_site(crystals, site)} has no neighbour within {ATOM_CUTOFF:g} Å"
+        for site in reversed(sites)
+    }
+
+
+def _name_overlaps(
+    crystals: Crystals, ends: list[list[int]], lengths: list[float]
+) -> dict[int, str]:
+    """Name the first overlapping pair of each crystal."""
+    return {
+        int(crystals.crystal_of_site[first]): f"overlapping atoms: "
+        f"{_name_site(crystals, first)} and {_name_site(crystals, second)} are "
+        f"{length:.3f} Å apart, less than {MIN_DISTANCE} Å"
+        for (first, second), length in zip(
+            reversed(ends), reversed(lengths), strict=True
+        )
+    }
 
 
 def _name_site(crystals: Crystals, site: int) -> str:
@@ -147,17 +169,33 @@ def _find_non_numbers(crystals: Crystals) -> dict[int, str]:
     )
 
 
+def _measure_cells(
+    crystals: Crystals,
+) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
+    """Measure volumes, areas of the faces and lengths of the edges, however large."""
+    with np.errstate(all="ignore"):
+        first, second, third = np.moveaxis(crystals.lattices, 1, 0)
+        normals = np.stack(
+            [np.cross(second, third), np.cross(third, first), np.cross(first, second)],
+            axis=1,
+        )
+        volumes = np.abs((first * normals[:, 0]).sum(axis=1))
+        areas = np.linalg.norm(normals, axis=2)
+        return volumes, areas, np.linalg.norm(crystals.lattices, axis=2)
+
+
 def _find_bad_cells(crystals: Crystals) -> dict[int, str]:
     """Find cells that are flat or smaller than their atoms."""
-    volumes = np.abs(np.linalg.det(crystals.lattices))
-    edges = np.linalg.norm(crystals.lattices, axis=2).prod(axis=1)
+    volumes, _, edges = _measure_cells(crystals)
+    with np.errstate(all="ignore"):
+        flat = ~(volumes > _MIN_FLATNESS * edges.prod(axis=1))
     faults = {
         int(index): f"{volumes[index] / crystals.n_atoms[index]:.3g} Å³ per atom, less "
         f"than {MIN_VOLUME_PER_ATOM} Å³"
         for index in np.flatnonzero(volumes < MIN_VOLUME_PER_ATOM * crystals.n_atoms)
     }
     return faults | dict.fromkeys(
-        np.flatnonzero(volumes <= _MIN_FLATNESS * edges).tolist(),
+        np.flatnonzero(flat).tolist(),
         "the cell is singular: its vectors lie in a plane",
     )
 
@@ -173,13 +211,15 @@ def _find_far_coords(crystals: Crystals) -> dict[int, str]:
 
 def _find_searches(crystals: Crystals) -> dict[int, str]:
     """Find cells so skewed or so large that a neighbour search would not end."""
-    heights = 1 / np.linalg.norm(np.linalg.inv(crystals.lattices), axis=1)
-    n_images = (2 * np.ceil(ATOM_CUTOFF / heights) + 1).prod(axis=1) * crystals.n_atoms
-    extents = np.abs(crystals.lattices).sum(axis=1)
-    n_boxes = (extents / ATOM_CUTOFF + 1).prod(axis=1)
+    volumes, areas, _ = _measure_cells(crystals)
+    with np.errstate(all="ignore"):
+        reach = np.ceil(ATOM_CUTOFF * areas / volumes[:, None])
+        n_images = (2 * reach + 1).prod(axis=1) * crystals.n_atoms
+        extents = np.abs(crystals.lattices).sum(axis=1)
+        n_boxes = (extents / ATOM_CUTOFF + 1).prod(axis=1)
     faults = dict.fromkeys(
-        np.flatnonzero(n_boxes > _MAX_SEARCH).tolist(), "the cell is too large"
+        np.flatnonzero(~(n_boxes <= _MAX_SEARCH)).tolist(), "the cell is too large"
     )
     return faults | dict.fromkeys(
-        np.flatnonzero(n_images > _MAX_SEARCH).tolist(), "the cell is too skewed"
+        np.flatnonzero(~(n_images <= _MAX_SEARCH)).tolist(), "the cell is too skewed"
     )

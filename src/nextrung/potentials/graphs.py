@@ -122,7 +122,7 @@ def build_graphs(
     GraphBatch
         The graphs.
     """
-    pairs = find_pairs(crystals) if pairs is None else pairs
+    pairs = find_pairs(crystals, device=device) if pairs is None else pairs
     owners = torch.from_numpy(crystals.crystal_of_site).to(device)
     lattices = torch.from_numpy(crystals.lattices).to(device)
     atoms, vectors = _bond_atoms(crystals, pairs, device)
@@ -159,14 +159,12 @@ def _bond_atoms(
     crystals: Crystals, pairs: Pairs, device: torch.device | str
 ) -> tuple[Tensor, Tensor]:
     """List the atoms of the pairs, numbered through the batch, and their vectors."""
-    crystal = torch.from_numpy(pairs.crystal_of_pair).to(device)
-    first_site = torch.from_numpy(crystals.offsets[:-1]).to(device)[crystal]
-    ends = torch.stack([torch.from_numpy(pairs.first), torch.from_numpy(pairs.second)])
-    atoms = ends.to(device) + first_site
+    crystal = pairs.crystal_of_pair.to(device)
+    starts = torch.from_numpy(crystals.offsets[:-1]).to(device)
+    atoms = pairs.ends.to(device) + starts[crystal]
     coords = torch.from_numpy(crystals.cart_coords).to(device)
     lattices = torch.from_numpy(crystals.lattices).to(device)
-    images = torch.from_numpy(pairs.images).to(device).to(lattices.dtype)
-    shifts = torch.einsum("bi,bij->bj", images, lattices[crystal])
+    shifts = (pairs.images.to(device)[:, None] @ lattices[crystal])[:, 0]
     return atoms, coords[atoms[0]] - coords[atoms[1]] - shifts
 
 

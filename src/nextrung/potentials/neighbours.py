@@ -1,4 +1,4 @@
-"""Pairs of atoms within a cutoff, by pymatgen's linked cells."""
+"""Pairs of atoms within a cutoff: by linked cells on a CPU, by all images on a GPU."""
 
 from __future__ import annotations
 
@@ -6,12 +6,15 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
+import torch
 from pymatgen.optimization.neighbors import find_points_in_spheres
 
 from nextrung.potentials.crystals import Crystals, list_rows, select
+from nextrung.potentials.image_search import search_images
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
+    from torch import Tensor
 
 #: Longest bond of the atom graph in Å, that of every shipped model.
 ATOM_CUTOFF = 6.0
@@ -30,33 +33,30 @@ class Pairs:
     ----------
     offsets : ndarray of int, shape (n_crystals + 1,)
         Pairs of crystal ``i`` are ``offsets[i]:offsets[i + 1]``.
-    first : ndarray of int, shape (n_pairs,)
-        Index of one atom within its crystal.
-    second : ndarray of int, shape (n_pairs,)
-        Index of the other atom within its crystal, not below ``first``.
-    images : ndarray of int, shape (n_pairs, 3)
+    ends : Tensor of int, shape (2, n_pairs)
+        Indices of both atoms within their crystal, the second not below the first.
+    images : Tensor of float64, shape (n_pairs, 3)
         Lattice translation of the second atom, for coordinates that are not wrapped.
-    lengths : ndarray of float, shape (n_pairs,)
+    lengths : Tensor of float64, shape (n_pairs,)
         Distances in Å.
     n_angles : ndarray of int, shape (n_crystals,)
         Ordered pairs of bonds below ``BOND_CUTOFF`` that share an atom.
     """
 
     offsets: NDArray[np.int64]
-    first: NDArray[np.int64]
-    second: NDArray[np.int64]
-    images: NDArray[np.int64]
-    lengths: NDArray[np.float64]
+    ends: Tensor
+    images: Tensor
+    lengths: Tensor
     n_angles: NDArray[np.int64]
 
     def __getitem__(self, chosen: ArrayLike) -> Pairs:
         """Select the pairs of crystals by indices or by mask, in the order given."""
         indices = select(len(self.n_angles), chosen)
-        rows = list_rows(self.offsets, indices)
+        rows = torch.from_numpy(list_rows(self.offsets, indices))
+        rows = rows.to(self.lengths.device)
         return Pairs(
             offsets=np.concatenate([[0], np.cumsum(self.n_pairs[indices])]),
-            first=self.first[rows],
-            second=self.second[rows],
+            ends=self.ends[:, rows],
             images=self.images[rows],
             lengths=self.lengths[rows],
             n_angles=self.n_angles[indices],
@@ -68,9 +68,11 @@ class Pairs:
         return np.diff(self.offsets)
 
     @property
-    def crystal_of_pair(self) -> NDArray[np.int64]:
+    def crystal_of_pair(self) -> Tensor:
         """Index of the crystal each pair belongs to, shape (n_pairs,)."""
-        return np.repeat(np.arange(len(self.n_pairs)), self.n_pairs)
+        n_pairs = torch.from_numpy(self.n_pairs).to(self.lengths.device)
+        crystals = torch.arange(len(n_pairs), device=n_pairs.device)
+        return torch.repeat_interleave(crystals, n_pairs, output_size=self.offsets[-1])
 
     @property
     def costs(self) -> NDArray[np.int64]:
@@ -79,7 +81,11 @@ class Pairs:
         return costs
 
 
-def find_pairs(crystals: Crystals, cutoff: float = ATOM_CUTOFF) -> Pairs:
+def find_pairs(
+    crystals: Crystals,
+    cutoff: float = ATOM_CUTOFF,
+    device: torch.device | str = "cpu",
+) -> Pairs:
     """Find all pairs of atoms of each crystal that are within a cutoff.
 
     Parameters
@@ -88,69 +94,89 @@ def find_pairs(crystals: Crystals, cutoff: float = ATOM_CUTOFF) -> Pairs:
         Crystals with finite coordinates and sane cells.
     cutoff : float
         Largest distance in Å.
+    device : torch.device or str
+        Where to search, and where the pairs are wanted.
 
     Returns
     -------
     Pairs
         Each pair once; an atom and its own image are a pair too.
     """
-    wrapped = crystals.frac_coords - np.floor(crystals.frac_coords)
-    found = _find_in_each(crystals, wrapped, cutoff)
-    sizes = np.array([len(rows[0]) for rows in found], dtype=np.int64)
-    offsets = np.concatenate([[0], np.cumsum(sizes)])
-    empty = np.zeros(0, dtype=np.int64)
-    first = np.concatenate([empty, *(rows[0] for rows in found)])
-    second = np.concatenate([empty, *(rows[1] for rows in found)])
-    images = np.concatenate([np.zeros((0, 3)), *(rows[2] for rows in found)])
-    lengths = np.concatenate([np.zeros(0), *(rows[3] for rows in found)])
-    starts = np.repeat(crystals.offsets[:-1], sizes)
     cells = np.floor(crystals.frac_coords)
-    return Pairs(
-        offsets=offsets,
-        first=first,
-        second=second,
-        images=(images + cells[first + starts] - cells[second + starts]).astype(
-            np.int64
-        ),
-        lengths=lengths,
-        n_angles=_count_angles(crystals, np.stack([first, second]) + starts, lengths),
+    wrapped = Crystals(
+        offsets=crystals.offsets,
+        atomic_numbers=crystals.atomic_numbers,
+        lattices=crystals.lattices,
+        frac_coords=crystals.frac_coords - cells,
     )
-
-
-def _find_in_each(
-    crystals: Crystals, wrapped: NDArray[np.float64], cutoff: float
-) -> list[tuple[NDArray[np.generic], ...]]:
-    """Search each crystal on its own: first, second, images and lengths of pairs."""
-    lattices = np.ascontiguousarray(crystals.lattices)
-    coords = (wrapped[:, None] @ lattices[crystals.crystal_of_site])[:, 0]
-    return [
-        _find_in_one(coords[start:stop], lattice, cutoff)
-        for start, stop, lattice in zip(
-            crystals.offsets[:-1], crystals.offsets[1:], lattices, strict=True
+    if torch.device(device).type == "cpu":
+        ends, images, lengths, n_pairs = _search_cells(wrapped, cutoff)
+    else:
+        ends, images, lengths, n_pairs = search_images(
+            wrapped, cutoff + _TOLERANCE, torch.device(device)
         )
-    ]
-
-
-def _find_in_one(
-    coords: NDArray[np.float64], lattice: NDArray[np.float64], cutoff: float
-) -> tuple[NDArray[np.generic], ...]:
-    """Find the pairs of one crystal, of two directed ones the canonical one."""
-    first, second, images, lengths = find_points_in_spheres(
-        coords, coords, cutoff, _PERIODIC, lattice, _TOLERANCE
+    unwrapping = torch.from_numpy(cells).to(device)
+    starts = torch.from_numpy(np.repeat(crystals.offsets[:-1], n_pairs)).to(device)
+    return Pairs(
+        offsets=np.concatenate([[0], np.cumsum(n_pairs)]),
+        ends=ends - starts,
+        images=images + unwrapping[ends[0]] - unwrapping[ends[1]],
+        lengths=lengths,
+        n_angles=_count_angles(crystals, ends, lengths),
     )
+
+
+def _search_cells(
+    crystals: Crystals, cutoff: float
+) -> tuple[Tensor, Tensor, Tensor, NDArray[np.int64]]:
+    """Search each crystal by pymatgen: ends, images, lengths and their numbers."""
+    lattices = np.ascontiguousarray(crystals.lattices)
+    coords = crystals.cart_coords
+    starts, stops = crystals.offsets[:-1], crystals.offsets[1:]
+    found = [
+        find_points_in_spheres(
+            coords[start:stop], coords[start:stop], cutoff, _PERIODIC, cell, _TOLERANCE
+        )
+        for start, stop, cell in zip(starts, stops, lattices, strict=True)
+    ]
+    sizes = [len(rows[0]) for rows in found]
+    empty = np.zeros(0)
+    ends = np.stack(
+        [np.concatenate([empty, *(r[end] for r in found)]) for end in (0, 1)]
+    )
+    images = np.concatenate([np.zeros((0, 3)), *(rows[2] for rows in found)])
+    lengths = np.concatenate([empty, *(rows[3] for rows in found)])
+    kept = _is_canonical(ends, images)
+    crystal = np.repeat(np.arange(len(found)), sizes)
+    atoms = (ends + starts[crystal])[:, kept].astype(np.int64)
+    n_pairs = np.bincount(crystal[kept], minlength=len(found))
+    return (
+        torch.from_numpy(atoms),
+        torch.from_numpy(images[kept]),
+        torch.from_numpy(lengths[kept]),
+        n_pairs,
+    )
+
+
+def _is_canonical(
+    ends: NDArray[np.generic], images: NDArray[np.generic]
+) -> NDArray[np.bool_]:
+    """Choose one of the two directions of each pair."""
     x, y, z = images.T
     forward = (x > 0) | ((x == 0) & ((y > 0) | ((y == 0) & (z > 0))))
-    kept = (first < second) | ((first == second) & forward)
-    return first[kept], second[kept], images[kept], lengths[kept]
+    canonical: NDArray[np.bool_] = (ends[0] < ends[1]) | (
+        (ends[0] == ends[1]) & forward
+    )
+    return canonical
 
 
 def _count_angles(
-    crystals: Crystals, ends: NDArray[np.int64], lengths: NDArray[np.float64]
+    crystals: Crystals, ends: Tensor, lengths: Tensor
 ) -> NDArray[np.int64]:
     """Count the ordered pairs of short bonds at the atoms of each crystal."""
-    n_sites = len(crystals.atomic_numbers)
     short = ends[:, lengths < BOND_CUTOFF].reshape(-1)
-    n_bonds = np.bincount(short, minlength=n_sites)
+    counted = torch.bincount(short, minlength=len(crystals.atomic_numbers))
+    n_bonds = counted.cpu().numpy()
     totals = np.concatenate([[0], np.cumsum(n_bonds * (n_bonds - 1))])
     counts: NDArray[np.int64] = np.diff(totals[crystals.offsets])
     return counts

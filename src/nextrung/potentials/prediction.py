@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 #: Letters of the properties: energies, forces, stresses, magnetic moments.
 PROPERTIES = "efsm"
 #: Rows of a batch: what fits the caches of a CPU core, and fills a GPU.
-_BATCH_COST = {"cpu": 16_000, "cuda": 2_000_000}
+_BATCH_COST = {"cpu": 12_000, "cuda": 2_000_000}
 #: Crystals whose neighbours are searched at once.
 _WINDOW = 2048
 
@@ -189,11 +189,12 @@ def _find_uncovered(
 def _predict_window(canvas: _Canvas, window: NDArray[np.int64]) -> None:
     """Search the neighbours of some crystals and predict them batch by batch."""
     crystals = canvas.crystals[window]
-    pairs = find_pairs(crystals)
+    device = next(canvas.model.parameters()).device
+    pairs = find_pairs(crystals, device=device)
     faults = find_pair_faults(crystals, pairs)
     canvas.errors.update({int(window[i]): reason for i, reason in faults.items()})
     sound = np.setdiff1d(np.arange(len(window)), list(faults))
-    limit = _BATCH_COST[next(canvas.model.parameters()).device.type]
+    limit = _BATCH_COST[device.type]
     for batch in _cut(sound, pairs.costs[sound], limit):
         _predict_or_halve(canvas, window[batch], pairs[batch])
 
