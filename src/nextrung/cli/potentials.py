@@ -112,7 +112,7 @@ def fine_tune(
         workdir=output.with_name(output.name + ".state"),
         on_epoch=_print_epoch,
     )
-    result.potential.save(output, model=method.value, functional=frames.functional)
+    result.potential.save(output, name=method.value, functional=frames.functional)
     console.print(f"best epoch {result.best_epoch}: {output}", soft_wrap=True)
 
 

@@ -198,5 +198,5 @@ class FineTuningMaker(StageMaker):
 def _store_checkpoint(potential: Potential, model: Model, functional: str) -> Artifact:
     """Save a potential as an artifact that plain chgnet loads."""
     file = campaign_folder() / "checkpoint.pth.tar"
-    potential.save(file, model=model.value, functional=functional)
+    potential.save(file, name=model.value, functional=functional)
     return store_artifact(file, "checkpoints")
