@@ -1,20 +1,34 @@
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING
 
 import pytest
 from ase import Atoms
 from ase.io import write
+from pydantic import TypeAdapter
 
 from nextrung.adapters.sources import name_labels, read_source, source_digest
 from nextrung.schemas.base import InputError
-from nextrung.schemas.dataset import AseSource, DistilledSource, VaspSource
+from nextrung.schemas.dataset import (
+    AseSource,
+    DistilledSource,
+    MptrjJsonSource,
+    Source,
+    VaspSource,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from nextrung.schemas.dataset import Source
+FRAME = {
+    "structure": {
+        "lattice": {"matrix": [[3, 0, 0], [0, 3, 0], [0, 0, 3]]},
+        "sites": [{"species": [{"element": "Po", "occu": 1}], "abc": [0, 0, 0]}],
+    },
+    "uncorrected_total_energy": -3.0,
+}
 
 
 @pytest.fixture
@@ -32,6 +46,8 @@ def test_every_kind_has_its_reader(source: VaspSource, tmp_path: Path) -> None:
     files = AseSource(
         paths=(str(tmp_path / "a.xyz"),), functional="PBE", frame_id_key=None
     )
+    (tmp_path / "a.json").write_text(json.dumps({"x": {"y": FRAME}}))
+    mptrj = MptrjJsonSource(paths=(str(tmp_path / "a.json"),))
     distilled = DistilledSource(
         chemical_systems=("Cu",),
         n_polymorphs_per_element=1,
@@ -40,10 +56,10 @@ def test_every_kind_has_its_reader(source: VaspSource, tmp_path: Path) -> None:
     )
     counts = [
         len(list(read_source(kind, lambda _done, _total, _text: None)))
-        for kind in (source, files, distilled)
+        for kind in (source, files, mptrj, distilled)
     ]
 
-    assert counts == [2, 1, 1]
+    assert counts == [2, 1, 1, 1]
 
 
 @pytest.mark.parametrize(
@@ -51,9 +67,13 @@ def test_every_kind_has_its_reader(source: VaspSource, tmp_path: Path) -> None:
     [
         (VaspSource(paths=("a",)), "r2SCAN (VASP)"),
         (AseSource(paths=("a",), functional="r2SCAN"), "r2SCAN (ASE files)"),
+        (
+            MptrjJsonSource(paths=("a",)),
+            "r2SCAN (uncorrected energies of MPtrj's layout)",
+        ),
         (DistilledSource(), "distilled from chgnet-r2scan"),
     ],
-    ids=["vasp", "ase", "distilled"],
+    ids=lambda value: getattr(value, "kind", ""),
 )
 def test_labels_of_a_potential_are_never_called_dft(
     source: Source, expected: str
@@ -96,9 +116,12 @@ def test_files_without_labels_do_not_change_the_digest(
     assert source_digest(source) == before
 
 
-def test_ase_files_are_hashed_too(tmp_path: Path) -> None:
+@pytest.mark.parametrize("kind", ["ase", "mptrj_json"])
+def test_files_are_hashed_too(kind: str, tmp_path: Path) -> None:
     path = tmp_path / "a.xyz"
-    source = AseSource(paths=(str(path),), functional="PBE")
+    source: Source = TypeAdapter(Source).validate_python(
+        {"kind": kind, "paths": [str(path)], "functional": "PBE"}
+    )
     path.write_text("one")
     before = source_digest(source)
     path.write_text("two")

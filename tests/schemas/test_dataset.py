@@ -8,6 +8,9 @@ from nextrung.schemas.dataset import (
     AseSource,
     DatasetSettings,
     DistilledSource,
+    EnergyLabel,
+    MptrjJsonSource,
+    Source,
     SplitSettings,
     VaspSource,
 )
@@ -18,12 +21,13 @@ from nextrung.schemas.dataset import (
     [
         VaspSource(paths=("$NEXTRUNG_DATA/runs",)),
         AseSource(paths=("frames.xyz",), functional="PBE"),
+        MptrjJsonSource(paths=("MPtrj.json",), energy=EnergyLabel.CORRECTED),
         DistilledSource(seed=3),
     ],
     ids=lambda source: source.kind,
 )
 def test_the_kind_of_a_source_survives_json(
-    source: VaspSource | AseSource | DistilledSource,
+    source: Source,
 ) -> None:
     settings = DatasetSettings(source=source)
 
@@ -37,7 +41,7 @@ def test_environment_variables_are_stored_as_they_were_written() -> None:
 
 
 def test_an_unknown_kind_of_source_is_refused() -> None:
-    with pytest.raises(ValidationError, match="'vasp', 'ase', 'distilled'"):
+    with pytest.raises(ValidationError, match="'vasp', 'ase', 'mptrj_json'"):
         DatasetSettings.model_validate({"source": {"kind": "castep"}})
 
 

@@ -9,8 +9,15 @@ from typing import TYPE_CHECKING
 from nextrung.adapters.artifacts import hash_file
 from nextrung.adapters.ase_files import find_files, read_ase
 from nextrung.adapters.distilled import distil
+from nextrung.adapters.json_files import find_json_files
+from nextrung.adapters.mptrj_json import read_mptrj
 from nextrung.adapters.vasp import find_runs, read_vasp
-from nextrung.schemas.dataset import AseSource, DistilledSource, VaspSource
+from nextrung.schemas.dataset import (
+    AseSource,
+    DistilledSource,
+    MptrjJsonSource,
+    VaspSource,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -41,6 +48,8 @@ def read_source(
             return read_vasp(source, on_progress)
         case AseSource():
             return read_ase(source, on_progress)
+        case MptrjJsonSource():
+            return read_mptrj(source, on_progress)
         case DistilledSource():
             return distil(source, on_progress)
 
@@ -65,6 +74,8 @@ def name_labels(source: Source, functional: str) -> str:
             return f"{functional} (VASP)"
         case AseSource():
             return f"{functional} (ASE files)"
+        case MptrjJsonSource():
+            return f"{functional} ({source.energy} energies of MPtrj's layout)"
         case DistilledSource():
             return f"distilled from {source.teacher}"
 
@@ -94,6 +105,8 @@ def source_digest(source: Source) -> str:
             files = {run.run_id: run.path for run in find_runs(source)}
         case AseSource():
             files = {path.name: path for path in find_files(source)}
+        case MptrjJsonSource():
+            files = {path.name: path for path in find_json_files(source.paths)}
         case DistilledSource():
             digest.update(source.model_dump_json().encode())
             teacher = Path(source.teacher)

@@ -101,6 +101,38 @@ class AseSource(Record):
     magmoms_key: str = Field("magmoms", description="Key of the moments in μ_B.")
 
 
+class EnergyLabel(StrEnum):
+    """Which of the energies of a source is the label."""
+
+    UNCORRECTED = "uncorrected"
+    CORRECTED = "corrected"
+
+
+class MptrjJsonSource(Record):
+    """JSON as MPtrj and MP-r2SCAN are published: frames by id by material."""
+
+    kind: Literal["mptrj_json"] = "mptrj_json"
+    paths: tuple[str, ...] = Field(
+        min_length=1,
+        description="Files, plain or compressed; environment variables are expanded on "
+        "reading.",
+    )
+    functional: str = Field("r2SCAN", description="Functional of the labels.")
+    energy: EnergyLabel = Field(
+        EnergyLabel.UNCORRECTED,
+        description="Total energy of VASP, or with the corrections that mix GGA with "
+        "GGA+U.",
+    )
+    stress_unit: StressUnit = Field(
+        StressUnit.VASP_KBAR, description="Unit and sign of the stress."
+    )
+    last_frame: LastFrame = Field(
+        LastFrame.ANY,
+        description="Whether the last frame of a material is its relaxed structure, "
+        "where the file does not say how much energy that has.",
+    )
+
+
 class DistilledSource(Record):
     """Made-up crystals labelled by a potential, for machines without data."""
 
@@ -149,7 +181,8 @@ class DistilledSource(Record):
 
 
 Source = Annotated[
-    VaspSource | AseSource | DistilledSource, Field(discriminator="kind")
+    VaspSource | AseSource | MptrjJsonSource | DistilledSource,
+    Field(discriminator="kind"),
 ]
 
 
