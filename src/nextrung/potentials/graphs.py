@@ -22,7 +22,7 @@ from nextrung.potentials.neighbours import (
     Pairs,
     find_pairs,
 )
-from nextrung.potentials.segments import SegmentPair, Segments
+from nextrung.potentials.segments import SegmentPair, Segments, sort_stably
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -177,10 +177,11 @@ def _short_first(lengths: Tensor) -> tuple[Tensor, int]:
 
 def _swap_ends(rows: Segments) -> Segments:
     """Exchange the two halves of rows that are each other's reverse."""
-    n_rows = len(rows.index)
+    half = len(rows.index) // 2
+    order = rows.order
     return Segments(
-        index=rows.index.roll(n_rows // 2),
-        order=(rows.order + n_rows // 2) % max(n_rows, 1),
+        index=rows.index.roll(half),
+        order=torch.where(order < half, order + half, order - half),
         starts=rows.starts,
     )
 
@@ -189,7 +190,7 @@ def _list_arms(atoms: Tensor, n_atoms: int) -> _Arms:
     """List short bonds by the atom they are seen from."""
     n_short = atoms.shape[1]
     ends = atoms.reshape(-1)
-    order = torch.argsort(ends, stable=True)
+    order = sort_stably(ends)
     bond = torch.arange(n_short, device=atoms.device).repeat(2)
     return _Arms(
         arm_bonds=Segments.of(bond[order], n_short),

@@ -140,16 +140,19 @@ def _search_cells(
         for start, stop, cell in zip(starts, stops, lattices, strict=True)
     ]
     sizes = [len(rows[0]) for rows in found]
-    empty = np.zeros(0)
-    ends = np.stack(
-        [np.concatenate([empty, *(r[end] for r in found)]) for end in (0, 1)]
-    )
-    images = np.concatenate([np.zeros((0, 3)), *(rows[2] for rows in found)])
-    lengths = np.concatenate([empty, *(rows[3] for rows in found)])
-    kept = _is_canonical(ends, images)
     crystal = np.repeat(np.arange(len(found)), sizes)
-    atoms = (ends + starts[crystal])[:, kept].astype(np.int64)
+    nothing = (
+        np.zeros(0, np.int64),
+        np.zeros(0, np.int64),
+        np.zeros((0, 3)),
+        np.zeros(0),
+    )
+    first, second, images, lengths = (
+        np.concatenate(rows) for rows in zip(nothing, *found, strict=True)
+    )
+    kept = np.flatnonzero(_is_canonical(first, second, images))
     n_pairs = np.bincount(crystal[kept], minlength=len(found))
+    atoms = np.stack([first[kept], second[kept]]) + starts[crystal[kept]]
     return (
         torch.from_numpy(atoms),
         torch.from_numpy(images[kept]),
@@ -159,14 +162,11 @@ def _search_cells(
 
 
 def _is_canonical(
-    ends: NDArray[np.generic], images: NDArray[np.generic]
+    first: NDArray[np.int64], second: NDArray[np.int64], images: NDArray[np.float64]
 ) -> NDArray[np.bool_]:
     """Choose one of the two directions of each pair."""
-    x, y, z = images.T
-    forward = (x > 0) | ((x == 0) & ((y > 0) | ((y == 0) & (z > 0))))
-    canonical: NDArray[np.bool_] = (ends[0] < ends[1]) | (
-        (ends[0] == ends[1]) & forward
-    )
+    forward = images @ [1e12, 1e6, 1.0] > 0
+    canonical: NDArray[np.bool_] = (first < second) | ((first == second) & forward)
     return canonical
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Self
 
+import numpy as np
 import torch
 from torch import Tensor
 from torch.nn.functional import embedding_bag
@@ -50,7 +51,7 @@ class Segments:
         """
         return cls(
             index=index,
-            order=torch.argsort(index, stable=True),
+            order=sort_stably(index),
             starts=_count_from_zero(index, n_sources),
         )
 
@@ -149,6 +150,24 @@ class SegmentPair:
         """
         combined: Tensor = _Combine.apply(*sources, rows, weight, self)  # type: ignore[no-untyped-call]
         return combined
+
+
+def sort_stably(index: Tensor) -> Tensor:
+    """Order rows by their index, equal ones as they come.
+
+    Parameters
+    ----------
+    index : Tensor of int, shape (n_rows,)
+        What to sort by.
+
+    Returns
+    -------
+    Tensor of int, shape (n_rows,)
+        Rows in order.
+    """
+    if index.device.type == "cpu":  # numpy makes use of the runs that are in order
+        return torch.from_numpy(np.argsort(index.numpy(), kind="stable"))
+    return torch.argsort(index, stable=True)
 
 
 def _count_from_zero(index: Tensor, n_sources: int) -> Tensor:
