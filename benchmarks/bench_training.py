@@ -27,6 +27,7 @@ from nextrung import load_potential
 from nextrung.potentials.batches import MAX_COST, FrameBatches
 from nextrung.potentials.chgnet import predict_differentiably
 from nextrung.potentials.losses import compare_outputs, weigh_loss
+from nextrung.potentials.second_order import ease_second_order
 from nextrung.schemas.fine_tuning import FineTuningSettings
 from nextrung.schemas.frames import Frames
 
@@ -81,6 +82,7 @@ class Ours:
 
     def __post_init__(self) -> None:
         self.model, self.optimizer = make_trainable(self.device)
+        ease_second_order(self.model)
         self.batches = FrameBatches(self.frames, MAX_COST[self.device])
 
     def step(self, indices: np.ndarray) -> float:

@@ -9,6 +9,7 @@ import numpy as np
 
 from nextrung.compute.fine_tuning import select_train_frames
 from nextrung.potentials.frame_data import FrameData
+from nextrung.potentials.second_order import ease_second_order
 from nextrung.potentials.survey import find_unusable
 from nextrung.potentials.trainers import (
     choose_arithmetic,
@@ -150,7 +151,7 @@ def _start(potential: Potential, data: FrameData, trained: Trained) -> Training:
     """Copy the network of a potential and choose which of its weights move."""
     double = data.settings.precision is Precision.FLOAT64
     model = (potential.double() if double else potential.copy()).model
-    model.train().requires_grad_(requires_grad=True)
+    ease_second_order(model).train().requires_grad_(requires_grad=True)
     moving = trained is Trained.NETWORK_AND_ATOM_REFS
     model.composition_model.requires_grad_(requires_grad=moving)
     identity = f"{trained} {data.digest()} {data.settings.model_dump_json()}"

@@ -1,0 +1,191 @@
+"""Layers whose second derivatives cost little.
+
+Training on forces differentiates the network twice. torch takes the second derivatives
+of SiLU and of layer normalisation apart into some thirty operations that each pass
+through memory; in closed form a few suffice.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor, nn
+from torch.autograd import Function
+
+if TYPE_CHECKING:
+    from chgnet.model import CHGNet
+
+_silu_gradient = torch.ops.aten.silu_backward
+_norm_gradient = torch.ops.aten.native_layer_norm_backward
+
+
+def ease_second_order(model: CHGNet) -> CHGNet:
+    """Replace the activations and normalisations of a network by equal, cheaper ones.
+
+    Parameters
+    ----------
+    model : CHGNet
+        Network to change; its weights stay the same objects under the same names.
+
+    Returns
+    -------
+    CHGNet
+        The same network.
+    """
+    for module in list(model.modules()):
+        for name, child in list(module.named_children()):
+            if type(child) is nn.SiLU:
+                setattr(module, name, ClosedSiLU())
+            elif type(child) is nn.LayerNorm:
+                setattr(module, name, ClosedLayerNorm.like(child))
+    return model
+
+
+class ClosedSiLU(nn.SiLU):
+    """SiLU with its second derivative in closed form."""
+
+    def forward(self, values: Tensor) -> Tensor:
+        """Apply the activation.
+
+        Parameters
+        ----------
+        values : Tensor of float
+            Any values.
+
+        Returns
+        -------
+        Tensor of float
+            ``values * sigmoid(values)``.
+        """
+        activated: Tensor = _SiLU.apply(values)  # type: ignore[no-untyped-call]
+        return activated
+
+
+class ClosedLayerNorm(nn.LayerNorm):
+    """Normalisation of rows with its second derivative in closed form."""
+
+    @classmethod
+    def like(cls, layer: nn.LayerNorm) -> ClosedLayerNorm:
+        """Share the weights of another normalisation.
+
+        Parameters
+        ----------
+        layer : LayerNorm
+            A normalisation of rows with weight and bias.
+
+        Returns
+        -------
+        ClosedLayerNorm
+            An equal layer.
+        """
+        (width,) = layer.normalized_shape
+        closed = cls(width, eps=layer.eps, device="meta")
+        closed.weight, closed.bias = layer.weight, layer.bias
+        return closed
+
+    def forward(self, rows: Tensor) -> Tensor:
+        """Normalise rows.
+
+        Parameters
+        ----------
+        rows : Tensor of float, shape (n_rows, width)
+            Any rows.
+
+        Returns
+        -------
+        Tensor of float, shape (n_rows, width)
+            Rows of mean 0 and variance 1, scaled and shifted.
+        """
+        normalised: Tensor = _Norm.apply(  # type: ignore[no-untyped-call]
+            rows, self.weight, self.bias, self.eps
+        )
+        return normalised
+
+
+class _SiLU(Function):
+    """SiLU; its gradient is a function that can be differentiated."""
+
+    @staticmethod
+    def forward(ctx: Any, values: Tensor) -> Tensor:  # noqa: ANN401
+        ctx.save_for_backward(values)
+        return nn.functional.silu(values)
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> Any:  # noqa: ANN401
+        return _SiLUGradient.apply(gradient, *ctx.saved_tensors)  # type: ignore[no-untyped-call]
+
+
+class _SiLUGradient(Function):
+    """Gradient of SiLU: s + x s (1 - s) times what comes in, s the sigmoid of x."""
+
+    @staticmethod
+    def forward(ctx: Any, gradient: Tensor, values: Tensor) -> Tensor:  # noqa: ANN401
+        ctx.save_for_backward(gradient, values)
+        gained: Tensor = _silu_gradient(gradient, values)
+        return gained
+
+    @staticmethod
+    def backward(ctx: Any, outer: Tensor) -> tuple[Tensor, Tensor]:  # noqa: ANN401
+        gradient, values = ctx.saved_tensors
+        sigmoid = torch.sigmoid(values)
+        second = (1 - 2 * sigmoid).mul_(values).add_(2)
+        second = second.mul_(sigmoid).mul_(1 - sigmoid)
+        return _silu_gradient(outer, values), second.mul_(gradient).mul_(outer)
+
+
+class _Norm(Function):
+    """Layer normalisation; its gradient is a function that can be differentiated."""
+
+    @staticmethod
+    def forward(ctx: Any, *inputs: Any) -> Tensor:  # noqa: ANN401
+        rows, weight, bias, eps = inputs
+        normalised, mean, scale = torch.native_layer_norm(
+            rows, weight.shape, weight, bias, eps
+        )
+        ctx.save_for_backward(rows, weight, bias, mean, scale)
+        return normalised
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> Any:  # noqa: ANN401
+        gained = _NormGradient.apply(gradient, *ctx.saved_tensors)  # type: ignore[no-untyped-call]
+        return (*gained, None)
+
+
+class _NormGradient(Function):
+    """Gradients of layer normalisation by rows, weight and bias.
+
+    With x̂ the normalised rows, s their scale and g the weighted gradient, the gradient
+    by the rows is P(g) = s (g - mean(g) - x̂ mean(g x̂)). P is symmetric, so that an
+    outer gradient v passes on P(v), and its derivative by the rows is
+    -(x̂ s mean(v P(g)) + P(v) s mean(g x̂) + P(g) s mean(v x̂)).
+    """
+
+    @staticmethod
+    def forward(ctx: Any, gradient: Tensor, *saved: Tensor) -> tuple[Tensor, ...]:  # noqa: ANN401
+        rows, weight, bias, mean, scale = saved
+        gained: tuple[Tensor, ...] = _norm_gradient(
+            gradient, rows, weight.shape, mean, scale, weight, bias, [True] * 3
+        )
+        ctx.save_for_backward(gradient, rows, weight, mean, scale, gained[0])
+        ctx.set_materialize_grads(value=False)
+        return gained
+
+    @staticmethod
+    def backward(ctx: Any, outer: Tensor, *others: Tensor | None) -> Any:  # noqa: ANN401
+        if any(other is not None for other in others):
+            raise NotImplementedError(
+                "second derivatives by the gradients of weight and bias"
+            )
+        gradient, rows, weight, mean, scale, by_rows = ctx.saved_tensors
+        ones = torch.ones_like(weight)
+        projected, _, _ = _norm_gradient(
+            outer, rows, weight.shape, mean, scale, ones, None, [True, False, False]
+        )
+        unit = (rows - mean).mul_(scale)
+        second = unit * (scale * (outer * by_rows).mean(dim=1, keepdim=True))
+        for vector, factor in ((projected, gradient * weight), (by_rows, outer)):
+            mean_product = (factor * unit).mean(dim=1, keepdim=True)
+            second.addcmul_(vector, scale * mean_product)
+        by_weight = (gradient * projected).sum(dim=0)
+        return projected * weight, second.neg_(), by_weight, None, None, None
