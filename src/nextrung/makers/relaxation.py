@@ -184,8 +184,8 @@ class RelaxationMaker(StageMaker):
             )
             for shard in range(n_shards)
         ]
-        for shard in shards:
-            shard.append_name(f" {model.model}")
+        for number, shard in enumerate(shards, start=1):
+            shard.append_name(f" {number} of {n_shards} {model.model}")
         merge = MergeMaker().make([shard.output for shard in shards])
         merge.append_name(f" {model.model}")
         name = f"relax {model.model}"
