@@ -18,7 +18,7 @@ from nextrung.schemas.stability import StabilityDoc
 from nextrung.schemas.study import StudyDoc
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Collection, Mapping
 
     from jobflow import JobStore
 
@@ -83,8 +83,10 @@ def load_study(store: JobStore, name: str | None = None) -> StudyDoc:
     return studies[-1]
 
 
-def load_documents(store: JobStore, study: StudyDoc) -> dict[str, TaskDoc]:
-    """Load every document of a study, arrays included.
+def load_documents(
+    store: JobStore, study: StudyDoc, stages: Collection[str] = tuple(DOCUMENTS)
+) -> dict[str, TaskDoc]:
+    """Load the documents of a study, arrays included.
 
     Parameters
     ----------
@@ -92,6 +94,8 @@ def load_documents(store: JobStore, study: StudyDoc) -> dict[str, TaskDoc]:
         A connected store.
     study : StudyDoc
         The study.
+    stages : collection of str
+        Stages to load; all by default.
 
     Returns
     -------
@@ -99,8 +103,9 @@ def load_documents(store: JobStore, study: StudyDoc) -> dict[str, TaskDoc]:
         Documents, by stage or by ``stage/model``.
     """
     return {
-        part: DOCUMENTS[part.partition("/")[0]].model_validate(_output(store, uuid))
+        part: DOCUMENTS[stage].model_validate(_output(store, uuid))
         for part, uuid in study.results.jobs.items()
+        if (stage := part.partition("/")[0]) in stages
     }
 
 

@@ -10,7 +10,11 @@ import typer
 from jobflow import run_locally
 from rich.console import Console
 
-from nextrung.adapters.stores import make_embedded_store
+from nextrung.adapters.stores import (
+    make_embedded_store,
+    open_configured_store,
+    open_embedded_store,
+)
 from nextrung.cli.progress import JobProgress
 
 if TYPE_CHECKING:
@@ -22,6 +26,16 @@ Root = Annotated[Path | None, typer.Option(help="Run folder.  [default: runs/NAM
 Overrides = Annotated[
     list[str] | None,
     typer.Option("--set", help="Replace a setting.", metavar="KEY=VALUE"),
+]
+
+Where = Annotated[
+    str,
+    typer.Argument(
+        help="Run folder, or the name of a study in the store of jobflow.yaml."
+    ),
+]
+Name = Annotated[
+    str | None, typer.Option("--study", help="Name of the study in a run folder.")
 ]
 
 
@@ -43,6 +57,31 @@ def open_run(root: Path | None, name: str) -> JobStore:
     folder = (root or Path("runs") / name).resolve()
     os.environ["NEXTRUNG_ROOT"] = str(folder)
     return make_embedded_store(folder)
+
+
+def locate_study(where: str, study: str | None) -> tuple[JobStore, str | None]:
+    """Open the store that a run folder or the name of a study points to.
+
+    Parameters
+    ----------
+    where : str
+        A run folder, or the name of a study in the store of ``jobflow.yaml``.
+    study : str or None
+        Name of the study in a run folder; the one finished last by default.
+
+    Returns
+    -------
+    store : JobStore
+        The connected store.
+    name : str or None
+        Name of the study; None for the one finished last.
+    """
+    if Path(where).is_dir():
+        os.environ["NEXTRUNG_ROOT"] = str(Path(where).resolve())
+        return open_embedded_store(Path(where)), study
+    if os.sep in where or where.startswith("."):
+        return open_embedded_store(Path(where)), study
+    return open_configured_store(), where
 
 
 def run_flow(flow: Flow, store: JobStore) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+from difflib import get_close_matches
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -11,17 +12,22 @@ from monty.serialization import loadfn
 from pydantic import ValidationError
 from rich.table import Table
 
-from nextrung.cli.running import console
+from nextrung.adapters.results import load_documents, load_study
+from nextrung.cli.running import Name, Where, console, locate_study
 from nextrung.compute.scaling_law import score_scaling_law
 from nextrung.compute.stability import score_decomposition
+from nextrung.reports.hull_page import write_hull
+from nextrung.reports.sections import documents_of
 from nextrung.schemas.base import InputError
 from nextrung.schemas.scaling_law import ScalingLawSettings, ScalingPoint
-from nextrung.schemas.stability import Competitors
+from nextrung.schemas.stability import Competitors, StabilityDoc
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
     from pymatgen.entries.computed_entries import ComputedEntry
 
-stability = typer.Typer(help="Score phase stability.", no_args_is_help=True)
+stability = typer.Typer(help="Score phase stability, draw hulls.", no_args_is_help=True)
 scaling = typer.Typer(help="Fit scaling laws.", no_args_is_help=True)
 
 
@@ -48,6 +54,29 @@ def score(
             record.error or "",
         )
     console.print(table)
+
+
+@stability.command()
+def plot(
+    where: Where,
+    system: Annotated[str, typer.Argument(help="Chemical system, as Li-Mn-O.")],
+    *,
+    study: Name = None,
+    models: Annotated[
+        list[str] | None,
+        typer.Option("--model", help="Model to show.  [default: all]"),
+    ] = None,
+    output: Annotated[
+        Path, typer.Option("--output", "-o", help="HTML file to write.")
+    ] = Path("hull.html"),
+) -> None:
+    """Draw a hull of a study, labels beside models, as one HTML file."""
+    store, name = locate_study(where, study)
+    document = load_study(store, name)
+    loaded = load_documents(store, document, ("stability",))
+    scored = documents_of(loaded, "stability", StabilityDoc)
+    write_hull(_choose_models(scored, models or tuple(scored)), system, output)
+    console.print(f"hull: {output.resolve()}", soft_wrap=True)
 
 
 @scaling.command()
@@ -80,12 +109,30 @@ def fit(
     console.print(table)
 
 
+def _choose_models(
+    documents: Mapping[str, StabilityDoc], models: Sequence[str]
+) -> dict[str, StabilityDoc]:
+    """Keep the documents of some models, in the order of all."""
+    if not documents:
+        raise InputError("expected a study with scored stability, met one without")
+    for model in models:
+        if model not in documents:
+            nearest = get_close_matches(model, documents, 1, cutoff=0)[0]
+            raise InputError(
+                f"--model: expected one of {', '.join(documents)}, met {model}; did "
+                f"you mean {nearest}?"
+            )
+    return {model: found for model, found in documents.items() if model in models}
+
+
 def _read_entries(path: Path) -> list[ComputedEntry]:
     """Read a list of pymatgen entries."""
     try:
         entries = loadfn(path)
-    except (OSError, ValueError) as error:
-        raise InputError(f"expected pymatgen entries in {path}, met {error}") from error
+    except (OSError, EOFError, ValueError, KeyError, TypeError) as error:
+        raise InputError(
+            f"expected pymatgen entries in {path}, met: {error}"
+        ) from error
     if not isinstance(entries, list) or not all(hasattr(e, "energy") for e in entries):
         raise InputError(f"expected a list of pymatgen entries in {path}")
     return entries
@@ -94,8 +141,29 @@ def _read_entries(path: Path) -> list[ComputedEntry]:
 def _read_points(path: Path) -> list[ScalingPoint]:
     """Read the points of a scaling law."""
     try:
-        with path.open(newline="") as file:
-            return [ScalingPoint.model_validate(row) for row in csv.DictReader(file)]
-    except (OSError, ValidationError) as error:
-        reason = str(error).splitlines()[0]
-        raise InputError(f"expected points in {path}, met: {reason}") from error
+        with path.open(newline="", encoding="utf-8") as file:
+            lines = list(csv.reader(file))
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise InputError(f"expected points in {path}, met: {error}") from error
+    rows = [(number, cells) for number, cells in enumerate(lines, 1) if cells]
+    if len(rows) <= 1:
+        raise InputError(f"expected a header and points in {path}, met none")
+    (_, header), *rows = rows
+    return [
+        _read_point(header, cells, f"{path}, line {number}") for number, cells in rows
+    ]
+
+
+def _read_point(header: list[str], cells: list[str], where: str) -> ScalingPoint:
+    """Read one point; an empty cell is a value that is not known."""
+    if len(cells) != len(header):
+        raise InputError(f"{where}: expected {len(header)} cells, met {len(cells)}")
+    values = {name: cell or None for name, cell in zip(header, cells, strict=True)}
+    try:
+        return ScalingPoint.model_validate(values)
+    except ValidationError as error:
+        found = error.errors()[0]
+        column = ".".join(map(str, found["loc"]))
+        raise InputError(
+            f"{where}: {column}: {found['msg']}, met {found['input']!r}"
+        ) from error

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -12,13 +11,18 @@ from jobflow import Job
 from rich.tree import Tree
 
 from nextrung.adapters.results import load_documents, load_study
-from nextrung.adapters.stores import (
-    find_documents,
-    open_configured_store,
-    open_embedded_store,
-)
+from nextrung.adapters.stores import find_documents
 from nextrung.adapters.study_files import read_study
-from nextrung.cli.running import Overrides, Root, console, open_run, run_flow
+from nextrung.cli.running import (
+    Name,
+    Overrides,
+    Root,
+    Where,
+    console,
+    locate_study,
+    open_run,
+    run_flow,
+)
 from nextrung.makers.study import StudyMaker
 from nextrung.reports.html import write_report
 from nextrung.reports.table import results_table
@@ -30,15 +34,6 @@ if TYPE_CHECKING:
     from nextrung.schemas.study import StudyDoc
 
 StudyFile = Annotated[Path, typer.Argument(help="Study file, YAML.")]
-Where = Annotated[
-    str,
-    typer.Argument(
-        help="Run folder, or the name of a study in the store of jobflow.yaml."
-    ),
-]
-Name = Annotated[
-    str | None, typer.Option("--study", help="Name of the study in a run folder.")
-]
 
 
 def run(
@@ -73,7 +68,7 @@ def results(
     as_json: Annotated[bool, typer.Option("--json", help="Print one object.")] = False,
 ) -> None:
     """Show the results of a study."""
-    document = load_study(*_locate(where, study))
+    document = load_study(*locate_study(where, study))
     if as_json:
         typer.echo(document.results.model_dump_json(indent=1))
     else:
@@ -89,7 +84,7 @@ def report(
     ] = Path("report.html"),
 ) -> None:
     """Write the report of a study as one HTML file."""
-    store, name = _locate(where, study)
+    store, name = locate_study(where, study)
     document = load_study(store, name)
     write_report(document, load_documents(store, document), output)
     console.print(f"report: {output.resolve()}", soft_wrap=True)
@@ -97,21 +92,11 @@ def report(
 
 def status(where: Where) -> None:
     """Count the finished jobs of a store, by name."""
-    store, name = _locate(where, None)
+    store, name = locate_study(where, None)
     criteria = {} if name is None else {"metadata.study": name}
     names = Counter(found["name"] for found in find_documents(store, criteria))
     for job, count in names.items():
         console.print(f"{count:6d}  {job}")
-
-
-def _locate(where: str, study: str | None) -> tuple[JobStore, str | None]:
-    """Open the store that a run folder or a study's name points to."""
-    if Path(where).is_dir():
-        os.environ["NEXTRUNG_ROOT"] = str(Path(where).resolve())
-        return open_embedded_store(Path(where)), study
-    if os.sep in where or where.startswith("."):
-        return open_embedded_store(Path(where)), study
-    return open_configured_store(), where
 
 
 def _write_outputs(store: JobStore, document: StudyDoc, folder: Path) -> None:

@@ -58,7 +58,8 @@
     if (chooser) {
       mask().forEach((visible, place) => { spec.data[place].visible = visible; });
       chooser.addEventListener("change", () => {
-        Plotly.update(canvas, { visible: mask() }, { "xaxis.autorange": true, "yaxis.autorange": true });
+        const free = spec.layout.xaxis ? { "xaxis.autorange": true, "yaxis.autorange": true } : {};
+        Plotly.update(canvas, { visible: mask() }, free);
       });
     }
     show(canvas, spec.data, spec.layout);
