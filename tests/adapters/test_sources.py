@@ -13,8 +13,10 @@ from nextrung.schemas.base import InputError
 from nextrung.schemas.dataset import (
     AseSource,
     DistilledSource,
+    MatpesSource,
     MptrjJsonSource,
     Source,
+    TaskDocumentsSource,
     VaspSource,
 )
 
@@ -28,6 +30,12 @@ FRAME = {
         "sites": [{"species": [{"element": "Po", "occu": 1}], "abc": [0, 0, 0]}],
     },
     "uncorrected_total_energy": -3.0,
+}
+MATPES = FRAME | {"matpes_id": "x", "energy": -3.0, "functional": "PBE"}
+TASK = {
+    "task_id": "x",
+    "task_type": "Static",
+    "calcs_reversed": [{"output": {"ionic_steps": [FRAME | {"e_fr_energy": -3.0}]}}],
 }
 
 
@@ -48,6 +56,10 @@ def test_every_kind_has_its_reader(source: VaspSource, tmp_path: Path) -> None:
     )
     (tmp_path / "a.json").write_text(json.dumps({"x": {"y": FRAME}}))
     mptrj = MptrjJsonSource(paths=(str(tmp_path / "a.json"),))
+    (tmp_path / "b.json").write_text(json.dumps([MATPES]))
+    (tmp_path / "c.json").write_text(json.dumps([TASK]))
+    matpes = MatpesSource(paths=(str(tmp_path / "b.json"),))
+    tasks = TaskDocumentsSource(paths=(str(tmp_path / "c.json"),))
     distilled = DistilledSource(
         chemical_systems=("Cu",),
         n_polymorphs_per_element=1,
@@ -56,10 +68,10 @@ def test_every_kind_has_its_reader(source: VaspSource, tmp_path: Path) -> None:
     )
     counts = [
         len(list(read_source(kind, lambda _done, _total, _text: None)))
-        for kind in (source, files, mptrj, distilled)
+        for kind in (source, files, mptrj, matpes, tasks, distilled)
     ]
 
-    assert counts == [2, 1, 1, 1]
+    assert counts == [2, 1, 1, 1, 1, 1]
 
 
 @pytest.mark.parametrize(
@@ -71,6 +83,8 @@ def test_every_kind_has_its_reader(source: VaspSource, tmp_path: Path) -> None:
             MptrjJsonSource(paths=("a",)),
             "r2SCAN (uncorrected energies of MPtrj's layout)",
         ),
+        (MatpesSource(paths=("a",)), "r2SCAN (MatPES)"),
+        (TaskDocumentsSource(paths=("a",)), "r2SCAN (VASP task documents)"),
         (DistilledSource(), "distilled from chgnet-r2scan"),
     ],
     ids=lambda value: getattr(value, "kind", ""),
@@ -116,11 +130,12 @@ def test_files_without_labels_do_not_change_the_digest(
     assert source_digest(source) == before
 
 
-@pytest.mark.parametrize("kind", ["ase", "mptrj_json"])
+@pytest.mark.parametrize("kind", ["ase", "mptrj_json", "matpes", "task_documents"])
 def test_files_are_hashed_too(kind: str, tmp_path: Path) -> None:
     path = tmp_path / "a.xyz"
     source: Source = TypeAdapter(Source).validate_python(
-        {"kind": kind, "paths": [str(path)], "functional": "PBE"}
+        {"kind": kind, "paths": [str(path)]}
+        | ({"functional": "PBE"} if kind == "ase" else {})
     )
     path.write_text("one")
     before = source_digest(source)

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from typing import Any
 
@@ -10,8 +11,10 @@ from pymatgen.core import Lattice, Structure
 from nextrung.compute.curation import (
     check_energy_scale,
     check_frames,
+    check_primary_task,
     check_run,
     count_rejections,
+    count_skipped,
     find_missing,
     reject,
 )
@@ -25,7 +28,7 @@ from nextrung.schemas.dataset import (
     Rule,
 )
 from nextrung.schemas.frames import Frames
-from nextrung.schemas.trajectory import Trajectory
+from nextrung.schemas.trajectory import Task, Trajectory
 
 
 @pytest.fixture
@@ -121,6 +124,58 @@ def test_near_or_unknown_energies_pass(expected: float, frames: Frames) -> None:
     settings = CurationSettings(energy_scale=EnergyScaleSettings(tolerance=0.5))
 
     assert check_energy_scale(run_of(frames), expected, settings) == []
+
+
+SAME = Task(final_energy=-5.0, functional="r2SCAN", hubbard_us={"Fe": 4.0})
+
+
+@pytest.mark.parametrize(
+    ("changes", "reason"),
+    [
+        ({}, None),
+        ({"final_energy": -4.981}, None),
+        ({"final_energy": -5.019}, None),
+        ({"final_energy": -4.979}, "met a final energy 0.021 eV/atom from that of"),
+        ({"final_energy": np.nan}, "met a final energy nan eV/atom from that of"),
+        ({"functional": "PBE"}, "met PBE where the primary task has r2SCAN"),
+        ({"hubbard_us": {}}, "met no Hubbard U where the primary task has U.Fe. = 4"),
+        ({"hubbard_us": {"Fe": 5.3}}, "met U.Fe. = 5.3 eV where the primary task has"),
+    ],
+)
+def test_a_task_unlike_the_primary_one_loses_all_its_frames(
+    changes: dict[str, Any], reason: str | None, frames: Frames
+) -> None:
+    """The paper's tolerance is 20 meV/atom, to either side."""
+    task = replace(SAME, **changes)
+    run = replace(run_of(frames), task=task, primary_task=SAME)
+
+    rejections = check_primary_task(run, CurationSettings())
+
+    assert [r.frame_id for r in rejections] == (["a#0", "a#1", "a#2"] if reason else [])
+    assert all(r.rule is Rule.PRIMARY_TASK for r in rejections)
+    assert all(re.search(str(reason), r.reason) for r in rejections)
+
+
+def test_without_a_primary_task_or_its_rule_any_task_passes(frames: Frames) -> None:
+    other = replace(SAME, final_energy=0.0)
+    run = replace(run_of(frames), task=other, primary_task=SAME)
+
+    unknown = check_primary_task(replace(run, primary_task=None), CurationSettings())
+    unasked = check_primary_task(run, CurationSettings(primary_task=None))
+
+    assert unknown == unasked == []
+
+
+def test_frames_that_a_rule_cannot_judge_are_counted(frames: Frames) -> None:
+    known = replace(run_of(frames, relaxed_energy=-5.0), task=SAME, primary_task=SAME)
+    unasked = CurationSettings(primary_task=None, energy_window=None)
+
+    assert count_skipped(known, CurationSettings()) == {}
+    assert count_skipped(run_of(frames), CurationSettings()) == {
+        Rule.PRIMARY_TASK: 3,
+        Rule.ENERGY_WINDOW: 3,
+    }
+    assert count_skipped(run_of(frames), unasked) == {}
 
 
 def test_only_the_final_energy_is_held_against_the_scale(frames: Frames) -> None:

@@ -9,9 +9,12 @@ from nextrung.schemas.dataset import (
     DatasetSettings,
     DistilledSource,
     EnergyLabel,
+    MatpesSource,
     MptrjJsonSource,
+    PrimaryTask,
     Source,
     SplitSettings,
+    TaskDocumentsSource,
     VaspSource,
 )
 
@@ -22,6 +25,8 @@ from nextrung.schemas.dataset import (
         VaspSource(paths=("$NEXTRUNG_DATA/runs",)),
         AseSource(paths=("frames.xyz",), functional="PBE"),
         MptrjJsonSource(paths=("MPtrj.json",), energy=EnergyLabel.CORRECTED),
+        MatpesSource(paths=("MatPES.json.gz",)),
+        TaskDocumentsSource(paths=("tasks.json",), primary_task=PrimaryTask.NAMESAKE),
         DistilledSource(seed=3),
     ],
     ids=lambda source: source.kind,

@@ -13,6 +13,7 @@ from nextrung.adapters.sources import name_labels, read_source, source_digest
 from nextrung.compute.curation import (
     check_energy_scale,
     check_frames,
+    check_primary_task,
     check_run,
     count_rejections,
     reject,
@@ -168,7 +169,10 @@ def _judge_runs(
     runs: Sequence[Trajectory], settings: DatasetSettings, rejections: list[Rejection]
 ) -> list[Trajectory]:
     """Keep the runs that are wanted; add the others to the rejections."""
-    verdicts = [check_run(run, settings.curation) for run in runs]
+    verdicts = [
+        check_run(run, settings.curation) or check_primary_task(run, settings.curation)
+        for run in runs
+    ]
     kept = _drop_rejected(runs, verdicts, rejections)
     if isinstance(settings.source, DistilledSource):
         return kept

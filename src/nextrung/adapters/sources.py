@@ -10,12 +10,16 @@ from nextrung.adapters.artifacts import hash_file
 from nextrung.adapters.ase_files import find_files, read_ase
 from nextrung.adapters.distilled import distil
 from nextrung.adapters.json_files import find_json_files
+from nextrung.adapters.matpes import read_matpes
 from nextrung.adapters.mptrj_json import read_mptrj
+from nextrung.adapters.task_documents import read_task_documents
 from nextrung.adapters.vasp import find_runs, read_vasp
 from nextrung.schemas.dataset import (
     AseSource,
     DistilledSource,
+    MatpesSource,
     MptrjJsonSource,
+    TaskDocumentsSource,
     VaspSource,
 )
 
@@ -50,6 +54,10 @@ def read_source(
             return read_ase(source, on_progress)
         case MptrjJsonSource():
             return read_mptrj(source, on_progress)
+        case MatpesSource():
+            return read_matpes(source, on_progress)
+        case TaskDocumentsSource():
+            return read_task_documents(source, on_progress)
         case DistilledSource():
             return distil(source, on_progress)
 
@@ -76,6 +84,10 @@ def name_labels(source: Source, functional: str) -> str:
             return f"{functional} (ASE files)"
         case MptrjJsonSource():
             return f"{functional} ({source.energy} energies of MPtrj's layout)"
+        case MatpesSource():
+            return f"{functional} (MatPES)"
+        case TaskDocumentsSource():
+            return f"{functional} (VASP task documents)"
         case DistilledSource():
             return f"distilled from {source.teacher}"
 
@@ -105,7 +117,7 @@ def source_digest(source: Source) -> str:
             files = {run.run_id: run.path for run in find_runs(source)}
         case AseSource():
             files = {path.name: path for path in find_files(source)}
-        case MptrjJsonSource():
+        case MptrjJsonSource() | MatpesSource() | TaskDocumentsSource():
             files = {path.name: path for path in find_json_files(source.paths)}
         case DistilledSource():
             digest.update(source.model_dump_json().encode())

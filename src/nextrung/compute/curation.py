@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from nextrung.schemas.frames import Frames
-    from nextrung.schemas.trajectory import Trajectory
+    from nextrung.schemas.trajectory import Task, Trajectory
 
 
 def check_run(trajectory: Trajectory, settings: CurationSettings) -> list[Rejection]:
@@ -56,6 +56,69 @@ def check_run(trajectory: Trajectory, settings: CurationSettings) -> list[Reject
         )
         return reject(trajectory.frames, Rule.PLANE_WAVE_CUTOFF, reason)
     return []
+
+
+def check_primary_task(
+    trajectory: Trajectory, settings: CurationSettings
+) -> list[Rejection]:
+    """Judge a run by the primary task of its material, where that is known.
+
+    Parameters
+    ----------
+    trajectory : Trajectory
+        Frames of one run.
+    settings : CurationSettings
+        How far the energies may be apart.
+
+    Returns
+    -------
+    list of Rejection
+        One per frame where the task is of another functional, another Hubbard U or
+        another final energy than the primary one.
+    """
+    task, primary = trajectory.task, trajectory.primary_task
+    if settings.primary_task is None or task is None or primary is None:
+        return []
+    difference = abs(task.final_energy - primary.final_energy)
+    if task.functional != primary.functional:
+        met = f"{task.functional} where the primary task has {primary.functional}"
+    elif dict(task.hubbard_us) != dict(primary.hubbard_us):
+        met = (
+            f"{_name_hubbard_us(task)} where the primary task has "
+            f"{_name_hubbard_us(primary)}"
+        )
+    elif not difference <= settings.primary_task.tolerance:
+        met = f"a final energy {difference:.3f} eV/atom from that of the primary task"
+    else:
+        return []
+    return reject(trajectory.frames, Rule.PRIMARY_TASK, f"met {met}")
+
+
+def count_skipped(
+    trajectory: Trajectory, settings: CurationSettings
+) -> dict[Rule, int]:
+    """Count the frames of a run that a rule cannot judge.
+
+    Parameters
+    ----------
+    trajectory : Trajectory
+        Frames of one run.
+    settings : CurationSettings
+        Rules that are asked for.
+
+    Returns
+    -------
+    dict of Rule to int
+        Frames by rule whose source lacks what the rule asks about; rules that judge
+        all frames, and rules that are not asked for, are left out.
+    """
+    n_frames = len(trajectory.frames)
+    skipped = {}
+    if settings.primary_task is not None and trajectory.primary_task is None:
+        skipped[Rule.PRIMARY_TASK] = n_frames
+    if settings.energy_window is not None and math.isnan(trajectory.relaxed_energy):
+        skipped[Rule.ENERGY_WINDOW] = n_frames
+    return skipped
 
 
 def check_energy_scale(
@@ -110,7 +173,6 @@ def check_frames(
     rejections : list of Rejection
         One per frame that breaks one, for the first rule that it breaks.
     """
-    frames = trajectory.frames
     frames = trajectory.frames
     kept = np.full(len(frames), fill_value=True)
     rejections = []
@@ -196,6 +258,12 @@ def count_rejections(rejections: Sequence[Rejection]) -> dict[Rule, int]:
     for rejection in rejections:
         counts[rejection.rule] += 1
     return counts
+
+
+def _name_hubbard_us(task: Task) -> str:
+    """List the Hubbard U of a task."""
+    listed = (f"U({name}) = {u:g} eV" for name, u in sorted(task.hubbard_us.items()))
+    return ", ".join(listed) or "no Hubbard U"
 
 
 def _judge_convergence(

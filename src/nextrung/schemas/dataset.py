@@ -27,11 +27,13 @@ class Rule(StrEnum):
     """Why a frame was left out, in the order in which the rules are applied."""
 
     INCOMPLETE_FILE = "incomplete_file"
+    TASK_TYPE = "task_type"
     FUNCTIONAL = "functional"
     HUBBARD_U = "hubbard_u"
     PLANE_WAVE_CUTOFF = "plane_wave_cutoff"
     NOT_CONVERGED = "not_converged"
     ENERGY_SCALE = "energy_scale"
+    PRIMARY_TASK = "primary_task"
     ENERGY_WINDOW = "energy_window"
     MISSING_LABEL = "missing_label"
     FAILED_LABELLING = "failed_labelling"
@@ -133,6 +135,58 @@ class MptrjJsonSource(Record):
     )
 
 
+class MatpesSource(Record):
+    """MatPES: one flat document per structure, in a list or an object by name."""
+
+    kind: Literal["matpes"] = "matpes"
+    paths: tuple[str, ...] = Field(
+        min_length=1,
+        description="Files, plain or compressed; environment variables are expanded on "
+        "reading.",
+    )
+    stress_unit: StressUnit = Field(
+        StressUnit.VASP_KBAR, description="Unit and sign of the stress."
+    )
+
+
+class TaskType(StrEnum):
+    """Kinds of calculation that emmet tells apart, as far as they label frames."""
+
+    STATIC = "Static"
+    STRUCTURE_OPTIMIZATION = "Structure Optimization"
+
+
+class PrimaryTask(StrEnum):
+    """Which task of a material the others are compared with."""
+
+    LOWEST_ENERGY = "lowest_energy"
+    NAMESAKE = "namesake"
+
+
+class TaskDocumentsSource(Record):
+    """VASP task documents of emmet, atomate and atomate2 in JSON files."""
+
+    kind: Literal["task_documents"] = "task_documents"
+    paths: tuple[str, ...] = Field(
+        min_length=1,
+        description="Files, each of one document or a list, plain or compressed; "
+        "environment variables are expanded on reading.",
+    )
+    material_id_key: str = Field(
+        "task_id",
+        description="Key of the material's name, such as metadata.material_id; tasks "
+        "of one name stay in one split.",
+    )
+    task_types: tuple[TaskType, ...] = Field(
+        tuple(TaskType), min_length=1, description="Kinds of calculation to read."
+    )
+    primary_task: PrimaryTask = Field(
+        PrimaryTask.LOWEST_ENERGY,
+        description="Primary task of a material, of its functional: the lowest in "
+        "energy, or the one that has the name of the material.",
+    )
+
+
 class DistilledSource(Record):
     """Made-up crystals labelled by a potential, for machines without data."""
 
@@ -181,7 +235,12 @@ class DistilledSource(Record):
 
 
 Source = Annotated[
-    VaspSource | AseSource | MptrjJsonSource | DistilledSource,
+    VaspSource
+    | AseSource
+    | MptrjJsonSource
+    | MatpesSource
+    | TaskDocumentsSource
+    | DistilledSource,
     Field(discriminator="kind"),
 ]
 
@@ -213,6 +272,21 @@ class EnergyScaleSettings(Record):
         gt=0,
         description="Largest difference between label and potential in eV/atom.",
     )
+
+
+class PrimaryTaskSettings(Record):
+    """How far the final energy of a task may be from that of the primary task."""
+
+    tolerance: float = Field(
+        0.02, gt=0, description="Largest energy difference in eV/atom."
+    )
+
+
+class MissingInput(StrEnum):
+    """What becomes of frames whose source lacks what a rule asks about."""
+
+    SKIP = "skip"
+    STOP = "stop"
 
 
 class EnergyWindow(Record):
@@ -264,6 +338,16 @@ class CurationSettings(Record):
     energy_scale: EnergyScaleSettings = Field(
         default_factory=EnergyScaleSettings,
         description="How energies that contradict their functional are found.",
+    )
+    primary_task: PrimaryTaskSettings | None = Field(
+        default_factory=PrimaryTaskSettings,
+        description="How far tasks may be from the primary task of their material, "
+        "and that their Hubbard U is the same; null for any task.",
+    )
+    missing_input: MissingInput = Field(
+        MissingInput.SKIP,
+        description="Whether a rule is skipped, or the study stops, where the source "
+        "does not name a primary task or a relaxed energy.",
     )
     energy_window: EnergyWindow | None = Field(
         default_factory=EnergyWindow,
@@ -326,6 +410,11 @@ class DatasetDoc(TaskDoc):
     )
     n_rejected: dict[Rule, int] = Field(
         description="Frames or unreadable files left out, by rule."
+    )
+    n_skipped: dict[Rule, int] = Field(
+        default_factory=dict,
+        description="Frames that could not be judged by a rule, because the source "
+        "lacks what it asks about.",
     )
     n_materials_by_split: dict[str, int] = Field(description="Materials, by split.")
     n_frames_by_split: dict[str, int] = Field(description="Frames, by split.")

@@ -6,10 +6,31 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     import numpy as np
     from numpy.typing import NDArray
 
     from nextrung.schemas.frames import Frames
+
+
+@dataclass(frozen=True)
+class Task:
+    """What rule 1 of the paper compares of a task and the primary one.
+
+    Parameters
+    ----------
+    final_energy : float
+        Energy of the last frame of its last calculation in eV/atom.
+    functional : str
+        Functional of its labels.
+    hubbard_us : mapping of str to float
+        Hubbard U above zero in eV, by element.
+    """
+
+    final_energy: float
+    functional: str
+    hubbard_us: Mapping[str, float]
 
 
 @dataclass(frozen=True, eq=False)
@@ -28,6 +49,10 @@ class Trajectory:
         Plane-wave cutoff in eV; NaN where the source does not say.
     relaxed_energy : float
         Energy of the relaxed structure in eV/atom; NaN where the source does not say.
+    task : Task, optional
+        The task that the frames are of, where the source says.
+    primary_task : Task, optional
+        The primary task of the material, where the source says.
     """
 
     frames: Frames
@@ -35,6 +60,8 @@ class Trajectory:
     hubbard_u: float
     plane_wave_cutoff: float
     relaxed_energy: float
+    task: Task | None = None
+    primary_task: Task | None = None
 
     @property
     def material_id(self) -> str:
