@@ -49,11 +49,11 @@ class HullSide:
 
     @property
     def stable(self) -> list[int]:
-        """Places of the materials on the hull."""
+        """List the places of the materials on the hull."""
         return [place for place, e in enumerate(self.above_hull) if e < ON_HULL]
 
     def fractions(self, place: int) -> list[float]:
-        """Share of each element of the system in a material.
+        """List the share of each element of the system in a material.
 
         Parameters
         ----------

@@ -132,7 +132,7 @@ class EntryTable:
             If two entries have one id.
         """
         return cls.from_compositions(
-            [_name_entry(entry, row) for row, entry in enumerate(entries)],
+            name_entries(entries),
             [entry.composition for entry in entries],
             np.array([entry.energy for entry in entries], dtype=np.float64),
         )
@@ -188,10 +188,28 @@ def _reduce_formula(amounts: tuple[tuple[str, float], ...]) -> str:
     return formula
 
 
-def _name_entry(entry: Entry, row: int) -> str:
-    """Name an entry by its id, or by its position where it has none."""
-    name = getattr(entry, "entry_id", None)
-    return str(row) if name is None else str(name)
+def name_entries(entries: Sequence[Entry]) -> list[str]:
+    """Name entries by their ids, or by their position where they have none.
+
+    Parameters
+    ----------
+    entries : sequence of pymatgen entries
+        Entries, with or without ``entry_id``.
+
+    Returns
+    -------
+    list of str
+        One name per entry.
+
+    Raises
+    ------
+    InputError
+        If two entries have one id.
+    """
+    ids = [getattr(entry, "entry_id", None) for entry in entries]
+    names = [str(row) if name is None else str(name) for row, name in enumerate(ids)]
+    _refuse_duplicates(names)
+    return names
 
 
 def _refuse_duplicates(entry_ids: Sequence[str]) -> None:

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from itertools import combinations
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Collection, Iterable
 
     from numpy.typing import NDArray
 
     from nextrung.compute.stability.entries import EntryTable
+
+Element = TypeVar("Element", int, str)
 
 #: Digits of an atomic fraction that tell two compositions apart.
 FRACTION_DIGITS = 10
@@ -93,22 +95,33 @@ def find_subsystems(elements: list[tuple[int, ...]]) -> list[list[int]]:
     return [
         [
             numbers[subset]
-            for subset in _list_subsets(system, numbers)
+            for subset in list_subsets(system, numbers)
             if subset in numbers
         ]
         for system in elements
     ]
 
 
-def _list_subsets(
-    system: tuple[int, ...], numbers: Mapping[tuple[int, ...], int]
-) -> Iterable[tuple[int, ...]]:
-    """List subsets of a system; of large systems the known subsets only."""
+def list_subsets(
+    system: tuple[Element, ...], known: Collection[tuple[Element, ...]]
+) -> Iterable[tuple[Element, ...]]:
+    """List what may be a known system within a system.
+
+    Parameters
+    ----------
+    system : tuple
+        Elements of a chemical system, ascending.
+    known : collection of tuple
+        Chemical systems there are.
+
+    Returns
+    -------
+    iterable of tuple
+        All subsets of two elements or more; of large systems the known ones only.
+    """
     if len(system) > MOST_ELEMENTS:
         return [
-            other
-            for other in numbers
-            if len(other) > 1 and set(system).issuperset(other)
+            other for other in known if len(other) > 1 and set(system).issuperset(other)
         ]
     return [
         subset
