@@ -8,7 +8,8 @@ from chgnet.model import StructOptimizer
 from pymatgen.core import Lattice, Structure
 from tests.potentials.lennard_jones import LennardJonesPotential
 
-from nextrung.potentials.batched_relaxation import estimate_costs, relax_batched
+from nextrung.potentials.batched_relaxation import relax_batched
+from nextrung.potentials.boarding import estimate_costs
 from nextrung.potentials.prediction import BatchPrediction
 from nextrung.potentials.relaxation import relax
 from nextrung.schemas.relaxation import (
@@ -19,7 +20,7 @@ from nextrung.schemas.relaxation import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
 
     from chgnet.model import CHGNet
 
@@ -35,18 +36,6 @@ def stretched(strain: float) -> Structure:
     return Structure(Lattice.cubic(2.9 + strain), DIMER.species, DIMER.frac_coords)
 
 
-def test_costs_are_counts_of_neighbours_and_angles() -> None:
-    """In a large random crystal of even density."""
-    rng = np.random.default_rng(0)
-    structure = Structure(np.eye(3) * 12, ["H"] * 150, rng.random((150, 3)))
-    n_neighbours = len(structure.get_neighbor_list(6.0)[0])
-    n_bonds = np.bincount(structure.get_neighbor_list(3.0)[0], minlength=150)
-
-    cost = estimate_costs(structure.lattice.matrix[None], np.array([150]))
-
-    assert cost == pytest.approx(n_neighbours + (n_bonds**2).sum(), rel=0.15)
-
-
 def test_who_waits_boards_when_others_leave() -> None:
     """Room for two: no batch is larger, and none smaller before the queue is empty."""
     potential = LennardJonesPotential()
@@ -60,22 +49,6 @@ def test_who_waits_boards_when_others_leave() -> None:
     assert max(sizes) == 2
     assert sizes == sorted(sizes, reverse=True)
     assert sum(sizes) == sum(record.n_steps + 1 for record in ends.values())
-
-
-def test_structures_are_drawn_as_there_is_room() -> None:
-    drawn = []
-
-    def draw() -> Iterator[tuple[int, Structure]]:
-        for index in range(4):
-            drawn.append(index)
-            yield index, stretched(0.05 * index)
-
-    ends = relax_batched(
-        LennardJonesPotential(), draw(), RelaxationSettings(), flight_cost=0.5 * COST
-    )
-    next(ends)
-
-    assert drawn == [0, 1]
 
 
 def test_a_structure_larger_than_a_batch_is_relaxed_alone() -> None:

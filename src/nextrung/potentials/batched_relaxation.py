@@ -8,17 +8,15 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 from ase import units
 
+from nextrung.potentials.boarding import Queue, estimate_costs
 from nextrung.potentials.cells import generalise_forces
-from nextrung.potentials.flight import Flight, Passenger
+from nextrung.potentials.flight import Flight
 from nextrung.potentials.guards import (
     BAD_NUMBERS,
     describe_cells,
-    describe_unrelaxable,
     record_end,
     record_failure,
 )
-from nextrung.potentials.symmetry import refine_symmetry
-from nextrung.schemas.base import InputError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -30,9 +28,6 @@ if TYPE_CHECKING:
     from nextrung.potentials.relaxation import Relaxable
     from nextrung.schemas.relaxation import RelaxationRecord, RelaxationSettings
 
-#: Neighbours within 6 Å and bonds within 3 Å of an atom, at 1 atom/Å³.
-_NEIGHBOURS: Final = 4 / 3 * np.pi * 6.0**3
-_BONDS: Final = 4 / 3 * np.pi * 3.0**3
 #: Energies, forces and stresses beyond this are as good as infinite.
 _ABSURD: Final = 1e30
 #: Neighbours and angles in flight: what one batch of a core's cache, or a GPU, takes.
@@ -67,7 +62,7 @@ def relax_batched(
     """
     if flight_cost is None:
         flight_cost = FLIGHT_COSTS[potential.device.type]
-    queue = _Queue(waiting, settings)
+    queue = Queue(waiting, settings)
     flight = Flight.start([])
     while len(flight) or queue:
         flight = flight.join(queue.board(flight_cost - _sum_costs(flight)))
@@ -89,30 +84,6 @@ def relax_batched(
         flight = flight.keep(~leaving).step(evaluation.forces[staying_rows])
 
 
-def estimate_costs(
-    lattices: NDArray[np.float64], n_atoms: NDArray[np.int64]
-) -> NDArray[np.float64]:
-    """Estimate what one evaluation of each crystal costs.
-
-    Parameters
-    ----------
-    lattices : ndarray of float, shape (n_crystals, 3, 3)
-        Lattice vectors as rows in Å.
-    n_atoms : ndarray of int, shape (n_crystals,)
-        Atoms of each crystal.
-
-    Returns
-    -------
-    ndarray of float, shape (n_crystals,)
-        Neighbours and angles that a crystal of even density would have.
-    """
-    densities = n_atoms / np.abs(np.linalg.det(lattices))
-    costs: NDArray[np.float64] = n_atoms * (
-        _NEIGHBOURS * densities + (_BONDS * densities) ** 2
-    )
-    return costs
-
-
 def _sum_costs(flight: Flight) -> float:
     """Estimate what one evaluation of a flight costs."""
     coordinates = flight.coordinates
@@ -127,56 +98,6 @@ class _Evaluation:
     forces: NDArray[np.float64]
     fmaxes: NDArray[np.float64]
     reasons: dict[int, str]
-
-
-class _Queue:
-    """Structures that wait to board; true while there is one, or one was refused."""
-
-    def __init__(
-        self, waiting: Iterable[tuple[int, Structure]], settings: RelaxationSettings
-    ) -> None:
-        self._waiting = iter(waiting)
-        self._prepare = _refine if settings.fix_symmetry else Passenger
-        self._refused: list[tuple[int, RelaxationRecord]] = []
-        self._first = self._draw()
-
-    def __bool__(self) -> bool:
-        return self._first is not None or bool(self._refused)
-
-    def _draw(self) -> Passenger | None:
-        """Draw the next structure that can be relaxed; refuse those before it."""
-        for index, structure in self._waiting:
-            reason = describe_unrelaxable(structure)
-            if reason is None:
-                try:
-                    return self._prepare(index, structure)
-                except InputError as error:
-                    reason = str(error)
-            self._refused.append((index, record_failure(reason)))
-        return None
-
-    def pop_refused(self) -> list[tuple[int, RelaxationRecord]]:
-        """Hand out the records of the structures refused since the last time."""
-        refused, self._refused = self._refused, []
-        return refused
-
-    def board(self, room: float) -> Flight:
-        """Start structures until the room is used up."""
-        passengers = []
-        while self._first is not None and room > 0:
-            structure = self._first.structure
-            room -= estimate_costs(
-                structure.lattice.matrix[None], np.array([len(structure)])
-            ).item()
-            passengers.append(self._first)
-            self._first = self._draw()
-        return Flight.start(passengers)
-
-
-def _refine(index: int, structure: Structure) -> Passenger:
-    """Put a structure onto its symmetry, which it is to keep."""
-    refined, symmetry = refine_symmetry(structure)
-    return Passenger(index, refined, symmetry)
 
 
 def _drop_torn(flight: Flight) -> tuple[Flight, list[tuple[int, RelaxationRecord]]]:

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Final, Self
 
 import numpy as np
 
+from nextrung.potentials.exponentials import differentiate_exponential, exponentiate
 from nextrung.schemas.relaxation import CellDegrees
 
 if TYPE_CHECKING:
@@ -27,9 +28,6 @@ if TYPE_CHECKING:
 
 #: Rows of the cell behind those of the atoms.
 CELL_ROWS: Final = 3
-#: Terms of the exponential's series, exact in float64 below the norm.
-SERIES_TERMS: Final = 12
-SERIES_NORM: Final = 0.25
 
 
 @dataclass(frozen=True, eq=False)
@@ -267,62 +265,3 @@ def multiply_rows(
         rows[:, None, :] @ np.repeat(matrices, n_rows, axis=0)
     )[:, 0]
     return products
-
-
-def exponentiate(matrices: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Exponentiate matrices, each as if it were alone.
-
-    Parameters
-    ----------
-    matrices : ndarray of float, shape (n, size, size)
-        Finite matrices.
-
-    Returns
-    -------
-    ndarray of float, shape (n, size, size)
-        Their exponentials, by a Taylor series after scaling and squaring, which gives
-        the same bits whatever the other matrices are.
-    """
-    norms = np.abs(matrices).sum(axis=2).max(axis=1, initial=SERIES_NORM)
-    n_squarings = np.ceil(np.log2(norms / SERIES_NORM)).astype(np.int64)
-    scaled = matrices / np.exp2(n_squarings)[:, None, None]
-    identity = np.eye(matrices.shape[-1])
-    powers: NDArray[np.float64] = identity + scaled / SERIES_TERMS
-    for term in range(SERIES_TERMS - 1, 0, -1):
-        powers = identity + scaled @ powers / term
-    for squaring in range(int(n_squarings.max(initial=0))):
-        unfinished = n_squarings > squaring
-        powers[unfinished] = powers[unfinished] @ powers[unfinished]
-    return powers
-
-
-def differentiate_exponential(
-    matrices: NDArray[np.float64], directions: NDArray[np.float64]
-) -> NDArray[np.float64]:
-    """Differentiate the matrix exponential along directions.
-
-    Parameters
-    ----------
-    matrices : ndarray of float, shape (n, size, size)
-        Where.
-    directions : ndarray of float, shape (n, size, size)
-        Along what.
-
-    Returns
-    -------
-    ndarray of float, shape (n, size, size)
-        The Fréchet derivatives. At a transposed matrix it is the adjoint, which turns a
-        gradient by the exponential into one by the matrix.
-
-    Notes
-    -----
-    The upper right block of the exponential of ``[[A, E], [0, A]]``.
-    """
-    size = matrices.shape[-1]
-    blocks = np.zeros((len(matrices), 2 * size, 2 * size))
-    blocks[:, :size, :size] = matrices
-    blocks[:, size:, size:] = matrices
-    strengths = np.abs(directions).sum(axis=2).max(axis=1, initial=1.0)[:, None, None]
-    blocks[:, :size, size:] = directions / strengths
-    derivatives: NDArray[np.float64] = strengths * exponentiate(blocks)[:, :size, size:]
-    return derivatives

@@ -1,8 +1,8 @@
 """Relaxation by several processes of one thread each; a dead one takes no result along.
 
-Processes draw structures as they have room, so that all are busy to the end. The
-structures of a process that died are tried again in halves, until the one that kills is
-alone and becomes a record.
+Processes draw structures as they have room, the largest first, so that all are busy to
+the end. The structures of a process that died are tried again in halves, until the one
+that kills is alone and becomes a record.
 """
 
 from __future__ import annotations
@@ -103,7 +103,9 @@ class _Crew:
         self._load = load
         self._settings = settings
         self._structures = structures
-        self._waiting = deque(range(len(structures)))
+        n_atoms = [len(structure) for structure in structures]
+        largest_first = sorted(range(len(structures)), key=lambda i: -n_atoms[i])
+        self._waiting = deque(largest_first)
         self._suspects: deque[deque[int]] = deque()
         self._workers: dict[Connection, _Worker] = {}
 
