@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import os
+import signal
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -169,6 +171,25 @@ def test_a_killed_training_goes_on_as_if_undisturbed(
 
     assert resumed == list(range(killed_after + 1, LAST_EPOCH + 1))
     assert_same(outcome, result)
+
+
+def test_a_terminated_training_exits_and_goes_on_next_time(
+    potential: Potential, frames: Frames, result: FineTuningResult, tmp_path: Path
+) -> None:
+    def terminate(_: EpochRecord) -> None:
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    with pytest.raises(SystemExit, match="143"):
+        fine_tune(
+            potential,
+            frames,
+            SETTINGS,
+            trained=Trained.NETWORK,
+            workdir=tmp_path,
+            on_epoch=terminate,
+        )
+
+    assert_same(tune(potential, frames, tmp_path), result)
 
 
 def test_a_finished_training_is_not_done_again(

@@ -5,9 +5,15 @@ import warnings
 
 import pytest
 import torch
+from lightning.pytorch.utilities.exceptions import SIGTERMException
 from lightning.pytorch.utilities.warnings import PossibleUserWarning
 
-from nextrung.potentials.trainers import choose_arithmetic, count_processes, quieten
+from nextrung.potentials.trainers import (
+    choose_arithmetic,
+    count_processes,
+    exit_when_terminated,
+    quieten,
+)
 from nextrung.schemas.fine_tuning import Precision
 
 
@@ -58,6 +64,16 @@ def test_lightning_is_quiet_while_it_trains_and_loud_again_afterwards() -> None:
 def test_warnings_of_others_are_heard() -> None:
     with quieten(), pytest.warns(UserWarning, match="of another"):
         warnings.warn("of another", UserWarning, stacklevel=1)
+
+
+def test_a_terminated_training_is_no_success() -> None:
+    def terminate() -> None:
+        raise SIGTERMException
+
+    with pytest.raises(SystemExit) as ended, exit_when_terminated():
+        terminate()
+
+    assert ended.value.code == 128 + 15
 
 
 def test_a_cpu_trains_in_one_process() -> None:

@@ -14,6 +14,7 @@ from nextrung.potentials.survey import find_unusable
 from nextrung.potentials.trainers import (
     choose_arithmetic,
     count_processes,
+    exit_when_terminated,
     make_trainer,
     quieten,
 )
@@ -183,7 +184,7 @@ def _fit(
             return state
     n_processes = count_processes(training.device)
     keeper = EpochKeeper(path, on_epoch if n_processes == 1 else None)
-    with quieten(), choose_arithmetic(data.settings.precision):
+    with quieten(), choose_arithmetic(data.settings.precision), exit_when_terminated():
         make_trainer(training, keeper, n_processes).fit(
             training,
             datamodule=data,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import signal
 import warnings
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
@@ -11,6 +12,7 @@ import torch
 from lightning.pytorch import Trainer
 from lightning.pytorch.plugins.environments import LightningEnvironment
 from lightning.pytorch.strategies import DDPStrategy
+from lightning.pytorch.utilities.exceptions import SIGTERMException
 from lightning.pytorch.utilities.warnings import PossibleUserWarning
 
 from nextrung.schemas.fine_tuning import Precision
@@ -70,6 +72,21 @@ def count_processes(device: torch.device) -> int:
         Number of processes; 1 on a CPU, whose cores are used by threads.
     """
     return torch.cuda.device_count() if device.type == "cuda" else 1
+
+
+@contextmanager
+def exit_when_terminated() -> Iterator[None]:
+    """Exit as a terminated process does; Lightning would call it a success.
+
+    Raises
+    ------
+    SystemExit
+        With code 143, if SIGTERM ended a training.
+    """
+    try:
+        yield
+    except SIGTERMException as error:
+        raise SystemExit(128 + signal.SIGTERM) from error
 
 
 @contextmanager
