@@ -39,6 +39,7 @@ class Teacher:
         self.failures: dict[int, RelaxationStatus] = {}
         self.unlabelled: dict[int, str] = {}
         self.twins = False
+        self.collapsed: set[int] = set()
 
     def relax(
         self,
@@ -55,7 +56,8 @@ class Teacher:
         self, index: int, structure: Structure, settings: RelaxationSettings
     ) -> RelaxationRecord:
         relaxed = structure.copy()
-        relaxed.scale_lattice(27.0 * len(structure))
+        volume = 4.9 if index in self.collapsed else 27.0
+        relaxed.scale_lattice(volume * len(structure))
         status = self.failures.get(index, RelaxationStatus.CONVERGED)
         failed = status is RelaxationStatus.NON_FINITE
         energy = 1.0 if self.twins else float(index)
@@ -150,6 +152,16 @@ def test_a_failed_relaxation_is_a_row_with_its_reason(
     assert [r.material_id for r in rejections] == [list(make_crystals(SOURCE))[1]]
     assert rejections[0].rule is Rule.FAILED_LABELLING
     assert reason in rejections[0].reason
+
+
+def test_a_collapsed_crystal_is_a_row_with_its_volume(teacher: Teacher) -> None:
+    teacher.collapsed = {2}
+
+    runs, rejections = run()
+
+    assert len(runs) == 4
+    assert [r.rule for r in rejections] == [Rule.FAILED_LABELLING]
+    assert "expected at least 5.0 Å³/atom, met 4.9" in rejections[0].reason
 
 
 def test_crystals_that_relax_to_one_are_kept_once(

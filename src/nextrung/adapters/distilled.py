@@ -35,6 +35,9 @@ if TYPE_CHECKING:
 
 #: Energy in eV/atom within which relaxed crystals of one formula are compared.
 SAME_ENERGY = 0.002
+#: Volume in Å³/atom below which a crystal has collapsed; diamond, where atoms are
+#: densest at ambient pressure, has 5.7.
+SMALLEST_VOLUME = 5.0
 
 
 def distil(
@@ -131,12 +134,25 @@ def _relax(
             why = record.error or f"{record.status} after {record.n_steps} steps"
             reason = f"the teacher's relaxation failed: {why}"
             yield name, _reject(name, Rule.FAILED_LABELLING, reason)
+        elif collapse := _find_collapse(record.structure):
+            yield name, _reject(name, Rule.FAILED_LABELLING, collapse)
         elif twin := _find_twin(record, kept):
             reason = f"relaxes to the same crystal as {twin}"
             yield name, _reject(name, Rule.DUPLICATE, reason)
         else:
             kept[name] = record
             yield name, record.structure
+
+
+def _find_collapse(relaxed: Structure) -> str | None:
+    """Say that a crystal fell into a hole: CHGNet knows no repulsion at close range."""
+    volume = relaxed.volume / len(relaxed)
+    if volume >= SMALLEST_VOLUME:
+        return None
+    return (
+        f"the teacher's relaxation collapsed: expected at least {SMALLEST_VOLUME} "
+        f"Å³/atom, met {volume:.1f}"
+    )
 
 
 def _find_twin(

@@ -1,0 +1,84 @@
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+import yaml
+from chgnet.model import CHGNet
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from tests.cli.conftest import Finished
+
+    Call = Callable[..., Finished]
+
+STUDY: dict[str, Any] = {
+    "dataset": {
+        "source": {
+            "kind": "distilled",
+            "chemical_systems": ["Mg-O"],
+            "n_materials_per_system": 6,
+            "n_polymorphs_per_element": 1,
+            "n_frames_per_material": 2,
+            "max_atoms": 4,
+            "fmax": 0.3,
+        },
+        "split": {"val": 0.2, "test": 0.2},
+    },
+}
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    made = tmp_path_factory.mktemp("data")
+    (made / "study.yaml").write_text(yaml.safe_dump(STUDY))
+    return made
+
+
+@pytest.fixture
+def frames_file(call: Call, folder: Path) -> Path:
+    """The frames of the study, built once."""
+    assert call("dataset", "build", folder / "study.yaml", "--root", folder).code == 0
+    (file,) = (folder / "artifacts" / "frames").iterdir()
+    return file
+
+
+def test_build_says_what_was_kept_and_where(
+    call: Call, folder: Path, frames_file: Path
+) -> None:
+    again = call("dataset", "build", folder / "study.yaml", "--root", folder)
+
+    assert "answered from the store" in again.output
+    assert str(frames_file) in again.output.replace("\n", "")
+
+
+def test_info_counts_the_frames_of_each_split(call: Call, frames_file: Path) -> None:
+    shown = call("dataset", "info", frames_file).output
+
+    assert all(split in shown for split in ("train", "val", "test"))
+
+
+def test_garbled_frames_are_one_line_and_exit_code_2(
+    call: Call, tmp_path: Path
+) -> None:
+    (tmp_path / "frames.parquet").write_bytes(b"nonsense")
+
+    ended = call("dataset", "info", tmp_path / "frames.parquet")
+
+    assert ended.code == 2
+    assert ended.errors.count("\n") == 1
+
+
+@pytest.mark.parametrize("kind", ["refit", "residual", "none"])
+def test_moved_references_are_saved_with_the_potential(
+    call: Call, frames_file: Path, tmp_path: Path, kind: str
+) -> None:
+    file = tmp_path / "moved.pth.tar"
+
+    shown = call("atom-refs", "fit", frames_file, "--kind", kind, "-o", file)
+
+    assert shown.code == 0
+    assert "Mg" in shown.output
+    assert CHGNet.from_file(str(file)).n_params > 0

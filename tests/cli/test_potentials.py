@@ -1,0 +1,121 @@
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+import pytest
+from monty.json import MontyDecoder
+from pymatgen.core import Lattice, Structure
+
+from nextrung.adapters.frames import write_frames
+from nextrung.potentials.potential import load_potential
+from nextrung.schemas.frames import Frames
+from nextrung.schemas.relaxation import RelaxationRecord
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from tests.cli.conftest import Finished
+
+    Call = Callable[..., Finished]
+
+
+@pytest.fixture(scope="module")
+def salt() -> Structure:
+    return Structure(Lattice.cubic(3.5), ["Na", "Cl"], [[0, 0, 0], [0.5, 0.5, 0.52]])
+
+
+@pytest.fixture
+def frames_file(tmp_path: Path, salt: Structure) -> Path:
+    """Strained crystals labelled by the r²SCAN potential itself."""
+    sodium = Structure(Lattice.cubic(4.2), ["Na", "Na"], [[0, 0, 0], [0.5] * 3])
+    structures = [
+        structure.copy().apply_strain(0.01 * strain, inplace=False)
+        for strain, structure in enumerate([salt, salt, salt, sodium, salt, salt])
+    ]
+    frames = Frames.from_structures(structures, functional="r2SCAN")
+    labelled, _ = load_potential("chgnet-r2scan", "cpu").label(frames)
+    splits = frames.splits.copy()
+    splits[:] = ["train", "train", "train", "train", "val", "test"]
+    write_frames(labelled.with_splits(splits), tmp_path / "frames.parquet", {})
+    return tmp_path / "frames.parquet"
+
+
+def test_potential_reproduces_its_own_labels(call: Call, frames_file: Path) -> None:
+    shown = call("evaluate", frames_file, "--model", "chgnet-r2scan")
+
+    rows = [line.split("│") for line in shown.output.splitlines() if "│" in line]
+    splits = {row[1].strip(): row[4].strip() for row in rows}
+    assert splits == {"all": "0.0", "train": "0.0", "val": "0.0", "test": "0.0"}
+
+
+def test_fluorides_have_the_published_errors(call: Call, real_data: Path) -> None:
+    folder = real_data / "r2scan-tm-fluorides" / "R2SCAN"
+
+    shown = call("evaluate", folder, "--model", "chgnet-r2scan")
+
+    (row,) = (
+        line.split("│")
+        for line in shown.output.splitlines()
+        if line.startswith("│ all")
+    )
+    assert row[2].strip() == "85"
+    assert float(row[4]) == pytest.approx(16.0, abs=0.3)
+    assert float(row[5]) == pytest.approx(44.2, abs=0.3)
+
+
+def test_fine_tuning_writes_what_evaluate_reads(
+    call: Call, frames_file: Path, tmp_path: Path
+) -> None:
+    file = tmp_path / "tuned.pth.tar"
+
+    tuned = call("fine-tune", frames_file, "--epochs", 1, "--batch-size", 2, "-o", file)
+
+    assert tuned.code == 0
+    assert "best epoch 1" in tuned.output
+    assert call("evaluate", frames_file, "--model", file).code == 0
+
+
+def test_untrained_method_is_refused(call: Call, frames_file: Path) -> None:
+    ended = call("fine-tune", frames_file, "--method", "source_refit")
+
+    assert ended.code == 2
+    assert "--method: expected one that trains" in ended.errors
+
+
+@pytest.mark.parametrize("engine", ["batched", "ase"])
+def test_relaxed_structures_are_written(
+    call: Call, tmp_path: Path, salt: Structure, engine: str
+) -> None:
+    salt.to(str(tmp_path / "salt.cif"))
+    output = tmp_path / "relaxed.json"
+
+    shown = call("relax", tmp_path / "salt.cif", "--engine", engine, "-o", output)
+
+    (record,) = json.loads(output.read_text(), cls=MontyDecoder).values()
+    assert isinstance(record, RelaxationRecord)
+    assert record.status == "converged"
+    assert "converged" in shown.output
+
+
+def test_unreadable_structure_is_one_line_and_exit_code_2(
+    call: Call, tmp_path: Path
+) -> None:
+    (tmp_path / "a.cif").write_text("nonsense")
+
+    ended = call("relax", tmp_path / "a.cif")
+
+    assert ended.code == 2
+    assert ended.errors.count("\n") == 1
+
+
+def test_density_of_cifs_is_compared(
+    call: Call, tmp_path: Path, salt: Structure
+) -> None:
+    salt.to(str(tmp_path / "salt.cif"))
+
+    shown = call("density", "--crystals", tmp_path)
+
+    assert shown.code == 0
+    assert "MAE" in shown.output

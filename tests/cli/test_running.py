@@ -1,0 +1,39 @@
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+import pytest
+from jobflow import Flow, job
+
+from nextrung.cli.running import open_run, run_flow
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+@job
+def nothing() -> None:
+    """Do nothing."""
+
+
+@pytest.fixture(autouse=True)
+def environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("NEXTRUNG_ROOT", "")
+    monkeypatch.chdir(tmp_path)
+
+
+def test_run_folder_is_named_by_the_study(tmp_path: Path) -> None:
+    open_run(None, "study")
+
+    assert os.environ["NEXTRUNG_ROOT"] == str(tmp_path / "runs" / "study")
+    assert (tmp_path / "runs" / "study" / "store").is_dir()
+
+
+def test_flow_leaves_its_documents_in_the_store(tmp_path: Path) -> None:
+    store = open_run(tmp_path / "run", "study")
+    flow = Flow([nothing()])
+
+    run_flow(flow, store)
+
+    assert store.count({"uuid": flow.jobs[0].uuid}) == 1

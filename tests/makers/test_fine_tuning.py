@@ -1,0 +1,87 @@
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from chgnet.model import CHGNet
+from monty.json import MontyDecoder, MontyEncoder
+
+from nextrung.adapters.artifacts import artifact_path
+from nextrung.adapters.frames import read_materials
+from nextrung.makers.fine_tuning import FineTuningMaker, ReferenceMaker, SourceMaker
+from nextrung.makers.models import open_potential
+from nextrung.schemas.models import RECIPES, Model
+
+
+@pytest.mark.parametrize("model", ["scratch", "refitted_atom_refs", "source_residual"])
+def test_plain_chgnet_predicts_what_the_checkpoint_does(
+    documents: dict[str, Any], model: str
+) -> None:
+    made = documents[f"fine_tuning/{model}"]
+    materials = read_materials(artifact_path(documents["dataset"].materials))
+    structures = materials.initial.to_structures()[:4]
+
+    plain = CHGNet.from_file(str(artifact_path(made.checkpoint)))
+    expected = [
+        float(plain.predict_structure(structure, task="ef")["e"])  # with a gradient
+        for structure in structures
+    ]
+
+    predicted = open_potential(made).evaluate(structures, "e")
+    energies = [
+        found.energy / len(structure)
+        for found, structure in zip(predicted, structures, strict=True)
+        if found.energy is not None
+    ]
+    assert energies == pytest.approx(expected, abs=1e-5)
+
+
+def test_trained_models_have_a_history_and_gradients(
+    documents: dict[str, Any],
+) -> None:
+    trained = documents["fine_tuning/scratch"]
+
+    assert [epoch.epoch for epoch in trained.history] == [1]
+    assert trained.best_epoch == 1
+    assert len(trained.gradients) == 2 * 8
+
+
+def test_untrained_models_have_none(documents: dict[str, Any]) -> None:
+    untrained = documents["fine_tuning/source_residual"]
+
+    assert (untrained.settings, untrained.history, untrained.best_epoch) == (
+        None,
+        [],
+        None,
+    )
+
+
+def test_every_model_is_made_by_its_recipe(documents: dict[str, Any]) -> None:
+    for part, made in documents.items():
+        if part.startswith("fine_tuning/"):
+            assert made.recipe == RECIPES[made.model]
+            assert part.endswith(made.model)
+
+
+def test_source_covers_more_elements_than_refitted_models(
+    documents: dict[str, Any],
+) -> None:
+    assert set(documents["fine_tuning/scratch"].elements) == {"Mg", "O"}
+    assert "Fe" in documents["fine_tuning/source"].elements
+
+
+@pytest.mark.parametrize(
+    "maker",
+    [
+        SourceMaker(potential="chgnet-r2scan"),
+        ReferenceMaker(model=Model.SOURCE_RESIDUAL),
+        FineTuningMaker(model=Model.SCRATCH),
+    ],
+    ids=lambda maker: maker.name,
+)
+def test_models_of_makers_survive_json(maker: object) -> None:
+    returned = json.loads(json.dumps(maker, cls=MontyEncoder), cls=MontyDecoder)
+
+    assert returned == maker
+    assert getattr(returned, "model", Model.SOURCE).__class__ is Model

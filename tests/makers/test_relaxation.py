@@ -1,0 +1,57 @@
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from jobflow import run_locally
+
+from nextrung.adapters.artifacts import artifact_path
+from nextrung.adapters.relaxations import read_relaxations
+from nextrung.makers.relaxation import MergeMaker
+from nextrung.schemas.base import InputError
+from nextrung.schemas.relaxation import ShardDoc
+
+if TYPE_CHECKING:
+    from jobflow import JobStore
+
+
+def read_shards(store: JobStore, model: str) -> list[ShardDoc]:
+    found = store.query({"output.plan.model": model}, ["output"])
+    return [ShardDoc.model_validate(document["output"]) for document in found]
+
+
+def test_every_material_is_relaxed_once(
+    documents: dict[str, Any], finished_store: JobStore
+) -> None:
+    relaxation = documents["relaxation/source"]
+    shards = read_shards(finished_store, "source")
+    records = read_relaxations(artifact_path(relaxation.records))
+
+    assert len(shards) == 2
+    assert sum(shard.n_materials for shard in shards) == len(records)
+    assert len(records) == relaxation.n_materials == documents["dataset"].n_materials
+    assert relaxation.statuses["converged"] > 0
+    assert sum(relaxation.statuses.values()) == len(records)
+
+
+def test_shards_name_what_they_came_from(
+    documents: dict[str, Any], finished_store: JobStore
+) -> None:
+    for shard in read_shards(finished_store, "scratch"):
+        model = documents["fine_tuning/scratch"]
+        assert shard.plan.checkpoint == model.checkpoint
+        assert shard.plan.parents["model"] == model.provenance.fingerprint
+
+
+def test_missing_shard_is_an_error_that_names_materials(
+    finished_store: JobStore, job_store: JobStore
+) -> None:
+    shards = read_shards(finished_store, "source")
+
+    with pytest.raises(InputError, match=r"met none of .* missing\)"):
+        run_locally(
+            MergeMaker().make(shards[:1]),
+            store=job_store,
+            log=False,
+            raise_immediately=True,
+        )

@@ -1,0 +1,40 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+from pydantic import ValidationError
+
+from nextrung.settings import MachineSettings, choose_device
+
+
+def test_machine_is_read_from_the_environment(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("NEXTRUNG_ROOT", "/scratch/run")
+    monkeypatch.setenv("NEXTRUNG_N_PROCESSES", "3")
+
+    machine = MachineSettings()
+
+    assert machine.n_processes == 3
+    assert machine.artifacts == Path("/scratch/run/artifacts")
+    assert machine.campaigns == Path("/scratch/run/campaigns")
+
+
+def test_machine_needs_a_process(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("NEXTRUNG_N_PROCESSES", "0")
+
+    with pytest.raises(ValidationError, match="n_processes"):
+        MachineSettings()
+
+
+@pytest.mark.parametrize("has_cuda", [True, False])
+def test_auto_prefers_cuda(monkeypatch: pytest.MonkeyPatch, has_cuda: bool) -> None:  # noqa: FBT001
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: has_cuda)
+
+    assert choose_device("auto").type == ("cuda" if has_cuda else "cpu")
+
+
+def test_named_device_is_taken() -> None:
+    assert choose_device("cpu") == torch.device("cpu")
