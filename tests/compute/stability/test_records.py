@@ -135,6 +135,20 @@ def test_entries_that_cannot_be_scored_are_rows_with_reasons() -> None:
     assert records["LiF"].decomposition_energy_per_atom == pytest.approx(-1)
 
 
+def test_a_programme_that_fails_is_a_row_and_nothing_else_is_lost() -> None:
+    """With an energy that no sum of others can be told from, LiFO has no mixture."""
+    sound = {"Li": 0, "F": 0, "O": 0, "LiF": -1, "Li3F": -0.5, "LiFO": -1}
+    endless = {"Li2O": -1e200 / 3}
+
+    records = by_id(score_decomposition(make_entries(sound | endless)))
+
+    assert records["LiFO"].error == "the linear programme did not converge"
+    assert records["LiFO"].decomposition_energy_per_atom is None
+    alone = by_id(score_decomposition(make_entries(sound)))
+    for name in ("Li", "F", "O", "LiF", "Li3F"):
+        assert records[name] == alone[name]
+
+
 def test_a_lone_element_has_only_itself() -> None:
     record = score_decomposition(make_entries({"Li": -2}))[0]
 
@@ -267,11 +281,14 @@ def test_the_order_of_the_entries_does_not_matter(
         )
 
 
-def compare_with_pymatgen(entries: list[ComputedEntry], every: int) -> None:
-    """Where SLSQP stops early its decomposition energy is too low, never too high."""
-    diagram = PhaseDiagram(entries)
-    records = score_decomposition(entries)[::every]
-    entries = entries[::every]
+def compare_with_pymatgen(everything: list[ComputedEntry], every: int) -> None:
+    """Where SLSQP stops early it is too low, never too high, and HiGHS agrees with us.
+
+    A minimiser that stops early takes a mixture of competitors that is too high.
+    """
+    diagram = PhaseDiagram(everything)
+    records = score_decomposition(everything)[::every]
+    entries = everything[::every]
 
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # pymatgen calls large systems slow
@@ -282,6 +299,10 @@ def compare_with_pymatgen(entries: list[ComputedEntry], every: int) -> None:
     assert early.mean() < 0.02
     assert np.abs(ours - oracle).max() < SLSQP_TOLERANCE
     np.testing.assert_array_less(oracle[early], ours[early])
+    exact = [
+        decompose_with_highs(everything, k * every) for k in early.nonzero()[0].tolist()
+    ]
+    np.testing.assert_allclose(ours[early], exact, rtol=0, atol=1e-9)
     assert [record.energy_above_hull for record in records] == pytest.approx(
         [diagram.get_e_above_hull(entry) for entry in entries], abs=1e-8
     )

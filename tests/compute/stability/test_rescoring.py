@@ -129,6 +129,17 @@ def test_only_the_system_and_its_supersystems_are_scored_anew() -> None:
     assert scored == {"LiF", "Li2F2", "LiNaF2", "Li3OF", "LiNaOF"}
 
 
+def test_an_entry_without_atoms_comes_and_goes() -> None:
+    empty = ComputedEntry(Composition(), 0, entry_id="nothing")
+    lone, both = make_entries({"Li": 0}), [*make_entries({"Li": 0}), empty]
+
+    without = rescore_decomposition(score_decomposition(both), lone, ())
+    again = rescore_decomposition(without, both, {"nothing"})
+
+    assert without == score_decomposition(lone)
+    assert again == score_decomposition(both)
+
+
 def test_without_a_change_every_record_is_kept() -> None:
     before = score_decomposition(make_entries(ENERGIES))
 

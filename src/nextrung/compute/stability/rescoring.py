@@ -65,7 +65,7 @@ def rescore_decomposition(
     systems = [_find_system(entry.composition) for entry in entries]
     by_name = dict(zip(names, systems, strict=True))
     changed = {by_name[name] for name in changed_ids if name in by_name} | {
-        _find_system(Composition(records[name].formula))
+        _find_system(Composition(records[name].formula or {}))
         for name in {*changed_ids, *gone}
         if name in records
     }
