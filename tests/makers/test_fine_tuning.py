@@ -14,6 +14,7 @@ from nextrung.makers.models import open_potential
 from nextrung.schemas.models import RECIPES, Model
 
 
+@pytest.mark.filterwarnings("ignore:Converting a tensor with requires_grad")  # chgnet
 @pytest.mark.parametrize("model", ["scratch", "refitted_atom_refs", "source_residual"])
 def test_plain_chgnet_predicts_what_the_checkpoint_does(
     documents: dict[str, Any], model: str
@@ -24,7 +25,7 @@ def test_plain_chgnet_predicts_what_the_checkpoint_does(
 
     plain = CHGNet.from_file(str(artifact_path(made.checkpoint)))
     expected = [
-        float(plain.predict_structure(structure, task="ef")["e"])  # with a gradient
+        float(plain.predict_structure(structure, task="ef")["e"])
         for structure in structures
     ]
 
