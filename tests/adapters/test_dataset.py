@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 
-from nextrung.adapters import dataset
+from nextrung.adapters import judgement
 from nextrung.adapters.artifacts import artifact_path
 from nextrung.adapters.dataset import CuratedDataset, curate, store_dataset
 from nextrung.adapters.frames import (
@@ -136,7 +136,7 @@ def test_energies_on_another_scale_are_rejected(
             energies = np.array([-4.0 * n_atoms for n_atoms in frames.n_atoms])
             return replace(frames, energies=energies), {}
 
-    monkeypatch.setattr(dataset, "load_potential", Potential)
+    monkeypatch.setattr(judgement, "load_potential", Potential)
     runs.add("good")
     runs.add("bad", energies=(-20.0, -20.1))
 
@@ -249,6 +249,79 @@ def test_nothing_unfinished_stays_behind(runs: Runs, tmp_path: Path) -> None:
 
     folders = {path.name for path in (tmp_path / "root" / "artifacts").iterdir()}
     assert folders == {"frames", "materials", "rejections"}
+
+
+def frame_line(name: str, material: str, energy: float, length: float) -> str:
+    return (
+        f'1\nLattice="{length} 0 0 0 {length} 0 0 0 {length}" '
+        f"Properties=species:S:1:pos:R:3 energy={energy} material_id={material} "
+        f'frame_id={name} pbc="T T T"\nPo 0 0 0\n'
+    )
+
+
+@pytest.fixture
+def mixed(tmp_path: Path) -> DatasetSettings:
+    """Forty frames of four materials in turn, most of them twice."""
+    rng = np.random.default_rng(3)
+    lines = [
+        frame_line(f"f{index}", f"m{index % 4}", energy, length)
+        for index, (energy, length) in enumerate(
+            zip(rng.choice([-3, -3.1], 40), rng.choice([3.2, 3.3], 40), strict=True)
+        )
+    ]
+    path = tmp_path / "mixed.xyz"
+    path.write_text("".join(lines))
+    return DatasetSettings(
+        source=AseSource(paths=(str(path),), functional="r2SCAN"),
+        curation=TRUSTING.model_copy(update={"required_labels": (Label.ENERGY,)}),
+        split=SplitSettings(val=0.25, test=0.25, seed=2),
+    )
+
+
+@pytest.mark.parametrize("size", [1, 7, 39])
+def test_the_parts_do_not_change_what_is_kept(
+    size: int, mixed: DatasetSettings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Materials in turn are scattered over all parts."""
+    whole = curate(mixed)
+    monkeypatch.setattr(judgement, "PART_SIZE", size)
+
+    parts = curate(mixed)
+
+    assert len(list(parts.stream())) > len(list(whole.stream())) == 1
+    assert parts.frames.frame_ids.tolist() == whole.frames.frame_ids.tolist()
+    assert parts.frames.splits.tolist() == whole.frames.splits.tolist()
+    assert sorted(reasons(parts)) == sorted(reasons(whole))
+    assert 4 < len(whole.frames) < 40
+    np.testing.assert_array_equal(parts.materials.energies, whole.materials.energies)
+
+
+def test_the_document_says_what_could_not_be_judged(runs: Runs) -> None:
+    runs.add("a")
+    settings = runs.settings()
+
+    stored = store_dataset(curate(settings), settings)
+
+    assert stored["n_skipped"] == {Rule.PRIMARY_TASK: 2}
+
+
+def test_an_error_leaves_nothing_behind(runs: Runs, tmp_path: Path) -> None:
+    runs.add("with-u", hubbard=WITH_U)
+
+    with pytest.raises(InputError, match="expected usable frames"):
+        curate(runs.settings())
+
+    assert list((tmp_path / "root" / "artifacts").iterdir()) == []
+
+
+def test_a_forgotten_data_set_takes_its_files_along(runs: Runs, tmp_path: Path) -> None:
+    runs.add("a")
+    curated = curate(runs.settings())
+    folder = curated.folder
+
+    assert folder.parent == tmp_path / "root" / "artifacts"
+    del curated
+    assert not folder.exists()
 
 
 @pytest.fixture(scope="module")

@@ -113,6 +113,10 @@ def test_materials_do_not_see_each_other() -> None:
     assert find_unique_frames(frames, LOOSE).tolist() == [False, False, True, True]
 
 
+def test_no_frames_are_all_unique() -> None:
+    assert find_unique_frames(Frames.from_structures([]), LOOSE).tolist() == []
+
+
 @pytest.mark.parametrize("tolerances", [LOOSE, MPTRJ_TOLERANCES])
 def test_the_last_of_each_is_kept_and_the_first_of_others(
     tolerances: tuple[DuplicateTolerance, ...],

@@ -2,69 +2,108 @@
 
 from __future__ import annotations
 
+import shutil
 import tempfile
+import weakref
+from collections import Counter
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+from pymatgen.core import Element
+
 from nextrung.adapters.artifacts import store_artifact
-from nextrung.adapters.frames import write_frames, write_materials, write_rejections
+from nextrung.adapters.frames import read_rejections, write_materials
+from nextrung.adapters.judgement import Judge
+from nextrung.adapters.row_groups import FrameWriter, RejectionWriter, stream_frames
 from nextrung.adapters.sources import name_labels, read_source, source_digest
-from nextrung.compute.curation import (
-    check_energy_scale,
-    check_frames,
-    check_primary_task,
-    check_run,
-    count_rejections,
-    reject,
-)
+from nextrung.compute.curation import count_rejections, reject
 from nextrung.compute.dataset import (
-    collect_materials,
     count_frames_by_element,
-    refuse_heavy_elements,
+    list_elements,
     refuse_repeated_names,
 )
 from nextrung.compute.deduplication import find_unique_frames
 from nextrung.compute.splitting import split_materials
-from nextrung.potentials.potential import load_potential
 from nextrung.schemas.base import Artifact, InputError
-from nextrung.schemas.dataset import DistilledSource, Rejection, Rule
+from nextrung.schemas.dataset import Rule
 from nextrung.schemas.frames import SPLITS, Frames
 from nextrung.settings import MachineSettings
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
-    from nextrung.schemas.dataset import CurationSettings, DatasetSettings, Source
+    from numpy.typing import NDArray
+
+    from nextrung.schemas.dataset import DatasetSettings, Rejection
     from nextrung.schemas.materials import Materials
-    from nextrung.schemas.trajectory import Trajectory
 
 __all__ = ["CuratedDataset", "curate", "source_digest", "store_dataset"]
+
+#: Files of a data set in the making, in a folder that goes when it is forgotten.
+JUDGED, REJECTED = "judged.parquet", "rejections.parquet"
 
 
 @dataclass(frozen=True, eq=False)
 class CuratedDataset:
-    """What is left of a source, and what is not.
+    """What is left of a source, and what is not; the frames are on disk.
 
     Parameters
     ----------
-    frames : Frames
-        The kept frames in their splits.
+    folder : Path
+        Where they are, as long as this object is.
+    kept : sequence of ndarray of bool
+        Which frames of each part of the file are kept.
+    splits : mapping of str to str
+        Split of every material.
     materials : Materials
         The materials of the kept frames.
-    rejections : sequence of Rejection
-        What was left out.
+    n_rejected : mapping of Rule to int
+        Frames and files left out, by rule.
+    n_skipped : mapping of Rule to int
+        Frames that a rule could not judge.
     labels : str
         Where the labels come from, for readers.
-    n_frames_before_deduplication : int
-        Frames that broke no rule but the one on duplicates.
     """
 
-    frames: Frames
+    folder: Path
+    kept: Sequence[NDArray[np.bool_]]
+    splits: Mapping[str, str]
     materials: Materials
-    rejections: Sequence[Rejection]
+    n_rejected: Mapping[Rule, int]
+    n_skipped: Mapping[Rule, int]
     labels: str
-    n_frames_before_deduplication: int
+
+    @property
+    def frames(self) -> Frames:
+        """The kept frames in their splits, all at once."""
+        return Frames.concatenate(list(self.stream()))
+
+    @property
+    def rejections(self) -> list[Rejection]:
+        """What was left out, all at once."""
+        return read_rejections(self.folder / REJECTED)
+
+    @property
+    def n_frames_before_deduplication(self) -> int:
+        """Frames that broke no rule but the one on duplicates."""
+        return sum(len(part) for part in self.kept)
+
+    def stream(self) -> Iterator[Frames]:
+        """Read the kept frames in their splits, part by part.
+
+        Yields
+        ------
+        Frames
+            Some thousand frames; a material's may be in several parts.
+        """
+        parts = stream_frames(self.folder / JUDGED)
+        for judged, kept in zip(parts, self.kept, strict=True):
+            frames = judged[kept]
+            splits = [self.splits[name] for name in frames.material_ids.tolist()]
+            yield frames.with_splits(np.array(splits, dtype="U5"))
 
 
 def curate(
@@ -88,26 +127,21 @@ def curate(
     Raises
     ------
     InputError
-        If the source does not exist, no frame is usable, a frame holds an element
-        beyond plutonium, or a split stays empty.
+        If the source does not exist, no frame is usable, two frames have one name, a
+        frame holds an element beyond plutonium or lacks what a rule must know, or a
+        split stays empty.
+
+    Notes
+    -----
+    Frames pass through memory in parts of some thousand, whatever the number of all.
     """
-    runs, rejections = _read_runs(settings.source, on_progress)
-    wanted = _judge_runs(runs, settings, rejections)
-    good = _judge_frames(wanted, settings.curation, rejections)
-    if not len(good):
-        raise InputError(_explain_nothing(settings.source, rejections))
-    refuse_repeated_names(good)
-    unique = find_unique_frames(good, settings.curation.duplicate_tolerances)
-    duplicates = reject(good[~unique], Rule.DUPLICATE, "as a frame that is kept")
-    frames = good[unique]
-    frames = frames.with_splits(split_materials(frames, settings.split))
-    return CuratedDataset(
-        frames=frames,
-        materials=collect_materials(wanted, frames),
-        rejections=[*rejections, *duplicates],
-        labels=name_labels(settings.source, frames.functional),
-        n_frames_before_deduplication=len(good),
-    )
+    with ExitStack() as stack:
+        folder = _make_folder()
+        stack.callback(shutil.rmtree, folder, ignore_errors=True)
+        curated = _curate(folder, settings, on_progress)
+        stack.pop_all()
+    weakref.finalize(curated, shutil.rmtree, folder, ignore_errors=True)
+    return curated
 
 
 def store_dataset(curated: CuratedDataset, settings: DatasetSettings) -> dict[str, Any]:
@@ -126,110 +160,138 @@ def store_dataset(curated: CuratedDataset, settings: DatasetSettings) -> dict[st
         The fields of a :class:`~nextrung.schemas.dataset.DatasetDoc` but for its
         settings and provenance.
     """
-    frames, initial = curated.frames, curated.materials.initial
-    counts: dict[str, Any] = {
-        "labels": curated.labels,
-        "functional": frames.functional,
-        "n_materials": len(initial),
-        "n_frames": len(frames),
-        "n_frames_before_deduplication": curated.n_frames_before_deduplication,
-        "n_rejected": count_rejections(curated.rejections),
-        "n_materials_by_split": {n: int((initial.splits == n).sum()) for n in SPLITS},
-        "n_frames_by_split": {n: int((frames.splits == n).sum()) for n in SPLITS},
-        "element_counts": count_frames_by_element(frames),
-    }
+    counts = _count(curated, settings)
     metadata = {"settings": settings.model_dump(mode="json"), **counts}
+
+    def write_parts(path: Path) -> None:
+        with FrameWriter(path, metadata) as writer:
+            for frames in curated.stream():
+                writer.write(frames)
+
     return counts | {
-        "frames": _store("frames", lambda path: write_frames(frames, path, metadata)),
+        "frames": _store("frames", write_parts),
         "materials": _store(
             "materials", lambda path: write_materials(curated.materials, path, metadata)
         ),
         "rejections": _store(
-            "rejections", lambda path: write_rejections(curated.rejections, path)
+            "rejections",
+            lambda path: Path(shutil.copy(curated.folder / REJECTED, path)),
         ),
     }
 
 
-def _read_runs(
-    source: Source, on_progress: Callable[[int, int, str], None]
-) -> tuple[list[Trajectory], list[Rejection]]:
-    """Read all runs of a source; those that cannot be read are rejections."""
-    runs: list[Trajectory] = []
-    rejections: list[Rejection] = []
-    for run in read_source(source, on_progress):
-        if isinstance(run, Rejection):
-            rejections.append(run)
-        else:
-            refuse_heavy_elements(run.frames)
-            runs.append(run)
-    return runs, rejections
+def _curate(
+    folder: Path,
+    settings: DatasetSettings,
+    on_progress: Callable[[int, int, str], None],
+) -> CuratedDataset:
+    """Write good frames and rejections to a folder; find duplicates and splits."""
+    judge, n_rejected = Judge(settings), Counter(dict.fromkeys(Rule, 0))
+    with RejectionWriter(folder / REJECTED) as rejections:
+        with FrameWriter(folder / JUDGED) as writer:
+            found = read_source(settings.source, on_progress)
+            for good, broken in judge.judge(found):
+                writer.write(good)
+                rejections.write(broken)
+                n_rejected.update(count_rejections(broken))
+        if not len(judge.names):
+            raise InputError(_explain_nothing(settings, n_rejected))
+        refuse_repeated_names(judge.names)
+        deduplication = _Deduplication(folder, settings, judge.scattered)
+        for broken in deduplication.find_duplicates():
+            rejections.write(broken)
+            n_rejected[Rule.DUPLICATE] += len(broken)
+    splits = split_materials(deduplication.elements, settings.split)
+    return CuratedDataset(
+        folder=folder,
+        kept=deduplication.kept,
+        splits=splits,
+        materials=judge.materials.collect(splits),
+        n_rejected=dict(n_rejected),
+        n_skipped=dict(judge.n_skipped),
+        labels=name_labels(settings.source, settings.curation.functional),
+    )
 
 
-def _judge_runs(
-    runs: Sequence[Trajectory], settings: DatasetSettings, rejections: list[Rejection]
-) -> list[Trajectory]:
-    """Keep the runs that are wanted; add the others to the rejections."""
-    verdicts = [
-        check_run(run, settings.curation) or check_primary_task(run, settings.curation)
-        for run in runs
-    ]
-    kept = _drop_rejected(runs, verdicts, rejections)
-    if isinstance(settings.source, DistilledSource):
-        return kept
-    verdicts = _check_energy_scales(kept, settings.curation)
-    return _drop_rejected(kept, verdicts, rejections)
+class _Deduplication:
+    """The rule on duplicates, applied to judged frames part by part."""
+
+    def __init__(
+        self, folder: Path, settings: DatasetSettings, scattered: set[str]
+    ) -> None:
+        self.path = folder / JUDGED
+        self.tolerances = settings.curation.duplicate_tolerances
+        self.scattered = np.array(sorted(scattered), dtype=np.str_)
+        self.kept: list[NDArray[np.bool_]] = []
+        self.elements: dict[str, set[int]] = {}
+
+    def find_duplicates(self) -> Iterator[list[Rejection]]:
+        """Fill in what is kept; hand on the duplicates of each part."""
+        dropped = self._find_scattered()
+        for frames in stream_frames(self.path):
+            whole = ~np.isin(frames.material_ids, self.scattered)
+            kept = ~np.isin(frames.frame_ids, dropped)
+            kept[whole] = find_unique_frames(frames[whole], self.tolerances)
+            self.kept.append(kept)
+            for name, numbers in list_elements(frames[kept]).items():
+                self.elements.setdefault(name, set()).update(numbers)
+            yield reject(frames[~kept], Rule.DUPLICATE, "as a frame that is kept")
+
+    def _find_scattered(self) -> NDArray[np.str_]:
+        """Name the duplicates of the materials that are in several parts."""
+        if not len(self.scattered):
+            return self.scattered
+        parts = [
+            frames[np.isin(frames.material_ids, self.scattered)]
+            for frames in stream_frames(self.path)
+        ]
+        frames = Frames.concatenate(parts)
+        return frames.frame_ids[~find_unique_frames(frames, self.tolerances)]
 
 
-def _drop_rejected(
-    runs: Sequence[Trajectory],
-    verdicts: Sequence[Sequence[Rejection]],
-    rejections: list[Rejection],
-) -> list[Trajectory]:
-    """Keep the runs that have no verdict; add the verdicts to the rejections."""
-    rejections.extend(rejection for verdict in verdicts for rejection in verdict)
-    return [run for run, verdict in zip(runs, verdicts, strict=True) if not verdict]
+def _count(curated: CuratedDataset, settings: DatasetSettings) -> dict[str, Any]:
+    """Count what is in a data set."""
+    initial = curated.materials.initial
+    by_split: Counter[str] = Counter(dict.fromkeys(SPLITS, 0))
+    by_element: Counter[str] = Counter()
+    for frames in curated.stream():
+        by_split.update(frames.splits.tolist())
+        by_element.update(count_frames_by_element(frames))
+    order = sorted(by_element, key=lambda symbol: Element(symbol).Z)
+    return {
+        "labels": curated.labels,
+        "functional": settings.curation.functional,
+        "n_materials": len(initial),
+        "n_frames": by_split.total(),
+        "n_frames_before_deduplication": curated.n_frames_before_deduplication,
+        "n_rejected": curated.n_rejected,
+        "n_skipped": curated.n_skipped,
+        "n_materials_by_split": {n: int((initial.splits == n).sum()) for n in SPLITS},
+        "n_frames_by_split": dict(by_split),
+        "element_counts": {symbol: by_element[symbol] for symbol in order},
+    }
 
 
-def _judge_frames(
-    runs: Sequence[Trajectory], settings: CurationSettings, rejections: list[Rejection]
-) -> Frames:
-    """Keep the frames that are wanted; add the others to the rejections."""
-    kept = []
-    for run in runs:
-        frames, broken = check_frames(run, settings)
-        kept.append(frames)
-        rejections.extend(broken)
-    return Frames.concatenate(kept)
-
-
-def _check_energy_scales(
-    runs: Sequence[Trajectory], settings: CurationSettings
-) -> list[list[Rejection]]:
-    """Hold the final energy of every run against a potential of its functional."""
-    name = settings.energy_scale.potentials.get(settings.functional)
-    if name is None or not runs:
-        return [[] for _ in runs]
-    final = Frames.concatenate([run.frames[-1:] for run in runs])
-    predicted, _ = load_potential(name).label(final, "e")
-    return [
-        check_energy_scale(run, energy, settings)
-        for run, energy in zip(runs, predicted.energies.tolist(), strict=True)
-    ]
-
-
-def _explain_nothing(source: Source, rejections: Sequence[Rejection]) -> str:
+def _explain_nothing(settings: DatasetSettings, counts: Mapping[Rule, int]) -> str:
     """Say in one line what happened to all frames of a source."""
-    counts = count_rejections(rejections)
     met = ", ".join(f"{rule} {count}" for rule, count in counts.items() if count)
-    where = ", ".join(getattr(source, "paths", (source.kind,)))
+    where = ", ".join(getattr(settings.source, "paths", (settings.source.kind,)))
     return f"expected usable frames, met none in {where} (rejected: {met or 'none'})"
 
 
-def _store(shelf: str, write: Callable[[Path], None]) -> Artifact:
+def _make_folder() -> Path:
+    """Make a folder for unfinished files beside the artifacts."""
+    artifacts = MachineSettings().artifacts
+    artifacts.mkdir(parents=True, exist_ok=True)
+    return Path(tempfile.mkdtemp(dir=artifacts, prefix=".unfinished-"))
+
+
+def _store(shelf: str, write: Callable[[Path], object]) -> Artifact:
     """Write a Parquet file beside the artifacts and name it by its content."""
-    folder = MachineSettings().artifacts
-    folder.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=folder, prefix=".unfinished-") as temporary:
-        path = Path(temporary) / f"{shelf}.parquet"
+    folder = _make_folder()
+    try:
+        path = folder / f"{shelf}.parquet"
         write(path)
         return store_artifact(path, shelf)
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -13,7 +14,9 @@ from nextrung.schemas.frames import Frames
 from nextrung.schemas.materials import Materials
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
+
+    from numpy.typing import NDArray
 
     from nextrung.schemas.trajectory import Trajectory
 
@@ -44,57 +47,105 @@ def refuse_heavy_elements(frames: Frames) -> None:
         )
 
 
-def refuse_repeated_names(frames: Frames) -> None:
+def refuse_repeated_names(names: NDArray[np.str_]) -> None:
     """Refuse frames that cannot be told apart.
 
     Parameters
     ----------
-    frames : Frames
-        Frames to look through.
+    names : ndarray of str, shape (n_frames,)
+        Names of the frames.
 
     Raises
     ------
     InputError
         If two frames have one name.
     """
-    names, counts = np.unique(frames.frame_ids, return_counts=True)
+    unique, counts = np.unique(names, return_counts=True)
     if (counts > 1).any():
-        repeated = str(names[counts > 1][0])
+        repeated = str(unique[counts > 1][0])
         raise InputError(f"expected a name for every frame, met {repeated!r} twice")
 
 
-def collect_materials(runs: Sequence[Trajectory], frames: Frames) -> Materials:
-    """Collect initial structure and relaxed energy of the materials of frames.
+class MaterialCollector:
+    """Collects initial structure and relaxed energy of materials, run by run."""
+
+    def __init__(self) -> None:
+        self._places: dict[str, int] = {}
+        self._initial: list[Frames] = []
+        self._energies: dict[str, float] = {}
+
+    def add(self, runs: Sequence[Trajectory]) -> None:
+        """Note the first frame of new materials and the last relaxed energies.
+
+        Parameters
+        ----------
+        runs : sequence of Trajectory
+            Runs that are wanted; those of one material in their order.
+        """
+        initial = []
+        for run in runs:
+            name = run.material_id
+            self._energies[name] = run.relaxed_energy
+            if name not in self._places:
+                self._places[name] = len(self._places)
+                initial.append(run.frames[:1])
+        if initial:
+            self._initial.append(Frames.concatenate(initial))
+
+    def collect(self, splits: Mapping[str, str]) -> Materials:
+        """Put the materials together.
+
+        Parameters
+        ----------
+        splits : mapping of str to str
+            Split of every material that has a kept frame.
+
+        Returns
+        -------
+        Materials
+            Those materials, in that order, each with the relaxed energy of its last
+            run.
+        """
+        names = np.array(list(splits))
+        places = [self._places[name] for name in splits]
+        frames = Frames.concatenate(self._initial)[places]
+        initial = replace(
+            frames,
+            frame_ids=names,
+            splits=np.array(list(splits.values())),
+            energies=np.full(len(frames), np.nan),
+            forces=np.full_like(frames.forces, np.nan),
+            stresses=np.full_like(frames.stresses, np.nan),
+            magmoms=np.full_like(frames.magmoms, np.nan),
+        )
+        energies = np.array([self._energies[name] for name in splits])
+        return Materials(initial=initial, energies=energies * initial.n_atoms)
+
+
+def list_elements(frames: Frames) -> dict[str, set[int]]:
+    """List the elements of every material.
 
     Parameters
     ----------
-    runs : sequence of Trajectory
-        Runs that are wanted; those of one material in their order.
     frames : Frames
-        The kept frames, in their splits.
+        Frames of any materials.
 
     Returns
     -------
-    Materials
-        Materials in the order in which their frames come, each with the relaxed energy
-        of its last run.
+    dict of str to set of int
+        Atomic numbers by material, in the order in which the materials come.
     """
-    first: dict[str, Trajectory] = {}
-    last: dict[str, Trajectory] = {}
-    for run in runs:
-        first.setdefault(run.material_id, run)
-        last[run.material_id] = run
-    splits = dict(zip(frames.material_ids.tolist(), frames.splits, strict=True))
-    initial = Frames.from_structures(
-        [first[name].frames[:1].to_structures()[0] for name in splits],
-        list(splits),
-        functional=frames.functional,
-    )
-    energies = np.array([last[name].relaxed_energy for name in splits])
-    return Materials(
-        initial=initial.with_splits(np.array(list(splits.values()))),
-        energies=energies * initial.n_atoms,
-    )
+    elements: dict[str, set[int]] = {}
+    for name, start, stop in zip(
+        frames.material_ids.tolist(),
+        frames.offsets[:-1].tolist(),
+        frames.offsets[1:].tolist(),
+        strict=True,
+    ):
+        elements.setdefault(name, set()).update(
+            frames.atomic_numbers[start:stop].tolist()
+        )
+    return elements
 
 
 def count_frames_by_element(frames: Frames) -> dict[str, int]:

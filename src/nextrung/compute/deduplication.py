@@ -38,7 +38,7 @@ def find_unique_frames(
     _, material_of_frame = np.unique(frames.material_ids, return_inverse=True)
     by_material = np.argsort(material_of_frame, kind="stable")
     bounds = np.flatnonzero(np.diff(material_of_frame[by_material])) + 1
-    for indices in np.split(by_material, bounds):
+    for indices in np.split(by_material, bounds) if len(frames) else ():
         unique = find_unique(frames[indices], len(indices) - 1, tolerances)
         kept[indices[unique]] = True
     return kept

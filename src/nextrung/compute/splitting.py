@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -9,26 +10,28 @@ import numpy as np
 from nextrung.schemas.base import InputError
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
+    from collections.abc import Collection, Mapping
 
     from nextrung.schemas.dataset import SplitSettings
-    from nextrung.schemas.frames import Frames
 
 
-def split_materials(frames: Frames, settings: SplitSettings) -> NDArray[np.str_]:
-    """Assign every frame to a split, all frames of a material to the same.
+def split_materials(
+    elements: Mapping[str, Collection[int]], settings: SplitSettings
+) -> dict[str, str]:
+    """Assign every material to a split.
 
     Parameters
     ----------
-    frames : Frames
-        Frames of all materials.
+    elements : mapping of str to collection of int
+        Atomic numbers of each material's elements.
     settings : SplitSettings
         Shares and seed.
 
     Returns
     -------
-    ndarray of str, shape (n_frames,)
-        ``train``, ``val`` or ``test``.
+    dict of str to str
+        ``train``, ``val`` or ``test`` by material, in the order given; the order
+        changes nothing.
 
     Raises
     ------
@@ -43,48 +46,36 @@ def split_materials(frames: Frames, settings: SplitSettings) -> NDArray[np.str_]
     are drawn for test and validation in shuffled order, passing over those that are
     the last to hold one of their elements.
     """
-    names, material_of_frame = np.unique(frames.material_ids, return_inverse=True)
+    names = sorted(elements)
     n_held_out = {
         name: _size(share, len(names), name)
         for name, share in (("test", settings.test), ("val", settings.val))
     }
     order = np.random.default_rng(settings.seed).permutation(len(names))
-    spare = _Spare(frames, material_of_frame, len(names))
-    splits = np.full(len(names), "train", dtype="U5")
+    n_holders = Counter(number for held in elements.values() for number in set(held))
+    splits = dict.fromkeys(elements, "train")
     waiting = iter(order.tolist())
-    for name, size in n_held_out.items():
+    for split, size in n_held_out.items():
         for _ in range(size):
-            for material in waiting:
-                if not settings.keep_elements_in_train or spare.release(material):
-                    splits[material] = name
+            for place in waiting:
+                held = set(elements[names[place]])
+                if not settings.keep_elements_in_train or _release(held, n_holders):
+                    splits[names[place]] = split
                     break
             else:
                 raise InputError(
-                    f"the {name} split cannot be filled: too few of the {len(names)} "
+                    f"the {split} split cannot be filled: too few of the {len(names)} "
                     "materials can be spared without losing an element from training"
                 )
-    return splits[material_of_frame]
+    return splits
 
 
-class _Spare:
-    """How often training holds each element."""
-
-    def __init__(
-        self, frames: Frames, material_of_frame: NDArray[np.int64], n_materials: int
-    ) -> None:
-        self.holds = np.zeros((n_materials, 256), dtype=bool)
-        self.holds[material_of_frame[frames.frame_of_site], frames.atomic_numbers] = (
-            True
-        )
-        self.n_materials = self.holds.sum(axis=0)
-
-    def release(self, material: int) -> bool:
-        """Take a material out of training, unless that would lose an element."""
-        held = self.holds[material]
-        if (self.n_materials[held] == 1).any():
-            return False
-        self.n_materials[held] -= 1
-        return True
+def _release(held: Collection[int], n_holders: Counter[int]) -> bool:
+    """Take a material out of training, unless that would lose an element."""
+    if any(n_holders[number] == 1 for number in held):
+        return False
+    n_holders.subtract(held)
+    return True
 
 
 def _size(share: float, n_materials: int, name: str) -> int:

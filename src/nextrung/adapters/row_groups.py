@@ -1,0 +1,108 @@
+"""Parquet files written and read part by part, so that no file is held in memory."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any, Self
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from nextrung.adapters.columns import frames_from_table, frames_to_columns
+from nextrung.adapters.frames import FRAME_SCHEMA, METADATA_KEY, REJECTION_SCHEMA
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+    from pathlib import Path
+
+    from nextrung.schemas.dataset import Rejection
+    from nextrung.schemas.frames import Frames
+
+
+class _Writer:
+    """A Parquet file that grows by row groups; closed on leaving its block."""
+
+    schema: pa.Schema
+
+    def __init__(self, path: Path, metadata: Mapping[str, Any] | None = None) -> None:
+        packed = {METADATA_KEY: json.dumps(metadata or {}, sort_keys=True)}
+        self.file = pq.ParquetWriter(
+            path, self.schema.with_metadata(packed), compression="zstd"
+        )
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.file.close()
+
+
+class FrameWriter(_Writer):
+    """A file of frames that grows.
+
+    Parameters
+    ----------
+    path : Path
+        File to write.
+    metadata : mapping, optional
+        Settings and counts to keep in the file, as JSON values.
+    """
+
+    schema = FRAME_SCHEMA
+
+    def write(self, frames: Frames) -> None:
+        """Write frames as one row group.
+
+        Parameters
+        ----------
+        frames : Frames
+            Frames to write; labels that are NaN are written as null.
+        """
+        if len(frames):
+            self.file.write_table(
+                pa.table(frames_to_columns(frames), schema=self.file.schema)
+            )
+
+
+class RejectionWriter(_Writer):
+    """A file of rejections that grows.
+
+    Parameters
+    ----------
+    path : Path
+        File to write.
+    metadata : mapping, optional
+        Settings and counts to keep in the file, as JSON values.
+    """
+
+    schema = REJECTION_SCHEMA
+
+    def write(self, rejections: Sequence[Rejection]) -> None:
+        """Write rejections as one row group.
+
+        Parameters
+        ----------
+        rejections : sequence of Rejection
+            Rejections to write.
+        """
+        if rejections:
+            rows = [rejection.model_dump(mode="json") for rejection in rejections]
+            self.file.write_table(pa.Table.from_pylist(rows, schema=self.file.schema))
+
+
+def stream_frames(path: Path) -> Iterator[Frames]:
+    """Read the row groups that a :class:`FrameWriter` has written, one at a time.
+
+    Parameters
+    ----------
+    path : Path
+        File of this process; it is not checked.
+
+    Yields
+    ------
+    Frames
+        The frames of a row group.
+    """
+    with pq.ParquetFile(path) as file:
+        for index in range(file.num_row_groups):
+            yield frames_from_table(file.read_row_group(index))
