@@ -39,8 +39,16 @@ for name, group in (
     app.add_typer(group, name=name, rich_help_panel="Stages")
 
 
+def _show_warning(message: Warning | str, *_where: object) -> None:
+    """Say a warning in one line; where in the code it was given helps no user."""
+    Console(stderr=True, soft_wrap=True, highlight=False).print(
+        f"nextrung: note: {message}", style="yellow", markup=False
+    )
+
+
 def main() -> None:
     """Run the command line; unusable input is one line and exit code 2."""
+    warnings.showwarning = _show_warning  # type: ignore[assignment]
     warnings.filterwarnings("ignore", "cd is deprecated", FutureWarning)  # in jobflow
     try:
         app()

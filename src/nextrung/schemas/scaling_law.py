@@ -66,6 +66,9 @@ class PowerLaw(Record):
         None, description="Coefficient of determination; null for two points."
     )
     n_points: int = Field(ge=0, description="Points that were fitted.")
+    largest_size: float | None = Field(
+        None, description="Largest size that was fitted, in frames."
+    )
     error: str | None = Field(None, description="Why there is no fit.")
 
 

@@ -101,10 +101,14 @@ def test_the_size_for_an_error_is_where_the_law_has_it() -> None:
     ("law", "reason"),
     [
         (PowerLaw(slope=0.1, intercept=0, n_points=3), "does not fall"),
-        (PowerLaw(slope=-0.1, intercept=0, n_points=3), "more than 1e15"),
+        (PowerLaw(slope=-0.1, intercept=0, n_points=3), "more than 1e+15"),
+        (
+            PowerLaw(slope=-0.1, intercept=0, n_points=3, largest_size=200),
+            "more than 2e+04 frames: farther than the fit tells",
+        ),
         (PowerLaw(n_points=0, error="too few"), "too few"),
     ],
-    ids=["rising", "flat", "missing"],
+    ids=["rising", "flat", "far", "missing"],
 )
 def test_errors_out_of_reach_have_no_size(law: PowerLaw, reason: str) -> None:
     required = size_for_error(law, 0.01, Model.SCRATCH)

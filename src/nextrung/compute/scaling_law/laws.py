@@ -23,6 +23,9 @@ THREE_POINTS = 3
 #: log10 of the number of frames beyond which no law is followed.
 LARGEST_EXPONENT = 15
 
+#: Times the largest size that was fitted up to which a law is read.
+FARTHEST_EXTRAPOLATION = 100
+
 
 @dataclass(frozen=True, eq=False)
 class Curve:
@@ -103,6 +106,7 @@ def fit_power_law(curve: Curve) -> PowerLaw:
         intercept=float(intercept),
         r_squared=float(1 - unexplained / variation) if judged else None,
         n_points=n_points,
+        largest_size=float(curve.sizes.max()),
     )
 
 
@@ -145,10 +149,18 @@ def size_for_error(law: PowerLaw, error_wanted: float, model: Model) -> Required
             reason = "the error does not fall with the number of frames"
         else:
             exponent = (np.log10(error_wanted) - law.intercept) / law.slope
-            if exponent > LARGEST_EXPONENT:
-                reason = f"more than 1e{LARGEST_EXPONENT} frames"
+            limit = _farthest_exponent(law)
+            if exponent > limit:
+                reason = f"more than {10**limit:.2g} frames: farther than the fit tells"
             else:
                 n_frames = float(max(10**exponent, 1.0))
     return RequiredSize(
         model=model, error_wanted=error_wanted, n_frames=n_frames, error=reason
     )
+
+
+def _farthest_exponent(law: PowerLaw) -> float:
+    """Find up to which log10 of the number of frames a law is read."""
+    if law.largest_size is None:
+        return LARGEST_EXPONENT
+    return float(np.log10(law.largest_size * FARTHEST_EXTRAPOLATION))
