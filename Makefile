@@ -28,7 +28,7 @@ check: $(INSTALLED)
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
-	$(BIN)/numpydoc lint $$(git ls-files 'src/*.py')
+	$(BIN)/numpydoc lint $$(git ls-files 'src/*.py' ':!src/nextrung/cli/')
 
 clean:
 	rm -rf $(VENV) runs .mypy_cache .pytest_cache .ruff_cache

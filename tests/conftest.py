@@ -48,11 +48,12 @@ def mongod_port(tmp_path_factory: pytest.TempPathFactory) -> Iterator[int]:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port: int = free.getsockname()[1]
-    options = ["--dbpath", folder, "--bind_ip", "127.0.0.1", "--port", str(port)]
+    options = ["--dbpath", str(folder), "--bind_ip", "127.0.0.1", "--port", str(port)]
     server = subprocess.Popen(  # noqa: S603
         [binary, *options, "--wiredTigerCacheSizeGB", "0.25", "--nounixsocket"],
         stdout=subprocess.DEVNULL,
     )
+    client: MongoClient[dict[str, object]]
     with MongoClient("127.0.0.1", port, serverSelectionTimeoutMS=60_000) as client:
         client.admin.command("ping")
     yield port
@@ -70,6 +71,7 @@ def mongo_store(mongod_port: int) -> Iterator[JobStore]:
     )
     store.connect()
     yield store
+    client: MongoClient[dict[str, object]]
     with MongoClient("127.0.0.1", mongod_port) as client:
         client.drop_database("nextrung_test")
-    store.close()
+    store.close()  # type: ignore[no-untyped-call]

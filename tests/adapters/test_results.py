@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -50,7 +50,7 @@ def add(store: JobStore, uuid: str, document: TaskDoc, day: int = 1) -> None:
 
 def study(name: str, jobs: dict[str, str]) -> StudyDoc:
     counts = dict.fromkeys(DatasetSummary.model_fields, 0)
-    empty = {
+    empty: dict[str, Any] = {
         name: {}
         for name, field in DatasetSummary.model_fields.items()
         if "dict" in str(field.annotation)

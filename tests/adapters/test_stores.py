@@ -42,12 +42,12 @@ def add(store: object, uuid: str, index: int, output: object) -> None:
 def test_embedded_store_keeps_documents_and_arrays(tmp_path: Path) -> None:
     store = make_embedded_store(tmp_path)
     add(store, "a", 1, {"rows": [1, 2]})
-    store.close()
+    store.close()  # type: ignore[no-untyped-call]
 
     reopened = open_embedded_store(tmp_path)
 
     assert reopened.get_output("a", load=True) == {"rows": [1, 2]}
-    assert reopened.additional_stores["data"].count() == 1
+    assert reopened.additional_stores["data"].count() == 1  # type: ignore[has-type]
 
 
 def test_newest_index_of_a_job_is_found(tmp_path: Path) -> None:

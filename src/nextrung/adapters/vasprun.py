@@ -1,4 +1,4 @@
-"""vasprun.xml, through pymatgen."""
+"""Readers of vasprun.xml, through pymatgen."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def read_vasprun(path: Path) -> VaspRun:
     Parameters
     ----------
     path : Path
-        vasprun.xml, plain or compressed.
+        The file vasprun.xml, plain or compressed.
 
     Returns
     -------

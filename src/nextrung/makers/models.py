@@ -28,12 +28,34 @@ STRUCTURES_PER_PROCESS = 250
 
 
 def open_frames(dataset: DatasetDoc) -> Frames:
-    """Read the frames of a data set, their hash verified."""
+    """Read the frames of a data set, their hash verified.
+
+    Parameters
+    ----------
+    dataset : DatasetDoc
+        The data set.
+
+    Returns
+    -------
+    Frames
+        Its frames, in their splits.
+    """
     return read_frames(artifact_path(dataset.frames))
 
 
 def open_potential(model: FineTuningDoc) -> Potential:
-    """Load the potential of a model, its hash verified."""
+    """Load the potential of a model, its hash verified.
+
+    Parameters
+    ----------
+    model : FineTuningDoc
+        The model.
+
+    Returns
+    -------
+    Potential
+        Its potential, on the device of this machine.
+    """
     path = artifact_path(model.checkpoint)
     return load_potential(str(path), MachineSettings().device)
 
@@ -45,7 +67,24 @@ def relax_with(
     *,
     on_record: Callable[[int, RelaxationRecord], None],
 ) -> list[RelaxationRecord]:
-    """Relax structures with a stored potential, its hash verified."""
+    """Relax structures with a stored potential, its hash verified.
+
+    Parameters
+    ----------
+    checkpoint : Artifact
+        Weights of the potential.
+    structures : sequence of Structure
+        Initial structures.
+    settings : RelaxationSettings
+        How to relax.
+    on_record : callable of (int, RelaxationRecord)
+        Told of each structure as it ends.
+
+    Returns
+    -------
+    list of RelaxationRecord
+        The end of each structure, in the order given.
+    """
     machine = MachineSettings()
     path = str(artifact_path(checkpoint))
     on_cpu = choose_device(machine.device).type == "cpu"

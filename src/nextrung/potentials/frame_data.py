@@ -140,7 +140,22 @@ class FrameData(LightningDataModule):  # type: ignore[misc] # untyped base
     def transfer_batch_to_device(
         self, batch: list[Part], device: torch.device, _: int
     ) -> list[tuple[GraphBatch, Properties]]:
-        """Build the graphs of the parts of a batch where the network is."""
+        """Build the graphs of the parts of a batch where the network is.
+
+        Parameters
+        ----------
+        batch : list of Part
+            Parts on the host.
+        device : torch.device
+            Where the network is.
+        _ : int
+            Number of the data loader, which is not read.
+
+        Returns
+        -------
+        list of (GraphBatch, Properties)
+            Graphs and labels of each part, on the device.
+        """
         double = self.settings.precision is Precision.FLOAT64
         dtype = torch.float64 if double else torch.float32
         return [part.to(device, dtype) for part in batch]

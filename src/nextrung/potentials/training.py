@@ -91,6 +91,11 @@ class Training(LightningModule):  # type: ignore[misc] # untyped base
     def training_step(self, parts: list[Part]) -> Tensor:
         """Compute the gradients of a batch part by part.
 
+        Parameters
+        ----------
+        parts : list of Part
+            The batch, cut into what memory holds.
+
         Returns
         -------
         Tensor, shape ()
@@ -108,14 +113,26 @@ class Training(LightningModule):  # type: ignore[misc] # untyped base
         return torch.stack(products).sum() * n_processes
 
     def on_before_optimizer_step(self, _: Adam) -> None:
-        """Record gradients at the chosen steps of the first epoch."""
+        """Record gradients at the chosen steps of the first epoch.
+
+        Parameters
+        ----------
+        _ : Adam
+            The optimiser, which is not read.
+        """
         step = self.trainer.global_step
         if step in self._gradient_steps:
             fraction = step / self._n_batches
             self.state.gradients += record_gradients(self.model, step, fraction)
 
     def validation_step(self, parts: list[Part]) -> None:
-        """Add the errors of a validation batch, without a graph of second order."""
+        """Add the errors of a validation batch, without a graph of second order.
+
+        Parameters
+        ----------
+        parts : list of Part
+            The batch, cut into what memory holds.
+        """
         scores = self._scorer.score(parts, self._count_labels(parts))
         self._note(scores, self._val_errors)
 
@@ -132,11 +149,23 @@ class Training(LightningModule):  # type: ignore[misc] # untyped base
         self._start_epoch()
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Add the state to a checkpoint."""
+        """Add the state to a checkpoint.
+
+        Parameters
+        ----------
+        checkpoint : dict
+            What Lightning is about to write.
+        """
         checkpoint[STATE_KEY] = self.state.dump()
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Take the state from a checkpoint."""
+        """Take the state from a checkpoint.
+
+        Parameters
+        ----------
+        checkpoint : dict
+            What Lightning has read.
+        """
         self.state = TrainingState.load(checkpoint[STATE_KEY])
 
     def _close_epoch(self) -> EpochRecord:
