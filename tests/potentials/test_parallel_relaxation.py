@@ -70,6 +70,19 @@ def test_structures_that_kill_their_process_take_no_other_along() -> None:
 
 
 @pytest.mark.usefixtures("_two_processes")
+def test_processes_that_die_one_after_another_end_it_all(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A fault of all structures would take days to show one by one."""
+    monkeypatch.setattr(parallel_relaxation, "MAX_DEATHS", 0)
+
+    with pytest.raises(RuntimeError, match=r"1 processes died .* exit code 9"):
+        relax_in_processes(
+            LennardJonesPotential, [dimer(0.0, "Kr")] * 2, SETTINGS, n_processes=2
+        )
+
+
+@pytest.mark.usefixtures("_two_processes")
 def test_a_potential_that_cannot_be_loaded_is_the_error_it_is() -> None:
     load = partial(load_potential, "no-such-model", "cpu")
 

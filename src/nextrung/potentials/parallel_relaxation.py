@@ -32,6 +32,8 @@ if TYPE_CHECKING:
 
 #: Structures that repay the start of a process.
 WORTHWHILE_SHARE: Final = 8
+#: Processes that may die with nothing finished in between before all is given up.
+MAX_DEATHS: Final = 20
 _SPAWN = multiprocessing.get_context("spawn")
 _ONE_THREAD = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 
@@ -66,6 +68,12 @@ def relax_in_processes(
     -------
     list of RelaxationRecord
         The end of each structure, in the order of the structures.
+
+    Raises
+    ------
+    RuntimeError
+        If a process dies before it has loaded the potential, or so many die one after
+        another that all structures would.
     """
     n_workers = min(n_processes, len(structures) // WORTHWHILE_SHARE)
     if n_workers <= 1:
@@ -108,6 +116,7 @@ class _Crew:
         self._waiting = deque(largest_first)
         self._suspects: deque[deque[int]] = deque()
         self._workers: dict[Connection, _Worker] = {}
+        self._n_deaths = 0
 
     def __enter__(self) -> Self:
         return self
@@ -161,6 +170,7 @@ class _Crew:
         else:
             index, _ = message
             worker.holding.remove(index)
+            self._n_deaths = 0
             yield message
 
     def _supply(self, connection: Connection) -> None:
@@ -189,20 +199,24 @@ class _Crew:
         lost = worker.holding
         if worker.source is not self._waiting:
             lost = [*lost, *worker.source]
+        self._n_deaths += bool(lost)
+        if self._n_deaths > MAX_DEATHS:
+            raise RuntimeError(
+                f"{self._n_deaths} processes died one after another, the last "
+                f"{_describe_end(worker)}"
+            )
         if len(lost) == 1:
-            yield lost[0], record_failure(_describe_death(worker))
+            reason = f"the process that relaxed it died {_describe_end(worker)}"
+            yield lost[0], record_failure(reason)
         elif lost:
             half = len(lost) // 2
             self._suspects += [deque(lost[:half]), deque(lost[half:])]
         self.hire(1)
 
 
-def _describe_death(worker: _Worker) -> str:
+def _describe_end(worker: _Worker) -> str:
     """Say how a process ended."""
-    return (
-        f"the process that relaxed it died with exit code {worker.process.exitcode}"
-        f"{worker.last_words}"
-    )
+    return f"with exit code {worker.process.exitcode}{worker.last_words}"
 
 
 @contextmanager
