@@ -169,6 +169,8 @@ def test_files_that_are_no_checkpoints_are_refused(
         ({"update_bond": False}, "update_bond=False"),
         ({"update_angle": False}, "update_angle=False"),
         ({"conv_dropout": 0.1}, "dropout"),
+        ({"conv_norm": "layer"}, "conv_norm"),
+        ({"mlp_out_bias": True}, "mlp_out_bias"),
         ({"composition_model": None}, "no AtomRef"),
         ({"composition_model": "MPF"}, "AtomRef of another kind"),
     ],

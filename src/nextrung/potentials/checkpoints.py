@@ -246,6 +246,8 @@ def _check_supported(model: CHGNet, path: Path) -> None:
         "update_bond=False": not arguments.get("update_bond", True),
         "update_angle=False": not arguments.get("update_angle", True),
         "dropout": any(dropouts),
+        "conv_norm": arguments.get("conv_norm") is not None,
+        "mlp_out_bias": bool(arguments.get("mlp_out_bias")),
         "no AtomRef": not isinstance(model.composition_model, AtomRef),
         "AtomRef of another kind": model.composition_model is not None
         and model.composition_model.is_intensive != model.is_intensive,

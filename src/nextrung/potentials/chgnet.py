@@ -152,9 +152,7 @@ def _run(
     features = _embed(model, graphs, vectors)
     magmoms = None
     for layer in range(model.n_conv):
-        features.atoms = _convolve_atoms(
-            model.atom_conv_layers[layer], graphs, features
-        )
+        _convolve_atoms(model.atom_conv_layers[layer], graphs, features)
         if layer == model.n_conv - 2 and "m" in properties:
             magmoms = model.site_wise(features.atoms).abs().view(-1)
         if layer < model.n_conv - 1 and graphs.n_angles:
@@ -170,10 +168,15 @@ def _run(
 
 @dataclass(eq=False)
 class _Features:
-    """What the layers pass on to one another."""
+    """What the layers pass on to one another.
+
+    Angles look the same from both of their arms, and have one row for both, until they
+    are updated for the first time.
+    """
 
     atoms: Tensor
-    bonds: Tensor
+    short_bonds: Tensor
+    long_bonds: Tensor
     angles: Tensor
     message_weights: Tensor
     arm_weights: Tensor
@@ -182,17 +185,18 @@ class _Features:
 
 def _embed(model: CHGNet, graphs: GraphBatch, vectors: Tensor) -> _Features:
     """Turn species, bond lengths and angles into first features."""
+    n_short = graphs.n_short
     lengths = torch.linalg.vector_norm(vectors, dim=1)
-    long_basis = model.bond_basis_expansion.rbf_expansion_ag(lengths)
-    short_lengths, short = lengths[: graphs.n_short], vectors[: graphs.n_short]
-    short_basis = model.bond_basis_expansion.rbf_expansion_bg(short_lengths)
+    basis = model.bond_basis_expansion.rbf_expansion_ag(lengths)
+    short_basis = model.bond_basis_expansion.rbf_expansion_bg(lengths[:n_short])
     arm_weights = graphs.arm_bonds.gather(model.bond_weights_bg(short_basis))
-    angle_basis = _angle_basis(model, graphs, short / short_lengths[:, None])
+    units = vectors[:n_short] / lengths[:n_short, None]
     return _Features(
         atoms=model.atom_embedding(graphs.atomic_numbers - 1),
-        bonds=model.bond_embedding(long_basis),
-        angles=model.angle_embedding(angle_basis).repeat(2, 1),
-        message_weights=model.bond_weights_ag(long_basis),
+        short_bonds=model.bond_embedding(basis[:n_short]),
+        long_bonds=model.bond_embedding(basis[n_short:]),
+        angles=model.angle_embedding(_angle_basis(model, graphs, units)),
+        message_weights=model.bond_weights_ag(basis),
         arm_weights=arm_weights,
         angle_weights=graphs.angles.second.gather(arm_weights),
     )
@@ -210,9 +214,10 @@ def _angle_basis(model: CHGNet, graphs: GraphBatch, units: Tensor) -> Tensor:
     return basis / math.sqrt(math.pi)
 
 
-def _convolve_atoms(layer: Any, graphs: GraphBatch, features: _Features) -> Tensor:  # noqa: ANN401
+def _convolve_atoms(layer: Any, graphs: GraphBatch, features: _Features) -> None:  # noqa: ANN401
     """Update the atoms by the messages of their neighbours."""
-    atoms, bonds = features.atoms, features.bonds
+    atoms = features.atoms
+    bonds = torch.cat([features.short_bonds, features.long_bonds])
     widths = [atoms.shape[1], bonds.shape[1], atoms.shape[1]]
     gate = split_gate(layer.twoBody_atom, widths)
     centre, bond, sender = gate.weights
@@ -220,36 +225,32 @@ def _convolve_atoms(layer: Any, graphs: GraphBatch, features: _Features) -> Tens
     messages = gate.finish(graphs.messages.combine(sources, bonds, bond))
     both_ways = messages.view(2, graphs.n_bonds, -1) * features.message_weights
     onto_atoms = graphs.messages.first.add_up(both_ways.view(messages.shape))
-    updated: Tensor = layer.mlp_out(onto_atoms) + atoms
-    return updated if layer.atom_norm is None else layer.atom_norm(updated)
+    features.atoms = layer.mlp_out(onto_atoms) + atoms
 
 
 def _mix_arms(layer: Any, graphs: GraphBatch, features: _Features) -> Tensor:  # noqa: ANN401
     """Apply a gated layer to both arms, the angle and the atom of each row."""
-    bonds, atoms, angles = features.bonds, features.atoms, features.angles
+    bonds, atoms, angles = features.short_bonds, features.atoms, features.angles
     widths = [bonds.shape[1], bonds.shape[1], angles.shape[1], atoms.shape[1]]
     gate = split_gate(layer.twoBody_bond, widths)
     left, right, angle, atom = gate.weights
-    short = bonds[: graphs.n_short]
-    from_left = graphs.arm_bonds.gather(linear(short, left, gate.bias))
+    from_left = graphs.arm_bonds.gather(linear(bonds, left, gate.bias))
     from_left = from_left + graphs.arm_atoms.gather(linear(atoms, atom))
-    from_right = graphs.arm_bonds.gather(linear(short, right))
+    from_right = graphs.arm_bonds.gather(linear(bonds, right))
     sources = (from_left, from_right)
     return gate.finish(graphs.angles.combine(sources, angles, angle))
 
 
 def _convolve_bonds(layer: Any, graphs: GraphBatch, features: _Features) -> None:  # noqa: ANN401
-    """Update the bonds by the messages of the bonds they make angles with."""
+    """Update the short bonds by the messages of those they make angles with."""
     messages = _mix_arms(layer, graphs, features) * features.angle_weights
     onto_arms = graphs.angles.first.add_up(messages) * features.arm_weights
     onto_bonds = graphs.arm_bonds.add_up(onto_arms)
-    n_long = graphs.n_bonds - graphs.n_short
-    padded = torch.nn.functional.pad(onto_bonds, (0, 0, 0, n_long))
-    updated = layer.mlp_out(padded) + features.bonds
-    features.bonds = updated if layer.bond_norm is None else layer.bond_norm(updated)
+    features.short_bonds = layer.mlp_out(onto_bonds) + features.short_bonds
 
 
 def _update_angles(layer: Any, graphs: GraphBatch, features: _Features) -> None:  # noqa: ANN401
     """Update the angles by their two bonds and their atom."""
-    updated = _mix_arms(layer, graphs, features) + features.angles
-    features.angles = updated if layer.angle_norm is None else layer.angle_norm(updated)
+    mixed = _mix_arms(layer, graphs, features)
+    updated = mixed.view(-1, *features.angles.shape) + features.angles
+    features.angles = updated.view(mixed.shape)

@@ -9,7 +9,6 @@ themselves, of which there are far fewer than rows.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -50,9 +49,13 @@ class SplitGate:
         Tensor of float, shape (n_rows, width)
             Output of the layer.
         """
+        core_rest = _after_first_linear(self.layer.mlp_core.layers)
+        gate_rest = _after_first_linear(self.layer.mlp_gate.layers)
+        if core_rest:  # the activation is the same for both halves
+            hidden = core_rest[0](hidden)
         core, gate = hidden.chunk(2, dim=1)
-        core = _apply_rest(self.layer.mlp_core.layers, core)
-        gate = _apply_rest(self.layer.mlp_gate.layers, gate)
+        for core_layer, gate_layer in zip(core_rest[1:], gate_rest[1:], strict=True):
+            core, gate = core_layer(core), gate_layer(gate)
         if self.layer.norm is not None:
             core, gate = self.layer.bn1(core), self.layer.bn2(gate)
         activated: Tensor = self.layer.activation(core)
@@ -85,9 +88,9 @@ def _linears(layers: nn.Sequential) -> Iterator[nn.Linear]:
     return (layer for layer in layers if isinstance(layer, nn.Linear))
 
 
-def _apply_rest(layers: nn.Sequential, rows: Tensor) -> Tensor:
-    """Apply the layers of a perceptron that follow its first linear map."""
-    first = next(i for i, layer in enumerate(layers) if isinstance(layer, nn.Linear))
-    for layer in islice(layers, first + 1, None):
-        rows = layer(rows)
-    return rows
+def _after_first_linear(layers: nn.Sequential) -> list[nn.Module]:
+    """List the layers of a perceptron that follow its first linear map."""
+    rest = list(layers)
+    while not isinstance(rest.pop(0), nn.Linear):
+        pass
+    return rest

@@ -26,6 +26,7 @@ from nextrung.potentials.crystals import Crystals, describe_unusable
 from nextrung.potentials.prediction import (
     BatchPrediction,
     check_properties,
+    keep_memory,
     predict_crystals,
 )
 from nextrung.schemas.base import InputError
@@ -314,6 +315,7 @@ def load_potential(name: str | Path, device: str = "auto") -> Potential:
     Potential
         The potential, ready to predict.
     """
+    keep_memory()
     checkpoint = read_checkpoint(find_checkpoint(str(name)))
     model = checkpoint.model.to(choose_device(device))
     functional = checkpoint.metadata.get("functional") or FUNCTIONALS.get(
