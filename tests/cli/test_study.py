@@ -80,6 +80,38 @@ def test_report_is_written_where_asked_for(
     assert (tmp_path / "page.html").read_text() == (root / "report.html").read_text()
 
 
+def test_figures_are_written_as_tables(call: Call, quick: Path, tmp_path: Path) -> None:
+    root = quick.parent / "run"
+    call("run", quick, "--root", root)
+
+    page = tmp_path / "page.html"
+    assert call("report", root, "-o", page, "--figures", tmp_path / "csv").code == 0
+    assert list((tmp_path / "csv").glob("*.csv"))
+
+
+def test_studies_are_set_side_by_side(call: Call, quick: Path, tmp_path: Path) -> None:
+    first, second = quick.parent / "run", tmp_path / "other"
+    call("run", quick, "--root", first)
+    call("run", quick, "--root", second, "--set", "name=other")
+
+    assert call("report", first, second, "-o", tmp_path / "page.html").code == 0
+    page = (tmp_path / "page.html").read_text()
+    assert "quick" in page
+    assert "other" in page
+
+
+def test_every_model_lies_beside_its_card(call: Call, quick: Path) -> None:
+    root = quick.parent / "run"
+    call("run", quick, "--root", root)
+
+    names = {file.name for file in (root / "models").iterdir()}
+    assert names == {
+        f"{model}.{suffix}"
+        for model in ("source", "source_residual")
+        for suffix in ("md", "json", "pth.tar")
+    }
+
+
 def test_status_counts_jobs(call: Call, quick: Path) -> None:
     root = quick.parent / "run"
     call("run", quick, "--root", root)

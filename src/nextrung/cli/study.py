@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections import Counter
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from shutil import copyfile
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from jobflow import Job
 from rich.tree import Tree
 
+from nextrung.adapters.artifacts import artifact_path
 from nextrung.adapters.results import load_documents, load_study
 from nextrung.adapters.stores import find_documents
 from nextrung.adapters.study_files import read_study
@@ -24,7 +26,10 @@ from nextrung.cli.running import (
     run_flow,
 )
 from nextrung.makers.study import StudyMaker
+from nextrung.reports.comparison import write_comparison
+from nextrung.reports.figures import write_figures
 from nextrung.reports.html import write_report
+from nextrung.reports.model_card import write_model_card
 from nextrung.reports.table import results_table
 from nextrung.settings import MachineSettings
 
@@ -77,16 +82,30 @@ def results(
 
 
 def report(
-    where: Where,
+    where: Annotated[
+        list[str],
+        typer.Argument(help="Run folders, or names in the store of jobflow.yaml."),
+    ],
+    *,
     study: Name = None,
     output: Annotated[
         Path, typer.Option("--output", "-o", help="HTML file to write.")
     ] = Path("report.html"),
+    figures: Annotated[
+        Path | None, typer.Option(help="Folder for the data of each figure, CSV.")
+    ] = None,
 ) -> None:
-    """Write the report of a study as one HTML file."""
-    store, name = locate_study(where, study)
-    document = load_study(store, name)
-    write_report(document, load_documents(store, document), output)
+    """Write the report of a study, or several studies side by side, as one file."""
+    if len(where) > 1:
+        located = [locate_study(place, study) for place in where]
+        write_comparison([load_study(*place) for place in located], output)
+    else:
+        store, name = locate_study(where[0], study)
+        document = load_study(store, name)
+        documents = load_documents(store, document)
+        write_report(document, documents, output)
+        if figures is not None:
+            write_figures(document, documents, figures)
     console.print(f"report: {output.resolve()}", soft_wrap=True)
 
 
@@ -100,10 +119,23 @@ def status(where: Where) -> None:
 
 
 def _write_outputs(store: JobStore, document: StudyDoc, folder: Path) -> None:
-    """Write results and report beside the store."""
-    results_file = folder / "results.json"
-    results_file.write_text(document.results.model_dump_json(indent=1) + "\n")
-    write_report(document, load_documents(store, document), folder / "report.html")
+    """Write results, report, and every model with its card beside the store."""
+    unfinished = folder / "results.json.unfinished"
+    unfinished.write_text(document.results.model_dump_json(indent=1) + "\n")
+    unfinished.replace(folder / "results.json")
+    documents: dict[str, Any] = load_documents(store, document)
+    write_report(document, documents, folder / "report.html")
+    for model in document.settings.models:
+        made = documents[f"fine_tuning/{model}"]
+        write_model_card(
+            made,
+            documents[f"evaluation/{model}"],
+            folder / "models",
+            stability=documents.get(f"stability/{model}"),
+            density=documents.get(f"density/{model}"),
+        )
+        checkpoint = folder / "models" / f"{model}.pth.tar"
+        copyfile(artifact_path(made.checkpoint), checkpoint)
 
 
 def _draw(flow: Flow) -> Tree:
