@@ -1,15 +1,25 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
 from pymatgen.analysis.structure_matcher import StructureMatcher
 from pymatgen.core import Lattice, Structure
 
+from nextrung.adapters.task_documents import read_task_documents
 from nextrung.compute.deduplication import find_unique, find_unique_frames
-from nextrung.schemas.dataset import MPTRJ_TOLERANCES, DuplicateTolerance
+from nextrung.schemas.dataset import (
+    MPTRJ_TOLERANCES,
+    DuplicateTolerance,
+    TaskDocumentsSource,
+)
 from nextrung.schemas.frames import Frames
+from nextrung.schemas.trajectory import Trajectory
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 LOOSE = (DuplicateTolerance(more_than=-1, energy=0.01, length=0.2, site=0.3, angle=5),)
 
@@ -81,12 +91,10 @@ def test_the_more_are_accepted_the_more_must_differ() -> None:
     assert find_unique(frames, 0, levels).tolist() == [0, 1, 2]
 
 
-def test_decisions_are_those_of_the_authors_loop() -> None:
-    """A transcription of the uniqueness check of MPtrj, on a random walk."""
-    walk = np.cumsum(np.random.default_rng(1).normal(scale=0.006, size=40))
-    structures = [salt(4 + step, shift=step) for step in walk]
-    frames = frames_of(structures, (walk / 10).tolist())
-
+def find_naively(frames: Frames) -> list[int]:
+    """Transcribe the authors' loop: no reduction is kept, no pair is left out."""
+    structures = frames.to_structures()
+    energies = frames.energies / frames.n_atoms
     accepted = [len(frames) - 1]
     for index in range(len(frames) - 1):
         level = next(
@@ -95,14 +103,22 @@ def test_decisions_are_those_of_the_authors_loop() -> None:
         matcher = StructureMatcher(
             ltol=level.length, stol=level.site, angle_tol=level.angle, scale=False
         )
-        gaps = [abs(frames.energies[index] - frames.energies[i]) / 2 for i in accepted]
+        gaps = [abs(energies[index] - energies[other]) for other in accepted]
         if min(gaps) > level.energy or not any(
-            matcher.fit(structures[index], structures[i]) for i in accepted
+            matcher.fit(structures[index], structures[other]) for other in accepted
         ):
             accepted.append(index)
+    return sorted(accepted)
+
+
+def test_decisions_are_those_of_the_authors_loop() -> None:
+    """A transcription of the uniqueness check of MPtrj, on a random walk."""
+    walk = np.cumsum(np.random.default_rng(1).normal(scale=0.006, size=40))
+    structures = [salt(4 + step, shift=step) for step in walk]
+    frames = frames_of(structures, (walk / 10).tolist())
 
     unique = find_unique(frames, len(frames) - 1, MPTRJ_TOLERANCES)
-    assert unique.tolist() == sorted(accepted)
+    assert unique.tolist() == find_naively(frames)
     assert 10 < len(unique) < len(frames)
 
 
@@ -124,3 +140,54 @@ def test_the_last_of_each_is_kept_and_the_first_of_others(
     frames = frames_of([salt(4), salt(4), salt(5), salt(5)], [-6.0, -6.0, -5.0, -5.0])
 
     assert find_unique_frames(frames, tolerances).tolist() == [True, False, False, True]
+
+
+def test_decisions_on_a_real_trajectory_are_those_of_the_authors_loop(
+    real_data: Path,
+) -> None:
+    """As2SO6: relaxations of 86, 54 and fewer steps, many of them alike."""
+    path = real_data / "mp-task-documents" / "test_As2SO6_tasks.json.gz"
+    source = TaskDocumentsSource(paths=(str(path),))
+    runs = read_task_documents(source, lambda _done, _total, _text: None)
+    trajectories = [run.frames for run in runs if isinstance(run, Trajectory)]
+    frames = Frames.concatenate([part[:20] for part in trajectories])
+
+    unique = find_unique(frames, len(frames) - 1, MPTRJ_TOLERANCES)
+
+    assert unique.tolist() == find_naively(frames)
+    assert 10 < len(unique) < len(frames)
+
+
+def random_cell(rng: np.random.Generator) -> Structure:
+    return Structure(
+        Lattice(np.eye(3) * 4 + rng.normal(scale=1.0, size=(3, 3))),
+        ["Cs", "Cl", "Cl"],
+        rng.random((3, 3)),
+    )
+
+
+@pytest.mark.parametrize("level", range(4))
+def test_no_pair_that_matches_is_left_out_for_its_volume(level: int) -> None:
+    """Random oblique cells, strained to the edge of the tolerances and beyond."""
+    changes = {"energy": 1.0, "more_than": -1}
+    tolerance = MPTRJ_TOLERANCES[level].model_copy(update=changes)
+    rng = np.random.default_rng(level)
+    n_matches = 0
+    for _ in range(40):
+        first = random_cell(rng)
+        reduced = first.get_reduced_structure()
+        stretch = 1 + rng.uniform(-1.5, 1.5) * tolerance.length
+        shear = rng.uniform(-0.6, 0.6, (3, 3)) * np.deg2rad(tolerance.angle)
+        lattice = Lattice(reduced.lattice.matrix @ (stretch * np.eye(3) + shear))
+        second = Structure(lattice, reduced.species, reduced.frac_coords)
+        matcher = StructureMatcher(
+            ltol=tolerance.length,
+            stol=tolerance.site,
+            angle_tol=tolerance.angle,
+            scale=False,
+        )
+        matches = matcher.fit(first, second)
+        unique = find_unique(frames_of([first, second], [0, 0]), 1, (tolerance,))
+        assert (len(unique) == 1) == matches
+        n_matches += matches
+    assert 0 < n_matches < 40

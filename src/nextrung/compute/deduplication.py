@@ -16,6 +16,9 @@ if TYPE_CHECKING:
     from nextrung.schemas.dataset import DuplicateTolerance
     from nextrung.schemas.frames import Frames
 
+#: Allowance for the rounding of reduced cells.
+ROUNDING = 1e-3
+
 
 def find_unique_frames(
     frames: Frames, tolerances: Sequence[DuplicateTolerance]
@@ -78,29 +81,68 @@ def find_unique(
     """
     if not tolerances:
         return np.arange(len(frames))
-    structures = frames.to_structures()
-    energies = frames.energies / frames.n_atoms
+    comparison = _Comparison(frames, tolerances)
     accepted = [reference]
     for index in range(len(frames)):
-        if index == reference:
-            continue
-        tolerance = [t for t in tolerances if len(accepted) > t.more_than][-1]
-        nearest = np.abs(energies[accepted] - energies[index])
-        if nearest.min() > tolerance.energy or not _matches_any(
-            structures[index], [structures[other] for other in accepted], tolerance
-        ):
+        if index != reference and not comparison.finds_twin(index, accepted):
             accepted.append(index)
     return np.sort(accepted)
 
 
-def _matches_any(
-    structure: Structure, others: Sequence[Structure], tolerance: DuplicateTolerance
-) -> bool:
-    """Say whether a structure is one of those accepted."""
-    matcher = StructureMatcher(
-        ltol=tolerance.length,
-        stol=tolerance.site,
-        angle_tol=tolerance.angle,
-        scale=False,
-    )
-    return any(matcher.fit(structure, other) for other in others)
+class _Comparison:
+    """Compares frames of one material, each reduced once and only where needed."""
+
+    def __init__(
+        self, frames: Frames, tolerances: Sequence[DuplicateTolerance]
+    ) -> None:
+        self.frames = frames
+        self.tolerances = tolerances
+        self.energies = frames.energies / frames.n_atoms
+        self.volumes = np.abs(np.linalg.det(frames.lattices)) / frames.n_atoms
+        self.reduced: dict[int, Structure] = {}
+
+    def finds_twin(self, index: int, accepted: Sequence[int]) -> bool:
+        """Say whether a frame is one of those accepted."""
+        tolerance = [t for t in self.tolerances if len(accepted) > t.more_than][-1]
+        distances = np.abs(self.energies[accepted] - self.energies[index])
+        if distances.min() > tolerance.energy:
+            return False
+        ratios = self.volumes[accepted] / self.volumes[index]
+        largest = _largest_volume_ratio(tolerance)
+        possible = (ratios <= largest) & (ratios >= 1 / largest)
+        nearest = [p for p in np.argsort(distances, kind="stable") if possible[p]]
+        matcher = StructureMatcher(
+            ltol=tolerance.length,
+            stol=tolerance.site,
+            angle_tol=tolerance.angle,
+            scale=False,
+        )
+        return any(
+            matcher.fit(
+                self._reduce(index),
+                self._reduce(accepted[place]),
+                skip_structure_reduction=True,
+            )
+            for place in nearest
+        )
+
+    def _reduce(self, index: int) -> Structure:
+        """Find the primitive Niggli cell of a frame, as the matcher would each time."""
+        if index not in self.reduced:
+            (structure,) = self.frames[[index]].to_structures()
+            self.reduced[index] = StructureMatcher._get_reduced_structure(structure)  # noqa: SLF001
+        return self.reduced[index]
+
+
+def _largest_volume_ratio(tolerance: DuplicateTolerance) -> float:
+    """Bound the ratio of the volumes per atom of two structures that match.
+
+    Both have as many sites in their primitive cells, and the lattice vectors of one
+    are within the tolerances of the other's. The volume of a cell is abc√D with
+    D = 1 + 2 cosα cosβ cosγ - cos²α - cos²β - cos²γ, whose derivative by an angle is
+    4 or less; and D of a reduced cell is 1/2 or more.
+    """
+    change = 2 * 3 * 4 * np.deg2rad(tolerance.angle)
+    ratio: float = (1 + tolerance.length) ** 3 * np.sqrt(1 + change)
+    shrunk: float = (1 + tolerance.length) ** 3 / np.sqrt(max(1 - change, 1e-12))
+    return max(ratio, shrunk) * (1 + ROUNDING)

@@ -1,0 +1,224 @@
+"""Curate made-up JSON of MPtrj's layout, and read the frames file back.
+
+    OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 python benchmarks/bench_dataset.py
+
+Materials have the frame counts of MP-r2SCAN (median 6, mean 6.9, at most 47) and 31
+atoms in the mean; each is a relaxation whose energy and displacements decay. As in the
+published files, no frame is a duplicate: energies are 3 meV/atom and more apart; with
+``--gap 0`` they are as far apart as the relaxation goes, and some are duplicates. Every
+stage runs in its own process, whose peak memory is its own; times are of the processor.
+The yardstick is the way of chgnet's ``StructureJsonData``: ``json.load`` and one
+pymatgen structure per frame.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import resource
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+SYMBOLS = ["O", "Li", "P", "S", "Si", "Fe", "Mn", "Na", "F", "N", "Mg", "Al", "Ca", "K"]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--frames", type=int, nargs="+", default=[2400, 24000])
+    parser.add_argument("--gap", type=float, default=0.003)
+    parser.add_argument("--stage", choices=["curate", "reread", "yardstick"])
+    parser.add_argument("--file", type=Path)
+    arguments = parser.parse_args()
+    if arguments.stage:
+        stages = {"curate": curate, "reread": reread, "yardstick": build_structures}
+        print(json.dumps(measure(stages[arguments.stage], arguments.file)))
+        return
+    for n_frames in arguments.frames:
+        with tempfile.TemporaryDirectory() as folder:
+            report(n_frames, Path(folder), arguments.gap)
+
+
+def report(n_frames: int, folder: Path, gap: float) -> None:
+    """Measure every stage on a file of so many frames."""
+    path = folder / "frames.json"
+    n_frames = write_json(path, n_frames, gap)
+    size = path.stat().st_size / 1e6
+    os.environ["NEXTRUNG_ROOT"] = str(folder)
+    print(f"{n_frames} frames, {size:.0f} MB of JSON")
+    seconds = {}
+    for stage in ("curate", "reread", "yardstick"):
+        command = [sys.executable, __file__, "--stage", stage, "--file", str(path)]
+        done = subprocess.run(command, check=True, capture_output=True, text=True)  # noqa: S603
+        measured = json.loads(done.stdout.splitlines()[-1])
+        seconds[stage] = measured["seconds"]
+        print(
+            f"  {stage:9s} {seconds[stage]:8.2f} s {n_frames / seconds[stage]:9.0f} "
+            f"frames/s {size / seconds[stage]:7.1f} MB/s, peak {measured['peak']:.0f} "
+            f"MB (before: {measured['before']:.0f} MB) {measured['result']}"
+        )
+    print(
+        f"  curate {seconds['yardstick'] / seconds['curate']:.1f}× the yardstick, "
+        f"re-reading {seconds['yardstick'] / seconds['reread']:.0f}×"
+    )
+
+
+def measure(stage: Callable[[Path], str], path: Path) -> dict[str, Any]:
+    """Time a stage after a first run on nothing that loads what it needs."""
+    import pymatgen.core  # noqa: F401, PLC0415
+
+    import nextrung.adapters.dataset  # noqa: F401, PLC0415
+
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e3
+    start = time.process_time()
+    result = stage(path)
+    return {
+        "seconds": time.process_time() - start,
+        "peak": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e3,
+        "before": before,
+        "result": result,
+    }
+
+
+def curate(path: Path) -> str:
+    """Apply rules 2 to 4 and write the frames file."""
+    from nextrung.adapters import dataset  # noqa: PLC0415
+    from nextrung.schemas import dataset as schemas  # noqa: PLC0415
+
+    settings = schemas.DatasetSettings(
+        source=schemas.MptrjJsonSource(paths=(str(path),)),
+        curation=schemas.CurationSettings(
+            energy_scale=schemas.EnergyScaleSettings(potentials={})
+        ),
+    )
+    stored = dataset.store_dataset(dataset.curate(settings), settings)
+    (path.parent / "stored").write_text(stored["frames"].path)
+    rejected = {rule.value: n for rule, n in stored["n_rejected"].items() if n}
+    return f"kept {stored['n_frames']}, rejected {rejected}"
+
+
+def reread(path: Path) -> str:
+    """Read the frames file that was written last."""
+    from nextrung.adapters.frames import read_frames  # noqa: PLC0415
+    from nextrung.settings import MachineSettings  # noqa: PLC0415
+
+    name = (path.parent / "stored").read_text()
+    frames = read_frames(MachineSettings().artifacts / name)
+    return f"{len(frames)} frames, {len(frames.atomic_numbers)} atoms"
+
+
+def build_structures(path: Path) -> str:
+    """Load the file whole and build a pymatgen structure of every frame."""
+    from pymatgen.core import Structure  # noqa: PLC0415
+
+    with path.open(encoding="utf-8") as file:
+        materials = json.load(file)
+    structures = [
+        Structure.from_dict(frame["structure"])
+        for frames in materials.values()
+        for frame in frames.values()
+    ]
+    return f"{len(structures)} structures"
+
+
+def write_json(path: Path, n_frames: int, gap: float) -> int:
+    """Write materials until there are enough frames; count the frames."""
+    rng = np.random.default_rng(0)
+    written = 0
+    with path.open("w", encoding="utf-8") as file:
+        while written < n_frames:
+            name = f"mp-{written}"
+            frames = dict(draw_material(name, rng, gap))
+            file.write("{" if not written else ", ")
+            file.write(f'"{name}": {json.dumps(frames)}')
+            written += len(frames)
+        file.write("}")
+    return written
+
+
+def draw_material(
+    name: str, rng: np.random.Generator, gap: float
+) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Draw one relaxation."""
+    n_frames = int(np.clip(rng.lognormal(np.log(6), 0.53), 1, 47))
+    n_atoms = int(np.clip(rng.lognormal(np.log(24), 0.72), 1, 300))
+    symbols = rng.choice(rng.choice(SYMBOLS, 3, replace=False), n_atoms).tolist()
+    lattice = np.eye(3) * (11 * n_atoms) ** (1 / 3) + rng.normal(scale=0.3, size=(3, 3))
+    coords = rng.random((n_atoms, 3))
+    start = rng.normal(scale=0.01, size=(n_atoms, 3))
+    relaxed, height = rng.uniform(-8, -3), rng.lognormal(np.log(0.1), 1)
+    for step in range(n_frames):
+        decay = 0.6**step
+        structure = make_structure(
+            symbols, lattice * (1 + 0.02 * decay), coords + start * decay
+        )
+        above = height * decay + gap * (n_frames - 1 - step)
+        energies = relaxed, relaxed + above
+        yield f"{name}-0-{step}", make_frame(structure, energies, rng)
+
+
+def make_structure(
+    symbols: list[str], lattice: np.ndarray[Any, Any], coords: np.ndarray[Any, Any]
+) -> dict[str, Any]:
+    """Make a structure as pymatgen writes it."""
+    sites = [
+        {
+            "species": [{"element": symbol, "occu": 1}],
+            "abc": abc,
+            "xyz": xyz,
+            "label": symbol,
+            "properties": {},
+        }
+        for symbol, abc, xyz in zip(
+            symbols, coords.tolist(), (coords @ lattice).tolist(), strict=True
+        )
+    ]
+    lengths = np.linalg.norm(lattice, axis=1)
+    return {
+        "@module": "pymatgen.core.structure",
+        "@class": "Structure",
+        "charge": None,
+        "lattice": {
+            "matrix": lattice.tolist(),
+            "pbc": [True, True, True],
+            **dict(zip("abc", lengths.tolist(), strict=True)),
+            **dict.fromkeys(("alpha", "beta", "gamma"), 90.0),
+            "volume": abs(float(np.linalg.det(lattice))),
+        },
+        "sites": sites,
+    }
+
+
+def make_frame(
+    structure: dict[str, Any], energies: tuple[float, float], rng: np.random.Generator
+) -> dict[str, Any]:
+    """Make a frame with all keys of MPtrj."""
+    relaxed, energy = energies
+    n_atoms = len(structure["sites"])
+    return {
+        "structure": structure,
+        "uncorrected_total_energy": energy * n_atoms,
+        "corrected_total_energy": (energy - 0.3) * n_atoms,
+        "energy_per_atom": energy - 0.3,
+        "ef_per_atom": energy + 3,
+        "e_per_atom_relaxed": relaxed - 0.3,
+        "ef_per_atom_relaxed": relaxed + 3,
+        "force": rng.normal(scale=0.1, size=(n_atoms, 3)).round(8).tolist(),
+        "stress": rng.normal(scale=10, size=(3, 3)).round(8).tolist(),
+        "magmom": rng.random(n_atoms).round(3).tolist(),
+        "bandgap": 1.5,
+        "mp_id": "mp-0",
+    }
+
+
+if __name__ == "__main__":
+    main()
