@@ -4,7 +4,7 @@
 
 Materials have the frame counts of MP-r2SCAN (median 6, mean 6.9, at most 47) and 31
 atoms in the mean; each is a relaxation whose energy and displacements decay. As in the
-published files, no frame is a duplicate: energies are 3 meV/atom and more apart; with
+published files, no frame is a duplicate: energies are 12 meV/atom and more apart; with
 ``--gap 0`` they are as far apart as the relaxation goes, and some are duplicates. Every
 stage runs in its own process, whose peak memory is its own; times are of the processor.
 The yardstick is the way of chgnet's ``StructureJsonData``: ``json.load`` and one
@@ -35,7 +35,7 @@ SYMBOLS = ["O", "Li", "P", "S", "Si", "Fe", "Mn", "Na", "F", "N", "Mg", "Al", "C
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--frames", type=int, nargs="+", default=[2400, 24000])
-    parser.add_argument("--gap", type=float, default=0.003)
+    parser.add_argument("--gap", type=float, default=0.012)
     parser.add_argument("--stage", choices=["curate", "reread", "yardstick"])
     parser.add_argument("--file", type=Path)
     arguments = parser.parse_args()
