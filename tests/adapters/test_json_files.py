@@ -17,13 +17,17 @@ from nextrung.adapters.json_files import (
 from nextrung.schemas.base import InputError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
 MATERIALS = {
     "a": {"a-0": {"structure": 1.5}},
     "b": {"b-0": {"structure": 2}, "b-1": {}},
 }
+
+
+def members(path: Path) -> Iterator[tuple[str, Any]]:
+    return stream_materials(path, lambda name, frames: (name, frames))
 
 
 def written(path: Path, content: object) -> Path:
@@ -46,7 +50,7 @@ def test_materials_come_one_by_one_from_any_compression(
     path = tmp_path / f"frames.json{suffix}"
     path.write_bytes(compress(json.dumps(MATERIALS).encode()))
 
-    assert dict(stream_materials(path)) == MATERIALS
+    assert dict(members(path)) == MATERIALS
 
 
 def test_the_file_is_not_read_ahead_of_its_reader(tmp_path: Path) -> None:
@@ -55,7 +59,7 @@ def test_the_file_is_not_read_ahead_of_its_reader(tmp_path: Path) -> None:
     path = tmp_path / "frames.json"
     path.write_text(text[:-100])
 
-    materials = stream_materials(path)
+    materials = members(path)
 
     assert next(materials)[0] == "0"
     with pytest.raises(InputError, match=r"after 19\d{3} complete entries in .*json"):
@@ -91,7 +95,7 @@ def test_what_is_no_object_of_materials_is_one_clear_line(
     path.write_bytes(content)
 
     with pytest.raises(InputError, match=reason) as caught:
-        list(stream_materials(path))
+        list(members(path))
 
     assert "\n" not in str(caught.value)
 
@@ -101,7 +105,7 @@ def test_a_name_written_twice_is_found_although_json_forgets_it(tmp_path: Path) 
     path.write_text('{"a": {"a-0": {"structure": 1}, "a-0": {"structure": 2}}}')
 
     with pytest.raises(InputError, match="every name once, met 'a-0' twice in one obj"):
-        list(stream_materials(path))
+        list(members(path))
 
 
 def test_structures_within_frames_are_no_repeated_names(tmp_path: Path) -> None:
@@ -109,7 +113,7 @@ def test_structures_within_frames_are_no_repeated_names(tmp_path: Path) -> None:
 
     path = written(tmp_path / "frames.json", {"a": {"a-0": frame}})
 
-    assert dict(stream_materials(path)) == {"a": {"a-0": frame}}
+    assert dict(members(path)) == {"a": {"a-0": frame}}
 
 
 def test_names_are_counted_across_the_ends_of_buffers(tmp_path: Path) -> None:
@@ -120,7 +124,7 @@ def test_names_are_counted_across_the_ends_of_buffers(tmp_path: Path) -> None:
     path.write_text(text[:-2] + ', "0000000": {"structure": ""}}}')
 
     with pytest.raises(InputError, match="met '0000000' twice"):
-        list(stream_materials(path))
+        list(members(path))
 
 
 @pytest.mark.parametrize("content", [{"x": 1.0}, [{"x": 1.0}]])
@@ -154,10 +158,10 @@ def test_what_is_no_document_is_one_clear_line(
 
 def test_the_collector_is_left_as_it_was(tmp_path: Path) -> None:
     path = written(tmp_path / "frames.json", MATERIALS)
-    seen = [gc.isenabled() for _ in stream_materials(path)]
+    seen = [gc.isenabled() for _ in members(path)]
     gc.disable()
     try:
-        seen += [gc.isenabled() for _ in stream_materials(path)]
+        seen += [gc.isenabled() for _ in members(path)]
     finally:
         gc.enable()
 

@@ -149,7 +149,10 @@ def test_progress_is_told(tmp_path: Path) -> None:
     source = MptrjJsonSource(paths=(str(path), str(path)))
     list(read_mptrj(source, lambda *progress: told.append(progress)))
 
-    assert told == [(0, 2, "frames.json: mp-1"), (1, 2, "frames.json: mp-1")]
+    assert told == [
+        (0, 2, "frames.json: material 0"),
+        (1, 2, "frames.json: material 0"),
+    ]
 
 
 @pytest.fixture(scope="module")

@@ -6,7 +6,7 @@ import gc
 import lzma
 import zlib
 from functools import partial
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 import ijson  # type: ignore[import-untyped]
 from monty.io import zopen
@@ -15,8 +15,10 @@ from nextrung.adapters.paths import expand_path
 from nextrung.schemas.base import InputError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
     from pathlib import Path
+
+T = TypeVar("T")
 
 #: Numbers are floats; so many bytes are handed to the parser at once.
 PARSING: dict[str, Any] = {"use_float": True, "buf_size": 1 << 18}
@@ -57,20 +59,23 @@ def find_json_files(paths: Sequence[str]) -> list[Path]:
     return files
 
 
-def stream_materials(path: Path) -> Iterator[tuple[str, Mapping[str, Any]]]:
+def stream_materials(
+    path: Path, convert: Callable[[str, Mapping[str, Any]], T]
+) -> Iterator[T]:
     """Read a JSON object of materials, each an object of frames, one after another.
 
     Parameters
     ----------
     path : Path
         File that holds one object.
+    convert : callable
+        Makes something smaller of the name of a material and its frames by name;
+        numbers with a point are floats.
 
     Yields
     ------
-    str
-        Name of the material.
-    mapping
-        Its frames by name; numbers with a point are floats.
+    object
+        What was made of each material.
 
     Raises
     ------
@@ -79,15 +84,20 @@ def stream_materials(path: Path) -> Iterator[tuple[str, Mapping[str, Any]]]:
         twice in one object.
     """
     n_frames = 0
+
+    def convert_member(member: tuple[str, Any]) -> T:
+        nonlocal n_frames
+        name, frames = member
+        if not isinstance(frames, dict):
+            raise InputError(
+                f"expected an object of frames, met {_describe(frames)} as {name!r} in "
+                f"{path}"
+            )
+        n_frames += len(frames)
+        return convert(name, frames)
+
     with _CountingFile(path) as file:
-        for name, frames in _watch(ijson.kvitems(file, "", **PARSING), path):
-            if not isinstance(frames, dict):
-                raise InputError(
-                    f"expected an object of frames, met {_describe(frames)} as "
-                    f"{name!r} in {path}"
-                )
-            n_frames += len(frames)
-            yield name, frames
+        yield from _watch(ijson.kvitems(file, "", **PARSING), path, convert_member)
     if not n_frames:
         raise InputError(f"expected an object of materials, met none in {path}")
     if file.n_structures > n_frames:
@@ -118,12 +128,16 @@ def stream_documents(path: Path) -> Iterator[Mapping[str, Any]]:
             file.seek(0)
         except UNREADABLE as error:
             raise InputError(_garbled(path, error, 0)) from error
-        for document in _watch(ijson.items(file, prefix, **PARSING), path):
-            if not isinstance(document, dict):
-                raise InputError(
-                    f"expected documents, met {_describe(document)} in {path}"
-                )
-            yield document
+        yield from _watch(
+            ijson.items(file, prefix, **PARSING), path, partial(_check_document, path)
+        )
+
+
+def _check_document(path: Path, document: object) -> Mapping[str, Any]:
+    """Refuse what is no object."""
+    if not isinstance(document, dict):
+        raise InputError(f"expected documents, met {_describe(document)} in {path}")
+    return document
 
 
 class _CountingFile:
@@ -164,14 +178,19 @@ class _Members(dict[str, Any]):
         super().__setitem__(name, value)
 
 
-def _watch(found: Iterator[Any], path: Path) -> Iterator[Any]:
-    """Parse with the collector of cycles at rest, which JSON has none of."""
+def _watch(
+    found: Iterator[Any], path: Path, convert: Callable[[Any], T]
+) -> Iterator[T]:
+    """Parse and convert with the collector of cycles at rest, which JSON has none of.
+
+    What was parsed is gone when the collector wakes, so that it has nothing to count.
+    """
     n_read = 0
     while True:
         collects = gc.isenabled()
         gc.disable()
         try:
-            item = next(found)
+            converted = convert(next(found))
         except StopIteration:
             return
         except UNREADABLE as error:
@@ -180,7 +199,7 @@ def _watch(found: Iterator[Any], path: Path) -> Iterator[Any]:
             if collects:
                 gc.enable()
         n_read += 1
-        yield item
+        yield converted
 
 
 def _refuse_repeated_names(path: Path) -> None:

@@ -79,7 +79,7 @@ def _stream(path: Path) -> Iterator[Mapping[str, Any]]:
         listed = True  # so that reading it says what is wrong
     if listed:
         return stream_documents(path)
-    return (document for _, document in stream_materials(path))
+    return stream_materials(path, lambda _, document: document)
 
 
 def _read_document(document: Mapping[str, Any], source: MatpesSource) -> Trajectory:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import re
+from functools import partial
 from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +19,7 @@ from nextrung.schemas.trajectory import Trajectory
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
+    from pathlib import Path
 
     from nextrung.schemas.dataset import MptrjJsonSource
     from nextrung.schemas.frames import Frames
@@ -69,32 +71,35 @@ def read_mptrj(
     """
     files = find_json_files(source.paths)
     for index, path in enumerate(files):
-        for count, (material_id, frames) in enumerate(stream_materials(path)):
+        read = partial(_read_material, source=source, path=path)
+        for count, runs in enumerate(stream_materials(path, read)):
             if count % REPORT_EVERY == 0:
-                on_progress(index, len(files), f"{path.name}: {material_id}")
-            try:
-                yield from _read_material(material_id, frames, source)
-            except InputError as error:
-                raise InputError(f"{error} in {path}") from error
+                on_progress(index, len(files), f"{path.name}: material {count}")
+            yield from runs
 
 
 def _read_material(
-    material_id: str, frames: Mapping[str, Any], source: MptrjJsonSource
-) -> Iterator[Trajectory]:
+    material_id: str, frames: Mapping[str, Any], *, source: MptrjJsonSource, path: Path
+) -> list[Trajectory]:
     """Read the tasks of one material in the order in which they come."""
     parts = {name: _split_name(name) for name in frames}
     order = {task: place for place, (task, _, _) in enumerate(parts.values())}
     names = sorted(frames, key=lambda name: (order[parts[name][0]], parts[name]))
-    for _, group in groupby(names, key=lambda name: parts[name][0]):
-        chosen = list(group)
-        documents = [_parse(name, frames[name], source) for name in chosen]
-        laid_out = lay_out(
-            material_id,
-            documents,
-            functional=source.functional,
-            gpa_per_unit=GPA_PER[source.stress_unit],
-        )
-        yield _to_trajectory(laid_out, frames[chosen[-1]], source)
+    runs = []
+    try:
+        for _, group in groupby(names, key=lambda name: parts[name][0]):
+            chosen = list(group)
+            documents = [_parse(name, frames[name], source) for name in chosen]
+            laid_out = lay_out(
+                material_id,
+                documents,
+                functional=source.functional,
+                gpa_per_unit=GPA_PER[source.stress_unit],
+            )
+            runs.append(_to_trajectory(laid_out, frames[chosen[-1]], source))
+    except InputError as error:
+        raise InputError(f"{error} in {path}") from error
+    return runs
 
 
 def _split_name(name: str) -> tuple[str, int, int]:
