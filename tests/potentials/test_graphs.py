@@ -114,7 +114,6 @@ def test_every_row_knows_its_crystal() -> None:
     ends = batch.messages.first.index.view(2, -1)
     owners = batch.owners.index
     assert owners[ends[0]].equal(owners[ends[1]])
-    assert batch.bond_owners.index.equal(owners[ends[0]])
     volumes = [structure.volume for structure in ODD]
     assert batch.volumes.tolist() == pytest.approx(volumes)
 
@@ -136,7 +135,7 @@ def test_pairs_of_a_larger_cutoff_give_the_same_graphs() -> None:
 
 def test_orders_sort_the_rows_of_every_table() -> None:
     batch = build_graphs(Crystals.of(ODD))
-    tables = [batch.owners, batch.bond_owners, batch.arm_bonds, batch.arm_atoms]
+    tables = [batch.owners, batch.arm_bonds, batch.arm_atoms]
     for pair in (batch.messages, batch.angles):
         tables += [pair.first, pair.second]
     for segments in tables:

@@ -44,7 +44,7 @@ def test_a_prediction_does_not_depend_on_its_batch(
 ) -> None:
     for potential, energy_noise in ((target, 1e-5), (target_double, 1e-11)):
         together = potential.predict(crystals, "efsm")
-        monkeypatch.setitem(prediction._BATCH_COST, "cpu", 1)
+        monkeypatch.setattr(prediction, "_CPU_COST", 1)
         alone = potential.predict(crystals, "efsm")
         monkeypatch.undo()
         per_atom = np.abs(together.energies - alone.energies) / crystals.n_atoms
@@ -81,6 +81,18 @@ def test_properties_not_asked_for_are_not_numbers(
     assert np.isnan(predicted.forces).all()
     assert np.isnan(predicted.stresses).all()
     assert predicted.magmoms is None
+
+
+def test_batches_on_a_gpu_fill_it_or_its_free_memory(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    device = torch.device("cuda")
+    monkeypatch.setattr(torch.cuda, "memory_reserved", lambda _: 3 * 20_000)
+    monkeypatch.setattr(torch.cuda, "memory_allocated", lambda _: 20_000)
+    monkeypatch.setattr(torch.cuda, "mem_get_info", lambda _: (10 * 20_000, 0))
+    assert prediction._find_cost(device) == 10 + 2 + 1
+    monkeypatch.setattr(torch.cuda, "mem_get_info", lambda _: (10**12, 0))
+    assert prediction._find_cost(device) == prediction._GPU_COST
 
 
 def refuse_batches_above(limit: int) -> Any:  # noqa: ANN401

@@ -126,13 +126,20 @@ def _wants_gradient(properties: str) -> bool:
 def _forces_and_stresses(
     graphs: GraphBatch, gradient: Tensor, properties: str
 ) -> tuple[Tensor | None, Tensor | None]:
-    """Turn the energy's gradient by the bond vectors into forces and stresses."""
+    """Turn the energy's gradient by the bond vectors into forces and stresses.
+
+    Each bond pulls its two atoms in opposite directions, and each of them has half of
+    its virial.
+    """
+    virials = graphs.vectors[:, :, None] * gradient[:, None, :] / 2
+    pulls = torch.stack([-gradient, gradient]).view(-1, 3)
+    rows = torch.cat([pulls, virials.view(-1, 9).repeat(2, 1)], dim=1)
+    onto_atoms = graphs.messages.first.add_up(rows)
     forces, stresses = None, None
     if "f" in properties:
-        forces = -graphs.messages.first.add_up(torch.cat([gradient, -gradient]))
+        forces = onto_atoms[:, :3]
     if "s" in properties:
-        virials = (graphs.vectors[:, :, None] * gradient[:, None, :]).reshape(-1, 9)
-        totals = graphs.bond_owners.add_up(virials).view(-1, 3, 3)
+        totals = graphs.owners.add_up(onto_atoms[:, 3:]).view(-1, 3, 3)
         stresses = totals * (GPA / graphs.volumes)[:, None, None]
     return forces, stresses
 

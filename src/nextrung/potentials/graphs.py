@@ -40,8 +40,6 @@ class GraphBatch:
         Atomic numbers of all crystals.
     owners : Segments
         Crystal of each atom.
-    bond_owners : Segments
-        Crystal of each bond.
     volumes : Tensor of float, shape (n_crystals,)
         Volumes in Å³.
     vectors : Tensor of float, shape (n_bonds, 3)
@@ -60,7 +58,6 @@ class GraphBatch:
 
     atomic_numbers: Tensor
     owners: Segments
-    bond_owners: Segments
     volumes: Tensor
     vectors: Tensor
     messages: SegmentPair
@@ -135,7 +132,6 @@ def build_graphs(
     return GraphBatch(
         atomic_numbers=torch.from_numpy(crystals.atomic_numbers).to(device),
         owners=Segments.of(owners, len(crystals)),
-        bond_owners=Segments.of(owners[atoms[0]], len(crystals)),
         volumes=torch.linalg.det(lattices).abs().to(dtype),
         vectors=vectors.to(dtype),
         messages=SegmentPair.of(centres, _swap_ends(centres)),

@@ -72,7 +72,9 @@ class Pairs:
         """Index of the crystal each pair belongs to, shape (n_pairs,)."""
         n_pairs = torch.from_numpy(self.n_pairs).to(self.lengths.device)
         crystals = torch.arange(len(n_pairs), device=n_pairs.device)
-        return torch.repeat_interleave(crystals, n_pairs, output_size=self.offsets[-1])
+        return torch.repeat_interleave(
+            crystals, n_pairs, output_size=int(self.offsets[-1])
+        )
 
     @property
     def costs(self) -> NDArray[np.int64]:

@@ -10,6 +10,7 @@ import torch
 from pymatgen.core import Element
 
 from nextrung.potentials.chgnet import predict_batch
+from nextrung.potentials.crystals import list_rows
 from nextrung.potentials.faults import find_cell_faults, find_pair_faults
 from nextrung.potentials.graphs import build_graphs
 from nextrung.potentials.neighbours import find_pairs
@@ -27,8 +28,10 @@ if TYPE_CHECKING:
 
 #: Letters of the properties: energies, forces, stresses, magnetic moments.
 PROPERTIES = "efsm"
-#: Rows of a batch: what fits the caches of a CPU core, and fills a GPU.
-_BATCH_COST = {"cpu": 8_000, "cuda": 2_000_000}
+#: Rows of a batch that the caches of a CPU core hold best.
+_CPU_COST = 8_000
+#: Rows that fill a GPU, and bytes that a row may take there.
+_GPU_COST, _ROW_SIZE = 2_000_000, 20_000
 #: Bytes of the largest block of which glibc takes notice, 32 MiB, less a margin.
 _LARGEST_BLOCK = 33_000_000
 #: Crystals whose neighbours are searched at once.
@@ -142,7 +145,7 @@ class _Canvas:
 
     def fill_in(self, chosen: NDArray[np.int64], outputs: Outputs) -> None:
         """Copy the outputs of a batch to where they belong."""
-        sites = np.isin(self.crystals.crystal_of_site, chosen)
+        sites = list_rows(self.crystals.offsets, chosen)
         self.energies[chosen] = outputs.energies.cpu().numpy()
         if outputs.forces is not None:
             self.forces[sites] = outputs.forces.cpu().numpy()
@@ -156,7 +159,7 @@ class _Canvas:
         for index in np.flatnonzero(self._find_non_finite()):
             self.errors.setdefault(int(index), "the prediction is not finite")
         failed = np.array(list(self.errors), dtype=np.int64)
-        sites = np.isin(self.crystals.crystal_of_site, failed)
+        sites = list_rows(self.crystals.offsets, failed)
         self.energies[failed], self.stresses[failed] = np.nan, np.nan
         self.forces[sites] = np.nan
         if self.magmoms is not None:
@@ -206,9 +209,17 @@ def _predict_window(canvas: _Canvas, window: NDArray[np.int64]) -> None:
     faults = find_pair_faults(crystals, pairs)
     canvas.errors.update({int(window[i]): reason for i, reason in faults.items()})
     sound = np.setdiff1d(np.arange(len(window)), list(faults))
-    limit = _BATCH_COST[device.type]
-    for batch in _cut(sound, pairs.costs[sound], limit):
+    for batch in _cut(sound, pairs.costs[sound], _find_cost(device)):
         _predict_or_halve(canvas, window[batch], pairs[batch])
+
+
+def _find_cost(device: torch.device) -> int:
+    """Find the cost of the batches that a device computes best."""
+    if device.type == "cpu":
+        return _CPU_COST
+    free, _ = torch.cuda.mem_get_info(device)
+    cached = torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
+    return min(_GPU_COST, (free + cached) // _ROW_SIZE + 1)
 
 
 def _cut(
