@@ -5,10 +5,12 @@ import gc
 import gzip
 import json
 import lzma
+import weakref
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from nextrung.adapters import json_files
 from nextrung.adapters.json_files import (
     find_json_files,
     stream_documents,
@@ -17,7 +19,7 @@ from nextrung.adapters.json_files import (
 from nextrung.schemas.base import InputError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Generator
     from pathlib import Path
 
 MATERIALS = {
@@ -26,8 +28,15 @@ MATERIALS = {
 }
 
 
-def members(path: Path) -> Iterator[tuple[str, Any]]:
-    return stream_materials(path, lambda name, frames: (name, frames))
+class Cycle:
+    """An object that only the collector of cycles can remove."""
+
+    def __init__(self) -> None:
+        self.itself = self
+
+
+def members(path: Path) -> Generator[tuple[str, Any]]:
+    yield from stream_materials(path, lambda name, frames: (name, frames))
 
 
 def written(path: Path, content: object) -> Path:
@@ -156,16 +165,39 @@ def test_what_is_no_document_is_one_clear_line(
         list(stream_documents(path))
 
 
-def test_the_collector_is_left_as_it_was(tmp_path: Path) -> None:
+def test_the_collector_rests_and_is_left_as_it_was(tmp_path: Path) -> None:
     path = written(tmp_path / "frames.json", MATERIALS)
-    seen = [gc.isenabled() for _ in members(path)]
+    during = [gc.isenabled() for _ in members(path)]
+    abandoned = members(path)
+    next(abandoned)
+    abandoned.close()
+
+    assert during == [False, False]
+    assert gc.isenabled()
+
+
+def test_a_collector_at_rest_is_not_woken(tmp_path: Path) -> None:
+    path = written(tmp_path / "frames.json", MATERIALS)
     gc.disable()
     try:
-        seen += [gc.isenabled() for _ in members(path)]
+        list(members(path))
+        assert not gc.isenabled()
     finally:
         gc.enable()
 
-    assert seen == [True, True, False, False]
+
+def test_cycles_made_meanwhile_are_collected(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(json_files, "COLLECT_EVERY", 1)
+    path = written(tmp_path / "frames.json", MATERIALS)
+    cycles = []
+    for name, _ in members(path):
+        cycle = Cycle()
+        cycles.append((name, weakref.ref(cycle)))
+        del cycle
+
+    assert [reference() is None for _, reference in cycles] == [True, True]
 
 
 def test_files_are_found_in_their_order(tmp_path: Path) -> None:
