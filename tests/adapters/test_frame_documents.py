@@ -98,7 +98,7 @@ def garbled(**site: Any) -> dict[str, Any]:  # noqa: ANN401
     [
         (None, "ordered sites, met 'NoneType'"),
         ({}, "frame a#0: expected a structure of ordered sites, met 'sites'"),
-        (garbled(species=[]), "ordered sites, met not enough values"),
+        (garbled(species=[]), "ordered sites, met 1 elements on 2 sites"),
         (garbled(species=[{"element": "Cl", "occu": 0.5}]), "met 0.5 Cl"),
         (garbled(species=[{"element": "Xx", "occu": 1}]), "met 'Xx'"),
         (garbled(abc=[0, 0]), "ordered sites, met "),

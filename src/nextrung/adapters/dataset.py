@@ -188,7 +188,7 @@ def _curate(
     """Write good frames and rejections to a folder; find duplicates and splits."""
     judge, n_rejected = Judge(settings), Counter(dict.fromkeys(Rule, 0))
     with RejectionWriter(folder / REJECTED) as rejections:
-        with FrameWriter(folder / JUDGED) as writer:
+        with FrameWriter(folder / JUDGED, compression="none") as writer:
             found = read_source(settings.source, on_progress)
             for good, broken in judge.judge(found):
                 writer.write(good)
@@ -221,7 +221,7 @@ class _Deduplication:
     ) -> None:
         self.path = folder / JUDGED
         self.tolerances = settings.curation.duplicate_tolerances
-        self.scattered = np.array(sorted(scattered), dtype=np.str_)
+        self.scattered = scattered
         self.kept: list[NDArray[np.bool_]] = []
         self.elements: dict[str, set[int]] = {}
 
@@ -229,24 +229,30 @@ class _Deduplication:
         """Fill in what is kept; hand on the duplicates of each part."""
         dropped = self._find_scattered()
         for frames in stream_frames(self.path):
-            whole = ~np.isin(frames.material_ids, self.scattered)
-            kept = ~np.isin(frames.frame_ids, dropped)
+            whole = ~_find_names(frames.material_ids, self.scattered)
+            kept = ~_find_names(frames.frame_ids, dropped)
             kept[whole] = find_unique_frames(frames[whole], self.tolerances)
             self.kept.append(kept)
             for name, numbers in list_elements(frames[kept]).items():
                 self.elements.setdefault(name, set()).update(numbers)
             yield reject(frames[~kept], Rule.DUPLICATE, "as a frame that is kept")
 
-    def _find_scattered(self) -> NDArray[np.str_]:
+    def _find_scattered(self) -> set[str]:
         """Name the duplicates of the materials that are in several parts."""
-        if not len(self.scattered):
-            return self.scattered
+        if not self.scattered:
+            return set()
         parts = [
-            frames[np.isin(frames.material_ids, self.scattered)]
+            frames[_find_names(frames.material_ids, self.scattered)]
             for frames in stream_frames(self.path)
         ]
         frames = Frames.concatenate(parts)
-        return frames.frame_ids[~find_unique_frames(frames, self.tolerances)]
+        unique = find_unique_frames(frames, self.tolerances)
+        return set(frames.frame_ids[~unique].tolist())
+
+
+def _find_names(names: NDArray[np.str_], wanted: set[str]) -> NDArray[np.bool_]:
+    """Say which names are among those wanted, without sorting them."""
+    return np.array([name in wanted for name in names.tolist()], dtype=bool)
 
 
 def _count(curated: CuratedDataset, settings: DatasetSettings) -> dict[str, Any]:

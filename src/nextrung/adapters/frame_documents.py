@@ -93,7 +93,7 @@ def parse_frame(
     try:
         sites = structure["sites"]  # type: ignore[index]
         lattice = np.array(structure["lattice"]["matrix"], np.float64)  # type: ignore[index]
-        numbers = np.array([_number(site["species"]) for site in sites], np.int16)
+        numbers = _read_numbers(sites)
         coords = np.array([site["abc"] for site in sites], np.float64)
     except (KeyError, TypeError, ValueError, IndexError) as error:
         reason = str(error) or type(error).__name__
@@ -174,13 +174,15 @@ def lay_out(
     )
 
 
-def _number(species: Sequence[Mapping[str, Any]]) -> int:
-    """Look up the one element that occupies a site."""
-    (occupant,) = species
-    if occupant["occu"] != 1:
-        raise ValueError(f"{occupant['occu']} {occupant['element']}")
-    number: int = ATOMIC_NUMBERS[occupant["element"]]
-    return number
+def _read_numbers(sites: Sequence[Mapping[str, Any]]) -> NDArray[np.int16]:
+    """Look up the one element that occupies each site."""
+    occupants = [occupant for site in sites for occupant in site["species"]]
+    for occupant in occupants:
+        if occupant["occu"] != 1:
+            raise ValueError(f"{occupant['occu']} {occupant['element']}")
+    if len(occupants) != len(sites):
+        raise ValueError(f"{len(occupants)} elements on {len(sites)} sites")
+    return np.array([ATOMIC_NUMBERS[o["element"]] for o in occupants], np.int16)
 
 
 @dataclass(frozen=True)

@@ -24,10 +24,16 @@ class _Writer:
 
     schema: pa.Schema
 
-    def __init__(self, path: Path, metadata: Mapping[str, Any] | None = None) -> None:
+    def __init__(
+        self,
+        path: Path,
+        metadata: Mapping[str, Any] | None = None,
+        *,
+        compression: str = "zstd",
+    ) -> None:
         packed = {METADATA_KEY: json.dumps(metadata or {}, sort_keys=True)}
         self.file = pq.ParquetWriter(
-            path, self.schema.with_metadata(packed), compression="zstd"
+            path, self.schema.with_metadata(packed), compression=compression
         )
 
     def __enter__(self) -> Self:
@@ -46,6 +52,8 @@ class FrameWriter(_Writer):
         File to write.
     metadata : mapping, optional
         Settings and counts to keep in the file, as JSON values.
+    compression : str
+        Way of compression, by Parquet's name.
     """
 
     schema = FRAME_SCHEMA
@@ -73,6 +81,8 @@ class RejectionWriter(_Writer):
         File to write.
     metadata : mapping, optional
         Settings and counts to keep in the file, as JSON values.
+    compression : str
+        Way of compression, by Parquet's name.
     """
 
     schema = REJECTION_SCHEMA

@@ -60,10 +60,11 @@ def refuse_repeated_names(names: NDArray[np.str_]) -> None:
     InputError
         If two frames have one name.
     """
-    unique, counts = np.unique(names, return_counts=True)
-    if (counts > 1).any():
-        repeated = str(unique[counts > 1][0])
-        raise InputError(f"expected a name for every frame, met {repeated!r} twice")
+    seen: set[str] = set()
+    for name in names.tolist():
+        if name in seen:
+            raise InputError(f"expected a name for every frame, met {name!r} twice")
+        seen.add(name)
 
 
 class MaterialCollector:

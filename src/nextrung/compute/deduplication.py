@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -38,12 +39,12 @@ def find_unique_frames(
         True where a frame is to be kept.
     """
     kept = np.zeros(len(frames), dtype=bool)
-    _, material_of_frame = np.unique(frames.material_ids, return_inverse=True)
-    by_material = np.argsort(material_of_frame, kind="stable")
-    bounds = np.flatnonzero(np.diff(material_of_frame[by_material])) + 1
-    for indices in np.split(by_material, bounds) if len(frames) else ():
+    by_material: dict[str, list[int]] = defaultdict(list)
+    for index, name in enumerate(frames.material_ids.tolist()):
+        by_material[name].append(index)
+    for indices in by_material.values():
         unique = find_unique(frames[indices], len(indices) - 1, tolerances)
-        kept[indices[unique]] = True
+        kept[np.array(indices)[unique]] = True
     return kept
 
 
