@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 #: Numbers are floats; so many bytes are handed to the parser at once.
-PARSING: dict[str, Any] = {"use_float": True, "buf_size": 1 << 18}
+PARSING: dict[str, Any] = {"use_float": True, "buf_size": 1 << 15}
 
 #: Members between two looks of the collector of cycles.
 COLLECT_EVERY = 1000

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -162,8 +161,8 @@ def count_frames_by_element(frames: Frames) -> dict[str, int]:
     dict of str to int
         Number of frames by symbol, in order of atomic number.
     """
-    pairs = np.unique(
-        np.stack([frames.atomic_numbers.astype(np.int64), frames.frame_of_site]), axis=1
-    )
-    counts = Counter(pairs[0].tolist())
-    return {Element.from_Z(number).symbol: n for number, n in sorted(counts.items())}
+    holds = np.zeros((len(frames), len(Element) + 1), dtype=bool)
+    holds[frames.frame_of_site, frames.atomic_numbers] = True
+    counts = holds.sum(axis=0)
+    numbers = np.flatnonzero(counts).tolist()
+    return {Element.from_Z(z).symbol: int(counts[z]) for z in numbers}
