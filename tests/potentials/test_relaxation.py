@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -24,7 +25,23 @@ from nextrung.schemas.relaxation import (
     RelaxationStatus,
 )
 
-both_engines = pytest.mark.parametrize("engine", RelaxationEngine)
+both_engines = pytest.mark.parametrize(
+    "engine", [RelaxationEngine.BATCHED, RelaxationEngine.ASE]
+)
+every_engine = pytest.mark.parametrize(
+    "engine",
+    [
+        RelaxationEngine.BATCHED,
+        RelaxationEngine.ASE,
+        pytest.param(
+            RelaxationEngine.TORCHSIM,
+            marks=pytest.mark.skipif(
+                find_spec("torch_sim") is None,
+                reason="no torch-sim: install the extra `torchsim`",
+            ),
+        ),
+    ],
+)
 
 
 def perturbed(n_atoms: int, seed: int = 0, species: str = "Cu") -> Structure:
@@ -108,7 +125,7 @@ def test_a_structure_ends_the_same_whatever_it_is_relaxed_with(
         assert all(same_end(record, other) for other in others)
 
 
-@both_engines
+@every_engine
 def test_results_come_in_the_order_of_the_structures(
     structures: list[Structure],
     engine: RelaxationEngine,
@@ -130,12 +147,12 @@ def test_results_come_in_the_order_of_the_structures(
         assert list(met) != sorted(met)
 
 
-@both_engines
+@every_engine
 def test_nothing_to_relax_is_nothing_relaxed(engine: RelaxationEngine) -> None:
     assert relax(LennardJonesPotential(), [], RelaxationSettings(engine=engine)) == []
 
 
-@both_engines
+@every_engine
 def test_a_relaxed_structure_needs_no_step(
     structures: list[Structure],
     engine: RelaxationEngine,
@@ -151,7 +168,7 @@ def test_a_relaxed_structure_needs_no_step(
     assert again.energy == again.initial_energy == pytest.approx(first.energy)
 
 
-@both_engines
+@every_engine
 @pytest.mark.parametrize(
     ("structure", "status", "reason"),
     [
@@ -190,7 +207,7 @@ def test_a_structure_that_cannot_be_relaxed_is_a_record_with_its_reason(
     assert other.status is RelaxationStatus.CONVERGED
 
 
-@both_engines
+@every_engine
 def test_steps_used_up_leave_the_energy_reached(
     structures: list[Structure],
     engine: RelaxationEngine,

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from nextrung.potentials.ase_relaxation import relax_with_ase
 from nextrung.potentials.batched_relaxation import relax_batched
+from nextrung.potentials.torchsim_relaxation import relax_with_torchsim
 from nextrung.schemas.relaxation import RelaxationEngine
 
 if TYPE_CHECKING:
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 ENGINES = {
     RelaxationEngine.BATCHED: relax_batched,
     RelaxationEngine.ASE: relax_with_ase,
+    RelaxationEngine.TORCHSIM: relax_with_torchsim,
 }
 
 

@@ -15,6 +15,7 @@ class RelaxationEngine(StrEnum):
 
     BATCHED = "batched"
     ASE = "ase"
+    TORCHSIM = "torchsim"
 
 
 class CellDegrees(StrEnum):
