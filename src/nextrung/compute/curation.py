@@ -185,7 +185,7 @@ def check_frames(
             if kept[index]:
                 rejections += reject(frames[[index]], rule, reason)
         kept[list(reasons)] = False
-    return frames[kept], rejections
+    return frames[kept] if rejections else frames, rejections
 
 
 def find_missing(frames: Frames, label: Label) -> NDArray[np.bool_]:

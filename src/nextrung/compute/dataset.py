@@ -83,14 +83,17 @@ class MaterialCollector:
             Runs that are wanted; those of one material in their order.
         """
         initial = []
+        start = 0
         for run in runs:
             name = run.material_id
             self._energies[name] = run.relaxed_energy
             if name not in self._places:
                 self._places[name] = len(self._places)
-                initial.append(run.frames[:1])
+                initial.append(start)
+            start += len(run.frames)
         if initial:
-            self._initial.append(Frames.concatenate(initial))
+            frames = Frames.concatenate([run.frames for run in runs])
+            self._initial.append(frames[initial])
 
     def collect(self, splits: Mapping[str, str]) -> Materials:
         """Put the materials together.

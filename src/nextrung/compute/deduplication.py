@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -38,14 +39,25 @@ def find_unique_frames(
     ndarray of bool, shape (n_frames,)
         True where a frame is to be kept.
     """
-    kept = np.zeros(len(frames), dtype=bool)
+    kept = np.ones(len(frames), dtype=bool)
+    energies = (frames.energies / frames.n_atoms).tolist()
     by_material: dict[str, list[int]] = defaultdict(list)
     for index, name in enumerate(frames.material_ids.tolist()):
         by_material[name].append(index)
+    loosest = max((tolerance.energy for tolerance in tolerances), default=-1.0)
     for indices in by_material.values():
-        unique = find_unique(frames[indices], len(indices) - 1, tolerances)
-        kept[np.array(indices)[unique]] = True
+        if _have_neighbours([energies[index] for index in indices], loosest):
+            unique = find_unique(frames[indices], len(indices) - 1, tolerances)
+            kept[indices] = False
+            kept[np.array(indices)[unique]] = True
     return kept
+
+
+def _have_neighbours(energies: list[float], distance: float) -> bool:
+    """Say whether two energies are no further apart than a distance."""
+    return any(
+        not above - below > distance for below, above in pairwise(sorted(energies))
+    )
 
 
 def find_unique(
