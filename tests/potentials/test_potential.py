@@ -59,13 +59,15 @@ def test_predictions_are_those_of_chgnet(
 def test_failures_are_rows_with_their_reasons_among_the_others(
     target: Potential, structures: list[Structure]
 ) -> None:
-    asked = [DISORDERED, structures[0], ISOLATED, YTTERBIUM, structures[1]]
+    empty = Structure(Lattice.cubic(4), [], [])
+    asked = [DISORDERED, structures[0], ISOLATED, YTTERBIUM, structures[1], empty]
     predictions = target.evaluate(asked)
     alone = target.evaluate(structures[:2])
     reasons = [prediction.error for prediction in predictions]
     assert "disordered" in str(reasons[0])
     assert "isolated atom" in str(reasons[2])
     assert reasons[3] == "no atomic reference energy for Yb"
+    assert reasons[5] == "no atoms"
     for index, prediction in ((1, alone[0]), (4, alone[1])):
         assert prediction.energy is not None
         assert predictions[index].energy == pytest.approx(prediction.energy, abs=1e-4)

@@ -143,7 +143,7 @@ class Crystals:
             atomic_numbers=np.array(numbers, dtype=np.int64),
             lattices=np.array([s.lattice.matrix for s in structures]).reshape(-1, 3, 3),
             frac_coords=np.concatenate(
-                [np.zeros((0, 3)), *(s.frac_coords for s in structures)]
+                [np.zeros((0, 3)), *(s.frac_coords.reshape(-1, 3) for s in structures)]
             ),
         )
 
