@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from nextrung.cli import main
+from nextrung.cli.running import console
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -32,7 +33,7 @@ def call(
     def run(*arguments: object) -> Finished:
         monkeypatch.setattr(sys, "argv", ["nextrung", *map(str, arguments)])
         monkeypatch.setenv("NEXTRUNG_ROOT", "")
-        monkeypatch.setenv("COLUMNS", "160")
+        monkeypatch.setattr(console, "width", 160)
         capsys.readouterr()
         with pytest.raises(SystemExit) as ended:
             main()

@@ -42,9 +42,9 @@ def test_a_step_moves_all_and_remembers_where_they_were(flight: Flight) -> None:
     before = moved.structure_at(moved.previous, 0)
     after = moved.structure_at(moved.coordinates, 0)
     np.testing.assert_allclose(before.cart_coords, SALT.cart_coords)
-    np.testing.assert_allclose(
-        after.cart_coords - SALT.cart_coords, [[0.01, 0.0, 0.0], [0.0, 0.0, 0.0]], atol=1e-15
-    )
+    moved_by = after.cart_coords - SALT.cart_coords
+    expected = [[0.01, 0.0, 0.0], [0.0, 0.0, 0.0]]
+    np.testing.assert_allclose(moved_by, expected, atol=1e-15)
     grown = moved.structure_at(moved.coordinates, 1)
     growth = grown.lattice.matrix @ IRON.lattice.inv_matrix
     np.testing.assert_allclose(growth, np.exp(0.01) * np.eye(3), atol=1e-15)

@@ -51,9 +51,9 @@ def test_predictions_are_those_of_chgnet(
         assert own.error is None
         assert own.energy is not None
         assert own.energy / len(structure) == pytest.approx(float(other["e"]), abs=1e-5)
-        assert_close(own.forces, other["f"], noise=1.5e-4)
-        assert_close(own.stress, other["s"], noise=1.5e-4)
-        assert_close(own.magmoms, other["m"], noise=1.5e-4)
+        assert_close(own.forces, other["f"], noise=5e-4)
+        assert_close(own.stress, other["s"], noise=5e-4)
+        assert_close(own.magmoms, other["m"], noise=5e-4)
 
 
 def test_failures_are_rows_with_their_reasons_among_the_others(
