@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+import signal
+import subprocess
+import sys
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
@@ -24,8 +27,10 @@ from nextrung.schemas.dataset import (
     EnergyScaleSettings,
     HubbardU,
     Label,
+    MatpesSource,
     Rule,
     SplitSettings,
+    StressUnit,
     VaspSource,
 )
 
@@ -37,6 +42,18 @@ if TYPE_CHECKING:
 
 #: Makes runs without looking at their energies, of which made-up ones have no scale.
 TRUSTING = CurationSettings(energy_scale=EnergyScaleSettings(potentials={}))
+
+#: Dies after the frames are written and before they are named.
+KILLED_BUILD = """
+import os, signal
+from nextrung.adapters import dataset
+from nextrung.schemas.dataset import DatasetSettings
+
+settings = DatasetSettings.model_validate_json({settings!r})
+curated = dataset.curate(settings)
+dataset.store_artifact = lambda *_: os.kill(os.getpid(), signal.SIGKILL)
+dataset.store_dataset(curated, settings)
+"""
 
 WITH_U = "   U (eV)           for each species LDAUU =   0.0  3.5"
 
@@ -142,7 +159,7 @@ def test_energies_on_another_scale_are_rejected(
 
     curated = curate(runs.settings(curation=CurationSettings()))
 
-    assert asked == ["chgnet-r2scan"]
+    assert set(asked) == {"chgnet-r2scan"}
     assert reasons(curated) == dict.fromkeys(
         ("runs/bad#0", "runs/bad#1"), Rule.ENERGY_SCALE
     )
@@ -322,6 +339,45 @@ def test_a_forgotten_data_set_takes_its_files_along(runs: Runs, tmp_path: Path) 
     assert folder.parent == tmp_path / "root" / "artifacts"
     del curated
     assert not folder.exists()
+
+
+def test_a_wrong_unit_of_stress_is_one_clear_line(real_data: Path) -> None:
+    """MatPES elements in kBar, read as if they were GPa."""
+    folder = real_data / "elemental-references"
+    source = MatpesSource(
+        paths=(str(folder / "MatPES-PBE-Element-Refs.json.gz"),),
+        stress_unit=StressUnit.GPA,
+    )
+    curation = CurationSettings(
+        functional="PBE",
+        energy_scale=EnergyScaleSettings(
+            potentials={"PBE": "chgnet-0.3.0"}, tolerance=100
+        ),
+    )
+    settings = DatasetSettings(source=source, curation=curation)
+
+    with pytest.raises(InputError, match=r"met -\d.* times what the potential predi"):
+        curate(settings)
+
+
+def test_a_killed_build_leaves_the_files_that_were_there(
+    runs: Runs, tmp_path: Path
+) -> None:
+    """A child is killed while it writes frames; the old file stays whole."""
+    runs.add("a")
+    settings = runs.settings()
+    before = store_dataset(curate(settings), settings)
+    runs.add("b")
+    script = tmp_path / "build.py"
+    script.write_text(KILLED_BUILD.format(settings=settings.model_dump_json()))
+
+    killed = subprocess.run([sys.executable, str(script)], check=False)  # noqa: S603
+
+    assert killed.returncode == -signal.SIGKILL
+    assert len(read_frames(artifact_path(before["frames"]))) == 2
+    shelves = tmp_path / "root" / "artifacts"
+    assert len(list((shelves / "frames").iterdir())) == 1
+    assert store_dataset(curate(settings), settings)["n_frames"] == 4
 
 
 @pytest.fixture(scope="module")

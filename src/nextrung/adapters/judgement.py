@@ -15,6 +15,7 @@ from nextrung.compute.curation import (
     count_skipped,
 )
 from nextrung.compute.dataset import MaterialCollector, refuse_heavy_elements
+from nextrung.compute.stress_scale import choose_strained, refuse_wrong_unit
 from nextrung.potentials.potential import load_potential
 from nextrung.schemas.base import InputError
 from nextrung.schemas.dataset import DistilledSource, MissingInput, Rejection, Rule
@@ -27,6 +28,9 @@ if TYPE_CHECKING:
 
     from nextrung.schemas.dataset import CurationSettings, DatasetSettings
     from nextrung.schemas.trajectory import Trajectory
+
+#: Stresses that are held against a potential.
+N_STRAINED = 16
 
 #: Frames that are judged and written together, give or take a material.
 PART_SIZE = 4096
@@ -83,8 +87,9 @@ class Judge:
         Raises
         ------
         InputError
-            If a frame holds an element beyond plutonium, or lacks what a rule asks
-            about where the settings do not say that the rule is skipped.
+            If a frame holds an element beyond plutonium, lacks what a rule asks about
+            where the settings do not say that the rule is skipped, or the stresses of
+            the first part have not the unit that the source says.
         """
         for runs, rejections in _cut(found):
             wanted = self._judge_runs(runs, rejections)
@@ -95,8 +100,21 @@ class Judge:
                 kept.append(frames)
                 rejections.extend(broken)
             good = Frames.concatenate(kept)
+            if not self._names:
+                self._check_stresses(good)
             self._note(good)
             yield good, rejections
+
+    def _check_stresses(self, good: Frames) -> None:
+        """Hold some stresses against a potential of the functional."""
+        curation = self.settings.curation
+        name = curation.energy_scale.potentials.get(curation.functional)
+        if name is None or isinstance(self.settings.source, DistilledSource):
+            return
+        strained = good[choose_strained(good, N_STRAINED)]
+        if len(strained):
+            predicted, _ = load_potential(name).label(strained, "es")
+            refuse_wrong_unit(strained.stresses, predicted.stresses)
 
     def _note(self, good: Frames) -> None:
         """Note the names of the frames, and materials that were there before."""
