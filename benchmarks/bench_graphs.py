@@ -22,6 +22,7 @@ from chgnet.graph import CrystalGraphConverter
 from nextrung.potentials.crystals import Crystals
 from nextrung.potentials.graphs import build_graphs
 from nextrung.potentials.neighbours import find_pairs
+from nextrung.potentials.prediction import keep_memory
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -94,6 +95,7 @@ def main() -> None:
     torch.set_num_threads(1)
     structures = choose_structures(options.structures, options.atoms)
     describe_run(structures, options.device)
+    keep_memory()  # as loading a potential does, for both sides
     convert = CrystalGraphConverter(atom_graph_cutoff=6, bond_graph_cutoff=3)
     times = take_turns(
         {

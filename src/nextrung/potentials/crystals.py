@@ -18,6 +18,10 @@ if TYPE_CHECKING:
     from nextrung.schemas.frames import Frames
 
 
+#: Atomic numbers of elements; those of dummy species are others, made of their names.
+_KNOWN_NUMBERS = frozenset(range(1, 119))
+
+
 def select(n_items: int, chosen: ArrayLike) -> NDArray[np.int64]:
     """List the indices that a selection means.
 
@@ -195,10 +199,14 @@ def describe_unusable(structure: Structure) -> str | None:
     str or None
         The reason, or None where it can.
     """
-    if not structure.is_ordered:
+    try:
+        numbers = structure.atomic_numbers
+    except AttributeError:  # raised by a site of several species or with a vacancy
         return "disordered: a site holds more than one species or a vacancy"
     if not all(structure.lattice.pbc):
         return "not periodic in all three directions"
-    if any(isinstance(site.specie, DummySpecies) for site in structure):
+    if not _KNOWN_NUMBERS.issuperset(numbers) and any(
+        isinstance(site.specie, DummySpecies) for site in structure
+    ):
         return "holds a dummy species"
     return None
