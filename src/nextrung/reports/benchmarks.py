@@ -131,7 +131,8 @@ COLUMNS = (
     Column(
         "density",
         "Density",
-        "Density, mean absolute error over experimental crystals",
+        "Density, mean absolute error over the experimental crystals whose elements "
+        "the model knows, which differ between models",
         "g/cm³",
         1,
         3,
