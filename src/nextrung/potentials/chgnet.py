@@ -21,6 +21,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import linear
 
+from nextrung.potentials.denormals import flush_denormals
 from nextrung.potentials.gated import split_gate
 
 if TYPE_CHECKING:
@@ -58,6 +59,7 @@ class Outputs:
     magmoms: Tensor | None
 
 
+@flush_denormals()
 def predict_batch(model: CHGNet, graphs: GraphBatch, properties: str) -> Outputs:
     """Predict the properties of a batch; the results know no gradient.
 
@@ -90,6 +92,7 @@ def predict_batch(model: CHGNet, graphs: GraphBatch, properties: str) -> Outputs
     )
 
 
+@flush_denormals()
 def predict_differentiably(
     model: CHGNet, graphs: GraphBatch, properties: str
 ) -> Outputs:

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 #: Letters of the properties: energies, forces, stresses, magnetic moments.
 PROPERTIES = "efsm"
 #: Rows of a batch that the caches of a CPU core hold best.
-_CPU_COST = 8_000
+_CPU_COST = 12_000
 #: Rows that fill a GPU, and bytes that a row may take there.
 _GPU_COST, _ROW_SIZE = 2_000_000, 20_000
 #: Bytes of the largest block of which glibc takes notice, 32 MiB, less a margin.
