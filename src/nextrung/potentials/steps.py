@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import torch
 
 from nextrung.potentials.chgnet import predict_batch, predict_differentiably
+from nextrung.potentials.denormals import flush_denormals
 from nextrung.potentials.losses import compare_outputs, weigh_loss
 
 if TYPE_CHECKING:
@@ -104,6 +105,7 @@ class Scorer:
         """List the weights that are trained, in the order of the gradients."""
         return [weight for weight in self._model.parameters() if weight.requires_grad]
 
+    @flush_denormals()
     def _differentiate(self, part: Part, n_labels: Tensor) -> Score:
         """Score a part with the gradient of its loss; zero for weights it lacks."""
         graphs, labels = part
