@@ -34,6 +34,15 @@ from nextrung.schemas.fine_tuning import (
     UnusableFrame,
 )
 from nextrung.schemas.models import RECIPES, Model, Rereference, Trained
+from nextrung.schemas.preflight import (
+    Check,
+    OddFrame,
+    Outcome,
+    PreflightDoc,
+    PreflightSettings,
+    Trial,
+    Verdict,
+)
 from nextrung.schemas.relaxation import (
     RelaxationDoc,
     RelaxationSettings,
@@ -464,8 +473,52 @@ def make_scaling_law() -> ScalingLawDoc:
     )
 
 
+def make_preflight() -> PreflightDoc:
+    gradients = {
+        Model.SCRATCH: 0.1,
+        Model.FROZEN_ATOM_REFS: 2.0,
+        Model.RESIDUAL_ATOM_REFS: 0.3,
+    }
+    trials = [
+        Trial(
+            model=model,
+            energy_mae=ENERGY_ERRORS[model],
+            forces_mae=0.1,
+            stress_mae=None,
+            gradient_norms={
+                TrackedLayer.READOUT_FIRST: norm,
+                TrackedLayer.ANGLE_EMBEDDING: 0.0 if model is Model.SCRATCH else norm,
+            },
+            seconds_per_frame=0.1,
+        )
+        for model, norm in gradients.items()
+    ]
+    return PreflightDoc(
+        provenance=make_provenance("preflight"),
+        settings=PreflightSettings(),
+        labels=LABELS,
+        source="chgnet-0.3.0",
+        verdict=Verdict.NO_GO,
+        reason="correlation: 0.1 before re-referencing.",
+        checks=[
+            Check(name="correlation", outcome=Outcome.FAILED, finding="0.1 before"),
+            Check(name="gradients", outcome=Outcome.PASSED, finding="3 times"),
+        ],
+        n_train_frames=21,
+        n_val_frames=3,
+        correlation=0.1,
+        correlations_referenced={Rereference.REFIT: 0.2, Rereference.RESIDUAL: None},
+        trials=trials,
+        elements_without_reference=[],
+        n_odd_frames=1,
+        odd_frames=[OddFrame(frame_id="far-1", reason="expected 1, met 2")],
+        training_times=dict.fromkeys(gradients, 7200.0),
+    )
+
+
 def make_documents() -> dict[str, TaskDoc]:
     documents: dict[str, TaskDoc] = {
+        "preflight": make_preflight(),
         "dataset": make_dataset(),
         "atom_refs/refit": make_atom_refs(Rereference.REFIT),
         "atom_refs/residual": make_atom_refs(Rereference.RESIDUAL),
@@ -577,7 +630,7 @@ def make_study(documents: dict[str, TaskDoc], name: str = "demo") -> StudyDoc:
         scaling_law={str(name): found for name, found in law.laws.items()}
         if isinstance(law, ScalingLawDoc)
         else None,
-        jobs={key: f"uuid-of-{key}" for key in documents},
+        jobs={key: f"uuid-of-{key}" for key in documents if key != "preflight"},
     )
     return StudyDoc(
         provenance=make_provenance("study"), settings=settings, results=results

@@ -38,7 +38,7 @@ def test_a_report_without_documents_has_every_section_but_no_figure_of_theirs(
     sections = report_study(study, {})
     figures = [b.name for s in sections for b in s.blocks if isinstance(b, Figure)]
     assert figures == ["elements"]
-    assert len(sections) == 10
+    assert len(sections) == 11
 
 
 def test_summary_and_results_need_the_study_alone(study: StudyDoc) -> None:

@@ -12,6 +12,7 @@ from nextrung.schemas.dataset import DatasetDoc
 from nextrung.schemas.density import DensityDoc
 from nextrung.schemas.evaluation import EvaluationDoc
 from nextrung.schemas.fine_tuning import FineTuningDoc
+from nextrung.schemas.preflight import PreflightDoc
 from nextrung.schemas.relaxation import RelaxationDoc
 from nextrung.schemas.scaling_law import ScalingLawDoc
 from nextrung.schemas.stability import StabilityDoc
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 
 #: Document of each stage.
 DOCUMENTS: Mapping[str, type[TaskDoc]] = {
+    "preflight": PreflightDoc,
     "dataset": DatasetDoc,
     "atom_refs": AtomRefDoc,
     "alignment": AlignmentDoc,
@@ -102,11 +104,39 @@ def load_documents(
     dict of str to TaskDoc
         Documents, by stage or by ``stage/model``.
     """
-    return {
+    loaded: dict[str, TaskDoc] = {
         part: DOCUMENTS[stage].model_validate(_output(store, uuid))
         for part, uuid in study.results.jobs.items()
         if (stage := part.partition("/")[0]) in stages
     }
+    tried = find_preflight(store, study) if "preflight" in stages else None
+    return loaded if tried is None else {"preflight": tried, **loaded}
+
+
+def find_preflight(store: JobStore, study: StudyDoc) -> PreflightDoc | None:
+    """Find the newest pre-flight on the data set of a study.
+
+    Parameters
+    ----------
+    store : JobStore
+        A connected store.
+    study : StudyDoc
+        The study.
+
+    Returns
+    -------
+    PreflightDoc or None
+        The document; None where the study was not tried out.
+    """
+    dataset = study.provenance.parents.get("parts dataset")
+    criteria = {
+        "output.verdict": {"$exists": True},
+        "metadata.study": study.results.study,
+    }
+    documents = find_documents(store, criteria)
+    tried = [PreflightDoc.model_validate(found["output"]) for found in documents]
+    same = [doc for doc in tried if doc.provenance.parents.get("dataset") == dataset]
+    return same[-1] if same else None
 
 
 def _output(store: JobStore, uuid: str) -> Any:  # noqa: ANN401 - any document

@@ -19,7 +19,7 @@ app = typer.Typer(
     add_completion=False,
 )
 _COMMANDS: dict[str, tuple[Callable[..., None], ...]] = {
-    "Studies": (study.run, study.results, study.report, study.status),
+    "Studies": (study.preflight, study.run, study.results, study.report, study.status),
     "Stages": (
         potentials.fine_tune,
         potentials.evaluate,

@@ -1,4 +1,4 @@
-"""Commands on whole studies: run, results, report, status."""
+"""Commands on whole studies: preflight, run, results, report, status."""
 
 from __future__ import annotations
 
@@ -25,12 +25,16 @@ from nextrung.cli.running import (
     open_run,
     run_flow,
 )
+from nextrung.makers.preflight import PreflightMaker
 from nextrung.makers.study import StudyMaker
 from nextrung.reports.comparison import write_comparison
 from nextrung.reports.figures import write_figures
 from nextrung.reports.html import write_report
 from nextrung.reports.model_card import write_model_card
+from nextrung.reports.preflight import preflight_table
+from nextrung.reports.preflight_page import write_preflight
 from nextrung.reports.table import results_table
+from nextrung.schemas.preflight import PreflightDoc, Verdict
 from nextrung.settings import MachineSettings
 
 if TYPE_CHECKING:
@@ -64,6 +68,32 @@ def run(
     console.print(results_table(document.results))
     console.print(f"labels: {document.results.labels}")
     console.print(f"report: {folder / 'report.html'}", soft_wrap=True)
+
+
+def preflight(
+    study: StudyFile,
+    *,
+    root: Root = None,
+    overrides: Overrides = None,
+) -> None:
+    """Try a study out in minutes; exit code 1 where it is not worth running."""
+    settings = read_study(study, overrides or ())
+    flow = PreflightMaker(settings).make()
+    store = open_run(root, settings.name)
+    run_flow(flow, store)
+    judged = PreflightDoc.model_validate(store.get_output(flow.jobs[-1].uuid))
+    folder = MachineSettings().root
+    write_preflight(judged, settings.name, folder / "preflight.html")
+    console.print(preflight_table(judged))
+    go = judged.verdict is Verdict.GO
+    console.print(
+        f"{judged.verdict.upper()}: {judged.reason}",
+        style="green" if go else "red",
+        highlight=False,
+    )
+    console.print(f"report: {folder / 'preflight.html'}", soft_wrap=True)
+    if not go:
+        raise typer.Exit(1)
 
 
 def results(

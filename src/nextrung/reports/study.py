@@ -13,6 +13,7 @@ from nextrung.reports.fine_tuning import report_fine_tuning
 from nextrung.reports.intervals import estimate_intervals
 from nextrung.reports.markup import MISSING, element
 from nextrung.reports.paper import CITATION, PAPER_STUDY
+from nextrung.reports.preflight import report_preflight
 from nextrung.reports.provenance import report_provenance
 from nextrung.reports.scaling_law import report_scaling_law
 from nextrung.reports.sections import Section, paragraph
@@ -48,6 +49,7 @@ def report_study(study: StudyDoc, documents: Mapping[str, TaskDoc]) -> list[Sect
         report_summary(study),
         report_results(study, documents),
         report_dataset(study),
+        report_preflight(documents),
         report_alignment(study, documents),
         report_fine_tuning(documents),
         report_evaluation(study, documents),

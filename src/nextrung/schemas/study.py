@@ -13,6 +13,7 @@ from nextrung.schemas.density import DensitySettings
 from nextrung.schemas.evaluation import EvaluationSettings, PropertyErrors
 from nextrung.schemas.fine_tuning import FineTuningSettings
 from nextrung.schemas.models import Model
+from nextrung.schemas.preflight import PreflightSettings
 from nextrung.schemas.relaxation import RelaxationSettings
 from nextrung.schemas.scaling_law import PropertyScaling, ScalingLawSettings
 from nextrung.schemas.stability import StabilitySettings
@@ -48,6 +49,9 @@ class StudySettings(Record):
     )
     training: FineTuningSettings = Field(
         default_factory=FineTuningSettings, description="How networks are trained."
+    )
+    preflight: PreflightSettings = Field(
+        default_factory=PreflightSettings, description="How the study is tried out."
     )
     evaluation: EvaluationSettings = Field(
         default_factory=EvaluationSettings, description="Which frames are scored."

@@ -1,0 +1,233 @@
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from pymatgen.core import Lattice, Structure
+
+from nextrung.compute.preflight import (
+    JUDGED_LAYER,
+    choose_sample,
+    compare_gradients,
+    find_best_trial,
+    find_odd_frames,
+    judge_correlation,
+    judge_gradients,
+    judge_losses,
+    judge_trials,
+    list_unreferenced,
+    reach_verdict,
+)
+from nextrung.schemas.base import InputError
+from nextrung.schemas.frames import Frames
+from nextrung.schemas.models import Model, Rereference
+from nextrung.schemas.preflight import (
+    Check,
+    Outcome,
+    PreflightSettings,
+    Trial,
+    Verdict,
+)
+
+SETTINGS = PreflightSettings()
+
+
+def make_frames(splits: list[str], symbols: list[str] | None = None) -> Frames:
+    """Two frames of each material; material i is one atom of its symbol."""
+    chosen = symbols or ["Li"] * len(splits)
+    structures = [
+        Structure(Lattice.cubic(4), [symbol], [[0, 0, 0]]) for symbol in chosen
+    ]
+    frames = Frames.from_structures(
+        [structure for structure in structures for _ in range(2)],
+        [f"{i}-{step}" for i in range(len(splits)) for step in range(2)],
+    )
+    return replace(
+        frames,
+        material_ids=np.repeat([f"m{i}" for i in range(len(splits))], 2),
+        splits=np.repeat(splits, 2),
+        energies=np.zeros(len(frames)),
+        forces=np.zeros((len(frames), 3), dtype=np.float32),
+    )
+
+
+def make_trial(
+    model: Model, energy: float | None, forces: float, gradient: float = 1.0
+) -> Trial:
+    return Trial(
+        model=model,
+        energy_mae=energy,
+        forces_mae=forces,
+        stress_mae=None,
+        gradient_norms={JUDGED_LAYER: gradient},
+        seconds_per_frame=0.1,
+    )
+
+
+def test_a_sample_holds_whole_materials_of_both_splits() -> None:
+    frames = make_frames(["train"] * 10 + ["val"] * 4 + ["test"] * 4)
+    settings = SETTINGS.model_copy(update={"n_train_frames": 6, "n_val_frames": 4})
+
+    sample = choose_sample(frames, settings)
+
+    assert (sample.splits == "train").sum() == 6
+    assert (sample.splits == "val").sum() == 4
+    assert len(sample) == 10
+    _, counts = np.unique(sample.material_ids, return_counts=True)
+    assert set(counts) == {2}
+
+
+def test_a_small_set_is_taken_whole() -> None:
+    frames = make_frames(["train", "val", "test"])
+
+    assert choose_sample(frames, SETTINGS).splits.tolist() == [
+        "train", "train", "val", "val",
+    ]  # fmt: skip
+
+
+def test_another_seed_chooses_other_materials() -> None:
+    frames = make_frames(["train"] * 30 + ["val"])
+    chosen = [
+        choose_sample(
+            frames, SETTINGS.model_copy(update={"n_train_frames": 10, "seed": seed})
+        ).frame_ids.tolist()
+        for seed in (0, 0, 1)
+    ]
+    assert chosen[0] == chosen[1] != chosen[2]
+
+
+def test_an_empty_split_cannot_be_sampled() -> None:
+    with pytest.raises(InputError, match="expected frames in the split val, met none"):
+        choose_sample(make_frames(["train", "test"]), SETTINGS)
+
+
+def test_frames_far_off_in_energy_or_force_are_odd() -> None:
+    frames = make_frames(["train"] * 2)
+    forces = frames.forces.copy()
+    forces[2] = [0, 30, 40]  # 50 eV/Å
+    residuals = np.array([0.2, -1.5, 0.0, np.nan])
+
+    odd = find_odd_frames(replace(frames, forces=forces), residuals, SETTINGS)
+
+    assert [frame.frame_id for frame in odd] == ["0-1", "1-0"]
+    assert "within 1 eV/atom" in odd[0].reason
+    assert "-1.50" in odd[0].reason
+    assert "up to 30 eV/Å, met 50.0" in odd[1].reason
+
+
+def test_elements_need_a_source_reference_and_a_training_frame() -> None:
+    splits = ["train", "train", "val", "test"]
+    frames = make_frames(splits, ["Li", "Xe", "O", "Li"])
+
+    elements, n_frames = list_unreferenced(frames, {"Li", "O", "Na"})
+
+    assert elements == ["O", "Xe"]
+    assert n_frames == 4
+
+
+@pytest.mark.parametrize(
+    ("after", "outcome"),
+    [
+        ({Rereference.REFIT: 0.5, Rereference.RESIDUAL: 0.95}, Outcome.PASSED),
+        ({Rereference.REFIT: 0.5, Rereference.RESIDUAL: 0.79}, Outcome.FAILED),
+        ({Rereference.REFIT: None, Rereference.RESIDUAL: None}, Outcome.WARNING),
+    ],
+)
+def test_one_aligned_way_of_rereferencing_is_enough(
+    after: dict[Rereference, float | None], outcome: Outcome
+) -> None:
+    assert judge_correlation(0.1, after, SETTINGS).outcome is outcome
+
+
+def test_gradients_are_compared_with_scratch() -> None:
+    trials = [
+        make_trial(Model.SCRATCH, 1, 1, gradient=0.1),
+        make_trial(Model.FROZEN_ATOM_REFS, 1, 1, gradient=2.0),
+    ]
+    assert compare_gradients(trials) == pytest.approx({Model.FROZEN_ATOM_REFS: 20})
+
+
+@pytest.mark.parametrize(
+    ("frozen", "refitted", "residual", "outcome"),
+    [
+        (5, 5, 1, Outcome.PASSED),
+        (20, 5, 1, Outcome.WARNING),
+        (20, 20, 1, Outcome.WARNING),
+        (20, 20, 20, Outcome.FAILED),
+    ],
+)
+def test_misaligned_references_show_in_gradients(
+    frozen: float, refitted: float, residual: float, outcome: Outcome
+) -> None:
+    trials = [
+        make_trial(Model.SCRATCH, 1, 1),
+        make_trial(Model.FROZEN_ATOM_REFS, 1, 1, frozen),
+        make_trial(Model.REFITTED_ATOM_REFS, 1, 1, refitted),
+        make_trial(Model.RESIDUAL_ATOM_REFS, 1, 1, residual),
+    ]
+    check = judge_gradients(trials, SETTINGS)
+
+    assert check.outcome is outcome
+    assert ("misaligned" in check.finding) == (outcome is not Outcome.PASSED)
+
+
+def test_without_a_gradient_of_scratch_nothing_is_said_of_gradients() -> None:
+    trials = [
+        make_trial(Model.SCRATCH, 1, 1, 0),
+        make_trial(Model.FROZEN_ATOM_REFS, 1, 1),
+    ]
+    assert judge_gradients(trials, SETTINGS).outcome is Outcome.WARNING
+
+
+@pytest.mark.parametrize(
+    ("energy", "forces", "outcome"),
+    [
+        (0.01, 0.02, Outcome.PASSED),
+        (0.01, 0.2, Outcome.WARNING),
+        (0.1, 0.02, Outcome.WARNING),
+        (0.1, 0.2, Outcome.FAILED),
+    ],
+)
+def test_transfer_must_beat_scratch_on_energies_and_forces(
+    energy: float, forces: float, outcome: Outcome
+) -> None:
+    trials = [
+        make_trial(Model.SCRATCH, 0.05, 0.1),
+        make_trial(Model.REFITTED_ATOM_REFS, energy, forces),
+        make_trial(Model.FROZEN_ATOM_REFS, 9.0, 0.0),
+    ]
+    check = judge_trials(trials)
+
+    assert check.outcome is outcome
+    assert f"energies {1000 * energy:.1f} against 50.0 meV/atom" in check.finding
+
+
+def test_a_trial_without_energy_is_never_the_best() -> None:
+    unscored = make_trial(Model.FROZEN_ATOM_REFS, None, 0)
+    scored = make_trial(Model.REFITTED_ATOM_REFS, 5.0, 0)
+    assert find_best_trial([unscored, scored]) is scored
+
+
+@pytest.mark.parametrize(
+    ("n_lost", "outcome"),
+    [(0, Outcome.PASSED), (5, Outcome.WARNING), (6, Outcome.FAILED)],
+)
+def test_a_study_may_lose_one_frame_in_twenty(n_lost: int, outcome: Outcome) -> None:
+    check = judge_losses("frames", (n_lost, 100), why="far off", settings=SETTINGS)
+
+    assert check.outcome is outcome
+    assert ("far off" in check.finding) == (n_lost > 0)
+
+
+def test_one_failed_check_is_a_no_go_and_the_reason() -> None:
+    checks = [
+        Check(name=str(outcome), outcome=outcome, finding="so")
+        for outcome in (Outcome.PASSED, Outcome.WARNING, Outcome.FAILED)
+    ]
+
+    assert reach_verdict(checks) == (Verdict.NO_GO, "failed: so.")
+    assert reach_verdict(checks[:1]) == (Verdict.GO, "every check passed.")
+    verdict, reason = reach_verdict(checks[:2])
+    assert verdict is Verdict.GO
+    assert "mind warning: so" in reason

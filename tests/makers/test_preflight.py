@@ -1,0 +1,91 @@
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pytest
+from jobflow import run_locally
+from monty.json import MontyDecoder
+
+from nextrung.adapters.results import find_preflight, load_documents, load_study
+from nextrung.compute.preflight import TRIED
+from nextrung.makers.models import open_frames
+from nextrung.makers.preflight import PreflightMaker, TrialMaker
+from nextrung.schemas.dataset import DatasetDoc
+from nextrung.schemas.models import Model, Rereference
+from nextrung.schemas.preflight import PreflightDoc, PreflightSettings, Verdict
+
+if TYPE_CHECKING:
+    from jobflow import JobStore
+
+    from nextrung.schemas.study import StudySettings
+
+BRIEF = PreflightSettings(epochs=1, batch_size=8, max_gradient_ratio=1000)
+
+
+@pytest.fixture
+def tried(study_settings: StudySettings, finished_store: JobStore) -> PreflightDoc:
+    settings = study_settings.model_copy(update={"preflight": BRIEF})
+    flow = PreflightMaker(settings).make()
+    run_locally(flow, store=finished_store, log=False, raise_immediately=True)
+    return PreflightDoc.model_validate(finished_store.get_output(flow.jobs[-1].uuid))
+
+
+def test_every_kind_of_model_is_tried(
+    tried: PreflightDoc, finished_store: JobStore
+) -> None:
+    assert [trial.model for trial in tried.trials] == list(TRIED)
+    assert tried.settings == BRIEF
+    assert set(tried.training_times) == set(TRIED)
+    dataset = load_documents(finished_store, load_study(finished_store))["dataset"]
+    assert isinstance(dataset, DatasetDoc)
+    frames = open_frames(dataset)
+    assert tried.n_train_frames == np.sum(frames.splits == "train")
+    assert tried.n_val_frames == np.sum(frames.splits == "val")
+
+
+def test_the_residual_way_of_rereferencing_aligns_best(tried: PreflightDoc) -> None:
+    after = tried.correlations_referenced
+    assert (after[Rereference.RESIDUAL] or 0) > 0.9
+    errors = {trial.model: trial.energy_mae or 0 for trial in tried.trials}
+    assert errors[Model.RESIDUAL_ATOM_REFS] < errors[Model.SCRATCH]
+
+
+def test_the_verdict_follows_from_the_checks(tried: PreflightDoc) -> None:
+    failed = [check.name for check in tried.checks if check.outcome == "failed"]
+    assert (tried.verdict is Verdict.NO_GO) == bool(failed)
+    assert [check.name for check in tried.checks] == [
+        "correlation with the source",
+        "gradients",
+        "transfer against scratch",
+        "elements without reference",
+        "frames out of range",
+    ]
+
+
+def test_a_study_finds_the_preflight_on_its_data_set(
+    tried: PreflightDoc, finished_store: JobStore
+) -> None:
+    study = load_study(finished_store)
+
+    assert find_preflight(finished_store, study) == tried
+    assert load_documents(finished_store, study)["preflight"] == tried
+
+
+def test_a_preflight_on_other_data_is_not_found(
+    tried: PreflightDoc, finished_store: JobStore
+) -> None:
+    study = load_study(finished_store)
+    parents = study.provenance.parents | {"parts dataset": "another"}
+    provenance = study.provenance.model_copy(update={"parents": parents})
+    other = study.model_copy(update={"provenance": provenance})
+
+    assert find_preflight(finished_store, study) == tried
+    assert find_preflight(finished_store, other) is None
+
+
+def test_the_maker_survives_the_json_of_a_launchpad() -> None:
+    maker = TrialMaker(settings=BRIEF)
+
+    assert MontyDecoder().decode(json.dumps(maker.as_dict())) == maker
