@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -8,7 +9,6 @@ import yaml
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from pathlib import Path
 
     from tests.cli.conftest import Finished
 
@@ -135,6 +135,36 @@ def test_status_counts_jobs(call: Call, quick: Path) -> None:
     call("run", quick, "--root", root)
 
     assert "1  curate frames" in call("status", root).output
+
+
+@pytest.mark.parametrize("name", ["hse06", "halides_vdw", "mp_r2scan"])
+def test_missing_data_are_one_line_before_anything_runs(
+    call: Call, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    monkeypatch.setenv("NEXTRUNG_DATA", str(tmp_path))
+    monkeypatch.chdir(tmp_path)
+    study = Path(__file__).parents[2] / "workflows" / f"{name}.yaml"
+
+    for options in (["--dry-run"], []):
+        refused = call("run", study, *options)
+        assert refused.code == 2
+        assert refused.errors.startswith(f"nextrung: {study}: $NEXTRUNG_DATA/")
+        assert "expected a file or folder, met none at" in refused.errors
+        assert refused.errors.count("\n") == 1
+        assert ("curate frames" in refused.output) == bool(options)
+    assert not (tmp_path / "runs").exists()
+
+
+def test_missing_crystals_are_noticed_before_anything_runs(
+    call: Call, quick: Path, tmp_path: Path
+) -> None:
+    refused = call(
+        "run", quick, "--root", tmp_path / "run", "--set=density.source=none"
+    )
+
+    assert refused.code == 2
+    assert "none: expected a file or folder" in refused.errors
+    assert not (tmp_path / "run").exists()
 
 
 def test_dry_run_shows_the_jobs_and_makes_nothing(

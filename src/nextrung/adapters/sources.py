@@ -112,17 +112,38 @@ def source_digest(source: Source) -> str:
         If a file or folder does not exist.
     """
     digest = hashlib.sha256()
-    match source:
-        case VaspSource():
-            files = {run.run_id: run.path for run in find_runs(source)}
-        case AseSource():
-            files = {path.name: path for path in find_files(source)}
-        case MptrjJsonSource() | MatpesSource() | TaskDocumentsSource():
-            files = {path.name: path for path in find_json_files(source.paths)}
-        case DistilledSource():
-            digest.update(source.model_dump_json().encode())
-            teacher = Path(source.teacher)
-            files = {"teacher": teacher} if teacher.is_file() else {}
-    for name, path in sorted(files.items()):
+    if isinstance(source, DistilledSource):
+        digest.update(source.model_dump_json().encode())
+    for name, path in sorted(list_source_files(source).items()):
         digest.update(f"{name}\0{hash_file(path)}\n".encode())
     return digest.hexdigest()
+
+
+def list_source_files(source: Source) -> dict[str, Path]:
+    """List the files that a source reads, without opening them.
+
+    Parameters
+    ----------
+    source : Source
+        Where frames come from.
+
+    Returns
+    -------
+    dict of str to Path
+        Files by name; where crystals are made up, a teacher that is a file.
+
+    Raises
+    ------
+    InputError
+        If a file or folder does not exist.
+    """
+    match source:
+        case VaspSource():
+            return {run.run_id: run.path for run in find_runs(source)}
+        case AseSource():
+            return {path.name: path for path in find_files(source)}
+        case MptrjJsonSource() | MatpesSource() | TaskDocumentsSource():
+            return {path.name: path for path in find_json_files(source.paths)}
+        case DistilledSource():
+            teacher = Path(source.teacher)
+            return {"teacher": teacher} if teacher.is_file() else {}

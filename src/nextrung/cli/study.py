@@ -12,7 +12,9 @@ from jobflow import Job
 from rich.tree import Tree
 
 from nextrung.adapters.artifacts import artifact_path
+from nextrung.adapters.crystals import digest_crystals
 from nextrung.adapters.results import load_documents, load_study
+from nextrung.adapters.sources import list_source_files
 from nextrung.adapters.stores import find_documents
 from nextrung.adapters.study_files import read_study
 from nextrung.cli.running import (
@@ -34,13 +36,14 @@ from nextrung.reports.model_card import write_model_card
 from nextrung.reports.preflight import preflight_table
 from nextrung.reports.preflight_page import write_preflight
 from nextrung.reports.table import results_table
+from nextrung.schemas.base import InputError
 from nextrung.schemas.preflight import PreflightDoc, Verdict
 from nextrung.settings import MachineSettings
 
 if TYPE_CHECKING:
     from jobflow import Flow, JobStore
 
-    from nextrung.schemas.study import StudyDoc
+    from nextrung.schemas.study import StudyDoc, StudySettings
 
 StudyFile = Annotated[Path, typer.Argument(help="Study file, YAML.")]
 
@@ -59,6 +62,8 @@ def run(
     flow = StudyMaker(settings).make()
     if dry_run:
         console.print(_draw(flow))
+    _require_inputs(settings, study)
+    if dry_run:
         return
     store = open_run(root, settings.name)
     run_flow(flow, store)
@@ -79,6 +84,7 @@ def preflight(
     """Try a study out in minutes; exit code 1 where it is not worth running."""
     settings = read_study(study, overrides or ())
     flow = PreflightMaker(settings).make()
+    _require_inputs(settings.model_copy(update={"density": None}), study)
     store = open_run(root, settings.name)
     run_flow(flow, store)
     judged = PreflightDoc.model_validate(store.get_output(flow.jobs[-1].uuid))
@@ -146,6 +152,16 @@ def status(where: Where) -> None:
     names = Counter(found["name"] for found in find_documents(store, criteria))
     for job, count in names.items():
         console.print(f"{count:6d}  {job}")
+
+
+def _require_inputs(settings: StudySettings, file: Path) -> None:
+    """Refuse a study whose files are not there, before anything runs."""
+    try:
+        list_source_files(settings.dataset.source)
+        if settings.density:
+            digest_crystals(settings.density)
+    except InputError as error:
+        raise InputError(f"{file}: {error}") from error
 
 
 def _write_outputs(store: JobStore, document: StudyDoc, folder: Path) -> None:
