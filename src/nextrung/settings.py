@@ -24,6 +24,12 @@ class MachineSettings(BaseSettings):
         ge=1,
         description="Worker processes of a job on a CPU.",
     )
+    n_training_processes: int | None = Field(
+        None,
+        ge=1,
+        description="Processes that share a training; by default one per visible "
+        "accelerator, and 1 on a CPU.",
+    )
 
     @property
     def artifacts(self) -> Path:

@@ -3,7 +3,7 @@ from __future__ import annotations
 import os
 import signal
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
@@ -11,9 +11,10 @@ import torch
 from chgnet.model import CHGNet
 from pymatgen.core import Element, Lattice, Structure
 
-from nextrung.potentials import batches, fine_tuning
+from nextrung.potentials import batches
 from nextrung.potentials.fine_tuning import STATE_FILE, FineTuningResult, fine_tune
 from nextrung.potentials.potential import load_potential
+from nextrung.potentials.training import Training
 from nextrung.schemas.base import InputError
 from nextrung.schemas.fine_tuning import (
     EpochRecord,
@@ -25,6 +26,7 @@ from nextrung.schemas.frames import Frames
 from nextrung.schemas.models import Trained
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
     from nextrung.potentials.potential import Potential
@@ -173,12 +175,54 @@ def test_a_killed_training_goes_on_as_if_undisturbed(
     assert_same(outcome, result)
 
 
+@pytest.mark.parametrize("signum", [signal.SIGTERM, signal.SIGINT], ids=["TERM", "INT"])
+@pytest.mark.parametrize("n_steps", [1, 3, 4])
 def test_a_terminated_training_exits_and_goes_on_next_time(
-    potential: Potential, frames: Frames, result: FineTuningResult, tmp_path: Path
+    n_steps: int,
+    signum: signal.Signals,
+    potential: Potential,
+    frames: Frames,
+    result: FineTuningResult,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    def terminate(_: EpochRecord) -> None:
-        os.kill(os.getpid(), signal.SIGTERM)
+    """Epochs have two steps; no step is done twice, wherever the signal came."""
 
+    def terminate(step: int) -> None:
+        if step == n_steps:
+            os.kill(os.getpid(), signum)
+
+    steps = count_steps(monkeypatch, terminate)
+
+    with pytest.raises((SystemExit, KeyboardInterrupt)):
+        tune(potential, frames, tmp_path)
+    assert len(steps) == n_steps
+    outcome = tune(potential, frames, tmp_path)
+
+    assert len(steps) == 2 * LAST_EPOCH
+    assert_same(outcome, result)
+
+
+def test_a_training_terminated_while_it_validates_keeps_the_epoch(
+    potential: Potential,
+    frames: Frames,
+    result: FineTuningResult,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    met: list[int] = []
+
+    def terminate_once(record: EpochRecord) -> None:
+        met.append(record.epoch)
+
+    whole = Training.validation_step
+
+    def step(training: Training, parts: list[Any]) -> None:
+        if not met:
+            os.kill(os.getpid(), signal.SIGTERM)
+        whole(training, parts)
+
+    monkeypatch.setattr(Training, "validation_step", step)
     with pytest.raises(SystemExit, match="143"):
         fine_tune(
             potential,
@@ -186,10 +230,28 @@ def test_a_terminated_training_exits_and_goes_on_next_time(
             SETTINGS,
             trained=Trained.NETWORK,
             workdir=tmp_path,
-            on_epoch=terminate,
+            on_epoch=terminate_once,
         )
 
+    assert met == [1]
     assert_same(tune(potential, frames, tmp_path), result)
+
+
+def count_steps(
+    monkeypatch: pytest.MonkeyPatch, after: Callable[[int], object]
+) -> list[int]:
+    """Number the steps of trainings, and call a function after each."""
+    steps: list[int] = []
+    whole = Training.training_step
+
+    def step(training: Training, parts: list[Any]) -> torch.Tensor:
+        steps.append(len(steps) + 1)
+        loss = whole(training, parts)
+        after(steps[-1])
+        return loss
+
+    monkeypatch.setattr(Training, "training_step", step)
+    return steps
 
 
 def test_a_finished_training_is_not_done_again(
@@ -411,20 +473,3 @@ def test_elements_that_training_never_met_keep_their_references(
 ) -> None:
     assert result.potential.elements == potential.elements
     assert Element("U").symbol in result.potential.atom_refs
-
-
-@pytest.mark.slow
-def test_two_processes_train_as_one_does(
-    potential: Potential,
-    frames: Frames,
-    result: FineTuningResult,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.setattr(fine_tuning, "count_processes", lambda _: 2)
-
-    outcome = tune(potential, frames, tmp_path)
-
-    for one, two in zip(result.history, outcome.history, strict=True):
-        assert two.train.loss == pytest.approx(one.train.loss, rel=1e-3)
-        assert two.val.energy_mae == pytest.approx(one.val.energy_mae, rel=1e-3)

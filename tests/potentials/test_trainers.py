@@ -5,13 +5,11 @@ import warnings
 
 import pytest
 import torch
-from lightning.pytorch.utilities.exceptions import SIGTERMException
 from lightning.pytorch.utilities.warnings import PossibleUserWarning
 
 from nextrung.potentials.trainers import (
     choose_arithmetic,
     count_processes,
-    exit_when_terminated,
     quieten,
 )
 from nextrung.schemas.fine_tuning import Precision
@@ -66,15 +64,24 @@ def test_warnings_of_others_are_heard() -> None:
         warnings.warn("of another", UserWarning, stacklevel=1)
 
 
-def test_a_terminated_training_is_no_success() -> None:
-    def terminate() -> None:
-        raise SIGTERMException
-
-    with pytest.raises(SystemExit) as ended, exit_when_terminated():
-        terminate()
-
-    assert ended.value.code == 128 + 15
-
-
-def test_a_cpu_trains_in_one_process() -> None:
+def test_a_cpu_trains_in_one_process_unless_the_machine_is_set_otherwise(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     assert count_processes(torch.device("cpu")) == 1
+
+    monkeypatch.setenv("NEXTRUNG_N_TRAINING_PROCESSES", "3")
+    assert count_processes(torch.device("cpu")) == 3
+
+
+@pytest.mark.parametrize(
+    ("n_devices", "wanted", "used"),
+    [(1, None, 1), (4, None, 4), (4, "2", 2), (1, "2", 1)],
+)
+def test_every_accelerator_has_a_process_and_none_has_two(
+    n_devices: int, wanted: str | None, used: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: n_devices)
+    if wanted is not None:
+        monkeypatch.setenv("NEXTRUNG_N_TRAINING_PROCESSES", wanted)
+
+    assert count_processes(torch.device("cuda")) == used

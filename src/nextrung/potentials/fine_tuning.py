@@ -9,15 +9,11 @@ import numpy as np
 
 from nextrung.compute.fine_tuning import select_train_frames
 from nextrung.potentials.frame_data import FrameData
+from nextrung.potentials.interruptions import postpone_interruptions
 from nextrung.potentials.second_order import ease_second_order
 from nextrung.potentials.survey import find_unusable
-from nextrung.potentials.trainers import (
-    choose_arithmetic,
-    count_processes,
-    exit_when_terminated,
-    make_trainer,
-    quieten,
-)
+from nextrung.potentials.teams import train_in_processes
+from nextrung.potentials.trainers import count_processes, run_training
 from nextrung.potentials.training import Training
 from nextrung.potentials.training_state import EpochKeeper, TrainingState
 from nextrung.schemas.base import InputError
@@ -99,8 +95,7 @@ def fine_tune(
         Folder of the state after each epoch. A call that finds one there goes on from
         it and ends as an undisturbed one does.
     on_epoch : callable, optional
-        Told of every epoch once it is kept; where several processes train, after the
-        last one.
+        Told of every epoch once it is kept.
 
     Returns
     -------
@@ -113,6 +108,11 @@ def fine_tune(
     InputError
         If a split has no usable frame, no validation frame has an energy, the state in
         the folder belongs to another training, or training diverges.
+
+    Notes
+    -----
+    SIGINT and SIGTERM end a training after the batch it is at; a later call goes on
+    there.
     """
     train, val, unusable = _select_frames(potential, frames, settings)
     if trained is Trained.NOTHING or settings.epochs == 0:
@@ -156,13 +156,13 @@ def _start(potential: Potential, data: FrameData, trained: Trained) -> Training:
     moving = trained is Trained.NETWORK_AND_ATOM_REFS
     model.composition_model.requires_grad_(requires_grad=moving)
     identity = f"{trained} {data.digest()} {data.settings.model_dump_json()}"
-    on_cpu = potential.device.type == "cpu"
+    n_cores = MachineSettings().n_processes if data.device.type == "cpu" else 1
     return Training(
         model,
         data.settings,
         n_batches=data.n_batches,
         identity=identity,
-        n_threads=MachineSettings().n_processes if on_cpu else 1,
+        n_threads=max(1, n_cores // count_processes(data.device)),
     )
 
 
@@ -182,20 +182,21 @@ def _fit(
             )
         if len(state.history) == data.settings.epochs:
             return state
-    n_processes = count_processes(training.device)
-    keeper = EpochKeeper(path, on_epoch if n_processes == 1 else None)
-    with quieten(), choose_arithmetic(data.settings.precision), exit_when_terminated():
-        make_trainer(training, keeper, n_processes).fit(
-            training,
-            datamodule=data,
-            ckpt_path=path if path.exists() else None,
-            weights_only=True,
-        )
-    state = TrainingState.read(path)
-    if n_processes > 1 and on_epoch is not None:
-        for record in state.history:
-            on_epoch(record)
-    return state
+    path.parent.mkdir(parents=True, exist_ok=True)
+    n_processes = count_processes(data.device)
+    with postpone_interruptions() as request:
+        if n_processes == 1:
+            run_training(training, data, EpochKeeper(path, on_epoch, request))
+        else:
+            train_in_processes(
+                training,
+                data,
+                path,
+                n_processes=n_processes,
+                request=request,
+                on_epoch=on_epoch,
+            )
+    return TrainingState.read(path)
 
 
 def _load_weights(potential: Potential, weights: dict[str, Tensor]) -> Potential:

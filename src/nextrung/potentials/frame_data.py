@@ -43,6 +43,8 @@ class EpochBatches(Sampler["NDArray[np.int64]"]):
         Number of this process.
     n_processes : int
         Processes that share each batch.
+    resumed : tuple of (int, int)
+        Epochs done before, and batches done in the epoch that was interrupted.
     """
 
     def __init__(
@@ -52,11 +54,12 @@ class EpochBatches(Sampler["NDArray[np.int64]"]):
         *,
         rank: int = 0,
         n_processes: int = 1,
+        resumed: tuple[int, int] = (0, 0),
     ) -> None:
         self._costs = costs
         self._settings = settings
         self._share = slice(rank, None, n_processes)
-        self._epoch = 0
+        self._epoch, _ = self._resumed = resumed
 
     def set_epoch(self, epoch: int) -> None:
         """Choose the epoch; Lightning calls this before each.
@@ -75,7 +78,9 @@ class EpochBatches(Sampler["NDArray[np.int64]"]):
     def __iter__(self) -> Iterator[NDArray[np.int64]]:
         """List the frames of each batch that this process trains on."""
         batches = plan_batches(self._costs, self._epoch, self._settings)
-        return (batch[self._share] for batch in batches)
+        resumed, n_done = self._resumed
+        waiting = batches[n_done:] if self._epoch == resumed else batches
+        return (batch[self._share] for batch in waiting)
 
 
 class FrameData(LightningDataModule):  # type: ignore[misc] # untyped base
@@ -103,7 +108,8 @@ class FrameData(LightningDataModule):  # type: ignore[misc] # untyped base
     ) -> None:
         super().__init__()
         self.settings = settings
-        self._device = device
+        self.device = device
+        self._resumed = (0, 0)
         self._train = train
         self._val = val
         self._costs = estimate_costs(train)
@@ -119,13 +125,29 @@ class FrameData(LightningDataModule):  # type: ignore[misc] # untyped base
         content = [(part.frame_ids.tolist(), part.energies.tolist()) for part in parts]
         return hashlib.sha256(repr(content).encode()).hexdigest()
 
+    def skip(self, n_epochs: int, n_batches: int) -> None:
+        """Leave out what an interrupted training has done.
+
+        Parameters
+        ----------
+        n_epochs : int
+            Epochs done before.
+        n_batches : int
+            Batches done in the next epoch.
+        """
+        self._resumed = (n_epochs, n_batches)
+
     def train_dataloader(self) -> DataLoader[list[Part]]:
         """Load the shuffled batches of an epoch."""
         rank, n_processes = self._place()
         return self._load(
             self._train,
             EpochBatches(
-                self._costs, self.settings, rank=rank, n_processes=n_processes
+                self._costs,
+                self.settings,
+                rank=rank,
+                n_processes=n_processes,
+                resumed=self._resumed,
             ),
         )
 
@@ -169,9 +191,9 @@ class FrameData(LightningDataModule):  # type: ignore[misc] # untyped base
         self, frames: Frames, batches: Iterable[NDArray[np.int64]]
     ) -> DataLoader[list[Part]]:
         """Load batches of frames; beside an accelerator, ahead of time."""
-        n_workers = _N_WORKERS[self._device.type]
+        n_workers = _N_WORKERS[self.device.type]
         return DataLoader(
-            FrameBatches(frames, MAX_COST[self._device.type]),
+            FrameBatches(frames, MAX_COST[self.device.type]),
             sampler=batches,
             batch_size=None,
             num_workers=n_workers,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import signal
 import warnings
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
@@ -12,29 +11,71 @@ import torch
 from lightning.pytorch import Trainer
 from lightning.pytorch.plugins.environments import LightningEnvironment
 from lightning.pytorch.strategies import DDPStrategy
-from lightning.pytorch.utilities.exceptions import SIGTERMException
 from lightning.pytorch.utilities.warnings import PossibleUserWarning
 
+from nextrung.potentials.training_state import TrainingState
 from nextrung.schemas.fine_tuning import Precision
+from nextrung.settings import MachineSettings
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from nextrung.potentials.frame_data import FrameData
     from nextrung.potentials.training import Training
     from nextrung.potentials.training_state import EpochKeeper
+    from nextrung.schemas.fine_tuning import FineTuningSettings
 
 
-def make_trainer(training: Training, keeper: EpochKeeper, n_processes: int) -> Trainer:
-    """Set Lightning up, without logs, bars or files of its own.
+def run_training(
+    training: Training, data: FrameData, keeper: EpochKeeper, *, n_processes: int = 1
+) -> None:
+    """Train from the kept state on, or from the start.
 
     Parameters
     ----------
     training : Training
-        What is trained; its device is used.
+        What is trained.
+    data : FrameData
+        What it is trained on.
+    keeper : EpochKeeper
+        Keeps the state.
+    n_processes : int
+        Processes that share every batch, of which this is one.
+    """
+    kept = keeper.path.exists()
+    if kept:
+        state = TrainingState.read(keeper.path)
+        data.skip(len(state.history), state.pause.n_batches)
+    with quieten(), choose_arithmetic(training.settings.precision):
+        make_trainer(
+            data.device, training.settings, keeper, n_processes=n_processes
+        ).fit(
+            training,
+            datamodule=data,
+            ckpt_path=keeper.path if kept else None,
+            weights_only=True,
+        )
+
+
+def make_trainer(
+    device: torch.device,
+    settings: FineTuningSettings,
+    keeper: EpochKeeper,
+    *,
+    n_processes: int,
+) -> Trainer:
+    """Set Lightning up, without logs, bars or files of its own.
+
+    Parameters
+    ----------
+    device : torch.device
+        Kind of device to train on.
+    settings : FineTuningSettings
+        How long to train.
     keeper : EpochKeeper
         Keeps the state; all files go beside its own.
     n_processes : int
-        Processes that share every batch.
+        Processes that share every batch; they exist already.
 
     Returns
     -------
@@ -42,10 +83,10 @@ def make_trainer(training: Training, keeper: EpochKeeper, n_processes: int) -> T
         Ready to fit.
     """
     return Trainer(
-        accelerator="gpu" if training.device.type == "cuda" else "cpu",
+        accelerator="gpu" if device.type == "cuda" else "cpu",
         devices=n_processes,
-        strategy=DDPStrategy(start_method="spawn") if n_processes > 1 else "auto",
-        max_epochs=training.settings.epochs,
+        strategy=DDPStrategy() if n_processes > 1 else "auto",
+        max_epochs=settings.epochs,
         callbacks=[keeper],
         default_root_dir=keeper.path.parent,
         plugins=[LightningEnvironment()],
@@ -59,7 +100,7 @@ def make_trainer(training: Training, keeper: EpochKeeper, n_processes: int) -> T
 
 
 def count_processes(device: torch.device) -> int:
-    """Count the processes that share a training: one per visible accelerator.
+    """Count the processes that share a training on this machine.
 
     Parameters
     ----------
@@ -69,24 +110,14 @@ def count_processes(device: torch.device) -> int:
     Returns
     -------
     int
-        Number of processes; 1 on a CPU, whose cores are used by threads.
+        What the machine is set to: by default one per visible accelerator, and 1 on a
+        CPU, whose cores are used by threads.
     """
-    return torch.cuda.device_count() if device.type == "cuda" else 1
-
-
-@contextmanager
-def exit_when_terminated() -> Iterator[None]:
-    """Exit as a terminated process does; Lightning would call it a success.
-
-    Raises
-    ------
-    SystemExit
-        With code 143, if SIGTERM ended a training.
-    """
-    try:
-        yield
-    except SIGTERMException as error:
-        raise SystemExit(128 + signal.SIGTERM) from error
+    wanted = MachineSettings().n_training_processes
+    if device.type != "cuda":
+        return wanted or 1
+    n_devices = torch.cuda.device_count()
+    return min(wanted or n_devices, n_devices)
 
 
 @contextmanager

@@ -14,7 +14,7 @@ from nextrung.compute.fine_tuning import cool_learning_rate, plan_gradient_steps
 from nextrung.potentials.gradients import record_gradients
 from nextrung.potentials.losses import ErrorMeter
 from nextrung.potentials.steps import Scorer
-from nextrung.potentials.training_state import STATE_KEY, TrainingState
+from nextrung.potentials.training_state import STATE_KEY, Pause, TrainingState
 from nextrung.schemas.base import InputError
 from nextrung.schemas.fine_tuning import EpochRecord
 
@@ -85,8 +85,21 @@ class Training(LightningModule):  # type: ignore[misc] # untyped base
         }
 
     def on_train_start(self) -> None:
-        """Start the clock and forget what an interrupted epoch left."""
+        """Start the clock, or go on where the epoch was interrupted."""
         self._start_epoch()
+        done = self.state.pause
+        self._started -= done.wall_time
+        if done.n_batches and self.trainer.is_global_zero:
+            self._train_errors.totals = torch.tensor(done.totals, dtype=torch.float64)
+
+    def pause(self) -> None:
+        """Take down where in the epoch the training is."""
+        totals = self._sum_up(self._train_errors)
+        self.state.pause = Pause(
+            n_batches=self.trainer.fit_loop.epoch_loop.batch_progress.current.ready,
+            totals=totals.tolist(),
+            wall_time=time.perf_counter() - self._started,
+        )
 
     def training_step(self, parts: list[Part]) -> Tensor:
         """Compute the gradients of a batch part by part.
@@ -146,6 +159,7 @@ class Training(LightningModule):  # type: ignore[misc] # untyped base
                 for name, weight in self.model.state_dict().items()
             }
         self.state.history.append(record)
+        self.state.pause = Pause()
         self._start_epoch()
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
@@ -171,7 +185,7 @@ class Training(LightningModule):  # type: ignore[misc] # untyped base
     def _close_epoch(self) -> EpochRecord:
         """Sum the errors of all processes up."""
         for meter in (self._train_errors, self._val_errors):
-            meter.totals = self.trainer.strategy.reduce(meter.totals, reduce_op="sum")
+            meter.totals = self._sum_up(meter)
             self._require_finite(meter.totals)
         last_step = self.trainer.global_step - 1
         return EpochRecord(
@@ -181,6 +195,12 @@ class Training(LightningModule):  # type: ignore[misc] # untyped base
             val=self._val_errors.mean(),
             wall_time=time.perf_counter() - self._started,
         )
+
+    def _sum_up(self, meter: ErrorMeter) -> Tensor:
+        """Add up what all processes have measured."""
+        totals = meter.totals.to(self.device, copy=True)
+        summed: Tensor = self.trainer.strategy.reduce(totals, reduce_op="sum")
+        return summed
 
     def _start_epoch(self) -> None:
         """Seed what an epoch may draw, start its clock and its means."""
