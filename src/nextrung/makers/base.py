@@ -256,14 +256,18 @@ def identify(maker: Maker, inputs: Sequence[Any]) -> str:
     return str(uuid.uuid5(_NAMESPACE, _digest([_describe(maker), list(inputs)])))
 
 
-def make_flow(jobs: Sequence[Job | Flow], output: OutputReference, name: str) -> Flow:
+def make_flow(
+    jobs: Sequence[Job | Flow],
+    output: OutputReference | list[OutputReference],
+    name: str,
+) -> Flow:
     """Make a flow whose uuid follows from its name and its jobs.
 
     Parameters
     ----------
     jobs : sequence of Job or Flow
         Members, in no other flow yet.
-    output : OutputReference
+    output : OutputReference or list of OutputReference
         Output of the flow.
     name : str
         Name of the flow.

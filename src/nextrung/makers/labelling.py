@@ -1,0 +1,126 @@
+"""The jobs that label structures: single-point calculations of atomate2.
+
+A label is an atomate2 job like any other: its document in the store is a VASP task
+document, with which material it belongs to in its metadata. What atomate2 reads, reads
+it, and the source ``task_documents`` of a study does.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from atomate2.vasp.jobs.base import vasp_job
+from atomate2.vasp.jobs.core import HSEStaticMaker
+from atomate2.vasp.jobs.matpes import MatPesGGAStaticMaker, MatPesMetaGGAStaticMaker
+from atomate2.vasp.jobs.mp import MPGGAStaticMaker, MPMetaGGAStaticMaker
+
+from nextrung.adapters.labelling import load_structure
+from nextrung.makers.base import StageMaker, identify, make_flow
+from nextrung.schemas.base import Artifact
+from nextrung.schemas.labelling import InputSet, LabelSettings
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from atomate2.vasp.jobs.base import BaseVaspMaker
+    from jobflow import Flow, Job, Response
+
+#: atomate2's Maker of each input set.
+STATIC_MAKERS: Mapping[InputSet, type[BaseVaspMaker]] = {
+    InputSet.MP_PBE: MPGGAStaticMaker,
+    InputSet.MP_R2SCAN: MPMetaGGAStaticMaker,
+    InputSet.MATPES_PBE: MatPesGGAStaticMaker,
+    InputSet.MATPES_R2SCAN: MatPesMetaGGAStaticMaker,
+    InputSet.HSE06: HSEStaticMaker,
+}
+
+
+def make_static_maker(settings: LabelSettings) -> BaseVaspMaker:
+    """Make atomate2's Maker of a calculation.
+
+    Parameters
+    ----------
+    settings : LabelSettings
+        Input set, and what differs from it.
+
+    Returns
+    -------
+    BaseVaspMaker
+        Maker of single-point calculations.
+    """
+    static = STATIC_MAKERS[settings.input_set](**settings.maker)
+    static.input_set_generator.user_incar_settings |= settings.incar
+    return static
+
+
+@dataclass(kw_only=True)
+class LabelMaker(StageMaker):
+    """Label one structure by VASP.
+
+    Parameters
+    ----------
+    name : str
+        Name of the job.
+    settings : LabelSettings
+        How structures are labelled.
+    """
+
+    name: str = "label structure"
+    settings: LabelSettings = field(default_factory=LabelSettings)
+
+    @vasp_job
+    def make(self, structure: Artifact) -> Response[Any]:
+        """Run the calculation where the job runs.
+
+        Parameters
+        ----------
+        structure : Artifact
+            File of the structure; the structure itself is not written into the job.
+        """
+        loaded = load_structure(Artifact.model_validate(structure))
+        static = make_static_maker(self.settings)
+        run: Callable[..., Response[Any]] = static.make.original  # type: ignore[attr-defined]
+        return run(static, loaded)
+
+
+@dataclass(kw_only=True)
+class LabellingMaker(StageMaker):
+    """Label structures by VASP, each by a job of its own.
+
+    Parameters
+    ----------
+    name : str
+        Name of the flow.
+    settings : LabelSettings
+        How structures are labelled.
+    """
+
+    name: str = "label structures"
+    settings: LabelSettings = field(default_factory=LabelSettings)
+
+    def make(self, structures: Mapping[str, Artifact]) -> Flow:
+        """Make the flow; the same structure and settings make the same job.
+
+        Parameters
+        ----------
+        structures : mapping of str to Artifact
+            File of each structure, by the name of its material.
+
+        Returns
+        -------
+        Flow
+            Independent jobs in the order of the structures.
+        """
+        maker = LabelMaker(settings=self.settings)
+        jobs = [_make_job(maker, file, name) for name, file in structures.items()]
+        return make_flow(jobs, [job.output for job in jobs], self.name)
+
+
+def _make_job(maker: LabelMaker, structure: Artifact, name: str) -> Job:
+    """Make the job of one structure and note what it labels."""
+    make: Callable[[Artifact], Job] = maker.make
+    job = make(structure)
+    job.set_uuid(identify(maker, [structure]))
+    job.update_metadata({"material_id": name})
+    return job

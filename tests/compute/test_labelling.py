@@ -1,0 +1,54 @@
+from __future__ import annotations
+
+from collections import Counter
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from nextrung.compute.labelling import choose_structures
+from nextrung.schemas.base import InputError
+
+OXIDES = [{3, 8}, {3, 8}, {3, 8}, {12, 8}, {26, 8}, {3, 26, 8}]
+
+
+def test_every_element_is_known_before_any_is_seen_again() -> None:
+    chosen = choose_structures(OXIDES, 3, seed=0)
+    assert set().union(*(OXIDES[index] for index in chosen)) == {3, 8, 12, 26}
+
+
+@pytest.mark.parametrize("seed", [0, 1, 2])
+def test_a_larger_choice_goes_on_where_a_smaller_one_ended(seed: int) -> None:
+    everything = choose_structures(OXIDES, 6, seed)
+    assert sorted(everything) == list(range(6))
+    assert choose_structures(OXIDES, 4, seed) == everything[:4]
+
+
+def test_seeds_choose_differently_among_equals() -> None:
+    same = [{3, 8}] * 20
+    assert choose_structures(same, 5, 0) != choose_structures(same, 5, 1)
+
+
+@settings(max_examples=50, deadline=None)
+@given(
+    st.lists(st.sets(st.integers(1, 12), min_size=1, max_size=4), min_size=1),
+    st.integers(0, 9),
+    st.data(),
+)
+def test_each_choice_holds_the_least_known_element(
+    elements: list[set[int]], seed: int, data: st.DataObject
+) -> None:
+    count = data.draw(st.integers(1, len(elements)))
+    n_holders: Counter[int] = Counter()
+    left = set(range(len(elements)))
+    for chosen in choose_structures(elements, count, seed):
+        rarest = min(min(n_holders[z] for z in elements[i]) for i in left)
+        assert min(n_holders[z] for z in elements[chosen]) == rarest
+        left.remove(chosen)
+        n_holders.update(elements[chosen])
+
+
+@pytest.mark.parametrize("count", [0, -1, 7])
+def test_there_must_be_enough_structures(count: int) -> None:
+    with pytest.raises(InputError, match=f"expected 1 to 6 structures, met {count}"):
+        choose_structures(OXIDES, count, seed=0)
