@@ -15,6 +15,9 @@ from nextrung.potentials.prediction import check_properties
 from nextrung.schemas.base import InputError
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+    from contextlib import AbstractContextManager
+
     from chgnet.model import CHGNet
     from pymatgen.core import Structure
 
@@ -71,6 +74,19 @@ def test_windows_and_batches_change_nothing(
     other = target_double.predict(crystals)
     np.testing.assert_allclose(own.energies, other.energies, rtol=1e-12)
     np.testing.assert_allclose(own.forces, other.forces, atol=1e-9)
+
+
+@pytest.mark.parametrize("surroundings", [torch.no_grad, torch.inference_mode])
+def test_predictions_do_not_ask_for_gradients_around_them(
+    surroundings: Callable[[], AbstractContextManager[None]],
+    target: Potential,
+    crystals: Crystals,
+) -> None:
+    own = target.predict(crystals, "efsm")
+    with surroundings():
+        within = target.predict(crystals, "efsm")
+    np.testing.assert_array_equal(within.forces, own.forces)
+    np.testing.assert_array_equal(within.stresses, own.stresses)
 
 
 def test_properties_not_asked_for_are_not_numbers(

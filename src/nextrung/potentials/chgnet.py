@@ -78,14 +78,14 @@ def predict_batch(model: CHGNet, graphs: GraphBatch, properties: str) -> Outputs
     Outputs
         Detached tensors.
     """
+    forces, stresses, gradient = None, None, None
     with torch.set_grad_enabled(_wants_gradient(properties)):
         vectors, energies, magmoms = _run(model, graphs, properties)
-    forces, stresses = None, None
-    if _wants_gradient(properties):
-        (gradient,) = torch.autograd.grad(energies.sum(), vectors)
-        with torch.no_grad():
-            forces, stresses = _forces_and_stresses(graphs, gradient, properties)
+        if _wants_gradient(properties):
+            (gradient,) = torch.autograd.grad(energies.sum(), vectors)
     with torch.no_grad():
+        if gradient is not None:
+            forces, stresses = _forces_and_stresses(graphs, gradient, properties)
         total = energies.detach() + _reference_energies(model, graphs)
     return Outputs(
         total, forces, stresses, None if magmoms is None else magmoms.detach()

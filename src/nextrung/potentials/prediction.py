@@ -92,6 +92,7 @@ def check_properties(properties: str) -> None:
         )
 
 
+@torch.inference_mode(mode=False)
 def predict_crystals(
     model: CHGNet, crystals: Crystals, properties: str, *, covered: frozenset[str]
 ) -> BatchPrediction:

@@ -118,7 +118,6 @@ class Scorer:
         )
         return Score(deviations, loss.detach(), gradients)
 
-    @torch.enable_grad()
     def _score(self, part: Part, n_labels: Tensor) -> Score:
         """Score a part."""
         graphs, labels = part
