@@ -6,6 +6,7 @@ import pytest
 
 from nextrung.adapters.stores import (
     find_documents,
+    keeps_documents,
     make_embedded_store,
     make_indexes,
     open_configured_store,
@@ -109,3 +110,8 @@ def test_unusable_configuration_is_named(
 
     with pytest.raises(InputError, match=message):
         open_configured_store()
+
+
+def test_only_a_store_in_memory_keeps_nothing(tmp_path: Path) -> None:
+    assert keeps_documents(make_embedded_store(tmp_path))
+    assert not keeps_documents(JobStore(MemoryStore()))

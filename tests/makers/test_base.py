@@ -10,6 +10,7 @@ import pytest
 from jobflow import Flow, run_locally
 from monty.json import MontyDecoder, MontyEncoder
 
+from nextrung.adapters.stores import make_embedded_store
 from nextrung.makers.base import (
     JobState,
     StageMaker,
@@ -19,7 +20,7 @@ from nextrung.makers.base import (
     report_progress,
     task_job,
 )
-from nextrung.schemas.base import Record, TaskDoc
+from nextrung.schemas.base import InputError, Record, TaskDoc
 
 if TYPE_CHECKING:
     from jobflow import Job, JobStore
@@ -195,3 +196,42 @@ def test_what_becomes_of_jobs_is_logged(
         "total": 2,
         "text": "half way",
     }
+
+
+def launched(flow: Flow) -> Flow:
+    """A flow as a worker of a cluster runs it."""
+    flow.update_metadata({"fw_id": 1})
+    return flow
+
+
+def test_a_worker_without_a_store_refuses_to_compute(job_store: JobStore) -> None:
+    with pytest.raises(InputError, match=r"JOBFLOW_CONFIG_FILE .* would be lost"):
+        run(launched(product_of(2)), job_store)
+    assert CALLS == []
+
+
+def test_a_worker_without_a_run_folder_refuses_to_compute(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("NEXTRUNG_ROOT", "runs")
+    with pytest.raises(InputError, match=r"NEXTRUNG_ROOT to be .* would be lost"):
+        run(launched(product_of(2)), make_embedded_store(tmp_path))
+    assert CALLS == []
+
+
+def test_documents_say_where_the_queue_ran_their_job(
+    job_store: JobStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in (
+        ("SLURM_JOB_PARTITION", "gpu"),
+        ("SLURM_JOB_ID", "7"),
+        ("CUDA_VISIBLE_DEVICES", "1"),
+    ):
+        monkeypatch.setenv(name, value)
+
+    run(product_of(2), job_store)
+
+    (document,) = job_store.query()
+    found = document["output"]["provenance"]
+    assert found["partition"] == "gpu"
+    assert (found["queue_job"], found["visible_gpus"]) == ("7", "1")

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from jobflow import JobStore
-from maggma.stores import MontyStore
+from maggma.stores import MemoryStore, MontyStore
 
 from nextrung.schemas.base import InputError
 
@@ -118,6 +118,22 @@ def _connected(store: JobStore) -> JobStore:
         reason = str(error).splitlines()[0]
         raise InputError(f"expected a store that answers, met: {reason}") from error
     return store
+
+
+def keeps_documents(store: JobStore) -> bool:
+    """Say whether documents outlive this process.
+
+    Parameters
+    ----------
+    store : JobStore
+        A store.
+
+    Returns
+    -------
+    bool
+        False for what jobflow falls back to where it finds no configuration.
+    """
+    return type(store.docs_store) is not MemoryStore
 
 
 def make_indexes(store: JobStore) -> list[str]:

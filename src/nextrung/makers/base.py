@@ -11,6 +11,7 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
+import os
 import platform
 import time
 import uuid
@@ -29,7 +30,8 @@ from jobflow import CURRENT_JOB, Flow, JobConfig, Maker, OutputReference, job
 from monty.json import jsanitize
 from pydantic import BaseModel
 
-from nextrung.schemas.base import Provenance, TaskDoc
+from nextrung.adapters.stores import CONFIG_VARIABLE, keeps_documents
+from nextrung.schemas.base import InputError, Provenance, TaskDoc
 from nextrung.settings import MachineSettings, choose_device
 
 if TYPE_CHECKING:
@@ -163,6 +165,7 @@ def _answered_once(
     @wraps(make)
     def answer(maker: StageMaker, *inputs: Any) -> Any:  # noqa: ANN401
         try:
+            _refuse_to_lose_results()
             return _find_or_make(maker, inputs)
         except Exception as error:
             _announce(JobState.FAILED, error=error)
@@ -186,6 +189,23 @@ def _answered_once(
         return made
 
     return answer
+
+
+def _refuse_to_lose_results() -> None:
+    """Refuse to compute on a worker that would keep nothing."""
+    if "fw_id" not in CURRENT_JOB.job.metadata:
+        return
+    if not keeps_documents(CURRENT_JOB.store):
+        raise InputError(
+            f"expected ${CONFIG_VARIABLE} to name the jobflow.yaml of this worker, "
+            f"met {os.environ.get(CONFIG_VARIABLE)}: results would be lost"
+        )
+    root = MachineSettings().root
+    if not root.is_absolute():
+        raise InputError(
+            f"expected $NEXTRUNG_ROOT to be an absolute path on this worker, met "
+            f"{root}: artifacts would be lost"
+        )
 
 
 def _announce(state: JobState, **details: object) -> None:
@@ -292,6 +312,9 @@ def provenance() -> Provenance:
         git_commit=_git_commit(),
         host=platform.node(),
         device=_device_name(),
+        partition=os.environ.get("SLURM_JOB_PARTITION"),
+        queue_job=os.environ.get("SLURM_JOB_ID"),
+        visible_gpus=os.environ.get("CUDA_VISIBLE_DEVICES"),
         completed_at=datetime.now(UTC).isoformat(timespec="seconds"),
         wall_time=time.perf_counter() - running.started,
     )

@@ -50,6 +50,15 @@ class Provenance(Record):
     )
     host: str = Field(description="Name of the machine.")
     device: str = Field(description="Processor or accelerator that ran the job.")
+    partition: str | None = Field(
+        None, description="Slurm partition that ran the job; null outside Slurm."
+    )
+    queue_job: str | None = Field(
+        None, description="Slurm job that ran it; null outside Slurm."
+    )
+    visible_gpus: str | None = Field(
+        None, description="CUDA_VISIBLE_DEVICES of the job; null where unset."
+    )
     completed_at: str = Field(description="End of the computation, UTC, ISO 8601.")
     wall_time: float = Field(ge=0, description="Duration of the computation in s.")
 

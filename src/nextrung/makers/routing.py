@@ -1,0 +1,110 @@
+"""Send every job of a flow, and every job it plans while it runs, to its workers."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from nextrung.makers.alignment import AlignmentMaker
+from nextrung.makers.atom_refs import AtomRefMaker
+from nextrung.makers.dataset import DatasetMaker
+from nextrung.makers.density import DensityMaker
+from nextrung.makers.evaluation import EvaluationMaker
+from nextrung.makers.fine_tuning import FineTuningMaker, ReferenceMaker, SourceMaker
+from nextrung.makers.relaxation import MergeMaker, RelaxationMaker, ShardMaker
+from nextrung.makers.scaling_law import ScalingLawFitMaker
+from nextrung.makers.stability import StabilityMaker
+from nextrung.makers.study import GatherMaker
+from nextrung.schemas.machine import CPU_CATEGORY
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from jobflow import Flow
+
+    from nextrung.schemas.machine import JobRoute, Machine
+
+#: With what the names of the jobs of each kind begin.
+JOB_NAMES: Mapping[str, str] = {
+    "dataset": DatasetMaker.name,
+    "source": SourceMaker.name,
+    "atom_refs": AtomRefMaker.name,
+    "alignment": AlignmentMaker.name,
+    "references": ReferenceMaker.name,
+    "fine_tuning": FineTuningMaker.name,
+    "evaluation": EvaluationMaker.name,
+    "relaxation_plan": RelaxationMaker.name,
+    "relaxation": ShardMaker.name,
+    "relaxation_merge": MergeMaker.name,
+    "stability": StabilityMaker.name,
+    "density": DensityMaker.name,
+    "scaling_law": ScalingLawFitMaker.name,
+    "results": GatherMaker.name,
+}
+
+
+def kind_of(name: str) -> str | None:
+    """Say of which kind a job is.
+
+    Parameters
+    ----------
+    name : str
+        Name of the job.
+
+    Returns
+    -------
+    str or None
+        Field of :class:`.JobRoutes`; None for jobs that jobflow adds by itself.
+    """
+    kinds = (kind for kind, begin in JOB_NAMES.items() if name.startswith(begin))
+    return next(kinds, None)
+
+
+def route_flow(flow: Flow, machine: Machine) -> None:
+    """Send the jobs of a flow to the workers that a machine file names.
+
+    Jobs that are planned while the flow runs are sent on as well. jobflow would give
+    them what their planner has, after all updates; that is switched off for all.
+
+    Parameters
+    ----------
+    flow : Flow
+        The flow; its jobs are changed.
+    machine : Machine
+        Where every kind of job goes.
+    """
+    general = {"_category": machine.route("results").category or CPU_CATEGORY}
+    _update(flow, general)
+    for kind, begin in JOB_NAMES.items():
+        wanted = describe_route(machine.route(kind))
+        if wanted != general:
+            _update(flow, wanted, begin)
+
+
+def describe_route(route: JobRoute) -> dict[str, Any]:
+    """Write a route in the words of FireWorks.
+
+    Parameters
+    ----------
+    route : JobRoute
+        Where a job goes and what it asks for.
+
+    Returns
+    -------
+    dict
+        Keys of a firework's spec; ``_queueadapter`` fills the template of Slurm.
+    """
+    asked = {
+        "walltime": route.walltime,
+        "mem": route.memory,
+        "cpus_per_task": route.cpus,
+        "gres": f"gpu:{route.gpus}" if route.gpus else None,
+    }
+    queue = {key: value for key, value in asked.items() if value is not None}
+    described: dict[str, Any] = {"_category": route.category}
+    return described | ({"_queueadapter": queue} if queue else {})
+
+
+def _update(flow: Flow, manager: dict[str, Any], name: str = "") -> None:
+    """Give jobs their keys, now and to those that are planned later."""
+    config = {"manager_config": manager, "pass_manager_config": False}
+    flow.update_config(config, name_filter=name, dynamic=True)

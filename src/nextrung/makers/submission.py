@@ -1,0 +1,53 @@
+"""A study as the workflow that a LaunchPad holds."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from jobflow.managers.fireworks import flow_to_workflow
+
+from nextrung.makers.base import fingerprint_of
+from nextrung.makers.routing import route_flow
+from nextrung.makers.study import StudyMaker
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from fireworks import Workflow
+
+    from nextrung.schemas.machine import Machine
+    from nextrung.schemas.study import StudySettings
+
+
+def make_workflow(
+    settings: StudySettings, machine: Machine, labels: Mapping[str, str]
+) -> Workflow:
+    """Make the workflow of a study.
+
+    Parameters
+    ----------
+    settings : StudySettings
+        The study.
+    machine : Machine
+        Where every kind of job goes.
+    labels : mapping of str to str
+        Labels of the user: metadata of the workflow and of every document.
+
+    Returns
+    -------
+    Workflow
+        Its metadata name the study, its flow, and the fingerprint of both with the
+        versions of decisive packages. No store and no password is part of it.
+    """
+    maker = StudyMaker(settings)
+    flow = maker.make()
+    if labels:
+        flow.update_metadata({"labels": dict(labels)}, dynamic=True)
+    route_flow(flow, machine)
+    metadata = {
+        "study": settings.name,
+        "flow": flow.uuid,
+        "fingerprint": fingerprint_of(maker, [flow.uuid]),
+        "labels": dict(labels),
+    }
+    return flow_to_workflow(flow, metadata=metadata)

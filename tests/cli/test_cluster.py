@@ -1,0 +1,138 @@
+"""Studies on a LaunchPad, as a person submits them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+import yaml
+from tests.cli.test_study import QUICK
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from fireworks import LaunchPad
+    from tests.cli.conftest import Finished
+    from tests.services import Database
+
+    Call = Callable[..., Finished]
+
+
+@pytest.fixture
+def quick(tmp_path: Path) -> Path:
+    """A study file."""
+    file = tmp_path / "quick.yaml"
+    file.write_text(yaml.safe_dump(QUICK))
+    return file
+
+
+@pytest.fixture
+def config(database: Database, launchpad: LaunchPad, tmp_path: Path) -> Path:
+    """A configuration folder of a prepared LaunchPad."""
+    assert launchpad.name == database.name
+    return database.write_configuration(tmp_path / "config")
+
+
+@pytest.mark.mongo
+def test_submit_says_what_went_where(call: Call, quick: Path, config: Path) -> None:
+    ended = call("submit", quick, "-c", config)
+
+    assert ended.code == 0
+    assert ended.output == (
+        "study quick is workflow 1: 9 jobs before fan-out (4 cpu, 5 gpu)\n"
+    )
+
+
+@pytest.mark.mongo
+def test_the_configuration_folder_comes_from_the_environment(
+    call: Call, quick: Path, config: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("NEXTRUNG_CONFIG", str(config))
+
+    assert call("submit", quick).code == 0
+
+
+@pytest.mark.mongo
+def test_an_active_study_is_named_and_not_submitted_again(
+    call: Call, quick: Path, config: Path, launchpad: LaunchPad
+) -> None:
+    call("submit", quick, "-c", config)
+    again = call("submit", quick, "-c", config)
+
+    assert again.code == 0
+    assert again.output == (
+        "study quick is already workflow 1, READY, 0 of 9 jobs done\n"
+    )
+    assert launchpad.workflows.count_documents({}) == 1
+
+    launchpad.archive_wf(1)
+    assert "is workflow 10" in call("submit", quick, "-c", config).output
+
+
+@pytest.mark.mongo
+def test_a_study_with_a_failed_job_is_rerun_and_not_submitted_again(
+    call: Call, quick: Path, config: Path, launchpad: LaunchPad
+) -> None:
+    call("submit", quick, "-c", config)
+    launchpad.workflows.update_one({}, {"$set": {"state": "FIZZLED"}})
+
+    again = call("submit", quick, "-c", config)
+
+    assert again.output.endswith(
+        "FIZZLED, 0 of 9 jobs done: `lpad rerun_fws -s FIZZLED`\n"
+    )
+
+
+@pytest.mark.mongo
+def test_the_same_study_with_other_settings_is_submitted_and_says_so(
+    call: Call, quick: Path, config: Path
+) -> None:
+    call("submit", quick, "-c", config)
+    other = call("submit", quick, "-c", config, "--set", "source=chgnet-r2scan")
+
+    assert other.output.endswith("; active with other settings: workflow 1\n")
+
+
+@pytest.mark.mongo
+def test_labels_and_routes_reach_the_launchpad(
+    call: Call, quick: Path, config: Path, launchpad: LaunchPad
+) -> None:
+    (config / "machine.yaml").write_text(
+        "categories: {cpu: {}, gpu: {gpus: 1, walltime: '1:00:00'}}"
+    )
+
+    call("submit", quick, "-c", config, "--label", "project=oxides")
+
+    (stored,) = launchpad.workflows.find({"metadata.labels.project": "oxides"})
+    assert stored["metadata"]["study"] == "quick"
+    evaluated = launchpad.fireworks.find_one({"name": "evaluate source"})
+    assert evaluated["spec"]["_category"] == "gpu"
+    assert evaluated["spec"]["_queueadapter"] == {
+        "gres": "gpu:1",
+        "walltime": "1:00:00",
+    }
+
+
+@pytest.mark.parametrize("label", ["project", "a.b=c", "$a=b", "=c"])
+def test_labels_that_cannot_be_stored_are_refused(
+    call: Call, quick: Path, tmp_path: Path, label: str
+) -> None:
+    (tmp_path / "my_launchpad.yaml").touch()
+
+    ended = call("submit", quick, "-c", tmp_path, "--label", label)
+
+    assert ended.code == 2
+    assert "--label: expected KEY=VALUE" in ended.errors
+
+
+def test_submit_without_configuration_is_one_line_and_exit_code_2(
+    call: Call, quick: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("NEXTRUNG_CONFIG", raising=False)
+
+    ended = call("submit", quick)
+
+    assert ended.code == 2
+    assert ended.errors.startswith("nextrung: expected -c DIR or $NEXTRUNG_CONFIG")
+    assert ended.errors.count("\n") == 1
