@@ -3,6 +3,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
+from jobflow import JobStore
+from maggma.stores import MemoryStore
 
 from nextrung.adapters.stores import (
     find_documents,
