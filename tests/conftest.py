@@ -9,8 +9,9 @@ import pytest
 from jobflow import JobStore
 from maggma.stores import MemoryStore
 from tests.services import database, launchpad, mongo_store, mongod
+from tests.slurm import slurm
 
-__all__ = ["database", "launchpad", "mongo_store", "mongod"]  # real servers
+__all__ = ["database", "launchpad", "mongo_store", "mongod", "slurm"]  # real servers
 
 
 @pytest.fixture
