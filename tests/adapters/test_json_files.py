@@ -36,7 +36,7 @@ class Cycle:
 
 
 def members(path: Path) -> Generator[tuple[str, Any]]:
-    yield from stream_materials(path, lambda name, frames: (name, frames))
+    yield from stream_materials(path)
 
 
 def written(path: Path, content: object) -> Path:
@@ -81,7 +81,10 @@ def test_the_file_is_not_read_ahead_of_its_reader(tmp_path: Path) -> None:
         ("a.json", b'{"a": {"a-0": {"str', r"expected JSON, met .*in .*a\.json"),
         ("a.json", b"no JSON", "expected JSON, met "),
         ("a.json", b"", "expected JSON, met "),
-        ("a.json", b'{"a": {}}\xff', "expected JSON, met "),
+        ("a.json", b'{"a": {}}\xff', "expected JSON, met .an end that does not fit"),
+        ("a.json", b'{"a": {"b": "\xff"}}', "expected JSON, met "),
+        ("a.json", b'{"a": {}, }', "expected JSON, met .a comma without an entry"),
+        ("a.json", b'{"a": {}, "a" {}}', "met .* after 1 complete entries"),
         ("a.json.gz", b"no gzip", "expected JSON, met .Not a gzipped file"),
         (
             "a.json.gz",
@@ -109,31 +112,39 @@ def test_what_is_no_object_of_materials_is_one_clear_line(
     assert "\n" not in str(caught.value)
 
 
-def test_a_name_written_twice_is_found_although_json_forgets_it(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("text", "name"),
+    [
+        ('{"a": {"a-0": {"energy": 1, "energy": 2}}}', "energy"),
+        ('{"a": {"a-0": {"structure": 1}, "a-0": {"structure": 2}}}', "a-0"),
+        ('{"a": {"a-0": {}}, "b": {"b-0": {}}, "a": {"a-1": {}}}', "a"),
+    ],
+)
+def test_a_name_written_twice_is_found_although_json_forgets_it(
+    text: str, name: str, tmp_path: Path
+) -> None:
     path = tmp_path / "frames.json"
-    path.write_text('{"a": {"a-0": {"structure": 1}, "a-0": {"structure": 2}}}')
+    path.write_text(text)
 
-    with pytest.raises(InputError, match="every name once, met 'a-0' twice in one obj"):
+    with pytest.raises(InputError, match=f"every name once, met '{name}' twice in one"):
         list(members(path))
 
 
-def test_structures_within_frames_are_no_repeated_names(tmp_path: Path) -> None:
+def test_the_same_name_in_two_objects_is_no_repeated_name(tmp_path: Path) -> None:
     frame = {"structure": 1, "more": {"structure": 2}}
 
-    path = written(tmp_path / "frames.json", {"a": {"a-0": frame}})
+    path = written(tmp_path / "frames.json", {"a": {"a-0": frame, "a-1": frame}})
 
-    assert dict(members(path)) == {"a": {"a-0": frame}}
+    assert dict(members(path)) == {"a": {"a-0": frame, "a-1": frame}}
 
 
-def test_names_are_counted_across_the_ends_of_buffers(tmp_path: Path) -> None:
-    """Every position of the key relative to the buffers' ends is met."""
-    frames = {f"{i:07d}": {"structure": "x" * (i % 211)} for i in range(20_000)}
-    text = json.dumps({"a": frames})
-    path = tmp_path / "frames.json"
-    path.write_text(text[:-2] + ', "0000000": {"structure": ""}}}')
+@pytest.mark.parametrize("text", ['[{"x": 1, "x": 1}]', '{"x": 1, "x": 1}'])
+def test_a_name_twice_in_a_document_is_found_too(text: str, tmp_path: Path) -> None:
+    path = tmp_path / "tasks.json"
+    path.write_text(text)
 
-    with pytest.raises(InputError, match="met '0000000' twice"):
-        list(members(path))
+    with pytest.raises(InputError, match="every name once, met 'x' twice in one obj"):
+        list(stream_documents(path))
 
 
 @pytest.mark.parametrize("content", [{"x": 1.0}, [{"x": 1.0}]])

@@ -89,7 +89,7 @@ def test_another_unit_is_converted_as_the_study_says(tmp_path: Path) -> None:
     ("content", "reason"),
     [
         ([{"energy": 1.0}], "frame without a name: expected the key 'matpes_id'"),
-        ([document(stress=[1.0])], r"frame matpes-7: expected stress of .* in .*json"),
+        ([document(stress=[1.0])], r"frame matpes-7: expected stress as .* in .*json"),
         ({"a": {"matpes_id": "x"}}, "frame x: expected the key 'structure', met none"),
     ],
 )

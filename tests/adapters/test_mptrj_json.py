@@ -128,7 +128,12 @@ def test_a_last_frame_is_relaxed_where_the_study_says_so(tmp_path: Path) -> None
             {"energy": EnergyLabel.CORRECTED},
             "frame t-0-0: expected the key 'corrected_total_energy', met none",
         ),
-        (frame(force=1.0), {}, r"expected forces of shape \(2, 3\), met \(\) in"),
+        (
+            frame(e_per_atom_relaxed="low"),
+            {},
+            "expected a number as e_per_atom_relaxed, met 'low' in .*frames",
+        ),
+        (frame(force=1.0), {}, r"expected forces as .* \(2, 3\), met .1.0. in"),
     ],
 )
 def test_a_frame_of_another_layout_is_one_clear_line(

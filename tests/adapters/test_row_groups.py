@@ -7,7 +7,12 @@ import pytest
 from pymatgen.core import Lattice, Structure
 
 from nextrung.adapters.frames import read_frames, read_metadata, read_rejections
-from nextrung.adapters.row_groups import FrameWriter, RejectionWriter, stream_frames
+from nextrung.adapters.row_groups import (
+    FrameSpool,
+    FrameWriter,
+    RejectionWriter,
+    stream_frames,
+)
 from nextrung.schemas.dataset import Rejection, Rule
 from nextrung.schemas.frames import Frames
 
@@ -45,10 +50,10 @@ def test_a_file_written_in_parts_is_read_as_one(frames: Frames, tmp_path: Path) 
 def test_parts_are_streamed_as_they_were_written(
     frames: Frames, tmp_path: Path
 ) -> None:
-    path = tmp_path / "frames.parquet"
-    with FrameWriter(path) as writer:
-        writer.write(frames[:2])
-        writer.write(frames[2:])
+    path = tmp_path / "frames.arrow"
+    with FrameSpool(path) as spool:
+        spool.write(frames[:2])
+        spool.write(frames[2:])
 
     parts = [part.frame_ids.tolist() for part in stream_frames(path)]
 

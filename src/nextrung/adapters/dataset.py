@@ -17,7 +17,12 @@ from pymatgen.core import Element
 from nextrung.adapters.artifacts import store_artifact
 from nextrung.adapters.frames import read_rejections, write_materials
 from nextrung.adapters.judgement import Judge
-from nextrung.adapters.row_groups import FrameWriter, RejectionWriter, stream_frames
+from nextrung.adapters.row_groups import (
+    FrameSpool,
+    FrameWriter,
+    RejectionWriter,
+    stream_frames,
+)
 from nextrung.adapters.sources import name_labels, read_source, source_digest
 from nextrung.compute.curation import count_rejections, reject
 from nextrung.compute.dataset import (
@@ -43,7 +48,7 @@ if TYPE_CHECKING:
 __all__ = ["CuratedDataset", "curate", "source_digest", "store_dataset"]
 
 #: Files of a data set in the making, in a folder that goes when it is forgotten.
-JUDGED, REJECTED = "judged.parquet", "rejections.parquet"
+JUDGED, REJECTED = "judged.arrow", "rejections.parquet"
 
 
 @dataclass(frozen=True, eq=False)
@@ -188,10 +193,10 @@ def _curate(
     """Write good frames and rejections to a folder; find duplicates and splits."""
     judge, n_rejected = Judge(settings), Counter(dict.fromkeys(Rule, 0))
     with RejectionWriter(folder / REJECTED) as rejections:
-        with FrameWriter(folder / JUDGED, compression="none") as writer:
+        with FrameSpool(folder / JUDGED) as spool:
             found = read_source(settings.source, on_progress)
             for good, broken in judge.judge(found):
-                writer.write(good)
+                spool.write(good)
                 rejections.write(broken)
                 n_rejected.update(count_rejections(broken))
         if not len(judge.names):

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from itertools import chain
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from pymatgen.core import Element
@@ -13,7 +13,7 @@ from nextrung.schemas.base import InputError
 from nextrung.schemas.frames import Frames
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from numpy.typing import NDArray
 
@@ -24,99 +24,43 @@ ATOMIC_NUMBERS = {element.symbol: element.Z for element in Element}
 MIN_VOLUME = 1e-3
 
 #: Components of a stress in Voigt's order xx, yy, zz, yz, xz, xy as a 3 × 3 matrix.
-VOIGT_ORDER = np.array([[0, 5, 4], [5, 1, 3], [4, 3, 2]])
+VOIGT_ORDER = ((0, 5, 4), (5, 1, 3), (4, 3, 2))
 N_VOIGT = 6
 
+#: Kinds of numpy arrays that hold numbers, and that may hold null among them.
+NUMBERS, NUMBERS_OR_NULL = "fiu", "fiuO"
 
-@dataclass(frozen=True, eq=False)
-class FrameDocument:
-    """One labelled structure of a document.
+#: What documents of another layout raise.
+WRONG = (KeyError, TypeError, ValueError, IndexError)
 
-    Parameters
+
+class FrameDocument(NamedTuple):
+    """One labelled structure as a document tells it.
+
+    Attributes
     ----------
     frame_id : str
         Name of the frame, for readers of errors too.
-    atomic_numbers : ndarray of int, shape (n_atoms,)
-        Atomic number of each site.
-    lattice : ndarray of float, shape (3, 3)
-        Lattice vectors as rows in Å.
-    frac_coords : ndarray of float, shape (n_atoms, 3)
-        Fractional coordinates.
-    energy : float
-        Total energy in eV; NaN where there is none.
-    forces : ndarray of float, shape (n_atoms, 3)
-        Forces in eV/Å; NaN where there are none.
-    stress : ndarray of float, shape (3, 3)
-        Stress in the unit of the source; NaN where there is none.
-    magmoms : ndarray of float, shape (n_atoms,)
-        Moments in μ_B; NaN where there are none.
-    """
-
-    frame_id: str
-    atomic_numbers: NDArray[np.int16]
-    lattice: NDArray[np.float64]
-    frac_coords: NDArray[np.float64]
-    energy: float
-    forces: NDArray[np.float64]
-    stress: NDArray[np.float64]
-    magmoms: NDArray[np.float64]
-
-
-def parse_frame(
-    frame_id: str,
-    structure: object,
-    labels: Mapping[str, Any],
-) -> FrameDocument:
-    """Take the arrays out of a pymatgen structure's document and its labels.
-
-    Parameters
-    ----------
-    frame_id : str
-        Name of the frame.
     structure : object
         ``Structure.as_dict()``.
     labels : mapping
-        Values of ``energy`` (total, eV), ``forces``, ``stress`` (3 × 3, or six in
-        Voigt's order) and ``magmoms``; each may be missing or None.
-
-    Returns
-    -------
-    FrameDocument
-        The frame, its stress in the unit of the document.
-
-    Raises
-    ------
-    InputError
-        If the structure has no sites, a partly occupied one or an unknown element, or
-        a value has not the type and shape of its property.
+        Values of ``energy`` (total, eV), ``forces`` (eV/Å), ``stress`` (3 × 3, or six
+        in Voigt's order, in the unit of the source) and ``magmoms`` (μ_B); each may be
+        missing or None.
     """
-    try:
-        sites = structure["sites"]  # type: ignore[index]
-        lattice = np.array(structure["lattice"]["matrix"], np.float64)  # type: ignore[index]
-        numbers = _read_numbers(sites)
-        coords = np.array([site["abc"] for site in sites], np.float64)
-    except (KeyError, TypeError, ValueError, IndexError) as error:
-        reason = str(error) or type(error).__name__
-        raise InputError(
-            f"frame {frame_id}: expected a structure of ordered sites, met {reason}"
-        ) from error
-    n_atoms = len(sites)
-    if lattice.shape != (3, 3) or coords.shape != (n_atoms, 3):
-        raise InputError(
-            f"frame {frame_id}: expected three lattice vectors and three coordinates "
-            f"per site, met shapes {lattice.shape} and {coords.shape}"
-        )
-    known = _Labels(frame_id, labels)
-    return FrameDocument(
-        frame_id=frame_id,
-        atomic_numbers=numbers,
-        lattice=lattice,
-        frac_coords=coords,
-        energy=known.take("energy", ()).item(),
-        forces=known.take("forces", (n_atoms, 3)),
-        stress=known.take_stress(),
-        magmoms=known.take("magmoms", (n_atoms,)),
-    )
+
+    frame_id: str
+    structure: Any
+    labels: Mapping[str, Any]
+
+
+class _Sites(NamedTuple):
+    """The structures of several documents."""
+
+    n_atoms: Sequence[int]
+    atomic_numbers: NDArray[np.int16]
+    frac_coords: NDArray[np.float64]
+    lattices: NDArray[np.float64]
 
 
 def lay_out(
@@ -147,74 +91,108 @@ def lay_out(
     Raises
     ------
     InputError
-        If the lattice vectors of a frame lie in one plane.
+        If a structure has no sites, a partly occupied one, an unknown element or no
+        volume, or a value has not the type and shape of its property.
     """
-    n_frames = len(documents)
-    lattices = np.array([document.lattice for document in documents])
-    if (flat := np.abs(np.linalg.det(lattices)) < MIN_VOLUME).any():
-        raise InputError(
-            f"frame {documents[int(flat.argmax())].frame_id}: expected a crystal, met "
-            "a cell without a volume"
-        )
-    n_atoms = [len(document.atomic_numbers) for document in documents]
-    stresses = np.array([document.stress for document in documents])
+    sites = _read_sites(documents)
+    n_frames, n_atoms = len(documents), sites.n_atoms
+    energies = _read_label(documents, "energy", [()] * n_frames)
+    forces = _read_label(documents, "forces", [(n, 3) for n in n_atoms])
+    stresses = _read_label(documents, "stress", [(3, 3)] * n_frames)
+    magmoms = _read_label(documents, "magmoms", [(n,) for n in n_atoms])
     return Frames(
         material_ids=np.full(n_frames, material_id),
         frame_ids=np.array([document.frame_id for document in documents]),
         splits=np.full(n_frames, "", dtype="U5"),
         offsets=np.concatenate([[0], np.cumsum(n_atoms)]).astype(np.int64),
-        atomic_numbers=np.concatenate([d.atomic_numbers for d in documents]),
-        lattices=lattices,
-        frac_coords=np.concatenate([d.frac_coords for d in documents]),
-        energies=np.array([document.energy for document in documents]),
-        forces=np.concatenate([d.forces for d in documents]).astype(np.float32),
-        stresses=(gpa_per_unit * stresses).astype(np.float32),
-        magmoms=np.concatenate([d.magmoms for d in documents]).astype(np.float32),
+        atomic_numbers=sites.atomic_numbers,
+        lattices=sites.lattices,
+        frac_coords=sites.frac_coords,
+        energies=energies,
+        forces=forces.astype(np.float32),
+        stresses=(gpa_per_unit * stresses).astype(np.float32).reshape(-1, 3, 3),
+        magmoms=magmoms.astype(np.float32),
         functional=functional,
     )
 
 
-def _read_numbers(sites: Sequence[Mapping[str, Any]]) -> NDArray[np.int16]:
+def _read_sites(documents: Sequence[FrameDocument]) -> _Sites:
+    """Read all structures at once; say which of them cannot be read."""
+    try:
+        sites = [document.structure["sites"] for document in documents]
+        if not all(sites):
+            raise ValueError("no sites")
+        every = list(chain.from_iterable(sites))
+        vectors = [d.structure["lattice"]["matrix"] for d in documents]
+        lattices = _to_array(vectors, (len(documents), 3, 3), NUMBERS)
+        if not (np.abs(np.linalg.det(lattices)) >= MIN_VOLUME).all():
+            raise ValueError("a cell without a volume")
+        return _Sites(
+            n_atoms=[len(listed) for listed in sites],
+            atomic_numbers=_read_numbers([site["species"] for site in every]),
+            frac_coords=_to_array([s["abc"] for s in every], (len(every), 3), NUMBERS),
+            lattices=lattices,
+        )
+    except WRONG as error:
+        for document in documents if len(documents) > 1 else ():
+            _read_sites([document])
+        raise InputError(
+            f"frame {documents[0].frame_id}: expected a structure of ordered sites, "
+            f"met {str(error) or type(error).__name__}"
+        ) from error
+
+
+def _read_numbers(species: Sequence[Sequence[Mapping[str, Any]]]) -> NDArray[np.int16]:
     """Look up the one element that occupies each site."""
-    occupants = [occupant for site in sites for occupant in site["species"]]
-    for occupant in occupants:
-        if occupant["occu"] != 1:
-            raise ValueError(f"{occupant['occu']} {occupant['element']}")
-    if len(occupants) != len(sites):
-        raise ValueError(f"{len(occupants)} elements on {len(sites)} sites")
+    occupants = [occupant for (occupant,) in species]
+    if (occupancies := {occupant["occu"] for occupant in occupants}) != {1}:
+        raise ValueError(f"an occupancy of {min(occupancies)}")
     return np.array([ATOMIC_NUMBERS[o["element"]] for o in occupants], np.int16)
 
 
-@dataclass(frozen=True)
-class _Labels:
-    """The labels of one frame as a document has them."""
+def _read_label(
+    documents: Sequence[FrameDocument], name: str, shapes: Sequence[tuple[int, ...]]
+) -> NDArray[np.float64]:
+    """Read a label of all documents, row by row; NaN where there is none."""
+    rows: list[Any] = []
+    try:
+        for document, shape in zip(documents, shapes, strict=True):
+            value = document.labels.get(name)
+            rows += _list_rows(_spell_out(value) if name == "stress" else value, shape)
+        return _to_array(rows, (len(rows), *shapes[0][1:]), NUMBERS_OR_NULL)
+    except WRONG as error:
+        for document, shape in zip(documents, shapes, strict=True):
+            if len(documents) > 1:
+                _read_label([document], name, [shape])
+        raise InputError(
+            f"frame {documents[0].frame_id}: expected {name} as numbers of shape "
+            f"{shapes[0]}, met {str(documents[0].labels[name])[:40]!r}"
+        ) from error
 
-    frame_id: str
-    values: Mapping[str, Any]
 
-    def take(self, name: str, shape: tuple[int, ...]) -> NDArray[np.float64]:
-        """Make an array of a label, NaN where there is none."""
-        value = self.values.get(name)
-        if value is None:
-            return np.full(shape, math.nan)
-        try:
-            label = np.asarray(value, dtype=np.float64)
-        except (TypeError, ValueError) as error:
-            raise InputError(
-                f"frame {self.frame_id}: expected numbers as {name}, met "
-                f"{str(value)[:40]!r}"
-            ) from error
-        if label.shape != shape:
-            raise InputError(
-                f"frame {self.frame_id}: expected {name} of shape {shape}, met "
-                f"{label.shape}"
-            )
-        return label
+def _spell_out(stress: Any) -> Any:  # noqa: ANN401
+    """Make a matrix of six components in Voigt's order."""
+    if isinstance(stress, list) and len(stress) == N_VOIGT:
+        return [[stress[place] for place in row] for row in VOIGT_ORDER]
+    return stress
 
-    def take_stress(self) -> NDArray[np.float64]:
-        """Make a matrix of the stress in either layout, NaN where there is none."""
-        value = self.values.get("stress")
-        if isinstance(value, list) and len(value) == N_VOIGT:
-            matrix: NDArray[np.float64] = self.take("stress", (6,))[VOIGT_ORDER]
-            return matrix
-        return self.take("stress", (3, 3))
+
+def _list_rows(value: Any, shape: tuple[int, ...]) -> Iterable[Any]:  # noqa: ANN401
+    """List the rows of a label; blank ones where there is none."""
+    if not shape:
+        return (math.nan if value is None else value,)
+    if value is None:
+        return list(np.full(shape, math.nan))
+    if len(value) != shape[0]:
+        raise ValueError(f"{len(value)} rows")
+    return list(value)
+
+
+def _to_array(
+    values: Sequence[Any], shape: tuple[int, ...], kinds: str
+) -> NDArray[np.float64]:
+    """Make an array of numbers; refuse what numpy would turn into some."""
+    array = np.array(values)
+    if array.dtype.kind not in kinds or array.shape != shape:
+        raise ValueError(f"{array.dtype} of shape {array.shape}")
+    return array.astype(np.float64, copy=False)

@@ -49,6 +49,12 @@ REJECTION_SCHEMA = pa.schema(
     [(name, pa.string()) for name in ("frame_id", "material_id", "rule", "reason")]
 )
 
+#: How files are written; a table of the different numbers would hardly be shorter.
+WRITING: Mapping[str, Any] = {
+    "compression": "zstd",
+    "use_dictionary": ["material_id", "functional", "split", "rule", "reason"],
+}
+
 
 def write_frames(
     frames: Frames, path: Path, metadata: Mapping[str, Any] | None = None
@@ -200,7 +206,7 @@ def _write_table(
 ) -> None:
     """Write a compressed table with its metadata."""
     packed = {METADATA_KEY: json.dumps(metadata or {}, sort_keys=True)}
-    pq.write_table(table.replace_schema_metadata(packed), path, compression="zstd")
+    pq.write_table(table.replace_schema_metadata(packed), path, **WRITING)
 
 
 def _read_table(path: Path, schema: pa.Schema) -> pa.Table:

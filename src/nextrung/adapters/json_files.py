@@ -3,39 +3,29 @@
 from __future__ import annotations
 
 import gc
+import json
 import lzma
 import zlib
-from functools import partial
-from itertools import count
-from typing import TYPE_CHECKING, Any, Self, TypeVar
+from collections import Counter
+from itertools import chain
+from typing import TYPE_CHECKING, Any
 
-import ijson  # type: ignore[import-untyped]
+import orjson
 from monty.io import zopen
 
+from nextrung.adapters.json_members import cut_members
 from nextrung.adapters.paths import expand_path
 from nextrung.schemas.base import InputError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
     from pathlib import Path
-
-T = TypeVar("T")
-
-#: Numbers are floats; so many bytes are handed to the parser at once.
-PARSING: dict[str, Any] = {"use_float": True, "buf_size": 1 << 15}
 
 #: Members between two looks of the collector of cycles.
 COLLECT_EVERY = 1000
 
 #: What truncated, garbled and wrongly compressed files raise.
-UNREADABLE = (
-    ijson.JSONError,
-    OSError,
-    EOFError,
-    UnicodeError,
-    lzma.LZMAError,
-    zlib.error,
-)
+UNREADABLE = (ValueError, OSError, EOFError, lzma.LZMAError, zlib.error)
 
 
 def find_json_files(paths: Sequence[str]) -> list[Path]:
@@ -63,49 +53,43 @@ def find_json_files(paths: Sequence[str]) -> list[Path]:
     return files
 
 
-def stream_materials(
-    path: Path, convert: Callable[[str, Mapping[str, Any]], T]
-) -> Iterator[T]:
+def stream_materials(path: Path) -> Iterator[tuple[str, Mapping[str, Any]]]:
     """Read a JSON object of materials, each an object of frames, one after another.
 
     Parameters
     ----------
     path : Path
         File that holds one object.
-    convert : callable
-        Makes something smaller of the name of a material and its frames by name;
-        numbers with a point are floats.
 
     Yields
     ------
-    object
-        What was made of each material.
+    name : str
+        Name of a material.
+    frames : mapping
+        Its frames by name.
 
     Raises
     ------
     InputError
         If the file breaks off, is no JSON or no object of objects, or a name occurs
-        twice in one object.
+        twice in one object, at any level down to the keys of a frame.
     """
-    n_frames = 0
-
-    def convert_member(member: tuple[str, Any]) -> T:
-        nonlocal n_frames
-        name, frames = member
+    names: set[str] = set()
+    for member in _stream_members(path):
+        if not isinstance(member, dict):
+            break
+        ((name, frames),) = member.items()
         if not isinstance(frames, dict):
             raise InputError(
                 f"expected an object of frames, met {_describe(frames)} as {name!r} in "
                 f"{path}"
             )
-        n_frames += len(frames)
-        return convert(name, frames)
-
-    with _CountingFile(path) as file:
-        yield from _watch(ijson.kvitems(file, "", **PARSING), path, convert_member)
-    if not n_frames:
+        if name in names:
+            raise InputError(_repeated(name, path))
+        names.add(name)
+        yield name, frames
+    if not names:
         raise InputError(f"expected an object of materials, met none in {path}")
-    if file.n_structures > n_frames:
-        _refuse_repeated_names(path)
 
 
 def stream_documents(path: Path) -> Iterator[Mapping[str, Any]]:
@@ -114,115 +98,108 @@ def stream_documents(path: Path) -> Iterator[Mapping[str, Any]]:
     Parameters
     ----------
     path : Path
-        File that holds a list of objects,or one object.
+        File that holds a list of objects, or one object.
 
     Yields
     ------
     mapping
-        A document; numbers with a point are floats.
+        A document.
 
     Raises
     ------
     InputError
-        If the file breaks off, is no JSON, or holds something else.
+        If the file breaks off, is no JSON, or holds something else, or a name occurs
+        twice in one object near the top.
     """
-    with zopen(path, "rb") as file:
-        try:
-            prefix = "item" if file.read(1024).lstrip()[:1] == b"[" else ""
-            file.seek(0)
-        except UNREADABLE as error:
-            raise InputError(_garbled(path, error, 0)) from error
-        yield from _watch(
-            ijson.items(file, prefix, **PARSING), path, partial(_check_document, path)
-        )
+    whole: dict[str, Any] = {}
+    for member in _stream_members(path):
+        if isinstance(member, dict):
+            ((name, value),) = member.items()
+            if name in whole:
+                raise InputError(_repeated(name, path))
+            whole[name] = value
+            continue
+        (document,) = member
+        if not isinstance(document, dict):
+            raise InputError(f"expected documents, met {_describe(document)} in {path}")
+        yield document
+    if whole:
+        yield whole
 
 
-def _check_document(path: Path, document: object) -> Mapping[str, Any]:
-    """Refuse what is no object."""
-    if not isinstance(document, dict):
-        raise InputError(f"expected documents, met {_describe(document)} in {path}")
-    return document
-
-
-class _CountingFile:
-    """A file that counts the structures in what has been read of it."""
-
-    KEY = b'"structure"'
-
-    def __init__(self, path: Path) -> None:
-        self.file = zopen(path, "rb")
-        self.n_structures = 0
-        self.tail = b""
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.file.close()
-
-    def read(self, size: int) -> bytes:
-        """Read bytes and count the structures in them."""
-        content: bytes = self.file.read(size)
-        joined = self.tail + content
-        self.n_structures += joined.count(self.KEY)
-        self.tail = joined[1 - len(self.KEY) :]
-        return content
-
-
-class _Members(dict[str, Any]):
-    """An object that notes the names that are set twice."""
-
-    def __init__(self, repeated: list[str]) -> None:
-        super().__init__()
-        self.repeated = repeated
-
-    def __setitem__(self, name: str, value: object) -> None:
-        if name in self:
-            self.repeated.append(name)
-        super().__setitem__(name, value)
-
-
-def _watch(
-    found: Iterator[Any], path: Path, convert: Callable[[Any], T]
-) -> Iterator[T]:
-    """Parse and convert with the collector of cycles at rest.
+def _stream_members(path: Path) -> Iterator[dict[str, Any] | list[Any]]:
+    """Parse objects of one name, or lists of one item, with the collector at rest.
 
     JSON has no cycles, but so many objects that the collector would take half of the
     time. It sees what is young now and then, and wakes at the end.
     """
     collects = gc.isenabled()
     gc.disable()
+    n_read = 0
     try:
-        for n_read in count(1):
-            try:
-                converted = convert(next(found))
-            except StopIteration:
-                return
-            except UNREADABLE as error:
-                raise InputError(_garbled(path, error, n_read - 1)) from error
-            yield converted
-            if n_read % COLLECT_EVERY == 0:
-                gc.collect(0)
+        with zopen(path, "rb") as file:
+            for text, n_names in cut_members(file):
+                member = _parse(text, n_names, path)
+                n_read += 1
+                yield member
+                if n_read % COLLECT_EVERY == 0:
+                    gc.collect(0)
+    except InputError:
+        raise
+    except UNREADABLE as error:
+        raise InputError(_garbled(path, error, n_read)) from error
     finally:
         if collects:
             gc.enable()
 
 
-def _refuse_repeated_names(path: Path) -> None:
-    """Find the name that makes a parsed object smaller than what was written."""
+def _parse(text: bytes, n_names: int, path: Path) -> dict[str, Any] | list[Any]:
+    """Parse a member and refuse names that JSON forgets."""
+    member: dict[str, Any] | list[Any] = orjson.loads(text)
+    if not member:
+        raise ValueError("a comma without an entry")
+    if n_names != sum(len(value) for value in _list_objects(member)):
+        raise InputError(_repeated(_find_repeated(text), path))
+    return member
+
+
+def _list_objects(member: object) -> Iterator[dict[str, Any]]:
+    """List the objects on the two levels in which names were counted."""
+    below = list(_list_children(member))
+    for child in chain(below, *map(_list_children, below)):
+        if isinstance(child, dict):
+            yield child
+
+
+def _list_children(value: object) -> Iterable[Any]:
+    """List what an object or a list holds."""
+    if isinstance(value, dict):
+        return value.values()
+    return value if isinstance(value, list) else ()
+
+
+def _find_repeated(text: bytes) -> str:
+    """Find the first name that is written twice in one object."""
     repeated: list[str] = []
-    with zopen(path, "rb") as file:
-        for _ in ijson.kvitems(file, "", map_type=partial(_Members, repeated)):
-            if repeated:
-                raise InputError(
-                    f"expected every name once, met {repeated[0]!r} twice in one "
-                    f"object of {path}"
-                )
+
+    def collect(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        names = Counter(name for name, _ in pairs)
+        repeated.extend(name for name, count in names.items() if count > 1)
+        return dict(pairs)
+
+    json.loads(text, object_pairs_hook=collect)
+    return repeated[0]
+
+
+def _repeated(name: str, path: Path) -> str:
+    """Say in one line that a name is there twice."""
+    return f"expected every name once, met {name!r} twice in one object of {path}"
 
 
 def _garbled(path: Path, error: Exception, n_read: int) -> str:
     """Say in one line where a file stops to be JSON."""
-    lines = str(error).splitlines() or [type(error).__name__]
+    reason = error.msg if isinstance(error, json.JSONDecodeError) else str(error)
+    lines = reason.splitlines() or [type(error).__name__]
     after = f" after {n_read} complete entries" if n_read else ""
     return f"expected JSON, met {lines[0].strip()!r}{after} in {path}"
 

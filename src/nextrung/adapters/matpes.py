@@ -9,7 +9,7 @@ import numpy as np
 from monty.io import zopen
 
 from nextrung.adapters.ase_files import GPA_PER
-from nextrung.adapters.frame_documents import lay_out, parse_frame
+from nextrung.adapters.frame_documents import FrameDocument, lay_out
 from nextrung.adapters.json_files import (
     find_json_files,
     stream_documents,
@@ -79,7 +79,7 @@ def _stream(path: Path) -> Iterator[Mapping[str, Any]]:
         listed = True  # so that reading it says what is wrong
     if listed:
         return stream_documents(path)
-    return stream_materials(path, lambda _, document: document)
+    return (document for _, document in stream_materials(path))
 
 
 def _read_document(document: Mapping[str, Any], source: MatpesSource) -> Trajectory:
@@ -90,10 +90,9 @@ def _read_document(document: Mapping[str, Any], source: MatpesSource) -> Traject
             raise InputError(f"frame {name}: expected the key {key!r}, met none")
     origin = (document.get("provenance") or {}).get("original_mp_id")
     labels = {**document, "magmoms": _find_magmoms(document)}
-    frame = parse_frame(name, document["structure"], labels)
     frames = lay_out(
         origin or name,
-        [frame],
+        [FrameDocument(name, document["structure"], labels)],
         functional=document["functional"],
         gpa_per_unit=GPA_PER[source.stress_unit],
     )

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import math
 import re
-from functools import partial
 from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from nextrung.adapters.ase_files import GPA_PER
-from nextrung.adapters.frame_documents import FrameDocument, lay_out, parse_frame
+from nextrung.adapters.frame_documents import FrameDocument, lay_out
 from nextrung.adapters.json_files import find_json_files, stream_materials
 from nextrung.schemas.base import InputError
 from nextrung.schemas.dataset import EnergyLabel, LastFrame
@@ -19,7 +18,6 @@ from nextrung.schemas.trajectory import Trajectory
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
-    from pathlib import Path
 
     from nextrung.schemas.dataset import MptrjJsonSource
     from nextrung.schemas.frames import Frames
@@ -71,34 +69,32 @@ def read_mptrj(
     """
     files = find_json_files(source.paths)
     for index, path in enumerate(files):
-        read = partial(_read_material, source=source, path=path)
-        for count, runs in enumerate(stream_materials(path, read)):
+        for count, (material_id, frames) in enumerate(stream_materials(path)):
             if count % REPORT_EVERY == 0:
                 on_progress(index, len(files), f"{path.name}: material {count}")
-            yield from runs
+            try:
+                yield from _read_material(material_id, frames, source)
+            except InputError as error:
+                raise InputError(f"{error} in {path}") from error
 
 
 def _read_material(
-    material_id: str, frames: Mapping[str, Any], *, source: MptrjJsonSource, path: Path
+    material_id: str, frames: Mapping[str, Any], source: MptrjJsonSource
 ) -> list[Trajectory]:
     """Read the tasks of one material in the order in which they come."""
     parts = {name: _split_name(name) for name in frames}
     order = {task: place for place, (task, _, _) in enumerate(parts.values())}
     names = sorted(frames, key=lambda name: (order[parts[name][0]], parts[name]))
     runs = []
-    try:
-        for _, group in groupby(names, key=lambda name: parts[name][0]):
-            chosen = list(group)
-            documents = [_parse(name, frames[name], source) for name in chosen]
-            laid_out = lay_out(
-                material_id,
-                documents,
-                functional=source.functional,
-                gpa_per_unit=GPA_PER[source.stress_unit],
-            )
-            runs.append(_to_trajectory(laid_out, frames[chosen[-1]], source))
-    except InputError as error:
-        raise InputError(f"{error} in {path}") from error
+    for _, group in groupby(names, key=lambda name: parts[name][0]):
+        chosen = list(group)
+        laid_out = lay_out(
+            material_id,
+            [_parse(name, frames[name], source) for name in chosen],
+            functional=source.functional,
+            gpa_per_unit=GPA_PER[source.stress_unit],
+        )
+        runs.append(_to_trajectory(laid_out, frames[chosen[-1]], source))
     return runs
 
 
@@ -109,7 +105,7 @@ def _split_name(name: str) -> tuple[str, int, int]:
 
 
 def _parse(name: str, frame: Any, source: MptrjJsonSource) -> FrameDocument:  # noqa: ANN401
-    """Take the structure and the labels of a frame."""
+    """Find the structure and the labels of a frame."""
     if not isinstance(frame, dict):
         raise InputError(f"frame {name}: expected an object, met {str(frame)[:40]!r}")
     key = ENERGY_KEYS[source.energy]
@@ -122,18 +118,16 @@ def _parse(name: str, frame: Any, source: MptrjJsonSource) -> FrameDocument:  # 
         "stress": frame.get("stress"),
         "magmoms": frame.get("magmom"),
     }
-    return parse_frame(name, frame["structure"], labels)
+    return FrameDocument(name, frame["structure"], labels)
 
 
 def _to_trajectory(
     frames: Frames, last: Mapping[str, Any], source: MptrjJsonSource
 ) -> Trajectory:
     """Make a run of the frames of one task, given the document of the last."""
-    final = float(frames.energies[-1] / frames.n_atoms[-1])
-    if last.get(RELAXED_KEY) is not None:
-        relaxed = _relaxed_energy(last, source, int(frames.n_atoms[-1]))
-    else:
-        relaxed = final if source.last_frame is LastFrame.RELAXED else math.nan
+    relaxed = _relaxed_energy(last, source, int(frames.n_atoms[-1]))
+    if math.isnan(relaxed) and source.last_frame is LastFrame.RELAXED:
+        relaxed = float(frames.energies[-1] / frames.n_atoms[-1])
     return Trajectory(
         frames=frames,
         converged=np.full(len(frames), fill_value=True),
@@ -150,7 +144,20 @@ def _relaxed_energy(
 
     The correction depends on the composition alone, so a frame tells it.
     """
+    relaxed = _take_number(frame, RELAXED_KEY)
     if source.energy is EnergyLabel.CORRECTED:
-        return float(frame[RELAXED_KEY])
-    corrected, raw = (frame[ENERGY_KEYS[label]] for label in reversed(EnergyLabel))
-    return float(frame[RELAXED_KEY] - (corrected - raw) / n_atoms)
+        return relaxed
+    corrected, raw = (
+        _take_number(frame, ENERGY_KEYS[label]) for label in reversed(EnergyLabel)
+    )
+    return relaxed - (corrected - raw) / n_atoms
+
+
+def _take_number(frame: Mapping[str, Any], key: str) -> float:
+    """Read a number; NaN where there is none."""
+    value = frame.get(key)
+    if value is None:
+        return math.nan
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise InputError(f"expected a number as {key}, met {str(value)[:40]!r}")
+    return float(value)

@@ -1,4 +1,4 @@
-"""Parquet files written and read part by part, so that no file is held in memory."""
+"""Files written and read part by part, so that no file is held in memory."""
 
 from __future__ import annotations
 
@@ -9,7 +9,12 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from nextrung.adapters.columns import frames_from_table, frames_to_columns
-from nextrung.adapters.frames import FRAME_SCHEMA, METADATA_KEY, REJECTION_SCHEMA
+from nextrung.adapters.frames import (
+    FRAME_SCHEMA,
+    METADATA_KEY,
+    REJECTION_SCHEMA,
+    WRITING,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -24,17 +29,9 @@ class _Writer:
 
     schema: pa.Schema
 
-    def __init__(
-        self,
-        path: Path,
-        metadata: Mapping[str, Any] | None = None,
-        *,
-        compression: str = "zstd",
-    ) -> None:
+    def __init__(self, path: Path, metadata: Mapping[str, Any] | None = None) -> None:
         packed = {METADATA_KEY: json.dumps(metadata or {}, sort_keys=True)}
-        self.file = pq.ParquetWriter(
-            path, self.schema.with_metadata(packed), compression=compression
-        )
+        self.file = pq.ParquetWriter(path, self.schema.with_metadata(packed), **WRITING)
 
     def __enter__(self) -> Self:
         return self
@@ -52,8 +49,6 @@ class FrameWriter(_Writer):
         File to write.
     metadata : mapping, optional
         Settings and counts to keep in the file, as JSON values.
-    compression : str
-        Way of compression, by Parquet's name.
     """
 
     schema = FRAME_SCHEMA
@@ -81,8 +76,6 @@ class RejectionWriter(_Writer):
         File to write.
     metadata : mapping, optional
         Settings and counts to keep in the file, as JSON values.
-    compression : str
-        Way of compression, by Parquet's name.
     """
 
     schema = REJECTION_SCHEMA
@@ -100,8 +93,38 @@ class RejectionWriter(_Writer):
             self.file.write_table(pa.Table.from_pylist(rows, schema=self.file.schema))
 
 
+class FrameSpool:
+    """Frames put down on disk part by part, as they lie in memory.
+
+    Parameters
+    ----------
+    path : Path
+        File to write, in Arrow's format; no other process may change it.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.file = pa.ipc.new_file(path, FRAME_SCHEMA)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.file.close()
+
+    def write(self, frames: Frames) -> None:
+        """Write frames as one part.
+
+        Parameters
+        ----------
+        frames : Frames
+            Frames to write.
+        """
+        self.file.write_batch(pa.record_batch(frames_to_columns(frames), FRAME_SCHEMA))
+
+
 def stream_frames(path: Path) -> Iterator[Frames]:
-    """Read the row groups that a :class:`FrameWriter` has written, one at a time.
+    """Read the parts that a :class:`FrameSpool` has written, one at a time.
 
     Parameters
     ----------
@@ -111,8 +134,8 @@ def stream_frames(path: Path) -> Iterator[Frames]:
     Yields
     ------
     Frames
-        The frames of a row group.
+        The frames of a part.
     """
-    with pq.ParquetFile(path) as file:
-        for index in range(file.num_row_groups):
-            yield frames_from_table(file.read_row_group(index))
+    with pa.memory_map(str(path)) as file, pa.ipc.open_file(file) as parts:
+        for index in range(parts.num_record_batches):
+            yield frames_from_table(pa.Table.from_batches([parts.get_batch(index)]))

@@ -8,9 +8,11 @@ from collections import defaultdict
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from nextrung.adapters.frame_documents import parse_frame
+import numpy as np
+
+from nextrung.adapters.frame_documents import FrameDocument, lay_out
 from nextrung.adapters.json_files import find_json_files, stream_documents
-from nextrung.adapters.vasp_runs import IonicStep, VaspRun, name_functional
+from nextrung.adapters.vasp_runs import GPA_PER_KBAR, name_functional
 from nextrung.schemas.base import InputError
 from nextrung.schemas.dataset import PrimaryTask, Rejection, Rule, TaskType
 from nextrung.schemas.trajectory import Task, Trajectory
@@ -149,10 +151,10 @@ def _to_task(document: Mapping[str, Any], task_id: str, material_id: str) -> _Re
     calculations = document["calcs_reversed"]
     if not calculations:
         raise InputError("expected calculations, met none")
-    runs = []
-    for number in reversed(range(len(calculations))):
-        run = _read_calculation(calculations[number], f"{task_id}-{number}")
-        runs.append(run.to_trajectory(material_id, f"{task_id}-{number}"))
+    runs = [
+        _read_calculation(calculations[number], f"{task_id}-{number}", material_id)
+        for number in reversed(range(len(calculations)))
+    ]
     final = runs[-1].frames
     task = Task(
         final_energy=float(final.energies[-1] / final.n_atoms[-1]),
@@ -162,26 +164,36 @@ def _to_task(document: Mapping[str, Any], task_id: str, material_id: str) -> _Re
     return _Read(task_id, material_id, runs, task)
 
 
-def _read_calculation(calculation: Mapping[str, Any], name: str) -> VaspRun:
+def _read_calculation(
+    calculation: Mapping[str, Any], name: str, material_id: str
+) -> Trajectory:
     """Read the ionic steps of one calculation."""
     if calculation.get("has_vasp_completed", True) in INCOMPLETE:
         raise InputError(f"calculation {name} was not completed")
     tags = _read_tags(calculation)
     steps = calculation["output"]["ionic_steps"]
-    moments = _find_magmoms(calculation["output"])
-    read = [_read_step(step, f"{name}#{index}") for index, step in enumerate(steps)]
-    if not read:
+    if not steps:
         raise InputError(f"calculation {name} has no ionic steps")
-    numbers, last = read[-1]
-    if moments is not None and len(moments) == len(numbers):
-        last = replace(last, magmoms=moments)
-    return VaspRun(
-        atomic_numbers=numbers,
+    labels = [{**step, "energy": step["e_fr_energy"]} for step in steps]
+    labels[-1]["magmoms"] = _find_magmoms(calculation["output"], steps[-1])
+    frames = lay_out(
+        material_id,
+        [
+            FrameDocument(f"{name}#{index}", step["structure"], known)
+            for index, (step, known) in enumerate(zip(steps, labels, strict=True))
+        ],
         functional=_name_functional(tags, calculation),
+        gpa_per_unit=GPA_PER_KBAR,
+    )
+    done = np.array([_count_electronic_steps(step) for step in steps])
+    converged = done < int(tags.get("NELM", DEFAULT_NELM))
+    final = float(frames.energies[-1] / frames.n_atoms[-1])
+    return Trajectory(
+        frames=frames,
+        converged=converged,
         hubbard_u=max(_read_hubbard_us(calculation).values(), default=0.0),
         plane_wave_cutoff=float(tags.get("ENCUT", tags.get("ENMAX", math.nan))),
-        max_electronic_steps=int(tags.get("NELM", DEFAULT_NELM)),
-        steps=[*(step for _, step in read[:-1]), last],
+        relaxed_energy=final if converged[-1] else math.nan,
     )
 
 
@@ -206,32 +218,21 @@ def _read_hubbard_us(calculation: Mapping[str, Any]) -> dict[str, float]:
     return {str(element): float(u) for element, u in us.items() if u}
 
 
-def _read_step(step: Mapping[str, Any], name: str) -> tuple[list[int], IonicStep]:
-    """Read the labels of an ionic step, and the atomic numbers of its sites."""
-    labels = {
-        "energy": step["e_fr_energy"],
-        "forces": step.get("forces"),
-        "stress": step.get("stress"),
-    }
-    frame = parse_frame(name, step["structure"], labels)
+def _count_electronic_steps(step: Mapping[str, Any]) -> int:
+    """Count the electronic steps of an ionic one; 0 where nothing is said of them."""
     counted = step.get("electronic_steps") or ()
-    return frame.atomic_numbers.tolist(), IonicStep(
-        lattice=frame.lattice,
-        frac_coords=frame.frac_coords,
-        energy=frame.energy,
-        forces=frame.forces,
-        stress=frame.stress,
-        magmoms=None,
-        n_electronic_steps=len(counted) or int(step.get("num_electronic_steps") or 0),
-    )
+    return len(counted) or int(step.get("num_electronic_steps") or 0)
 
 
-def _find_magmoms(output: Mapping[str, Any]) -> Any:  # noqa: ANN401
+def _find_magmoms(
+    output: Mapping[str, Any], last: Mapping[str, Any]
+) -> list[float] | None:
     """Find the moments of the sites after the last step; None where there are none."""
     outcar = output.get("outcar") or {}
     moments = [site["tot"] for site in outcar.get("magnetization") or ()]
     collinear = all(isinstance(moment, int | float) for moment in moments)
-    return moments if moments and collinear else None
+    fits = collinear and len(moments) == len(last["structure"]["sites"])
+    return moments if fits else None
 
 
 def _compare(tasks: Sequence[_Read], choice: PrimaryTask) -> Iterator[Trajectory]:
