@@ -99,12 +99,13 @@ def measure(stage: Callable[[Path], str], path: Path) -> dict[str, Any]:
 def curate(path: Path) -> str:
     """Apply rules 2 to 4 and write the frames file."""
     from nextrung.adapters import dataset  # noqa: PLC0415
-    from nextrung.schemas import dataset as schemas  # noqa: PLC0415
+    from nextrung.schemas import curation, sources  # noqa: PLC0415
+    from nextrung.schemas.dataset import DatasetSettings  # noqa: PLC0415
 
-    settings = schemas.DatasetSettings(
-        source=schemas.MptrjJsonSource(paths=(str(path),)),
-        curation=schemas.CurationSettings(
-            energy_scale=schemas.EnergyScaleSettings(potentials={})
+    settings = DatasetSettings(
+        source=sources.MptrjJsonSource(paths=(str(path),)),
+        curation=curation.CurationSettings(
+            energy_scale=curation.EnergyScaleSettings(potentials={})
         ),
     )
     stored = dataset.store_dataset(dataset.curate(settings), settings)

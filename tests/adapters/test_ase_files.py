@@ -13,8 +13,8 @@ from ase.io import write
 from nextrung.adapters.ase_files import find_files, read_ase
 from nextrung.potentials.potential import load_potential
 from nextrung.schemas.base import InputError
-from nextrung.schemas.dataset import AseSource, LastFrame, StressUnit
 from nextrung.schemas.frames import Frames
+from nextrung.schemas.sources import AseSource, LastFrame, StressUnit
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -20,19 +20,15 @@ from nextrung.adapters.frames import (
 )
 from nextrung.potentials.potential import load_potential
 from nextrung.schemas.base import InputError
-from nextrung.schemas.dataset import (
-    AseSource,
+from nextrung.schemas.curation import (
     CurationSettings,
-    DatasetSettings,
     EnergyScaleSettings,
     HubbardU,
     Label,
-    MatpesSource,
     Rule,
-    SplitSettings,
-    StressUnit,
-    VaspSource,
 )
+from nextrung.schemas.dataset import DatasetSettings, SplitSettings
+from nextrung.schemas.sources import AseSource, MatpesSource, StressUnit, VaspSource
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -47,7 +43,7 @@ TRUSTING = CurationSettings(energy_scale=EnergyScaleSettings(potentials={}))
 KILLED_BUILD = """
 import os, signal
 from nextrung.adapters import dataset
-from nextrung.schemas.dataset import DatasetSettings
+from nextrung.schemas.dataset import (DatasetSettings)
 
 settings = DatasetSettings.model_validate_json({settings!r})
 curated = dataset.curate(settings)

@@ -8,12 +8,13 @@ import pytest
 
 from nextrung.adapters import distilled
 from nextrung.adapters.distilled import distil, make_crystals
-from nextrung.schemas.dataset import DistilledSource, Rejection, Rule
+from nextrung.schemas.curation import Rejection, Rule
 from nextrung.schemas.relaxation import (
     RelaxationRecord,
     RelaxationSettings,
     RelaxationStatus,
 )
+from nextrung.schemas.sources import DistilledSource
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

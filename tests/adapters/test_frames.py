@@ -20,7 +20,7 @@ from nextrung.adapters.frames import (
     write_rejections,
 )
 from nextrung.schemas.base import InputError
-from nextrung.schemas.dataset import Rejection, Rule
+from nextrung.schemas.curation import Rejection, Rule
 from nextrung.schemas.frames import Frames
 from nextrung.schemas.materials import Materials
 

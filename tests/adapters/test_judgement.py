@@ -10,16 +10,16 @@ from pymatgen.core import Lattice, Structure
 from nextrung.adapters import judgement
 from nextrung.adapters.judgement import Judge
 from nextrung.schemas.base import InputError
-from nextrung.schemas.dataset import (
+from nextrung.schemas.curation import (
     CurationSettings,
-    DatasetSettings,
     EnergyScaleSettings,
     MissingInput,
     Rejection,
     Rule,
-    VaspSource,
 )
+from nextrung.schemas.dataset import DatasetSettings
 from nextrung.schemas.frames import Frames
+from nextrung.schemas.sources import VaspSource
 from nextrung.schemas.trajectory import Task, Trajectory
 
 TASK = Task(final_energy=-3.0, functional="r2SCAN", hubbard_us={})

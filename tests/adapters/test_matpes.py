@@ -11,8 +11,8 @@ from pymatgen.core import Lattice, Structure
 from nextrung.adapters.matpes import read_matpes
 from nextrung.potentials.potential import load_potential
 from nextrung.schemas.base import InputError
-from nextrung.schemas.dataset import MatpesSource, StressUnit
 from nextrung.schemas.frames import Frames
+from nextrung.schemas.sources import MatpesSource, StressUnit
 
 if TYPE_CHECKING:
     from pathlib import Path

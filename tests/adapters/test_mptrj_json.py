@@ -13,7 +13,7 @@ from pymatgen.io.ase import AseAtomsAdaptor
 from nextrung.adapters.mptrj_json import read_mptrj
 from nextrung.potentials.potential import load_potential
 from nextrung.schemas.base import InputError
-from nextrung.schemas.dataset import EnergyLabel, LastFrame, MptrjJsonSource, StressUnit
+from nextrung.schemas.sources import EnergyLabel, LastFrame, MptrjJsonSource, StressUnit
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -13,7 +13,7 @@ from nextrung.adapters.row_groups import (
     RejectionWriter,
     stream_frames,
 )
-from nextrung.schemas.dataset import Rejection, Rule
+from nextrung.schemas.curation import Rejection, Rule
 from nextrung.schemas.frames import Frames
 
 if TYPE_CHECKING:

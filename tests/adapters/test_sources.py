@@ -10,7 +10,7 @@ from pydantic import TypeAdapter
 
 from nextrung.adapters.sources import name_labels, read_source, source_digest
 from nextrung.schemas.base import InputError
-from nextrung.schemas.dataset import (
+from nextrung.schemas.sources import (
     AseSource,
     DistilledSource,
     MatpesSource,

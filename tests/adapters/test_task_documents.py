@@ -10,14 +10,9 @@ from pymatgen.core import Lattice, Structure
 
 from nextrung.adapters.task_documents import read_task_documents
 from nextrung.potentials.potential import load_potential
-from nextrung.schemas.dataset import (
-    PrimaryTask,
-    Rejection,
-    Rule,
-    TaskDocumentsSource,
-    TaskType,
-)
+from nextrung.schemas.curation import Rejection, Rule
 from nextrung.schemas.frames import Frames
+from nextrung.schemas.sources import PrimaryTask, TaskDocumentsSource, TaskType
 from nextrung.schemas.trajectory import Trajectory
 
 if TYPE_CHECKING:

@@ -7,7 +7,8 @@ import pytest
 
 from nextrung.adapters.vasp import find_runs, read_vasp
 from nextrung.schemas.base import InputError
-from nextrung.schemas.dataset import Rejection, Rule, VaspSource
+from nextrung.schemas.curation import Rejection, Rule
+from nextrung.schemas.sources import VaspSource
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

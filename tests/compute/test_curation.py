@@ -18,7 +18,7 @@ from nextrung.compute.curation import (
     find_missing,
     reject,
 )
-from nextrung.schemas.dataset import (
+from nextrung.schemas.curation import (
     CurationSettings,
     ElectronicConvergence,
     EnergyScaleSettings,

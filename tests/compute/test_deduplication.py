@@ -10,12 +10,9 @@ from pymatgen.core import Lattice, Structure
 
 from nextrung.adapters.task_documents import read_task_documents
 from nextrung.compute.deduplication import find_unique, find_unique_frames
-from nextrung.schemas.dataset import (
-    MPTRJ_TOLERANCES,
-    DuplicateTolerance,
-    TaskDocumentsSource,
-)
+from nextrung.schemas.curation import MPTRJ_TOLERANCES, DuplicateTolerance
 from nextrung.schemas.frames import Frames
+from nextrung.schemas.sources import TaskDocumentsSource
 from nextrung.schemas.trajectory import Trajectory
 
 if TYPE_CHECKING:

@@ -15,7 +15,8 @@ from nextrung.schemas.alignment import (
 )
 from nextrung.schemas.atom_refs import AtomRefDoc, AtomRefFit, AtomRefSettings
 from nextrung.schemas.base import Artifact, Provenance, TaskDoc
-from nextrung.schemas.dataset import DatasetDoc, DatasetSettings, Rejection, Rule
+from nextrung.schemas.curation import Rejection, Rule
+from nextrung.schemas.dataset import DatasetDoc, DatasetSettings
 from nextrung.schemas.density import DensityDoc, DensityRecord, DensitySettings
 from nextrung.schemas.evaluation import (
     EvaluationDoc,

@@ -15,8 +15,8 @@ from pymatgen.core import Structure
 
 from nextrung.adapters.paths import expand_path
 from nextrung.schemas.base import InputError
-from nextrung.schemas.dataset import LastFrame, StressUnit
 from nextrung.schemas.frames import Frames
+from nextrung.schemas.sources import LastFrame, StressUnit
 from nextrung.schemas.trajectory import Trajectory
 
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from nextrung.schemas.dataset import AseSource
+    from nextrung.schemas.sources import AseSource
 
 #: GPa, compression negative, per unit of the source.
 GPA_PER = {

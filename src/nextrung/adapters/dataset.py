@@ -33,7 +33,7 @@ from nextrung.compute.dataset import (
 from nextrung.compute.deduplication import find_unique_frames
 from nextrung.compute.splitting import split_materials
 from nextrung.schemas.base import Artifact, InputError
-from nextrung.schemas.dataset import Rule
+from nextrung.schemas.curation import Rule
 from nextrung.schemas.frames import SPLITS, Frames
 from nextrung.settings import MachineSettings
 
@@ -42,7 +42,8 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from nextrung.schemas.dataset import DatasetSettings, Rejection
+    from nextrung.schemas.curation import Rejection
+    from nextrung.schemas.dataset import DatasetSettings
     from nextrung.schemas.materials import Materials
 
 __all__ = ["CuratedDataset", "curate", "source_digest", "store_dataset"]

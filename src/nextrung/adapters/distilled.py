@@ -19,7 +19,7 @@ from nextrung.compute.decoration import (
     scale_to_atoms,
 )
 from nextrung.potentials.potential import load_potential
-from nextrung.schemas.dataset import Rejection, Rule
+from nextrung.schemas.curation import Rejection, Rule
 from nextrung.schemas.frames import Frames
 from nextrung.schemas.relaxation import RelaxationSettings, RelaxationStatus
 from nextrung.schemas.trajectory import Trajectory
@@ -30,8 +30,8 @@ if TYPE_CHECKING:
     from pymatgen.core import Structure
 
     from nextrung.potentials.potential import Potential
-    from nextrung.schemas.dataset import DistilledSource
     from nextrung.schemas.relaxation import RelaxationRecord
+    from nextrung.schemas.sources import DistilledSource
 
 #: Energy in eV/atom within which relaxed crystals of one formula are compared.
 SAME_ENERGY = 0.002

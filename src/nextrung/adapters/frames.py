@@ -16,7 +16,7 @@ from nextrung.adapters.columns import (
     to_array,
 )
 from nextrung.schemas.base import InputError
-from nextrung.schemas.dataset import Rejection
+from nextrung.schemas.curation import Rejection
 from nextrung.schemas.frames import SPLITS, Frames
 from nextrung.schemas.materials import Materials
 

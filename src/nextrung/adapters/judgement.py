@@ -18,15 +18,17 @@ from nextrung.compute.dataset import MaterialCollector, refuse_heavy_elements
 from nextrung.compute.stress_scale import choose_strained, refuse_wrong_unit
 from nextrung.potentials.potential import load_potential
 from nextrung.schemas.base import InputError
-from nextrung.schemas.dataset import DistilledSource, MissingInput, Rejection, Rule
+from nextrung.schemas.curation import MissingInput, Rejection, Rule
 from nextrung.schemas.frames import Frames
+from nextrung.schemas.sources import DistilledSource
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
     from numpy.typing import NDArray
 
-    from nextrung.schemas.dataset import CurationSettings, DatasetSettings
+    from nextrung.schemas.curation import CurationSettings
+    from nextrung.schemas.dataset import DatasetSettings
     from nextrung.schemas.trajectory import Trajectory
 
 #: Stresses that are held against a potential.

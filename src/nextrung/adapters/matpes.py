@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
     from pathlib import Path
 
-    from nextrung.schemas.dataset import MatpesSource
+    from nextrung.schemas.sources import MatpesSource
 
 #: What a document must have.
 REQUIRED_KEYS = ("matpes_id", "structure", "energy", "functional")

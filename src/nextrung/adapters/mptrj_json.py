@@ -13,14 +13,14 @@ from nextrung.adapters.ase_files import GPA_PER
 from nextrung.adapters.frame_documents import FrameDocument, lay_out
 from nextrung.adapters.json_files import find_json_files, stream_materials
 from nextrung.schemas.base import InputError
-from nextrung.schemas.dataset import EnergyLabel, LastFrame
+from nextrung.schemas.sources import EnergyLabel, LastFrame
 from nextrung.schemas.trajectory import Trajectory
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
-    from nextrung.schemas.dataset import MptrjJsonSource
     from nextrung.schemas.frames import Frames
+    from nextrung.schemas.sources import MptrjJsonSource
 
 #: Key of the total energy in eV.
 ENERGY_KEYS = {

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
     from pathlib import Path
 
-    from nextrung.schemas.dataset import Rejection
+    from nextrung.schemas.curation import Rejection
     from nextrung.schemas.frames import Frames
 
 

@@ -14,7 +14,7 @@ from nextrung.adapters.matpes import read_matpes
 from nextrung.adapters.mptrj_json import read_mptrj
 from nextrung.adapters.task_documents import read_task_documents
 from nextrung.adapters.vasp import find_runs, read_vasp
-from nextrung.schemas.dataset import (
+from nextrung.schemas.sources import (
     AseSource,
     DistilledSource,
     MatpesSource,
@@ -26,7 +26,8 @@ from nextrung.schemas.dataset import (
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from nextrung.schemas.dataset import Rejection, Source
+    from nextrung.schemas.curation import Rejection
+    from nextrung.schemas.sources import Source
     from nextrung.schemas.trajectory import Trajectory
 
 

@@ -14,13 +14,14 @@ from nextrung.adapters.frame_documents import FrameDocument, lay_out
 from nextrung.adapters.json_files import find_json_files, stream_documents
 from nextrung.adapters.vasp_runs import GPA_PER_KBAR, name_functional
 from nextrung.schemas.base import InputError
-from nextrung.schemas.dataset import PrimaryTask, Rejection, Rule, TaskType
+from nextrung.schemas.curation import Rejection, Rule
+from nextrung.schemas.sources import PrimaryTask, TaskType
 from nextrung.schemas.trajectory import Task, Trajectory
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
-    from nextrung.schemas.dataset import TaskDocumentsSource
+    from nextrung.schemas.sources import TaskDocumentsSource
 
 #: VASP's own limit of the electronic steps.
 DEFAULT_NELM = 60

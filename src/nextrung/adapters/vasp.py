@@ -10,13 +10,13 @@ from nextrung.adapters.outcar import read_outcar
 from nextrung.adapters.paths import expand_path
 from nextrung.adapters.vasprun import read_vasprun
 from nextrung.schemas.base import InputError
-from nextrung.schemas.dataset import Rejection, Rule
+from nextrung.schemas.curation import Rejection, Rule
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
     from pathlib import Path
 
-    from nextrung.schemas.dataset import VaspSource
+    from nextrung.schemas.sources import VaspSource
     from nextrung.schemas.trajectory import Trajectory
 
 COMPRESSED = re.compile(r"\.(?:gz|bz2|xz|lzma)$")

@@ -23,17 +23,13 @@ from nextrung.potentials.atom_refs import move_atom_refs, prepare_start
 from nextrung.potentials.fine_tuning import fine_tune as train
 from nextrung.potentials.potential import load_potential
 from nextrung.schemas.base import InputError
-from nextrung.schemas.dataset import (
-    AseSource,
-    CurationSettings,
-    DatasetSettings,
-    SplitSettings,
-    VaspSource,
-)
+from nextrung.schemas.curation import CurationSettings
+from nextrung.schemas.dataset import DatasetSettings, SplitSettings
 from nextrung.schemas.density import EMBEDDED, DensitySettings
 from nextrung.schemas.fine_tuning import FineTuningSettings
 from nextrung.schemas.models import RECIPES, Model, Trained
 from nextrung.schemas.relaxation import RelaxationEngine, RelaxationSettings
+from nextrung.schemas.sources import AseSource, VaspSource
 
 if TYPE_CHECKING:
     from nextrung.schemas.fine_tuning import EpochRecord

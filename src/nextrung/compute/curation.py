@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from nextrung.schemas.dataset import (
+from nextrung.schemas.curation import (
     CurationSettings,
     ElectronicConvergence,
     HubbardU,

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from pymatgen.core import Structure
 
-    from nextrung.schemas.dataset import DuplicateTolerance
+    from nextrung.schemas.curation import DuplicateTolerance
     from nextrung.schemas.frames import Frames
 
 #: Allowance for the rounding of reduced cells.

@@ -21,7 +21,7 @@ from nextrung.makers.relaxation import RelaxationMaker
 from nextrung.makers.scaling_law import ScalingLawMaker
 from nextrung.makers.stability import StabilityMaker
 from nextrung.schemas.atom_refs import AtomRefSettings
-from nextrung.schemas.dataset import DatasetDoc, Rejection, Rule
+from nextrung.schemas.curation import Rejection, Rule
 from nextrung.schemas.models import RECIPES, Model, Rereference, Trained
 from nextrung.schemas.study import (
     AlignmentSummary,
@@ -41,6 +41,7 @@ if TYPE_CHECKING:
 
     from nextrung.schemas.alignment import AlignmentDoc
     from nextrung.schemas.base import TaskDoc
+    from nextrung.schemas.dataset import DatasetDoc
     from nextrung.schemas.density import DensityDoc
     from nextrung.schemas.scaling_law import ScalingLawSettings
     from nextrung.schemas.stability import StabilityDoc

@@ -8,7 +8,8 @@ from pydantic import Field, model_validator
 
 from nextrung.schemas.alignment import AlignmentSettings
 from nextrung.schemas.base import Record, TaskDoc
-from nextrung.schemas.dataset import DatasetSettings, Rejection
+from nextrung.schemas.curation import Rejection
+from nextrung.schemas.dataset import DatasetSettings
 from nextrung.schemas.density import DensitySettings
 from nextrung.schemas.evaluation import EvaluationSettings, PropertyErrors
 from nextrung.schemas.fine_tuning import FineTuningSettings
