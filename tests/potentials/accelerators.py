@@ -1,0 +1,149 @@
+"""A pretended accelerator: it computes on the CPU, and minds where its tensors are.
+
+A tensor that lives there must not meet one that does not, other than by a transfer; the
+CPU would let that pass in silence, a GPU refuses. PyTorch's device ``meta`` lends its
+name, since no other can be had without its driver.
+"""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from copy import deepcopy
+from typing import TYPE_CHECKING, Any, NoReturn, Self
+
+import torch
+from torch.overrides import TorchFunctionMode
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves, tree_map
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+
+    from torch._ops import OpOverload
+
+DEVICE = torch.device("meta")
+#: What moves tensors between devices, or has the target's device among its arguments.
+TRANSFERS = {"aten::_to_copy", "aten::copy_"}
+
+
+class _Remote(torch.Tensor):
+    """A tensor on the accelerator."""
+
+    own: torch.Tensor
+
+    @staticmethod
+    def __new__(cls: type[Self], own: torch.Tensor) -> Self:
+        remote: Self = torch.Tensor._make_wrapper_subclass(
+            cls,
+            own.size(),
+            strides=own.stride(),
+            storage_offset=own.storage_offset(),
+            dtype=own.dtype,
+            device=DEVICE,
+            requires_grad=own.requires_grad,
+        )
+        remote.own = own
+        return remote
+
+    def tolist(self) -> list[Any]:
+        return self.own.tolist()
+
+    def numpy(self, **_: object) -> NoReturn:
+        raise TypeError("a tensor on the accelerator is no array")
+
+    @classmethod
+    def __torch_dispatch__(  # type: ignore[override]
+        cls,
+        func: Callable[..., Any],
+        types: object,
+        args: tuple[Any, ...] = (),
+        kwargs: dict[str, Any] | None = None,
+    ) -> NoReturn:
+        raise AssertionError(f"{func} outside of the accelerator")
+
+
+class _Literals(TorchFunctionMode):
+    """Constructors that fill tensors where no other hook sees it."""
+
+    def __torch_function__(
+        self,
+        func: Callable[..., Any],
+        types: object,
+        args: tuple[Any, ...] = (),
+        kwargs: dict[str, Any] | None = None,
+    ) -> object:
+        kwargs = dict(kwargs or {})
+        if func is torch.Tensor.new_tensor:
+            like, args = args[0], args[1:]
+            kwargs = {"dtype": like.dtype, "device": like.device} | kwargs
+        elif func is not torch.tensor:
+            return func(*args, **kwargs)
+        device = kwargs.pop("device", "cpu")
+        return torch.tensor(*args, **kwargs).to(device)
+
+
+class _Operations(TorchDispatchMode):  # type: ignore[no-untyped-call]
+    """All that is done to tensors, one operation after another."""
+
+    def __torch_dispatch__(
+        self,
+        func: OpOverload,
+        types: object,
+        args: tuple[Any, ...] = (),
+        kwargs: dict[str, Any] | None = None,
+    ) -> object:
+        kwargs = dict(kwargs or {})
+        device = kwargs.get("device")
+        leaves = tree_leaves((args, kwargs))
+        is_remote = any(isinstance(leaf, _Remote) for leaf in leaves)
+        if func._schema.name not in TRANSFERS and is_remote:
+            _refuse_strangers(func, leaves)
+        if device is not None:
+            kwargs["device"] = "cpu"
+            is_remote = torch.device(device).type == DEVICE.type
+        made = func(*tree_map(_come_home, args), **tree_map(_come_home, kwargs))
+        if "out" in kwargs:
+            return kwargs["out"]
+        if func._schema.is_mutable:
+            return args[0]
+        return tree_map(_send_away, made) if is_remote else made
+
+
+@contextmanager
+def accelerator() -> Iterator[None]:
+    """Have tensors that are made on or moved to ``DEVICE`` live there."""
+    with _Literals(), _Operations():  # type: ignore[no-untyped-call]
+        yield
+
+
+def move(model: torch.nn.Module) -> torch.nn.Module:
+    """Copy a network onto the accelerator, which must be entered."""
+    moved = deepcopy(model)
+    for module in moved.modules():
+        for name, weight in module._parameters.items():
+            if weight is not None:
+                remote = _Remote(weight.detach())
+                trained = weight.requires_grad
+                module._parameters[name] = torch.nn.Parameter(remote, trained)
+        for name, buffer in module._buffers.items():
+            module._buffers[name] = None if buffer is None else _Remote(buffer)
+    return moved
+
+
+def _refuse_strangers(func: OpOverload, leaves: Iterable[object]) -> None:
+    """Refuse local tensors, other than numbers, beside those on the accelerator."""
+    for leaf in leaves:
+        if isinstance(leaf, _Remote) or not isinstance(leaf, torch.Tensor):
+            continue
+        if leaf.dim():
+            raise AssertionError(
+                f"{func}: a tensor {tuple(leaf.shape)} was left behind"
+            )
+
+
+def _come_home(value: object) -> object:
+    return value.own if isinstance(value, _Remote) else value
+
+
+def _send_away(value: object) -> object:
+    return _Remote(value) if isinstance(value, torch.Tensor) else value

@@ -1,0 +1,99 @@
+"""What runs on an accelerator stays there; see :mod:`tests.potentials.accelerators`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, cast
+
+import numpy as np
+import pytest
+import torch
+from tests.potentials.accelerators import DEVICE, accelerator, move
+
+from nextrung.potentials import prediction
+from nextrung.potentials.batched_relaxation import relax_batched
+from nextrung.potentials.batches import FrameBatches
+from nextrung.potentials.crystals import Crystals
+from nextrung.potentials.potential import Potential
+from nextrung.potentials.steps import Scorer
+from nextrung.schemas.fine_tuning import FineTuningSettings
+from nextrung.schemas.frames import Frames
+from nextrung.schemas.relaxation import RelaxationSettings
+
+if TYPE_CHECKING:
+    from chgnet.model import CHGNet
+    from pymatgen.core import Structure
+
+
+@pytest.fixture
+def remote(target: Potential, monkeypatch: pytest.MonkeyPatch) -> Potential:
+    """The potential on the accelerator, which holds about two crystals at once."""
+    monkeypatch.setattr(prediction, "_find_cost", lambda _: 2_000)
+    with accelerator():
+        model = cast("CHGNet", move(target.model))
+    return Potential(model, target.name, target.elements)
+
+
+def test_the_accelerator_minds_where_tensors_are() -> None:
+    with accelerator():
+        there = torch.ones(3, device=DEVICE)
+        assert (there * 2).sum().item() == 6
+        with pytest.raises(AssertionError, match=r"a tensor \(3,\) was left behind"):
+            there + torch.ones(3)
+        assert (there.cpu() + torch.ones(3)).tolist() == [2, 2, 2]
+        with pytest.raises(TypeError, match="no array"):
+            there.numpy()
+
+
+def test_predictions_on_an_accelerator_are_those_of_the_cpu(
+    remote: Potential, target: Potential, structures: list[Structure]
+) -> None:
+    crystals = Crystals.of(structures)
+    own = target.predict(crystals, "efsm")
+    with accelerator():
+        found = remote.predict(crystals, "efsm")
+    assert found.errors == {}
+    np.testing.assert_allclose(found.energies, own.energies, atol=1e-4)
+    np.testing.assert_allclose(found.forces, own.forces, atol=2e-3)
+    np.testing.assert_allclose(found.stresses, own.stresses, atol=2e-2)
+    assert found.magmoms is not None
+    assert own.magmoms is not None
+    np.testing.assert_allclose(found.magmoms, own.magmoms, atol=1e-3)
+
+
+def test_relaxations_on_an_accelerator_are_those_of_the_cpu(
+    remote: Potential, target: Potential, structures: list[Structure]
+) -> None:
+    settings = RelaxationSettings(fmax=0.5, max_steps=4)
+    small = list(enumerate(structures[:4]))
+    own = dict(relax_batched(target, small, settings))
+    with accelerator():
+        found = dict(relax_batched(remote, small, settings, flight_cost=4_000))
+    for index, record in own.items():
+        assert found[index].status == record.status
+        assert found[index].energy == pytest.approx(record.energy, abs=1e-3)
+
+
+def test_training_steps_on_an_accelerator_are_those_of_the_cpu(
+    remote: Potential, target: Potential, structures: list[Structure]
+) -> None:
+    frames, _ = target.label(Frames.from_structures(structures[:5]))
+    frames.energies[:] += frames.n_atoms  # off by 1 eV/atom, so that there is a loss
+    own = _differentiate(target.copy().model, frames, torch.device("cpu"))
+    with accelerator():
+        found = _differentiate(remote.model, frames, DEVICE)
+        gradients = [gradient.cpu() for gradient in found]
+    for gradient, expected in zip(gradients, own, strict=True):
+        scale = max(float(expected.abs().max()), 1e-6)
+        assert float((gradient - expected).abs().max()) < 1e-2 * scale
+
+
+def _differentiate(
+    model: CHGNet, frames: Frames, device: torch.device
+) -> tuple[torch.Tensor, ...]:
+    """Find the gradients of the loss of a batch."""
+    model.requires_grad_(requires_grad=True)
+    (part,) = FrameBatches(frames, 10**9)[np.arange(len(frames))]
+    scorer = Scorer(model, FineTuningSettings())
+    n_labels = part.labels.count().to(device)
+    (score,) = scorer.differentiate([part.to(device, torch.float32)], n_labels)
+    return score.gradients
