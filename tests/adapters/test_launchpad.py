@@ -15,6 +15,7 @@ from nextrung.adapters.launchpad import (
     find_active_workflows,
     open_launchpad,
     prepare_launchpad,
+    reset_launchpad,
 )
 from nextrung.schemas.base import InputError
 
@@ -109,3 +110,15 @@ def test_jobs_are_counted_by_any_fields(launchpad: LaunchPad) -> None:
 
     assert counts == {("READY", "cpu"): 1, ("READY", "gpu"): 2}
     assert count_jobs(launchpad, {"spec._category": "cpu"}, "name") == {(None,): 1}
+
+
+def test_workflows_are_deleted_only_by_who_names_the_database(
+    launchpad: LaunchPad,
+) -> None:
+    add_workflow(launchpad, workflow_of("demo", "cpu"))
+
+    with pytest.raises(InputError, match=r"delete its workflows, met nextrung$"):
+        reset_launchpad(launchpad, "nextrung")
+    assert count_jobs(launchpad, {}, "state") == {("READY",): 1}
+    reset_launchpad(launchpad, launchpad.name)
+    assert count_jobs(launchpad, {}, "state") == {}

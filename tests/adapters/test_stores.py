@@ -13,11 +13,14 @@ from nextrung.adapters.stores import (
     make_indexes,
     open_configured_store,
     open_embedded_store,
+    open_store_file,
 )
 from nextrung.schemas.base import InputError
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from tests.services import Database
 
 
 UNREACHABLE = """
@@ -117,3 +120,20 @@ def test_unusable_configuration_is_named(
 def test_only_a_store_in_memory_keeps_nothing(tmp_path: Path) -> None:
     assert keeps_documents(make_embedded_store(tmp_path))
     assert not keeps_documents(JobStore(MemoryStore()))
+
+
+def test_a_store_file_that_is_not_there_is_named(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"expected a jobflow\.yaml, met no .*none"):
+        open_store_file(tmp_path / "none")
+
+
+@pytest.mark.mongo
+def test_the_store_of_a_file_is_the_one_it_describes(
+    database: Database, mongo_store: JobStore, tmp_path: Path
+) -> None:
+    add(mongo_store, "a", 1, 7)
+
+    store = open_store_file(database.write_configuration(tmp_path) / "jobflow.yaml")
+
+    assert store.get_output("a") == 7
+    store.close()  # type: ignore[no-untyped-call]

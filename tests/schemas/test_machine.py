@@ -1,9 +1,10 @@
 from __future__ import annotations
 
 import pytest
+import yaml
 from pydantic import ValidationError
 
-from nextrung.schemas.machine import GPU_JOBS, JobRoutes, Machine
+from nextrung.schemas.machine import GPU_JOBS, JobRoutes, Machine, Site
 
 
 def test_jobs_with_the_network_go_to_the_gpu_and_all_others_to_the_cpu() -> None:
@@ -61,3 +62,17 @@ def test_resources_that_slurm_does_not_know_are_refused(
 ) -> None:
     with pytest.raises(ValidationError, match=next(iter(resources))):
         Machine.model_validate({"categories": {"cpu": resources, "gpu": {}}})
+
+
+def test_an_unquoted_walltime_that_yaml_read_as_seconds_is_understood() -> None:
+    machine = Machine.model_validate(
+        yaml.safe_load("categories: {cpu: {walltime: 24:00:30}, gpu: {}}")
+    )
+
+    assert machine.route("results").walltime == "24:00:30"
+
+
+def test_what_a_shell_would_take_apart_is_no_part_of_a_site() -> None:
+    where = {"config": "/c", "data": "/d", "environment": "/e"}
+    with pytest.raises(ValidationError, match="root"):
+        Site(root="/my folder", **where)

@@ -91,6 +91,29 @@ def prepare_launchpad(launchpad: LaunchPad) -> bool:
     return True
 
 
+def reset_launchpad(launchpad: LaunchPad, database: str) -> None:
+    """Delete every workflow of a LaunchPad.
+
+    Parameters
+    ----------
+    launchpad : LaunchPad
+        The LaunchPad.
+    database : str
+        Its database, typed by who asks for it.
+
+    Raises
+    ------
+    InputError
+        If another database is named.
+    """
+    if database != launchpad.name:
+        raise InputError(
+            f"expected the database of the LaunchPad, {launchpad.name}, to delete its "
+            f"workflows, met {database}"
+        )
+    launchpad.reset("", require_password=False)
+
+
 def add_workflow(launchpad: LaunchPad, workflow: Workflow) -> int:
     """Add a workflow to a LaunchPad.
 

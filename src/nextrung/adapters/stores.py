@@ -96,15 +96,38 @@ def open_configured_store() -> JobStore:
         )
     if not Path(name).is_file():
         raise InputError(f"expected the file ${CONFIG_VARIABLE} names, met no {name}")
-    from jobflow.settings import JobflowSettings  # noqa: PLC0415 - reads the file
+    return open_store_file(Path(name))
+
+
+def open_store_file(file: Path) -> JobStore:
+    """Open the job store that a ``jobflow.yaml`` describes.
+
+    Parameters
+    ----------
+    file : Path
+        The file.
+
+    Returns
+    -------
+    JobStore
+        A connected store with the additional store ``data``.
+
+    Raises
+    ------
+    InputError
+        If the file is missing or its store cannot be used.
+    """
+    if not file.is_file():
+        raise InputError(f"expected a jobflow.yaml, met no {file}")
+    from jobflow.settings import JobflowSettings  # noqa: PLC0415 - reads a file
 
     try:
-        store = JobflowSettings().JOB_STORE
+        store = JobflowSettings(CONFIG_FILE=str(file)).JOB_STORE
     except (ValueError, KeyError, TypeError, OSError) as error:
         reason = str(error).splitlines()[0]
-        raise InputError(f"expected a JOB_STORE in {name}, met: {reason}") from error
+        raise InputError(f"expected a JOB_STORE in {file}, met: {reason}") from error
     if "data" not in store.additional_stores:  # type: ignore[has-type]
-        raise InputError(f"expected the additional store `data` in {name}, met none")
+        raise InputError(f"expected the additional store `data` in {file}, met none")
     return _connected(store)
 
 

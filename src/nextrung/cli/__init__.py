@@ -9,7 +9,7 @@ from collections.abc import Callable
 import typer
 from rich.console import Console
 
-from nextrung.cli import cluster, data, labels, potentials, scores, study
+from nextrung.cli import cluster, data, labels, potentials, scores, setup, study
 from nextrung.schemas.base import InputError
 
 app = typer.Typer(
@@ -20,7 +20,7 @@ app = typer.Typer(
 )
 _COMMANDS: dict[str, tuple[Callable[..., None], ...]] = {
     "Studies": (study.preflight, study.run, study.results, study.report, study.status),
-    "Clusters": (cluster.submit,),
+    "Clusters": (setup.init, cluster.submit),
     "Stages": (
         labels.label,
         potentials.fine_tune,

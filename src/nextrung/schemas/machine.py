@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any, Self
+from enum import StrEnum
+from typing import Annotated, Any, Self
 
-from pydantic import Field, model_validator
+from pydantic import BeforeValidator, Field, model_validator
 
 from nextrung.schemas.base import Record
 
@@ -15,12 +16,21 @@ GPU_CATEGORY = "gpu"
 CPU_CATEGORY = "cpu"
 
 
+def _write_seconds(value: Any) -> Any:  # noqa: ANN401
+    """Write seconds as Slurm does: YAML reads an unquoted 24:00:00 as their number."""
+    if not isinstance(value, int):
+        return value
+    minutes, seconds = divmod(value, 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02d}:{seconds:02d}"
+
+
 class Resources(Record):
     """What a job asks of the queue; what is null is left to the worker's own file."""
 
-    walltime: str | None = Field(
+    walltime: Annotated[str | None, BeforeValidator(_write_seconds)] = Field(
         None,
-        pattern=r"^(\d+-)?\d{1,2}:\d{2}:\d{2}$",
+        pattern=r"^(\d+-)?\d+:\d{2}:\d{2}$",
         description="Longest duration, [days-]hours:minutes:seconds.",
     )
     memory: str | None = Field(
@@ -104,3 +114,36 @@ class Machine(Record):
         general = self.categories.get(category, Resources())
         own: dict[str, Any] = chosen.model_dump(exclude_none=True)
         return JobRoute(**general.model_dump() | own | {"category": category})
+
+
+class Cluster(StrEnum):
+    """What a configuration folder is for."""
+
+    ONE_MACHINE = "one_machine"
+    SLURM = "slurm"
+
+
+#: What may stand in a shell script and in YAML without quotes.
+PLAIN = r"^[A-Za-z0-9_./@+~:-]+$"
+
+
+class Site(Record):
+    """What differs between two clusters of the same kind."""
+
+    host: str = Field("localhost", pattern=PLAIN, description="Host of MongoDB.")
+    port: int = Field(27017, ge=1, le=65535, description="Port of MongoDB.")
+    database: str = Field(
+        "nextrung",
+        pattern=r"^[A-Za-z0-9_-]+$",
+        description="Database of documents; the LaunchPad's ends in `_launchpad`.",
+    )
+    user: str = Field("nextrung", pattern=PLAIN, description="User of MongoDB.")
+    config: str = Field(pattern=PLAIN, description="The folder itself.")
+    root: str = Field(pattern=PLAIN, description="Folder of artifacts, shared.")
+    data: str = Field(pattern=PLAIN, description="Folder of data sets.")
+    environment: str = Field(pattern=PLAIN, description="Python environment.")
+    cpu_partition: str = Field("cpu", pattern=PLAIN, description="Without GPUs.")
+    gpu_partition: str = Field("gpu", pattern=PLAIN, description="With GPUs.")
+    account: str = Field("null", pattern=PLAIN, description="Account of Slurm.")
+    gpus: int = Field(1, ge=1, description="GPUs of a node, and of a pilot job.")
+    cpus: int = Field(8, ge=1, description="Cores of each process of a pilot job.")

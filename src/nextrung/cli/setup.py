@@ -1,0 +1,109 @@
+"""Commands that set a cluster up: init."""
+
+from __future__ import annotations
+
+import os
+import sys
+from contextlib import closing
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from nextrung.adapters.configuration import write_configuration
+from nextrung.adapters.launchpad import (
+    open_launchpad,
+    prepare_launchpad,
+    reset_launchpad,
+)
+from nextrung.adapters.machine_files import FOLDER_VARIABLE
+from nextrung.adapters.stores import make_indexes, open_store_file
+from nextrung.adapters.yaml_records import validate_record
+from nextrung.cli.running import console
+from nextrung.schemas.base import InputError
+from nextrung.schemas.machine import Cluster, Site
+
+#: Environment variable of the password of MongoDB.
+PASSWORD_VARIABLE = "NEXTRUNG_MONGO_PASSWORD"  # noqa: S105 - a name
+
+
+def init(
+    folder: Annotated[Path, typer.Argument(help="Configuration folder to make.")],
+    *,
+    cluster: Annotated[
+        Cluster, typer.Option("--for", help="What the folder is for.")
+    ] = Cluster.SLURM,
+    host: Annotated[str, typer.Option(help="Host of MongoDB.")] = "localhost",
+    port: Annotated[int, typer.Option(help="Port of MongoDB.")] = 27017,
+    database: Annotated[str, typer.Option(help="Database.")] = "nextrung",
+    user: Annotated[str, typer.Option(help="User of MongoDB.")] = "nextrung",
+    root: Annotated[
+        Path, typer.Option(help="Folder of artifacts, which all nodes share.")
+    ] = Path("runs"),
+    data: Annotated[Path, typer.Option(help="Folder of data sets.")] = Path("data"),
+    cpu_partition: Annotated[str, typer.Option(help="Without GPUs.")] = "cpu",
+    gpu_partition: Annotated[str, typer.Option(help="With GPUs.")] = "gpu",
+    account: Annotated[str, typer.Option(help="Account of Slurm.")] = "null",
+    gpus: Annotated[int, typer.Option(help="GPUs of a pilot job.")] = 1,
+    cpus: Annotated[int, typer.Option(help="Cores of a process of a pilot job.")] = 8,
+    reset: Annotated[
+        str | None,
+        typer.Option(
+            "--reset-launchpad",
+            metavar="DATABASE",
+            help="Delete all workflows of the LaunchPad; asks for its database.",
+        ),
+    ] = None,
+) -> None:
+    """Make the files of a cluster; make the indexes of its store and its LaunchPad.
+
+    Files that exist are kept, so it can be called again: to make the indexes once the
+    server is there. The password comes from $NEXTRUNG_MONGO_PASSWORD or is asked for.
+    """
+    settings = {
+        "host": host,
+        "port": port,
+        "database": database,
+        "user": user,
+        "config": str(folder.resolve()),
+        "root": str(root.resolve()),
+        "data": str(data.resolve()),
+        "environment": sys.prefix,
+        "cpu_partition": cpu_partition,
+        "gpu_partition": gpu_partition,
+        "account": account,
+        "gpus": gpus,
+        "cpus": cpus,
+    }
+    site = validate_record(Site, settings, folder)
+    if not (folder / "my_launchpad.yaml").exists():
+        password = os.environ.get(PASSWORD_VARIABLE) or typer.prompt(
+            f"Password of {user} at {host}", hide_input=True
+        )
+        written = write_configuration(
+            folder.resolve(), cluster, site, password=password
+        )
+        console.print(f"{len(written)} files written in {folder}", soft_wrap=True)
+    console.print(_prepare(folder.resolve(), reset), soft_wrap=True)
+
+
+def _prepare(folder: Path, reset: str | None) -> str:
+    """Make what queries need, where the server is there; say what to do next."""
+    try:
+        launchpad = open_launchpad(folder)
+    except InputError as error:
+        if reset is not None:
+            raise
+        return f"{error}\nstart it, then call `nextrung init {folder}` again"
+    with closing(launchpad.connection):
+        if reset is not None:
+            reset_launchpad(launchpad, reset)
+        prepared = prepare_launchpad(launchpad)
+    store = open_store_file(folder / "jobflow.yaml")
+    indexes = make_indexes(store)
+    store.close()  # type: ignore[no-untyped-call]
+    return (
+        f"LaunchPad {launchpad.name} {'prepared' if prepared else 'is in use'}, "
+        f"indexes on {', '.join(indexes)}\n"
+        f"next: source {folder}/env.sh; nextrung doctor   (${FOLDER_VARIABLE} is set)"
+    )

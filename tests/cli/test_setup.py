@@ -1,0 +1,112 @@
+"""A configuration folder, as a person makes one."""
+
+from __future__ import annotations
+
+import stat
+from contextlib import closing
+from typing import TYPE_CHECKING, Any
+
+import pytest
+import yaml
+
+from nextrung.adapters.launchpad import open_launchpad
+from nextrung.adapters.stores import INDEXED_FIELDS, open_store_file
+from nextrung.cli.setup import PASSWORD_VARIABLE
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+    from tests.cli.conftest import Finished
+    from tests.services import Database
+
+    Call = Callable[..., Finished]
+
+
+@pytest.fixture
+def options(database: Database, monkeypatch: pytest.MonkeyPatch) -> Iterator[list[Any]]:
+    """Options of `nextrung init` for the server of the tests."""
+    server = database.mongod
+    monkeypatch.setenv(PASSWORD_VARIABLE, server.password)
+    where = ["--host", server.host, "--port", server.port, "--user", server.username]
+    yield [*where, "--database", database.name]
+    with server.client() as client:
+        client.drop_database(f"{database.name}_launchpad")
+
+
+@pytest.mark.mongo
+@pytest.mark.parametrize("cluster", ["slurm", "one_machine"])
+def test_init_leaves_a_cluster_that_can_be_used(
+    call: Call, options: list[Any], database: Database, tmp_path: Path, cluster: str
+) -> None:
+    ended = call("init", tmp_path / "config", "--for", cluster, *options)
+
+    assert ended.code == 0
+    assert f"LaunchPad {database.name}_launchpad prepared" in ended.output
+    launchpad = open_launchpad(tmp_path / "config")
+    with closing(launchpad.connection):
+        assert launchpad.fw_id_assigner.find_one({})["next_fw_id"] == 1
+        assert "spec.study_1" in launchpad.fireworks.index_information()
+        assert "metadata.study_1" in launchpad.workflows.index_information()
+    store = open_store_file(tmp_path / "config" / "jobflow.yaml")
+    indexes = store.docs_store._collection.index_information()
+    assert {f"{field}_1" for field in INDEXED_FIELDS} <= set(indexes)
+    store.close()  # type: ignore[no-untyped-call]
+
+
+@pytest.mark.mongo
+def test_init_keeps_files_and_workflows(
+    call: Call, options: list[Any], tmp_path: Path
+) -> None:
+    call("init", tmp_path, *options)
+    (tmp_path / "machine.yaml").write_text("mine")
+
+    again = call("init", tmp_path, *options)
+
+    assert again.code == 0
+    assert "is in use" in again.output
+    assert (tmp_path / "machine.yaml").read_text() == "mine"
+
+
+@pytest.mark.mongo
+def test_a_launchpad_is_reset_only_by_name(
+    call: Call, options: list[Any], database: Database, tmp_path: Path
+) -> None:
+    call("init", tmp_path, *options)
+
+    wrong = call("init", tmp_path, *options, "--reset-launchpad", "other")
+    right = call(
+        "init", tmp_path, *options, "--reset-launchpad", f"{database.name}_launchpad"
+    )
+
+    assert (wrong.code, right.code) == (2, 0)
+    assert "expected the database of the LaunchPad" in wrong.errors
+
+
+def test_a_server_that_is_not_there_yet_costs_no_files(
+    call: Call, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(PASSWORD_VARIABLE, "secret word")
+    monkeypatch.setattr("nextrung.adapters.launchpad.PATIENCE", 100)
+
+    ended = call("init", tmp_path, "--port", 1)
+
+    assert ended.code == 0
+    assert "expected a LaunchPad that answers at localhost" in ended.output
+    assert f"then call `nextrung init {tmp_path}` again" in ended.output
+    assert "secret word" not in ended.output
+    written = yaml.safe_load((tmp_path / "my_launchpad.yaml").read_text())
+    assert written["password"] == "secret word"
+    mode = (tmp_path / "my_launchpad.yaml").stat().st_mode
+    assert stat.S_IMODE(mode) == 0o600
+    assert call("init", tmp_path, "--reset-launchpad", "a").code == 2
+
+
+def test_what_cannot_be_part_of_a_script_is_one_line_and_exit_code_2(
+    call: Call, tmp_path: Path
+) -> None:
+    ended = call("init", tmp_path / "config", "--gpu-partition", "a b")
+
+    assert ended.code == 2
+    assert "gpu_partition: string should match pattern" in ended.errors
+    assert not (tmp_path / "config").exists()
