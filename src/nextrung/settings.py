@@ -31,6 +31,13 @@ class MachineSettings(BaseSettings):
         "accelerator, and 1 on a CPU.",
     )
 
+    relaxation_timeout: float = Field(
+        3600.0,
+        gt=0,
+        description="Seconds in which a process that relaxes has to end a structure; "
+        "one that does not is taken for stuck and killed.",
+    )
+
     @property
     def artifacts(self) -> Path:
         """Folder of files named by their content."""

@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+import resource
+import signal
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -11,6 +14,7 @@ from nextrung.schemas.base import InputError
 from nextrung.schemas.relaxation import RelaxationRecord, RelaxationStatus
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
 HEADER = {"job": "a"}
@@ -104,8 +108,54 @@ def test_torn_header_starts_the_journal_anew(tmp_path: Path) -> None:
 def test_journal_of_another_job_is_refused(tmp_path: Path) -> None:
     Journal(tmp_path / "shard.jsonl", HEADER)
 
-    with pytest.raises(InputError, match="expected the journal of this job"):
+    with pytest.raises(
+        InputError,
+        match=r"expected the journal of this job in .*, met job a instead of b",
+    ):
         Journal(tmp_path / "shard.jsonl", {"job": "b"})
+
+
+@pytest.mark.parametrize("line", [b"{}", b"[]", b"nonsense", b'{"header": 1}'])
+def test_a_file_that_is_no_journal_is_named(tmp_path: Path, line: bytes) -> None:
+    (tmp_path / "shard.jsonl").write_bytes(line + b"\n")
+
+    with pytest.raises(InputError, match=r"expected a header in line 1 of .*\.jsonl"):
+        Journal(tmp_path / "shard.jsonl", HEADER)
+
+
+def test_a_full_disk_costs_the_last_relaxation_alone(
+    tmp_path: Path, converged: RelaxationRecord, failed: RelaxationRecord
+) -> None:
+    """Part of a line is written before the disk is full; nothing of it stays."""
+    path = tmp_path / "shard.jsonl"
+    journal = Journal(path, HEADER)
+    journal.record("a", failed)
+    whole = path.read_bytes()
+
+    with full_disk(len(whole) + 50):
+        with pytest.raises(
+            InputError, match=r"room for a relaxation in .*\.jsonl, met"
+        ):
+            journal.record("b", converged)
+        assert path.read_bytes() == whole
+        assert journal.finished == {"a": failed}
+
+    again = Journal(path, HEADER)
+    again.record("b", converged)
+    assert list(Journal(path, HEADER).finished) == ["a", "b"]
+
+
+@contextmanager
+def full_disk(n_bytes: int) -> Iterator[None]:
+    """Let no file of this process grow beyond a size."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    handler = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (n_bytes, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+        signal.signal(signal.SIGXFSZ, handler)
 
 
 def test_damage_in_the_middle_is_named(

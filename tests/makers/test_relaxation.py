@@ -48,9 +48,33 @@ def test_missing_shard_is_an_error_that_names_materials(
 ) -> None:
     shards = read_shards(finished_store, "source")
 
-    with pytest.raises(InputError, match=r"met none of .* missing\)"):
+    absent = shards[1].plan.shard + 1
+    with pytest.raises(
+        InputError,
+        match=rf"met none of .* missing; shards {absent} are absent\)",
+    ):
         run_locally(
             MergeMaker().make(shards[:1]),
+            store=job_store,
+            log=False,
+            raise_immediately=True,
+        )
+
+
+@pytest.mark.parametrize("change", ["settings", "plan"])
+def test_shards_of_several_campaigns_are_not_joined(
+    finished_store: JobStore, job_store: JobStore, change: str
+) -> None:
+    first, second = read_shards(finished_store, "source")
+    others = {
+        "settings": second.settings.model_copy(update={"fmax": 0.01}),
+        "plan": second.plan.model_copy(update={"model": "scratch"}),
+    }
+    other = second.model_copy(update={change: others[change]})
+
+    with pytest.raises(InputError, match=r"shards of one campaign, met shard \d of"):
+        run_locally(
+            MergeMaker().make([first, other]),
             store=job_store,
             log=False,
             raise_immediately=True,

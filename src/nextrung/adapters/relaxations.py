@@ -48,6 +48,11 @@ class Journal:
         File of the journal.
     header : mapping of str to str
         What the relaxations depend on; stored as the first line.
+
+    Raises
+    ------
+    InputError
+        If the file is the journal of something else, or damaged.
     """
 
     def __init__(self, path: Path, header: Mapping[str, str]) -> None:
@@ -67,16 +72,30 @@ class Journal:
             Name of the material.
         record : RelaxationRecord
             How its relaxation ended.
+
+        Raises
+        ------
+        InputError
+            If the disk has no room for it; the journal is as before.
         """
-        self.finished[material_id] = record
         self._append({"id": material_id, "record": record})
+        self.finished[material_id] = record
 
     def _append(self, line: dict[str, Any]) -> None:
-        """Write one line and wait for the disk."""
-        with self.path.open("ab") as file:
-            file.write(json.dumps(line, cls=MontyEncoder).encode() + b"\n")
-            file.flush()
-            os.fsync(file.fileno())
+        """Write one line and wait for the disk; leave nothing of it if that fails."""
+        text = memoryview(json.dumps(line, cls=MontyEncoder).encode() + b"\n")
+        with self.path.open("ab", buffering=0) as file:
+            length = os.fstat(file.fileno()).st_size
+            try:
+                while text:
+                    text = text[file.write(text) :]
+                os.fsync(file.fileno())
+            except OSError as error:
+                file.truncate(length)
+                raise InputError(
+                    f"expected room for a relaxation in {self.path}, met: "
+                    f"{error.strerror}"
+                ) from error
 
     def _resume(self, header: dict[str, str]) -> None:
         """Read the finished relaxations; cut off a torn last line."""
@@ -88,8 +107,7 @@ class Journal:
             self.path.unlink()
             return
         first, *lines = whole.split(b"\n")
-        if json.loads(first) != {"header": header}:
-            raise InputError(f"expected the journal of this job in {self.path}")
+        self._compare(first, header)
         for number, line in enumerate(lines, start=2):
             try:
                 entry = json.loads(line)
@@ -99,6 +117,23 @@ class Journal:
                     f"expected a relaxation in line {number} of {self.path}"
                 ) from error
             self.finished[entry["id"]] = record
+
+    def _compare(self, line: bytes, header: dict[str, str]) -> None:
+        """Refuse a journal that is not of these relaxations."""
+        try:
+            found = dict(json.loads(line)["header"])
+        except (ValueError, KeyError, TypeError) as error:
+            raise InputError(f"expected a header in line 1 of {self.path}") from error
+        others = [
+            f"{key} {found.get(key)} instead of {header.get(key)}"
+            for key in sorted({**header, **found})
+            if found.get(key) != header.get(key)
+        ]
+        if others:
+            raise InputError(
+                f"expected the journal of this job in {self.path}, met "
+                f"{', '.join(others)}"
+            )
 
 
 def write_relaxations(path: Path, records: Mapping[str, RelaxationRecord]) -> None:

@@ -15,8 +15,9 @@ import os
 import platform
 import time
 import uuid
+from contextlib import ExitStack
 from contextvars import ContextVar
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from datetime import UTC, datetime
 from enum import StrEnum
 from functools import cache, wraps
@@ -30,7 +31,9 @@ from jobflow import CURRENT_JOB, Flow, JobConfig, Maker, OutputReference, job
 from monty.json import jsanitize
 from pydantic import BaseModel
 
+from nextrung.adapters.locks import hold_lock
 from nextrung.adapters.stores import CONFIG_VARIABLE, keeps_documents
+from nextrung.makers.termination import end_when_terminated
 from nextrung.schemas.base import InputError, Provenance, TaskDoc
 from nextrung.settings import MachineSettings, choose_device
 
@@ -105,13 +108,15 @@ class ReadsFiles(Protocol):
         ...
 
 
-@dataclass(frozen=True)
+@dataclass
 class _Running:
-    """The job that runs now."""
+    """The job that runs now, and its folder once it has one to itself."""
 
     fingerprint: str
     parents: dict[str, str]
     started: float
+    folder: Path | None = None
+    locked: ExitStack = field(default_factory=ExitStack)
 
 
 _RUNNING: ContextVar[_Running] = ContextVar("running job")
@@ -182,7 +187,8 @@ def _answered_once(
         token = _RUNNING.set(running)
         _announce(JobState.STARTED)
         try:
-            made = make(maker, *inputs)
+            with end_when_terminated(), running.locked:
+                made = make(maker, *inputs)
         finally:
             _RUNNING.reset(token)
         _announce(JobState.DONE, seconds=time.perf_counter() - running.started)
@@ -326,11 +332,16 @@ def campaign_folder() -> Path:
     Returns
     -------
     Path
-        Folder named by the fingerprint: a rerun of the same job finds it again.
+        Folder named by the fingerprint: a rerun of the same job finds it again. It is
+        this job's until it ends; a rerun that starts too early waits here.
     """
-    folder = MachineSettings().campaigns / _RUNNING.get().fingerprint[:32]
-    folder.mkdir(parents=True, exist_ok=True)
-    return folder
+    running = _RUNNING.get()
+    if running.folder is None:
+        folder = MachineSettings().campaigns / running.fingerprint[:32]
+        folder.mkdir(parents=True, exist_ok=True)
+        running.locked.enter_context(hold_lock(folder / "lock"))
+        running.folder = folder
+    return running.folder
 
 
 def _describe(maker: Maker) -> dict[str, Any]:

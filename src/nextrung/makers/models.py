@@ -66,6 +66,7 @@ def relax_with(
     settings: RelaxationSettings,
     *,
     on_record: Callable[[int, RelaxationRecord], None],
+    relaxer: Callable[..., list[RelaxationRecord]] = relax_in_processes,
 ) -> list[RelaxationRecord]:
     """Relax structures with a stored potential, its hash verified.
 
@@ -79,6 +80,8 @@ def relax_with(
         How to relax.
     on_record : callable of (int, RelaxationRecord)
         Told of each structure as it ends.
+    relaxer : callable
+        ``relax_apart`` where a structure is suspected to kill its process.
 
     Returns
     -------
@@ -89,10 +92,11 @@ def relax_with(
     path = str(artifact_path(checkpoint))
     on_cpu = choose_device(machine.device).type == "cpu"
     wanted = max(1, len(structures) // STRUCTURES_PER_PROCESS)
-    return relax_in_processes(
+    return relaxer(
         partial(load_potential, path, machine.device),
         structures,
         settings,
         n_processes=min(machine.n_processes, wanted) if on_cpu else 1,
+        timeout=machine.relaxation_timeout,
         on_record=on_record,
     )

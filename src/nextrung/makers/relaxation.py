@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -20,6 +21,7 @@ from nextrung.makers.base import (
     task_job,
 )
 from nextrung.makers.models import relax_with
+from nextrung.potentials.parallel_relaxation import relax_apart, relax_in_processes
 from nextrung.schemas.base import InputError
 from nextrung.schemas.relaxation import (
     RelaxationDoc,
@@ -71,17 +73,20 @@ class ShardMaker(StageMaker):
             plan=plan,
             settings=self.settings,
             n_materials=len(share),
-            records=_store(self._relax(share, plan.checkpoint)),
+            records=_store(self._relax(share, plan)),
             provenance=provenance(),
         )
 
-    def _relax(
-        self, share: Frames, checkpoint: Artifact
-    ) -> dict[str, RelaxationRecord]:
-        """Relax what the journal of this job does not hold yet."""
-        folder = campaign_folder()
-        journal = Journal(folder / "journal.jsonl", {"job": folder.name})
+    def _relax(self, share: Frames, plan: ShardPlan) -> dict[str, RelaxationRecord]:
+        """Relax what the journal of this job does not hold yet.
+
+        Whatever ended an earlier attempt may have been one of the structures; so the
+        second one is safe from them.
+        """
         names = share.material_ids.tolist()
+        path = campaign_folder() / "journal.jsonl"
+        relaxer = relax_apart if path.exists() else relax_in_processes
+        journal = Journal(path, _describe(plan, self.settings, names))
         waiting = [i for i, name in enumerate(names) if name not in journal.finished]
 
         def keep(index: int, record: RelaxationRecord) -> None:
@@ -89,7 +94,13 @@ class ShardMaker(StageMaker):
             report_progress(len(journal.finished), len(names))
 
         structures = share[waiting].to_structures()
-        relax_with(checkpoint, structures, self.settings, on_record=keep)
+        relax_with(
+            plan.checkpoint,
+            structures,
+            self.settings,
+            on_record=keep,
+            relaxer=relaxer,
+        )
         return {name: journal.finished[name] for name in names}
 
 
@@ -114,17 +125,13 @@ class MergeMaker(StageMaker):
         shards : list of ShardDoc
             All shards of the model.
         """
+        _require_one_campaign(shards)
         plan = shards[0].plan
         names = read_materials(artifact_path(plan.materials)).initial.material_ids
         found: dict[str, RelaxationRecord] = {}
         for shard in shards:
             found |= read_relaxations(artifact_path(shard.records))
-        missing = [name for name in names.tolist() if name not in found]
-        if missing:
-            raise InputError(
-                f"expected relaxations of {len(names)} materials, met none of "
-                f"{', '.join(missing[:5])} ({len(missing)} missing)"
-            )
+        _require_all(names.tolist(), found, shards)
         records = {name: found[name] for name in names.tolist()}
         return RelaxationDoc(
             model=plan.model,
@@ -190,6 +197,51 @@ class RelaxationMaker(StageMaker):
         merge.append_name(f" {model.model}")
         name = f"relax {model.model}"
         return Response(replace=make_flow([*shards, merge], merge.output, name))
+
+
+def _describe(
+    plan: ShardPlan, settings: RelaxationSettings, names: list[str]
+) -> dict[str, str]:
+    """Say what the relaxations of a shard are, for the head of its journal."""
+    return {
+        "model": plan.model,
+        "checkpoint": plan.checkpoint.sha256,
+        "materials": plan.materials.sha256,
+        "shard": f"{plan.shard + 1} of {plan.n_shards}",
+        "settings": settings.model_dump_json(),
+        "ids": hashlib.sha256("\n".join(names).encode()).hexdigest(),
+    }
+
+
+def _require_one_campaign(shards: list[ShardDoc]) -> None:
+    """Refuse shards of different models, materials or settings."""
+    first = shards[0]
+    for shard in shards[1:]:
+        same = {"shard": first.plan.shard}
+        if shard.settings != first.settings or first.plan != shard.plan.model_copy(
+            update=same
+        ):
+            raise InputError(
+                f"expected shards of one campaign, met shard {shard.plan.shard + 1} "
+                f"of {shard.plan.model} beside shard {first.plan.shard + 1} of "
+                f"{first.plan.model}"
+            )
+
+
+def _require_all(
+    names: list[str], found: Mapping[str, RelaxationRecord], shards: list[ShardDoc]
+) -> None:
+    """Refuse to join shards that lack a material, and name the materials."""
+    missing = [name for name in names if name not in found]
+    if not missing:
+        return
+    there = {shard.plan.shard for shard in shards}
+    absent = [n + 1 for n in range(shards[0].plan.n_shards) if n not in there]
+    where = f"; shards {', '.join(map(str, absent))} are absent" if absent else ""
+    raise InputError(
+        f"expected relaxations of {len(names)} materials, met none of "
+        f"{', '.join(missing[:5])} ({len(missing)} missing{where})"
+    )
 
 
 def _store(records: Mapping[str, RelaxationRecord]) -> Artifact:

@@ -201,7 +201,14 @@ class EpochKeeper(Checkpoint):  # type: ignore[misc] # untyped base
     def _keep(self, trainer: Trainer) -> None:
         """Replace the kept state, once the new one is on the disk."""
         unfinished = self.path.with_suffix(".unfinished")
-        trainer.save_checkpoint(unfinished)
+        try:
+            trainer.save_checkpoint(unfinished)
+        except OSError as error:
+            unfinished.unlink(missing_ok=True)
+            raise InputError(
+                f"expected room for the state of a training in {self.path}, met: "
+                f"{error.strerror}"
+            ) from error
         if trainer.is_global_zero:
             with unfinished.open("rb") as file:
                 os.fsync(file.fileno())
