@@ -9,10 +9,12 @@ from typing import TYPE_CHECKING
 from nextrung.adapters.artifacts import hash_file
 from nextrung.adapters.ase_files import find_files, read_ase
 from nextrung.adapters.distilled import distil
+from nextrung.adapters.document_stores import digest_documents, open_store
 from nextrung.adapters.json_files import find_json_files
 from nextrung.adapters.matpes import read_matpes
 from nextrung.adapters.mptrj_json import read_mptrj
-from nextrung.adapters.task_documents import read_task_documents
+from nextrung.adapters.paths import expand_path
+from nextrung.adapters.task_documents import list_tasks, read_task_documents
 from nextrung.adapters.vasp import find_runs, read_vasp
 from nextrung.schemas.sources import (
     AseSource,
@@ -104,14 +106,18 @@ def source_digest(source: Source) -> str:
     Returns
     -------
     str
-        Hash of names and contents of its files; of the settings, and of a teacher that
-        is a file, where crystals are made up.
+        Hash of names and contents of its files; of names and dates of the documents in
+        a store; of the settings, and of a teacher that is a file, where crystals are
+        made up.
 
     Raises
     ------
     InputError
         If a file or folder does not exist.
     """
+    if isinstance(source, TaskDocumentsSource) and source.store:
+        with open_store(source.store) as store:
+            return digest_documents(list_tasks(store, source))
     digest = hashlib.sha256()
     if isinstance(source, DistilledSource):
         digest.update(source.model_dump_json().encode())
@@ -131,7 +137,8 @@ def list_source_files(source: Source) -> dict[str, Path]:
     Returns
     -------
     dict of str to Path
-        Files by name; where crystals are made up, a teacher that is a file.
+        Files by name; the one that describes a store; where crystals are made up, a
+        teacher that is a file.
 
     Raises
     ------
@@ -143,6 +150,8 @@ def list_source_files(source: Source) -> dict[str, Path]:
             return {run.run_id: run.path for run in find_runs(source)}
         case AseSource():
             return {path.name: path for path in find_files(source)}
+        case TaskDocumentsSource(store=str(store_file)):
+            return {"store": expand_path(store_file)}
         case MptrjJsonSource() | MatpesSource() | TaskDocumentsSource():
             return {path.name: path for path in find_json_files(source.paths)}
         case DistilledSource():

@@ -10,6 +10,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from nextrung.adapters.document_stores import (
+    StoredDocument,
+    list_documents,
+    open_store,
+    stream_groups,
+)
 from nextrung.adapters.frame_documents import FrameDocument, lay_out
 from nextrung.adapters.json_files import find_json_files, stream_documents
 from nextrung.adapters.vasp_runs import GPA_PER_KBAR, name_functional
@@ -19,7 +25,9 @@ from nextrung.schemas.sources import PrimaryTask, TaskType
 from nextrung.schemas.trajectory import Task, Trajectory
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+
+    from maggma.stores import Store
 
     from nextrung.schemas.sources import TaskDocumentsSource
 
@@ -28,6 +36,10 @@ DEFAULT_NELM = 60
 
 #: ``ICHARG`` from which the density is fixed, and ``IBRION`` of linear responses.
 FIXED_DENSITY, FIRST_RESPONSE = 10, 5
+
+#: What a task has, as such or as the output of a job; a small part of that.
+CALCULATIONS = ("calcs_reversed", "output.calcs_reversed")
+MARKS = (*(f"{key}.dir_name" for key in CALCULATIONS), "output.task_id")
 
 #: What ``has_vasp_completed`` says of calculations that have not.
 INCOMPLETE = {False, "failed", "unsuccessful", "error"}
@@ -72,7 +84,17 @@ def read_task_documents(
     documents have right more often than their ``run_type``. The moments of the last
     step are those of the OUTCAR; other steps have none.
     """
-    materials: dict[str, list[_Read]] = defaultdict(list)
+    if source.store is None:
+        yield from _read_files(source, on_progress)
+    else:
+        yield from _read_store(source, source.store, on_progress)
+
+
+def _read_files(
+    source: TaskDocumentsSource, on_progress: Callable[[int, int, str], None]
+) -> Iterator[Trajectory | Rejection]:
+    """Read documents in any order; materials come after the last of them."""
+    tasks: list[_Read] = []
     files = find_json_files(source.paths)
     for index, path in enumerate(files):
         for count, document in enumerate(stream_documents(path)):
@@ -81,16 +103,69 @@ def read_task_documents(
             if isinstance(found, Rejection):
                 yield found
             else:
-                materials[found.material_id].append(found)
-    for tasks in materials.values():
-        yield from _compare(tasks, source.primary_task)
+                tasks.append(found)
+    yield from _compare_all(tasks, source.primary_task)
+
+
+def _read_store(
+    source: TaskDocumentsSource,
+    store_file: str,
+    on_progress: Callable[[int, int, str], None],
+) -> Iterator[Trajectory | Rejection]:
+    """Read the documents of one material after another."""
+    with open_store(store_file) as store:
+        documents = list_tasks(store, source)
+        n_read = 0
+        for group in stream_groups(store, documents):
+            on_progress(n_read, len(documents), f"document {n_read} of {store_file}")
+            found = [_read_task(_unwrap(task), "", source) for task in group]
+            n_read += len(group)
+            yield from (one for one in found if isinstance(one, Rejection))
+            tasks = [one for one in found if isinstance(one, _Read)]
+            yield from _compare_all(tasks, source.primary_task)
+
+
+def list_tasks(store: Store, source: TaskDocumentsSource) -> list[StoredDocument]:
+    """List the task documents of a store, material by material.
+
+    Parameters
+    ----------
+    store : Store
+        A connected store; that of jobs has tasks among other documents.
+    source : TaskDocumentsSource
+        Which of them, and how they belong together.
+
+    Returns
+    -------
+    list of StoredDocument
+        The tasks.
+
+    Raises
+    ------
+    InputError
+        If there is none.
+    """
+    tasks = [{key: {"$exists": True}} for key in CALCULATIONS]
+    documents = list_documents(
+        store,
+        {"$and": [{"$or": tasks}, source.query]},
+        fields=[*MARKS, source.material_id_key, f"output.{source.material_id_key}"],
+        find_group=lambda document: _name(_unwrap(document), "", source)[1],
+    )
+    if not documents:
+        raise InputError(
+            f"expected task documents, met none in the store of {source.store} with "
+            f"the query {source.query}"
+        )
+    return documents
 
 
 def _unwrap(document: Mapping[str, Any]) -> Mapping[str, Any]:
     """Find the task in the document that a job has stored it in."""
     output = document.get("output")
     if isinstance(output, dict) and "calcs_reversed" in output:
-        return output | {"metadata": document.get("metadata") or {}}
+        known = {key: document.get(key) for key in ("metadata", "uuid")}
+        return known | output
     return document
 
 
@@ -98,8 +173,7 @@ def _read_task(
     document: Mapping[str, Any], name: str, source: TaskDocumentsSource
 ) -> _Read | Rejection:
     """Read one task; say why where that is impossible."""
-    task_id = str(document.get("task_id") or document.get("uuid") or name)
-    material_id = str(_look_up(document, source.material_id_key) or task_id)
+    task_id, material_id = _name(document, name, source)
     rule, reason = Rule.INCOMPLETE_FILE, ""
     kind = _name_task_type(document)
     if kind not in source.task_types:
@@ -115,6 +189,14 @@ def _read_task(
     return Rejection(
         frame_id=task_id, material_id=material_id, rule=rule, reason=reason
     )
+
+
+def _name(
+    document: Mapping[str, Any], name: str, source: TaskDocumentsSource
+) -> tuple[str, str]:
+    """Name a task and its material; by another name where it has none."""
+    task_id = str(document.get("task_id") or document.get("uuid") or name)
+    return task_id, str(_look_up(document, source.material_id_key) or task_id)
 
 
 def _look_up(document: Mapping[str, Any], dotted: str) -> Any:  # noqa: ANN401
@@ -234,6 +316,15 @@ def _find_magmoms(
     collinear = all(isinstance(moment, int | float) for moment in moments)
     fits = collinear and len(moments) == len(last["structure"]["sites"])
     return moments if fits else None
+
+
+def _compare_all(tasks: Iterable[_Read], choice: PrimaryTask) -> Iterator[Trajectory]:
+    """Hand on the runs of all materials, in the order of their first tasks."""
+    materials: dict[str, list[_Read]] = defaultdict(list)
+    for task in tasks:
+        materials[task.material_id].append(task)
+    for listed in materials.values():
+        yield from _compare(listed, choice)
 
 
 def _compare(tasks: Sequence[_Read], choice: PrimaryTask) -> Iterator[Trajectory]:

@@ -160,17 +160,14 @@ class TaskDocumentsSource(Record):
         "energy, or the one that has the name of the material.",
     )
 
-    @field_validator("store")
-    @classmethod
-    def _hold_no_credentials(cls, store: str | None) -> str | None:
-        """Refuse what is no path, and may hold a password; do not repeat it."""
-        if store is not None and ("://" in store or "\n" in store):
-            raise ValueError("expected the path of a file that describes the store")
-        return store
-
     @model_validator(mode="after")
     def _be_somewhere(self) -> TaskDocumentsSource:
-        """Refuse no place, two places, and a query without a store."""
+        """Refuse no place, two places, and what may hold a password.
+
+        Validators of one field would repeat what they met.
+        """
+        if self.store and ("://" in self.store or "\n" in self.store):
+            raise ValueError("expected the path of a file that describes the store")
         if bool(self.paths) == bool(self.store):
             raise ValueError("expected either `paths` or `store`")
         if self.query and not self.store:
