@@ -6,10 +6,17 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from pymatgen.core import Lattice, Structure
 
-from nextrung.adapters.relaxations import Journal, read_relaxations, write_relaxations
+from nextrung.adapters.relaxations import (
+    Journal,
+    read_outcomes,
+    read_relaxations,
+    write_relaxations,
+)
 from nextrung.schemas.base import InputError
 from nextrung.schemas.relaxation import RelaxationRecord, RelaxationStatus
 
@@ -169,6 +176,36 @@ def test_damage_in_the_middle_is_named(
 
     with pytest.raises(InputError, match="expected a relaxation in line 2"):
         Journal(path, HEADER)
+
+
+def test_outcomes_are_the_records_without_their_sites(
+    tmp_path: Path, converged: RelaxationRecord, failed: RelaxationRecord
+) -> None:
+    records = {"a": converged, "b": failed}
+    write_relaxations(tmp_path / "table.parquet", records)
+
+    outcomes = read_outcomes(tmp_path / "table.parquet")
+
+    assert [each.material_id for each in outcomes] == list(records)
+    assert [each.volume for each in outcomes] == [pytest.approx(4.1**3), None]
+    assert [each.record for each in outcomes] == [
+        record.model_copy(update={"structure": None}) for record in records.values()
+    ]
+
+
+@pytest.mark.parametrize("content", [b"", b"PAR1"])
+def test_a_file_without_outcomes_is_named(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "table.parquet").write_bytes(content)
+
+    with pytest.raises(InputError, match="expected a table of relaxations in"):
+        read_outcomes(tmp_path / "table.parquet")
+
+
+def test_a_table_of_something_else_is_named(tmp_path: Path) -> None:
+    pq.write_table(pa.table({"a": [1]}), tmp_path / "table.parquet")
+
+    with pytest.raises(InputError, match="expected a table of relaxations in"):
+        read_outcomes(tmp_path / "table.parquet")
 
 
 def _opened(path: Path) -> Journal:

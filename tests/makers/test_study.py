@@ -174,6 +174,22 @@ def test_jobs_name_their_study(study_settings: StudySettings) -> None:
     assert {job.metadata["study"] for job in jobs_of(flow)} == {"small"}
 
 
+def test_stored_documents_name_their_part(
+    finished_store: JobStore, study_settings: StudySettings
+) -> None:
+    """Shards, which are planned while the study runs, name it too."""
+    found = list(finished_store.query({}, ["metadata", "output.@class"]))
+
+    parts = {document["metadata"]["part"] for document in found}
+    shards = {
+        document["metadata"]["part"]
+        for document in found
+        if document.get("output", {}).get("@class") == "ShardDoc"
+    }
+    assert shards == {f"relaxation/{model}" for model in study_settings.models}
+    assert parts >= shards | {"dataset", "scaling_law", "study"}
+
+
 @pytest.mark.parametrize("stage", ["density", "scaling_law", "alignment"])
 def test_stage_that_is_null_is_left_out(
     stage: str, study_settings: StudySettings

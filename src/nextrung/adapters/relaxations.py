@@ -13,6 +13,7 @@ from monty.json import MontyEncoder
 from pydantic import ValidationError
 from pymatgen.core import Lattice, Structure
 
+from nextrung.compute.collections import Outcome
 from nextrung.schemas.base import InputError
 from nextrung.schemas.relaxation import RelaxationRecord
 
@@ -34,6 +35,9 @@ _SCHEMA = pa.schema(
         ("frac_coords", pa.list_(pa.float64())),
     ]
 )
+
+#: Columns of the relaxed structure that describe its sites.
+_SITES = ("atomic_numbers", "frac_coords")
 
 
 class Journal:
@@ -173,6 +177,42 @@ def read_relaxations(path: Path) -> dict[str, RelaxationRecord]:
     except (OSError, pa.ArrowInvalid) as error:
         raise InputError(f"expected a table of relaxations in {path}") from error
     return {row.pop("material_id"): _record(row) for row in rows}
+
+
+def read_outcomes(path: Path) -> list[Outcome]:
+    """Read how relaxations ended, and no site.
+
+    Parameters
+    ----------
+    path : Path
+        File that :func:`write_relaxations` wrote.
+
+    Returns
+    -------
+    list of Outcome
+        One per material, in the order written.
+
+    Raises
+    ------
+    InputError
+        If the file is no such table.
+    """
+    columns = [name for name in _SCHEMA.names if name not in _SITES]
+    try:
+        rows = pq.read_table(path, columns=columns).to_pylist()
+        return [_outcome(row) for row in rows]
+    except (OSError, KeyError, pa.ArrowInvalid) as error:
+        raise InputError(f"expected a table of relaxations in {path}") from error
+
+
+def _outcome(row: dict[str, Any]) -> Outcome:
+    """Build an outcome from its columns."""
+    name, lattice = row.pop("material_id"), row.pop("lattice")
+    return Outcome(
+        material_id=name,
+        record=RelaxationRecord(structure=None, **row),
+        volume=None if lattice is None else Lattice(lattice).volume,
+    )
 
 
 def _row(record: RelaxationRecord) -> dict[str, Any]:

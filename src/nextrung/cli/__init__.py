@@ -9,7 +9,16 @@ from collections.abc import Callable
 import typer
 from rich.console import Console
 
-from nextrung.cli import cluster, data, labels, potentials, scores, setup, study
+from nextrung.cli import (
+    cluster,
+    data,
+    labels,
+    potentials,
+    queries,
+    scores,
+    setup,
+    study,
+)
 from nextrung.schemas.base import InputError
 
 app = typer.Typer(
@@ -19,7 +28,8 @@ app = typer.Typer(
     add_completion=False,
 )
 _COMMANDS: dict[str, tuple[Callable[..., None], ...]] = {
-    "Studies": (study.preflight, study.run, study.results, study.report, study.status),
+    "Studies": (study.preflight, study.run, study.report, study.status),
+    "Results": (queries.results, queries.build),
     "Clusters": (setup.init, cluster.submit),
     "Stages": (
         labels.label,

@@ -102,21 +102,6 @@ def preflight(
         raise typer.Exit(1)
 
 
-def results(
-    where: Where,
-    *,
-    study: Name = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print one object.")] = False,
-) -> None:
-    """Show the results of a study."""
-    document = load_study(*locate_study(where, study))
-    if as_json:
-        typer.echo(document.results.model_dump_json(indent=1))
-    else:
-        console.print(results_table(document.results))
-        console.print(f"labels: {document.results.labels}")
-
-
 def report(
     where: Annotated[
         list[str],

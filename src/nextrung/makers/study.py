@@ -120,12 +120,15 @@ class StudyMaker(StageMaker):
         -------
         Flow
             Its output is the :class:`.StudyDoc`; the metadata of every job name the
-            study.
+            study and the part of it that the job belongs to.
         """
         wiring = _Wiring(self.settings)
         outputs = {name: part.output for name, part in wiring.parts.items()}
         uuids = {name: _answering_job(part) for name, part in wiring.parts.items()}
+        for name, part in wiring.parts.items():
+            part.update_metadata({"part": name}, dynamic=True)
         gather = GatherMaker(settings=self.settings).make(outputs, uuids)
+        gather.update_metadata({"part": "study"})
         jobs = [*wiring.parts.values(), gather]
         flow = make_flow(jobs, gather.output, self.name or self.settings.name)
         flow.update_metadata({"study": self.settings.name}, dynamic=True)

@@ -1,0 +1,227 @@
+"""Which stored documents answer for a study: the newest of each of its parts."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections import defaultdict
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from jobflow import JobStore
+
+#: What is read of every document; arrays and histories stay where they are.
+_PROPERTIES = (
+    "uuid",
+    "index",
+    "name",
+    "completed_at",
+    "metadata",
+    "output.@class",
+    "output.model",
+    "output.plan",
+    "output.settings",
+    "output.n_materials",
+    "output.provenance",
+    "output.results.study",
+    "output.results.jobs",
+)
+
+
+@dataclass(frozen=True)
+class StoredJob:
+    """A finished job, without its results.
+
+    Parameters
+    ----------
+    uuid, index : str, int
+        Where its document is.
+    name : str
+        Name of the job.
+    document : str
+        Class of the document.
+    stored_at : str
+        When it was stored, as jobflow writes it: local time.
+    study, part : str or None
+        Study and part its metadata name.
+    output : mapping
+        Light fields of the document.
+    """
+
+    uuid: str
+    index: int
+    name: str
+    document: str
+    stored_at: str
+    study: str | None
+    part: str | None
+    output: Mapping[str, Any]
+
+    @property
+    def provenance(self) -> Mapping[str, Any]:
+        """Where the document came from."""
+        provenance: Mapping[str, Any] = self.output["provenance"]
+        return provenance
+
+    @property
+    def fingerprint(self) -> str:
+        """Fingerprint of the document."""
+        return str(self.provenance["fingerprint"])
+
+    @property
+    def plan(self) -> Mapping[str, Any]:
+        """Plan of a shard; empty for other documents."""
+        return self.output.get("plan") or {}
+
+    @property
+    def parents(self) -> dict[str, str]:
+        """Fingerprint of each input, by its name."""
+        return {**self.plan.get("parents", {}), **self.provenance["parents"]}
+
+    @property
+    def model(self) -> str | None:
+        """Model the document is about."""
+        return self.output.get("model") or self.plan.get("model")
+
+    @property
+    def campaign(self) -> str:
+        """What shards of one campaign share, and those of another do not."""
+        shared = {
+            name: value
+            for name, value in self.plan.items()
+            if name not in {"shard", "parents"}
+        }
+        key = json.dumps([shared, self.output.get("settings")], sort_keys=True)
+        return hashlib.sha256(key.encode()).hexdigest()
+
+
+@dataclass(frozen=True)
+class Member:
+    """A job in its place in a study.
+
+    Parameters
+    ----------
+    study, part : str
+        The place; a part is a stage or ``stage/model``.
+    job : StoredJob
+        The job.
+    """
+
+    study: str
+    part: str
+    job: StoredJob
+
+    @property
+    def stage(self) -> str:
+        """Stage of the part."""
+        return self.part.partition("/")[0]
+
+
+def list_members(store: JobStore) -> list[Member]:
+    """List the finished jobs of every study.
+
+    A job belongs to the study its metadata name, and to every finished study whose
+    results name it: two studies may share a job, whose metadata then name the one
+    that ran last.
+
+    Parameters
+    ----------
+    store : JobStore
+        A connected store.
+
+    Returns
+    -------
+    list of Member
+        Every job once in each of its studies, oldest first.
+    """
+    jobs = _list_jobs(store)
+    found = [Member(job.study, job.part, job) for job in jobs if job.study and job.part]
+    for study in _newest(job for job in jobs if job.document == "StudyDoc"):
+        found += _named_by(study, jobs)
+    found.sort(key=lambda member: member.job.stored_at)
+    once = {(each.study, each.part, each.job.fingerprint): each for each in found[::-1]}
+    return list(once.values())[::-1]
+
+
+def select_current(members: Iterable[Member], document: str) -> list[Member]:
+    """Select the documents of one class that answer for their part of a study.
+
+    That is the newest one; of shards, all of the newest campaign.
+
+    Parameters
+    ----------
+    members : iterable of Member
+        Finished jobs, oldest first.
+    document : str
+        Class of the documents.
+
+    Returns
+    -------
+    list of Member
+        The current ones, oldest first.
+    """
+    parts: defaultdict[tuple[str, str], list[Member]] = defaultdict(list)
+    for member in members:
+        if member.job.document == document:
+            parts[member.study, member.part].append(member)
+    return [
+        member
+        for part in parts.values()
+        for member in part
+        if member is part[-1]
+        or (document == "ShardDoc" and member.job.campaign == part[-1].job.campaign)
+    ]
+
+
+def _list_jobs(store: JobStore) -> list[StoredJob]:
+    """List every finished job, its newest index alone."""
+    documents = store.query(
+        {"output.provenance.fingerprint": {"$exists": True}}, list(_PROPERTIES)
+    )
+    newest: dict[str, StoredJob] = {}
+    for found in documents:
+        metadata = found.get("metadata") or {}
+        job = StoredJob(
+            uuid=found["uuid"],
+            index=found["index"],
+            name=found["name"],
+            document=found["output"].get("@class", ""),
+            stored_at=found["completed_at"],
+            study=metadata.get("study"),
+            part=metadata.get("part"),
+            output=found["output"],
+        )
+        if job.uuid not in newest or newest[job.uuid].index < job.index:
+            newest[job.uuid] = job
+    return list(newest.values())
+
+
+def _newest(studies: Iterable[StoredJob]) -> list[StoredJob]:
+    """Keep the newest results of each study."""
+    newest: dict[str, StoredJob] = {}
+    for job in sorted(studies, key=lambda job: job.stored_at):
+        newest[job.output["results"]["study"]] = job
+    return list(newest.values())
+
+
+def _named_by(study: StoredJob, jobs: Iterable[StoredJob]) -> list[Member]:
+    """List the jobs that the results of a study name, and the shards behind them."""
+    results = study.output["results"]
+    by_uuid = {job.uuid: job for job in jobs}
+    by_fingerprint = {job.fingerprint: job for job in jobs}
+    named: list[Member] = []
+    for part, uuid in results["jobs"].items():
+        if uuid not in by_uuid:
+            continue
+        job = by_uuid[uuid]
+        named.append(Member(results["study"], part, job))
+        if job.document == "RelaxationDoc":
+            named += [
+                Member(results["study"], part, by_fingerprint[shard])
+                for shard in job.parents.values()
+                if shard in by_fingerprint
+            ]
+    return named

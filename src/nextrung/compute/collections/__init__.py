@@ -1,0 +1,26 @@
+"""Rows of the result collections, read off the documents of jobs."""
+
+from __future__ import annotations
+
+from nextrung.compute.collections.errors import list_metrics, list_residuals
+from nextrung.compute.collections.models import describe_model, list_scaling
+from nextrung.compute.collections.phases import list_densities, list_stability
+from nextrung.compute.collections.relaxations import (
+    Material,
+    Outcome,
+    describe_materials,
+    list_relaxations,
+)
+
+__all__ = [
+    "Material",
+    "Outcome",
+    "describe_materials",
+    "describe_model",
+    "list_densities",
+    "list_metrics",
+    "list_relaxations",
+    "list_residuals",
+    "list_scaling",
+    "list_stability",
+]

@@ -1,0 +1,101 @@
+"""Rows of models and their scaling law."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from nextrung.schemas.collections import ModelRow, ScalingRow
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from nextrung.schemas.dataset import DatasetDoc
+    from nextrung.schemas.fine_tuning import FineTuningDoc
+    from nextrung.schemas.scaling_law import ScalingLawDoc
+
+
+def describe_model(
+    doc: FineTuningDoc, dataset: DatasetDoc | None, origin: Mapping[str, str]
+) -> list[ModelRow]:
+    """Say what a model is and what it was trained on.
+
+    Parameters
+    ----------
+    doc : FineTuningDoc
+        The model.
+    dataset : DatasetDoc or None
+        The labels it was made with.
+    origin : mapping of str to str
+        Study and job of the rows.
+
+    Returns
+    -------
+    list of ModelRow
+        One row.
+    """
+    settings = doc.settings
+    best = [epoch for epoch in doc.history if epoch.epoch == doc.best_epoch]
+    return [
+        ModelRow(
+            **origin,
+            model=doc.model,
+            pretrained=doc.recipe.pretrained,
+            rereference=doc.recipe.rereference,
+            trained=doc.recipe.trained,
+            source=doc.source,
+            functional=doc.functional,
+            elements=tuple(doc.elements),
+            checkpoint=doc.checkpoint.path,
+            checkpoint_sha256=doc.checkpoint.sha256,
+            labels=dataset and dataset.labels,
+            dataset_fingerprint=dataset and dataset.provenance.fingerprint,
+            frames_sha256=dataset and dataset.frames.sha256,
+            n_train_frames=doc.n_train_frames,
+            n_train_materials=doc.n_train_materials,
+            epochs=settings and settings.epochs,
+            batch_size=settings and settings.batch_size,
+            learning_rate=settings and settings.learning_rate,
+            seed=settings and settings.seed,
+            best_epoch=doc.best_epoch,
+            val_energy_mae=best[0].val.energy_mae if best else None,
+            wall_time=doc.provenance.wall_time,
+            device=doc.provenance.device,
+        )
+    ]
+
+
+def list_scaling(doc: ScalingLawDoc, origin: Mapping[str, str]) -> list[ScalingRow]:
+    """List the errors of models trained on subsets, beside the laws they follow.
+
+    Parameters
+    ----------
+    doc : ScalingLawDoc
+        The scaling law.
+    origin : mapping of str to str
+        Study and job of the rows.
+
+    Returns
+    -------
+    list of ScalingRow
+        One row per model and size.
+    """
+    return [
+        ScalingRow(
+            **origin,
+            **point.model_dump(),
+            split=doc.settings.split,
+            **_law(doc, "energy", point.model),
+            **_law(doc, "forces", point.model),
+        )
+        for point in doc.points
+    ]
+
+
+def _law(doc: ScalingLawDoc, prefix: str, model: str) -> dict[str, float | None]:
+    """Name slope and fit of the law of one property."""
+    scaling = {name.partition("_")[0]: laws for name, laws in doc.laws.items()}
+    law = scaling[prefix].laws.get(model) if prefix in scaling else None
+    return {
+        f"{prefix}_slope": None if law is None else law.slope,
+        f"{prefix}_r_squared": None if law is None else law.r_squared,
+    }
