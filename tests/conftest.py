@@ -8,10 +8,24 @@ from pathlib import Path
 import pytest
 from jobflow import JobStore
 from maggma.stores import MemoryStore
+from tests.calculations import (
+    recorded_calculation,
+    recorded_silicon,
+    vasp_script,
+)
 from tests.services import database, launchpad, mongo_store, mongod
 from tests.slurm import slurm
 
-__all__ = ["database", "launchpad", "mongo_store", "mongod", "slurm"]  # real servers
+__all__ = [
+    "database",
+    "launchpad",
+    "mongo_store",
+    "mongod",
+    "recorded_calculation",
+    "recorded_silicon",
+    "slurm",
+    "vasp_script",
+]
 
 
 @pytest.fixture

@@ -1,8 +1,9 @@
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
+import yaml
 from atomate2 import SETTINGS
 from pymatgen.core import SETTINGS as PYMATGEN_SETTINGS
 from pymatgen.core import Lattice, Structure
@@ -11,7 +12,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
+    from fireworks import LaunchPad
     from tests.cli.conftest import Finished
+    from tests.services import Database
 
     Call = Callable[..., Finished]
 
@@ -49,3 +52,68 @@ def test_without_vasp_nothing_begins(
     assert finished.code == 2
     assert line in finished.errors
     assert not (tmp_path / "run").exists()
+
+
+@pytest.fixture
+def settings_file(vasp_script: Path, tmp_path: Path) -> Path:
+    """No POTCAR is written, and a script is in the place of VASP."""
+    file = tmp_path / "labels.yaml"
+    maker = {
+        "write_input_set_kwargs": {"potcar_spec": True},
+        "run_vasp_kwargs": {"vasp_cmd": str(vasp_script)},
+    }
+    file.write_text(yaml.safe_dump({"input_set": "mp_r2scan", "maker": maker}))
+    return file
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_what_is_labelled_is_not_calculated_again(
+    call: Call,
+    recorded_silicon: Structure,
+    settings_file: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(SETTINGS, "VASP_CMD", "sh")
+    monkeypatch.setitem(PYMATGEN_SETTINGS, "PMG_VASP_PSP_DIR", str(tmp_path))
+    recorded_silicon.to(str(tmp_path / "Si.vasp"), fmt="poscar")
+    salt = Structure(Lattice.cubic(5.6), ["Na", "Cl"], [[0, 0, 0], [0.5] * 3])
+    salt.to(str(tmp_path / "NaCl.cif"))
+    files = tmp_path / "Si.vasp", tmp_path / "NaCl.cif"
+    options = "--settings", settings_file, "--root", tmp_path / "run"
+
+    first = call("label", *files, *options)
+    again = call("label", *files, *options)
+
+    assert (first.code, again.code) == (1, 1)  # the script cannot calculate salt
+    assert "0 of 2 are labelled already" in first.output
+    assert "1 labelled, 1 failed\nfailed: NaCl" in first.output
+    assert "1 of 2 are labelled already" in again.output
+    assert call("label", files[0], *options).code == 0
+
+
+@pytest.mark.mongo
+def test_calculations_go_to_the_workers_that_have_vasp(
+    call: Call,
+    recorded_silicon: Structure,
+    database: Database,
+    launchpad: LaunchPad,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    config = database.write_configuration(tmp_path / "config")
+    machine: dict[str, Any] = {
+        "categories": {"cpu": {}, "gpu": {}, "vasp": {}},
+        "jobs": {"labelling": {"category": "vasp", "cpus": 32}},
+    }
+    (config / "machine.yaml").write_text(yaml.safe_dump(machine))
+    monkeypatch.setenv("JOBFLOW_CONFIG_FILE", str(config / "jobflow.yaml"))
+    recorded_silicon.to(str(tmp_path / "Si.vasp"), fmt="poscar")
+
+    ended = call("label", tmp_path / "Si.vasp", "--submit", config)
+
+    assert ended.code == 0
+    assert "1 calculations are workflow 1" in ended.output
+    spec = launchpad.get_fw_by_id(1).spec
+    assert spec["_category"] == "vasp"
+    assert spec["_queueadapter"] == {"cpus_per_task": 32}

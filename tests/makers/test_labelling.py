@@ -1,17 +1,14 @@
-"""VASP stands aside: a script leaves the files of a recorded calculation instead."""
-
 from __future__ import annotations
 
 import gzip
 import json
-import warnings
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from fireworks import Firework
 from jobflow import JobStore, run_locally
 from jobflow.managers.fireworks import job_to_firework
-from pymatgen.io.vasp import Incar, Vasprun
+from pymatgen.io.vasp import Incar
 
 from nextrung.adapters.labelling import store_structure
 from nextrung.adapters.stores import make_embedded_store
@@ -37,45 +34,22 @@ TAGS: dict[InputSet, tuple[str, Any]] = {
 }
 
 
-@pytest.fixture(scope="module")
-def recorded(real_data: Path) -> Path:
-    """A folder with the files of an r²SCAN calculation of silicon."""
-    return real_data / "mp-task-documents" / "r2scan_Si_relax"
-
-
 @pytest.fixture
 def silicon(
-    recorded: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    recorded_silicon: Structure, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> Structure:
     monkeypatch.setenv("NEXTRUNG_ROOT", str(tmp_path / "run"))
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        run = Vasprun(
-            recorded / "vasprun.xml.gz",
-            parse_dos=False,
-            parse_eigen=False,
-            parse_potcar_file=False,
-        )
-    return run.final_structure
+    return recorded_silicon
 
 
 @pytest.fixture
-def settings(recorded: Path, tmp_path: Path) -> LabelSettings:
-    """No POTCAR is written, and a script in the place of VASP."""
-    script = tmp_path / "vasp"
-    for name in ("OUTCAR", "vasprun.xml"):
-        content = gzip.decompress((recorded / f"{name}.gz").read_bytes())
-        (tmp_path / name).write_bytes(content)
-    script.write_text(
-        f"#!/bin/sh\ncp {tmp_path}/OUTCAR {tmp_path}/vasprun.xml .\n"
-        "cp POSCAR CONTCAR\necho '1 F= -17.5 E0= -17.5' > OSZICAR\n"
-    )
-    script.chmod(0o755)
+def settings(vasp_script: Path) -> LabelSettings:
+    """No POTCAR is written, and a script is in the place of VASP."""
     return LabelSettings(
         incar={"NCORE": 4},
         maker={
             "write_input_set_kwargs": {"potcar_spec": True},
-            "run_vasp_kwargs": {"vasp_cmd": str(script)},
+            "run_vasp_kwargs": {"vasp_cmd": str(vasp_script)},
         },
     )
 

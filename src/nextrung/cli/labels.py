@@ -1,29 +1,40 @@
-"""The command that has structures labelled by VASP."""
+"""The command that has structures labelled by VASP, here or on a cluster."""
 
 from __future__ import annotations
 
 import os
 import shlex
 import shutil
+from contextlib import closing
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
-from atomate2 import SETTINGS
 from jobflow import run_locally
-from pymatgen.core import SETTINGS as PYMATGEN_SETTINGS
+from jobflow.managers.fireworks import flow_to_workflow
+from pymatgen.core import SETTINGS
 
 from nextrung.adapters.labelling import (
     find_finished,
     read_structures,
     store_structure,
 )
+from nextrung.adapters.launchpad import add_workflow, open_launchpad
+from nextrung.adapters.machine_files import find_configuration, read_machine
+from nextrung.adapters.stores import open_configured_store
+from nextrung.adapters.yaml_records import load_yaml, validate_record
 from nextrung.cli.running import Root, console, open_run
 from nextrung.compute.labelling import choose_structures
-from nextrung.makers.labelling import LabellingMaker
+from nextrung.makers.routing import route_flow
 from nextrung.schemas.base import InputError
 from nextrung.schemas.labelling import InputSet, LabelSettings
 from nextrung.settings import MachineSettings
+
+if TYPE_CHECKING:
+    from jobflow import JobStore
+
+    from nextrung.makers.labelling import LabellingMaker
+    from nextrung.schemas.base import Artifact
 
 
 def label(
@@ -34,51 +45,101 @@ def label(
     input_set: Annotated[
         InputSet, typer.Option(help="Settings of the calculations.")
     ] = InputSet.MP_R2SCAN,
+    settings: Annotated[
+        Path | None, typer.Option(help="YAML file: input_set, incar, maker.")
+    ] = None,
     count: Annotated[
         int | None,
         typer.Option(help="Label this many, rare elements first.  [default: all]"),
     ] = None,
     seed: Annotated[int, typer.Option(help="Seed of the choice.")] = 0,
     root: Root = None,
+    config: Annotated[
+        Path | None,
+        typer.Option(
+            "--submit", help="Submit to the LaunchPad of this configuration folder."
+        ),
+    ] = None,
 ) -> None:
     """Label structures by VASP; what is labelled already is not calculated again."""
-    _check_vasp()
+    from nextrung.makers.labelling import LabellingMaker  # noqa: PLC0415 - slow
+
+    wanted = _read_settings(settings, input_set)
+    if config is None:
+        _check_vasp()
     read = read_structures(structures)
     elements = [set(structure.atomic_numbers) for structure in read.values()]
     order = choose_structures(elements, count or len(read), seed)
     names = [list(read)[index] for index in order]
-    store = open_run(root, "labels")
+    store = open_run(root, "labels") if config is None else open_configured_store()
     files = {name: store_structure(read[name]) for name in names}
-    maker = LabellingMaker(settings=LabelSettings(input_set=input_set))
-    uuids = dict(zip(names, maker.make(files).job_uuids, strict=True))
-    before = find_finished(store, uuids.values())
-    waiting = {name: files[name] for name in names if uuids[name] not in before}
-    if waiting:
-        folder = MachineSettings().root / "calculations"
-        folder.mkdir(exist_ok=True)
-        run_locally(
-            maker.make(waiting), store=store, create_folders=True, root_dir=folder
-        )
-    after = find_finished(store, uuids.values())
-    failed = [name for name in names if uuids[name] not in after]
-    console.print(
-        f"{len(after) - len(before)} structures labelled, {len(before)} were already, "
-        f"{len(failed)} failed"
-    )
+    maker = LabellingMaker(settings=wanted)
+    with closing(store):
+        waiting = _leave_out_labelled(maker, files, store)
+        n_labelled = len(files) - len(waiting)
+        console.print(f"{n_labelled} of {len(files)} are labelled already")
+        if waiting and config is None:
+            _calculate(maker, waiting, store)
+        elif waiting and config is not None:
+            _submit(maker, waiting, find_configuration(config))
+
+
+def _read_settings(path: Path | None, input_set: InputSet) -> LabelSettings:
+    """Read how structures are labelled from a file, if there is one."""
+    if path is None:
+        return LabelSettings(input_set=input_set)
+    return validate_record(LabelSettings, load_yaml(path, "settings file"), path)
+
+
+def _leave_out_labelled(
+    maker: LabellingMaker, files: dict[str, Artifact], store: JobStore
+) -> dict[str, Artifact]:
+    """Choose the structures whose label is not in the store."""
+    uuids = maker.make(files).job_uuids
+    finished = find_finished(store, uuids)
+    return {
+        name: file
+        for (name, file), uuid in zip(files.items(), uuids, strict=True)
+        if uuid not in finished
+    }
+
+
+def _calculate(
+    maker: LabellingMaker, files: dict[str, Artifact], store: JobStore
+) -> None:
+    """Run the calculations one after another, each in a folder of its own."""
+    folder = MachineSettings().root / "calculations"
+    folder.mkdir(exist_ok=True)
+    run_locally(maker.make(files), store=store, create_folders=True, root_dir=folder)
+    failed = _leave_out_labelled(maker, files, store)
+    console.print(f"{len(files) - len(failed)} labelled, {len(failed)} failed")
     if failed:
         console.print(f"failed: {', '.join(failed)}", soft_wrap=True)
         raise typer.Exit(1)
 
 
+def _submit(maker: LabellingMaker, files: dict[str, Artifact], folder: Path) -> None:
+    """Put the calculations on the LaunchPad."""
+    flow = maker.make(files)
+    route_flow(flow, read_machine(folder))
+    launchpad = open_launchpad(folder)
+    with closing(launchpad.connection):
+        workflow = flow_to_workflow(flow, metadata={"labelling": flow.uuid})
+        fw_id = add_workflow(launchpad, workflow)
+    console.print(f"{len(files)} calculations are workflow {fw_id}")
+
+
 def _check_vasp() -> None:
     """Refuse to begin where atomate2 could not run VASP."""
-    program = shlex.split(os.path.expandvars(SETTINGS.VASP_CMD))[0]
+    from atomate2 import SETTINGS as ATOMATE2  # noqa: PLC0415 - slow
+
+    program = shlex.split(os.path.expandvars(ATOMATE2.VASP_CMD))[0]
     if shutil.which(program) is None:
         raise InputError(
             f"expected the command of VASP in ATOMATE2_VASP_CMD, met {program!r}, "
             "which is no program here"
         )
-    folder = PYMATGEN_SETTINGS.get("PMG_VASP_PSP_DIR")
+    folder = SETTINGS.get("PMG_VASP_PSP_DIR")
     if folder is None or not Path(folder).is_dir():
         raise InputError(
             "expected the folder of the POTCARs in PMG_VASP_PSP_DIR, met "

@@ -20,7 +20,6 @@ from nextrung.cli.running import console
 from nextrung.compute.density import score_densities, strain_lattice
 from nextrung.compute.evaluation import score_predictions
 from nextrung.potentials.atom_refs import move_atom_refs, prepare_start
-from nextrung.potentials.fine_tuning import fine_tune as train
 from nextrung.potentials.potential import load_potential
 from nextrung.schemas.base import InputError
 from nextrung.schemas.curation import CurationSettings
@@ -93,6 +92,10 @@ def fine_tune(
     output: Output = Path("fine_tuned.pth.tar"),
 ) -> None:
     """Re-reference and train a potential; plain chgnet loads what is written."""
+    from nextrung.potentials.fine_tuning import (  # noqa: PLC0415 - loads Lightning
+        fine_tune as train,
+    )
+
     frames = read_frames(frames_file)
     settings = FineTuningSettings(epochs=epochs, batch_size=batch_size, seed=seed)
     recipe = RECIPES[method]

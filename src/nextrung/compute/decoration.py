@@ -8,8 +8,6 @@ from itertools import combinations, permutations, zip_longest
 from typing import TYPE_CHECKING
 
 import numpy as np
-from pymatgen.analysis.prototypes import AFLOW_PROTOTYPE_LIBRARY
-from pymatgen.analysis.structure_prediction.volume_predictor import DLSVolumePredictor
 from pymatgen.core import Element, Structure
 
 if TYPE_CHECKING:
@@ -34,6 +32,10 @@ def list_prototypes(max_atoms: int) -> dict[str, Structure]:
         Structure of each prototype by its AFLOW label and reported formula, such as
         ``AB_cF8_225_a_b-NaCl``.
     """
+    from pymatgen.analysis.prototypes import (  # noqa: PLC0415 - loads for seconds
+        AFLOW_PROTOTYPE_LIBRARY,
+    )
+
     prototypes = {}
     for entry in AFLOW_PROTOTYPE_LIBRARY:
         structure = entry["snl"].structure
@@ -156,6 +158,10 @@ def scale_to_atoms(structure: Structure) -> Structure:
         The crystal with the volume that pymatgen predicts from bond lengths, or as it
         is where there are no bonds or their lengths are not known.
     """
+    from pymatgen.analysis.structure_prediction.volume_predictor import (  # noqa: PLC0415 - loads for a second
+        DLSVolumePredictor,
+    )
+
     scaled = structure.copy()
     with warnings.catch_warnings(), suppress(ValueError):
         warnings.simplefilter("ignore")

@@ -16,7 +16,6 @@ from nextrung.makers.base import (
 from nextrung.makers.models import open_frames, open_potential
 from nextrung.potentials.atom_refs import prepare_start
 from nextrung.potentials.checkpoints import find_checkpoint
-from nextrung.potentials.fine_tuning import fine_tune
 from nextrung.potentials.potential import load_potential
 from nextrung.schemas.fine_tuning import (
     EpochRecord,
@@ -153,6 +152,10 @@ class FineTuningMaker(StageMaker):
         atom_refs : AtomRefDoc or None
             Moved reference energies; None where the recipe keeps those of the source.
         """
+        from nextrung.potentials.fine_tuning import (  # noqa: PLC0415 - loads Lightning
+            fine_tune,
+        )
+
         recipe = RECIPES[self.model]
         result = fine_tune(
             prepare_start(

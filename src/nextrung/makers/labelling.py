@@ -18,7 +18,7 @@ from atomate2.vasp.jobs.mp import MPGGAStaticMaker, MPMetaGGAStaticMaker
 from nextrung.adapters.labelling import load_structure
 from nextrung.makers.base import StageMaker, identify, make_flow
 from nextrung.schemas.base import Artifact
-from nextrung.schemas.labelling import InputSet, LabelSettings
+from nextrung.schemas.labelling import JOB_NAME, InputSet, LabelSettings
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -66,7 +66,7 @@ class LabelMaker(StageMaker):
         How structures are labelled.
     """
 
-    name: str = "label structure"
+    name: str = JOB_NAME
     settings: LabelSettings = field(default_factory=LabelSettings)
 
     @vasp_job

@@ -29,7 +29,6 @@ from nextrung.makers.base import (
 from nextrung.makers.dataset import DatasetMaker
 from nextrung.makers.fine_tuning import SourceMaker
 from nextrung.makers.models import open_frames, open_potential
-from nextrung.potentials.preflight import probe, try_models
 from nextrung.schemas.fine_tuning import FineTuningSettings
 from nextrung.schemas.models import Rereference
 from nextrung.schemas.preflight import PreflightDoc, PreflightSettings
@@ -78,6 +77,11 @@ class TrialMaker(StageMaker):
         source : FineTuningDoc
             The source potential.
         """
+        from nextrung.potentials.preflight import (  # noqa: PLC0415 - loads Lightning
+            probe,
+            try_models,
+        )
+
         frames = open_frames(dataset)
         potential = open_potential(source)
         sample = choose_sample(frames, self.settings)

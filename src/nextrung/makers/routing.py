@@ -14,6 +14,7 @@ from nextrung.makers.relaxation import MergeMaker, RelaxationMaker, ShardMaker
 from nextrung.makers.scaling_law import ScalingLawFitMaker
 from nextrung.makers.stability import StabilityMaker
 from nextrung.makers.study import GatherMaker
+from nextrung.schemas.labelling import JOB_NAME as LABEL_JOB
 from nextrung.schemas.machine import CPU_CATEGORY
 
 if TYPE_CHECKING:
@@ -39,6 +40,7 @@ JOB_NAMES: Mapping[str, str] = {
     "density": DensityMaker.name,
     "scaling_law": ScalingLawFitMaker.name,
     "results": GatherMaker.name,
+    "labelling": LABEL_JOB,
 }
 
 

@@ -9,6 +9,9 @@ from pydantic import Field
 
 from nextrung.schemas.base import Record
 
+#: Name of the jobs that label structures, by which they find their workers.
+JOB_NAME = "label structure"
+
 
 class InputSet(StrEnum):
     """Published VASP settings of single-point calculations."""

@@ -65,6 +65,7 @@ class JobRoutes(Record):
     density: JobRoute = Field(JobRoute(), description="Relaxes measured crystals.")
     scaling_law: JobRoute = Field(JobRoute(), description="Fits power laws.")
     results: JobRoute = Field(JobRoute(), description="Gathers the results.")
+    labelling: JobRoute = Field(JobRoute(), description="Runs VASP on a structure.")
 
 
 #: Kinds of jobs that predict with the network or train it.

@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 from pymatgen.core import Element
-from sklearn.tree import DecisionTreeRegressor
 
 from nextrung.schemas.alignment import ElementAlignment
 
@@ -72,6 +71,8 @@ def rank_elements(
     variance that is removed at the nodes that split on it, weighted by the frames that
     reach them, over the variance that is removed in all.
     """
+    from sklearn.tree import DecisionTreeRegressor  # noqa: PLC0415 - loads for a second
+
     numbers, column = np.unique(frames.atomic_numbers, return_inverse=True)
     if len(frames) == 0:
         return {}
