@@ -6,10 +6,12 @@ from typing import TYPE_CHECKING
 import pytest
 from jobflow import Flow, job
 
-from nextrung.cli.running import open_run, run_flow
+from nextrung.cli.running import locate_study, open_run, opened, run_flow
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from tests.services import Database
 
 
 @job
@@ -37,3 +39,18 @@ def test_flow_leaves_its_documents_in_the_store(tmp_path: Path) -> None:
     run_flow(flow, store)
 
     assert store.count({"uuid": flow.jobs[0].uuid}) == 1
+
+
+@pytest.mark.mongo
+def test_the_configured_store_is_closed_when_the_command_ends(
+    database: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = database.write_configuration(tmp_path) / "jobflow.yaml"
+    monkeypatch.setenv("JOBFLOW_CONFIG_FILE", str(file))
+
+    store, name = locate_study("demo", None)
+
+    assert name == "demo"
+    assert store.docs_store._coll is not None
+    opened.close()
+    assert store.docs_store._coll is None

@@ -19,6 +19,7 @@ from nextrung.cli import (
     setup,
     study,
 )
+from nextrung.cli.running import opened
 from nextrung.schemas.base import InputError
 
 app = typer.Typer(
@@ -70,3 +71,5 @@ def main() -> None:
             f"nextrung: {line}", style="red", markup=False
         )
         sys.exit(2)
+    finally:
+        opened.close()

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -17,7 +16,7 @@ from nextrung.adapters.launchpad import (
 )
 from nextrung.adapters.machine_files import find_configuration, read_machine
 from nextrung.adapters.study_files import read_study
-from nextrung.cli.running import Overrides, console
+from nextrung.cli.running import Overrides, console, opened
 from nextrung.makers.submission import make_workflow
 from nextrung.schemas.base import InputError
 
@@ -53,8 +52,8 @@ def submit(
     machine = read_machine(folder)
     workflow = make_workflow(settings, machine, _read_labels(labels or ()))
     launchpad = open_launchpad(folder)
-    with closing(launchpad.connection):
-        console.print(_add_once(launchpad, workflow), soft_wrap=True)
+    opened.callback(launchpad.connection.close)
+    console.print(_add_once(launchpad, workflow), soft_wrap=True)
 
 
 def _add_once(launchpad: LaunchPad, workflow: Workflow) -> str:

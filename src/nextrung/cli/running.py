@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -21,6 +22,9 @@ if TYPE_CHECKING:
     from jobflow import Flow, JobStore
 
 console = Console()
+
+#: Connections to servers, closed when the command ends.
+opened = ExitStack()
 
 Root = Annotated[Path | None, typer.Option(help="Run folder.  [default: runs/NAME]")]
 Overrides = Annotated[
@@ -81,7 +85,9 @@ def locate_study(where: str, study: str | None) -> tuple[JobStore, str | None]:
         return open_embedded_store(Path(where)), study
     if os.sep in where or where.startswith("."):
         return open_embedded_store(Path(where)), study
-    return open_configured_store(), where
+    store = open_configured_store()
+    opened.callback(store.close)
+    return store, where
 
 
 def run_flow(flow: Flow, store: JobStore) -> None:
