@@ -7,6 +7,7 @@ from jobflow import JobStore
 from maggma.stores import MemoryStore
 
 from nextrung.adapters.stores import (
+    close_store,
     find_documents,
     keeps_documents,
     make_embedded_store,
@@ -137,3 +138,14 @@ def test_the_store_of_a_file_is_the_one_it_describes(
 
     assert store.get_output("a") == 7
     store.close()  # type: ignore[no-untyped-call]
+
+
+@pytest.mark.mongo
+def test_a_store_can_be_closed_twice(database: Database) -> None:
+    store = database.job_store()
+    store.connect()
+
+    close_store(store)
+    close_store(store)
+
+    assert store.docs_store._coll is None

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import os
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from jobflow import JobStore
+from maggma.core import StoreError
 from maggma.stores import MemoryStore, MontyStore
 
 from nextrung.schemas.base import InputError
@@ -141,6 +143,18 @@ def _connected(store: JobStore) -> JobStore:
         reason = str(error).splitlines()[0]
         raise InputError(f"expected a store that answers, met: {reason}") from error
     return store
+
+
+def close_store(store: JobStore) -> None:
+    """Close a store, open or closed already.
+
+    Parameters
+    ----------
+    store : JobStore
+        The store; GridFS stores of maggma refuse to be closed twice.
+    """
+    with suppress(StoreError):
+        store.close()  # type: ignore[no-untyped-call]
 
 
 def keeps_documents(store: JobStore) -> bool:

@@ -12,6 +12,7 @@ from jobflow import run_locally
 from rich.console import Console
 
 from nextrung.adapters.stores import (
+    close_store,
     make_embedded_store,
     open_configured_store,
     open_embedded_store,
@@ -86,7 +87,7 @@ def locate_study(where: str, study: str | None) -> tuple[JobStore, str | None]:
     if os.sep in where or where.startswith("."):
         return open_embedded_store(Path(where)), study
     store = open_configured_store()
-    opened.callback(store.close)
+    opened.callback(close_store, store)
     return store, where
 
 
