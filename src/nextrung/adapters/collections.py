@@ -197,7 +197,10 @@ class CollectionBuilder(Builder):  # type: ignore[misc]
     def _output(self, member: Member) -> Any:  # noqa: ANN401 - any document
         """Load the whole output of a job."""
         where = {"uuid": member.job.uuid, "index": member.job.index}
-        found = self.jobs.query_one(where, load=True)
+        try:
+            found = self.jobs.query_one(where, load=True)
+        except KeyError:  # stored without its arrays
+            return None
         return found and found["output"]
 
 

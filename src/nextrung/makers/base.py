@@ -32,6 +32,7 @@ from monty.json import jsanitize
 from pydantic import BaseModel
 
 from nextrung.adapters.locks import hold_lock
+from nextrung.adapters.retries import keep_trying, make_patient
 from nextrung.adapters.stores import CONFIG_VARIABLE, keeps_documents
 from nextrung.makers.termination import end_when_terminated
 from nextrung.schemas.base import InputError, Provenance, TaskDoc
@@ -178,6 +179,7 @@ def _answered_once(
 
     def _find_or_make(maker: StageMaker, inputs: Sequence[Any]) -> Any:  # noqa: ANN401
         """Look the answer up; compute it where there is none."""
+        make_patient(CURRENT_JOB.store)
         fingerprint = fingerprint_of(maker, inputs)
         stored = schema and _find_answer(CURRENT_JOB.store, fingerprint)
         if schema and stored:
@@ -238,9 +240,12 @@ def report_progress(done: int, total: int, text: str = "") -> None:
 
 def _find_answer(store: JobStore, fingerprint: str) -> dict[str, Any] | None:
     """Look a fingerprint up among the stored documents."""
-    found = store.query_one(
-        {"output.provenance.fingerprint": fingerprint}, ["output"], load=True
-    )
+    wanted = {"output.provenance.fingerprint": fingerprint}
+    try:
+        found = keep_trying(lambda: store.query_one(wanted, ["output"], load=True))
+    except KeyError:  # the database went away between a document and its arrays
+        logger.warning("%s: stored without its arrays", CURRENT_JOB.job.name)
+        return None
     return None if found is None else found["output"]
 
 
