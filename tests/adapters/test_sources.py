@@ -8,7 +8,13 @@ from ase import Atoms
 from ase.io import write
 from pydantic import TypeAdapter
 
-from nextrung.adapters.sources import name_labels, read_source, source_digest
+from nextrung.adapters.sources import (
+    list_source_files,
+    name_labels,
+    read_labels,
+    read_source,
+    source_digest,
+)
 from nextrung.schemas.base import InputError
 from nextrung.schemas.sources import (
     AseSource,
@@ -162,3 +168,23 @@ def test_another_teacher_of_the_same_name_is_noticed(tmp_path: Path) -> None:
 def test_a_missing_folder_has_no_digest(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="expected a file or folder, met none at"):
         source_digest(VaspSource(paths=(str(tmp_path / "none"),)))
+
+
+def test_labels_are_all_frames_of_a_source(tmp_path: Path) -> None:
+    file = tmp_path / "labels.xyz"
+    cells = [Atoms("Li", cell=[3, 3, 3], pbc=True) for _ in range(3)]
+    write(file, cells)
+    source = AseSource(
+        paths=(str(file),), functional="PBE", material_id_key=None, frame_id_key=None
+    )
+    frames = read_labels(source)
+
+    assert len(frames) == 3
+    assert frames.functional == "PBE"
+    assert list_source_files(source) == {"labels.xyz": file}
+
+
+def test_a_source_without_frames_has_no_labels(tmp_path: Path) -> None:
+    (tmp_path / "OUTCAR").write_text("torn")
+    with pytest.raises(InputError, match="expected frames in the vasp source"):
+        read_labels(VaspSource(paths=(str(tmp_path),)))

@@ -54,6 +54,10 @@ def test_every_frame_is_drawn_with_its_name(section: Section) -> None:
     assert importance.columns["element"] == ["Li", "Mn", "O"]
 
 
+def test_a_stand_in_for_labels_is_said(section: Section) -> None:
+    assert "the predictions of the source potential stand in" in html_of(section)
+
+
 def test_undetermined_combinations_are_named(section: Section) -> None:
     assert "undetermined: Li + O" in html_of(section)
 

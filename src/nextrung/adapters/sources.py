@@ -16,6 +16,8 @@ from nextrung.adapters.mptrj_json import read_mptrj
 from nextrung.adapters.paths import expand_path
 from nextrung.adapters.task_documents import list_tasks, read_task_documents
 from nextrung.adapters.vasp import find_runs, read_vasp
+from nextrung.schemas.base import InputError
+from nextrung.schemas.frames import Frames
 from nextrung.schemas.sources import (
     AseSource,
     DistilledSource,
@@ -24,13 +26,13 @@ from nextrung.schemas.sources import (
     TaskDocumentsSource,
     VaspSource,
 )
+from nextrung.schemas.trajectory import Trajectory
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from nextrung.schemas.curation import Rejection
     from nextrung.schemas.sources import Source
-    from nextrung.schemas.trajectory import Trajectory
 
 
 def read_source(
@@ -63,6 +65,31 @@ def read_source(
             return read_task_documents(source, on_progress)
         case DistilledSource():
             return distil(source, on_progress)
+
+
+def read_labels(source: Source) -> Frames:
+    """Read all frames of a source, uncurated; what cannot be read is left out.
+
+    Parameters
+    ----------
+    source : Source
+        Where frames come from.
+
+    Returns
+    -------
+    Frames
+        The frames in their order.
+
+    Raises
+    ------
+    InputError
+        If no frame can be read, or their functionals differ.
+    """
+    read = read_source(source, lambda _done, _total, _text: None)
+    parts = [run.frames for run in read if isinstance(run, Trajectory)]
+    if not parts:
+        raise InputError(f"expected frames in the {source.kind} source, met none")
+    return Frames.concatenate(parts)
 
 
 def name_labels(source: Source, functional: str) -> str:

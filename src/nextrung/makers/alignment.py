@@ -2,22 +2,47 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
-from nextrung.compute.alignment import score_alignment
+import numpy as np
+
+from nextrung.adapters.sources import name_labels, read_labels, source_digest
+from nextrung.compute.alignment import pair_frames, score_alignment
+from nextrung.compute.atom_refs import fit_atom_refs
 from nextrung.makers.base import StageMaker, provenance, task_job
 from nextrung.makers.models import open_frames, open_potential
+from nextrung.potentials.potential import load_potential
 from nextrung.schemas.alignment import (
     AlignmentDoc,
     AlignmentSettings,
+    Corrections,
     SourceEnergies,
 )
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from nextrung.schemas.atom_refs import AtomRefDoc
     from nextrung.schemas.dataset import DatasetDoc
     from nextrung.schemas.fine_tuning import FineTuningDoc
+    from nextrung.schemas.frames import Frames
+    from nextrung.schemas.sources import Source
+
+#: Shipped potential that was trained on corrected GGA/GGA+U energies.
+CORRECTED_POTENTIAL = "chgnet-0.3.0"
+
+
+@dataclass(frozen=True, eq=False)
+class _Compared:
+    """Frames with energies of both functionals, and what is subtracted from them."""
+
+    target: Frames
+    source: Frames
+    name: str
+    kind: SourceEnergies
+    references: Mapping[str, float]
+    referenced: str
 
 
 @dataclass(kw_only=True)
@@ -29,42 +54,99 @@ class AlignmentMaker(StageMaker):
     name : str
         Name of the job.
     settings : AlignmentSettings
-        How differences are explained by elements.
+        Which energies are compared, and how elements explain their differences.
     """
 
     name: str = "align functionals"
     settings: AlignmentSettings = field(default_factory=AlignmentSettings)
 
+    def digest_files(self) -> str:
+        """Hash the labels of the source functional, where there are any."""
+        return source_digest(self.settings.source) if self.settings.source else ""
+
     @task_job(AlignmentDoc, rows=["rows"])
     def make(
         self, dataset: DatasetDoc, source: FineTuningDoc, atom_refs: AtomRefDoc
     ) -> AlignmentDoc:
-        """Compare the labels with the source potential's predictions.
+        """Compare the labels with those of the source functional, or a stand-in.
 
         Parameters
         ----------
         dataset : DatasetDoc
             Frames with target labels.
         source : FineTuningDoc
-            The source potential; its predictions stand in for the source functional.
+            The source potential; its predictions stand in for the source functional
+            where the settings name no labels of it.
         atom_refs : AtomRefDoc
             References refitted to the target labels.
         """
-        frames = open_frames(dataset)
-        potential = open_potential(source)
-        predicted, _ = potential.label(frames, "e")
+        compared = self._compare(open_frames(dataset), source)
+        chosen = self.settings.target_references
         score = score_alignment(
-            frames,
-            predicted,
-            source_refs=potential.atom_refs,
-            target_refs=atom_refs.atom_refs,
+            compared.target,
+            compared.source,
+            source_refs=compared.references,
+            target_refs=_choose_references(chosen, atom_refs.atom_refs),
             settings=self.settings,
+            corrections=self._locate_corrections(compared),
         )
+        fitted = f"{atom_refs.settings.kind} to the training split"
         return AlignmentDoc(
             labels=dataset.labels,
-            source=source.source,
-            source_energies=SourceEnergies.PREDICTED,
+            source=compared.name,
+            source_energies=compared.kind,
+            references=f"source: {compared.referenced}; target: "
+            + (f"those of {chosen}" if chosen else fitted),
             settings=self.settings,
             **{name: getattr(score, name) for name in type(score).model_fields},
             provenance=provenance(),
         )
+
+    def _compare(self, target: Frames, source: FineTuningDoc) -> _Compared:
+        """Find the source energies of the target's frames, and their references."""
+        chosen = self.settings.source_references
+        if self.settings.source is not None:
+            return self._read(target, self.settings.source)
+        potential = open_potential(source)
+        predicted, _ = potential.label(target, "e")
+        return _Compared(
+            target=target,
+            source=predicted,
+            name=source.source,
+            kind=SourceEnergies.PREDICTED,
+            references=_choose_references(chosen, potential.atom_refs),
+            referenced=f"those of {chosen or source.source}",
+        )
+
+    def _read(self, target: Frames, labels: Source) -> _Compared:
+        """Read calculated source energies and pair them."""
+        read = read_labels(labels)
+        target, paired = pair_frames(target, read, self.settings.pairing)
+        chosen = self.settings.source_references
+        known = paired[np.isfinite(paired.energies)]
+        unsplit = replace(known, splits=np.full(len(known), ""))
+        fitted = {} if chosen else fit_atom_refs(unsplit).energies
+        return _Compared(
+            target=target,
+            source=paired,
+            name=name_labels(labels, read.functional),
+            kind=SourceEnergies.CALCULATED,
+            references=_choose_references(chosen, fitted),
+            referenced=f"those of {chosen}" if chosen else "fitted to all of them",
+        )
+
+    def _locate_corrections(self, compared: _Compared) -> Corrections:
+        """Say where corrections are, by the settings or by the source potential."""
+        if self.settings.corrections is not None:
+            return self.settings.corrections
+        stands_in = compared.kind is SourceEnergies.PREDICTED
+        if stands_in and compared.name == CORRECTED_POTENTIAL:
+            return Corrections.IN_SOURCE
+        return Corrections.NONE
+
+
+def _choose_references(
+    potential: str | None, fitted: Mapping[str, float]
+) -> Mapping[str, float]:
+    """Take the references of a potential where one is named, else the fitted ones."""
+    return fitted if potential is None else load_potential(potential, "cpu").atom_refs

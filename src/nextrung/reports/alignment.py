@@ -6,17 +6,9 @@ from typing import TYPE_CHECKING
 
 import plotly.graph_objects as go
 
-from nextrung.reports.elements import Scale, plot_periodic_table
-from nextrung.reports.markup import (
-    MISSING,
-    count,
-    details,
-    header,
-    number,
-    numeric,
-    row,
-    table,
-)
+from nextrung.reports.atom_refs import list_atom_refs
+from nextrung.reports.element_alignment import plot_elements
+from nextrung.reports.markup import MISSING, count
 from nextrung.reports.paper import CITATION, CORRELATIONS, PAPER_STUDY
 from nextrung.reports.plots import GUIDE, Figure, plot
 from nextrung.reports.sampling import choose_points
@@ -27,7 +19,7 @@ from nextrung.reports.sections import (
     explain_absence,
     paragraph,
 )
-from nextrung.schemas.alignment import AlignmentDoc
+from nextrung.schemas.alignment import AlignmentDoc, SourceEnergies
 from nextrung.schemas.atom_refs import AtomRefDoc
 
 if TYPE_CHECKING:
@@ -66,9 +58,9 @@ def report_alignment(study: StudyDoc, documents: Mapping[str, TaskDoc]) -> Secti
         blocks += [
             _say_correlation(study, document),
             *_plot_energies(document),
-            *_plot_elements(document),
+            *plot_elements(document),
         ]
-    blocks += _list_atom_refs(documents_of(documents, "atom_refs", AtomRefDoc))
+    blocks += list_atom_refs(documents_of(documents, "atom_refs", AtomRefDoc))
     return Section("alignment", "Energy alignment", tuple(blocks))
 
 
@@ -80,8 +72,13 @@ def _say_correlation(study: StudyDoc, document: AlignmentDoc) -> Element:
         f"Source energies ({document.source}, {document.source_energies}) against "
         f"target energies ({document.labels}) of {document.n_frames:,} frames: "
         f"Pearson {RHO} = {before} for total energies per atom, {after} after each "
-        "one's atomic references are subtracted."
+        f"one's atomic references are subtracted ({document.references})."
     )
+    if document.source_energies is SourceEnergies.PREDICTED:
+        text += (
+            " There are no labels of the source functional: the predictions of the "
+            "source potential stand in."
+        )
     if study.results.study == PAPER_STUDY:
         text += f" The paper: {CORRELATIONS[0]} and {CORRELATIONS[1]} ({CITATION})."
     if document.n_left_out:
@@ -170,79 +167,3 @@ def _plot_joint(
         showlegend=False,
     )
     return Figure(name, f"{title}; dotted: equality.{said}", drawn, columns)
-
-
-def _plot_elements(document: AlignmentDoc) -> list[Figure]:
-    """Draw the shift and the importance of every element (Fig. 1c, 2)."""
-    elements = document.elements
-    shifts = {s: e.shift for s, e in elements.items() if e.shift is not None}
-    figures = []
-    if shifts:
-        texts = {symbol: f"{shift:+.3f} eV" for symbol, shift in shifts.items()}
-        figures.append(
-            Figure(
-                "element-shifts",
-                "Target minus source atomic reference energy of each element, in eV.",
-                plot_periodic_table(shifts, texts, title="eV", scale=Scale.DIVERGING),
-                {"element": list(shifts), "shift_eV": list(shifts.values())},
-            )
-        )
-    if elements:
-        figures.append(_plot_importance(document))
-    return figures
-
-
-def _plot_importance(document: AlignmentDoc) -> Figure:
-    """Draw which elements explain the difference of the functionals."""
-    elements = document.elements
-    values = {symbol: e.normalised_importance for symbol, e in elements.items()}
-    texts = {
-        symbol: f"normalised importance {e.normalised_importance:.3f}<br>"
-        f"importance {e.importance:.3f}, {e.n_atoms:,} atoms"
-        for symbol, e in elements.items()
-    }
-    return Figure(
-        "element-importance",
-        "Which elements explain the difference of the functionals: importance in a "
-        "decision tree over the number of atoms, scaled (as Fig. 1c, d of the paper).",
-        plot_periodic_table(values, texts, title="importance"),
-        {
-            "element": list(elements),
-            "n_atoms": [e.n_atoms for e in elements.values()],
-            "importance": [e.importance for e in elements.values()],
-            "normalised_importance": list(values.values()),
-        },
-    )
-
-
-def _list_atom_refs(documents: Mapping[str, AtomRefDoc]) -> list[Element]:
-    """List the references of every fit."""
-    listed = []
-    for kind, document in documents.items():
-        rows = [
-            row(
-                symbol,
-                number(document.previous.get(symbol), 4, reason="none in the source"),
-                number(energy, 4),
-                number(document.shift.get(symbol), 4, reason="none in the source"),
-            )
-            for symbol, energy in document.atom_refs.items()
-        ]
-        titles = header("Element", *numeric("before (eV)", "after (eV)", "shift (eV)"))
-        listed.append(details(_describe_fit(kind, document), table(titles, rows)))
-    return listed
-
-
-def _describe_fit(kind: str, document: AtomRefDoc) -> str:
-    """Say in one line how well the references fit."""
-    fit = document.fit
-    if fit is None:
-        return f"Atom refs `{kind}`: those of the source"
-    text = (
-        f"Atom refs `{kind}`: {fit.n_frames:,} frames, rank {fit.rank}, "
-        f"residual {1000 * fit.rmse:,.1f} meV/atom"
-    )
-    if fit.undetermined:
-        groups = "; ".join(" + ".join(group) for group in fit.undetermined)
-        text += f", undetermined: {groups}"
-    return text

@@ -7,6 +7,7 @@ from enum import StrEnum
 from pydantic import Field
 
 from nextrung.schemas.base import Record, TaskDoc
+from nextrung.schemas.sources import Source
 
 
 class SourceEnergies(StrEnum):
@@ -16,9 +17,52 @@ class SourceEnergies(StrEnum):
     PREDICTED = "predicted"
 
 
-class AlignmentSettings(Record):
-    """How the differences between two functionals are explained by elements."""
+class Pairing(StrEnum):
+    """Which energies of the two functionals belong together."""
 
+    FRAMES = "frames"
+    MATERIALS = "materials"
+
+
+class Corrections(StrEnum):
+    """Where GGA/GGA+U energies are, and whether MP2020's corrections are in them."""
+
+    NONE = "none"
+    IN_SOURCE = "in_source"
+    MISSING_IN_SOURCE = "missing_in_source"
+    MISSING_IN_TARGET = "missing_in_target"
+
+
+class AlignmentSettings(Record):
+    """Which energies are compared, and how elements explain their differences."""
+
+    source: Source | None = Field(
+        None,
+        description="Labels of the source functional; null lets the predictions of the "
+        "source potential stand in.",
+    )
+    pairing: Pairing = Field(
+        Pairing.FRAMES,
+        description="Whether frames of one name are compared, or the lowest frames of "
+        "each material and composition.",
+    )
+    source_references: str | None = Field(
+        None,
+        description="Potential whose atomic references are subtracted from source "
+        "energies; null for the source potential's where it stands in, and for those "
+        "fitted to the energies otherwise.",
+    )
+    target_references: str | None = Field(
+        None,
+        description="Potential whose atomic references are subtracted from target "
+        "energies; null for those fitted to the training split.",
+    )
+    corrections: Corrections | None = Field(
+        None,
+        description="Which energies are GGA/GGA+U and whether they hold the "
+        "corrections of the Materials Project; null for `in_source` where chgnet-0.3.0 "
+        "stands in, which was trained on corrected energies, and `none` elsewhere.",
+    )
     max_depth: int | None = Field(
         None, ge=1, description="Depth of the decision tree; null for no limit."
     )
@@ -28,6 +72,11 @@ class AlignmentSettings(Record):
         gt=0,
         description="Factor on importance over atom count (the paper: 9000); null "
         "scales the largest to 1.",
+    )
+    importance_scale_uncorrected: float | None = Field(
+        None,
+        gt=0,
+        description="The same for energies without corrections (the paper: 500).",
     )
 
 
@@ -39,10 +88,18 @@ class ElementAlignment(Record):
         description="Target minus source atomic reference energy in eV."
     )
     importance: float = Field(
-        ge=0, description="Share of the variance the decision tree explains with it."
+        ge=0,
+        description="Share of the variance of formation energy differences that the "
+        "decision tree explains with it; with corrections, where there are any.",
     )
     normalised_importance: float = Field(
         ge=0, description="Importance over atom count, scaled."
+    )
+    importance_uncorrected: float | None = Field(
+        None, ge=0, description="Importance without corrections; null without any."
+    )
+    normalised_importance_uncorrected: float | None = Field(
+        None, ge=0, description="The same over atom count, scaled."
     )
 
 
@@ -80,6 +137,14 @@ class AlignmentScore(Record):
     mean_absolute_difference_referenced: float | None = Field(
         description="The same after each one's references are subtracted, in eV/atom."
     )
+    corrections: Corrections = Field(
+        Corrections.NONE, description="Where MP2020's corrections are, or are missing."
+    )
+    elements_without_phase: list[str] = Field(
+        default_factory=list,
+        description="Elements that no compared frame is a pure phase of: formation "
+        "energies take their atomic references instead.",
+    )
     elements: dict[str, ElementAlignment] = Field(description="By element symbol.")
     rows: AlignmentPoints = Field(description="The compared frames.")
 
@@ -91,5 +156,8 @@ class AlignmentDoc(AlignmentScore, TaskDoc):
     source: str = Field(description="Functional, or potential, of the source energies.")
     source_energies: SourceEnergies = Field(
         description="Whether they were calculated, or the source potential stands in."
+    )
+    references: str = Field(
+        "fitted", description="Where the subtracted atomic references come from."
     )
     settings: AlignmentSettings = Field(description="Settings the scores ran with.")

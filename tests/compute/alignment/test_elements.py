@@ -8,8 +8,8 @@ from pymatgen.core import Composition, Lattice, Structure
 
 from nextrung.compute.alignment.elements import (
     count_atoms,
-    describe_elements,
     rank_elements,
+    scale_importances,
 )
 from nextrung.schemas.alignment import AlignmentSettings
 from nextrung.schemas.frames import Frames
@@ -55,27 +55,22 @@ def test_atoms_are_counted_over_all_frames() -> None:
     assert count_atoms(make_frames(["LiF", "Na2F6"])) == {"Li": 1, "F": 7, "Na": 2}
 
 
-def test_only_elements_that_occur_are_described_and_the_largest_is_one() -> None:
+def test_importances_are_divided_by_atoms_and_the_largest_is_one() -> None:
     """Per atom lithium explains 0.6 / 2 and fluorine 0.4 / 4."""
-    described = describe_elements(
-        {"Li": 2, "F": 4},
-        {"Li": 0.6, "F": 0.4},
-        {"Li": -4.0, "F": -7.0, "Na": -28.0},
-        scale=None,
-    )
+    importances, n_atoms = {"Li": 0.6, "F": 0.4}, {"Li": 2, "F": 4, "Na": 1}
 
-    assert list(described) == ["Li", "F"]
-    assert described["Li"].normalised_importance == pytest.approx(1)
-    assert described["F"].normalised_importance == pytest.approx(1 / 3)
-    assert described["F"].shift == -7
+    assert scale_importances(importances, n_atoms, None) == pytest.approx(
+        {"Li": 1, "F": 1 / 3}
+    )
+    assert scale_importances(importances, n_atoms, 10.0) == pytest.approx(
+        {"Li": 3, "F": 1}
+    )
 
 
 def test_equal_differences_make_no_element_important() -> None:
     frames = make_frames(["LiF", "NaF"])
     importances = rank_elements(frames, np.ones(2), SETTINGS)
 
-    described = describe_elements(
-        count_atoms(frames), importances, dict.fromkeys(importances, 0.0), scale=None
-    )
+    scaled = scale_importances(importances, count_atoms(frames), None)
 
-    assert {element.normalised_importance for element in described.values()} == {0}
+    assert set(scaled.values()) == {0}

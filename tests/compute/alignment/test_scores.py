@@ -7,7 +7,7 @@ import pytest
 from pymatgen.core import Composition, Lattice, Structure
 
 from nextrung.compute.alignment import score_alignment
-from nextrung.schemas.alignment import AlignmentSettings
+from nextrung.schemas.alignment import AlignmentSettings, Corrections
 from nextrung.schemas.base import InputError
 from nextrung.schemas.frames import Frames
 
@@ -84,6 +84,38 @@ def test_importance_is_divided_by_atoms_and_scaled() -> None:
             assert element.normalised_importance == pytest.approx(
                 per_atom[symbol] * expected
             )
+
+
+@pytest.mark.parametrize(
+    ("corrections", "with_corrections"),
+    [
+        (Corrections.IN_SOURCE, -0.614 / 2),
+        (Corrections.MISSING_IN_SOURCE, 0.614 / 2),
+        (Corrections.MISSING_IN_TARGET, -0.614 / 2),
+    ],
+)
+def test_corrections_make_chlorine_important(
+    corrections: Corrections, with_corrections: float
+) -> None:
+    """Both functionals agree but for what corrections of chlorides add to one."""
+    frames = make_frames(["Li", "Na", "Cl", "LiCl", "NaCl", "LiNa"])
+    refs = {"Li": -1.0, "Na": -2.0, "Cl": -3.0}
+    chlorides = np.array([0, 0, 0, 1, 1, 0])
+    held = chlorides * (with_corrections if corrections == "in_source" else 0.0)
+    score = score_alignment(
+        label(frames, refs, [0.0] * 6),
+        label(frames, refs, held.tolist()),
+        source_refs=refs,
+        target_refs=refs,
+        settings=SETTINGS,
+        corrections=corrections,
+    )
+    chlorine = score.elements["Cl"]
+
+    assert score.corrections is corrections
+    if corrections is not Corrections.IN_SOURCE:
+        assert chlorine.importance > 0.5
+    assert chlorine.importance_uncorrected == pytest.approx(0, abs=1e-9)
 
 
 def test_frames_that_cannot_be_compared_are_counted_by_reason() -> None:

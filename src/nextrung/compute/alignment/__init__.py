@@ -12,12 +12,14 @@ References
 from __future__ import annotations
 
 from nextrung.compute.alignment.elements import count_atoms, rank_elements
+from nextrung.compute.alignment.pairing import pair_frames
 from nextrung.compute.alignment.references import correlate, subtract_references
 from nextrung.compute.alignment.scores import score_alignment
 
 __all__ = [
     "correlate",
     "count_atoms",
+    "pair_frames",
     "rank_elements",
     "score_alignment",
     "subtract_references",

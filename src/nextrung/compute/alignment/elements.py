@@ -13,8 +13,6 @@ from typing import TYPE_CHECKING
 import numpy as np
 from pymatgen.core import Element
 
-from nextrung.schemas.alignment import ElementAlignment
-
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -89,41 +87,27 @@ def rank_elements(
     }
 
 
-def describe_elements(
-    n_atoms: Mapping[str, int],
-    importances: Mapping[str, float],
-    shifts: Mapping[str, float],
-    *,
-    scale: float | None,
-) -> dict[str, ElementAlignment]:
-    """Put counts, shifts and importances of the elements that occur side by side.
+def scale_importances(
+    importances: Mapping[str, float], n_atoms: Mapping[str, int], scale: float | None
+) -> dict[str, float]:
+    """Divide importances by atom counts and scale them.
 
     Parameters
     ----------
-    n_atoms : mapping of str to int
-        Atoms of each element that occurs.
     importances : mapping of str to float
-        Importance of each of them.
-    shifts : mapping of str to float
-        Target minus source reference energy of each of them in eV.
+        Importance of each element.
+    n_atoms : mapping of str to int
+        Atoms of each of them.
     scale : float or None
         Factor on importance over atoms; None scales the largest to one.
 
     Returns
     -------
-    dict of str to ElementAlignment
-        The same, element by element.
+    dict of str to float
+        Scaled importance of each element.
     """
-    per_atom = {symbol: importances[symbol] / n_atoms[symbol] for symbol in n_atoms}
+    per_atom = {symbol: importances[symbol] / n_atoms[symbol] for symbol in importances}
     if scale is None:
         largest = max(per_atom.values(), default=0)
         scale = 1 / largest if largest else 0
-    return {
-        symbol: ElementAlignment(
-            n_atoms=n_atoms[symbol],
-            shift=shifts[symbol],
-            importance=importances[symbol],
-            normalised_importance=per_atom[symbol] * scale,
-        )
-        for symbol in n_atoms
-    }
+    return {symbol: value * scale for symbol, value in per_atom.items()}

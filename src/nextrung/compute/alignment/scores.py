@@ -7,13 +7,20 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from nextrung.compute.alignment.corrections import estimate_corrections
 from nextrung.compute.alignment.elements import (
     count_atoms,
-    describe_elements,
     rank_elements,
+    scale_importances,
 )
+from nextrung.compute.alignment.formation import subtract_formation_energies
 from nextrung.compute.alignment.references import correlate, subtract_references
-from nextrung.schemas.alignment import AlignmentPoints, AlignmentScore
+from nextrung.schemas.alignment import (
+    AlignmentPoints,
+    AlignmentScore,
+    Corrections,
+    ElementAlignment,
+)
 from nextrung.schemas.base import InputError
 
 if TYPE_CHECKING:
@@ -32,6 +39,7 @@ def score_alignment(
     source_refs: Mapping[str, float],
     target_refs: Mapping[str, float],
     settings: AlignmentSettings,
+    corrections: Corrections = Corrections.NONE,
 ) -> AlignmentScore:
     """Compare the energies of the same frames in two functionals.
 
@@ -45,6 +53,8 @@ def score_alignment(
         Atomic reference energies of each functional in eV/atom, by symbol.
     settings : AlignmentSettings
         How the differences are explained by elements.
+    corrections : Corrections
+        Which energies are GGA/GGA+U, and whether they hold MP2020's corrections.
 
     Returns
     -------
@@ -72,6 +82,10 @@ def score_alignment(
     energies = {name: values[kept] for name, values in energies.items()}
     compared = target[kept]
     difference = energies["target_referenced"] - energies["source_referenced"]
+    shifts = _subtract(target_refs, source_refs)
+    formation, without_phase = subtract_formation_energies(
+        compared, source[kept], shifts
+    )
     return AlignmentScore(
         n_frames=len(compared),
         n_left_out=len(target) - len(compared),
@@ -82,14 +96,61 @@ def score_alignment(
         ),
         mean_absolute_difference=_average_size(energies["target"] - energies["source"]),
         mean_absolute_difference_referenced=_average_size(difference),
-        elements=describe_elements(
-            count_atoms(compared),
-            rank_elements(compared, difference, settings),
-            _subtract(target_refs, source_refs),
-            scale=settings.importance_scale,
+        corrections=corrections,
+        elements_without_phase=without_phase,
+        elements=_describe_elements(
+            compared, formation, shifts, settings=settings, corrections=corrections
         ),
         rows=_list_points(compared, energies),
     )
+
+
+def _describe_elements(
+    frames: Frames,
+    formation: NDArray[np.float64],
+    shifts: Mapping[str, float],
+    *,
+    settings: AlignmentSettings,
+    corrections: Corrections,
+) -> dict[str, ElementAlignment]:
+    """Rank elements, with and without corrections where there are any."""
+    n_atoms = count_atoms(frames)
+    corrected, uncorrected = _correct(frames, formation, corrections)
+    ranks = rank_elements(frames, corrected, settings)
+    scaled = scale_importances(ranks, n_atoms, settings.importance_scale)
+    plain: dict[str, float] = {}
+    if uncorrected is not None:
+        plain = rank_elements(frames, uncorrected, settings)
+    plain_scaled = scale_importances(
+        plain, n_atoms, settings.importance_scale_uncorrected
+    )
+    return {
+        symbol: ElementAlignment(
+            n_atoms=n_atoms[symbol],
+            shift=shifts[symbol],
+            importance=ranks[symbol],
+            normalised_importance=scaled[symbol],
+            importance_uncorrected=plain.get(symbol),
+            normalised_importance_uncorrected=plain_scaled.get(symbol),
+        )
+        for symbol in n_atoms
+    }
+
+
+def _correct(
+    frames: Frames, differences: NDArray[np.float64], corrections: Corrections
+) -> tuple[NDArray[np.float64], NDArray[np.float64] | None]:
+    """Tell target minus source with corrections in, and with them left out."""
+    if corrections is Corrections.NONE:
+        return differences, None
+    added = estimate_corrections(frames)
+    match corrections:
+        case Corrections.IN_SOURCE:
+            return differences, differences + added
+        case Corrections.MISSING_IN_SOURCE:
+            return differences - added, differences
+        case Corrections.MISSING_IN_TARGET:
+            return differences + added, differences
 
 
 def _explain_missing(

@@ -1,0 +1,79 @@
+"""Which energies of two functionals belong together."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from nextrung.schemas.alignment import Pairing
+from nextrung.schemas.base import InputError
+
+if TYPE_CHECKING:
+    from collections.abc import Hashable
+
+    from nextrung.schemas.frames import Frames
+
+
+def pair_frames(
+    target: Frames, source: Frames, pairing: Pairing
+) -> tuple[Frames, Frames]:
+    """Pair the labels of two functionals.
+
+    Parameters
+    ----------
+    target, source : Frames
+        Frames with energies of each functional.
+    pairing : Pairing
+        Whether frames of one name belong together, or the lowest frames of each
+        material and composition.
+
+    Returns
+    -------
+    target : Frames
+        Frames to compare: all, or the lowest of each material and composition.
+    source : Frames
+        The same frames with the energies of the source functional, per atom those of
+        their partners; NaN where there is none.
+
+    Raises
+    ------
+    InputError
+        If no frame has a partner.
+    """
+    chosen = target
+    if pairing is Pairing.MATERIALS:
+        chosen = target[np.sort(list(_find_lowest(target).values()))]
+        partners = _find_lowest(source)
+        keys: list[Hashable] = list(_name_materials(chosen))
+    else:
+        partners = {name: i for i, name in enumerate(source.frame_ids.tolist())}
+        keys = chosen.frame_ids.tolist()
+    per_atom = source.energies / source.n_atoms
+    found = [per_atom[partners[key]] if key in partners else np.nan for key in keys]
+    if not np.isfinite(found).any():
+        raise InputError(
+            f"alignment: expected {pairing} of both functionals, met none that "
+            f"{len(target)} target and {len(source)} source frames share, such as "
+            f"{keys[0] if keys else 'none'}"
+        )
+    return chosen, replace(chosen, energies=np.array(found) * chosen.n_atoms)
+
+
+def _name_materials(frames: Frames) -> list[tuple[str, str]]:
+    """Name the material and the reduced formula of every frame."""
+    formulas = [composition.reduced_formula for composition in frames.compositions()]
+    return list(zip(frames.material_ids.tolist(), formulas, strict=True))
+
+
+def _find_lowest(frames: Frames) -> dict[Hashable, int]:
+    """Find the frame of the lowest energy per atom of each material."""
+    per_atom = frames.energies / frames.n_atoms
+    lowest: dict[Hashable, int] = {}
+    for place, name in enumerate(_name_materials(frames)):
+        if not np.isfinite(per_atom[place]):
+            continue
+        if name not in lowest or per_atom[place] < per_atom[lowest[name]]:
+            lowest[name] = place
+    return lowest
