@@ -12,6 +12,7 @@ from rich.console import Console
 from nextrung.cli import (
     cluster,
     data,
+    doctor,
     labels,
     potentials,
     queries,
@@ -31,7 +32,7 @@ app = typer.Typer(
 _COMMANDS: dict[str, tuple[Callable[..., None], ...]] = {
     "Studies": (study.preflight, study.run, study.report, study.status),
     "Results": (queries.results, queries.build),
-    "Clusters": (setup.init, cluster.submit),
+    "Clusters": (setup.init, doctor.doctor, cluster.submit),
     "Stages": (
         labels.label,
         potentials.fine_tune,

@@ -1,0 +1,83 @@
+"""The command that examines a cluster: doctor."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import typer
+from rich.markup import escape
+
+from nextrung.adapters.launchpad import open_launchpad
+from nextrung.adapters.launchpad_diagnosis import examine_launchpad
+from nextrung.adapters.machine_diagnosis import examine_machine
+from nextrung.adapters.machine_files import find_configuration
+from nextrung.adapters.store_diagnosis import examine_store
+from nextrung.adapters.stores import (
+    CONFIG_VARIABLE,
+    close_store,
+    open_configured_store,
+)
+from nextrung.cli.cluster import Configuration
+from nextrung.cli.running import console, opened
+from nextrung.makers.base import DECISIVE_PACKAGES
+from nextrung.schemas.base import InputError
+from nextrung.schemas.diagnosis import Finding, Level, judge
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+#: How findings are marked.
+COLOURS = {Level.OK: "green", Level.WARN: "yellow", Level.FAIL: "red"}
+
+
+def doctor(*, config: Configuration = None) -> None:
+    """Examine this machine, its store and its LaunchPad; say what to do."""
+    folder = find_configuration(config)
+    levels: list[Level] = []
+    for finding in _examine(folder):
+        levels.append(finding.level)
+        colour = COLOURS[finding.level]
+        mark = f"[{colour}]{finding.level:4}[/]"
+        advice = f" → {finding.advice}" if finding.advice else ""
+        line = escape(f"{finding.subject}: {finding.found}{advice}")
+        console.print(f"{mark} {line}", soft_wrap=True, highlight=False)
+    if Level.FAIL in levels:
+        raise typer.Exit(1)
+
+
+def _examine(folder: Path) -> Iterator[Finding]:
+    """Look at everything, each thing even where another fails."""
+    yield from examine_machine(folder)
+    yield from _examine_store(folder)
+    yield from _examine_launchpad(folder)
+
+
+def _examine_store(folder: Path) -> Iterator[Finding]:
+    """Look at the store that jobs will use: that of the environment."""
+    try:
+        store = open_configured_store()
+    except InputError as error:
+        advice = f"source {folder}/env.sh; is the server there?"
+        yield judge("store", Level.FAIL, str(error), advice)
+        return
+    opened.callback(close_store, store)
+    named = Path(os.environ[CONFIG_VARIABLE]).resolve()
+    if named.parent == folder:
+        yield judge("store", Level.OK, f"{named} answers")
+    else:
+        advice = f"source {folder}/env.sh"
+        yield judge("store", Level.WARN, f"{named}, not of {folder}", advice)
+    yield from examine_store(store, DECISIVE_PACKAGES)
+
+
+def _examine_launchpad(folder: Path) -> Iterator[Finding]:
+    """Look at the LaunchPad of the configuration folder."""
+    try:
+        launchpad = open_launchpad(folder)
+    except InputError as error:
+        yield judge("LaunchPad", Level.FAIL, str(error), "is the server there?")
+        return
+    opened.callback(launchpad.connection.close)
+    yield from examine_launchpad(launchpad, folder)
