@@ -69,6 +69,7 @@ def test_indexes_are_made(mongo_store: JobStore) -> None:
         "name",
         "hosts",
         "output.provenance.fingerprint",
+        "output.checkpoint.sha256",
     ]
     indexes = mongo_store.docs_store._collection.index_information()
     assert any("output.provenance.fingerprint" in name for name in indexes)

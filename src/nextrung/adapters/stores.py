@@ -23,7 +23,13 @@ CONFIG_VARIABLE = "JOBFLOW_CONFIG_FILE"
 STORE_FOLDER = "store"
 
 #: Fields of the documents that queries filter on.
-INDEXED_FIELDS = ("uuid", "name", "hosts", "output.provenance.fingerprint")
+INDEXED_FIELDS = (
+    "uuid",
+    "name",
+    "hosts",
+    "output.provenance.fingerprint",
+    "output.checkpoint.sha256",
+)
 
 
 def make_embedded_store(root: Path) -> JobStore:

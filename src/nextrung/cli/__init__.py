@@ -15,6 +15,7 @@ from nextrung.cli import (
     doctor,
     labels,
     potentials,
+    provenance,
     queries,
     scores,
     setup,
@@ -31,7 +32,7 @@ app = typer.Typer(
 )
 _COMMANDS: dict[str, tuple[Callable[..., None], ...]] = {
     "Studies": (study.preflight, study.run, study.report, study.status),
-    "Results": (queries.results, queries.build),
+    "Results": (queries.results, queries.build, provenance.provenance),
     "Clusters": (setup.init, doctor.doctor, cluster.submit),
     "Stages": (
         labels.label,

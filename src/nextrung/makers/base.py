@@ -390,6 +390,8 @@ def _fingerprints(name: str, value: Any) -> Mapping[str, str]:  # noqa: ANN401
     """List the fingerprints of one input: a document or a nest of them."""
     if isinstance(value, TaskDoc):
         return {name: value.provenance.fingerprint}
+    if isinstance(value, BaseModel):  # a plan names the documents it was made from
+        return getattr(value, "parents", {})
     items: list[tuple[object, Any]] = []
     if isinstance(value, dict):
         items = list(value.items())

@@ -1,0 +1,71 @@
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+from tests.stored_study import store_study
+
+from nextrung.adapters.stores import make_embedded_store
+from nextrung.schemas.lineage import Lineage
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from tests.cli.conftest import Finished
+
+    Call = Callable[..., Finished]
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run folder with a finished study."""
+    root = tmp_path_factory.mktemp("run")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("NEXTRUNG_ROOT", str(root))
+        store_study(make_embedded_store(root), root)
+    return root
+
+
+def test_the_chain_of_a_row_is_drawn(call: Call, folder: Path) -> None:
+    shown = call("provenance", "demo/scratch/m-Li2O", "--root", folder)
+
+    assert shown.code == 0
+    for text in (
+        "make stability/scratch fingerprint-",
+        "shard 2 of 2",
+        "frames frames.parquet (1 bytes)",
+        '"functional": "r2SCAN"',
+        "2026-01-01T00:00:00+00:00, 1800.0 s, host, cpu, nextrung 0.1.0",
+        "(above)",
+    ):
+        assert text in shown.output
+
+
+def test_the_chain_is_one_json_object(call: Call, folder: Path) -> None:
+    shown = call("provenance", "uuid-of-dataset", "--root", folder, "--json")
+
+    lineage = Lineage.model_validate_json(shown.output)
+    assert lineage.results == ("fingerprint-of-dataset",)
+
+
+def test_an_input_that_is_gone_is_drawn(call: Call, tmp_path: Path) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("NEXTRUNG_ROOT", str(tmp_path))
+        store = make_embedded_store(tmp_path)
+        store_study(store, tmp_path)
+        store.remove_docs({"uuid": "uuid-of-dataset"})
+
+    shown = call("provenance", "uuid-of-fine_tuning/scratch", "--root", tmp_path)
+
+    assert "dataset: fingerprint-: not in this store" in shown.output
+
+
+def test_an_unknown_result_is_one_line_and_exit_code_2(
+    call: Call, folder: Path
+) -> None:
+    ended = call("provenance", "nothing", "--root", folder)
+
+    assert ended.code == 2
+    assert ended.errors.count("\n") == 1
+    assert "met nothing: the store holds none of them" in ended.errors

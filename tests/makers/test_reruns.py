@@ -1,0 +1,95 @@
+"""What the provenance of a result says is enough to make it again."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from jobflow import Flow, run_locally
+
+from nextrung.adapters.catalogue import list_members
+from nextrung.adapters.collections import build_collections
+from nextrung.adapters.lineage import trace_lineage
+from nextrung.makers.atom_refs import AtomRefMaker
+from nextrung.makers.dataset import DatasetMaker
+from nextrung.makers.fine_tuning import FineTuningMaker, SourceMaker
+from nextrung.makers.relaxation import RelaxationMaker
+from nextrung.makers.stability import StabilityMaker
+from nextrung.schemas.atom_refs import AtomRefSettings
+from nextrung.schemas.dataset import DatasetSettings
+from nextrung.schemas.fine_tuning import FineTuningSettings
+from nextrung.schemas.models import Model
+from nextrung.schemas.relaxation import RelaxationSettings
+from nextrung.schemas.stability import StabilitySettings
+from nextrung.schemas.study import CampaignSettings
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    import pytest
+    from jobflow import JobStore
+
+    from nextrung.schemas.lineage import Ancestor, Lineage
+
+
+def ancestors(lineage: Lineage) -> dict[str, Ancestor]:
+    """The documents of a chain, by class; shards and models by the last of them."""
+    return {each.document: each for each in lineage.ancestors.values()}
+
+
+def rerun(lineage: Lineage) -> Flow:
+    """Wire the jobs of a chain anew, with nothing but what the chain says."""
+    found = ancestors(lineage)
+    settings: dict[str, Any] = {name: each.settings for name, each in found.items()}
+    models = [
+        each for each in lineage.ancestors.values() if each.document == "FineTuningDoc"
+    ]
+    source, trained = sorted(models, key=lambda each: each.settings is not None)
+    assert trained.settings is not None
+    shards = [e for e in lineage.ancestors.values() if e.document == "ShardDoc"]
+    n_materials = int(found["DatasetDoc"].facts["n_materials"])
+
+    dataset = DatasetMaker(
+        settings=DatasetSettings.model_validate(settings["DatasetDoc"])
+    ).make()
+    loaded = SourceMaker(potential=str(source.facts["source"])).make()
+    references = AtomRefMaker(
+        settings=AtomRefSettings.model_validate(settings["AtomRefDoc"])
+    ).make(dataset.output, loaded.output)
+    model = FineTuningMaker(
+        model=Model(str(trained.model)),
+        settings=FineTuningSettings.model_validate(trained.settings),
+    ).make(dataset.output, loaded.output, references.output)
+    campaign = CampaignSettings(
+        relaxation=RelaxationSettings.model_validate(settings["ShardDoc"]),
+        materials_per_shard=-(-n_materials // len(shards)),
+    )
+    relaxed = RelaxationMaker(settings=campaign).make(dataset.output, model.output)
+    scored = StabilityMaker(
+        settings=StabilitySettings.model_validate(settings["StabilityDoc"])
+    ).make(dataset.output, relaxed.output)
+    return Flow([dataset, loaded, references, model, relaxed, scored])
+
+
+def test_settings_of_a_chain_give_its_fingerprints_again(
+    finished_store: JobStore,
+    job_store: JobStore,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    build_collections(finished_store)
+    (hull,) = (
+        member.job.uuid
+        for member in list_members(finished_store)
+        if member.part == "stability/scratch"
+    )
+    lineage = trace_lineage(finished_store, hull)
+    monkeypatch.setenv("NEXTRUNG_ROOT", str(tmp_path))
+
+    run_locally(rerun(lineage), store=job_store, log=False, raise_immediately=True)
+
+    again = {
+        document["output"]["provenance"]["fingerprint"]
+        for document in job_store.query({"output.provenance": {"$exists": True}})
+    }
+    assert again == set(lineage.ancestors)
+    assert lineage.missing == ()
