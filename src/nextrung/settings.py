@@ -44,6 +44,11 @@ class MachineSettings(BaseSettings):
         return self.root / "artifacts"
 
     @property
+    def downloads(self) -> Path:
+        """Folder of what was fetched from servers."""
+        return self.root / "downloads"
+
+    @property
     def campaigns(self) -> Path:
         """Folder of the unfinished work of jobs, by fingerprint."""
         return self.root / "campaigns"

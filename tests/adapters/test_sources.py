@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, get_args
 
 import pytest
 from ase import Atoms
@@ -9,9 +9,15 @@ from ase.io import write
 from pydantic import TypeAdapter
 
 from nextrung.adapters.sources import (
+<<<<<<< Updated upstream
     list_source_files,
     name_labels,
     read_labels,
+=======
+    LABELS,
+    READERS,
+    name_labels,
+>>>>>>> Stashed changes
     read_source,
     source_digest,
 )
@@ -78,6 +84,15 @@ def test_every_kind_has_its_reader(source: VaspSource, tmp_path: Path) -> None:
     ]
 
     assert counts == [2, 1, 1, 1, 1, 1]
+
+
+def test_every_kind_of_source_is_known() -> None:
+    """The union of the records, the readers and the names for readers of reports."""
+    kinds = {
+        record.model_fields["kind"].default for record in get_args(get_args(Source)[0])
+    }
+
+    assert kinds == set(READERS) == set(LABELS)
 
 
 @pytest.mark.parametrize(

@@ -3,7 +3,12 @@ from __future__ import annotations
 import pytest
 from pydantic import TypeAdapter, ValidationError
 
-from nextrung.schemas.sources import DistilledSource, TaskDocumentsSource, VaspSource
+from nextrung.schemas.sources import (
+    DistilledSource,
+    MaterialsProjectSource,
+    TaskDocumentsSource,
+    VaspSource,
+)
 
 
 def test_environment_variables_are_stored_as_they_were_written() -> None:
@@ -42,3 +47,16 @@ def test_a_study_holds_no_credentials(store: str) -> None:
         TaskDocumentsSource(store=store)
 
     assert "secret" not in caught.value.errors()[0]["msg"]
+
+
+@pytest.mark.parametrize(
+    "settings", [{}, {"chemical_systems": ["Li-O"], "material_ids": ["mp-1"]}]
+)
+def test_materials_are_chosen_by_one_way(settings: dict[str, object]) -> None:
+    with pytest.raises(ValidationError, match="either `chemical_systems` or `material"):
+        MaterialsProjectSource.model_validate(settings)
+
+
+def test_an_address_holds_no_password() -> None:
+    with pytest.raises(ValidationError, match="endpoint"):
+        MaterialsProjectSource(material_ids=("a",), endpoint="https://me:pw@host")

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import hashlib
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from nextrung.adapters.artifacts import hash_file
 from nextrung.adapters.ase_files import find_files, read_ase
 from nextrung.adapters.distilled import distil
 from nextrung.adapters.document_stores import digest_documents, open_store
 from nextrung.adapters.json_files import find_json_files
+from nextrung.adapters.materials_project import (
+    digest_project,
+    read_materials_project,
+)
 from nextrung.adapters.matpes import read_matpes
 from nextrung.adapters.mptrj_json import read_mptrj
 from nextrung.adapters.paths import expand_path
@@ -21,6 +25,7 @@ from nextrung.schemas.frames import Frames
 from nextrung.schemas.sources import (
     AseSource,
     DistilledSource,
+    MaterialsProjectSource,
     MatpesSource,
     MptrjJsonSource,
     TaskDocumentsSource,
@@ -29,10 +34,33 @@ from nextrung.schemas.sources import (
 from nextrung.schemas.trajectory import Trajectory
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Mapping
 
     from nextrung.schemas.curation import Rejection
     from nextrung.schemas.sources import Source
+
+
+#: What reads a source of each kind.
+READERS: Mapping[str, Callable[[Any, Any], Iterator[Trajectory | Rejection]]] = {
+    "vasp": read_vasp,
+    "ase": read_ase,
+    "mptrj_json": read_mptrj,
+    "matpes": read_matpes,
+    "task_documents": read_task_documents,
+    "materials_project": read_materials_project,
+    "distilled": distil,
+}
+
+#: Where the labels of each kind come from, for readers.
+LABELS = {
+    "vasp": "{functional} (VASP)",
+    "ase": "{functional} (ASE files)",
+    "mptrj_json": "{functional} ({source.energy} energies of MPtrj's layout)",
+    "matpes": "{functional} (MatPES)",
+    "task_documents": "{functional} (VASP task documents)",
+    "materials_project": "{functional} (Materials Project)",
+    "distilled": "distilled from {source.teacher}",
+}
 
 
 def read_source(
@@ -52,19 +80,7 @@ def read_source(
     iterator of Trajectory or Rejection
         Runs, and why others cannot be read.
     """
-    match source:
-        case VaspSource():
-            return read_vasp(source, on_progress)
-        case AseSource():
-            return read_ase(source, on_progress)
-        case MptrjJsonSource():
-            return read_mptrj(source, on_progress)
-        case MatpesSource():
-            return read_matpes(source, on_progress)
-        case TaskDocumentsSource():
-            return read_task_documents(source, on_progress)
-        case DistilledSource():
-            return distil(source, on_progress)
+    return READERS[source.kind](source, on_progress)
 
 
 def read_labels(source: Source) -> Frames:
@@ -107,19 +123,7 @@ def name_labels(source: Source, functional: str) -> str:
     str
         Words for a heading, such as ``r2SCAN (VASP)``.
     """
-    match source:
-        case VaspSource():
-            return f"{functional} (VASP)"
-        case AseSource():
-            return f"{functional} (ASE files)"
-        case MptrjJsonSource():
-            return f"{functional} ({source.energy} energies of MPtrj's layout)"
-        case MatpesSource():
-            return f"{functional} (MatPES)"
-        case TaskDocumentsSource():
-            return f"{functional} (VASP task documents)"
-        case DistilledSource():
-            return f"distilled from {source.teacher}"
+    return LABELS[source.kind].format(functional=functional, source=source)
 
 
 def source_digest(source: Source) -> str:
@@ -145,6 +149,8 @@ def source_digest(source: Source) -> str:
     if isinstance(source, TaskDocumentsSource) and source.store:
         with open_store(source.store) as store:
             return digest_documents(list_tasks(store, source))
+    if isinstance(source, MaterialsProjectSource):
+        return digest_project(source)
     digest = hashlib.sha256()
     if isinstance(source, DistilledSource):
         digest.update(source.model_dump_json().encode())
@@ -181,6 +187,8 @@ def list_source_files(source: Source) -> dict[str, Path]:
             return {"store": expand_path(store_file)}
         case MptrjJsonSource() | MatpesSource() | TaskDocumentsSource():
             return {path.name: path for path in find_json_files(source.paths)}
+        case MaterialsProjectSource():
+            return {}
         case DistilledSource():
             teacher = Path(source.teacher)
             return {"teacher": teacher} if teacher.is_file() else {}

@@ -175,6 +175,48 @@ class TaskDocumentsSource(Record):
         return self
 
 
+class ProjectDocuments(StrEnum):
+    """What the Materials Project is asked for."""
+
+    TASKS = "tasks"
+    TRAJECTORIES = "trajectories"
+
+
+class MaterialsProjectSource(Record):
+    """Calculations of the Materials Project; the key is in ``$MP_API_KEY``."""
+
+    kind: Literal["materials_project"] = "materials_project"
+    chemical_systems: tuple[str, ...] = Field(
+        (),
+        description="Chemical systems as element symbols joined by hyphens; those "
+        "within them are part of it.",
+    )
+    material_ids: tuple[str, ...] = Field(
+        (), description="Materials by name, such as mp-149."
+    )
+    functional: str = Field("r2SCAN", description="Functional of the calculations.")
+    task_types: tuple[TaskType, ...] = Field(
+        tuple(TaskType), min_length=1, description="Kinds of calculation to read."
+    )
+    documents: ProjectDocuments = Field(
+        ProjectDocuments.TASKS,
+        description="Whole tasks, or their trajectories, which are shorter and know "
+        "neither the Hubbard U nor the limit of the electronic steps.",
+    )
+    endpoint: str = Field(
+        "https://api.materialsproject.org",
+        pattern="^https?://[^@?]+$",
+        description="Address of the interface.",
+    )
+
+    @model_validator(mode="after")
+    def _name_materials(self) -> MaterialsProjectSource:
+        """Refuse to fetch everything, or two choices at once."""
+        if bool(self.chemical_systems) == bool(self.material_ids):
+            raise ValueError("expected either `chemical_systems` or `material_ids`")
+        return self
+
+
 class DistilledSource(Record):
     """Made-up crystals labelled by a potential, for machines without data."""
 
@@ -228,6 +270,7 @@ Source = Annotated[
     | MptrjJsonSource
     | MatpesSource
     | TaskDocumentsSource
+    | MaterialsProjectSource
     | DistilledSource,
     Field(discriminator="kind"),
 ]

@@ -1,0 +1,116 @@
+"""A server of the Materials Project's kind on this machine, which can misbehave."""
+
+from __future__ import annotations
+
+import json
+import threading
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import TYPE_CHECKING, Any
+from urllib.parse import parse_qs, urlsplit
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+KEY = "key-of-a-test"
+
+#: What a query may choose documents by, and the key of the document.
+CHOICES = {
+    "material_ids": "material_id",
+    "chemsys": "chemsys",
+    "thermo_types": "thermo_type",
+    "task_ids": "task_id",
+}
+
+
+@dataclass
+class ProjectServer:
+    """Collections by path, and what went wrong or was asked so far.
+
+    Parameters
+    ----------
+    collections : dict
+        Documents by path.
+    failures : list
+        What happens to the next requests, the first one first: a status, the headers
+        of a 429, ``cut`` for a broken connection, or a body.
+    """
+
+    collections: dict[str, list[dict[str, Any]]]
+    failures: list[Any] = field(default_factory=list)
+    asked: list[str] = field(default_factory=list)
+    version: str = "2025_09_25"
+    page_size: int = 1000
+    endpoint: str = ""
+    redirect: str = ""
+
+    def answer(self, path: str) -> dict[str, Any]:
+        """Find the documents that a query matches, and cut out its page."""
+        url = urlsplit(path)
+        query = {key: value[0] for key, value in parse_qs(url.query).items()}
+        if url.path == "/heartbeat":
+            return {"status": "OK", "db_version": self.version}
+        documents = self.collections[url.path]
+        for name, key in CHOICES.items():
+            if name in query:
+                chosen = query[name].split(",")
+                documents = [d for d in documents if d[key] in chosen]
+        start, limit = int(query["_skip"]), int(query["_limit"])
+        page = documents[start : start + min(limit, self.page_size)]
+        fields = query["_fields"].split(",")
+        data = [{key: d[key] for key in fields if key in d} for d in page]
+        return {"data": data, "meta": {"total_doc": len(documents)}}
+
+
+class _Handler(BaseHTTPRequestHandler):
+    """Answers for a :class:`ProjectServer`, or fails as it says."""
+
+    project: ProjectServer
+
+    def do_GET(self) -> None:
+        project = self.project
+        project.asked.append(self.path)
+        failure = project.failures.pop(0) if project.failures else None
+        if self.headers["X-API-KEY"] != KEY:
+            failure = 403
+        if project.redirect:
+            self._send(302, b"", {"Location": project.redirect})
+        elif isinstance(failure, int):
+            self._send(failure, b"{}")
+        elif isinstance(failure, dict):
+            self._send(429, b"{}", failure)
+        elif failure == "cut":
+            self._send(200, b'{"data": [', {"Content-Length": "1000"})
+        elif failure is not None:
+            self._send(200, failure.encode())
+        else:
+            self._send(200, json.dumps(project.answer(self.path)).encode())
+
+    def _send(
+        self, status: int, body: bytes, headers: dict[str, str] | None = None
+    ) -> None:
+        self.send_response(status)
+        for name, value in (headers or {}).items():
+            self.send_header(name, value)
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *_: object) -> None:
+        """Say nothing."""
+
+
+@contextmanager
+def serve(project: ProjectServer) -> Iterator[ProjectServer]:
+    """Listen on a free port of this machine while the block runs."""
+    handler = type("Handler", (_Handler,), {"project": project})
+    listener = ThreadingHTTPServer(("127.0.0.1", 0), handler)
+    project.endpoint = f"http://127.0.0.1:{listener.server_port}"
+    thread = threading.Thread(target=listener.serve_forever, args=(0.02,), daemon=True)
+    thread.start()
+    try:
+        yield project
+    finally:
+        listener.shutdown()
+        listener.server_close()
+        thread.join()
