@@ -9,15 +9,11 @@ from ase.io import write
 from pydantic import TypeAdapter
 
 from nextrung.adapters.sources import (
-<<<<<<< Updated upstream
+    LABELS,
+    READERS,
     list_source_files,
     name_labels,
     read_labels,
-=======
-    LABELS,
-    READERS,
-    name_labels,
->>>>>>> Stashed changes
     read_source,
     source_digest,
 )
