@@ -1,0 +1,97 @@
+"""Workers that are killed: what is lost, and how the campaign ends all the same."""
+
+from __future__ import annotations
+
+import signal
+import time
+from collections import Counter
+from typing import TYPE_CHECKING
+
+import pytest
+from tests.faults.conftest import TRAINING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from tests.faults.conftest import Campaign, Prepared
+
+pytestmark = [pytest.mark.mongo, pytest.mark.slow]
+
+
+def test_a_campaign_that_nothing_happens_to_ends_as_a_local_one(
+    submit: Callable[..., Campaign],
+) -> None:
+    campaign = submit("training", "relaxation")
+
+    campaign.run()
+
+    campaign.assert_undisturbed()
+
+
+def test_a_killed_relaxation_costs_what_was_in_flight(
+    submit: Callable[..., Campaign],
+) -> None:
+    campaign = submit("relaxation")
+    campaign.start()
+    campaign.wait_for("material", 3)
+
+    assert campaign.kill() == -signal.SIGKILL
+    campaign.rerun_lost()
+    campaign.run()
+
+    campaign.assert_undisturbed()
+
+
+def test_a_killed_training_costs_its_epoch(
+    submit: Callable[..., Campaign], prepared: Prepared
+) -> None:
+    n_frames = prepared.undisturbed["FineTuningDoc"]["n_train_frames"]
+    n_batches = -(-n_frames // TRAINING.batch_size)
+    campaign = submit("training")
+    campaign.start()
+    campaign.wait_for("step", n_batches + 2)
+
+    assert campaign.kill() == -signal.SIGKILL
+    campaign.rerun_lost()
+    campaign.run()
+
+    campaign.assert_undisturbed()
+    steps = Counter(campaign.notes)
+    assert len(steps) == n_batches * TRAINING.epochs
+    repeated = {int(step.split()[1]) for step, times in steps.items() if times > 1}
+    assert repeated <= set(range(n_batches, 2 * n_batches))
+
+
+def test_a_terminated_training_fizzles_at_once_and_repeats_nothing(
+    submit: Callable[..., Campaign],
+) -> None:
+    campaign = submit("training")
+    campaign.start()
+    campaign.wait_for("step", 5)
+
+    started = time.monotonic()
+    campaign.kill(signal.SIGTERM)
+    assert time.monotonic() - started < 5
+    assert set(campaign.states()) == {"FIZZLED"}
+    campaign.lpad("rerun_fws", "-s", "FIZZLED")
+    campaign.run()
+
+    campaign.assert_undisturbed()
+    assert set(Counter(campaign.notes).values()) == {1}
+
+
+def test_an_interrupted_worker_takes_no_other_job(
+    submit: Callable[..., Campaign],
+) -> None:
+    campaign = submit("relaxation", "training")
+    campaign.start()
+    campaign.wait_for("", 2)
+
+    code = campaign.kill(signal.SIGINT)
+
+    assert code == 128 + signal.SIGTERM
+    assert "RUNNING" not in campaign.states()
+    assert campaign.launchpad.fireworks.count_documents({"state": "FIZZLED"}) == 1
+    campaign.lpad("rerun_fws", "-s", "FIZZLED")
+    campaign.run()
+    campaign.assert_undisturbed()
