@@ -64,7 +64,7 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
     command = ["mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", str(folder)]
     if subprocess.run(command, check=False, capture_output=True).returncode:  # noqa: S603
         pytest.skip("not allowed to mount a disk")
-    (folder / "filling").write_bytes(b"0" * 40_960)
+    (folder / "filling").write_bytes(b"0" * 57_344)
     yield folder
     subprocess.run(["umount", "--lazy", str(folder)], check=True)  # noqa: S603, S607
 
