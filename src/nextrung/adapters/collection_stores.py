@@ -36,7 +36,7 @@ INDEXES: Mapping[Collection, tuple[tuple[str, ...], ...]] = {
     ),
     Collection.DENSITIES: (),
     Collection.SCALING: (),
-    Collection.JOBS: (("study", "stage", "wall_time"), ("fingerprint",)),
+    Collection.JOBS: (("study", "document", "wall_time"), ("fingerprint",)),
 }
 
 
