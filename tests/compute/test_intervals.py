@@ -46,3 +46,16 @@ def test_the_seed_decides() -> None:
     assert estimate_interval(values, name(20), seed=3) != estimate_interval(
         values, name(20), seed=4
     )
+
+
+def test_weights_count_a_value_more_than_once() -> None:
+    """Two atoms of one frame weigh as much as two frames of one atom."""
+    values, names = [1.0, 2.0, 4.0, 3.0, 7.0, 5.0], ["a", "b", "c", "d", "e", "f"]
+    weights = [1, 2, 1, 3, 1, 2]
+    repeated = [
+        (v, n) for v, n, w in zip(values, names, weights, strict=True) for _ in range(w)
+    ]
+
+    assert estimate_interval(values, names, weights=weights) == pytest.approx(
+        estimate_interval([v for v, _ in repeated], [n for _, n in repeated])
+    )

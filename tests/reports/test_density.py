@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import numpy as np
 import pytest
 
 from nextrung.reports.density import report_density
@@ -68,3 +69,22 @@ def test_a_model_without_any_ratio_has_no_empty_histogram(
 
 def test_a_study_without_densities_says_so(study: StudyDoc) -> None:
     assert "no document of the density stage" in html_of(report_density(study, {}))
+
+
+def test_models_are_compared_over_the_crystals_common_to_all(
+    study: StudyDoc, documents: Mapping[str, TaskDoc]
+) -> None:
+    """Another model knows four crystals only: both have a number over these."""
+    document = documents["density/source"]
+    assert isinstance(document, DensityDoc)
+    few = document.model_copy(update={"rows": document.rows[:4], "mae": 9.0})
+    section = report_density(
+        study, {"density/source": document, "density/scratch": few}
+    )
+    html = html_of(section)
+    errors = [
+        abs(row.experimental_density - (row.predicted_density or 0))
+        for row in document.rows[:4]
+    ]
+    assert "MAE over the 4 common to all models" in html
+    assert html.count(f'value="{np.mean(errors)!s}"') == 2

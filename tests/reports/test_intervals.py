@@ -33,9 +33,10 @@ def test_energies_and_stresses_of_test_frames_are_resampled(
         material_id=[str(place) for place in range(120)],
         formula=["Li"] * 120,
         split=["test"] * 60 + ["train"] * 60,
+        n_atoms=[1, 3] * 60,
         energy_per_atom=[0.0] * 120,
         predicted_energy_per_atom=[*errors.tolist(), *[100.0] * 60],
-        forces_mae=[0.1] * 120,
+        forces_mae=[0.1, 0.2] * 60,
         stress_mae=[0.5] * 119 + [None],
         magmoms_mae=[None] * 120,
     )
@@ -46,7 +47,15 @@ def test_energies_and_stresses_of_test_frames_are_resampled(
     low, high = found["source", "energy"]
     assert low < errors.mean() < high < 2
     assert found["source", "stress"] == pytest.approx((0.5, 0.5))
-    assert ("source", "forces") not in found
+    low, high = found["source", "forces"]
+    assert low < (0.1 + 3 * 0.2) / 4 < high < 0.2
+    assert ("source", "magmoms") not in found
+
+
+def test_without_the_atoms_of_frames_errors_of_sites_have_no_interval(
+    documents: Mapping[str, TaskDoc],
+) -> None:
+    assert ("source", "forces") not in estimate_intervals(documents)
 
 
 def test_densities_of_relaxations_that_did_not_end_are_left_out(

@@ -10,7 +10,7 @@ import pytest
 from nextrung.reports.markup import render
 from nextrung.reports.plots import Figure
 from nextrung.reports.scaling_law import report_scaling_law, say_crossing
-from nextrung.schemas.scaling_law import Crossing
+from nextrung.schemas.scaling_law import Crossing, Leader
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -41,24 +41,40 @@ def test_fitted_lines_pass_through_points_that_obey_them(section: Section) -> No
 
 def test_too_few_points_give_the_reason_in_words(section: Section) -> None:
     assert "1 size above 1,000 frames, 2 are needed" in html_of(section)
-    assert "no crossing of transfer and scratch (no law to cross)" in html_of(section)
+    assert "Forces: no law to cross." in html_of(section)
 
 
 def test_required_sizes_are_listed(section: Section) -> None:
-    assert "10.0 meV/atom" in html_of(section)
+    assert "10.0\N{NO-BREAK SPACE}meV/atom" in html_of(section)
     assert ">4,642<" in html_of(section)
 
 
 @pytest.mark.parametrize(
     ("crossing", "text"),
     [
-        (Crossing(n_frames=1234.4), "cross at 1,234 training frames."),
+        (Crossing(n_frames=1234.4), "the fits cross at 1,234 training frames."),
+        (
+            Crossing(n_frames=1234.4, leader=Leader.TRANSFER, largest_size=1000),
+            (
+                "transfer is ahead at every size studied, up to 1,000 frames; "
+                "the fits cross beyond the data, at 1,234 training frames."
+            ),
+        ),
+        (
+            Crossing(error="x", leader=Leader.SCRATCH, largest_size=35),
+            "training from scratch is ahead at every size studied, up to 35 frames; x.",
+        ),
+        (
+            Crossing(n_frames=10, leader=Leader.NEITHER, largest_size=35),
+            "the fits cross at 10 training frames.",
+        ),
         (
             Crossing(n_frames=10, low=5, high=20, n_resamples=9, n_crossing=8),
-            "(95 % interval 5 to 20; the laws cross in 8 of 9 resamples)",
+            "(95 % interval 5 to 20; they cross in 8 of 9 resamples)",
         ),
         (Crossing(n_frames=10, low=5, high=None), "interval 5 to infinity"),
-        (Crossing(error="parallel"), "no crossing of transfer and scratch (parallel)"),
+        (Crossing(error="parallel"), "parallel."),
+        (Crossing(), "the fits do not cross."),
     ],
 )
 def test_crossings_are_said_with_their_interval(crossing: Crossing, text: str) -> None:

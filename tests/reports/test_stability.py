@@ -10,6 +10,7 @@ from nextrung.reports.markup import render
 from nextrung.reports.plots import Figure
 from nextrung.reports.stability import report_stability
 from nextrung.schemas.models import Model
+from nextrung.schemas.stability import StabilityDoc
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -41,6 +42,21 @@ def test_the_confusion_is_counted(section: Section) -> None:
     for title in ("Stable, found", "Unstable, called stable", "F1"):
         assert title in html
     assert '<data value="0.7692307692307693">0.769</data>' in html
+
+
+def test_elements_without_a_pure_phase_are_named(
+    study: StudyDoc, documents: Mapping[str, TaskDoc]
+) -> None:
+    hull = documents["stability/source"]
+    assert isinstance(hull, StabilityDoc)
+    rows = [
+        row.model_copy(update={"target_formation_energy": None})
+        for row in hull.rows
+        if row.chemical_system != "Mn" and "Mn" in row.chemical_system
+    ] + [row for row in hull.rows if "Mn" not in row.chemical_system]
+    kept = {"stability/source": hull.model_copy(update={"rows": rows})}
+    html = html_of(report_stability(study, kept))
+    assert "no pure phase of Mn: 5 materials of 10" in html
 
 
 def test_relaxations_without_hulls_are_still_counted(

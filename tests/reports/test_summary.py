@@ -108,7 +108,7 @@ def test_nothing_scored_is_said(results: StudyResults, score: Score) -> None:
 
 def test_advice_names_the_checkpoint_and_the_sizes(results: StudyResults) -> None:
     advice = " ".join(advise(results))
-    assert "models/residual_atom_refs.parquet" in advice
+    assert "models/residual_atom_refs.pth.tar of the run folder" in advice
     assert "For 10 meV/atom with 4 · Refitted atom refs: about 4,642" in advice
 
 

@@ -244,6 +244,7 @@ def _tabulate(
         material_id=frames.material_ids.tolist(),
         formula=[c.reduced_formula for c in frames.compositions()],
         split=frames.splits.tolist(),
+        n_atoms=frames.n_atoms.tolist(),
         energy_per_atom=[float(e) if np.isfinite(e) else None for e in labels],
         predicted_energy_per_atom=(
             predicted.energies[chosen] / frames.n_atoms

@@ -19,6 +19,7 @@ def estimate_interval(
     values: Sequence[float] | NDArray[np.float64],
     material_ids: Sequence[str],
     *,
+    weights: Sequence[float] | None = None,
     n_resamples: int = 1000,
     seed: int = 0,
 ) -> tuple[float, float] | None:
@@ -30,6 +31,8 @@ def estimate_interval(
         What is averaged, such as absolute errors of frames.
     material_ids : sequence of str, shape (n,)
         Material of each value; frames of one material are alike and stay together.
+    weights : sequence of float, shape (n,), optional
+        Weight of each value in the mean, such as atoms; equal by default.
     n_resamples : int
         Resamples drawn.
     seed : int
@@ -41,11 +44,12 @@ def estimate_interval(
         The 2.5 % and 97.5 % quantiles of the mean; None below five materials.
     """
     _, places = np.unique(np.asarray(material_ids), return_inverse=True)
-    counts = np.bincount(places)
+    weighed = np.ones(len(places)) if weights is None else np.asarray(weights)
+    counts = np.bincount(places, weights=weighed)
     n_materials = len(counts)
     if n_materials < MIN_MATERIALS:
         return None
-    sums = np.bincount(places, weights=np.asarray(values, dtype=np.float64))
+    sums = np.bincount(places, weights=np.asarray(values, dtype=np.float64) * weighed)
     rng = np.random.default_rng(seed)
     means = np.empty(n_resamples)
     for resample in range(n_resamples):

@@ -24,7 +24,7 @@ from nextrung.reports.sections import Section, documents_of, explain_absence, pa
 from nextrung.schemas.density import DensityDoc
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Collection, Mapping
     from xml.etree.ElementTree import Element
 
     from nextrung.schemas.base import TaskDoc
@@ -62,7 +62,9 @@ def report_density(study: StudyDoc, documents: Mapping[str, TaskDoc]) -> Section
         f"Experimental crystals ({settings.source}), every lattice vector strained by "
         f"{100 * settings.linear_strain:+.0f} %, relaxed to "
         f"{settings.relaxation.fmax} eV/Å. Ratio: measured over predicted density; "
-        "above 1 the model makes the crystal too large."
+        "above 1 the model makes the crystal too large. A model has no density of a "
+        "crystal whose elements it has no reference of, or whose relaxation did not "
+        "end: models are compared over the crystals common to all."
     )
     shown = _find_range(scored)
     drawn = [_plot_ratios(model, doc, shown) for model, doc in scored.items()]
@@ -73,20 +75,43 @@ def report_density(study: StudyDoc, documents: Mapping[str, TaskDoc]) -> Section
 
 
 def _list_errors(documents: Mapping[str, DensityDoc]) -> Element:
-    """List the errors of every model."""
+    """List the errors of every model, over its own crystals and over common ones."""
     reason = "no relaxation converged"
+    common = set.intersection(*(_predicted(doc) for doc in documents.values()))
     rows = [
         row(
             model_cell(model),
             number(document.mae, 3, reason=reason),
             number(document.mean_ratio, 4, reason=reason),
-            number(document.n_crystals),
+            number(len(_predicted(document))),
             number(document.n_failed),
+            number(_score_common(document, common), 3, reason="no common crystal"),
         )
         for model, document in documents.items()
     ]
-    titles = numeric("MAE (g/cm³)", "Mean ratio", "Crystals", "Not converged")
+    titles = numeric(
+        "MAE (g/cm³)",
+        "Mean ratio",
+        "over crystals",
+        "without density",
+        f"MAE over the {len(common)} common to all models (g/cm³)",
+    )
     return table(header("Model", *titles), rows)
+
+
+def _predicted(document: DensityDoc) -> set[str]:
+    """Name the crystals that a model has a density of."""
+    return {row.crystal_id for row in document.rows if row.ratio is not None}
+
+
+def _score_common(document: DensityDoc, common: Collection[str]) -> float | None:
+    """Average the errors over some crystals."""
+    errors = [
+        abs(row.experimental_density - row.predicted_density)
+        for row in document.rows
+        if row.crystal_id in common and row.predicted_density is not None
+    ]
+    return float(np.mean(errors)) if errors else None
 
 
 def _find_range(documents: Mapping[str, DensityDoc]) -> tuple[float, float]:

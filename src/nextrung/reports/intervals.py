@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 #: Low and high end by model and by key of the column.
 Intervals = dict[tuple[str, str], tuple[float, float]]
 
-#: A material and one absolute error of it; None where there is none.
-_Errors = list[tuple[str, float | None]]
+#: A material, one absolute error of it, None where there is none, and its weight.
+_Errors = list[tuple[str, float | None, float]]
 
 
 def estimate_intervals(documents: Mapping[str, TaskDoc]) -> Intervals:
@@ -33,8 +33,8 @@ def estimate_intervals(documents: Mapping[str, TaskDoc]) -> Intervals:
     Returns
     -------
     dict
-        Intervals in stored units. Errors of forces and moments have none: their
-        means run over atoms, which the documents do not list.
+        Intervals in stored units. Errors of forces and moments have none where the
+        documents do not list the atoms of frames, over which their means run.
     """
     found: Intervals = {}
     for model, document in documents_of(documents, "evaluation", EvaluationDoc).items():
@@ -50,9 +50,11 @@ def _estimate(model: str, columns: Mapping[str, _Errors]) -> Intervals:
     """Estimate the intervals of the columns of one model."""
     found: Intervals = {}
     for key, errors in columns.items():
-        known = [(name, error) for name, error in errors if error is not None]
+        known = [(n, error, weight) for n, error, weight in errors if error is not None]
         interval = estimate_interval(
-            [error for _, error in known], [name for name, _ in known]
+            [error for _, error, _ in known],
+            [name for name, *_ in known],
+            weights=[weight for *_, weight in known],
         )
         if interval is not None:
             found[model, key] = interval
@@ -60,16 +62,22 @@ def _estimate(model: str, columns: Mapping[str, _Errors]) -> Intervals:
 
 
 def _read_frames(document: EvaluationDoc) -> dict[str, _Errors]:
-    """Read energy and stress errors of the test frames."""
+    """Read the errors of the test frames; those of sites count once per atom."""
     rows = document.rows
     test = [place for place, split in enumerate(rows.split) if split == "test"]
-    return {
+    names = rows.material_id
+    found: dict[str, _Errors] = {
         "energy": [
-            (rows.material_id[i], _distance(rows.energy_per_atom[i], predicted))
+            (names[i], _distance(rows.energy_per_atom[i], predicted), 1)
             for i, predicted in ((i, rows.predicted_energy_per_atom[i]) for i in test)
         ],
-        "stress": [(rows.material_id[i], rows.stress_mae[i]) for i in test],
+        "stress": [(names[i], rows.stress_mae[i], 1) for i in test],
     }
+    if rows.n_atoms:
+        of_sites = {"forces": rows.forces_mae, "magmoms": rows.magmoms_mae}
+        for key, errors in of_sites.items():
+            found[key] = [(names[i], errors[i], rows.n_atoms[i]) for i in test]
+    return found
 
 
 def _read_materials(document: StabilityDoc) -> dict[str, _Errors]:
@@ -81,6 +89,7 @@ def _read_materials(document: StabilityDoc) -> dict[str, _Errors]:
                 _distance(
                     row.target_decomposition_energy, row.predicted_decomposition_energy
                 ),
+                1,
             )
             for row in document.rows
             if row.split == "test"
@@ -89,6 +98,7 @@ def _read_materials(document: StabilityDoc) -> dict[str, _Errors]:
             (
                 row.material_id,
                 _distance(row.target_formation_energy, row.predicted_formation_energy),
+                1,
             )
             for row in document.rows
         ],
@@ -98,7 +108,7 @@ def _read_materials(document: StabilityDoc) -> dict[str, _Errors]:
 def _read_crystals(document: DensityDoc) -> _Errors:
     """Read the errors of the densities of converged relaxations."""
     return [
-        (row.crystal_id, _distance(row.experimental_density, row.predicted_density))
+        (row.crystal_id, _distance(row.experimental_density, row.predicted_density), 1)
         for row in document.rows
         if row.ratio is not None
     ]

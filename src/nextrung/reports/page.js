@@ -189,10 +189,13 @@
     const elements = input.value.split("-").map((symbol) => symbol.trim()).filter(Boolean);
     const places = within(elements);
     const predicted = hull.models[select.value];
-    const drawable = places.length && (elements.length === 2 || elements.length === 3);
+    const known = places.filter((place) => hull.labels[place][0] !== null || predicted[place][0] !== null);
+    const drawable = known.length && (elements.length === 2 || elements.length === 3);
     canvas.style.display = drawable ? "" : "none";
     note.textContent = `${places.length} materials of ${elements.join(", ") || "no element"}; energies in meV/atom`
-      + (places.length > 100 ? "; the 100 nearest to the hull are listed." : ".");
+      + (places.length > 100 ? "; the 100 nearest to the hull are listed." : ".")
+      + (elements.length > 3 ? " Hulls of four and more elements are not drawn: their materials are listed, the nearest to the hull first." : "")
+      + (places.length && !known.length ? " None has a formation energy: a pure phase of one of the elements is missing." : "");
     if (drawable) {
       Plotly.purge(canvas);
       (elements.length === 2 ? binary : ternary)(elements, places, predicted);

@@ -4,12 +4,20 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from nextrung.reports.markup import MISSING, header, number, numeric, row, table
+from nextrung.reports.markup import (
+    MISSING,
+    count,
+    header,
+    number,
+    numeric,
+    row,
+    table,
+)
 from nextrung.reports.models import appearance, model_cell
 from nextrung.reports.paper import CITATION, PAPER_STUDY, SLOPES
 from nextrung.reports.power_laws import PROPERTIES, plot_law
 from nextrung.reports.sections import Section, document_of, explain_absence, paragraph
-from nextrung.schemas.scaling_law import ScalingLawDoc
+from nextrung.schemas.scaling_law import Leader, ScalingLawDoc
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -19,6 +27,12 @@ if TYPE_CHECKING:
     from nextrung.schemas.base import TaskDoc
     from nextrung.schemas.scaling_law import Crossing
     from nextrung.schemas.study import StudyDoc
+
+_LEADERS = {
+    Leader.TRANSFER: "transfer is ahead",
+    Leader.SCRATCH: "training from scratch is ahead",
+    Leader.NEITHER: "neither transfer nor training from scratch is ahead",
+}
 
 
 def report_scaling_law(study: StudyDoc, documents: Mapping[str, TaskDoc]) -> Section:
@@ -97,16 +111,31 @@ def say_crossing(crossing: Crossing) -> str:
     str
         A sentence.
     """
+    parts = []
+    largest = crossing.largest_size
+    if crossing.leader is not None and largest is not None:
+        sizes = f"at every size studied, up to {count(largest, 'frame')}"
+        parts.append(f"{_LEADERS[crossing.leader]} {sizes}")
     if crossing.n_frames is None:
-        reason = crossing.error or "the laws do not cross"
-        return f"no crossing of transfer and scratch ({reason})."
-    text = f"transfer and scratch cross at {crossing.n_frames:,.0f} training frames"
+        parts.append(crossing.error or "the fits do not cross")
+    else:
+        beyond = largest is not None and crossing.n_frames > largest
+        where = " beyond the data," if beyond else ""
+        parts.append(
+            f"the fits cross{where} at {crossing.n_frames:,.0f} training frames"
+            f"{_say_interval(crossing)}"
+        )
+    return f"{'; '.join(parts)}."
+
+
+def _say_interval(crossing: Crossing) -> str:
+    """Say how sure a crossing is, where it was resampled."""
     if crossing.low is None:
-        return f"{text}."
+        return ""
     high = "infinity" if crossing.high is None else f"{crossing.high:,.0f}"
     return (
-        f"{text} (95 % interval {crossing.low:,.0f} to {high}; the laws cross in "
-        f"{crossing.n_crossing:,} of {crossing.n_resamples:,} resamples)."
+        f" (95 % interval {crossing.low:,.0f} to {high}; they cross in "
+        f"{crossing.n_crossing:,} of {crossing.n_resamples:,} resamples)"
     )
 
 
@@ -116,7 +145,7 @@ def _list_sizes(document: ScalingLawDoc) -> list[Element]:
         row(
             model_cell(size.model),
             PROPERTIES[name][0],
-            f"{1000 * size.error_wanted:,.1f} {PROPERTIES[name][1]}",
+            f"{1000 * size.error_wanted:,.1f}\N{NO-BREAK SPACE}{PROPERTIES[name][1]}",
             number(size.n_frames, reason=size.error or ""),
             size.error or "",
         )

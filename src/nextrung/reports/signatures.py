@@ -60,7 +60,8 @@ def find_signatures(results: StudyResults) -> list[str]:
     if correlation is not None and correlation < LOW_CORRELATION:
         signs.append(
             f"Weak correlation: {correlation:.2f} after re-referencing is below "
-            f"{LOW_CORRELATION}; transfer has little to build on."
+            f"{LOW_CORRELATION}; transfer with refitted references has little to build "
+            "on."
         )
     return signs
 

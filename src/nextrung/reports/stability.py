@@ -6,7 +6,15 @@ from typing import TYPE_CHECKING
 
 from nextrung.reports.decomposition import plot_decomposition
 from nextrung.reports.hull import explore_hull
-from nextrung.reports.markup import details, header, number, numeric, row, table
+from nextrung.reports.markup import (
+    count,
+    details,
+    header,
+    number,
+    numeric,
+    row,
+    table,
+)
 from nextrung.reports.models import model_cell
 from nextrung.reports.relaxation import list_statuses
 from nextrung.reports.sections import Section, documents_of, explain_absence, paragraph
@@ -52,6 +60,7 @@ def report_stability(study: StudyDoc, documents: Mapping[str, TaskDoc]) -> Secti
     else:
         blocks += [
             _say_rule(scored),
+            *_say_missing_phases(scored),
             *plot_decomposition(scored),
             _list_confusion(scored),
         ]
@@ -74,6 +83,23 @@ def _say_rule(documents: Mapping[str, StabilityDoc]) -> Element:
         f"{1000 * settings.stable_below:.0f} meV/atom. The hull of a model is made of "
         "energies relaxed with that model."
     )
+
+
+def _say_missing_phases(documents: Mapping[str, StabilityDoc]) -> list[Element]:
+    """Name the elements that the labels have no pure phase of."""
+    rows = next(iter(documents.values())).rows
+    needed = {symbol for row in rows for symbol in row.chemical_system.split("-")}
+    missing = sorted(needed - {row.chemical_system for row in rows})
+    if not missing:
+        return []
+    n_lost = sum(row.target_formation_energy is None for row in rows)
+    text = (
+        f"The labels hold no pure phase of {', '.join(missing)}: "
+        f"{count(n_lost, 'material')} of {len(rows):,} have no formation energy, and "
+        "hulls lack what these materials might decompose to. Add the elements to the "
+        "data set to score stability."
+    )
+    return [paragraph(text, class_="absent")]
 
 
 def _list_confusion(documents: Mapping[str, StabilityDoc]) -> Element:

@@ -152,9 +152,9 @@ def advise(results: StudyResults) -> list[str]:
     advice = []
     if errors:
         best = min(in_order(errors), key=lambda m: errors[m].energy_mae or 0.0)
-        checkpoint = results.models[best].checkpoint
         advice.append(
-            f"For energies use {appearance(best).title}: artifact {checkpoint}."
+            f"For energies use {appearance(best).title}: models/{best}.pth.tar of the "
+            "run folder, with its card beside it."
         )
     advice += _advise_on_size(results)
     return advice + _advise_on_references(errors)
@@ -165,12 +165,18 @@ def _advise_on_references(errors: Mapping[str, PropertyErrors]) -> list[str]:
     worse = find_worse_than_scratch(errors)
     if not worse:
         return []
-    names = ", ".join(appearance(model).title for model in worse)
     kept = [m for m in worse if RECIPES[Model(m)].rereference is Rereference.NONE]
-    remedy = "train them longer or on more frames"
-    if kept:
-        remedy = "move their atomic references to the target functional first"
-    return [f"Do not relax or run dynamics with {names}; {remedy}."]
+    moved = [model for model in worse if model not in kept]
+    remedies = (
+        (kept, "move their atomic references to the target functional first"),
+        (moved, "train them longer or on more frames first"),
+    )
+    return [
+        "Do not relax or run dynamics with "
+        f"{', '.join(appearance(model).title for model in models)}; {remedy}."
+        for models, remedy in remedies
+        if models
+    ]
 
 
 def _advise_on_size(results: StudyResults) -> list[str]:

@@ -62,6 +62,9 @@ class FrameResiduals(Record):
     material_id: list[str] = Field(description="Material of the frame.")
     formula: list[str] = Field(description="Reduced formula.")
     split: list[str] = Field(description="Split of the frame.")
+    n_atoms: list[int] = Field(
+        default_factory=list, description="Atoms of the frame; empty where not kept."
+    )
     energy_per_atom: list[float | None] = Field(description="Label in eV/atom.")
     predicted_energy_per_atom: list[float] = Field(description="Prediction in eV/atom.")
     forces_mae: list[float | None] = Field(

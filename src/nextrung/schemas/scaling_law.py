@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from enum import StrEnum
 from typing import Literal
 
 from pydantic import Field
@@ -72,8 +73,23 @@ class PowerLaw(Record):
     error: str | None = Field(None, description="Why there is no fit.")
 
 
+class Leader(StrEnum):
+    """Who has the lower error at every size studied."""
+
+    TRANSFER = "transfer"
+    SCRATCH = "scratch"
+    NEITHER = "neither"
+
+
 class Crossing(Record):
     """Where the law of transfer meets the law of training from scratch."""
+
+    leader: Leader | None = Field(
+        None, description="Who is ahead at every size studied; null without errors."
+    )
+    largest_size: int | None = Field(
+        None, description="Largest size that both were studied at, in frames."
+    )
 
     n_frames: float | None = Field(None, description="Training frames at the crossing.")
     low: float | None = Field(None, description="2.5 % quantile of the resamples.")

@@ -3,9 +3,13 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from nextrung.compute.scaling_law.crossings import find_crossing, resample_crossing
+from nextrung.compute.scaling_law.crossings import (
+    find_crossing,
+    find_leader,
+    resample_crossing,
+)
 from nextrung.compute.scaling_law.laws import Curve, fit_power_law
-from nextrung.schemas.scaling_law import PowerLaw
+from nextrung.schemas.scaling_law import Leader, PowerLaw
 
 SIZES = np.array([2e3, 5e3, 1e4, 5e4, 2e5])
 
@@ -27,25 +31,34 @@ def test_laws_cross_where_their_lines_do() -> None:
 
 
 @pytest.mark.parametrize(
-    ("slope", "intercept", "reason"),
-    [
-        (-0.3, 1.0, "transfer is ahead up to 1e15 frames"),
-        (-0.2, 1.0, "transfer is ahead up to 1e15 frames"),
-        (-0.301, 1.0, "transfer is ahead up to 1e15 frames"),
-        (-0.6, -1.0, "training from scratch is ahead from the first frame on"),
-    ],
+    ("slope", "intercept"),
+    [(-0.3, 1.0), (-0.2, 1.0), (-0.301, 1.0), (-0.6, -1.0)],
     ids=["parallel", "apart", "too-far", "behind"],
 )
-def test_laws_that_do_not_cross_say_so(
-    slope: float, intercept: float, reason: str
-) -> None:
+def test_laws_that_do_not_cross_say_so(slope: float, intercept: float) -> None:
     crossing = find_crossing(
         PowerLaw(slope=-0.3, intercept=0, n_points=3),
         PowerLaw(slope=slope, intercept=intercept, n_points=3),
     )
 
     assert crossing.n_frames is None
-    assert crossing.error == reason
+    assert crossing.error == "the fits do not cross"
+
+
+@pytest.mark.parametrize(
+    ("transfer", "scratch", "leader"),
+    [
+        ({10: 1.0, 20: 0.5}, {10: 2.0, 20: 0.6}, Leader.TRANSFER),
+        ({10: 1.0, 20: 0.5}, {10: 0.5, 20: 0.4}, Leader.SCRATCH),
+        ({10: 1.0, 20: 0.5}, {10: 2.0, 20: 0.4}, Leader.NEITHER),
+        ({10: 1.0, 20: 0.5}, {10: 2.0, 30: 0.1}, Leader.TRANSFER),
+        ({10: 1.0}, {20: 1.0}, None),
+    ],
+)
+def test_who_leads_is_told_by_the_sizes_that_both_have(
+    transfer: dict[int, float], scratch: dict[int, float], leader: Leader | None
+) -> None:
+    assert find_leader(transfer, scratch) is leader
 
 
 @pytest.mark.parametrize("missing", ["transfer", "training from scratch"])

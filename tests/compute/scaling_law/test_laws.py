@@ -101,10 +101,13 @@ def test_the_size_for_an_error_is_where_the_law_has_it() -> None:
     ("law", "reason"),
     [
         (PowerLaw(slope=0.1, intercept=0, n_points=3), "does not fall"),
-        (PowerLaw(slope=-0.1, intercept=0, n_points=3), "more than 1e+15"),
+        (
+            PowerLaw(slope=-0.1, intercept=0, n_points=3),
+            "more than 1,000,000,000,000,000",
+        ),
         (
             PowerLaw(slope=-0.1, intercept=0, n_points=3, largest_size=200),
-            "more than 2e+04 frames: farther than the fit tells",
+            "more than 20,000 frames: farther than the fit tells",
         ),
         (PowerLaw(n_points=0, error="too few"), "too few"),
     ],

@@ -5,7 +5,7 @@ import pytest
 
 from nextrung.compute.scaling_law import score_scaling_law
 from nextrung.schemas.models import Model
-from nextrung.schemas.scaling_law import ScalingLawSettings, ScalingPoint
+from nextrung.schemas.scaling_law import Leader, ScalingLawSettings, ScalingPoint
 
 SIZES = np.array([2e3, 5e3, 1e4, 5e4, 2e5])
 
@@ -56,6 +56,7 @@ def test_a_study_has_laws_crossing_and_sizes_of_both_errors() -> None:
 
     for scaling in score.laws.values():
         assert scaling.crossing.n_frames == pytest.approx(1e5)
+        assert scaling.crossing.leader is Leader.NEITHER
         assert scaling.crossing.low == pytest.approx(1e5)
         assert scaling.crossing.high == pytest.approx(1e5)
         assert scaling.crossing.n_crossing == scaling.crossing.n_resamples == 10

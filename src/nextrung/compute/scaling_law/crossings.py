@@ -7,9 +7,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from nextrung.compute.scaling_law.laws import LARGEST_EXPONENT, Curve, solve_lines
-from nextrung.schemas.scaling_law import Crossing, PowerLaw
+from nextrung.schemas.scaling_law import Crossing, Leader, PowerLaw
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from numpy.typing import NDArray
 
 
@@ -30,11 +32,33 @@ def find_crossing(transfer: PowerLaw, scratch: PowerLaw) -> Crossing:
         if law.error:
             return Crossing(error=f"no law of {name}: {law.error}")
     exponent = float(_cross(_as_line(transfer), _as_line(scratch)))
-    if exponent == np.inf:
-        return Crossing(error=f"transfer is ahead up to 1e{LARGEST_EXPONENT} frames")
-    if exponent == -np.inf:
-        return Crossing(error="training from scratch is ahead from the first frame on")
+    if not np.isfinite(exponent):
+        return Crossing(error="the fits do not cross")
     return Crossing(n_frames=10**exponent)
+
+
+def find_leader(
+    transfer: Mapping[int, float], scratch: Mapping[int, float]
+) -> Leader | None:
+    """Find out whether one of two models is ahead at every size studied.
+
+    Parameters
+    ----------
+    transfer, scratch : mapping of int to float
+        Errors by the number of training frames.
+
+    Returns
+    -------
+    Leader or None
+        Who is ahead at every size that both have; None where there is none.
+    """
+    shared = [size for size in transfer if size in scratch]
+    leads = {transfer[size] < scratch[size] for size in shared}
+    if not leads:
+        return None
+    if len(leads) > 1:
+        return Leader.NEITHER
+    return Leader.TRANSFER if leads.pop() else Leader.SCRATCH
 
 
 def resample_crossing(

@@ -151,7 +151,9 @@ def size_for_error(law: PowerLaw, error_wanted: float, model: Model) -> Required
             exponent = (np.log10(error_wanted) - law.intercept) / law.slope
             limit = _farthest_exponent(law)
             if exponent > limit:
-                reason = f"more than {10**limit:.2g} frames: farther than the fit tells"
+                reason = (
+                    f"more than {10**limit:,.0f} frames: farther than the fit tells"
+                )
             else:
                 n_frames = float(max(10**exponent, 1.0))
     return RequiredSize(

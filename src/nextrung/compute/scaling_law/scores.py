@@ -6,7 +6,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from nextrung.compute.scaling_law.crossings import find_crossing, resample_crossing
+from nextrung.compute.scaling_law.crossings import (
+    find_crossing,
+    find_leader,
+    resample_crossing,
+)
 from nextrung.compute.scaling_law.laws import (
     THREE_POINTS,
     fit_power_law,
@@ -73,13 +77,37 @@ def _scale(
     laws = {model: fit_power_law(curve) for model, curve in curves.items()}
     return PropertyScaling(
         laws={model.value: law for model, law in laws.items()},
-        crossing=_compare_with_scratch(curves, laws, settings),
+        crossing=_compare_with_scratch(curves, laws, settings).model_copy(
+            update=_lead(of, points, settings)
+        ),
         required_sizes=[
             size_for_error(law, error, model)
             for error in wanted
             for model, law in laws.items()
         ],
     )
+
+
+def _lead(
+    of: ScaledProperty, points: Sequence[ScalingPoint], settings: ScalingLawSettings
+) -> dict[str, object]:
+    """Say who is ahead at every size studied, and which the largest is."""
+    pretrained = [model for model in settings.models if RECIPES[model].pretrained]
+    errors: list[dict[int, float]] = [
+        {
+            point.n_frames: error
+            for point in points
+            if point.model is model
+            and point.n_frames
+            and (error := getattr(point, of)) is not None
+        }
+        for model in (*pretrained[:1], Model.SCRATCH)
+    ]
+    shared = set.intersection(*(set(found) for found in errors))
+    return {
+        "leader": find_leader(errors[0], errors[-1]) if pretrained else None,
+        "largest_size": max(shared, default=None),
+    }
 
 
 def _compare_with_scratch(
