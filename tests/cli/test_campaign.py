@@ -157,6 +157,12 @@ def test_a_study_on_two_partitions_gives_the_numbers_of_one_machine(
 ) -> None:
     campaign.launch()
 
+    progress = json.loads(
+        call("status", "tiny", "-c", campaign.config, "--json").output
+    )
+    assert progress["state"] == "COMPLETED"
+    assert progress["shards"]["n_done"] == progress["jobs"]["relaxation"]["COMPLETED"]
+    assert progress["shards"]["materials_per_hour"] > 0
     shown = json.loads(call("results", "tiny", "--json").output)
     call("run", study, "--root", tmp_path / "here")
     expected = json.loads((tmp_path / "here" / "results.json").read_text())

@@ -166,6 +166,39 @@ def find_active_workflows(launchpad: LaunchPad, study: str) -> list[WorkflowSumm
     ]
 
 
+def find_newest_workflow(launchpad: LaunchPad, study: str) -> dict[str, Any]:
+    """Find the workflow of a study that was submitted last.
+
+    Parameters
+    ----------
+    launchpad : LaunchPad
+        The LaunchPad.
+    study : str
+        Name of the study.
+
+    Returns
+    -------
+    dict
+        Its document.
+
+    Raises
+    ------
+    InputError
+        If the LaunchPad holds no workflow of the study.
+    """
+    newest: dict[str, Any] | None = launchpad.workflows.find_one(
+        {"metadata.study": study, "state": {"$ne": "ARCHIVED"}},
+        sort=[("created_on", -1)],
+    )
+    if newest is None:
+        others = sorted(launchpad.workflows.distinct("metadata.study"))
+        raise InputError(
+            f"expected a workflow of study {study} on the LaunchPad, met those of "
+            f"{', '.join(others) or 'none'}"
+        )
+    return newest
+
+
 def count_jobs(
     launchpad: LaunchPad, criteria: Mapping[str, Any], *fields: str
 ) -> dict[tuple[Any, ...], int]:

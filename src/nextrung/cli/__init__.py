@@ -19,6 +19,7 @@ from nextrung.cli import (
     queries,
     scores,
     setup,
+    status,
     study,
 )
 from nextrung.cli.running import opened
@@ -31,7 +32,7 @@ app = typer.Typer(
     add_completion=False,
 )
 _COMMANDS: dict[str, tuple[Callable[..., None], ...]] = {
-    "Studies": (study.preflight, study.run, study.report, study.status),
+    "Studies": (study.preflight, study.run, study.report, status.status),
     "Results": (queries.results, queries.build, provenance.provenance),
     "Clusters": (setup.init, doctor.doctor, cluster.submit),
     "Stages": (

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from pathlib import Path
 from shutil import copyfile
 from typing import TYPE_CHECKING, Annotated, Any
@@ -15,13 +14,11 @@ from nextrung.adapters.artifacts import artifact_path
 from nextrung.adapters.crystals import digest_crystals
 from nextrung.adapters.results import load_documents, load_study
 from nextrung.adapters.sources import list_source_files
-from nextrung.adapters.stores import find_documents
 from nextrung.adapters.study_files import read_study
 from nextrung.cli.running import (
     Name,
     Overrides,
     Root,
-    Where,
     console,
     locate_study,
     open_run,
@@ -128,15 +125,6 @@ def report(
         if figures is not None:
             write_figures(document, documents, figures)
     console.print(f"report: {output.resolve()}", soft_wrap=True)
-
-
-def status(where: Where) -> None:
-    """Count the finished jobs of a store, by name."""
-    store, name = locate_study(where, None)
-    criteria = {} if name is None else {"metadata.study": name}
-    names = Counter(found["name"] for found in find_documents(store, criteria))
-    for job, count in names.items():
-        console.print(f"{count:6d}  {job}")
 
 
 def _require_inputs(settings: StudySettings, file: Path) -> None:

@@ -1,0 +1,106 @@
+"""How far a study is, as a person asks for it."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+import pytest
+import yaml
+from tests.cli.test_study import QUICK
+
+from nextrung.cli.status import _describe, _show
+from nextrung.schemas.progress import ShardProgress, StudyProgress
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from fireworks import LaunchPad
+    from tests.cli.conftest import Finished
+    from tests.services import Database
+
+    Call = Callable[..., Finished]
+
+
+@pytest.fixture
+def submitted(
+    call: Call,
+    database: Database,
+    launchpad: LaunchPad,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A study on the LaunchPad of the environment."""
+    assert launchpad.name == database.name
+    folder = database.write_configuration(tmp_path / "config")
+    monkeypatch.setenv("NEXTRUNG_CONFIG", str(folder))
+    monkeypatch.setenv("JOBFLOW_CONFIG_FILE", str(folder / "jobflow.yaml"))
+    study = tmp_path / "quick.yaml"
+    study.write_text(yaml.safe_dump(QUICK))
+    call("submit", study)
+
+
+@pytest.mark.mongo
+@pytest.mark.usefixtures("submitted")
+def test_jobs_of_a_submitted_study_are_counted(call: Call) -> None:
+    shown = call("status", "quick").output
+
+    assert "study quick, workflow 1: READY" in shown
+    lines = [line.split("│") for line in shown.splitlines() if "evaluation" in line]
+    assert [cell.strip() for cell in lines[0][1:4]] == ["evaluation", "2", ""]
+
+
+@pytest.mark.mongo
+@pytest.mark.usefixtures("submitted")
+def test_status_is_one_json_object(call: Call) -> None:
+    shown = json.loads(call("status", "quick", "--json").output)
+
+    assert shown["jobs"]["evaluation"] == {"WAITING": 2}
+    assert shown["jobs"]["dataset"] == {"READY": 1}
+    assert shown["shards"]["n_done"] == 0
+
+
+def progress(**changes: object) -> StudyProgress:
+    shards = {
+        "n_done": 3,
+        "n_left": 1,
+        "n_materials": 300,
+        "busy_hours": 2.0,
+        "materials_per_hour": 150.0,
+        "hours_left": 2 / 3,
+    }
+    found = {
+        "study": "demo",
+        "workflow": 1,
+        "state": "FIZZLED",
+        "jobs": {"relaxation": {"COMPLETED": 3, "FIZZLED": 1}},
+        "failed": {7: "relax shard 4 of 4 source"},
+        "shards": shards | changes,
+    }
+    return StudyProgress.model_validate(found)
+
+
+def test_shards_are_told_in_one_line() -> None:
+    assert _describe(progress().shards) == (
+        "shards: 3 of 4 done, 300 materials, 150 materials/h, about 0.7 h left"
+    )
+
+
+def test_what_is_not_known_is_not_told() -> None:
+    unknown: dict[str, None] = {"materials_per_hour": None, "hours_left": None}
+    begun = ShardProgress.model_validate(
+        {"n_done": 0, "n_left": 4, "n_materials": 0, "busy_hours": 0} | unknown
+    )
+
+    assert _describe(begun) == "shards: 0 of 4 done, 0 materials"
+
+
+def test_failed_jobs_are_named_with_what_to_do(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    _show(progress())
+
+    shown = capsys.readouterr().out
+    assert "failed: relax shard 4 of 4 source → `lpad get_fws -i 7 -d all`" in shown
+    assert "`lpad rerun_fws -s FIZZLED`" in shown
