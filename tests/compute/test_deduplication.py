@@ -1,22 +1,16 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
 from pymatgen.analysis.structure_matcher import StructureMatcher
 from pymatgen.core import Lattice, Structure
+from tests.compute.naive_duplicates import find_naively
 
-from nextrung.adapters.task_documents import read_task_documents
-from nextrung.compute.deduplication import find_unique, find_unique_frames
+from nextrung.compute.deduplication import find_candidates, find_unique
 from nextrung.schemas.curation import MPTRJ_TOLERANCES, DuplicateTolerance
 from nextrung.schemas.frames import Frames
-from nextrung.schemas.sources import TaskDocumentsSource
-from nextrung.schemas.trajectory import Trajectory
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 LOOSE = (DuplicateTolerance(more_than=-1, energy=0.01, length=0.2, site=0.3, angle=5),)
 
@@ -36,20 +30,20 @@ def frames_of(structures: list[Structure], energies: list[float]) -> Frames:
 def test_the_same_frame_is_kept_once() -> None:
     frames = frames_of([salt(4)] * 3, [-6.0] * 3)
 
-    assert find_unique(frames, 2, LOOSE).tolist() == [2]
+    assert find_unique(frames, LOOSE).tolist() == [2]
 
 
 def test_another_energy_makes_another_frame() -> None:
     """Energies count per atom: 0.012 eV/atom of the two-atom cell's 0.024 eV."""
     frames = frames_of([salt(4)] * 3, [-6.024, -6.018, -6.0])
 
-    assert find_unique(frames, 2, LOOSE).tolist() == [0, 2]
+    assert find_unique(frames, LOOSE).tolist() == [0, 2]
 
 
 def test_another_structure_makes_another_frame() -> None:
     frames = frames_of([salt(4), salt(4.9)], [-6.0, -6.0])
 
-    assert find_unique(frames, 1, LOOSE).tolist() == [0, 1]
+    assert find_unique(frames, LOOSE).tolist() == [0, 1]
 
 
 def test_scaled_cells_are_not_the_same() -> None:
@@ -58,23 +52,23 @@ def test_scaled_cells_are_not_the_same() -> None:
 
     frames = frames_of([salt(4), salt(4.05)], [-6.0, -6.0])
 
-    assert find_unique(frames, 1, (tight,)).tolist() == [0, 1]
+    assert find_unique(frames, (tight,)).tolist() == [0, 1]
 
 
 def replace_tolerance(**changes: float) -> DuplicateTolerance:
     return LOOSE[0].model_copy(update=changes)
 
 
-def test_the_reference_is_kept_and_the_earlier_twin_is_not() -> None:
-    frames = frames_of([salt(4), salt(4), salt(4.9)], [-6.0, -6.0, -5.0])
+def test_the_last_is_kept_and_its_earlier_twin_is_not() -> None:
+    frames = frames_of([salt(4.9), salt(4), salt(4)], [-5.0, -6.0, -6.0])
 
-    assert find_unique(frames, 1, LOOSE).tolist() == [1, 2]
+    assert find_unique(frames, LOOSE).tolist() == [0, 2]
 
 
 def test_no_tolerances_keep_everything() -> None:
     frames = frames_of([salt(4)] * 3, [-6.0] * 3)
 
-    assert find_unique(frames, 0, ()).tolist() == [0, 1, 2]
+    assert find_unique(frames, ()).tolist() == [0, 1, 2]
 
 
 def test_the_more_are_accepted_the_more_must_differ() -> None:
@@ -85,27 +79,7 @@ def test_the_more_are_accepted_the_more_must_differ() -> None:
     )
     frames = frames_of([salt(4)] * 6, [0.2 * index for index in range(6)])
 
-    assert find_unique(frames, 0, levels).tolist() == [0, 1, 2]
-
-
-def find_naively(frames: Frames) -> list[int]:
-    """Transcribe the authors' loop: no reduction is kept, no pair is left out."""
-    structures = frames.to_structures()
-    energies = frames.energies / frames.n_atoms
-    accepted = [len(frames) - 1]
-    for index in range(len(frames) - 1):
-        level = next(
-            t for t in reversed(MPTRJ_TOLERANCES) if len(accepted) > t.more_than
-        )
-        matcher = StructureMatcher(
-            ltol=level.length, stol=level.site, angle_tol=level.angle, scale=False
-        )
-        gaps = [abs(energies[index] - energies[other]) for other in accepted]
-        if min(gaps) > level.energy or not any(
-            matcher.fit(structures[index], structures[other]) for other in accepted
-        ):
-            accepted.append(index)
-    return sorted(accepted)
+    assert find_unique(frames, levels).tolist() == [0, 1, 5]
 
 
 def test_decisions_are_those_of_the_authors_loop() -> None:
@@ -114,45 +88,36 @@ def test_decisions_are_those_of_the_authors_loop() -> None:
     structures = [salt(4 + step, shift=step) for step in walk]
     frames = frames_of(structures, (walk / 10).tolist())
 
-    unique = find_unique(frames, len(frames) - 1, MPTRJ_TOLERANCES)
+    unique = find_unique(frames, MPTRJ_TOLERANCES)
     assert unique.tolist() == find_naively(frames)
     assert 10 < len(unique) < len(frames)
 
 
 def test_materials_do_not_see_each_other() -> None:
-    frames = frames_of([salt(4)] * 4, [-6.0] * 4)
-    frames = replace(frames, material_ids=np.array(["a", "b", "a", "b"]))
+    frames = frames_of([salt(4)] * 5, [-6.0, -6.0, -6.0, -6.0, -5.0])
+    frames = replace(frames, material_ids=np.array(["a", "b", "a", "b", "c"]))
 
-    assert find_unique_frames(frames, LOOSE).tolist() == [False, False, True, True]
+    candidates = [indices.tolist() for indices in find_candidates(frames, LOOSE)]
 
-
-def test_no_frames_are_all_unique() -> None:
-    assert find_unique_frames(Frames.from_structures([]), LOOSE).tolist() == []
+    assert candidates == [[0, 2], [1, 3]]
 
 
-@pytest.mark.parametrize("tolerances", [LOOSE, MPTRJ_TOLERANCES])
-def test_the_last_of_each_is_kept_and_the_first_of_others(
-    tolerances: tuple[DuplicateTolerance, ...],
+def test_frames_far_apart_in_energy_are_no_candidates() -> None:
+    frames = frames_of([salt(4)] * 3, [-6.0, -5.9, -5.8])
+
+    assert find_candidates(frames, LOOSE) == []
+    assert find_candidates(Frames.from_structures([]), LOOSE) == []
+    assert find_candidates(frames, ()) == []
+
+
+def test_many_identical_frames_are_never_matched(
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    frames = frames_of([salt(4), salt(4), salt(5), salt(5)], [-6.0, -6.0, -5.0, -5.0])
+    """What is the same to the last bit needs no matcher, however often it comes."""
+    monkeypatch.setattr(StructureMatcher, "fit", None)
+    frames = frames_of([salt(4)] * 300, [-6.0] * 300)
 
-    assert find_unique_frames(frames, tolerances).tolist() == [True, False, False, True]
-
-
-def test_decisions_on_a_real_trajectory_are_those_of_the_authors_loop(
-    real_data: Path,
-) -> None:
-    """As2SO6: relaxations of 86, 54 and fewer steps, many of them alike."""
-    path = real_data / "mp-task-documents" / "test_As2SO6_tasks.json.gz"
-    source = TaskDocumentsSource(paths=(str(path),))
-    runs = read_task_documents(source, lambda _done, _total, _text: None)
-    trajectories = [run.frames for run in runs if isinstance(run, Trajectory)]
-    frames = Frames.concatenate([part[:20] for part in trajectories])
-
-    unique = find_unique(frames, len(frames) - 1, MPTRJ_TOLERANCES)
-
-    assert unique.tolist() == find_naively(frames)
-    assert 10 < len(unique) < len(frames)
+    assert find_unique(frames, MPTRJ_TOLERANCES).tolist() == [299]
 
 
 def random_cell(rng: np.random.Generator) -> Structure:
@@ -184,7 +149,19 @@ def test_no_pair_that_matches_is_left_out_for_its_volume(level: int) -> None:
             scale=False,
         )
         matches = matcher.fit(first, second)
-        unique = find_unique(frames_of([first, second], [0, 0]), 1, (tolerance,))
+        unique = find_unique(frames_of([first, second], [0, 0]), (tolerance,))
         assert (len(unique) == 1) == matches
         n_matches += matches
     assert 0 < n_matches < 40
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_the_matcher_takes_identical_frames_for_the_same(seed: int) -> None:
+    """So that not to ask it changes nothing."""
+    cell = random_cell(np.random.default_rng(seed))
+    tight = MPTRJ_TOLERANCES[0]
+    matcher = StructureMatcher(
+        ltol=tight.length, stol=tight.site, angle_tol=tight.angle, scale=False
+    )
+
+    assert matcher.fit(cell, cell.copy())

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shutil
-import tempfile
 import weakref
 from collections import Counter
 from contextlib import ExitStack
@@ -15,6 +14,7 @@ import numpy as np
 from pymatgen.core import Element
 
 from nextrung.adapters.artifacts import store_artifact
+from nextrung.adapters.duplicates import DuplicateSearch
 from nextrung.adapters.frames import read_rejections, write_materials
 from nextrung.adapters.judgement import Judge
 from nextrung.adapters.row_groups import (
@@ -24,18 +24,16 @@ from nextrung.adapters.row_groups import (
     stream_frames,
 )
 from nextrung.adapters.sources import name_labels, read_source, source_digest
-from nextrung.compute.curation import count_rejections, reject
+from nextrung.adapters.unfinished import UnfinishedFolder, sweep_unfinished
+from nextrung.compute.curation import count_rejections
 from nextrung.compute.dataset import (
     count_frames_by_element,
-    list_elements,
     refuse_repeated_names,
 )
-from nextrung.compute.deduplication import find_unique_frames
 from nextrung.compute.splitting import split_materials
 from nextrung.schemas.base import Artifact, InputError
 from nextrung.schemas.curation import Rule
 from nextrung.schemas.frames import SPLITS, Frames
-from nextrung.settings import MachineSettings
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -141,12 +139,13 @@ def curate(
     -----
     Frames pass through memory in parts of some thousand, whatever the number of all.
     """
+    sweep_unfinished()
     with ExitStack() as stack:
-        folder = _make_folder()
-        stack.callback(shutil.rmtree, folder, ignore_errors=True)
-        curated = _curate(folder, settings, on_progress)
+        folder = UnfinishedFolder()
+        stack.callback(folder.remove)
+        curated = _curate(folder.path, settings, on_progress)
         stack.pop_all()
-    weakref.finalize(curated, shutil.rmtree, folder, ignore_errors=True)
+    weakref.finalize(curated, folder.remove)
     return curated
 
 
@@ -203,62 +202,21 @@ def _curate(
         if not len(judge.names):
             raise InputError(_explain_nothing(settings, n_rejected))
         refuse_repeated_names(judge.names)
-        deduplication = _Deduplication(folder, settings, judge.scattered)
-        for broken in deduplication.find_duplicates():
-            rejections.write(broken)
-            n_rejected[Rule.DUPLICATE] += len(broken)
-    splits = split_materials(deduplication.elements, settings.split)
+        tolerances = settings.curation.duplicate_tolerances
+        with DuplicateSearch(folder / JUDGED, tolerances, judge.scattered) as search:
+            for broken in search.find_duplicates():
+                rejections.write(broken)
+                n_rejected[Rule.DUPLICATE] += len(broken)
+    splits = split_materials(search.elements, settings.split)
     return CuratedDataset(
         folder=folder,
-        kept=deduplication.kept,
+        kept=search.kept,
         splits=splits,
         materials=judge.materials.collect(splits),
         n_rejected=dict(n_rejected),
         n_skipped=dict(judge.n_skipped),
         labels=name_labels(settings.source, settings.curation.functional),
     )
-
-
-class _Deduplication:
-    """The rule on duplicates, applied to judged frames part by part."""
-
-    def __init__(
-        self, folder: Path, settings: DatasetSettings, scattered: set[str]
-    ) -> None:
-        self.path = folder / JUDGED
-        self.tolerances = settings.curation.duplicate_tolerances
-        self.scattered = scattered
-        self.kept: list[NDArray[np.bool_]] = []
-        self.elements: dict[str, set[int]] = {}
-
-    def find_duplicates(self) -> Iterator[list[Rejection]]:
-        """Fill in what is kept; hand on the duplicates of each part."""
-        dropped = self._find_scattered()
-        for frames in stream_frames(self.path):
-            whole = ~_find_names(frames.material_ids, self.scattered)
-            kept = ~_find_names(frames.frame_ids, dropped)
-            kept[whole] = find_unique_frames(frames[whole], self.tolerances)
-            self.kept.append(kept)
-            for name, numbers in list_elements(frames[kept]).items():
-                self.elements.setdefault(name, set()).update(numbers)
-            yield reject(frames[~kept], Rule.DUPLICATE, "as a frame that is kept")
-
-    def _find_scattered(self) -> set[str]:
-        """Name the duplicates of the materials that are in several parts."""
-        if not self.scattered:
-            return set()
-        parts = [
-            frames[_find_names(frames.material_ids, self.scattered)]
-            for frames in stream_frames(self.path)
-        ]
-        frames = Frames.concatenate(parts)
-        unique = find_unique_frames(frames, self.tolerances)
-        return set(frames.frame_ids[~unique].tolist())
-
-
-def _find_names(names: NDArray[np.str_], wanted: set[str]) -> NDArray[np.bool_]:
-    """Say which names are among those wanted, without sorting them."""
-    return np.array([name in wanted for name in names.tolist()], dtype=bool)
 
 
 def _count(curated: CuratedDataset, settings: DatasetSettings) -> dict[str, Any]:
@@ -291,19 +249,9 @@ def _explain_nothing(settings: DatasetSettings, counts: Mapping[Rule, int]) -> s
     return f"expected usable frames, met none in {where} (rejected: {met or 'none'})"
 
 
-def _make_folder() -> Path:
-    """Make a folder for unfinished files beside the artifacts."""
-    artifacts = MachineSettings().artifacts
-    artifacts.mkdir(parents=True, exist_ok=True)
-    return Path(tempfile.mkdtemp(dir=artifacts, prefix=".unfinished-"))
-
-
 def _store(shelf: str, write: Callable[[Path], object]) -> Artifact:
     """Write a Parquet file beside the artifacts and name it by its content."""
-    folder = _make_folder()
-    try:
+    with UnfinishedFolder() as folder:
         path = folder / f"{shelf}.parquet"
         write(path)
         return store_artifact(path, shelf)
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)

@@ -22,35 +22,34 @@ if TYPE_CHECKING:
 ROUNDING = 1e-3
 
 
-def find_unique_frames(
+def find_candidates(
     frames: Frames, tolerances: Sequence[DuplicateTolerance]
-) -> NDArray[np.bool_]:
-    """Find the frames that differ from the others of their material.
+) -> list[NDArray[np.int64]]:
+    """Find the materials among whose frames there may be duplicates.
 
     Parameters
     ----------
     frames : Frames
-        Frames of any materials with energies; the last of each is kept in any case.
+        Frames of any materials with energies.
     tolerances : sequence of DuplicateTolerance
         When two frames of a material are the same; see :func:`find_unique`.
 
     Returns
     -------
-    ndarray of bool, shape (n_frames,)
-        True where a frame is to be kept.
+    list of ndarray of int
+        Indices of the frames of each such material, in order. Frames of another
+        material differ by their energies alone.
     """
-    kept = np.ones(len(frames), dtype=bool)
     energies = (frames.energies / frames.n_atoms).tolist()
     by_material: dict[str, list[int]] = defaultdict(list)
     for index, name in enumerate(frames.material_ids.tolist()):
         by_material[name].append(index)
     loosest = max((tolerance.energy for tolerance in tolerances), default=-1.0)
-    for indices in by_material.values():
-        if _have_neighbours([energies[index] for index in indices], loosest):
-            unique = find_unique(frames[indices], len(indices) - 1, tolerances)
-            kept[indices] = False
-            kept[np.array(indices)[unique]] = True
-    return kept
+    return [
+        np.array(indices)
+        for indices in by_material.values()
+        if _have_neighbours([energies[index] for index in indices], loosest)
+    ]
 
 
 def _have_neighbours(energies: list[float], distance: float) -> bool:
@@ -61,16 +60,15 @@ def _have_neighbours(energies: list[float], distance: float) -> bool:
 
 
 def find_unique(
-    frames: Frames, reference: int, tolerances: Sequence[DuplicateTolerance]
+    frames: Frames, tolerances: Sequence[DuplicateTolerance]
 ) -> NDArray[np.int64]:
     """Find the frames of one material that differ from each other.
 
     Parameters
     ----------
     frames : Frames
-        Frames of one material with energies, in the order in which they came.
-    reference : int
-        Index of the frame that is kept whatever it resembles.
+        Frames of one material with energies, in the order in which they came; the
+        last, the reference, is kept whatever it resembles.
     tolerances : sequence of DuplicateTolerance
         When two frames are the same, by the number of frames accepted before; the
         last that holds counts. None keeps every frame.
@@ -95,9 +93,9 @@ def find_unique(
     if not tolerances:
         return np.arange(len(frames))
     comparison = _Comparison(frames, tolerances)
-    accepted = [reference]
-    for index in range(len(frames)):
-        if index != reference and not comparison.finds_twin(index, accepted):
+    accepted = [len(frames) - 1]
+    for index in range(len(frames) - 1):
+        if not comparison.finds_twin(index, accepted):
             accepted.append(index)
     return np.sort(accepted)
 
@@ -112,7 +110,16 @@ class _Comparison:
         self.tolerances = tolerances
         self.energies = frames.energies / frames.n_atoms
         self.volumes = np.abs(np.linalg.det(frames.lattices)) / frames.n_atoms
+        self.contents = [
+            (frames.lattices[index].tobytes(), *self._sites(start, stop))
+            for index, (start, stop) in enumerate(pairwise(frames.offsets.tolist()))
+        ]
         self.reduced: dict[int, Structure] = {}
+
+    def _sites(self, start: int, stop: int) -> tuple[bytes, bytes]:
+        """Collect the atoms of a frame to the last bit."""
+        numbers = self.frames.atomic_numbers[start:stop]
+        return numbers.tobytes(), self.frames.frac_coords[start:stop].tobytes()
 
     def finds_twin(self, index: int, accepted: Sequence[int]) -> bool:
         """Say whether a frame is one of those accepted."""
@@ -120,6 +127,8 @@ class _Comparison:
         distances = np.abs(self.energies[accepted] - self.energies[index])
         if distances.min() > tolerance.energy:
             return False
+        if any(self.contents[index] == self.contents[other] for other in accepted):
+            return True  # which the matcher would find too
         ratios = self.volumes[accepted] / self.volumes[index]
         largest = _largest_volume_ratio(tolerance)
         possible = (ratios <= largest) & (ratios >= 1 / largest)
