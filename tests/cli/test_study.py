@@ -80,13 +80,21 @@ def test_report_is_written_where_asked_for(
     assert (tmp_path / "page.html").read_text() == (root / "report.html").read_text()
 
 
-def test_figures_are_written_as_tables(call: Call, quick: Path, tmp_path: Path) -> None:
+def test_figures_are_written_as_tables_even_without_a_browser(
+    call: Call, quick: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     root = quick.parent / "run"
     call("run", quick, "--root", root)
+    monkeypatch.setenv("BROWSER_PATH", "/nowhere/chromium")
 
     page = tmp_path / "page.html"
-    assert call("report", root, "-o", page, "--figures", tmp_path / "csv").code == 0
+    finished = call("report", root, "-o", page, "--figures", tmp_path / "csv")
+
+    assert finished.code == 2
+    assert finished.errors.startswith("nextrung: expected Chrome or Chromium")
+    assert finished.errors.count("\n") == 1
     assert list((tmp_path / "csv").glob("*.csv"))
+    assert page.is_file()
 
 
 def test_studies_are_set_side_by_side(call: Call, quick: Path, tmp_path: Path) -> None:

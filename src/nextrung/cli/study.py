@@ -110,7 +110,7 @@ def report(
         Path, typer.Option("--output", "-o", help="HTML file to write.")
     ] = Path("report.html"),
     figures: Annotated[
-        Path | None, typer.Option(help="Folder for the data of each figure, CSV.")
+        Path | None, typer.Option(help="Folder for each figure: PDF, PNG, CSV.")
     ] = None,
 ) -> None:
     """Write the report of a study, or several studies side by side, as one file."""

@@ -1,9 +1,10 @@
-"""The data of every figure of a report, for papers."""
+"""Every figure of a report as files for papers, and the data behind it."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from nextrung.reports.images import write_images
 from nextrung.reports.plots import Figure, write_columns
 from nextrung.reports.study import report_study
 
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 def write_figures(
     study: StudyDoc, documents: Mapping[str, TaskDoc], folder: Path
 ) -> list[Path]:
-    """Write the data behind every figure of the report as CSV.
+    """Write every figure of the report as PDF and PNG, and the data behind it as CSV.
 
     Parameters
     ----------
@@ -32,8 +33,10 @@ def write_figures(
     Returns
     -------
     list of Path
-        The files, in the order of the report.
+        The files: data first, in the order of the report; they are there even where
+        no browser draws the figures.
     """
     sections = report_study(study, documents)
     blocks = [block for section in sections for block in section.blocks]
-    return write_columns([b for b in blocks if isinstance(b, Figure)], folder)
+    figures = [block for block in blocks if isinstance(block, Figure)]
+    return [*write_columns(figures, folder), *write_images(figures, folder)]
