@@ -136,3 +136,14 @@ def test_submit_without_configuration_is_one_line_and_exit_code_2(
     assert ended.code == 2
     assert ended.errors.startswith("nextrung: expected -c DIR or $NEXTRUNG_CONFIG")
     assert ended.errors.count("\n") == 1
+
+
+def test_a_path_that_workers_would_not_find_is_refused(
+    call: Call, quick: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "my_launchpad.yaml").touch()
+
+    ended = call("submit", quick, "-c", tmp_path, "--set", "source=models/a.pth.tar")
+
+    assert ended.code == 2
+    assert "source: expected a path that workers find" in ended.errors

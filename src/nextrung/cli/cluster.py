@@ -15,6 +15,7 @@ from nextrung.adapters.launchpad import (
     open_launchpad,
 )
 from nextrung.adapters.machine_files import find_configuration, read_machine
+from nextrung.adapters.places import require_absolute_paths
 from nextrung.adapters.study_files import read_study
 from nextrung.cli.running import Overrides, console, opened
 from nextrung.makers.submission import make_workflow
@@ -48,6 +49,7 @@ def submit(
 ) -> None:
     """Submit a whole study to the LaunchPad of a cluster."""
     settings = read_study(study, overrides or ())
+    require_absolute_paths(settings)
     folder = find_configuration(config)
     machine = read_machine(folder)
     workflow = make_workflow(settings, machine, _read_labels(labels or ()))
