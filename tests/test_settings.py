@@ -1,12 +1,13 @@
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
 import torch
 from pydantic import ValidationError
 
-from nextrung.settings import MachineSettings, choose_device
+from nextrung.settings import MachineSettings, choose_device, count_cores
 
 
 def test_machine_is_read_from_the_environment(
@@ -21,6 +22,21 @@ def test_machine_is_read_from_the_environment(
     assert machine.artifacts == Path("/scratch/run/artifacts")
     assert machine.campaigns == Path("/scratch/run/campaigns")
     assert machine.downloads == Path("/scratch/run/downloads")
+
+
+def test_a_job_has_the_cores_its_queue_gives_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.delenv("NEXTRUNG_N_PROCESSES", raising=False)
+    monkeypatch.delenv("SLURM_CPUS_PER_TASK", raising=False)
+    assert MachineSettings().n_processes == len(os.sched_getaffinity(0))
+
+    monkeypatch.setenv("SLURM_CPUS_PER_TASK", "3")
+    assert MachineSettings().n_processes == count_cores() == 3
+
+    monkeypatch.delenv("SLURM_CPUS_PER_TASK")
+    monkeypatch.delattr(os, "sched_getaffinity")
+    assert count_cores() == os.cpu_count()
 
 
 def test_machine_needs_a_process(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -10,6 +10,21 @@ from pydantic import Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 
+def count_cores() -> int:
+    """Count the cores this process may use: those a queue has given it, or all.
+
+    Returns
+    -------
+    int
+        Number of cores.
+    """
+    if given := os.environ.get("SLURM_CPUS_PER_TASK"):
+        return int(given)
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
 class MachineSettings(BaseSettings):
     """What differs between machines, read from ``NEXTRUNG_…`` variables."""
 
@@ -20,9 +35,9 @@ class MachineSettings(BaseSettings):
     )
     device: str = Field("auto", description="torch device; `auto` prefers CUDA.")
     n_processes: int = Field(
-        default_factory=lambda: os.cpu_count() or 1,
+        default_factory=count_cores,
         ge=1,
-        description="Worker processes of a job on a CPU.",
+        description="Worker processes of a job on a CPU; by default its cores.",
     )
     n_training_processes: int | None = Field(
         None,

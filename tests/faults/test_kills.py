@@ -42,6 +42,28 @@ def test_a_killed_relaxation_costs_what_was_in_flight(
     campaign.assert_undisturbed()
 
 
+def test_a_structure_that_crashes_its_process_costs_a_row(
+    submit: Callable[..., Campaign], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The first worker dies of it, the second lets other processes do so."""
+    monkeypatch.setenv("FAULTS_POISON", "1")
+    campaign = submit("relaxation")
+
+    assert campaign.start().wait(120) == -signal.SIGSEGV
+    campaign.rerun_lost()
+    campaign.run()
+
+    assert set(campaign.states()) == {"COMPLETED"}, campaign.logs
+    contents = campaign.contents()
+    energies = {**campaign.prepared.undisturbed["energies"]}
+    (elemental,) = [name for name in energies if name.startswith("Mg-A_")]
+    assert contents["energies"] == pytest.approx(
+        {**energies, elemental: None}, abs=1e-3
+    )
+    assert contents["RelaxationDoc"]["n_failed"] == 1
+    assert contents["RelaxationDoc"]["statuses"]["error"] == 1
+
+
 def test_a_killed_training_costs_its_epoch(
     submit: Callable[..., Campaign], prepared: Prepared
 ) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
 import time
 from pathlib import Path
@@ -11,11 +12,14 @@ from typing import TYPE_CHECKING, Any
 from fireworks.scripts.rlaunch_run import rlaunch
 
 from nextrung.adapters.relaxations import Journal
+from nextrung.potentials.potential import Potential
 from nextrung.potentials.training import Training
 
 if TYPE_CHECKING:
     from torch import Tensor
 
+    from nextrung.potentials.crystals import Crystals
+    from nextrung.potentials.prediction import BatchPrediction
     from nextrung.schemas.relaxation import RelaxationRecord
 
 #: How long a step of a training and the end of a relaxation are stretched, in s.
@@ -47,6 +51,23 @@ def instrument() -> None:
     Training.training_step = training_step  # type: ignore[method-assign]
     Journal.record = record_end  # type: ignore[assignment, method-assign]
 
+
+def poison(n_atoms: int) -> None:
+    """Let structures of some size kill the process that predicts them."""
+    predict = Potential.predict
+
+    def predict_or_die(
+        potential: Potential, crystals: Crystals, properties: str = "efs"
+    ) -> BatchPrediction:
+        if n_atoms in crystals.n_atoms:
+            os.kill(os.getpid(), signal.SIGSEGV)
+        return predict(potential, crystals, properties)
+
+    Potential.predict = predict_or_die  # type: ignore[assignment, method-assign]
+
+
+if "FAULTS_POISON" in os.environ:  # in the processes of a worker, too
+    poison(int(os.environ["FAULTS_POISON"]))
 
 if __name__ == "__main__":
     instrument()

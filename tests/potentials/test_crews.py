@@ -102,6 +102,22 @@ def test_structures_that_kill_their_process_take_no_other_along(
     assert by_xenon.error.endswith("died with exit code 1: never seen xenon")
 
 
+def test_many_suspects_are_halved_until_they_are_few(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Of five in flight, the one that kills is found by three processes or four."""
+    monkeypatch.setattr(crews, "MAX_ATTEMPTS", 1)
+    monkeypatch.setattr(crews, "FEW", 2)
+    structures = [dimer(0.01 * index) for index in range(5)]
+    structures[3] = dimer(0.0, "Kr")
+
+    records = work(LennardJonesPotential, structures, n_workers=1)
+
+    assert [record.status == "error" for record in records] == [
+        index == 3 for index in range(5)
+    ]
+
+
 def test_a_structure_may_kill_one_process_by_itself(tmp_path: Path) -> None:
     """The next may have more memory to itself."""
     (record,) = work(

@@ -1,9 +1,9 @@
 """Processes of one thread each that relax; a dead one takes no result along.
 
 Processes draw structures as they have room, the largest first, so that all are busy to
-the end. The structures of a process that died are tried again in halves, until the one
-that kills is alone, kills once more and becomes a record. A process in which nothing
-ends for too long is killed.
+the end. The structures of a process that died are tried again in halves, and few one by
+one, until the one that kills is found, kills once more and becomes a record. A process
+in which nothing ends for too long is killed.
 """
 
 from __future__ import annotations
@@ -34,6 +34,11 @@ if TYPE_CHECKING:
     from nextrung.potentials.relaxation import Relaxable
     from nextrung.schemas.relaxation import RelaxationRecord, RelaxationSettings
 
+    Tasks = Iterator[tuple[int, Structure]]
+    Ends = Iterator[tuple[int, RelaxationRecord]]
+
+#: Structures that a process tries one by one, where another has died of one of them.
+FEW: Final = 32
 #: Processes that a structure may kill by itself.
 MAX_ATTEMPTS: Final = 2
 #: Processes that may die with nothing finished in between before all is given up.
@@ -119,9 +124,10 @@ class Crew:
     def _start(self, source: deque[int]) -> None:
         """Start a process that draws from a source."""
         ours, theirs = _SPAWN.Pipe()
-        process = _SPAWN.Process(
-            target=_work, args=(theirs, self._load, self._settings), daemon=True
-        )
+        suspected = source is not self._waiting and len(source) <= FEW
+        way = _relax_one_by_one if suspected else _relax_together
+        orders = _Orders(self._load, self._settings, way)
+        process = _SPAWN.Process(target=_work, args=(theirs, orders), daemon=True)
         with one_thread():
             process.start()
         theirs.close()
@@ -202,9 +208,8 @@ class Crew:
                 "had loaded the potential"
             )
         lost = worker.holding
-        if worker.source is not self._waiting:
-            lost = [*lost, *worker.source]
-        self._n_deaths += bool(lost)
+        rest = [] if worker.source is self._waiting else list(worker.source)
+        self._n_deaths += bool(lost or rest)
         if self._n_deaths > MAX_DEATHS:
             raise RuntimeError(
                 f"{self._n_deaths} processes died one after another, the last "
@@ -213,11 +218,10 @@ class Crew:
         if len(lost) == 1 and self._is_hopeless(lost[0]):
             reason = f"the process that relaxed it died {_describe_end(worker)}"
             yield lost[0], record_failure(reason)
-        else:
-            half = len(lost) // 2
-            self._suspects += [
-                deque(part) for part in (lost[:half], lost[half:]) if part
-            ]
+            lost = []
+        half = len(lost) // 2 if len(lost) > FEW else 0
+        groups = (rest, lost[:half], lost[half:])
+        self._suspects += [deque(group) for group in groups if group]
         self.hire(1)
 
     def _is_hopeless(self, index: int) -> bool:
@@ -252,17 +256,39 @@ def one_thread() -> Iterator[None]:
                 os.environ[name] = value
 
 
-def _work(
-    connection: Connection, load: Callable[[], Relaxable], settings: RelaxationSettings
-) -> None:
+@dataclass(frozen=True)
+class _Orders:
+    """What a process is told: which potential, how to relax, and how many at once."""
+
+    load: Callable[[], Relaxable]
+    settings: RelaxationSettings
+    way: Callable[[Relaxable, Tasks, RelaxationSettings], Ends]
+
+
+def _relax_together(
+    potential: Relaxable, tasks: Tasks, settings: RelaxationSettings
+) -> Ends:
+    """Relax as many structures at once as there is room for."""
+    return ENGINES[settings.engine](potential, tasks, settings)
+
+
+def _relax_one_by_one(
+    potential: Relaxable, tasks: Tasks, settings: RelaxationSettings
+) -> Ends:
+    """Relax structures so that it is clear which one ends the process."""
+    for task in tasks:
+        yield from ENGINES[settings.engine](potential, iter([task]), settings)
+
+
+def _work(connection: Connection, orders: _Orders) -> None:
     """Relax, in a process of its own, what the connection hands out."""
     for signum in (signal.SIGINT, signal.SIGTERM):
         signal.signal(signum, signal.SIG_IGN)  # the parent ends us, alone or with it
     Thread(target=_die_with_parent, daemon=True).start()
     torch.set_num_threads(1)
     try:
-        engine = ENGINES[settings.engine]
-        for end in engine(load(), _draw(connection), settings):
+        potential = orders.load()
+        for end in orders.way(potential, _draw(connection), orders.settings):
             connection.send(end)
     except Exception as error:
         connection.send(error)
