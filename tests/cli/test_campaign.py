@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
     Call = Callable[..., Finished]
 
-pytestmark = [pytest.mark.slow, pytest.mark.mongo, pytest.mark.slurm]
+pytestmark = [pytest.mark.slow, pytest.mark.mongo]
 
 #: Every kind of job, each of them for seconds.
 TINY: dict[str, Any] = QUICK | {
@@ -46,6 +46,9 @@ TINY: dict[str, Any] = QUICK | {
     "scaling_law": {"sizes": [4, 6], "fit_above": 0, "n_bootstrap": 10},
 }
 
+#: What the first jobs of the study ask for where each is a Slurm job of its own.
+FIRST_JOBS = {"walltime": "0:07:00", "memory": "500M", "cpus": 2}
+
 #: What no document of a LaunchPad may hold: structures, in the words of their fields.
 STRUCTURES = (b"frac_coords", b"pymatgen.core", b"cart_coords", b"atomic_numbers")
 
@@ -60,13 +63,6 @@ class Campaign:
         self.config = config
         self.slurm = slurm
         self.folder = folder
-
-    def hurry(self) -> None:
-        """Look at queues every second: a test has no time to sleep."""
-        file = self.config / "FW_config.yaml"
-        settings = yaml.safe_load(file.read_text())
-        sleeps = {"RAPIDFIRE_SLEEP_SECS": 1, "QUEUE_UPDATE_INTERVAL": 1}
-        file.write_text(yaml.safe_dump(settings | sleeps))
 
     def launch(self) -> None:
         """Keep a pilot job in each partition until every job has ended."""
@@ -120,38 +116,117 @@ def study(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def campaign(
-    call: Call,
-    study: Path,
-    slurm: Slurm,
-    database: Database,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-) -> Iterator[Campaign]:
-    """The submitted study on a cluster that `nextrung init` set up."""
-    config, server = tmp_path / "config", database.mongod
+def config(
+    call: Call, database: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Callable[..., Path]]:
+    """Set a cluster up: the options of `nextrung init` in, its folder out."""
+    folder, server = tmp_path / "config", database.mongod
     monkeypatch.setenv(PASSWORD_VARIABLE, server.password)
-    monkeypatch.setenv("JOBFLOW_CONFIG_FILE", str(config / "jobflow.yaml"))
-    made = call(
-        "init",
-        config,
-        *("--host", server.host, "--port", server.port, "--user", server.username),
-        *("--database", database.name, "--root", tmp_path / "artifacts"),
-        *("--gpus", 2, "--cpus", 1),
-    )
-    assert made.code == 0
-    submitted = call("submit", study, "-c", config, "--label", "project=tests")
-    assert "study tiny is workflow 1" in submitted.output
-    folder = tmp_path / "launches"
-    folder.mkdir()
-    campaign = Campaign(config, slurm, folder)
-    campaign.hurry()
-    yield campaign
-    slurm.call("scancel", "--user", "root")
+    monkeypatch.setenv("JOBFLOW_CONFIG_FILE", str(folder / "jobflow.yaml"))
+
+    def init(*options: object) -> Path:
+        where = ("--host", server.host, "--port", server.port)
+        names = ("--user", server.username, "--database", database.name)
+        root = ("--root", tmp_path / "artifacts")
+        assert call("init", folder, *where, *names, *root, *options).code == 0
+        hurry(folder)
+        return folder
+
+    yield init
     with server.client() as client:
         client.drop_database(f"{database.name}_launchpad")
 
 
+def hurry(config: Path) -> None:
+    """Look at queues every second: a test has no time to sleep."""
+    file = config / "FW_config.yaml"
+    settings = yaml.safe_load(file.read_text())
+    sleeps = {"RAPIDFIRE_SLEEP_SECS": 1, "QUEUE_UPDATE_INTERVAL": 1}
+    file.write_text(yaml.safe_dump(settings | sleeps))
+
+
+@pytest.fixture
+def campaign(
+    call: Call,
+    config: Callable[..., Path],
+    study: Path,
+    slurm: Slurm,
+    tmp_path: Path,
+) -> Iterator[Campaign]:
+    """The submitted study on a cluster that `nextrung init` set up."""
+    folder = config("--gpus", 2, "--cpus", 1)
+    asked = dict.fromkeys(("dataset", "source"), FIRST_JOBS)
+    (folder / "machine.yaml").write_text(yaml.safe_dump({"jobs": asked}))
+    submitted = call("submit", study, "-c", folder, "--label", "project=tests")
+    assert "study tiny is workflow 1" in submitted.output
+    launches = tmp_path / "launches"
+    launches.mkdir()
+    yield Campaign(folder, slurm, launches)
+    slurm.call("scancel", "--user", "root")
+
+
+def in_environment(config: Path, command: str, **options: Any) -> str:  # noqa: ANN401
+    """Call a command as a person does who has sourced env.sh; return what it said."""
+    done = subprocess.run(  # noqa: S603
+        ["/bin/bash", "-c", f"source {config}/env.sh && {command}"],
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE,
+        check=False,
+        **options,
+    )
+    said: str = done.stdout
+    assert done.returncode == 0, said + done.stderr
+    return said
+
+
+def test_a_study_on_one_machine_is_run_by_its_one_worker(
+    call: Call, config: Callable[..., Path], tmp_path: Path
+) -> None:
+    quick = tmp_path / "quick.yaml"
+    quick.write_text(yaml.safe_dump(QUICK))
+    folder = config("--for", "one_machine")
+
+    examined = in_environment(folder, "nextrung doctor", cwd=tmp_path)
+    in_environment(folder, f"nextrung submit {quick}", cwd=tmp_path)
+    in_environment(folder, "rlaunch -s rapidfire", cwd=tmp_path)
+    listed = in_environment(
+        folder, """lpad get_wflows -q '{"metadata.study": "quick"}'""", cwd=tmp_path
+    )
+
+    assert not any(line.startswith("fail") for line in examined.splitlines())
+    assert json.loads(listed)["state"] == "COMPLETED"
+    shown = json.loads(call("results", "quick", "--json").output)
+    assert set(shown["models"]) == set(QUICK["models"])
+
+
+@pytest.mark.slurm
+def test_a_reserved_job_asks_the_queue_for_what_the_machine_file_says(
+    campaign: Campaign,
+) -> None:
+    adapter = f"{campaign.config}/cpu/reserved_qadapter.yaml"
+    call = f"qlaunch -r -c {campaign.config}/cpu -q {adapter} singleshot"
+    environment = campaign.slurm.environment
+
+    in_environment(campaign.config, call, cwd=campaign.folder, env=environment)
+    campaign.slurm.wait_until_empty(PATIENCE)
+
+    script = (campaign.folder / "FW_submit.script").read_text().splitlines()
+    assert {
+        "#SBATCH --time=0:07:00",
+        "#SBATCH --mem=500M",
+        "#SBATCH --cpus-per-task=2",
+        "#SBATCH --partition=cpu",
+    } <= set(script)
+    launchpad = open_launchpad(campaign.config)
+    with closing(launchpad.connection):
+        (ran,) = launchpad.fireworks.find({"state": "COMPLETED"})
+        launch = launchpad.launches.find_one({"fw_id": ran["fw_id"]})
+    states = [entry["state"] for entry in launch["state_history"]]
+    assert states == ["RESERVED", "RUNNING", "COMPLETED"]
+
+
+@pytest.mark.slurm
 def test_a_study_on_two_partitions_gives_the_numbers_of_one_machine(
     call: Call, campaign: Campaign, study: Path, database: Database, tmp_path: Path
 ) -> None:
@@ -203,10 +278,11 @@ def assert_jobs_ran_where_they_belong(config: Path) -> None:
         assert int(provenance["queue_job"]) > 0
     launchpad = open_launchpad(config)
     with closing(launchpad.connection):
-        for firework in launchpad.fireworks.find({}, ["name", "fw_id"]):
+        for firework in launchpad.fireworks.find({}, ["name", "fw_id", "spec.study"]):
             launch = launchpad.launches.find_one({"fw_id": firework["fw_id"]})
             needs_gpu = kind_of(firework["name"]) in GPU_JOBS
             assert launch["fworker"]["name"] == ("gpu" if needs_gpu else "cpu")
+            assert firework["spec"]["study"] == "tiny"
         labels = {"metadata.labels.project": "tests"}
         assert launchpad.workflows.count_documents(labels) == 1
 
