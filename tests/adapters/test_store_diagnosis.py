@@ -6,7 +6,11 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from nextrung.adapters.store_diagnosis import examine_store, installed_version
-from nextrung.adapters.stores import make_embedded_store, make_indexes
+from nextrung.adapters.stores import (
+    INDEXED_FIELDS,
+    make_embedded_store,
+    make_indexes,
+)
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -40,12 +44,12 @@ def test_a_store_that_can_be_written_is_left_as_it_was(mongo_store: JobStore) ->
 
 @pytest.mark.mongo
 def test_missing_indexes_are_named_with_what_makes_them(mongo_store: JobStore) -> None:
-    mongo_store.ensure_index("uuid")
+    mongo_store.ensure_index(INDEXED_FIELDS[0])
 
     found = examine(mongo_store)["indexes"]
 
     assert (found.level, "`nextrung init`" in found.advice) == ("warn", True)
-    assert found.found == "none on name, hosts, output.provenance.fingerprint"
+    assert found.found == f"none on {', '.join(INDEXED_FIELDS[1:])}"
     make_indexes(mongo_store)
     assert examine(mongo_store)["indexes"].level == "ok"
 

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from shutil import copytree
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -9,6 +10,7 @@ from jobflow import run_locally
 from monty.json import MontyDecoder
 
 from nextrung.adapters.results import find_preflight, load_documents, load_study
+from nextrung.adapters.stores import make_embedded_store
 from nextrung.compute.preflight import TRIED
 from nextrung.makers.models import open_frames
 from nextrung.makers.preflight import PreflightMaker, TrialMaker
@@ -17,6 +19,8 @@ from nextrung.schemas.models import Model, Rereference
 from nextrung.schemas.preflight import PreflightDoc, PreflightSettings, Verdict
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from jobflow import JobStore
 
     from nextrung.schemas.study import StudySettings
@@ -24,21 +28,32 @@ if TYPE_CHECKING:
 BRIEF = PreflightSettings(epochs=1, batch_size=8, max_gradient_ratio=1000)
 
 
+@pytest.fixture(scope="module")
+def own_folder(finished_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A copy of the finished study, to add documents to."""
+    return copytree(finished_folder, tmp_path_factory.mktemp("own") / "finished")
+
+
 @pytest.fixture
-def tried(study_settings: StudySettings, finished_store: JobStore) -> PreflightDoc:
+def own_store(own_folder: Path, monkeypatch: pytest.MonkeyPatch) -> JobStore:
+    """The store of that copy."""
+    monkeypatch.setenv("NEXTRUNG_ROOT", str(own_folder))
+    return make_embedded_store(own_folder)
+
+
+@pytest.fixture
+def tried(study_settings: StudySettings, own_store: JobStore) -> PreflightDoc:
     settings = study_settings.model_copy(update={"preflight": BRIEF})
     flow = PreflightMaker(settings).make()
-    run_locally(flow, store=finished_store, log=False, raise_immediately=True)
-    return PreflightDoc.model_validate(finished_store.get_output(flow.jobs[-1].uuid))
+    run_locally(flow, store=own_store, log=False, raise_immediately=True)
+    return PreflightDoc.model_validate(own_store.get_output(flow.jobs[-1].uuid))
 
 
-def test_every_kind_of_model_is_tried(
-    tried: PreflightDoc, finished_store: JobStore
-) -> None:
+def test_every_kind_of_model_is_tried(tried: PreflightDoc, own_store: JobStore) -> None:
     assert [trial.model for trial in tried.trials] == list(TRIED)
     assert tried.settings == BRIEF
     assert set(tried.training_times) == set(TRIED)
-    dataset = load_documents(finished_store, load_study(finished_store))["dataset"]
+    dataset = load_documents(own_store, load_study(own_store))["dataset"]
     assert isinstance(dataset, DatasetDoc)
     frames = open_frames(dataset)
     assert tried.n_train_frames == np.sum(frames.splits == "train")
@@ -65,24 +80,24 @@ def test_the_verdict_follows_from_the_checks(tried: PreflightDoc) -> None:
 
 
 def test_a_study_finds_the_preflight_on_its_data_set(
-    tried: PreflightDoc, finished_store: JobStore
+    tried: PreflightDoc, own_store: JobStore
 ) -> None:
-    study = load_study(finished_store)
+    study = load_study(own_store)
 
-    assert find_preflight(finished_store, study) == tried
-    assert load_documents(finished_store, study)["preflight"] == tried
+    assert find_preflight(own_store, study) == tried
+    assert load_documents(own_store, study)["preflight"] == tried
 
 
 def test_a_preflight_on_other_data_is_not_found(
-    tried: PreflightDoc, finished_store: JobStore
+    tried: PreflightDoc, own_store: JobStore
 ) -> None:
-    study = load_study(finished_store)
+    study = load_study(own_store)
     parents = study.provenance.parents | {"parts dataset": "another"}
     provenance = study.provenance.model_copy(update={"parents": parents})
     other = study.model_copy(update={"provenance": provenance})
 
-    assert find_preflight(finished_store, study) == tried
-    assert find_preflight(finished_store, other) is None
+    assert find_preflight(own_store, study) == tried
+    assert find_preflight(own_store, other) is None
 
 
 def test_the_maker_survives_the_json_of_a_launchpad() -> None:
