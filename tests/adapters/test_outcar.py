@@ -86,6 +86,16 @@ def test_the_values_of_u_count_not_the_switch(
     [
         ("", "   METAGGA = --", "PBE"),
         (" METAGGA = SCAN ", "", "SCAN"),
+        (
+            " METAGGA = R2SCA    LMAXTAU =  6    LMIXTAU =  T",
+            "   METAGGA=      F    non-selfconsistent MetaGGA calc.",
+            "r2SCAN",
+        ),
+        (
+            " METAGGA = --",
+            "   METAGGA=      F    non-selfconsistent MetaGGA calc.",
+            "PBE",
+        ),
         ("", "   METAGGA = --\n   LHFCALC = T\n   HFSCREEN= 0.2000\n", "HSE06"),
         (" METAGGA = R2SCA", "   IVDW = 12", "r2SCAN-D3(BJ)"),
     ],

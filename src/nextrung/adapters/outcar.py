@@ -23,6 +23,9 @@ TAG = re.compile(r"\b([A-Z][A-Z_]+)\s*=\s*([^\s;]+)")
 #: VASP's fixed-width columns may touch: ``-1.25-10.75`` are two numbers.
 NUMBER = re.compile(r"-?\d*\.\d+|NaN|\*+")
 
+#: What follows a switch of VASP 6.1 that has the name of the functional's tag.
+NO_FUNCTIONAL = "non-selfconsistent MetaGGA"
+
 #: Order of the six components of ``in kB`` (XX YY ZZ XY YZ ZX) in a 3 × 3 matrix.
 STRESS_ORDER = ((0, 3, 5), (3, 1, 4), (5, 4, 2))
 
@@ -141,7 +144,7 @@ class _Reader:
             self.counts = [int(count) for count in text.split()]
         elif key.startswith("U (eV)"):
             self.hubbard_u = max(float(value) for value in text.split())
-        else:
+        elif NO_FUNCTIONAL not in line:
             self.tags.update(TAG.findall(line))
 
     def _count_electronic_step(self, line: str) -> None:
