@@ -9,6 +9,10 @@ published files, no frame is a duplicate: energies are 12 meV/atom and more apar
 stage runs in its own process, whose peak memory is its own; times are of the processor.
 The yardstick is the way of chgnet's ``StructureJsonData``: ``json.load`` and one
 pymatgen structure per frame.
+
+With ``--duplicates 800`` the rule on duplicates alone is held against the loop of
+MPtrj's authors, on so many frames of relaxations with ``--gap 0``, and on as many
+copies of one frame.
 """
 
 from __future__ import annotations
@@ -29,6 +33,8 @@ import numpy as np
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    from nextrung.schemas.frames import Frames
+
 #: Frames that ``json.load`` can hold in 16 GB.
 MAX_YARDSTICK = 100_000
 SYMBOLS = ["O", "Li", "P", "S", "Si", "Fe", "Mn", "Na", "F", "N", "Mg", "Al", "Ca", "K"]
@@ -40,7 +46,11 @@ def main() -> None:
     parser.add_argument("--gap", type=float, default=0.012)
     parser.add_argument("--stage", choices=["curate", "reread", "yardstick"])
     parser.add_argument("--file", type=Path)
+    parser.add_argument("--duplicates", type=int, default=0)
     arguments = parser.parse_args()
+    if arguments.duplicates:
+        compare_duplicates(arguments.duplicates)
+        return
     if arguments.stage:
         stages = {"curate": curate, "reread": reread, "yardstick": build_structures}
         print(json.dumps(measure(stages[arguments.stage], arguments.file)))
@@ -136,6 +146,58 @@ def build_structures(path: Path) -> str:
         for frame in frames.values()
     ]
     return f"{len(structures)} structures"
+
+
+def compare_duplicates(n_frames: int) -> None:
+    """Time the rule on duplicates and the authors' loop on the same frames."""
+    from nextrung.adapters.sources import read_labels  # noqa: PLC0415
+    from nextrung.compute.deduplication import find_unique  # noqa: PLC0415
+    from nextrung.schemas.curation import MPTRJ_TOLERANCES  # noqa: PLC0415
+    from nextrung.schemas.sources import MptrjJsonSource  # noqa: PLC0415
+
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "frames.json"
+        write_json(path, n_frames, 0.0)
+        frames = read_labels(MptrjJsonSource(paths=(str(path),)))
+    names = dict.fromkeys(frames.material_ids.tolist())
+    materials = [frames[frames.material_ids == name] for name in names]
+    kept, seconds = [], []
+    for find in (lambda part: find_unique(part, MPTRJ_TOLERANCES), find_naively):
+        start = time.process_time()
+        kept.append([list(map(int, find(material))) for material in materials])
+        seconds.append(time.process_time() - start)
+    fast, naive = (second / len(frames) * 1e3 for second in seconds)
+    print(
+        f"{len(frames)} frames of {len(materials)} materials, kept "
+        f"{sum(map(len, kept[0]))}, the same by the loop: {kept[0] == kept[1]}\n"
+        f"  rule {fast:.2f} ms/frame, loop {naive:.2f} ms/frame: {naive / fast:.1f}×"
+    )
+    start = time.process_time()
+    find_unique(frames[[0] * n_frames], MPTRJ_TOLERANCES)
+    spent = (time.process_time() - start) / n_frames * 1e3
+    print(f"  {n_frames} copies of one frame: {spent:.3f} ms/frame")
+
+
+def find_naively(frames: Frames) -> list[int]:
+    """Find the frames to keep of one material as ``QueryMPtrj.md`` does."""
+    from pymatgen.analysis.structure_matcher import StructureMatcher  # noqa: PLC0415
+
+    from nextrung.schemas.curation import MPTRJ_TOLERANCES  # noqa: PLC0415
+
+    structures = frames.to_structures()
+    energies = frames.energies / frames.n_atoms
+    accepted = [len(frames) - 1]
+    for index in range(len(frames) - 1):
+        level = [t for t in MPTRJ_TOLERANCES if len(accepted) > t.more_than][-1]
+        matcher = StructureMatcher(
+            ltol=level.length, stol=level.site, angle_tol=level.angle, scale=False
+        )
+        gaps = [abs(energies[index] - energies[other]) for other in accepted]
+        if min(gaps) > level.energy or not any(
+            matcher.fit(structures[index], structures[other]) for other in accepted
+        ):
+            accepted.append(index)
+    return sorted(accepted)
 
 
 def write_json(path: Path, n_frames: int, gap: float) -> int:
