@@ -13,7 +13,5 @@ export NEXTRUNG_DATA=<data>
 
 # One BLAS thread per process: more of them slow small matrices down, and each other.
 export OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 MKL_NUM_THREADS=1
-# Worker processes of a job on CPUs: the cores that Slurm gave it.
-export NEXTRUNG_N_PROCESSES=${SLURM_CPUS_PER_TASK:-$(nproc)}
 # srun does not hand on the cores of its job by itself (Slurm 22.05 and later).
 export SRUN_CPUS_PER_TASK=${SLURM_CPUS_PER_TASK:-1}

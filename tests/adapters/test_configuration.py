@@ -114,7 +114,17 @@ def test_workers_pull_every_category_that_jobs_have(
     write_configuration(tmp_path, cluster, site_of(tmp_path), password=PASSWORD)
 
     pulled = {name for names in read_workers(tmp_path).values() for name in names}
-    assert pulled == set(read_machine(tmp_path).categories) == {"cpu", "gpu"}
+    assert {"cpu", "gpu"} <= pulled == set(read_machine(tmp_path).categories)
+
+
+def test_a_worker_of_a_whole_node_sees_all_its_gpus(tmp_path: Path) -> None:
+    site = site_of(tmp_path)
+    write_configuration(tmp_path, Cluster.SLURM, site, password=PASSWORD)
+
+    node = read_all(tmp_path)["node/my_qadapter.yaml"]
+    assert (node["ntasks"], node["gres"], node["cpus_per_task"]) == (1, "gpu:4", 64)
+    assert "--ntasks=1 --gpus-per-task=4 rlaunch" in node["rocket_launch"]
+    assert read_machine(tmp_path).categories["node"].gpus == 4
 
 
 def test_pilots_bind_one_gpu_to_each_process_and_end_before_their_walltime(
@@ -128,7 +138,7 @@ def test_pilots_bind_one_gpu_to_each_process_and_end_before_their_walltime(
     assert gpu["rocket_launch"].startswith("srun --ntasks=4 --gpus-per-task=1 rlaunch")
     hours = int(gpu["walltime"].partition(":")[0])
     assert int(gpu["rocket_launch"].split()[-1]) < 3600 * hours
-    for adapter in ("cpu/my", "gpu/my", "cpu/reserved", "gpu/reserved"):
+    for adapter in ("cpu/my", "gpu/my", "node/my", "cpu/reserved", "gpu/reserved"):
         settings = read_all(tmp_path)[f"{adapter}_qadapter.yaml"]
         assert settings["signal"].startswith("INT@")
         assert settings["rocket_launch"].startswith("srun ")

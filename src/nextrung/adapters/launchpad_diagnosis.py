@@ -101,16 +101,15 @@ def _look_for_unpulled_jobs(launchpad: LaunchPad, folder: Path) -> Finding:
 
 
 def _look_for_idle_workers(folder: Path) -> Finding:
-    """Name the worker files that pull nothing that jobs are sent to."""
-    machine = read_machine(folder)
-    routes = {machine.route(kind).category for kind in JobRoutes.model_fields}
+    """Name the worker files whose categories the machine file does not know."""
+    known = set(read_machine(folder).categories)
     idle = [
         file
         for file, names in read_workers(folder).items()
-        if names and not routes & set(names)
+        if names and not known & set(names)
     ]
     if idle:
-        advice = "send jobs to their category in machine.yaml, or delete them"
+        advice = "name their category in machine.yaml, or delete them"
         return judge(
             "workers without job", Level.WARN, f"no job for {', '.join(idle)}", advice
         )

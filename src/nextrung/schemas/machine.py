@@ -5,7 +5,7 @@ from __future__ import annotations
 from enum import StrEnum
 from typing import Annotated, Any, Self
 
-from pydantic import BeforeValidator, Field, model_validator
+from pydantic import BeforeValidator, Field, computed_field, model_validator
 
 from nextrung.schemas.base import Record
 
@@ -148,3 +148,9 @@ class Site(Record):
     account: str = Field("null", pattern=PLAIN, description="Account of Slurm.")
     gpus: int = Field(1, ge=1, description="GPUs of a node, and of a pilot job.")
     cpus: int = Field(8, ge=1, description="Cores of each process of a pilot job.")
+
+    @computed_field  # type: ignore[prop-decorator]
+    @property
+    def node_cpus(self) -> int:
+        """Cores of all processes of a pilot job."""
+        return self.gpus * self.cpus
