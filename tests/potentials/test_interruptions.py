@@ -69,6 +69,17 @@ def test_handlers_are_as_before() -> None:
     assert [signal.getsignal(s) for s in (signal.SIGINT, signal.SIGTERM)] == before
 
 
+def test_what_a_process_ignores_it_goes_on_to_ignore() -> None:
+    """As one does that a shell without job control has put in the background."""
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+    with postpone_interruptions() as request:
+        signal.raise_signal(signal.SIGINT)
+
+    assert request.signum == 0
+    assert signal.signal(signal.SIGINT, before) is signal.SIG_IGN
+
+
 def test_threads_that_may_not_handle_signals_work_all_the_same() -> None:
     done = []
 

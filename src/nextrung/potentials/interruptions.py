@@ -59,7 +59,8 @@ def postpone_interruptions() -> Iterator[StopRequest]:
     Yields
     ------
     StopRequest
-        Where they are noted; :class:`Interrupted` may be raised once they are.
+        Where they are noted; :class:`Interrupted` may be raised once they are. What
+        the process ignores is not noted.
 
     Raises
     ------
@@ -71,7 +72,8 @@ def postpone_interruptions() -> Iterator[StopRequest]:
     request = StopRequest()
     before = {}
     if threading.current_thread() is threading.main_thread():
-        before = {signum: signal.getsignal(signum) for signum in _SIGNALS}
+        handlers = {signum: signal.getsignal(signum) for signum in _SIGNALS}
+        before = {s: h for s, h in handlers.items() if h is not signal.SIG_IGN}
     for signum in before:
         signal.signal(signum, request.note)
     try:
