@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
+from tests.reports.pages import ARGUMENTS, CHROMIUM
 
 from nextrung.schemas.alignment import (
     AlignmentDoc,
@@ -76,8 +77,10 @@ from nextrung.schemas.study import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
     from pathlib import Path
+
+    from playwright.sync_api import Browser
 
     Score = Callable[
         [StudyResults, dict[Model, tuple[float, float, float]]], StudyResults
@@ -636,6 +639,20 @@ def make_study(documents: dict[str, TaskDoc], name: str = "demo") -> StudyDoc:
     return StudyDoc(
         provenance=make_provenance("study"), settings=settings, results=results
     )
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    """A headless Chromium; tests skip without it."""
+    api = pytest.importorskip("playwright.sync_api")
+    if CHROMIUM is None:
+        pytest.skip("no browser: expected a program named chromium")
+    with api.sync_playwright() as playwright:
+        started = playwright.chromium.launch(
+            executable_path=CHROMIUM, args=list(ARGUMENTS)
+        )
+        yield started
+        started.close()
 
 
 @pytest.fixture(scope="session")

@@ -3,63 +3,22 @@
 from __future__ import annotations
 
 import json
-import shutil
-from html.parser import HTMLParser
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 import pytest
+from tests.reports.pages import Reader, read_page
 
 from nextrung.reports.benchmarks import COLUMNS
 from nextrung.reports.html import write_page, write_report
 from nextrung.reports.markup import element
-from nextrung.reports.models import appearance
 from nextrung.reports.sections import Section
-from nextrung.schemas.models import Model
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Mapping
     from pathlib import Path
-
-    from playwright.sync_api import Browser, Page
 
     from nextrung.schemas.base import TaskDoc
     from nextrung.schemas.study import StudyDoc
-
-CHROMIUM = shutil.which("chromium")
-ARGUMENTS = (
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-    "--no-first-run",
-)
-
-
-class Reader(HTMLParser):
-    """Collects tags, attributes and text of a page."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.tags: list[tuple[str, dict[str, str | None]]] = []
-        self.texts: list[str] = []
-        self.scripts: list[str] = []
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.tags.append((tag, dict(attrs)))
-
-    def handle_data(self, data: str) -> None:
-        inside = self.tags[-1][0] if self.tags else ""
-        (self.scripts if inside in {"script", "style"} else self.texts).append(data)
-
-    def attributes(self, name: str) -> list[str]:
-        return [value for _, found in self.tags if (value := found.get(name))]
-
-
-def read_page(path: Path) -> Reader:
-    reader = Reader()
-    reader.feed(path.read_text(encoding="utf-8"))
-    return reader
 
 
 @pytest.fixture(scope="module")
@@ -150,114 +109,3 @@ def test_a_page_holds_its_sections_in_order(tmp_path: Path) -> None:
     page = read_page(tmp_path / "p")
     assert [a["id"] for tag, a in page.tags if tag == "section"] == ["one", "two"]
     assert "title · nextrung" in page.texts
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    """A headless Chromium; tests skip without it."""
-    api = pytest.importorskip("playwright.sync_api")
-    if CHROMIUM is None:
-        pytest.skip("no browser: expected a program named chromium")
-    with api.sync_playwright() as playwright:
-        started = playwright.chromium.launch(
-            executable_path=CHROMIUM, args=list(ARGUMENTS)
-        )
-        yield started
-        started.close()
-
-
-def open_page(
-    browser: Browser,
-    path: Path,
-    width: int = 1280,
-    scheme: Literal["light", "dark"] = "light",
-) -> tuple[Page, list[str]]:
-    """Open a report, scroll through it, and collect what goes wrong."""
-    page = browser.new_page(
-        viewport={"width": width, "height": 900}, color_scheme=scheme
-    )
-    complaints: list[str] = []
-    page.on("console", lambda message: complaints.append(message.text))
-    page.on("pageerror", lambda error: complaints.append(str(error)))
-    page.on(
-        "request",
-        lambda request: (
-            None
-            if request.url.startswith(("file:", "data:", "blob:"))
-            else complaints.append(request.url)
-        ),
-    )
-    page.goto(path.as_uri())
-    for place in range(0, int(page.evaluate("document.body.scrollHeight")), 500):
-        page.evaluate(f"window.scrollTo(0, {place})")
-        page.wait_for_timeout(30)
-    page.wait_for_function(
-        "[...document.querySelectorAll('figure.chart')].every("
-        "figure => figure.querySelector('.main-svg'))"
-    )
-    return page, complaints
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize(
-    ("scheme", "width"), [("light", 1280), ("dark", 1280), ("light", 400)]
-)
-def test_a_browser_draws_every_figure_without_complaint(
-    browser: Browser,
-    report: Path,
-    tmp_path: Path,
-    scheme: Literal["light", "dark"],
-    width: int,
-) -> None:
-    page, complaints = open_page(browser, report, width, scheme)
-    drawn = page.evaluate(
-        "[...document.querySelectorAll('figure.chart')].map(figure =>"
-        " figure.querySelectorAll('.trace, .hm, .barlayer path, image').length)"
-    )
-    assert complaints == []
-    assert all(count > 0 for count in drawn)
-    assert page.evaluate("document.documentElement.scrollWidth") <= width
-    page.screenshot(path=tmp_path / "report.png", full_page=True)
-    page.close()
-
-
-@pytest.mark.slow
-def test_hovering_shows_the_name_of_a_frame(browser: Browser, report: Path) -> None:
-    page, complaints = open_page(browser, report)
-    page.evaluate("document.querySelector('#parity').scrollIntoView()")
-    page.evaluate(
-        """() => {
-            const plot = document.querySelector("#parity .plot");
-            const visible = plot.data.map((trace) => trace.visible);
-            const curve = visible.lastIndexOf(true);
-            Plotly.Fx.hover(plot, [{ curveNumber: curve, pointNumber: 0 }]);
-        }"""
-    )
-    page.wait_for_selector("#parity .hovertext")
-    assert "Li2O2-0" in (page.text_content("#parity .hovertext") or "")
-    assert complaints == []
-    page.close()
-
-
-@pytest.mark.slow
-def test_a_view_shows_another_model(browser: Browser, report: Path) -> None:
-    page, _ = open_page(browser, report)
-    page.select_option("#parity select", appearance(Model.SCRATCH).title)
-    shown = page.evaluate(
-        "document.querySelector('#parity .plot').data"
-        ".filter(trace => trace.visible).map(trace => trace.name)"
-    )
-    assert appearance(Model.SCRATCH).title in shown
-    assert len(shown) == 2
-    page.close()
-
-
-@pytest.mark.slow
-def test_the_hull_explorer_draws_any_system(browser: Browser, report: Path) -> None:
-    page, complaints = open_page(browser, report)
-    for system, count in (("Mn-O", 5), ("Li-Mn-O", 11), ("Li", 1)):
-        page.fill("#hull-explorer input", system)
-        page.press("#hull-explorer input", "Tab")
-        assert page.locator(".hull-table tbody tr").count() == count
-    assert complaints == []
-    page.close()
