@@ -6,6 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from jobflow import OutputReference
 from monty.json import jsanitize
 from pymatgen.core import Composition, Lattice, Structure
 from tests.reports.conftest import (
@@ -148,6 +149,21 @@ def store_document(
     store.update(stored, key=["uuid", "index"], save={"data": ["rows"]})
 
 
+def store_reference(store: JobStore, place: tuple[str, str], uuid: str) -> None:
+    """Store what a job that planned others leaves: where their result is."""
+    study, part = place
+    stored: dict[str, Any] = {
+        "uuid": f"uuid-of-{part}",
+        "index": 2,
+        "name": "store_inputs",
+        "output": OutputReference(uuid).as_dict(),  # type: ignore[no-untyped-call]
+        "completed_at": "2026-01-01T00:00:00",
+        "metadata": {"study": study, "part": part},
+        "hosts": [],
+    }
+    store.update(stored, key=["uuid", "index"])
+
+
 def store_study(store: JobStore, folder: Path, name: str = "demo") -> None:
     """Store all documents of the study; artifacts go where settings say."""
     materials = store_materials(folder)
@@ -170,7 +186,11 @@ def store_study(store: JobStore, folder: Path, name: str = "demo") -> None:
             }
             provenance = document.provenance.model_copy(update={"parents": parents})
             made = document.model_copy(update={"provenance": provenance})
-        store_document(store, made, (name, part), uuid=f"uuid-of-{part}")
+            store_reference(store, (name, part), f"uuid-of-merge/{model}")
+            uuid = f"uuid-of-merge/{model}"
+        else:
+            uuid = f"uuid-of-{part}"
+        store_document(store, made, (name, part), uuid=uuid)
     store_document(
         store, make_study(documents, name), (name, "study"), uuid=f"uuid-of-{name}"
     )

@@ -29,23 +29,29 @@ def test_every_job_is_listed_once_in_its_place(store: JobStore) -> None:
     members = list_members(store)
 
     places = {(member.study, member.part, member.job.uuid) for member in members}
-    assert len(places) == len(members) == store.count()
+    planners = store.count({"output.@class": "OutputReference"})
+    assert len(places) == len(members) == store.count() - planners
     assert ("demo", "stability/source", "uuid-of-stability/source") in places
     assert {member.stage for member in members} >= {"relaxation", "dataset", "study"}
 
 
-def test_a_merge_stored_twice_is_one_job(store: JobStore) -> None:
-    merged = store.query_one({"uuid": "uuid-of-relaxation/source"})
-    assert merged is not None
-    merged.pop("_id")
-    merged |= {"uuid": "uuid-of-merge", "completed_at": "2025-12-31T00:00:00"}
-    store.update(merged, key=["uuid", "index"])
+def test_a_study_finds_the_shards_behind_what_it_names(
+    store: JobStore, tmp_path: Path
+) -> None:
+    """The study names the planner, which points to the merge, which names shards."""
+    before = list_members(store)
+    store_study(store, tmp_path, name="later")  # all metadata name the later one now
 
-    members = list_members(store)
+    after = list_members(store)
 
-    found = [m.job for m in members if m.job.document == "RelaxationDoc"]
-    assert "uuid-of-merge" in {job.uuid for job in found}
-    assert len(found) == len(Model)
+    places = {(m.part, m.job.uuid) for m in before if m.stage == "relaxation"}
+    for study in ("demo", "later"):
+        found = {
+            (m.part, m.job.uuid)
+            for m in after
+            if m.stage == "relaxation" and m.study == study
+        }
+        assert found == places
 
 
 def test_the_newest_document_of_a_part_answers(store: JobStore) -> None:

@@ -85,6 +85,13 @@ def test_a_shard_says_which_it_was_and_which_model(
     }
 
 
+def test_a_job_that_planned_others_leads_to_their_result(store: JobStore) -> None:
+    lineage = trace_lineage(store, "uuid-of-relaxation/scratch")
+
+    assert lineage.results == ("fingerprint-of-relaxation/scratch",)
+    assert "fingerprint-of-relaxation/scratch/0" in lineage.ancestors
+
+
 def test_a_checkpoint_is_found_by_its_hash(store: JobStore) -> None:
     """All checkpoints of the made-up study have the same hash."""
     lineage = trace_lineage(store, "0" * 64)

@@ -211,5 +211,5 @@ def test_a_table_of_something_else_is_named(tmp_path: Path) -> None:
 def _opened(path: Path) -> Journal:
     """Open a journal without reading it, as a writer that never looked back."""
     journal = object.__new__(Journal)
-    journal.path, journal.finished = path, {}
+    journal.path, journal.finished, journal.synced = path, {}, 0.0
     return journal

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from jobflow import Flow, run_locally
 
-from nextrung.adapters.catalogue import list_members
+from nextrung.adapters.catalogue import list_members, select_current
 from nextrung.adapters.collections import build_collections
 from nextrung.adapters.lineage import trace_lineage
 from nextrung.makers.atom_refs import AtomRefMaker
@@ -79,7 +79,7 @@ def test_settings_of_a_chain_give_its_fingerprints_again(
     build_collections(finished_store)
     (hull,) = (
         member.job.uuid
-        for member in list_members(finished_store)
+        for member in select_current(list_members(finished_store), "StabilityDoc")
         if member.part == "stability/scratch"
     )
     lineage = trace_lineage(finished_store, hull)

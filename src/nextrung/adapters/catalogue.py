@@ -28,7 +28,11 @@ _PROPERTIES = (
     "output.provenance",
     "output.results.study",
     "output.results.jobs",
+    "output.uuid",
 )
+
+#: Class of the output of a job that planned others: it points to theirs.
+REFERENCE = "OutputReference"
 
 
 @dataclass(frozen=True)
@@ -137,10 +141,10 @@ def list_members(store: JobStore) -> list[Member]:
     list of Member
         Every job once in each of its studies, oldest first.
     """
-    jobs = _list_jobs(store)
+    jobs, planned = _list_jobs(store)
     found = [Member(job.study, job.part, job) for job in jobs if job.study and job.part]
     for study in _newest(job for job in jobs if job.document == "StudyDoc"):
-        found += _named_by(study, jobs)
+        found += _named_by(study, jobs, planned)
     found.sort(key=lambda member: member.job.stored_at)
     once = {(each.study, each.part, each.job.fingerprint): each for each in found[::-1]}
     return list(once.values())[::-1]
@@ -176,13 +180,18 @@ def select_current(members: Iterable[Member], document: str) -> list[Member]:
     ]
 
 
-def _list_jobs(store: JobStore) -> list[StoredJob]:
-    """List every finished job, its newest index alone."""
-    documents = store.query(
-        {"output.provenance.fingerprint": {"$exists": True}}, list(_PROPERTIES)
-    )
+def _list_jobs(store: JobStore) -> tuple[list[StoredJob], dict[str, str]]:
+    """List every finished job, its newest index alone; and who answers for planners."""
+    ours = [
+        {"output.provenance.fingerprint": {"$exists": True}},
+        {"output.@class": REFERENCE},
+    ]
     newest: dict[str, StoredJob] = {}
-    for found in documents:
+    planned: dict[str, str] = {}
+    for found in store.query({"$or": ours}, list(_PROPERTIES)):
+        if found["output"].get("@class") == REFERENCE:
+            planned[found["uuid"]] = found["output"]["uuid"]
+            continue
         metadata = found.get("metadata") or {}
         job = StoredJob(
             uuid=found["uuid"],
@@ -196,7 +205,7 @@ def _list_jobs(store: JobStore) -> list[StoredJob]:
         )
         if job.uuid not in newest or newest[job.uuid].index < job.index:
             newest[job.uuid] = job
-    return list(newest.values())
+    return list(newest.values()), planned
 
 
 def _newest(studies: Iterable[StoredJob]) -> list[StoredJob]:
@@ -207,13 +216,16 @@ def _newest(studies: Iterable[StoredJob]) -> list[StoredJob]:
     return list(newest.values())
 
 
-def _named_by(study: StoredJob, jobs: Iterable[StoredJob]) -> list[Member]:
+def _named_by(
+    study: StoredJob, jobs: Iterable[StoredJob], planned: Mapping[str, str]
+) -> list[Member]:
     """List the jobs that the results of a study name, and the shards behind them."""
     results = study.output["results"]
     by_uuid = {job.uuid: job for job in jobs}
     by_fingerprint = {job.fingerprint: job for job in jobs}
     named: list[Member] = []
-    for part, uuid in results["jobs"].items():
+    for part, named_uuid in results["jobs"].items():
+        uuid = planned.get(named_uuid, named_uuid)
         if uuid not in by_uuid:
             continue
         job = by_uuid[uuid]

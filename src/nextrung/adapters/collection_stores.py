@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from maggma.stores import MontyStore
 from monty.json import MontyDecoder
+from pymongo import ReplaceOne
 
 from nextrung.schemas.base import InputError
 from nextrung.schemas.collections import KEYS, Collection
@@ -140,7 +141,11 @@ def replace_rows(
         Fields that tell one row from another.
     """
     if not isinstance(target, MontyStore):
-        target.update(rows, key=list(key))
+        writes = [
+            ReplaceOne({n: row[n] for n in key}, row, upsert=True) for row in rows
+        ]
+        if writes:  # as MongoStore.update, which would sanitise plain rows first
+            target._collection.bulk_write(writes, ordered=False)  # noqa: SLF001
         return
     remove_rows(target, {"$or": list(map(dict, entries))})  # an upsert scans all rows
     if rows:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any
 
+from nextrung.adapters.catalogue import REFERENCE
 from nextrung.adapters.collection_stores import open_collection
 from nextrung.schemas.base import Artifact, InputError
 from nextrung.schemas.collections import KEYS, Collection
@@ -71,6 +72,8 @@ def trace_lineage(store: JobStore, identifier: str) -> Lineage:
     uuids = sorted({row["job_uuid"] for row in rows.values()})
     wanted = {"uuid": {"$in": uuids}} if rows else {"$or": _names(identifier)}
     found = _find(store, wanted)
+    if not found and (planned := _planned_by(store, identifier)):
+        found = _find(store, {"uuid": planned})
     if not found:
         raise InputError(
             "expected a job's uuid, a fingerprint, a checkpoint's sha256, or a row "
@@ -106,6 +109,13 @@ def _find_rows(store: JobStore, identifier: str) -> dict[str, dict[str, Any]]:
                 row.pop("_id", None)
                 rows[collection.value] = row
     return rows
+
+
+def _planned_by(store: JobStore, uuid: str) -> str | None:
+    """Name the job that answers for one that planned others."""
+    planner = {"uuid": uuid, "output.@class": REFERENCE}
+    found = store.query_one(planner, ["output.uuid"])
+    return None if found is None else str(found["output"]["uuid"])
 
 
 def _names(identifier: str) -> list[dict[str, Any]]:

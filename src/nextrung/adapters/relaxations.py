@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 import os
+import time
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from monty.json import MontyEncoder
 from pydantic import ValidationError
@@ -18,7 +20,7 @@ from nextrung.schemas.base import InputError
 from nextrung.schemas.relaxation import RelaxationRecord
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
 _SCHEMA = pa.schema(
@@ -36,12 +38,17 @@ _SCHEMA = pa.schema(
     ]
 )
 
+#: Waiting for the disk after each of many short relaxations takes longer than they do.
+SECONDS_BETWEEN_SYNCS = 1.0
+
 #: Columns of the relaxed structure that describe its sites.
 _SITES = ("atomic_numbers", "frac_coords")
 
 
 class Journal:
     """Relaxations of one shard, a line each, written as they finish.
+
+    A line outlives the process that wrote it, and a second later the machine.
 
     Reopening a journal gives back what is finished. A last line that a kill tore is
     dropped; any other damage, and a header that differs, are errors.
@@ -62,13 +69,14 @@ class Journal:
     def __init__(self, path: Path, header: Mapping[str, str]) -> None:
         self.path = path
         self.finished: dict[str, RelaxationRecord] = {}
+        self.synced = 0.0
         if path.exists():
             self._resume(dict(header))
         if not path.exists():
             self._append({"header": dict(header)})
 
     def record(self, material_id: str, record: RelaxationRecord) -> None:
-        """Add a finished relaxation; it is on disk when this returns.
+        """Add a finished relaxation; no end of this process loses it.
 
         Parameters
         ----------
@@ -86,14 +94,16 @@ class Journal:
         self.finished[material_id] = record
 
     def _append(self, line: dict[str, Any]) -> None:
-        """Write one line and wait for the disk; leave nothing of it if that fails."""
+        """Write one line, or nothing of it; now and then wait for the disk."""
         text = memoryview(json.dumps(line, cls=MontyEncoder).encode() + b"\n")
         with self.path.open("ab", buffering=0) as file:
             length = os.fstat(file.fileno()).st_size
             try:
                 while text:
                     text = text[file.write(text) :]
-                os.fsync(file.fileno())
+                if time.monotonic() > self.synced + SECONDS_BETWEEN_SYNCS:
+                    os.fsync(file.fileno())
+                    self.synced = time.monotonic()
             except OSError as error:
                 file.truncate(length)
                 raise InputError(
@@ -177,6 +187,25 @@ def read_relaxations(path: Path) -> dict[str, RelaxationRecord]:
     except (OSError, pa.ArrowInvalid) as error:
         raise InputError(f"expected a table of relaxations in {path}") from error
     return {row.pop("material_id"): _record(row) for row in rows}
+
+
+def join_relaxations(parts: Sequence[Path], order: Sequence[str], path: Path) -> None:
+    """Write several tables of relaxations as one.
+
+    Parameters
+    ----------
+    parts : sequence of Path
+        Files that :func:`write_relaxations` wrote.
+    order : sequence of str
+        Materials in the order wanted; each is in one of the parts.
+    path : Path
+        File to write.
+    """
+    joined = pa.concat_tables([pq.read_table(part, schema=_SCHEMA) for part in parts])
+    rows = pc.index_in(
+        pa.array(order, pa.string()), joined["material_id"].combine_chunks()
+    )
+    pq.write_table(joined.take(rows), path, compression="zstd")
 
 
 def read_outcomes(path: Path) -> list[Outcome]:

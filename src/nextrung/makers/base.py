@@ -34,6 +34,7 @@ from pydantic import BaseModel
 from nextrung.adapters.locks import hold_lock
 from nextrung.adapters.retries import keep_trying, make_patient
 from nextrung.adapters.stores import CONFIG_VARIABLE, keeps_documents
+from nextrung.makers.inputs import resolve_without_rows
 from nextrung.makers.termination import end_when_terminated
 from nextrung.schemas.base import InputError, Provenance, TaskDoc
 from nextrung.settings import MachineSettings, choose_device
@@ -123,8 +124,18 @@ class _Running:
 _RUNNING: ContextVar[_Running] = ContextVar("running job")
 
 
+class Reading(StrEnum):
+    """What a job is given of the documents it refers to."""
+
+    WHOLE = "whole"
+    WITHOUT_ROWS = "without rows"
+
+
 def task_job(
-    schema: type[TaskDoc] | None = None, *, rows: Sequence[str] = ()
+    schema: type[TaskDoc] | None = None,
+    *,
+    rows: Sequence[str] = (),
+    reading: Reading = Reading.WHOLE,
 ) -> Callable[[Callable[..., Any]], Callable[..., Job]]:
     """Turn a Maker's ``make`` into a job that is computed at most once.
 
@@ -135,6 +146,8 @@ def task_job(
         again whenever its flow does.
     rows : sequence of str
         Fields that go to the additional store ``data``.
+    reading : Reading
+        Whether fields of input documents that lie there are loaded, or left empty.
 
     Returns
     -------
@@ -147,7 +160,9 @@ def task_job(
         make_job = job(
             _answered_once(make, schema),
             output_schema=schema,
-            config=JobConfig(expose_store=True),
+            config=JobConfig(
+                expose_store=True, resolve_references=reading is Reading.WHOLE
+            ),
             **options,
         )
 
@@ -172,7 +187,7 @@ def _answered_once(
     def answer(maker: StageMaker, *inputs: Any) -> Any:  # noqa: ANN401
         try:
             _refuse_to_lose_results()
-            return _find_or_make(maker, inputs)
+            return _find_or_make(maker, resolve_without_rows(inputs, CURRENT_JOB.store))
         except Exception as error:
             _announce(JobState.FAILED, error=error)
             raise

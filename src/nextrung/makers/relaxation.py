@@ -10,7 +10,12 @@ from jobflow import Response
 
 from nextrung.adapters.artifacts import artifact_path, store_artifact
 from nextrung.adapters.frames import read_materials
-from nextrung.adapters.relaxations import Journal, read_relaxations, write_relaxations
+from nextrung.adapters.relaxations import (
+    Journal,
+    join_relaxations,
+    read_outcomes,
+    write_relaxations,
+)
 from nextrung.compute.relaxation import count_shards, count_statuses, cut_shards
 from nextrung.makers.base import (
     StageMaker,
@@ -127,21 +132,27 @@ class MergeMaker(StageMaker):
         """
         _require_one_campaign(shards)
         plan = shards[0].plan
-        names = read_materials(artifact_path(plan.materials)).initial.material_ids
-        found: dict[str, RelaxationRecord] = {}
-        for shard in shards:
-            found |= read_relaxations(artifact_path(shard.records))
-        _require_all(names.tolist(), found, shards)
-        records = {name: found[name] for name in names.tolist()}
+        initial = read_materials(artifact_path(plan.materials)).initial
+        names = initial.material_ids.tolist()
+        parts = [artifact_path(shard.records) for shard in shards]
+        found = {
+            outcome.material_id: outcome.record
+            for part in parts
+            for outcome in read_outcomes(part)
+        }
+        _require_all(names, found, shards)
+        records = [found[name] for name in names]
+        file = campaign_folder() / "relaxations.parquet"
+        join_relaxations(parts, names, file)
         return RelaxationDoc(
             model=plan.model,
             settings=shards[0].settings,
             n_materials=len(records),
-            n_failed=sum(record.failed for record in records.values()),
-            statuses=count_statuses(records.values()),
-            n_steps=sum(record.n_steps for record in records.values()),
+            n_failed=sum(record.failed for record in records),
+            statuses=count_statuses(records),
+            n_steps=sum(record.n_steps for record in records),
             relaxation_time=sum(shard.provenance.wall_time for shard in shards),
-            records=_store(records),
+            records=store_artifact(file, "relaxations"),
             provenance=provenance(),
         )
 

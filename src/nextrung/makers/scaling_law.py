@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from nextrung.compute.scaling_law import score_scaling_law
-from nextrung.makers.base import StageMaker, make_flow, provenance, task_job
+from nextrung.makers.base import Reading, StageMaker, make_flow, provenance, task_job
 from nextrung.makers.evaluation import EvaluationMaker
 from nextrung.makers.fine_tuning import FineTuningMaker
 from nextrung.schemas.evaluation import EvaluationDoc, EvaluationSettings
@@ -43,7 +43,7 @@ class ScalingLawFitMaker(StageMaker):
     name: str = "fit scaling law"
     settings: ScalingLawSettings = field(default_factory=ScalingLawSettings)
 
-    @task_job(ScalingLawDoc)
+    @task_job(ScalingLawDoc, reading=Reading.WITHOUT_ROWS)
     def make(
         self, models: list[FineTuningDoc], evaluations: list[EvaluationDoc]
     ) -> ScalingLawDoc:

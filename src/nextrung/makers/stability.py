@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from nextrung.adapters.artifacts import artifact_path
 from nextrung.adapters.frames import read_materials
-from nextrung.adapters.relaxations import read_relaxations
+from nextrung.adapters.relaxations import read_outcomes
 from nextrung.compute.stability import score_stability
 from nextrung.makers.base import StageMaker, provenance, task_job
 from nextrung.schemas.stability import (
@@ -51,7 +51,10 @@ class StabilityMaker(StageMaker):
             The materials relaxed by one model.
         """
         materials = read_materials(artifact_path(dataset.materials))
-        records = read_relaxations(artifact_path(relaxation.records))
+        records = {
+            outcome.material_id: outcome.record
+            for outcome in read_outcomes(artifact_path(relaxation.records))
+        }
         score = score_stability(_pair(materials, records), self.settings)
         return StabilityDoc(
             model=relaxation.model,
@@ -68,10 +71,10 @@ def _pair(
     """Put the target energy of each material beside the model's."""
     initial = materials.initial
     paired = []
-    for name, split, structure, energy in zip(
+    for name, split, composition, energy in zip(
         initial.material_ids.tolist(),
         initial.splits.tolist(),
-        initial.to_structures(),
+        initial.compositions(),
         materials.energies.tolist(),
         strict=True,
     ):
@@ -79,7 +82,7 @@ def _pair(
         paired.append(
             MaterialEnergies(
                 material_id=name,
-                composition=structure.composition.get_el_amt_dict(),
+                composition=composition.get_el_amt_dict(),
                 split=split,
                 target_energy=energy if energy == energy else None,  # noqa: PLR0124 - NaN
                 predicted_energy=record.energy,

@@ -12,7 +12,7 @@ from nextrung.adapters.artifacts import artifact_path
 from nextrung.adapters.frames import read_rejections
 from nextrung.makers.alignment import AlignmentMaker
 from nextrung.makers.atom_refs import AtomRefMaker
-from nextrung.makers.base import StageMaker, make_flow, provenance, task_job
+from nextrung.makers.base import Reading, StageMaker, make_flow, provenance, task_job
 from nextrung.makers.dataset import DatasetMaker
 from nextrung.makers.density import DensityMaker
 from nextrung.makers.evaluation import EvaluationMaker
@@ -65,7 +65,7 @@ class GatherMaker(StageMaker):
     name: str = "gather results"
     settings: StudySettings = field(default_factory=lambda: StudySettings(name="study"))
 
-    @task_job(StudyDoc)
+    @task_job(StudyDoc, reading=Reading.WITHOUT_ROWS)
     def make(self, parts: dict[str, TaskDoc], jobs: dict[str, str]) -> StudyDoc:
         """Summarise the documents of a study.
 
