@@ -13,6 +13,7 @@ from nextrung.adapters.launchpad import open_launchpad
 from nextrung.adapters.launchpad_diagnosis import examine_launchpad
 from nextrung.adapters.machine_diagnosis import examine_machine
 from nextrung.adapters.machine_files import find_configuration
+from nextrung.adapters.queue_diagnosis import examine_queue
 from nextrung.adapters.store_diagnosis import examine_store
 from nextrung.adapters.stores import (
     CONFIG_VARIABLE,
@@ -50,6 +51,7 @@ def doctor(*, config: Configuration = None) -> None:
 def _examine(folder: Path) -> Iterator[Finding]:
     """Look at everything, each thing even where another fails."""
     yield from examine_machine(folder)
+    yield from examine_queue(folder)
     yield from _examine_store(folder)
     yield from _examine_launchpad(folder)
 
