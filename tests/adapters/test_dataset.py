@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 import signal
 import subprocess
 import sys
@@ -7,7 +8,9 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import pyarrow.parquet as pq
 import pytest
+from pymatgen.core import Lattice, Structure
 
 from nextrung.adapters import judgement
 from nextrung.adapters.artifacts import artifact_path
@@ -21,6 +24,7 @@ from nextrung.adapters.frames import (
 from nextrung.potentials.potential import load_potential
 from nextrung.schemas.base import InputError
 from nextrung.schemas.curation import (
+    Corrections,
     CurationSettings,
     EnergyScaleSettings,
     HubbardU,
@@ -28,7 +32,13 @@ from nextrung.schemas.curation import (
     Rule,
 )
 from nextrung.schemas.dataset import DatasetSettings, SplitSettings
-from nextrung.schemas.sources import AseSource, MatpesSource, StressUnit, VaspSource
+from nextrung.schemas.sources import (
+    AseSource,
+    MatpesSource,
+    StressUnit,
+    TaskDocumentsSource,
+    VaspSource,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -50,6 +60,9 @@ curated = dataset.curate(settings)
 dataset.store_artifact = lambda *_: os.kill(os.getpid(), signal.SIGKILL)
 dataset.store_dataset(curated, settings)
 """
+
+#: A structure as documents have it.
+SALT = Structure(Lattice.cubic(4), ["Cs", "Cl"], [[0, 0, 0], [0.5] * 3]).as_dict()
 
 WITH_U = "   U (eV)           for each species LDAUU =   0.0  3.5"
 
@@ -325,6 +338,81 @@ def test_an_error_leaves_nothing_behind(runs: Runs, tmp_path: Path) -> None:
         curate(runs.settings())
 
     assert list((tmp_path / "root" / "artifacts").iterdir()) == []
+
+
+#: An INCAR without a meta-GGA.
+PBE: dict[str, str] = {"metagga": "", "more": "   METAGGA = --"}
+MP2020 = CurationSettings(functional="PBE", corrections=Corrections.MP2020)
+
+
+def test_corrected_energies_are_the_labels_and_raw_ones_are_kept(runs: Runs) -> None:
+    """MP2020 adds -0.614 eV for the one Cl of Na and Cl."""
+    runs.add("a", **PBE)
+    settings = runs.settings(curation=MP2020)
+
+    stored = store_dataset(curate(settings), settings)
+
+    path = artifact_path(stored["frames"])
+    raw = pq.read_table(path, columns=["raw_energy"])["raw_energy"].to_pylist()
+    materials = read_materials(artifact_path(stored["materials"]))
+    assert raw == pytest.approx([-8.0, -8.25])
+    np.testing.assert_allclose(read_frames(path).energies, [-8.614, -8.864])
+    np.testing.assert_allclose(materials.energies, [-8.864])
+    np.testing.assert_allclose(materials.by_functional["PBE"], [-8.25 / 2])
+
+
+def test_energies_without_corrections_are_raw(runs: Runs) -> None:
+    runs.add("a")
+    settings = runs.settings()
+
+    stored = store_dataset(curate(settings), settings)
+
+    table = pq.read_table(artifact_path(stored["frames"]))
+    assert table["raw_energy"].to_pylist() == table["energy"].to_pylist() == [-8, -8.25]
+
+
+def test_a_u_that_mp2020_does_not_know_is_rejected(runs: Runs) -> None:
+    """Na and Cl have none there."""
+    allowed = MP2020.model_copy(update={"hubbard_u": HubbardU.ALLOWED})
+    runs.add("a", **PBE)
+    runs.add("b", **PBE, hubbard=WITH_U)
+
+    curated = curate(runs.settings(curation=allowed))
+
+    assert reasons(curated) == dict.fromkeys(
+        ("runs/b#0", "runs/b#1"), Rule.UNCORRECTABLE
+    )
+    assert "met U of {'Cl': 3.5} eV" in curated.rejections[0].reason
+
+
+def test_energies_of_another_functional_are_noted_of_a_material(tmp_path: Path) -> None:
+    """A task of r2SCAN is wanted; that of PBE says how much energy PBE has."""
+    step = {"structure": SALT, "forces": [[0.0] * 3] * 2}
+    tasks = [
+        {
+            "task_id": run_type,
+            "metadata": {"material_id": "a"},
+            "task_type": "Static",
+            "calcs_reversed": [
+                {
+                    "run_type": run_type,
+                    "output": {"ionic_steps": [step | {"e_fr_energy": energy}]},
+                }
+            ],
+        }
+        for run_type, energy in (("r2SCAN", -8.0), ("GGA", -6.0))
+    ]
+    (tmp_path / "tasks.json").write_text(json.dumps(tasks))
+    source = TaskDocumentsSource(
+        paths=(str(tmp_path / "tasks.json"),), material_id_key="metadata.material_id"
+    )
+    split = SplitSettings(val=0, test=0)
+
+    curated = curate(DatasetSettings(source=source, curation=TRUSTING, split=split))
+
+    known = {name: e.tolist() for name, e in curated.materials.by_functional.items()}
+    assert known == {"PBE": [-3.0], "r2SCAN": [-4.0]}
+    assert curated.materials.energies.tolist() == [-8.0]
 
 
 def test_a_forgotten_data_set_takes_its_files_along(runs: Runs, tmp_path: Path) -> None:

@@ -126,6 +126,36 @@ def test_materials_come_back(frames: Frames, tmp_path: Path) -> None:
     np.testing.assert_array_equal(read.energies, materials.energies)
 
 
+def test_materials_say_what_they_are_made_of_and_of_what_energy(
+    tmp_path: Path,
+) -> None:
+    """LiF has no reference of F: no formation energy, and not that from 0 eV."""
+    cell = Lattice.cubic(4)
+    structures = [
+        Structure(cell, symbols, np.arange(3 * len(symbols)).reshape(-1, 3) / 7)
+        for symbols in (["Li", "Li"], ["O", "O"], ["Li", "Li", "O"], ["Li", "F"])
+    ]
+    initial = Frames.from_structures(structures, functional="r2SCAN")
+    by_functional = {
+        "PBE": np.array([-1.0, np.nan, -3.0, np.nan]),
+        "r2SCAN": np.array([-2.0, -5.0, -4.5, -6.0]),
+    }
+    path = tmp_path / "materials.parquet"
+
+    write_materials(Materials(initial, np.zeros(4), by_functional), path)
+
+    table = pq.read_table(path)
+    read = read_materials(path)
+    assert table["formula"].to_pylist() == ["Li", "O2", "Li2O", "LiF"]
+    assert table["chemical_system"].to_pylist() == ["Li", "O", "Li-O", "F-Li"]
+    for functional, energies in by_functional.items():
+        np.testing.assert_array_equal(read.by_functional[functional], energies)
+    formed = [dict(row) for row in table["formation_energies"].to_pylist()]
+    assert formed[0] == {"PBE": 0, "r2SCAN": 0}
+    assert formed[2] == pytest.approx({"r2SCAN": -4.5 + (2 * 2 + 5) / 3})
+    assert formed[3] == {}
+
+
 def test_rejections_come_back(tmp_path: Path) -> None:
     rejections = [
         Rejection(frame_id="a-0", material_id="a", rule=Rule.HUBBARD_U, reason="U = 3")

@@ -26,7 +26,7 @@ def run_of(*steps: IonicStep) -> VaspRun:
     return VaspRun(
         atomic_numbers=[26],
         functional="r2SCAN",
-        hubbard_u=1.0,
+        hubbard_us={"Na": 1.0, "Cl": 0.0},
         plane_wave_cutoff=680.0,
         max_electronic_steps=6,
         steps=steps,
@@ -81,6 +81,7 @@ def test_a_step_that_used_up_its_electronic_steps_is_not_converged(
     assert trajectory.converged.tolist() == [True, False]
     assert np.isnan(trajectory.relaxed_energy)
     assert trajectory.hubbard_u == 1.0
+    assert trajectory.hubbard_us == {"Na": 1.0}
     assert trajectory.plane_wave_cutoff == 680.0
 
 

@@ -3,6 +3,7 @@ from __future__ import annotations
 import pytest
 from pydantic import ValidationError
 
+from nextrung.schemas.curation import Corrections, CurationSettings
 from nextrung.schemas.dataset import DatasetSettings, SplitSettings
 from nextrung.schemas.sources import (
     AseSource,
@@ -46,3 +47,11 @@ def test_an_unknown_kind_of_source_is_refused() -> None:
 def test_a_split_must_leave_something_to_train_on() -> None:
     with pytest.raises(ValidationError, match=r"val 0.5 \+ test 0.5 leave no training"):
         SplitSettings(val=0.5, test=0.5)
+
+
+def test_corrected_energies_are_not_corrected_again() -> None:
+    with pytest.raises(ValidationError, match="uncorrected energies to correct"):
+        DatasetSettings(
+            source=MptrjJsonSource(paths=("a",), energy=EnergyLabel.CORRECTED),
+            curation=CurationSettings(functional="PBE", corrections=Corrections.MP2020),
+        )

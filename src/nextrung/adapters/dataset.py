@@ -70,6 +70,9 @@ class CuratedDataset:
         Frames that a rule could not judge.
     labels : str
         Where the labels come from, for readers.
+    corrections : mapping of str to float
+        What was added to the energies of a material in eV/atom; nothing where it is
+        not named.
     """
 
     folder: Path
@@ -79,6 +82,7 @@ class CuratedDataset:
     n_rejected: Mapping[Rule, int]
     n_skipped: Mapping[Rule, int]
     labels: str
+    corrections: Mapping[str, float | None]
 
     @property
     def frames(self) -> Frames:
@@ -171,7 +175,8 @@ def store_dataset(curated: CuratedDataset, settings: DatasetSettings) -> dict[st
     def write_parts(path: Path) -> None:
         with FrameWriter(path, metadata) as writer:
             for frames in curated.stream():
-                writer.write(frames)
+                added = [curated.corrections.get(m) or 0.0 for m in frames.material_ids]
+                writer.write(frames, frames.energies - added * frames.n_atoms)
 
     return counts | {
         "frames": _store("frames", write_parts),
@@ -216,6 +221,7 @@ def _curate(
         n_rejected=dict(n_rejected),
         n_skipped=dict(judge.n_skipped),
         labels=name_labels(settings.source, settings.curation.functional),
+        corrections=judge.corrections,
     )
 
 

@@ -15,6 +15,7 @@ from nextrung.adapters.columns import (
     nan_to_null,
     to_array,
 )
+from nextrung.compute.formation import find_references, form
 from nextrung.schemas.base import InputError
 from nextrung.schemas.curation import Rejection
 from nextrung.schemas.frames import SPLITS, Frames
@@ -44,7 +45,17 @@ FRAME_SCHEMA = pa.schema(
         ("magmoms", pa.list_(pa.float32())),
     ]
 )
-MATERIAL_SCHEMA = FRAME_SCHEMA.append(pa.field("target_energy", pa.float64()))
+ENERGIES = pa.map_(pa.string(), pa.float64())
+MATERIAL_SCHEMA = pa.schema(
+    [
+        *FRAME_SCHEMA,
+        ("target_energy", pa.float64()),
+        ("formula", pa.string()),
+        ("chemical_system", pa.string()),
+        ("relaxed_energies", ENERGIES),
+        ("formation_energies", ENERGIES),
+    ]
+)
 REJECTION_SCHEMA = pa.schema(
     [(name, pa.string()) for name in ("frame_id", "material_id", "rule", "reason")]
 )
@@ -138,6 +149,15 @@ def write_materials(
     """
     columns = frames_to_columns(materials.initial)
     columns["target_energy"] = nan_to_null(materials.energies)
+    compositions = materials.initial.compositions()
+    columns["formula"] = pa.array([c.reduced_formula for c in compositions])
+    columns["chemical_system"] = pa.array([c.chemical_system for c in compositions])
+    columns["relaxed_energies"] = _pack_energies(materials.by_functional, materials)
+    formed = {
+        name: form(compositions, energies, find_references(compositions, energies))
+        for name, energies in materials.by_functional.items()
+    }
+    columns["formation_energies"] = _pack_energies(formed, materials)
     _write_table(pa.table(columns, schema=MATERIAL_SCHEMA), path, metadata)
 
 
@@ -161,8 +181,34 @@ def read_materials(path: Path) -> Materials:
     """
     table = _read_table(path, MATERIAL_SCHEMA)
     return Materials(
-        initial=_build_frames(table, path), energies=to_array(table["target_energy"])
+        initial=_build_frames(table, path),
+        energies=to_array(table["target_energy"]),
+        by_functional=_unpack_energies(table["relaxed_energies"].to_pylist()),
     )
+
+
+def _pack_energies(
+    energies: Mapping[str, NDArray[np.float64]], materials: Materials
+) -> pa.Array:
+    """Make a column of the known energies in eV/atom by functional."""
+    rows = [
+        [
+            (name, float(known[row]))
+            for name, known in energies.items()
+            if np.isfinite(known[row])
+        ]
+        for row in range(len(materials))
+    ]
+    return pa.array(rows, ENERGIES)
+
+
+def _unpack_energies(
+    rows: Sequence[Sequence[tuple[str, float]]],
+) -> dict[str, NDArray[np.float64]]:
+    """Make an array by functional of such a column; NaN where there is none."""
+    known = [dict(row or ()) for row in rows]
+    names = sorted({name for row in known for name in row})
+    return {name: np.array([row.get(name, np.nan) for row in known]) for name in names}
 
 
 def write_rejections(rejections: Sequence[Rejection], path: Path) -> None:

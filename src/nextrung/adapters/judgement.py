@@ -7,18 +7,20 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from nextrung.compute.corrections import correct, find_mp2020_correction
 from nextrung.compute.curation import (
     check_energy_scale,
     check_frames,
     check_primary_task,
     check_run,
     count_skipped,
+    reject,
 )
 from nextrung.compute.dataset import MaterialCollector, refuse_heavy_elements
 from nextrung.compute.stress_scale import choose_strained, refuse_wrong_unit
 from nextrung.potentials.potential import load_potential
 from nextrung.schemas.base import InputError
-from nextrung.schemas.curation import MissingInput, Rejection, Rule
+from nextrung.schemas.curation import Corrections, MissingInput, Rejection, Rule
 from nextrung.schemas.frames import Frames
 from nextrung.schemas.sources import DistilledSource
 
@@ -54,6 +56,9 @@ class Judge:
         Frames that a rule could not judge.
     scattered : set of str
         Materials with good frames in several parts.
+    corrections : dict of str to float
+        What was added to the energies of a material in eV/atom; None where nothing
+        can be, so that its frames are left out.
     """
 
     def __init__(self, settings: DatasetSettings) -> None:
@@ -61,6 +66,7 @@ class Judge:
         self.materials = MaterialCollector()
         self.n_skipped: Counter[Rule] = Counter()
         self.scattered: set[str] = set()
+        self.corrections: dict[str, float | None] = {}
         self._seen: set[str] = set()
         self._names: list[NDArray[np.str_]] = []
 
@@ -133,6 +139,7 @@ class Judge:
         for run in runs:
             refuse_heavy_elements(run.frames)
         verdicts = [check_run(run, curation) for run in runs]
+        self.materials.note(runs, verdicts)
         kept = _drop_rejected(runs, verdicts, rejections)
         for run in kept:
             self._count_skipped(run)
@@ -140,7 +147,27 @@ class Judge:
         kept = _drop_rejected(kept, verdicts, rejections)
         if isinstance(self.settings.source, DistilledSource):
             return kept
-        return _drop_rejected(kept, _check_energy_scales(kept, curation), rejections)
+        verdicts = _check_energy_scales(kept, curation)
+        return self._correct(_drop_rejected(kept, verdicts, rejections), rejections)
+
+    def _correct(
+        self, runs: Sequence[Trajectory], rejections: list[Rejection]
+    ) -> list[Trajectory]:
+        """Correct the energies of runs, those of one material alike."""
+        if self.settings.curation.corrections is Corrections.NONE:
+            return list(runs)
+        corrected = []
+        for run in runs:
+            name = run.material_id
+            if name not in self.corrections:
+                self.corrections[name] = find_mp2020_correction(run)
+            if (correction := self.corrections[name]) is not None:
+                corrected.append(correct(run, correction))
+                continue
+            met = f"U of {dict(run.hubbard_us)} eV" if run.hubbard_u else "no Hubbard U"
+            reason = f"expected the Hubbard U that MP2020 is for, met {met}"
+            rejections.extend(reject(run.frames, Rule.UNCORRECTABLE, reason))
+        return corrected
 
     def _count_skipped(self, run: Trajectory) -> None:
         """Count the frames that a rule cannot judge, or stop."""

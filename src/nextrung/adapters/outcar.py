@@ -70,7 +70,7 @@ class _Reader:
         self.symbols: list[str] = []
         self.counts: list[int] = []
         self.exchange = "PE"
-        self.hubbard_u = 0.0
+        self.hubbard_us: list[float] = []
         self.steps: list[IonicStep] = []
         self.complete = False
         self.lattice = np.full((3, 3), np.nan)
@@ -118,7 +118,7 @@ class _Reader:
         return VaspRun(
             atomic_numbers=self.atomic_numbers,
             functional=name_functional(tags, self.exchange),
-            hubbard_u=self.hubbard_u,
+            hubbard_us=dict(zip(self.symbols, self.hubbard_us, strict=False)),
             plane_wave_cutoff=float(self.tags["ENCUT"]),
             max_electronic_steps=int(self.tags["NELM"]),
             steps=self.steps,
@@ -143,7 +143,7 @@ class _Reader:
         elif key == "ions per type":
             self.counts = [int(count) for count in text.split()]
         elif key.startswith("U (eV)"):
-            self.hubbard_u = max(float(value) for value in text.split())
+            self.hubbard_us = [float(value) for value in text.split()]
         elif NO_FUNCTIONAL not in line:
             self.tags.update(TAG.findall(line))
 

@@ -8,7 +8,11 @@ from typing import TYPE_CHECKING, Any, Self
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from nextrung.adapters.columns import frames_from_table, frames_to_columns
+from nextrung.adapters.columns import (
+    frames_from_table,
+    frames_to_columns,
+    nan_to_null,
+)
 from nextrung.adapters.frames import (
     FRAME_SCHEMA,
     METADATA_KEY,
@@ -19,6 +23,9 @@ from nextrung.adapters.frames import (
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
     from pathlib import Path
+
+    import numpy as np
+    from numpy.typing import NDArray
 
     from nextrung.schemas.curation import Rejection
     from nextrung.schemas.frames import Frames
@@ -51,20 +58,22 @@ class FrameWriter(_Writer):
         Settings and counts to keep in the file, as JSON values.
     """
 
-    schema = FRAME_SCHEMA
+    schema = FRAME_SCHEMA.append(pa.field("raw_energy", pa.float64()))
 
-    def write(self, frames: Frames) -> None:
+    def write(self, frames: Frames, raw: NDArray[np.float64] | None = None) -> None:
         """Write frames as one row group.
 
         Parameters
         ----------
         frames : Frames
             Frames to write; labels that are NaN are written as null.
+        raw : ndarray of float, shape (n_frames,), optional
+            Total energies before corrections in eV; the energies by default.
         """
         if len(frames):
-            self.file.write_table(
-                pa.table(frames_to_columns(frames), schema=self.file.schema)
-            )
+            columns = frames_to_columns(frames)
+            columns["raw_energy"] = nan_to_null(frames.energies if raw is None else raw)
+            self.file.write_table(pa.table(columns, schema=self.file.schema))
 
 
 class RejectionWriter(_Writer):
@@ -136,6 +145,6 @@ def stream_frames(path: Path) -> Iterator[Frames]:
     Frames
         The frames of a part.
     """
-    with pa.memory_map(str(path)) as file, pa.ipc.open_file(file) as parts:
+    with pa.OSFile(str(path)) as file, pa.ipc.open_file(file) as parts:
         for index in range(parts.num_record_batches):
             yield frames_from_table(pa.Table.from_batches([parts.get_batch(index)]))

@@ -67,8 +67,8 @@ class VaspRun:
         Atomic number of each site.
     functional : str
         Functional by the tags of the run.
-    hubbard_u : float
-        Largest Hubbard U in eV.
+    hubbard_us : mapping of str to float
+        Hubbard U in eV by element.
     plane_wave_cutoff : float
         Plane-wave cutoff in eV.
     max_electronic_steps : int
@@ -79,10 +79,15 @@ class VaspRun:
 
     atomic_numbers: Sequence[int]
     functional: str
-    hubbard_u: float
+    hubbard_us: Mapping[str, float]
     plane_wave_cutoff: float
     max_electronic_steps: int
     steps: Sequence[IonicStep]
+
+    @property
+    def hubbard_u(self) -> float:
+        """Largest Hubbard U in eV."""
+        return max(self.hubbard_us.values(), default=0.0)
 
     def to_trajectory(self, material_id: str, run_id: str) -> Trajectory:
         """Convert to frames, in the units of this package.
@@ -120,6 +125,7 @@ class VaspRun:
             frames=frames,
             converged=converged,
             hubbard_u=self.hubbard_u,
+            hubbard_us={name: u for name, u in self.hubbard_us.items() if u},
             plane_wave_cutoff=self.plane_wave_cutoff,
             relaxed_energy=self.steps[-1].energy / n_atoms if converged[-1] else np.nan,
         )

@@ -201,6 +201,7 @@ def _read_calculation(
     if calculation.get("has_vasp_completed", True) in INCOMPLETE:
         raise InputError(f"calculation {name} was not completed")
     tags = _read_tags(calculation)
+    hubbard_us = _read_hubbard_us(calculation)
     steps = calculation["output"]["ionic_steps"]
     if not steps:
         raise InputError(f"calculation {name} has no ionic steps")
@@ -221,7 +222,8 @@ def _read_calculation(
     return Trajectory(
         frames=frames,
         converged=converged,
-        hubbard_u=max(_read_hubbard_us(calculation).values(), default=0.0),
+        hubbard_u=max(hubbard_us.values(), default=0.0),
+        hubbard_us=hubbard_us,
         plane_wave_cutoff=float(tags.get("ENCUT", tags.get("ENMAX", math.nan))),
         relaxed_energy=final if converged[-1] else math.nan,
     )

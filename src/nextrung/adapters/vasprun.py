@@ -47,7 +47,7 @@ def read_vasprun(path: Path) -> VaspRun:
     return VaspRun(
         atomic_numbers=vasprun.initial_structure.atomic_numbers,
         functional=name_functional(tags),
-        hubbard_u=max(hubbards.values(), default=0.0),
+        hubbard_us=hubbards,
         plane_wave_cutoff=float(tags.get("ENCUT", tags["ENMAX"])),
         max_electronic_steps=int(tags["NELM"]),
         steps=[_read_step(step) for step in vasprun.ionic_steps],

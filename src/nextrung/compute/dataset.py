@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -9,6 +10,7 @@ import numpy as np
 from pymatgen.core import Element
 
 from nextrung.schemas.base import InputError
+from nextrung.schemas.curation import Rule
 from nextrung.schemas.frames import Frames
 from nextrung.schemas.materials import Materials
 
@@ -17,6 +19,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from nextrung.schemas.curation import Rejection
     from nextrung.schemas.trajectory import Trajectory
 
 #: Heaviest element a potential has a place for.
@@ -73,6 +76,27 @@ class MaterialCollector:
         self._places: dict[str, int] = {}
         self._initial: list[Frames] = []
         self._energies: dict[str, float] = {}
+        self._by_functional: dict[str, dict[str, float]] = {}
+
+    def note(
+        self, runs: Sequence[Trajectory], verdicts: Sequence[Sequence[Rejection]]
+    ) -> None:
+        """Note relaxed energies of any functional, the lowest of each material.
+
+        Parameters
+        ----------
+        runs : sequence of Trajectory
+            Runs, uncorrected.
+        verdicts : sequence of sequence of Rejection
+            What is wrong with each; another functional than the wanted one is not.
+        """
+        for run, verdict in zip(runs, verdicts, strict=True):
+            known = math.isfinite(run.relaxed_energy)
+            if known and {rejection.rule for rejection in verdict} <= {Rule.FUNCTIONAL}:
+                energies = self._by_functional.setdefault(run.frames.functional, {})
+                name = run.material_id
+                lowest = energies.get(name, math.inf)
+                energies[name] = min(run.relaxed_energy, lowest)
 
     def add(self, runs: Sequence[Trajectory]) -> None:
         """Note the first frame of new materials and the last relaxed energies.
@@ -122,7 +146,14 @@ class MaterialCollector:
             magmoms=np.full_like(frames.magmoms, np.nan),
         )
         energies = np.array([self._energies[name] for name in splits])
-        return Materials(initial=initial, energies=energies * initial.n_atoms)
+        return Materials(
+            initial=initial,
+            energies=energies * initial.n_atoms,
+            by_functional={
+                functional: np.array([known.get(name, np.nan) for name in splits])
+                for functional, known in sorted(self._by_functional.items())
+            },
+        )
 
 
 def list_elements(frames: Frames) -> dict[str, set[int]]:

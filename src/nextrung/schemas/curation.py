@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from enum import StrEnum
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from nextrung.schemas.base import Record
 
@@ -30,6 +30,7 @@ class Rule(StrEnum):
     ENERGY_SCALE = "energy_scale"
     PRIMARY_TASK = "primary_task"
     ENERGY_WINDOW = "energy_window"
+    UNCORRECTABLE = "uncorrectable"
     MISSING_LABEL = "missing_label"
     FAILED_LABELLING = "failed_labelling"
     DUPLICATE = "duplicate"
@@ -86,6 +87,13 @@ class MissingInput(StrEnum):
 
     SKIP = "skip"
     STOP = "stop"
+
+
+class Corrections(StrEnum):
+    """What is added to energies so that those of GGA and GGA+U mix."""
+
+    NONE = "none"
+    MP2020 = "MP2020"
 
 
 class EnergyWindow(Record):
@@ -153,6 +161,12 @@ class CurationSettings(Record):
         description="How far energies may be from the relaxed one, where that is "
         "known; null for any distance.",
     )
+    corrections: Corrections = Field(
+        Corrections.NONE,
+        description="What is added to the energies; the frames file keeps the raw ones "
+        "beside those corrected. MP2020 is for PBE with the Hubbard U of the Materials "
+        "Project.",
+    )
     required_labels: tuple[Label, ...] = Field(
         (Label.ENERGY, Label.FORCES),
         min_length=1,
@@ -162,3 +176,10 @@ class CurationSettings(Record):
         MPTRJ_TOLERANCES,
         description="When frames of a material are the same; empty to keep them all.",
     )
+
+    @model_validator(mode="after")
+    def _correct_what_can_be(self) -> CurationSettings:
+        """Refuse corrections of energies that they were not fitted for."""
+        if self.corrections is Corrections.MP2020 and self.functional != "PBE":
+            raise ValueError(f"expected PBE to correct, met {self.functional}")
+        return self

@@ -5,8 +5,8 @@ from __future__ import annotations
 from pydantic import Field, model_validator
 
 from nextrung.schemas.base import Artifact, Record, TaskDoc
-from nextrung.schemas.curation import CurationSettings, Rule
-from nextrung.schemas.sources import DistilledSource, Source
+from nextrung.schemas.curation import Corrections, CurationSettings, Rule
+from nextrung.schemas.sources import DistilledSource, EnergyLabel, Source
 
 
 class SplitSettings(Record):
@@ -39,6 +39,15 @@ class DatasetSettings(Record):
     split: SplitSettings = Field(
         default_factory=SplitSettings, description="How materials are shared out."
     )
+
+    @model_validator(mode="after")
+    def _correct_once(self) -> DatasetSettings:
+        """Refuse to correct what is corrected."""
+        energy = getattr(self.source, "energy", EnergyLabel.UNCORRECTED)
+        corrected = energy is EnergyLabel.CORRECTED
+        if corrected and self.curation.corrections is not Corrections.NONE:
+            raise ValueError("expected uncorrected energies to correct, met corrected")
+        return self
 
 
 class DatasetDoc(TaskDoc):

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     import numpy as np
     from numpy.typing import NDArray
 
@@ -24,10 +26,14 @@ class Materials:
     energies : ndarray of float, shape (n_materials,)
         Total energy of the relaxed structure in eV with the target functional, for
         the number of atoms of the initial structure; NaN where there is none.
+    by_functional : mapping of str to ndarray of float
+        Energies of the relaxed structures in eV/atom as the source has them, with
+        every functional that it has of any material; NaN where there is none.
     """
 
     initial: Frames
     energies: NDArray[np.float64]
+    by_functional: Mapping[str, NDArray[np.float64]] = field(default_factory=dict)
 
     def __len__(self) -> int:
         """Count the materials."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -53,6 +53,8 @@ class Trajectory:
         The task that the frames are of, where the source says.
     primary_task : Task, optional
         The primary task of the material, where the source says.
+    hubbard_us : mapping of str to float
+        Hubbard U above zero in eV by element, where the source says.
     """
 
     frames: Frames
@@ -62,6 +64,7 @@ class Trajectory:
     relaxed_energy: float
     task: Task | None = None
     primary_task: Task | None = None
+    hubbard_us: Mapping[str, float] = field(default_factory=dict)
 
     @property
     def material_id(self) -> str:
