@@ -37,3 +37,23 @@ def test_nothing_is_heard_afterwards() -> None:
 
     assert progress.summary.startswith("0 jobs computed, 0 answered")
     assert progress not in logger.handlers
+
+
+def test_a_bar_counts_all_jobs_also_those_planned_later() -> None:
+    shown = io.StringIO()
+    console = Console(file=shown, width=120, force_terminal=True)
+    with JobProgress(console, 2) as progress:
+        for job in ("plan", "shard", "merge"):
+            log(JobState.STARTED, job)
+            moved = {"done": 3, "total": 9, "text": "E 5"}
+            logger.debug("", extra={"job": job, "progress": moved})
+            progress._progress.refresh()
+            log(JobState.DONE, job, seconds=1.0)
+        progress._progress.refresh()
+
+    text = shown.getvalue()
+    assert "all jobs" in text
+    assert "1/2" in text
+    assert "3/3" in text
+    assert "3/9" in text
+    assert "E 5" in text

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 import pytest
 from jobflow import Flow, job
 
-from nextrung.cli.running import locate_study, open_run, opened, run_flow
+from nextrung.cli.running import count_jobs, locate_study, open_run, opened, run_flow
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -54,3 +54,9 @@ def test_the_configured_store_is_closed_when_the_command_ends(
     assert store.docs_store._coll is not None
     opened.close()
     assert store.docs_store._coll is None
+
+
+def test_jobs_of_nested_flows_are_counted() -> None:
+    inner = Flow([nothing(), nothing()])
+
+    assert count_jobs(Flow([nothing(), inner])) == 3

@@ -9,8 +9,14 @@ from monty.json import MontyDecoder, MontyEncoder
 
 from nextrung.adapters.artifacts import artifact_path
 from nextrung.adapters.frames import read_materials
-from nextrung.makers.fine_tuning import FineTuningMaker, ReferenceMaker, SourceMaker
+from nextrung.makers.fine_tuning import (
+    FineTuningMaker,
+    ReferenceMaker,
+    SourceMaker,
+    describe_epoch,
+)
 from nextrung.makers.models import open_potential
+from nextrung.schemas.fine_tuning import EpochRecord, Errors
 from nextrung.schemas.models import RECIPES, Model
 
 
@@ -86,3 +92,13 @@ def test_models_of_makers_survive_json(maker: object) -> None:
 
     assert returned == maker
     assert getattr(returned, "model", Model.SOURCE).__class__ is Model
+
+
+def test_an_epoch_is_told_by_the_errors_that_there_are_labels_of() -> None:
+    errors = Errors(
+        energy_mae=0.0123, forces_mae=None, stress_mae=1.5, magmoms_mae=None, loss=1.0
+    )
+    epoch = EpochRecord(
+        epoch=1, learning_rate=1e-3, train=errors, val=errors, wall_time=1.0
+    )
+    assert describe_epoch(epoch) == "E 12.3 meV/atom  S 1.5 GPa"

@@ -7,9 +7,13 @@ from jobflow import run_locally
 
 from nextrung.adapters.artifacts import artifact_path
 from nextrung.adapters.relaxations import read_relaxations
-from nextrung.makers.relaxation import MergeMaker
+from nextrung.makers.relaxation import MergeMaker, Pace
 from nextrung.schemas.base import InputError
-from nextrung.schemas.relaxation import ShardDoc
+from nextrung.schemas.relaxation import (
+    RelaxationRecord,
+    RelaxationStatus,
+    ShardDoc,
+)
 
 if TYPE_CHECKING:
     from jobflow import JobStore
@@ -79,3 +83,20 @@ def test_shards_of_several_campaigns_are_not_joined(
             log=False,
             raise_immediately=True,
         )
+
+
+def test_who_watches_is_told_of_failures_of_what_is_left_and_of_the_pace() -> None:
+    record = RelaxationRecord(
+        status=RelaxationStatus.CONVERGED, energy=-1.0, structure=None, n_steps=3
+    )
+    lost = record.model_copy(
+        update={"status": RelaxationStatus.NON_FINITE, "energy": None}
+    )
+    finished = {"a": record}
+    pace = Pace(["a", "b", "c", "d"], finished)
+    assert pace.describe() == "0 failed, 3 left, 0 structures/s"
+
+    finished |= {"b": lost}
+    text = pace.describe()
+    assert text.startswith("1 failed, 2 left, ")
+    assert float(text.split()[4]) > 0

@@ -61,6 +61,10 @@ def test_required_sizes_are_listed(section: Section) -> None:
             ),
         ),
         (
+            Crossing(n_frames=5e11, leader=Leader.TRANSFER, largest_size=8),
+            "every size studied, up to 8 frames; the fits cross far beyond the data.",
+        ),
+        (
             Crossing(error="x", leader=Leader.SCRATCH, largest_size=35),
             "training from scratch is ahead at every size studied, up to 35 frames; x.",
         ),

@@ -22,6 +22,9 @@ if TYPE_CHECKING:
     from rich.console import Console
     from rich.progress import TaskID
 
+#: Seconds over which the speed is averaged: an epoch may take longer than rich's 30 s.
+SPEED_PERIOD = 3600.0
+
 
 class JobProgress(logging.Handler):
     """Show the jobs of a flow as they are logged.
@@ -30,9 +33,11 @@ class JobProgress(logging.Handler):
     ----------
     console : Console
         Where to show them.
+    n_jobs : int, optional
+        Jobs of the flow before any of them plans others; shown as a bar of their own.
     """
 
-    def __init__(self, console: Console) -> None:
+    def __init__(self, console: Console, n_jobs: int = 0) -> None:
         super().__init__(logging.DEBUG)
         self.failures: list[Exception] = []
         self._counts = dict.fromkeys(JobState, 0)
@@ -46,6 +51,11 @@ class JobProgress(logging.Handler):
             TextColumn("[dim]{task.fields[note]}"),
             console=console,
             transient=True,
+            speed_estimate_period=SPEED_PERIOD,
+        )
+
+        self._study = self._progress.add_task(
+            "all jobs", total=n_jobs, note="", visible=n_jobs > 1
         )
 
     def __enter__(self) -> Self:
@@ -97,6 +107,13 @@ class JobProgress(logging.Handler):
                 self._current, description=job, completed=done, total=total, note=text
             )
 
+    def _count_finished(self) -> None:
+        """Move the bar of all jobs, which grow where a job plans others."""
+        ended = (JobState.DONE, JobState.ANSWERED, JobState.FAILED)
+        n_ended = sum(self._counts[state] for state in ended)
+        known = self._progress.tasks[0].total or 0
+        self._progress.update(self._study, completed=n_ended, total=max(known, n_ended))
+
     def _change(self, fields: dict[str, object]) -> None:
         """Start a bar, or replace it by a line."""
         state, job = fields["state"], fields["job"]
@@ -107,6 +124,7 @@ class JobProgress(logging.Handler):
         if state == JobState.STARTED:
             self._current = self._progress.add_task(str(job), total=None, note="")
             return
+        self._count_finished()
         seconds = fields.get("seconds")
         error = fields.get("error")
         if isinstance(error, Exception):

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from jobflow import run_locally
+from jobflow import Job, run_locally
 from rich.console import Console
 
 from nextrung.adapters.stores import (
@@ -91,6 +91,24 @@ def locate_study(where: str, study: str | None) -> tuple[JobStore, str | None]:
     return store, where
 
 
+def count_jobs(flow: Flow) -> int:
+    """Count the jobs of a flow and of the flows in it.
+
+    Parameters
+    ----------
+    flow : Flow
+        A flow.
+
+    Returns
+    -------
+    int
+        Jobs before any of them plans others.
+    """
+    return sum(
+        1 if isinstance(member, Job) else count_jobs(member) for member in flow.jobs
+    )
+
+
 def run_flow(flow: Flow, store: JobStore) -> None:
     """Run a flow in sight; independent jobs go on where one fails.
 
@@ -106,7 +124,7 @@ def run_flow(flow: Flow, store: JobStore) -> None:
     Exception
         The error of the first job that failed.
     """
-    with JobProgress(console) as progress:
+    with JobProgress(console, count_jobs(flow)) as progress:
         run_locally(flow, store=store, log=False)
     console.print(progress.summary)
     if progress.failures:

@@ -20,6 +20,7 @@ from nextrung.cli.running import (
     Overrides,
     Root,
     console,
+    count_jobs,
     locate_study,
     open_run,
     run_flow,
@@ -159,7 +160,7 @@ def _write_outputs(store: JobStore, document: StudyDoc, folder: Path) -> None:
 
 def _draw(flow: Flow) -> Tree:
     """Draw the jobs of a flow, those planned while it runs left open."""
-    tree = Tree(f"{flow.name}: {len(flow.job_uuids)} jobs before fan-out")
+    tree = Tree(f"{flow.name}: {count_jobs(flow)} jobs before fan-out")
     for member in flow.jobs:
         if isinstance(member, Job):
             fans_out = member.output_schema is None

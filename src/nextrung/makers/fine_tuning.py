@@ -157,6 +157,7 @@ class FineTuningMaker(StageMaker):
         )
 
         recipe = RECIPES[self.model]
+        report_progress(0, self.settings.epochs, "first epoch")
         result = fine_tune(
             prepare_start(
                 open_potential(source),
@@ -194,8 +195,32 @@ class FineTuningMaker(StageMaker):
 
     def _report(self, epoch: EpochRecord) -> None:
         """Say how far training is."""
-        text = f"validation energy {1000 * (epoch.val.energy_mae or 0):.1f} meV/atom"
-        report_progress(epoch.epoch, self.settings.epochs, text)
+        report_progress(epoch.epoch, self.settings.epochs, describe_epoch(epoch))
+
+
+def describe_epoch(epoch: EpochRecord) -> str:
+    """Say in a few words what an epoch achieved.
+
+    Parameters
+    ----------
+    epoch : EpochRecord
+        The epoch.
+
+    Returns
+    -------
+    str
+        Its validation errors, those that there are labels of.
+    """
+    errors = (
+        ("E", epoch.val.energy_mae, 1000, "meV/atom"),
+        ("F", epoch.val.forces_mae, 1000, "meV/Å"),
+        ("S", epoch.val.stress_mae, 1, "GPa"),
+    )
+    return "  ".join(
+        f"{name} {factor * error:.3g} {unit}"
+        for name, error, factor, unit in errors
+        if error is not None
+    )
 
 
 def _store_checkpoint(potential: Potential, model: Model, functional: str) -> Artifact:

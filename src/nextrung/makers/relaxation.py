@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -37,7 +38,7 @@ from nextrung.schemas.relaxation import (
 from nextrung.schemas.study import CampaignSettings
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from jobflow import Flow
 
@@ -46,6 +47,40 @@ if TYPE_CHECKING:
     from nextrung.schemas.fine_tuning import FineTuningDoc
     from nextrung.schemas.frames import Frames
     from nextrung.schemas.relaxation import RelaxationRecord
+
+
+class Pace:
+    """How fast structures are relaxed, for who watches.
+
+    Parameters
+    ----------
+    names : sequence of str
+        Structures to relax.
+    finished : mapping of str to RelaxationRecord
+        Those that ended, which grows.
+    """
+
+    def __init__(
+        self, names: Sequence[str], finished: Mapping[str, RelaxationRecord]
+    ) -> None:
+        self._n_structures = len(names)
+        self._finished = finished
+        self._n_before = len(finished)
+        self._started = time.perf_counter()
+
+    def report(self) -> None:
+        """Say how many ended, how many of them without energy, and how fast."""
+        done = len(self._finished)
+        report_progress(done, self._n_structures, self.describe())
+
+    def describe(self) -> str:
+        """Say how many failed, how many are left, and how many end in a second."""
+        done = len(self._finished)
+        failed = sum(record.failed for record in self._finished.values())
+        seconds = max(time.perf_counter() - self._started, 1e-9)
+        rate = (done - self._n_before) / seconds
+        left = self._n_structures - done
+        return f"{failed:,} failed, {left:,} left, {rate:.3g} structures/s"
 
 
 @dataclass(kw_only=True)
@@ -93,10 +128,12 @@ class ShardMaker(StageMaker):
         relaxer = relax_apart if path.exists() else relax_in_processes
         journal = Journal(path, _describe(plan, self.settings, names))
         waiting = [i for i, name in enumerate(names) if name not in journal.finished]
+        pace = Pace(names, journal.finished)
+        pace.report()
 
         def keep(index: int, record: RelaxationRecord) -> None:
             journal.record(names[waiting[index]], record)
-            report_progress(len(journal.finished), len(names))
+            pace.report()
 
         structures = share[waiting].to_structures()
         relax_with(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from nextrung.compute.scaling_law.laws import FARTHEST_EXTRAPOLATION
 from nextrung.reports.markup import (
     MISSING,
     count,
@@ -118,6 +119,8 @@ def say_crossing(crossing: Crossing) -> str:
         parts.append(f"{_LEADERS[crossing.leader]} {sizes}")
     if crossing.n_frames is None:
         parts.append(crossing.error or "the fits do not cross")
+    elif largest is not None and crossing.n_frames > FARTHEST_EXTRAPOLATION * largest:
+        parts.append("the fits cross far beyond the data")
     else:
         beyond = largest is not None and crossing.n_frames > largest
         where = " beyond the data," if beyond else ""
