@@ -92,7 +92,7 @@ def report(n_frames: int, folder: Path, gap: float) -> None:
 
 
 def measure(stage: Callable[[Path], str], path: Path) -> dict[str, Any]:
-    """Time a stage after a first run on nothing that loads and compiles what it needs."""
+    """Time a stage after what it needs was loaded and compiled."""
     import pymatgen.core  # noqa: F401, PLC0415
 
     import nextrung.adapters.dataset  # noqa: F401, PLC0415

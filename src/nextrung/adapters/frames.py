@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -284,12 +285,12 @@ def _build_frames(table: pa.Table, path: Path) -> Frames:
         raise InputError(
             f"expected splits {', '.join(SPLITS)}, met {min(unknown)!r} in {path}"
         )
-    if repeated := _repeated(frames.frame_ids):
+    if repeated := _list_repeated(frames.frame_ids.tolist()):
         raise InputError(
             f"expected unique frame ids, met {repeated[0]!r} twice in {path}"
         )
-    pairs = np.unique(np.stack([frames.material_ids, frames.splits]), axis=1)
-    if repeated := _repeated(pairs[0]):
+    pairs = set(zip(frames.material_ids.tolist(), frames.splits.tolist(), strict=True))
+    if repeated := _list_repeated(sorted(material for material, _ in pairs)):
         raise InputError(
             f"expected every material in one split, met {repeated[0]!r} in two in "
             f"{path}"
@@ -297,8 +298,6 @@ def _build_frames(table: pa.Table, path: Path) -> Frames:
     return frames
 
 
-def _repeated(names: NDArray[np.str_]) -> list[str]:
+def _list_repeated(names: Sequence[str]) -> list[str]:
     """List the names that occur more than once."""
-    unique, counts = np.unique(names, return_counts=True)
-    repeated: list[str] = unique[counts > 1].tolist()
-    return repeated
+    return [name for name, count in Counter(names).items() if count > 1]
