@@ -75,9 +75,10 @@ def trace_lineage(store: JobStore, identifier: str) -> Lineage:
     if not found and (planned := _planned_by(store, identifier)):
         found = _find(store, {"uuid": planned})
     if not found:
+        hint = "; `nextrung build` makes rows" if "/" in identifier else ""
         raise InputError(
             "expected a job's uuid, a fingerprint, a checkpoint's sha256, or a row "
-            f"study/model/material, met {identifier}: the store holds none of them"
+            f"study/model/material, met {identifier}: the store holds none of them{hint}"
         )
     ancestors = dict(found)
     waiting = _parents(found.values())
