@@ -78,7 +78,8 @@ def trace_lineage(store: JobStore, identifier: str) -> Lineage:
         hint = "; `nextrung build` makes rows" if "/" in identifier else ""
         raise InputError(
             "expected a job's uuid, a fingerprint, a checkpoint's sha256, or a row "
-            f"study/model/material, met {identifier}: the store holds none of them{hint}"
+            f"study/model/material, met {identifier}: the store holds none of them"
+            f"{hint}"
         )
     ancestors = dict(found)
     waiting = _parents(found.values())
