@@ -32,6 +32,8 @@ def test_shifts_and_importances_are_drawn(alignment: AlignmentDoc) -> None:
     figures = {figure.name: figure for figure in plot_elements(alignment)}
     assert list(figures) == ["element-shifts", "element-importance"]
     assert figures["element-importance"].columns["n_atoms"] == [10, 10, 10]
+    caption = figures["element-importance"].caption
+    assert caption.endswith("Before the division: Li 0.30, Mn 0.30, O 0.30.")
 
 
 def test_both_importances_are_drawn_where_there_are_corrections(

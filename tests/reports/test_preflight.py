@@ -35,6 +35,12 @@ def test_the_verdict_comes_first_and_every_check_after_it(
         assert check.finding in text
 
 
+def test_models_are_called_as_on_the_rest_of_the_page() -> None:
+    document = make_preflight()
+    said = document.model_copy(update={"reason": "mind frozen_atom_refs 20.0×."})
+    assert "mind 3 · Frozen atom refs 20.0×." in write({"preflight": said})
+
+
 def test_every_trial_has_a_row_with_its_stored_errors(
     documents: dict[str, TaskDoc],
 ) -> None:

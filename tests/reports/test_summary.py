@@ -101,9 +101,12 @@ def test_nothing_scored_is_said(results: StudyResults, score: Score) -> None:
         }
     )
     assert summarise(empty) == ["No model was scored on the test split."]
-    assert advise(empty) == [
-        "Run the scaling law to learn how much more target data would help."
-    ]
+    assert advise(empty) == []
+
+
+def test_without_a_scaling_law_it_is_asked_for(results: StudyResults) -> None:
+    advice = advise(results.model_copy(update={"scaling_law": None}))
+    assert any(text.startswith("Run the scaling law to learn") for text in advice)
 
 
 def test_advice_names_the_checkpoint_and_the_sizes(results: StudyResults) -> None:

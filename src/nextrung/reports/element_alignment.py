@@ -14,6 +14,9 @@ if TYPE_CHECKING:
 #: Elements that a caption names one by one.
 MAX_NAMED = 8
 
+#: Elements that a caption ranks by importance before it is divided by atoms.
+N_RANKED = 5
+
 
 def plot_elements(document: AlignmentDoc) -> list[Figure]:
     """Draw the shift and the importance of every element.
@@ -116,9 +119,11 @@ def _plot_importance(
         f"importance {importance:.3f}, {atoms[symbol]:,} atoms"
         for symbol, (importance, scaled) in importances.items()
     }
+    ranked = sorted(importances.items(), key=lambda item: -item[1][0])[:N_RANKED]
+    largest = ", ".join(f"{symbol} {share:.2f}" for symbol, (share, _) in ranked)
     return Figure(
         name,
-        caption,
+        f"{caption} Before the division: {largest}.",
         plot_periodic_table(values, texts, title="importance"),
         {
             "element": list(values),

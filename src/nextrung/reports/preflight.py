@@ -20,7 +20,7 @@ from nextrung.reports.markup import (
     table,
     write_duration,
 )
-from nextrung.reports.models import appearance, model_cell
+from nextrung.reports.models import appearance, model_cell, transfers
 from nextrung.reports.plots import GUIDE, Figure, log_axis, plot
 from nextrung.reports.sections import Section, document_of, paragraph
 from nextrung.schemas.models import Model
@@ -85,7 +85,11 @@ def _report(document: PreflightDoc) -> list[Element | Figure]:
     """Report verdict, checks and trials."""
     verdict = element("b", document.verdict.upper())
     checks = [
-        row(f"{_MARKS[check.outcome][0]} {check.outcome}", check.name, check.finding)
+        row(
+            f"{_MARKS[check.outcome][0]} {check.outcome}",
+            check.name,
+            _title_models(check.finding),
+        )
         for check in document.checks
     ]
     tried = (
@@ -95,13 +99,20 @@ def _report(document: PreflightDoc) -> list[Element | Figure]:
         f"source: {document.source}."
     )
     return [
-        element("p", verdict, f": {document.reason}"),
+        element("p", verdict, f": {_title_models(document.reason)}"),
         table(header("Outcome", "Check", "Finding"), checks),
         paragraph(f"Short trainings on {tried}"),
         _list_trials(document),
         *_plot_gradients(document),
         *_list_odd_frames(document),
     ]
+
+
+def _title_models(text: str) -> str:
+    """Call the transferred models of a sentence as the rest of the page does."""
+    for model in filter(transfers, Model):
+        text = text.replace(model, appearance(model).title)
+    return text
 
 
 def _list_trials(document: PreflightDoc) -> Element:

@@ -156,7 +156,7 @@ def advise(results: StudyResults) -> list[str]:
             f"For energies use {appearance(best).title}: models/{best}.pth.tar of the "
             "run folder, with its card beside it."
         )
-    advice += _advise_on_size(results)
+        advice += _advise_on_size(results)
     return advice + _advise_on_references(errors)
 
 
