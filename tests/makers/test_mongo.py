@@ -87,6 +87,8 @@ def test_indexes_are_made(mongo_store: JobStore) -> None:
         "uuid",
         "name",
         "hosts",
+        "metadata.study",
+        "output.results.study",
         "output.provenance.fingerprint",
         "output.checkpoint.sha256",
     ]

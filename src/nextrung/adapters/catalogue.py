@@ -182,26 +182,24 @@ def select_current(members: Iterable[Member], document: str) -> list[Member]:
 
 def _list_jobs(store: JobStore) -> tuple[list[StoredJob], dict[str, str]]:
     """List every finished job, its newest index alone; and who answers for planners."""
-    ours = [
-        {"output.provenance.fingerprint": {"$exists": True}},
-        {"output.@class": REFERENCE},
-    ]
     newest: dict[str, StoredJob] = {}
     planned: dict[str, str] = {}
-    for found in store.query({"$or": ours}, list(_PROPERTIES)):
-        if found["output"].get("@class") == REFERENCE:
-            planned[found["uuid"]] = found["output"]["uuid"]
+    for found in store.query({"metadata.study": {"$exists": True}}, list(_PROPERTIES)):
+        output = found.get("output") or {}
+        if output.get("@class") == REFERENCE:
+            planned[found["uuid"]] = output["uuid"]
+        if "provenance" not in output:
             continue
         metadata = found.get("metadata") or {}
         job = StoredJob(
             uuid=found["uuid"],
             index=found["index"],
             name=found["name"],
-            document=found["output"].get("@class", ""),
+            document=output.get("@class", ""),
             stored_at=found["completed_at"],
             study=metadata.get("study"),
             part=metadata.get("part"),
-            output=found["output"],
+            output=output,
         )
         if job.uuid not in newest or newest[job.uuid].index < job.index:
             newest[job.uuid] = job

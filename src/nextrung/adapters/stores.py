@@ -27,6 +27,8 @@ INDEXED_FIELDS = (
     "uuid",
     "name",
     "hosts",
+    "metadata.study",
+    "output.results.study",
     "output.provenance.fingerprint",
     "output.checkpoint.sha256",
 )
