@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shlex
 import subprocess
 import sys
 from collections import Counter
@@ -16,6 +17,7 @@ from tests.reports.conftest import ENERGY_ERRORS, make_stability
 from tests.stored_study import store_study
 
 from nextrung.adapters.collections import build_collections
+from nextrung.adapters.queries import parse_question
 from nextrung.schemas.collections import ROWS, Collection
 from nextrung.schemas.models import Model
 
@@ -27,7 +29,8 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.mongo
 
-PAGE = Path(__file__).parents[2] / "docs" / "queries.md"
+ROOT = Path(__file__).parents[2]
+PAGE = ROOT / "docs" / "queries.md"
 BLOCKS = re.findall(r"```python\n(.*?)```", PAGE.read_text(), re.DOTALL)
 TITLES = re.findall(r"^\*\*(.*?)\*\*", PAGE.read_text(), re.MULTILINE)
 QUESTIONS = dict(
@@ -134,6 +137,26 @@ def test_every_question_names_known_fields(title: str) -> None:
     first = QUESTIONS[title].partition("labels =")[0]
 
     assert set(re.findall(r'"([a-z]\w*)": (?:1|True|False|study)\b', first)) <= known
+
+
+@pytest.mark.parametrize("page", [PAGE, ROOT / "README.md"], ids=["queries", "readme"])
+def test_commands_ask_what_can_be_answered(page: Path) -> None:
+    text = page.read_text().replace("\\\n", " ")
+    commands = re.findall(
+        r"^nextrung results \S+ (--collection .*)$", text, re.MULTILINE
+    )
+
+    for command in commands:
+        words = shlex.split(command, comments=True)
+        options = dict(zip(words[::2], words[1::2], strict=True))
+        question = parse_question(
+            options["--collection"],
+            options.get("--query", "{}"),
+            fields=options.get("--fields", ""),
+            sort=options.get("--sort", ""),
+        )
+        assert question.criteria
+    assert commands
 
 
 def test_every_collection_is_explained() -> None:
