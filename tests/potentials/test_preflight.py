@@ -54,7 +54,7 @@ def frames(source: Potential) -> Frames:
 
 @pytest.fixture(scope="module")
 def probed(source: Potential, frames: Frames) -> Probe:
-    return probe(source, frames)
+    return probe(source, frames, frames)
 
 
 def test_a_pure_shift_of_references_leaves_no_residual(probed: Probe) -> None:
@@ -74,10 +74,44 @@ def test_frames_of_an_element_that_is_not_trained_are_left_out(
         energies=np.array([-10.0]),
         splits=np.array(["val"]),
     )
-    probed = probe(source, Frames.concatenate([frames, extra]))
+    every = Frames.concatenate([frames, extra])
+    probed = probe(source, every, every)
 
-    assert probed.unusable == {"stranger": "no atomic reference energy for Sr"}
+    assert probed.unusable == {}
     assert "stranger" not in probed.frames.frame_ids
+    assert len(probed.frames) == len(frames)
+
+
+def test_frames_that_the_source_cannot_predict_are_named(
+    source: Potential, frames: Frames
+) -> None:
+    """The source does not know americium, and one atom has no neighbour."""
+    cells = [
+        Structure(Lattice.cubic(3.5), ["Am"] * 2, [[0, 0, 0], [0.5] * 3]),
+        Structure(Lattice.cubic(30), ["Mg"], [[0, 0, 0]]),
+    ]
+    extra = replace(
+        Frames.from_structures(cells, ["heavy", "lonely"]),
+        energies=np.array([-10.0, -1.0]),
+        splits=np.array(["val", "val"]),
+    )
+    every = Frames.concatenate([frames, extra])
+
+    unusable = probe(source, every, every).unusable
+
+    assert "atomic number 95 is outside 1..94" in unusable["heavy"]
+    assert set(unusable) == {"heavy", "lonely"}
+
+
+def test_references_that_need_no_prediction_are_fitted_to_all_frames(
+    source: Potential, frames: Frames
+) -> None:
+    sample = frames[[0, 1, 2, 6]]  # magnesium alone, two of its frames to train on
+
+    probed = probe(source, sample, frames)
+
+    assert set(probed.atom_refs[Rereference.REFIT]) == {"Mg", "Ca", "O"}
+    assert set(probed.atom_refs[Rereference.RESIDUAL]) == {"Mg", "O"}
 
 
 def test_every_model_is_trained_on_the_same_frames(

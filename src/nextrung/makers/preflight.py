@@ -85,7 +85,7 @@ class TrialMaker(StageMaker):
         frames = open_frames(dataset)
         potential = open_potential(source)
         sample = choose_sample(frames, self.settings)
-        probed = probe(potential, sample)
+        probed = probe(potential, sample, frames)
         correlations = _correlate(probed)
         trials = try_models(
             potential,
@@ -202,7 +202,8 @@ def _correlate(
     probed: Probe,
 ) -> tuple[float | None, dict[Rereference, float | None]]:
     """Correlate labels and predictions before and after re-referencing."""
-    target, source = probed.frames, probed.predicted
+    known = np.isfinite(probed.frames.energies + probed.predicted.energies)
+    target, source = probed.frames[known], probed.predicted[known]
     refs = probed.atom_refs
     before = correlate(
         source.energies / source.n_atoms, target.energies / target.n_atoms

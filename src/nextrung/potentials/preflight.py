@@ -42,7 +42,7 @@ class Probe:
     atom_refs : mapping of Rereference to mapping of str to float
         References in eV/atom, by how they were moved.
     unusable : mapping of str to str
-        Reason by the name of each frame left out.
+        Reason by the name of each frame that the source cannot predict.
     """
 
     frames: Frames
@@ -70,30 +70,37 @@ class Probe:
         return residuals
 
 
-def probe(source: Potential, frames: Frames) -> Probe:
-    """Predict frames and move the references to their labels.
+def probe(source: Potential, sample: Frames, whole: Frames) -> Probe:
+    """Predict a sample of frames and move the references to their labels.
 
     Parameters
     ----------
     source : Potential
         The source potential.
-    frames : Frames
+    sample : Frames
         Frames with labels, in the splits ``train`` and ``val``.
+    whole : Frames
+        All frames with labels, for the references that need no prediction.
 
     Returns
     -------
     Probe
-        What is usable of them; an element has a reference where a training frame that
-        the source can predict holds it.
+        What every model can be tried on: frames of elements that a training frame of
+        the sample holds too.
     """
-    train = frames.split("train")
-    unusable = find_unusable(frames, source.elements)
-    train = train[~np.isin(train.frame_ids, list(unusable))]
-    atom_refs = {
-        kind: move_atom_refs(source, train, kind)[1] for kind in tuple(Rereference)
+    unusable = find_unusable(sample, source.elements)
+    usable = sample[~np.isin(sample.frame_ids, list(unusable))]
+    train = usable.split("train")
+    fitted = {
+        Rereference.NONE: train,
+        Rereference.REFIT: whole.split("train"),
+        Rereference.RESIDUAL: train,
     }
-    unusable = find_unusable(frames, set(atom_refs[Rereference.RESIDUAL]))
-    usable = frames[~np.isin(frames.frame_ids, list(unusable))]
+    atom_refs = {
+        kind: move_atom_refs(source, frames, kind)[1] for kind, frames in fitted.items()
+    }
+    strange = find_unusable(usable, set(atom_refs[Rereference.RESIDUAL]))
+    usable = usable[~np.isin(usable.frame_ids, list(strange))]
     predicted, _ = source.label(usable, "e")
     return Probe(usable, predicted, atom_refs, unusable)
 
