@@ -17,9 +17,19 @@ if TYPE_CHECKING:
 pytestmark = [pytest.mark.mongo, pytest.mark.slurm, pytest.mark.slow]
 
 
-@pytest.mark.parametrize("launcher", ["exec", "srun --ntasks=1"])
+@pytest.mark.parametrize(
+    ("launcher", "ending"),
+    [
+        ("exec", ()),
+        ("srun --ntasks=1", ()),
+        ("srun --ntasks=1", ("--signal=INT",)),  # that of pilots before their walltime
+    ],
+)
 def test_a_cancelled_job_fizzles_and_goes_on_in_the_next(
-    submit: Callable[..., Campaign], slurm: Slurm, launcher: str
+    submit: Callable[..., Campaign],
+    slurm: Slurm,
+    launcher: str,
+    ending: tuple[str, ...],
 ) -> None:
     """Slurm ends a job whose walltime is over as it ends one that is cancelled."""
     campaign = submit("training")
@@ -32,7 +42,7 @@ def test_a_cancelled_job_fizzles_and_goes_on_in_the_next(
             patch.setenv(name, value)
         slurm.call("sbatch", *options, "--job-name=faults", str(script))
     campaign.wait_for("step", 3)
-    slurm.call("scancel", "--name=faults")
+    slurm.call("scancel", *ending, "--name=faults")
     slurm.wait_until_empty(60)
 
     assert set(campaign.states()) == {"FIZZLED"}, campaign.logs
