@@ -1,10 +1,13 @@
-"""VASP's output files of a made-up NaCl run, as text."""
+"""VASP's output files of a made-up NaCl run, as text, and ends of relaxations."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
 import pytest
+from pymatgen.core import Lattice, Structure
+
+from nextrung.schemas.relaxation import RelaxationRecord, RelaxationStatus
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -234,3 +237,26 @@ def vasprun() -> Callable[..., str]:
         return VASPRUN.format(incar=incar, structure=VASPRUN_STRUCTURE)
 
     return write
+
+
+@pytest.fixture
+def converged() -> RelaxationRecord:
+    return RelaxationRecord(
+        status=RelaxationStatus.CONVERGED,
+        energy=-7.25,
+        initial_energy=-7.0,
+        structure=Structure(Lattice.cubic(4.1), ["Na", "Cl"], [[0, 0, 0], [0.5] * 3]),
+        n_steps=3,
+        fmax=0.01,
+    )
+
+
+@pytest.fixture
+def failed() -> RelaxationRecord:
+    return RelaxationRecord(
+        status=RelaxationStatus.ERROR,
+        energy=None,
+        structure=None,
+        n_steps=0,
+        error="no atomic reference energy for Yb",
+    )

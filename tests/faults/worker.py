@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from fireworks.scripts.rlaunch_run import rlaunch
 
-from nextrung.adapters.relaxations import Journal
+from nextrung.adapters.journals import Journal
 from nextrung.potentials.potential import Potential
 from nextrung.potentials.training import Training
 

@@ -11,8 +11,8 @@ from jobflow import Response
 
 from nextrung.adapters.artifacts import artifact_path, store_artifact
 from nextrung.adapters.frames import read_materials
+from nextrung.adapters.journals import Journal, mark_attempt
 from nextrung.adapters.relaxations import (
-    Journal,
     join_relaxations,
     read_outcomes,
     write_relaxations,
@@ -120,13 +120,13 @@ class ShardMaker(StageMaker):
     def _relax(self, share: Frames, plan: ShardPlan) -> dict[str, RelaxationRecord]:
         """Relax what the journal of this job does not hold yet.
 
-        Whatever ended an earlier attempt may have been one of the structures; so the
-        second one is safe from them.
+        What killed the process of an earlier attempt may have been one of the
+        structures; so this one is safe from them.
         """
         names = share.material_ids.tolist()
-        path = campaign_folder() / "journal.jsonl"
-        relaxer = relax_apart if path.exists() else relax_in_processes
-        journal = Journal(path, _describe(plan, self.settings, names))
+        folder = campaign_folder()
+        header = _describe(plan, self.settings, names)
+        journal = Journal(folder / "journal.jsonl", header)
         waiting = [i for i, name in enumerate(names) if name not in journal.finished]
         pace = Pace(names, journal.finished)
         pace.report()
@@ -136,13 +136,14 @@ class ShardMaker(StageMaker):
             pace.report()
 
         structures = share[waiting].to_structures()
-        relax_with(
-            plan.checkpoint,
-            structures,
-            self.settings,
-            on_record=keep,
-            relaxer=relaxer,
-        )
+        with mark_attempt(folder / "attempt") as crashed:
+            relax_with(
+                plan.checkpoint,
+                structures,
+                self.settings,
+                on_record=keep,
+                relaxer=relax_apart if crashed else relax_in_processes,
+            )
         return {name: journal.finished[name] for name in names}
 
 
