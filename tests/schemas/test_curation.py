@@ -2,12 +2,16 @@ from __future__ import annotations
 
 import pytest
 from pydantic import ValidationError
+from pymatgen.core import Lattice, Structure
 
 from nextrung.schemas.curation import (
     MPTRJ_TOLERANCES,
     Corrections,
     CurationSettings,
+    Rejection,
+    Rule,
 )
+from nextrung.schemas.frames import Frames
 
 
 def test_duplicates_are_judged_more_loosely_the_more_frames_are_accepted() -> None:
@@ -21,3 +25,13 @@ def test_duplicates_are_judged_more_loosely_the_more_frames_are_accepted() -> No
 def test_corrections_are_for_the_functional_they_were_fitted_for() -> None:
     with pytest.raises(ValidationError, match="expected PBE to correct, met r2SCAN"):
         CurationSettings(corrections=Corrections.MP2020)
+
+
+def test_every_frame_of_a_run_is_rejected_for_its_reason() -> None:
+    cell = Structure(Lattice.cubic(3), ["Po"], [[0, 0, 0]])
+    frames = Frames.from_structures([cell] * 2, ["a", "b"])
+
+    rejections = Rejection.of(frames, Rule.DUPLICATE, "seen")
+
+    assert [r.frame_id for r in rejections] == ["a", "b"]
+    assert {(r.rule, r.reason) for r in rejections} == {(Rule.DUPLICATE, "seen")}

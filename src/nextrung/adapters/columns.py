@@ -121,8 +121,9 @@ def to_array(column: pa.ChunkedArray | pa.Array) -> NDArray[Any]:
     ndarray
         The numbers, in order.
     """
-    array: NDArray[Any] = np.array(column.to_numpy(zero_copy_only=False))
-    return array.astype(column.type.to_pandas_dtype(), copy=False)
+    array: NDArray[Any] = column.to_numpy(zero_copy_only=False)
+    array = array.astype(column.type.to_pandas_dtype(), copy=False)
+    return array if array.flags.writeable else array.copy()
 
 
 def _strings(column: pa.ChunkedArray) -> NDArray[np.str_]:
@@ -164,7 +165,9 @@ def _labels(
 ) -> NDArray[np.float32]:
     """Flatten lists of labels, NaN in the place of the lists that are null."""
     known = to_array(column.is_valid())
-    given = _values(column, np.where(known, expected, 0), name)
+    given: NDArray[np.float32] = _values(column, np.where(known, expected, 0), name)
+    if known.all():
+        return given
     labels = np.full(expected.sum(), np.nan, dtype=np.float32)
     labels[np.repeat(known, expected)] = given
     return labels

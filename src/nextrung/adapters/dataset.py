@@ -25,7 +25,6 @@ from nextrung.adapters.row_groups import (
 )
 from nextrung.adapters.sources import name_labels, read_source, source_digest
 from nextrung.adapters.unfinished import UnfinishedFolder, sweep_unfinished
-from nextrung.compute.curation import count_rejections
 from nextrung.compute.dataset import (
     count_frames_by_element,
     refuse_repeated_names,
@@ -203,7 +202,7 @@ def _curate(
             for good, broken in judge.judge(found):
                 spool.write(good)
                 rejections.write(broken)
-                n_rejected.update(count_rejections(broken))
+                n_rejected.update(rejection.rule for rejection in broken)
         if not len(judge.names):
             raise InputError(_explain_nothing(settings, n_rejected))
         refuse_repeated_names(judge.names)
@@ -251,7 +250,8 @@ def _count(curated: CuratedDataset, settings: DatasetSettings) -> dict[str, Any]
 def _explain_nothing(settings: DatasetSettings, counts: Mapping[Rule, int]) -> str:
     """Say in one line what happened to all frames of a source."""
     met = ", ".join(f"{rule} {count}" for rule, count in counts.items() if count)
-    where = ", ".join(getattr(settings.source, "paths", (settings.source.kind,)))
+    paths = getattr(settings.source, "paths", ())
+    where = ", ".join(paths) or f"the {settings.source.kind} source"
     return f"expected usable frames, met none in {where} (rejected: {met or 'none'})"
 
 

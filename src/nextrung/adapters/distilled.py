@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING
 import numpy as np
 from pymatgen.analysis.structure_matcher import StructureMatcher
 
-from nextrung.compute.curation import reject
 from nextrung.compute.decoration import (
     draw_compounds,
     draw_polymorphs,
@@ -78,10 +77,12 @@ def distil(
         chosen = np.flatnonzero(labelled.material_ids == name).tolist()
         if reason := errors.get(chosen[-1]):
             reason = f"relaxed crystal: {reason}"
-            yield from reject(labelled[chosen], Rule.FAILED_LABELLING, reason)
+            yield from Rejection.of(labelled[chosen], Rule.FAILED_LABELLING, reason)
             continue
         for index in filter(errors.__contains__, chosen):
-            yield from reject(labelled[[index]], Rule.FAILED_LABELLING, errors[index])
+            yield from Rejection.of(
+                labelled[[index]], Rule.FAILED_LABELLING, errors[index]
+            )
         yield _collect(labelled[[index for index in chosen if index not in errors]])
 
 

@@ -10,13 +10,12 @@ from typing import TYPE_CHECKING, Self
 import numpy as np
 
 from nextrung.adapters.row_groups import stream_frames
-from nextrung.compute.curation import reject
 from nextrung.compute.dataset import list_elements
 from nextrung.compute.deduplication import (
     find_candidates,
     find_unique,
 )
-from nextrung.schemas.curation import Rule
+from nextrung.schemas.curation import Rejection, Rule
 from nextrung.schemas.frames import Frames
 from nextrung.settings import MachineSettings
 
@@ -26,7 +25,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from nextrung.schemas.curation import DuplicateTolerance, Rejection
+    from nextrung.schemas.curation import DuplicateTolerance
 
 #: Frames of one part to compare from which several processes are worth their start.
 WORTHWHILE = 1000
@@ -85,7 +84,7 @@ class DuplicateSearch:
             self.kept.append(kept)
             for name, numbers in list_elements(frames[kept]).items():
                 self.elements.setdefault(name, set()).update(numbers)
-            yield reject(frames[~kept], Rule.DUPLICATE, "as a frame that is kept")
+            yield Rejection.of(frames[~kept], Rule.DUPLICATE, "as a frame that is kept")
 
     def _find_scattered(self) -> set[str]:
         """Name the duplicates of the materials that are in several parts."""

@@ -8,15 +8,14 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from nextrung.compute.corrections import correct, find_mp2020_correction
-from nextrung.compute.curation import (
+from nextrung.compute.curation import check_frames
+from nextrung.compute.dataset import MaterialCollector, refuse_heavy_elements
+from nextrung.compute.run_curation import (
     check_energy_scale,
-    check_frames,
     check_primary_task,
     check_run,
     count_skipped,
-    reject,
 )
-from nextrung.compute.dataset import MaterialCollector, refuse_heavy_elements
 from nextrung.compute.stress_scale import choose_strained, refuse_wrong_unit
 from nextrung.potentials.potential import load_potential
 from nextrung.schemas.base import InputError
@@ -166,7 +165,7 @@ class Judge:
                 continue
             met = f"U of {dict(run.hubbard_us)} eV" if run.hubbard_u else "no Hubbard U"
             reason = f"expected the Hubbard U that MP2020 is for, met {met}"
-            rejections.extend(reject(run.frames, Rule.UNCORRECTABLE, reason))
+            rejections.extend(Rejection.of(run.frames, Rule.UNCORRECTABLE, reason))
         return corrected
 
     def _count_skipped(self, run: Trajectory) -> None:

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from enum import StrEnum
+from typing import TYPE_CHECKING, Self
 
 from pydantic import Field, model_validator
 
 from nextrung.schemas.base import Record
+
+if TYPE_CHECKING:
+    from nextrung.schemas.frames import Frames
 
 
 class Label(StrEnum):
@@ -43,6 +47,31 @@ class Rejection(Record):
     material_id: str = Field(description="Material the frame belongs to.")
     rule: Rule = Field(description="First rule that the frame broke.")
     reason: str = Field(description="What was expected and what was met, in figures.")
+
+    @classmethod
+    def of(cls, frames: Frames, rule: Rule, reason: str) -> list[Self]:
+        """Reject frames for one reason.
+
+        Parameters
+        ----------
+        frames : Frames
+            The frames to leave out.
+        rule : Rule
+            Rule that they break.
+        reason : str
+            What was expected and what was met.
+
+        Returns
+        -------
+        list of Rejection
+            One per frame.
+        """
+        return [
+            cls(frame_id=frame, material_id=material, rule=rule, reason=reason)
+            for frame, material in zip(
+                frames.frame_ids.tolist(), frames.material_ids.tolist(), strict=True
+            )
+        ]
 
 
 class HubbardU(StrEnum):
