@@ -28,6 +28,8 @@ def site_of(folder: Path) -> Site:
         host="mongo.example.org",
         port=27018,
         database="oxides",
+        launchpad_database="oxides_launchpad",
+        auth_database="people",
         user="someone",
         config=str(folder),
         root="/scratch/nextrung",
@@ -77,6 +79,8 @@ def test_store_and_launchpad_lead_to_the_same_server(
         assert place["mongoclient_kwargs"] == {"journal": True}
     assert docs["database"] == data["database"] == "oxides"
     assert launchpad["name"] == "oxides_launchpad"
+    assert launchpad["authsource"] == docs["auth_source"] == "people"
+    assert data["auth_source"] == "people"
     assert list(stores["additional_stores"]) == ["data"]
 
 

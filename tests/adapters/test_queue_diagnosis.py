@@ -27,7 +27,9 @@ def in_slurm(slurm: Slurm, monkeypatch: pytest.MonkeyPatch) -> None:
 def examine(folder: Path, cluster: Cluster, **site: Any) -> dict[str, Finding]:  # noqa: ANN401
     """Findings of a fresh configuration folder, by subject."""
     where = {"config": str(folder), "root": "/r", "data": "/d", "environment": "/e"}
-    settings = Site.model_validate({"cpus": 1, "gpus": 2} | where | site)
+    settings = Site.model_validate(
+        {"cpus": 1, "gpus": 2, "launchpad_database": "l"} | where | site
+    )
     write_configuration(folder, cluster, settings, password="none")
     return {found.subject: found for found in examine_queue(folder)}
 

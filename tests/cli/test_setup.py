@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 import yaml
+from tests.cli.test_study import QUICK
 
 from nextrung.adapters.launchpad import open_launchpad
 from nextrung.adapters.stores import INDEXED_FIELDS, open_store_file
@@ -110,3 +111,42 @@ def test_what_cannot_be_part_of_a_script_is_one_line_and_exit_code_2(
     assert ended.code == 2
     assert "gpu_partition: string should match pattern" in ended.errors
     assert not (tmp_path / "config").exists()
+
+
+@pytest.fixture
+def guest(database: Database, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    """A user who may read and write one database, which alone knows the user."""
+    with database.mongod.client() as client:
+        client[database.name].command(
+            "createUser", "guest", pwd="guests word", roles=["readWrite"]
+        )
+        monkeypatch.setenv(PASSWORD_VARIABLE, "guests word")
+        yield "guest"
+        client[database.name].command("dropUser", "guest")
+
+
+@pytest.mark.mongo
+def test_a_user_of_a_single_database_can_do_everything(
+    call: Call,
+    database: Database,
+    guest: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    folder = tmp_path / "config"
+    monkeypatch.setenv("JOBFLOW_CONFIG_FILE", str(folder / "jobflow.yaml"))
+    study = tmp_path / "quick.yaml"
+    study.write_text(yaml.safe_dump(QUICK))
+    names = ("--database", database.name, "--launchpad-database", database.name)
+    where = ("--host", database.mongod.host, "--port", database.mongod.port)
+
+    user = ("--user", guest, "--auth-database", database.name)
+    made = call("init", folder, *where, *names, *user)
+    examined = call("doctor", "-c", folder)
+    submitted = call("submit", study, "-c", folder)
+
+    assert f"LaunchPad {database.name} prepared" in made.output
+    for subject in ("store writable", "indexes", "LaunchPad", "running jobs"):
+        assert f"ok   {subject}" in examined.output
+    assert "is workflow 1" in submitted.output
+    assert '"READY"' in call("status", "quick", "-c", folder, "--json").output

@@ -74,5 +74,6 @@ def test_an_unquoted_walltime_that_yaml_read_as_seconds_is_understood() -> None:
 
 def test_what_a_shell_would_take_apart_is_no_part_of_a_site() -> None:
     where = {"config": "/c", "data": "/d", "environment": "/e"}
+    where["launchpad_database"] = "l"
     with pytest.raises(ValidationError, match="root"):
         Site(root="/my folder", **where)

@@ -36,7 +36,14 @@ def init(
     host: Annotated[str, typer.Option(help="Host of MongoDB.")] = "localhost",
     port: Annotated[int, typer.Option(help="Port of MongoDB.")] = 27017,
     database: Annotated[str, typer.Option(help="Database.")] = "nextrung",
+    launchpad_database: Annotated[
+        str | None,
+        typer.Option(help="Database of the LaunchPad.  [default: DATABASE_launchpad]"),
+    ] = None,
     user: Annotated[str, typer.Option(help="User of MongoDB.")] = "nextrung",
+    auth_database: Annotated[
+        str, typer.Option(help="Database that knows the user.")
+    ] = "admin",
     root: Annotated[
         Path, typer.Option(help="Folder of artifacts, which all nodes share.")
     ] = Path("runs"),
@@ -64,7 +71,9 @@ def init(
         "host": host,
         "port": port,
         "database": database,
+        "launchpad_database": launchpad_database or f"{database}_launchpad",
         "user": user,
+        "auth_database": auth_database,
         "config": str(folder.resolve()),
         "root": str(root.resolve()),
         "data": str(data.resolve()),

@@ -136,7 +136,13 @@ class Site(Record):
     database: str = Field(
         "nextrung",
         pattern=r"^[A-Za-z0-9_-]+$",
-        description="Database of documents; the LaunchPad's ends in `_launchpad`.",
+        description="Database of documents.",
+    )
+    launchpad_database: str = Field(
+        pattern=r"^[A-Za-z0-9_-]+$", description="Database of the LaunchPad."
+    )
+    auth_database: str = Field(
+        "admin", pattern=r"^[A-Za-z0-9_-]+$", description="Database of the user."
     )
     user: str = Field("nextrung", pattern=PLAIN, description="User of MongoDB.")
     config: str = Field(pattern=PLAIN, description="The folder itself.")
