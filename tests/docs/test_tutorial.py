@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -76,6 +77,7 @@ def test_links_of_the_tutorial_lead_somewhere() -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.skipif(shutil.which("chromium") is None, reason="no browser")
 def test_every_block_of_the_tutorial_works(real_data: Path, tmp_path: Path) -> None:
     blocks = read_blocks(TUTORIAL.read_text())
     printed = [run_block(*block, tmp_path, real_data) for block in blocks]
@@ -88,4 +90,5 @@ def test_every_block_of_the_tutorial_works(real_data: Path, tmp_path: Path) -> N
     assert len(results["models"]) == 4
     for name in ("report.html", "hull.html", "relaxed.json", "my_run/preflight.html"):
         assert (tmp_path / name).stat().st_size > 1000
-    assert list((tmp_path / "figures").glob("*.csv"))
+    for suffix in ("csv", "pdf", "png"):
+        assert list((tmp_path / "figures").glob(f"*.{suffix}"))
