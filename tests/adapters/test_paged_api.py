@@ -77,12 +77,12 @@ def test_what_was_fetched_once_is_not_fetched_again(
 
 def test_a_damaged_page_is_fetched_again(api: PagedApi, server: ProjectServer) -> None:
     first = fetch(api)
-    (page,) = api.cache.iterdir()
+    (page,) = api.cache.rglob("*.json")
     page.write_bytes(page.read_bytes()[:-5])
 
     assert fetch(api) == first
     assert len(server.asked) == 2
-    assert len(list(api.cache.iterdir())) == 1
+    assert len(list(api.cache.rglob("*.*"))) == 1
 
 
 @pytest.mark.parametrize(

@@ -110,13 +110,14 @@ class PagedApi:
         query = urlencode(sorted(parameters.items()))
         url = f"{self.endpoint.rstrip('/')}/{path}?{query}"
         asked = _hash(url.encode())
-        for kept in self.cache.glob(f"{asked}-*.json"):
+        folder = self.cache / asked[:2]
+        for kept in folder.glob(f"{asked}-*.json"):
             body = kept.read_bytes()
             if kept.stem == f"{asked}-{_hash(body)}":
                 return _check_page(body)
             kept.unlink()
         body = _fetch(url, _check_page)
-        _keep(self.cache / f"{asked}-{_hash(body)}.json", body)
+        _keep(folder / f"{asked}-{_hash(body)}.json", body)
         return _check_page(body)
 
 
