@@ -24,6 +24,12 @@ if TYPE_CHECKING:
     Call = Callable[..., Finished]
 
 
+@pytest.fixture(autouse=True)
+def folder_of_their_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let defaults point below the folder of the test."""
+    monkeypatch.chdir(tmp_path)
+
+
 @pytest.fixture
 def options(database: Database, monkeypatch: pytest.MonkeyPatch) -> Iterator[list[Any]]:
     """Options of `nextrung init` for the server of the tests."""
@@ -40,9 +46,11 @@ def options(database: Database, monkeypatch: pytest.MonkeyPatch) -> Iterator[lis
 def test_init_leaves_a_cluster_that_can_be_used(
     call: Call, options: list[Any], database: Database, tmp_path: Path, cluster: str
 ) -> None:
-    ended = call("init", tmp_path / "config", "--for", cluster, *options)
+    root = ("--root", tmp_path / "runs")
+    ended = call("init", tmp_path / "config", "--for", cluster, *options, *root)
 
     assert ended.code == 0
+    assert (tmp_path / "runs").is_dir()
     assert f"LaunchPad {database.name}_launchpad prepared" in ended.output
     launchpad = open_launchpad(tmp_path / "config")
     with closing(launchpad.connection):

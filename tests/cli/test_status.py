@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from fireworks import LaunchPad
+    from jobflow import JobStore
     from tests.cli.conftest import Finished
     from tests.services import Database
 
@@ -59,6 +60,24 @@ def test_status_is_one_json_object(call: Call) -> None:
     assert shown["jobs"]["evaluation"] == {"WAITING": 2}
     assert shown["jobs"]["dataset"] == {"READY": 1}
     assert shown["shards"]["n_done"] == 0
+
+
+@pytest.mark.mongo
+def test_without_launchpad_the_finished_jobs_of_the_store_are_counted(
+    call: Call,
+    database: Database,
+    mongo_store: JobStore,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.delenv("NEXTRUNG_CONFIG", raising=False)
+    file = database.write_configuration(tmp_path) / "jobflow.yaml"
+    monkeypatch.setenv("JOBFLOW_CONFIG_FILE", str(file))
+    document = {"uuid": "a", "index": 1, "name": "evaluate", "completed_at": "2026"}
+    mongo_store.update([document | {"metadata": {"study": "demo"}}], save=False)
+    mongo_store.update([document | {"uuid": "b", "metadata": {}}], save=False)
+
+    assert call("status", "demo").output == "     1  evaluate\n"
 
 
 def progress(**changes: object) -> StudyProgress:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from contextlib import closing
+from contextlib import closing, suppress
 from pathlib import Path
 from typing import Annotated
 
@@ -92,6 +92,8 @@ def init(
         written = write_configuration(
             folder.resolve(), cluster, site, password=password
         )
+        with suppress(OSError):  # the folder may be one of other machines
+            root.mkdir(parents=True, exist_ok=True)
         console.print(f"{len(written)} files written in {folder}", soft_wrap=True)
     console.print(_prepare(folder.resolve(), reset), soft_wrap=True)
 

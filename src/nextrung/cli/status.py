@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections import Counter
 from typing import TYPE_CHECKING, Annotated
 
@@ -9,7 +10,7 @@ import typer
 from rich.table import Table
 
 from nextrung.adapters.launchpad import open_launchpad
-from nextrung.adapters.machine_files import find_configuration
+from nextrung.adapters.machine_files import FOLDER_VARIABLE, find_configuration
 from nextrung.adapters.progress import follow_study
 from nextrung.adapters.stores import find_documents
 from nextrung.cli.cluster import Configuration
@@ -41,11 +42,12 @@ def status(
 ) -> None:
     """Say how far a study is: its jobs by kind and state, its shards, their speed.
 
-    Of a run folder, count the finished jobs by name.
+    Of a run folder, and where no LaunchPad is known, count the finished jobs by name.
     """
     store, name = locate_study(where, None)
-    if name is None:
-        names = Counter(found["name"] for found in find_documents(store, {}))
+    if name is None or (config is None and not os.environ.get(FOLDER_VARIABLE)):
+        criteria = {} if name is None else {"metadata.study": name}
+        names = Counter(found["name"] for found in find_documents(store, criteria))
         for job, count in names.items():
             console.print(f"{count:6d}  {job}")
         return
