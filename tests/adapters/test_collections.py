@@ -2,13 +2,19 @@ from __future__ import annotations
 
 import logging
 import pickle
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from tests.reports.conftest import MATERIALS, make_provenance, make_stability
+from tests.reports.conftest import (
+    MATERIALS,
+    make_fine_tuning,
+    make_provenance,
+    make_stability,
+)
 from tests.stored_study import store_document, store_study
 
-from nextrung.adapters.collection_stores import open_collection
+from nextrung.adapters.collection_stores import open_collection, replace_rows
 from nextrung.adapters.collections import build_collections, make_builders, run_builder
 from nextrung.adapters.stores import make_embedded_store
 from nextrung.schemas.base import InputError
@@ -16,6 +22,7 @@ from nextrung.schemas.collections import KEYS, Collection
 from nextrung.schemas.models import Model
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
     from jobflow import JobStore
@@ -46,6 +53,17 @@ def rows_of(
     for row in found:
         row.pop("_id")
     return sorted(found, key=lambda row: [str(row[name]) for name in KEYS[collection]])
+
+
+def kill_after_rows(write: Callable[..., None]) -> Callable[..., None]:
+    """Let the process end once the first rows are written."""
+
+    def killed(target: Any, *rows: Any, key: tuple[str, ...]) -> None:  # noqa: ANN401
+        write(target, *rows, key=key)
+        if key != ("key",):
+            raise KeyboardInterrupt
+
+    return killed
 
 
 def all_rows(store: JobStore) -> dict[Collection, list[dict[str, Any]]]:
@@ -114,6 +132,47 @@ def test_rows_of_a_superseded_document_go(store: JobStore) -> None:
     assert len(rows) == 4
     others = rows_of(store, Collection.STABILITY, {"model": "source"})
     assert len(others) == len(MATERIALS)
+
+
+def test_rows_that_a_kill_left_behind_go_with_their_document(
+    store: JobStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Killed before the ledger says so, and superseded before the next build."""
+    with monkeypatch.context() as patch:
+        patch.setattr(
+            "nextrung.adapters.collections.replace_rows", kill_after_rows(replace_rows)
+        )
+        with pytest.raises(KeyboardInterrupt):
+            build_collections(store)
+    smaller = make_fine_tuning(Model.SCRATCH, 0.1)
+    smaller = smaller.model_copy(update={"provenance": make_provenance("smaller")})
+    when = "2026-01-02T00:00:00"
+    place = ("demo", "fine_tuning/scratch")
+    store_document(store, smaller, place, uuid="uuid-of-smaller", when=when)
+
+    build_collections(store)
+
+    rows = rows_of(store, Collection.MODELS)
+    assert len(rows) == N_MODELS
+    assert "uuid-of-smaller" in {row["job_uuid"] for row in rows}
+
+
+@pytest.mark.mongo
+def test_builders_may_run_side_by_side(
+    mongo_store: JobStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("NEXTRUNG_ROOT", str(tmp_path))
+    store_study(mongo_store, tmp_path)
+    with ThreadPoolExecutor(2) as pool:
+        for first, second in zip(
+            make_builders(mongo_store), make_builders(mongo_store), strict=True
+        ):
+            copies = [pickle.loads(pickle.dumps(each)) for each in (first, second)]  # noqa: S301 - our own
+            list(pool.map(run_builder, copies))
+
+    built = {name: len(rows) for name, rows in all_rows(mongo_store).items()}
+    assert built[Collection.STABILITY] == len(MATERIALS) * N_MODELS
+    assert set(build_collections(mongo_store).values()) == {0}
 
 
 def test_a_missing_file_costs_its_own_rows_and_is_tried_again(

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from maggma.stores import MontyStore
 from monty.json import MontyDecoder
 from pymongo import ReplaceOne
+from pymongo.errors import BulkWriteError
 
 from nextrung.schemas.base import InputError
 from nextrung.schemas.collections import KEYS, Collection
@@ -144,12 +145,21 @@ def replace_rows(
         writes = [
             ReplaceOne({n: row[n] for n in key}, row, upsert=True) for row in rows
         ]
-        if writes:  # as MongoStore.update, which would sanitise plain rows first
-            target._collection.bulk_write(writes, ordered=False)  # noqa: SLF001
+        if writes:
+            _write(target, writes)
         return
     remove_rows(target, {"$or": list(map(dict, entries))})  # an upsert scans all rows
     if rows:
         target._collection.insert_many(rows)  # noqa: SLF001 - as maggma itself
+
+
+def _write(target: MongoStore, writes: list[ReplaceOne[dict[str, Any]]]) -> None:
+    """Write as ``MongoStore.update``, which would sanitise plain rows first."""
+    raw = target._collection  # noqa: SLF001
+    try:
+        raw.bulk_write(writes, ordered=False)
+    except BulkWriteError:  # another builder inserted the same rows just now
+        raw.bulk_write(writes, ordered=False)
 
 
 def remove_rows(target: MongoStore, criteria: dict[str, Any]) -> None:

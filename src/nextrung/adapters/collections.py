@@ -34,6 +34,9 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger("nextrung")
 
+#: Stamp of a document whose rows are being written; no document has it.
+BEGUN = "begun"
+
 
 class CollectionBuilder(Builder):  # type: ignore[misc]
     """Keep one result collection in step with the documents of jobs.
@@ -73,7 +76,7 @@ class CollectionBuilder(Builder):  # type: ignore[misc]
         self.collection = collection
         self.failures: list[str] = []
         self.n_rows = 0
-        self._current: dict[str, list[str]] = {}
+        self._superseded: list[dict[str, str]] = []
         super().__init__([jobs], [target, ledger], chunk_size=chunk_size)
 
     def get_items(self) -> Iterator[dict[str, Any]]:
@@ -87,16 +90,14 @@ class CollectionBuilder(Builder):  # type: ignore[misc]
         collection = Collection(self.collection)
         ensure_indexes(self.target, collection)
         members = list_members(self.jobs)
-        self._current = {member.study: [] for member in members}
-        self._current |= {
-            study: [] for study in self.ledger.distinct("study", self._built())
-        }
         current = select_sources(members, collection)
-        for member in current:
-            self._current[member.study].append(member.job.uuid)
-        stamps = {
-            entry["key"]: entry["stamp"] for entry in self.ledger.query(self._built())
-        }
+        answering = {self._key(member) for member in current}
+        stamps: dict[str, str] = {}
+        for entry in self.ledger.query({"collection": self.collection}):
+            stamps[entry["key"]] = entry["stamp"]
+            if entry["key"] not in answering:
+                place = {name: entry[name] for name in ("study", "job_uuid")}
+                self._superseded.append(place)
         waiting = [
             member
             for member in current
@@ -136,7 +137,7 @@ class CollectionBuilder(Builder):  # type: ignore[misc]
         return {"entry": entry, "rows": [row.model_dump(mode="json") for row in rows]}
 
     def update_targets(self, items: list[dict[str, Any]]) -> None:
-        """Write rows, then the ledger: a kill in between repeats work and loses none.
+        """Write rows between two notes in the ledger: a kill repeats work, no more.
 
         Parameters
         ----------
@@ -155,27 +156,24 @@ class CollectionBuilder(Builder):  # type: ignore[misc]
             {name: item["entry"][name] for name in ("study", "job_uuid")}
             for item in flat
         ]
+        self._note([item["entry"] | {"stamp": BEGUN} for item in flat])
         replace_rows(self.target, rows, jobs, key=KEYS[Collection(self.collection)])
-        now = datetime.now(UTC).isoformat(timespec="seconds")
-        done = [
-            item["entry"] | {"n_rows": len(item["rows"]), "completed_at": now}
-            for item in flat
-        ]
-        known = [{"key": entry["key"]} for entry in done]
-        replace_rows(self.ledger, done, known, key=("key",))
+        self._note([item["entry"] | {"n_rows": len(item["rows"])} for item in flat])
         self.n_rows += len(rows)
 
     def finalize(self) -> None:
         """Remove rows whose document no longer answers; close the stores."""
-        for study, uuids in self._current.items():
-            stale = {"study": study, "job_uuid": {"$nin": uuids}}
-            remove_rows(self.target, stale)
-            remove_rows(self.ledger, stale | self._built())
+        for place in self._superseded:
+            remove_rows(self.target, dict(place))
+            remove_rows(self.ledger, place | {"collection": self.collection})
         super().finalize()
 
-    def _built(self) -> dict[str, str]:
-        """Select the entries of this collection in the ledger."""
-        return {"collection": self.collection}
+    def _note(self, entries: list[dict[str, Any]]) -> None:
+        """Write entries of the ledger."""
+        now = datetime.now(UTC).isoformat(timespec="seconds")
+        noted = [entry | {"completed_at": now} for entry in entries]
+        known = [{"key": entry["key"]} for entry in entries]
+        replace_rows(self.ledger, noted, known, key=("key",))
 
     def _key(self, member: Member) -> str:
         """Name the entry of a document in the ledger."""
