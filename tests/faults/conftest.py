@@ -64,7 +64,7 @@ CAMPAIGN = CampaignSettings.model_validate(
 #: depend on what else is relaxed with them.
 MEASURED = {"provenance", "relaxation_time", "records", "n_steps"}
 #: How long a worker may take for what a test asks of it, in s.
-PATIENCE = 120
+PATIENCE = 300
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ from collections import Counter
 from typing import TYPE_CHECKING
 
 import pytest
-from tests.faults.conftest import TRAINING
+from tests.faults.conftest import PATIENCE, TRAINING
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -49,7 +49,7 @@ def test_a_structure_that_crashes_its_process_costs_a_row(
     monkeypatch.setenv("FAULTS_POISON", "1")
     campaign = submit("relaxation")
 
-    assert campaign.start().wait(120) == -signal.SIGSEGV
+    assert campaign.start().wait(PATIENCE) == -signal.SIGSEGV
     campaign.rerun_lost()
     campaign.run()
 

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from tests.faults.conftest import PATIENCE
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -33,7 +34,7 @@ def test_a_database_that_restarts_is_waited_for(
     time.sleep(5)
     mongod.start()
 
-    assert worker.wait(120) == 0, campaign.logs
+    assert worker.wait(PATIENCE) == 0, campaign.logs
     campaign.assert_undisturbed()
 
 
@@ -48,7 +49,7 @@ def test_two_workers_at_one_shard_share_nothing_and_repeat_nothing(
 
     second = campaign.start()
 
-    assert [first.wait(120), second.wait(120)] == [0, 0]
+    assert [first.wait(PATIENCE), second.wait(PATIENCE)] == [0, 0]
     campaign.run()
     campaign.assert_undisturbed()
     (journal,) = campaign.root.glob("campaigns/*/journal.jsonl")
@@ -76,7 +77,7 @@ def test_a_full_disk_is_one_error_and_what_was_kept_stays(
     campaign = submit(kind)
     if kind == "training":
         (small_disk / "filling").unlink()  # a state needs much more than there is
-    assert campaign.start().wait(120) == 0
+    assert campaign.start().wait(PATIENCE) == 0
 
     failed = list(campaign.launchpad.fireworks.find({"state": "FIZZLED"}))
     assert len(failed) == 1
@@ -104,7 +105,7 @@ def test_a_killed_process_of_a_training_fizzles_the_job_and_leaves_none_behind(
 
     os.kill(second, signal.SIGKILL)
 
-    assert worker.wait(120) == 0
+    assert worker.wait(PATIENCE) == 0
     assert "process 2 of a training died: SIGKILL" in campaign.logs
     assert not Path("/proc", str(first)).exists()
     monkeypatch.delenv("NEXTRUNG_N_TRAINING_PROCESSES")

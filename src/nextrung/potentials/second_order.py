@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from chgnet.model import CHGNet
 
 _silu_gradient = torch.ops.aten.silu_backward
+_sigmoid_gradient = torch.ops.aten.sigmoid_backward
 _norm_gradient = torch.ops.aten.native_layer_norm_backward
 
 
@@ -117,7 +118,10 @@ class _SiLU(Function):
 
 
 class _SiLUGradient(Function):
-    """Gradient of SiLU: s + x s (1 - s) times what comes in, s the sigmoid of x."""
+    """Gradient of SiLU: s + x s (1 - s) times what comes in, s the sigmoid of x.
+
+    Its derivative by x is s' (2 + x - 2 x s), s' the gradient of the sigmoid.
+    """
 
     @staticmethod
     def forward(ctx: Any, gradient: Tensor, values: Tensor) -> Tensor:  # noqa: ANN401
@@ -129,9 +133,9 @@ class _SiLUGradient(Function):
     def backward(ctx: Any, outer: Tensor) -> tuple[Tensor, Tensor]:  # noqa: ANN401
         gradient, values = ctx.saved_tensors
         sigmoid = torch.sigmoid(values)
-        second = (1 - 2 * sigmoid).mul_(values).add_(2)
-        second = second.mul_(sigmoid).mul_(1 - sigmoid)
-        return _silu_gradient(outer, values), second.mul_(gradient).mul_(outer)
+        factor = torch.addcmul(values, values, sigmoid, value=-2).add_(2)
+        second = _sigmoid_gradient(factor.mul_(gradient).mul_(outer), sigmoid)
+        return _silu_gradient(outer, values), second
 
 
 class _Norm(Function):
