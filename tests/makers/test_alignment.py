@@ -84,6 +84,7 @@ def test_the_element_references_of_matpes_are_aligned(
     }
     assert (document.correlation_referenced or 0) > (document.correlation or 1) + 0.3
     assert document.elements_without_phase == []
+    assert document.correlation_residual is None
     shifts = {s: e.shift or 0 for s, e in document.elements.items()}
     assert shifts["W"] == pytest.approx(
         -51.200 + 11.8491, abs=0.01
@@ -104,6 +105,15 @@ def test_gga_labels_of_mptrj_are_aligned_with_the_r2scan_potential(
     oxygen, chlorine = document.elements["O"], document.elements["Cl"]
     for element in (oxygen, chlorine):
         assert element.importance > 2 * (element.importance_uncorrected or 0)
+
+
+def test_shifted_references_align_better_than_refitted_ones(
+    documents: dict[str, Any],
+) -> None:
+    alignment = documents["alignment"]
+
+    assert alignment.correlation_residual > alignment.correlation_referenced
+    assert alignment.correlation_residual > 0.9
 
 
 def test_labels_of_the_source_functional_are_part_of_the_fingerprint(

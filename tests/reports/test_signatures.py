@@ -85,3 +85,13 @@ def test_nothing_is_worse_than_a_scratch_that_was_not_trained(
     errors = read_test_errors(results)
     del errors[Model.SCRATCH]
     assert find_worse_than_scratch(errors) == {}
+
+
+def test_one_way_of_rereferencing_that_correlates_is_enough(
+    results: StudyResults,
+) -> None:
+    assert results.alignment
+    ways = {"correlation_referenced": 0.3, "correlation_residual": 0.99}
+    aligned = results.alignment.model_copy(update=ways)
+    signs = find_signatures(results.model_copy(update={"alignment": aligned}))
+    assert not any(sign.startswith("Weak correlation") for sign in signs)

@@ -130,3 +130,10 @@ def test_negative_transfer_with_kept_references_asks_to_move_them(
         "Do not relax or run dynamics with 3 · Frozen atom refs; move their atomic "
         "references to the target functional first."
     ) in advise(scored)
+
+
+def test_both_ways_of_rereferencing_are_said(results: StudyResults) -> None:
+    assert results.alignment
+    both = results.alignment.model_copy(update={"correlation_residual": 0.991})
+    said = " ".join(summarise(results.model_copy(update={"alignment": both})))
+    assert "where they are refitted, to 0.991 where they are shifted." in said

@@ -8,7 +8,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from nextrung.adapters.sources import name_labels, read_labels, source_digest
-from nextrung.compute.alignment import pair_frames, score_alignment
+from nextrung.compute.alignment import (
+    correlate,
+    pair_frames,
+    score_alignment,
+    subtract_references,
+)
 from nextrung.compute.atom_refs import fit_atom_refs
 from nextrung.makers.base import StageMaker, provenance, task_job
 from nextrung.makers.models import open_frames, open_potential
@@ -19,6 +24,7 @@ from nextrung.schemas.alignment import (
     Corrections,
     SourceEnergies,
 )
+from nextrung.schemas.models import Rereference
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -66,7 +72,10 @@ class AlignmentMaker(StageMaker):
 
     @task_job(AlignmentDoc, rows=["rows"])
     def make(
-        self, dataset: DatasetDoc, source: FineTuningDoc, atom_refs: AtomRefDoc
+        self,
+        dataset: DatasetDoc,
+        source: FineTuningDoc,
+        atom_refs: dict[str, AtomRefDoc],
     ) -> AlignmentDoc:
         """Compare the labels with those of the source functional, or a stand-in.
 
@@ -77,26 +86,31 @@ class AlignmentMaker(StageMaker):
         source : FineTuningDoc
             The source potential; its predictions stand in for the source functional
             where the settings name no labels of it.
-        atom_refs : AtomRefDoc
-            References refitted to the target labels.
+        atom_refs : dict of str to AtomRefDoc
+            References refitted to the target labels, and shifted towards them, by the
+            way in which they were moved.
         """
+        refitted = atom_refs[Rereference.REFIT]
         compared = self._compare(open_frames(dataset), source)
         chosen = self.settings.target_references
         score = score_alignment(
             compared.target,
             compared.source,
             source_refs=compared.references,
-            target_refs=_choose_references(chosen, atom_refs.atom_refs),
+            target_refs=_choose_references(chosen, refitted.atom_refs),
             settings=self.settings,
             corrections=self._locate_corrections(compared),
         )
-        fitted = f"{atom_refs.settings.kind} to the training split"
+        fitted = f"{refitted.settings.kind} to the training split"
         return AlignmentDoc(
             labels=dataset.labels,
             source=compared.name,
             source_energies=compared.kind,
             references=f"source: {compared.referenced}; target: "
             + (f"those of {chosen}" if chosen else fitted),
+            correlation_residual=_correlate_shifted(
+                compared, atom_refs[Rereference.RESIDUAL].atom_refs
+            ),
             settings=self.settings,
             **{name: getattr(score, name) for name in type(score).model_fields},
             provenance=provenance(),
@@ -143,6 +157,18 @@ class AlignmentMaker(StageMaker):
         if stands_in and compared.name == CORRECTED_POTENTIAL:
             return Corrections.IN_SOURCE
         return Corrections.NONE
+
+
+def _correlate_shifted(
+    compared: _Compared, shifted: Mapping[str, float]
+) -> float | None:
+    """Correlate labels less shifted references with what the source leaves."""
+    if compared.kind is SourceEnergies.CALCULATED:
+        return None
+    left = subtract_references(compared.source, compared.references)
+    right = subtract_references(compared.target, shifted)
+    known = np.isfinite(left + right)
+    return correlate(left[known], right[known])
 
 
 def _choose_references(

@@ -49,6 +49,9 @@ if TYPE_CHECKING:
 #: Rejections that the results list; the artifact of the data set lists all.
 MAX_LISTED_REJECTIONS = 1000
 
+#: Ways of moving atomic references that are fitted to labels.
+MOVED = (Rereference.REFIT, Rereference.RESIDUAL)
+
 
 @dataclass(kw_only=True)
 class GatherMaker(StageMaker):
@@ -152,7 +155,7 @@ class _Wiring:
                 self.dataset,
                 self.source,
             )
-            for kind in (Rereference.REFIT, Rereference.RESIDUAL)
+            for kind in MOVED
         }
         if settings.alignment:
             self._add(
@@ -160,7 +163,7 @@ class _Wiring:
                 AlignmentMaker(settings=settings.alignment),
                 self.dataset,
                 self.source,
-                self.atom_refs[Rereference.REFIT],
+                {kind.value: self.atom_refs[kind] for kind in MOVED},
             )
         for model in settings.models:
             self._score(model, self._model(model))
@@ -303,6 +306,7 @@ def _summarise_alignment(doc: AlignmentDoc | None) -> AlignmentSummary | None:
     return AlignmentSummary(
         correlation=doc.correlation,
         correlation_referenced=doc.correlation_referenced,
+        correlation_residual=doc.correlation_residual,
         source_energies=doc.source_energies,
         n_frames=doc.n_frames,
     )

@@ -74,6 +74,11 @@ def _say_correlation(study: StudyDoc, document: AlignmentDoc) -> Element:
         f"Pearson {RHO} = {before} for total energies per atom, {after} after each "
         f"one's atomic references are subtracted ({document.references})."
     )
+    if document.correlation_residual is not None:
+        text += (
+            " Where the references are shifted by what labels and predictions differ "
+            f"by: {_write(document.correlation_residual)}."
+        )
     if document.source_energies is SourceEnergies.PREDICTED:
         text += (
             " There are no labels of the source functional: the predictions of the "

@@ -12,7 +12,11 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from nextrung.schemas.evaluation import PropertyErrors
-    from nextrung.schemas.study import ModelSummary, StudyResults
+    from nextrung.schemas.study import (
+        AlignmentSummary,
+        ModelSummary,
+        StudyResults,
+    )
 
 #: Below this correlation of re-referenced energies transfer has little to build on.
 LOW_CORRELATION = 0.8
@@ -55,15 +59,22 @@ def find_signatures(results: StudyResults) -> list[str]:
         *_find_lost_atoms(results.models),
         *_find_missing_cancellation(results.models),
     ]
-    alignment = results.alignment
-    correlation = alignment.correlation_referenced if alignment else None
-    if correlation is not None and correlation < LOW_CORRELATION:
-        signs.append(
-            f"Weak correlation: {correlation:.2f} after re-referencing is below "
-            f"{LOW_CORRELATION}; transfer with refitted references has little to build "
-            "on."
-        )
-    return signs
+    return signs + _find_weak_correlation(results.alignment)
+
+
+def _find_weak_correlation(alignment: AlignmentSummary | None) -> list[str]:
+    """Say whether no way of re-referencing makes source and target energies alike."""
+    if alignment is None:
+        return []
+    ways = (alignment.correlation_referenced, alignment.correlation_residual)
+    known = [value for value in ways if value is not None]
+    if not known or max(known) >= LOW_CORRELATION:
+        return []
+    text = (
+        f"Weak correlation: {max(known):.2f} after re-referencing is below "
+        f"{LOW_CORRELATION}; transfer has little to build on."
+    )
+    return [text]
 
 
 def _find_negative_transfer(errors: Mapping[str, PropertyErrors]) -> list[str]:

@@ -130,9 +130,12 @@ def _say_alignment(results: StudyResults) -> list[str]:
     start = "" if before is None else f"from {before:.3f} "
     text = (
         "Subtracting atomic references moves the correlation of source and target "
-        f"energies {start}to {alignment.correlation_referenced:.3f}."
+        f"energies {start}to {alignment.correlation_referenced:.3f}"
     )
-    return [text]
+    shifted = alignment.correlation_residual
+    if shifted is not None:
+        text += f" where they are refitted, to {shifted:.3f} where they are shifted"
+    return [f"{text}."]
 
 
 def advise(results: StudyResults) -> list[str]:

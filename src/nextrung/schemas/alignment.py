@@ -160,4 +160,10 @@ class AlignmentDoc(AlignmentScore, TaskDoc):
     references: str = Field(
         "fitted", description="Where the subtracted atomic references come from."
     )
+    correlation_residual: float | None = Field(
+        None,
+        description="Pearson correlation where the target references are those of the "
+        "source, shifted by what labels and predictions differ by; null where source "
+        "energies are calculated.",
+    )
     settings: AlignmentSettings = Field(description="Settings the scores ran with.")

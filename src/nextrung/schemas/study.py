@@ -156,6 +156,11 @@ class AlignmentSummary(Record):
     correlation_referenced: float | None = Field(
         description="After each one's references are subtracted."
     )
+    correlation_residual: float | None = Field(
+        None,
+        description="The same with target references shifted by what labels and "
+        "predictions differ by; null where source energies are calculated.",
+    )
     source_energies: str = Field(description="`calculated` or `predicted`.")
     n_frames: int = Field(ge=0, description="Frames compared.")
 
