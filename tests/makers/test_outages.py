@@ -80,6 +80,18 @@ def test_a_firework_outlives_an_outage(
     assert CALLS == [1]
 
 
+def test_answering_leaves_no_arrays_behind(mongo_store: JobStore) -> None:
+    """jobflow stores the answer anew, and alone would keep the old arrays for ever."""
+    for _ in range(3):
+        job = OutageMaker().make()
+        run_locally(job, store=mongo_store, log=False, raise_immediately=True)
+
+    arrays = mongo_store.additional_stores["data"]  # type: ignore[has-type]
+    assert arrays.count() == 1
+    assert mongo_store.get_output(job.uuid, load=True)["rows"] == [1, 2, 3]
+    assert CALLS == [1]
+
+
 def test_a_document_without_its_arrays_is_made_again(mongo_store: JobStore) -> None:
     """As an outage between the two writes of jobflow leaves it."""
     job = OutageMaker().make()

@@ -5,9 +5,12 @@ from __future__ import annotations
 import logging
 import time
 from functools import wraps
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
+from jobflow.core.schemas import JobStoreDocument
 from pymongo.errors import AutoReconnect
+
+from nextrung.adapters.arrays import find_arrays, remove_arrays
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -56,6 +59,8 @@ def make_patient(store: JobStore) -> None:
 
     jobflow writes the document of a job once, when all is computed; without patience
     an hour of work would wait for its rerun because of a second without database.
+    Where a job is stored again, as one that is answered is, jobflow leaves the arrays
+    of the document that it replaces behind; here they go.
 
     Parameters
     ----------
@@ -67,7 +72,12 @@ def make_patient(store: JobStore) -> None:
         return
 
     @wraps(update)
-    def patient(*documents: object, **options: object) -> None:
-        keep_trying(lambda: update(*documents, **options))  # type: ignore[arg-type]
+    def patient(*documents: Any, **options: Any) -> None:  # noqa: ANN401
+        replaced: dict[str, list[str]] = {}
+        if isinstance(documents[0], JobStoreDocument):
+            where = documents[0].uuid, documents[0].index
+            replaced = keep_trying(lambda: find_arrays(store, *where))
+        keep_trying(lambda: update(*documents, **options))
+        keep_trying(lambda: remove_arrays(store, replaced))
 
     store.update = patient  # type: ignore[method-assign]
