@@ -29,6 +29,7 @@ class Corrections(StrEnum):
 
     NONE = "none"
     IN_SOURCE = "in_source"
+    IN_TARGET = "in_target"
     MISSING_IN_SOURCE = "missing_in_source"
     MISSING_IN_TARGET = "missing_in_target"
 

@@ -87,24 +87,24 @@ def test_importance_is_divided_by_atoms_and_scaled() -> None:
 
 
 @pytest.mark.parametrize(
-    ("corrections", "with_corrections"),
+    ("corrections", "held"),
     [
-        (Corrections.IN_SOURCE, -0.614 / 2),
-        (Corrections.MISSING_IN_SOURCE, 0.614 / 2),
-        (Corrections.MISSING_IN_TARGET, -0.614 / 2),
+        (Corrections.IN_SOURCE, (0, -0.614 / 2)),
+        (Corrections.IN_TARGET, (-0.614 / 2, 0)),
+        (Corrections.MISSING_IN_SOURCE, (0, 0)),
+        (Corrections.MISSING_IN_TARGET, (0, 0)),
     ],
 )
 def test_corrections_make_chlorine_important(
-    corrections: Corrections, with_corrections: float
+    corrections: Corrections, held: tuple[float, float]
 ) -> None:
     """Both functionals agree but for what corrections of chlorides add to one."""
     frames = make_frames(["Li", "Na", "Cl", "LiCl", "NaCl", "LiNa"])
     refs = {"Li": -1.0, "Na": -2.0, "Cl": -3.0}
     chlorides = np.array([0, 0, 0, 1, 1, 0])
-    held = chlorides * (with_corrections if corrections == "in_source" else 0.0)
     score = score_alignment(
-        label(frames, refs, [0.0] * 6),
-        label(frames, refs, held.tolist()),
+        label(frames, refs, (chlorides * held[0]).tolist()),
+        label(frames, refs, (chlorides * held[1]).tolist()),
         source_refs=refs,
         target_refs=refs,
         settings=SETTINGS,
@@ -113,9 +113,11 @@ def test_corrections_make_chlorine_important(
     chlorine = score.elements["Cl"]
 
     assert score.corrections is corrections
-    if corrections is not Corrections.IN_SOURCE:
-        assert chlorine.importance > 0.5
-    assert chlorine.importance_uncorrected == pytest.approx(0, abs=1e-9)
+    assert chlorine.importance > 0.5
+    assert all(
+        found.importance_uncorrected == pytest.approx(0, abs=1e-9)
+        for found in score.elements.values()
+    )
 
 
 def test_frames_that_cannot_be_compared_are_counted_by_reason() -> None:

@@ -147,6 +147,8 @@ def _correct(
     match corrections:
         case Corrections.IN_SOURCE:
             return differences, differences + added
+        case Corrections.IN_TARGET:
+            return differences, differences - added
         case Corrections.MISSING_IN_SOURCE:
             return differences - added, differences
         case Corrections.MISSING_IN_TARGET:
