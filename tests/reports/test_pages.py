@@ -186,7 +186,7 @@ def test_a_report_of_24000_test_frames_opens_within_three_seconds(
 ) -> None:
     assert large_report.stat().st_size < 20e6
     times = []
-    for _ in range(3):
+    for _ in range(5):
         page = browser.new_page(viewport={"width": 1280, "height": 900})
         started = time.perf_counter()
         page.goto(large_report.as_uri())
@@ -197,9 +197,7 @@ def test_a_report_of_24000_test_frames_opens_within_three_seconds(
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(
-    ("scheme", "width"), [("light", 1280), ("dark", 1280), ("light", 400)]
-)
+@pytest.mark.parametrize(("scheme", "width"), [("dark", 1280), ("light", 400)])
 def test_a_browser_draws_every_figure_without_complaint(
     browser: Browser,
     report: Path,
