@@ -15,11 +15,11 @@ from nextrung.makers.base import (
     JobState,
     StageMaker,
     campaign_folder,
-    make_flow,
     provenance,
     report_progress,
     task_job,
 )
+from nextrung.makers.identity import make_flow
 from nextrung.schemas.base import InputError, Record, TaskDoc
 
 if TYPE_CHECKING:

@@ -22,7 +22,7 @@ from nextrung.adapters.stores import (
 )
 from nextrung.cli.cluster import Configuration
 from nextrung.cli.running import console, opened
-from nextrung.makers.base import DECISIVE_PACKAGES
+from nextrung.makers.identity import DECISIVE_PACKAGES
 from nextrung.schemas.base import InputError
 from nextrung.schemas.diagnosis import Finding, Level, judge
 

@@ -8,46 +8,45 @@ killed run resumes, locally and on a cluster.
 
 from __future__ import annotations
 
-import hashlib
-import json
 import logging
 import os
 import platform
 import time
-import uuid
 from contextlib import ExitStack
 from contextvars import ContextVar
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from enum import StrEnum
 from functools import cache, wraps
-from importlib.metadata import version
 from pathlib import Path
 from subprocess import DEVNULL, CalledProcessError, check_output
-from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Any
 
 import torch
-from jobflow import CURRENT_JOB, Flow, JobConfig, Maker, OutputReference, job
+from jobflow import CURRENT_JOB, JobConfig, Maker, job
 from monty.json import jsanitize
-from pydantic import BaseModel
 
 from nextrung.adapters.locks import hold_lock
 from nextrung.adapters.retries import keep_trying, make_patient
 from nextrung.adapters.stores import CONFIG_VARIABLE, keeps_documents
+from nextrung.makers.identity import (
+    DECISIVE_PACKAGES,
+    fingerprint_of,
+    identify,
+    look_up_versions,
+    name_parents,
+)
 from nextrung.makers.inputs import resolve_without_rows
 from nextrung.makers.termination import end_when_terminated
 from nextrung.schemas.base import InputError, Provenance, TaskDoc
 from nextrung.settings import MachineSettings, choose_device
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Sequence
 
     from jobflow import Job, JobStore
 
 logger = logging.getLogger("nextrung")
-
-#: Packages whose version is part of a fingerprint: a new one is a new computation.
-DECISIVE_PACKAGES = ("chgnet", "nextrung", "torch")
 
 #: Packages whose version is stored with a result.
 TRACKED_PACKAGES = (
@@ -59,9 +58,6 @@ TRACKED_PACKAGES = (
     "pymatgen",
     "scipy",
 )
-
-#: Names of the uuids of this package.
-_NAMESPACE = uuid.uuid5(uuid.NAMESPACE_URL, "nextrung")
 
 
 class JobState(StrEnum):
@@ -99,15 +95,6 @@ class StageMaker(Maker):
             super().as_dict(), strict=True, enum_values=True
         )
         return plain
-
-
-@runtime_checkable
-class ReadsFiles(Protocol):
-    """A Maker whose document depends on files, not on its settings alone."""
-
-    def digest_files(self) -> str:
-        """Hash the files, so that a change of them is a new computation."""
-        ...
 
 
 @dataclass
@@ -200,7 +187,7 @@ def _answered_once(
         if schema and stored:
             _announce(JobState.ANSWERED)
             return schema.model_validate(stored)
-        running = _Running(fingerprint, _parents(make, inputs), time.perf_counter())
+        running = _Running(fingerprint, name_parents(make, inputs), time.perf_counter())
         token = _RUNNING.set(running)
         _announce(JobState.STARTED)
         try:
@@ -264,77 +251,13 @@ def _find_answer(store: JobStore, fingerprint: str) -> dict[str, Any] | None:
     return None if found is None else found["output"]
 
 
-def fingerprint_of(maker: Maker, inputs: Sequence[Any]) -> str:
-    """Hash what determines the document of a job.
-
-    Parameters
-    ----------
-    maker : Maker
-        Maker of the job; all its fields but the name count.
-    inputs : sequence
-        Resolved inputs; a document counts as its own fingerprint.
-
-    Returns
-    -------
-    str
-        Hexadecimal SHA-256 of settings, inputs and versions of decisive packages.
-    """
-    files = maker.digest_files() if isinstance(maker, ReadsFiles) else None
-    versions = _versions(DECISIVE_PACKAGES)
-    return _digest([_describe(maker), list(inputs), files, versions])
-
-
-def identify(maker: Maker, inputs: Sequence[Any]) -> str:
-    """Derive the uuid of a job from its Maker and its inputs.
-
-    Parameters
-    ----------
-    maker : Maker
-        Maker of the job.
-    inputs : sequence
-        Inputs; references count as the uuid and the field they point to.
-
-    Returns
-    -------
-    str
-        UUID, the same for the same settings and inputs.
-    """
-    return str(uuid.uuid5(_NAMESPACE, _digest([_describe(maker), list(inputs)])))
-
-
-def make_flow(
-    jobs: Sequence[Job | Flow],
-    output: OutputReference | list[OutputReference],
-    name: str,
-) -> Flow:
-    """Make a flow whose uuid follows from its name and its jobs.
-
-    Parameters
-    ----------
-    jobs : sequence of Job or Flow
-        Members, in no other flow yet.
-    output : OutputReference or list of OutputReference
-        Output of the flow.
-    name : str
-        Name of the flow.
-
-    Returns
-    -------
-    Flow
-        The flow, the same for the same members.
-    """
-    members = [member.uuid for member in jobs]
-    flow_uuid = str(uuid.uuid5(_NAMESPACE, _digest([name, members])))
-    return Flow(list(jobs), output=output, name=name, uuid=flow_uuid)
-
-
 def provenance() -> Provenance:
     """Describe the running job, from its start until now."""
     running = _RUNNING.get()
     return Provenance(
         fingerprint=running.fingerprint,
         parents=running.parents,
-        versions=_versions(TRACKED_PACKAGES),
+        versions=look_up_versions(TRACKED_PACKAGES),
         git_commit=_git_commit(),
         host=platform.node(),
         device=_device_name(),
@@ -362,65 +285,6 @@ def campaign_folder() -> Path:
         running.locked.enter_context(hold_lock(folder / "lock"))
         running.folder = folder
     return running.folder
-
-
-def _describe(maker: Maker) -> dict[str, Any]:
-    """Name a Maker's class and every field that shapes its document."""
-    kind = type(maker)
-    settings = {
-        entry.name: getattr(maker, entry.name)
-        for entry in fields(maker)
-        if entry.name != "name"
-    }
-    return {"maker": f"{kind.__module__}.{kind.__qualname__}", **settings}
-
-
-def _digest(value: Any) -> str:  # noqa: ANN401
-    """Hash a nest of plain values, records, Makers and references."""
-    plain = json.dumps(value, sort_keys=True, default=_plain)
-    return hashlib.sha256(plain.encode()).hexdigest()
-
-
-def _plain(value: Any) -> Any:  # noqa: ANN401
-    """Reduce an object to what tells it from others, for :func:`json.dumps`."""
-    if isinstance(value, TaskDoc):
-        return value.provenance.fingerprint
-    if isinstance(value, BaseModel):
-        return value.model_dump(mode="json")
-    if isinstance(value, OutputReference):
-        return [value.uuid, value.attributes]
-    return _describe(value)
-
-
-def _parents(make: Callable[..., Any], inputs: Sequence[Any]) -> dict[str, str]:
-    """Name the fingerprints of the input documents by their parameters."""
-    names = make.__code__.co_varnames[1:]
-    parents: dict[str, str] = {}
-    for name, value in zip(names, inputs, strict=False):
-        parents |= _fingerprints(name, value)
-    return parents
-
-
-def _fingerprints(name: str, value: Any) -> Mapping[str, str]:  # noqa: ANN401
-    """List the fingerprints of one input: a document or a nest of them."""
-    if isinstance(value, TaskDoc):
-        return {name: value.provenance.fingerprint}
-    if isinstance(value, BaseModel):  # a plan names the documents it was made from
-        return getattr(value, "parents", {})
-    items: list[tuple[object, Any]] = []
-    if isinstance(value, dict):
-        items = list(value.items())
-    elif isinstance(value, list | tuple):
-        items = list(enumerate(value))
-    found: dict[str, str] = {}
-    for key, item in items:
-        found |= _fingerprints(f"{name} {key}", item)
-    return found
-
-
-def _versions(packages: Sequence[str]) -> dict[str, str]:
-    """Look up installed versions."""
-    return {package: version(package) for package in packages}
 
 
 @cache

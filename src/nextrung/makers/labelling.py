@@ -16,7 +16,8 @@ from atomate2.vasp.jobs.matpes import MatPesGGAStaticMaker, MatPesMetaGGAStaticM
 from atomate2.vasp.jobs.mp import MPGGAStaticMaker, MPMetaGGAStaticMaker
 
 from nextrung.adapters.labelling import load_structure
-from nextrung.makers.base import StageMaker, identify, make_flow
+from nextrung.makers.base import StageMaker
+from nextrung.makers.identity import identify, make_flow
 from nextrung.schemas.base import Artifact
 from nextrung.schemas.labelling import JOB_NAME, InputSet, LabelSettings
 

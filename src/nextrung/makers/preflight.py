@@ -21,13 +21,13 @@ from nextrung.compute.preflight import (
 from nextrung.makers.base import (
     StageMaker,
     campaign_folder,
-    make_flow,
     provenance,
     report_progress,
     task_job,
 )
 from nextrung.makers.dataset import DatasetMaker
 from nextrung.makers.fine_tuning import SourceMaker
+from nextrung.makers.identity import make_flow
 from nextrung.makers.models import open_frames, open_potential
 from nextrung.schemas.fine_tuning import FineTuningSettings
 from nextrung.schemas.models import Rereference

@@ -21,11 +21,11 @@ from nextrung.compute.relaxation import count_shards, count_statuses, cut_shards
 from nextrung.makers.base import (
     StageMaker,
     campaign_folder,
-    make_flow,
     provenance,
     report_progress,
     task_job,
 )
+from nextrung.makers.identity import make_flow
 from nextrung.makers.models import relax_with
 from nextrung.potentials.parallel_relaxation import relax_apart, relax_in_processes
 from nextrung.schemas.base import InputError

@@ -12,11 +12,12 @@ from nextrung.adapters.artifacts import artifact_path
 from nextrung.adapters.frames import read_rejections
 from nextrung.makers.alignment import AlignmentMaker
 from nextrung.makers.atom_refs import AtomRefMaker
-from nextrung.makers.base import Reading, StageMaker, make_flow, provenance, task_job
+from nextrung.makers.base import Reading, StageMaker, provenance, task_job
 from nextrung.makers.dataset import DatasetMaker
 from nextrung.makers.density import DensityMaker
 from nextrung.makers.evaluation import EvaluationMaker
 from nextrung.makers.fine_tuning import FineTuningMaker, ReferenceMaker, SourceMaker
+from nextrung.makers.identity import make_flow
 from nextrung.makers.relaxation import RelaxationMaker
 from nextrung.makers.scaling_law import ScalingLawMaker
 from nextrung.makers.stability import StabilityMaker

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from jobflow.managers.fireworks import flow_to_workflow
 
-from nextrung.makers.base import fingerprint_of
+from nextrung.makers.identity import fingerprint_of
 from nextrung.makers.routing import route_flow
 from nextrung.makers.study import StudyMaker
 
