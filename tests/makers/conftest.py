@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from shutil import copytree
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -64,10 +65,13 @@ def finished_folder(
 
 
 @pytest.fixture
-def finished_store(finished_folder: Path, monkeypatch: pytest.MonkeyPatch) -> JobStore:
-    """The store of the finished study; artifacts are looked up in its folder."""
-    monkeypatch.setenv("NEXTRUNG_ROOT", str(finished_folder))
-    return make_embedded_store(finished_folder)
+def finished_store(
+    finished_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> JobStore:
+    """The store of the finished study, a copy that tests may add documents to."""
+    copy = copytree(finished_folder, tmp_path / "finished")
+    monkeypatch.setenv("NEXTRUNG_ROOT", str(copy))
+    return make_embedded_store(copy)
 
 
 @pytest.fixture

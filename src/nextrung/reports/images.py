@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import copy
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
 from nextrung.schemas.base import InputError
@@ -80,7 +81,8 @@ def write_images(figures: Iterable[Figure], folder: Path) -> list[Path]:
         for suffix, scale in FORMATS.items()
     ]
     try:
-        asyncio.run(_draw(tasks))
+        with ThreadPoolExecutor(1) as thread:  # this one may have an event loop already
+            thread.submit(_draw, tasks).result()
     except errors.ChromeNotFoundError as error:
         raise InputError(
             "expected Chrome or Chromium to draw figures as PDF and PNG, met none; "
@@ -91,8 +93,13 @@ def write_images(figures: Iterable[Figure], folder: Path) -> list[Path]:
     return [task["path"] for task in tasks]
 
 
-async def _draw(tasks: list[dict[str, Any]]) -> None:
+def _draw(tasks: list[dict[str, Any]]) -> None:
     """Draw all images in one browser."""
+    asyncio.run(_draw_all(tasks))
+
+
+async def _draw_all(tasks: list[dict[str, Any]]) -> None:
+    """Start a browser, and have it draw."""
     from kaleido import Kaleido  # noqa: PLC0415
 
     async with Kaleido(timeout=TIMEOUT, mathjax=False) as browser:
