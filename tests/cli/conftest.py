@@ -30,9 +30,9 @@ def call(
 ) -> Callable[..., Finished]:
     """Call ``nextrung`` with arguments."""
 
-    def run(*arguments: object) -> Finished:
+    def run(*arguments: object, root: str = "") -> Finished:
         monkeypatch.setattr(sys, "argv", ["nextrung", *map(str, arguments)])
-        monkeypatch.setenv("NEXTRUNG_ROOT", "")
+        monkeypatch.setenv("NEXTRUNG_ROOT", root)
         monkeypatch.setattr(console, "width", 160)
         capsys.readouterr()
         with pytest.raises(SystemExit) as ended:

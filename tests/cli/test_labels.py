@@ -110,10 +110,16 @@ def test_calculations_go_to_the_workers_that_have_vasp(
     monkeypatch.setenv("JOBFLOW_CONFIG_FILE", str(config / "jobflow.yaml"))
     recorded_silicon.to(str(tmp_path / "Si.vasp"), fmt="poscar")
 
-    ended = call("label", tmp_path / "Si.vasp", "--submit", config)
+    arguments = "label", tmp_path / "Si.vasp", "--submit", config
+    lost = call(*arguments)
+    root = str(tmp_path / "run")
+    ended, again = call(*arguments, root=root), call(*arguments, root=root)
 
+    assert lost.code == 2
+    assert "expected $NEXTRUNG_ROOT to be an absolute path" in lost.errors
     assert ended.code == 0
-    assert "1 calculations are workflow 1" in ended.output
+    assert "study labels is workflow 1: 1 jobs" in ended.output
+    assert "study labels is already workflow 1, READY, 0 of 1 jobs done" in again.output
     spec = launchpad.get_fw_by_id(1).spec
     assert spec["_category"] == "vasp"
     assert spec["_queueadapter"] == {"cpus_per_task": 32}

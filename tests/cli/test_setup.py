@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import stat
 from contextlib import closing
 from typing import TYPE_CHECKING, Any
@@ -109,6 +110,32 @@ def test_a_server_that_is_not_there_yet_costs_no_files(
     mode = (tmp_path / "my_launchpad.yaml").stat().st_mode
     assert stat.S_IMODE(mode) == 0o600
     assert call("init", tmp_path, "--reset-launchpad", "a").code == 2
+
+
+def test_without_a_password_nothing_is_written(
+    call: Call, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv(PASSWORD_VARIABLE, raising=False)
+    monkeypatch.setattr("sys.stdin", io.StringIO())
+
+    ended = call("init", tmp_path / "config")
+
+    assert ended.code == 2
+    assert f"in ${PASSWORD_VARIABLE}, or a terminal" in ended.errors
+    assert not (tmp_path / "config").exists()
+
+
+def test_a_password_is_asked_for_on_a_terminal(
+    call: Call, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv(PASSWORD_VARIABLE, raising=False)
+    monkeypatch.setattr("sys.stdin.isatty", lambda: True, raising=False)
+    monkeypatch.setattr("typer.prompt", lambda *_, **__: "typed word")
+    monkeypatch.setattr("nextrung.adapters.launchpad.PATIENCE", 100)
+
+    assert call("init", tmp_path, "--port", 1).code == 0
+    written = yaml.safe_load((tmp_path / "my_launchpad.yaml").read_text())
+    assert written["password"] == "typed word"
 
 
 def test_what_cannot_be_part_of_a_script_is_one_line_and_exit_code_2(

@@ -39,11 +39,35 @@ def read_structures(paths: Sequence[Path]) -> dict[str, Structure]:
     """
     found: dict[str, Structure] = {}
     for path in paths:
-        for name, structure in _read(path):
+        for name, structure in _read_named(path):
             if name in found:
                 raise InputError(f"expected names once, met {name!r} again in {path}")
             found[name] = structure
     return found
+
+
+def read_structure(path: Path) -> Structure:
+    """Read a structure of any format pymatgen knows.
+
+    Parameters
+    ----------
+    path : Path
+        CIF, POSCAR or another file of one structure.
+
+    Returns
+    -------
+    Structure
+        The structure.
+
+    Raises
+    ------
+    InputError
+        If the file holds no structure.
+    """
+    try:
+        return Structure.from_file(path)
+    except (OSError, ValueError) as error:
+        raise InputError(f"expected a structure in {path}, met: {error}") from error
 
 
 def store_structure(structure: Structure) -> Artifact:
@@ -100,12 +124,9 @@ def find_finished(store: JobStore, uuids: Collection[str]) -> set[str]:
     return {document["uuid"] for document in found}
 
 
-def _read(path: Path) -> Sequence[tuple[str, Structure]]:
+def _read_named(path: Path) -> Sequence[tuple[str, Structure]]:
     """Read the structures of one file with their names."""
     if path.suffix == ".parquet":
         frames = read_frames(path)
         return [*zip(frames.frame_ids.tolist(), frames.to_structures(), strict=True)]
-    try:
-        return [(path.stem, Structure.from_file(path))]
-    except (OSError, ValueError) as error:
-        raise InputError(f"expected a structure in {path}, met: {error}") from error
+    return [(path.stem, read_structure(path))]

@@ -55,11 +55,24 @@ def submit(
     workflow = make_workflow(settings, machine, _read_labels(labels or ()))
     launchpad = open_launchpad(folder)
     opened.callback(launchpad.connection.close)
-    console.print(_add_once(launchpad, workflow), soft_wrap=True)
+    console.print(add_once(launchpad, workflow), soft_wrap=True)
 
 
-def _add_once(launchpad: LaunchPad, workflow: Workflow) -> str:
-    """Add a workflow where none of the same flow is active; say what was done."""
+def add_once(launchpad: LaunchPad, workflow: Workflow) -> str:
+    """Add a workflow where none of the same flow is active.
+
+    Parameters
+    ----------
+    launchpad : LaunchPad
+        The LaunchPad.
+    workflow : Workflow
+        What to add; its metadata name its study and its flow.
+
+    Returns
+    -------
+    str
+        What was done.
+    """
     study, flow = workflow.metadata["study"], workflow.metadata["flow"]
     active = find_active_workflows(launchpad, study)
     for found in active:

@@ -19,10 +19,11 @@ from nextrung.adapters.labelling import (
     read_structures,
     store_structure,
 )
-from nextrung.adapters.launchpad import add_workflow, open_launchpad
+from nextrung.adapters.launchpad import open_launchpad
 from nextrung.adapters.machine_files import find_configuration, read_machine
 from nextrung.adapters.stores import open_configured_store
 from nextrung.adapters.yaml_records import load_yaml, validate_record
+from nextrung.cli.cluster import add_once
 from nextrung.cli.running import Root, console, open_run
 from nextrung.compute.labelling import choose_structures
 from nextrung.makers.routing import route_flow
@@ -35,6 +36,10 @@ if TYPE_CHECKING:
 
     from nextrung.makers.labelling import LabellingMaker
     from nextrung.schemas.base import Artifact
+
+
+#: What labels are a study of, and their run folder's name.
+NAME = "labels"
 
 
 def label(
@@ -67,11 +72,16 @@ def label(
     wanted = _read_settings(settings, input_set)
     if config is None:
         _check_vasp()
+    elif not MachineSettings().root.is_absolute():
+        raise InputError(
+            "expected $NEXTRUNG_ROOT to be an absolute path that workers share, met "
+            f"{MachineSettings().root}"
+        )
     read = read_structures(structures)
     elements = [set(structure.atomic_numbers) for structure in read.values()]
     order = choose_structures(elements, count or len(read), seed)
     names = [list(read)[index] for index in order]
-    store = open_run(root, "labels") if config is None else open_configured_store()
+    store = open_run(root, NAME) if config is None else open_configured_store()
     files = {name: store_structure(read[name]) for name in names}
     maker = LabellingMaker(settings=wanted)
     with closing(store):
@@ -122,11 +132,11 @@ def _submit(maker: LabellingMaker, files: dict[str, Artifact], folder: Path) -> 
     """Put the calculations on the LaunchPad."""
     flow = maker.make(files)
     route_flow(flow, read_machine(folder))
+    metadata = {"study": NAME, "flow": flow.uuid}
     launchpad = open_launchpad(folder)
     with closing(launchpad.connection):
-        workflow = flow_to_workflow(flow, metadata={"labelling": flow.uuid})
-        fw_id = add_workflow(launchpad, workflow)
-    console.print(f"{len(files)} calculations are workflow {fw_id}")
+        done = add_once(launchpad, flow_to_workflow(flow, metadata=metadata))
+    console.print(done, soft_wrap=True)
 
 
 def _check_vasp() -> None:

@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING, Annotated
 import numpy as np
 import typer
 from monty.json import MontyEncoder
-from pymatgen.core import Structure
 from rich.table import Table
 
 from nextrung.adapters.crystals import read_crystals
 from nextrung.adapters.dataset import curate
 from nextrung.adapters.frames import read_frames
+from nextrung.adapters.labelling import read_structure
 from nextrung.cli.running import console
 from nextrung.compute.density import score_densities, strain_lattice
 from nextrung.compute.evaluation import score_predictions
@@ -127,7 +127,7 @@ def relax(
     output: Output = Path("relaxed.json"),
 ) -> None:
     """Relax structures; a failure is a row with its reason."""
-    loaded = [_read_structure(file) for file in structures]
+    loaded = [read_structure(file) for file in structures]
     settings = RelaxationSettings(engine=engine, fmax=fmax, max_steps=max_steps)
     records = load_potential(model).relax(loaded, settings)
     table = Table("structure", "status", "steps", "eV/atom", "fmax / eV/Å", "error")
@@ -189,14 +189,6 @@ def _read_labelled(path: Path, functional: str) -> Frames:
     )
     frames = curate(settings).frames
     return replace(frames, splits=np.full(len(frames), ""))
-
-
-def _read_structure(path: Path) -> Structure:
-    """Read a structure of any format pymatgen knows."""
-    try:
-        return Structure.from_file(path)
-    except (OSError, ValueError) as error:
-        raise InputError(f"expected a structure in {path}, met: {error}") from error
 
 
 def _print_epoch(epoch: EpochRecord) -> None:

@@ -86,9 +86,7 @@ def init(
     }
     site = validate_record(Site, settings, folder)
     if not (folder / "my_launchpad.yaml").exists():
-        password = os.environ.get(PASSWORD_VARIABLE) or typer.prompt(
-            f"Password of {user} at {host}", hide_input=True
-        )
+        password = _ask_password(f"{user} at {host}")
         written = write_configuration(
             folder.resolve(), cluster, site, password=password
         )
@@ -96,6 +94,20 @@ def init(
             root.mkdir(parents=True, exist_ok=True)
         console.print(f"{len(written)} files written in {folder}", soft_wrap=True)
     console.print(_prepare(folder.resolve(), reset), soft_wrap=True)
+
+
+def _ask_password(whose: str) -> str:
+    """Take the password from the environment, or ask for it on a terminal."""
+    known = os.environ.get(PASSWORD_VARIABLE)
+    if known:
+        return known
+    if not sys.stdin.isatty():
+        raise InputError(
+            f"expected the password of {whose} in ${PASSWORD_VARIABLE}, or a terminal "
+            "to ask for it on, met neither"
+        )
+    password: str = typer.prompt(f"Password of {whose}", hide_input=True)
+    return password
 
 
 def _prepare(folder: Path, reset: str | None) -> str:
