@@ -259,7 +259,8 @@ def _write_table(
 def _read_table(path: Path, schema: pa.Schema) -> pa.Table:
     """Read the columns of a schema, in its types."""
     try:
-        table = pq.read_table(path)
+        with pq.ParquetFile(path) as file:  # read_table would load pyarrow's data sets
+            table = file.read()
     except (OSError, pa.ArrowException) as error:
         raise InputError(_garbled(path, error)) from error
     if missing := [name for name in schema.names if name not in table.column_names]:
