@@ -38,12 +38,13 @@ from fireworks import FWorker
 from fireworks.core.rocket_launcher import rapidfire
 from jobflow import SETTINGS
 
-from nextrung.adapters.collections import make_builders, run_builder
-from nextrung.adapters.dataset import REJECTED, CuratedDataset
-from nextrung.adapters.frames import write_rejections
-from nextrung.adapters.stores import make_indexes
+from nextrung.adapters.curation.dataset import REJECTED, CuratedDataset
+from nextrung.adapters.files.frames import write_rejections
+from nextrung.adapters.stores.builders import make_builders, run_builder
+from nextrung.adapters.stores.job_store import make_indexes
 from nextrung.makers.submission import make_workflow
-from nextrung.potentials.fine_tuning import FineTuningResult
+from nextrung.potentials.training.fine_tuning import FineTuningResult
+from nextrung.schemas.cluster.machine import Machine
 from nextrung.schemas.fine_tuning import (
     EpochRecord,
     Errors,
@@ -52,8 +53,7 @@ from nextrung.schemas.fine_tuning import (
     TrackedLayer,
 )
 from nextrung.schemas.frames import Frames
-from nextrung.schemas.machine import Machine
-from nextrung.schemas.materials import Materials
+from nextrung.schemas.labels.materials import Materials
 from nextrung.schemas.models import Model
 from nextrung.schemas.relaxation import RelaxationRecord, RelaxationStatus
 from nextrung.schemas.study import StudySettings

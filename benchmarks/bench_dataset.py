@@ -103,8 +103,8 @@ def measure(stage: Callable[[Path], str], path: Path) -> dict[str, Any]:
     """Time a stage after what it needs was loaded and compiled."""
     import pymatgen.core  # noqa: F401, PLC0415
 
-    import nextrung.adapters.dataset  # noqa: F401, PLC0415
-    from nextrung.adapters.json_members import cut_members  # noqa: PLC0415
+    import nextrung.adapters.curation.dataset  # noqa: F401, PLC0415
+    from nextrung.adapters.files.json_split import cut_members  # noqa: PLC0415
 
     list(cut_members(io.BytesIO(b"[1]")))
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e3
@@ -120,9 +120,9 @@ def measure(stage: Callable[[Path], str], path: Path) -> dict[str, Any]:
 
 def curate(path: Path) -> str:
     """Apply rules 2 to 4 and write the frames file."""
-    from nextrung.adapters import dataset  # noqa: PLC0415
-    from nextrung.schemas import curation, sources  # noqa: PLC0415
+    from nextrung.adapters.curation import dataset  # noqa: PLC0415
     from nextrung.schemas.dataset import DatasetSettings  # noqa: PLC0415
+    from nextrung.schemas.labels import curation, sources  # noqa: PLC0415
 
     settings = DatasetSettings(
         source=sources.MptrjJsonSource(paths=(str(path),)),
@@ -138,7 +138,7 @@ def curate(path: Path) -> str:
 
 def reread(path: Path) -> str:
     """Read the frames file that was written last."""
-    from nextrung.adapters.frames import read_frames  # noqa: PLC0415
+    from nextrung.adapters.files.frames import read_frames  # noqa: PLC0415
     from nextrung.settings import MachineSettings  # noqa: PLC0415
 
     name = (path.parent / "stored").read_text()
@@ -162,10 +162,10 @@ def build_structures(path: Path) -> str:
 
 def compare_duplicates(n_frames: int) -> None:
     """Time the rule on duplicates and the authors' loop on the same frames."""
-    from nextrung.adapters.sources import read_labels  # noqa: PLC0415
-    from nextrung.compute.deduplication import find_unique  # noqa: PLC0415
-    from nextrung.schemas.curation import MPTRJ_TOLERANCES  # noqa: PLC0415
-    from nextrung.schemas.sources import MptrjJsonSource  # noqa: PLC0415
+    from nextrung.adapters.sources.registry import read_labels  # noqa: PLC0415
+    from nextrung.compute.curation.duplicates import find_unique  # noqa: PLC0415
+    from nextrung.schemas.labels.curation import MPTRJ_TOLERANCES  # noqa: PLC0415
+    from nextrung.schemas.labels.sources import MptrjJsonSource  # noqa: PLC0415
 
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "frames.json"
@@ -194,7 +194,7 @@ def find_naively(frames: Frames) -> list[int]:
     """Find the frames to keep of one material as ``QueryMPtrj.md`` does."""
     from pymatgen.analysis.structure_matcher import StructureMatcher  # noqa: PLC0415
 
-    from nextrung.schemas.curation import MPTRJ_TOLERANCES  # noqa: PLC0415
+    from nextrung.schemas.labels.curation import MPTRJ_TOLERANCES  # noqa: PLC0415
 
     structures = frames.to_structures()
     energies = frames.energies / frames.n_atoms

@@ -23,7 +23,7 @@ from pymatgen.analysis.prototypes import AFLOW_PROTOTYPE_LIBRARY
 from pymatgen.core import Element, Lattice, Structure
 
 from nextrung import load_potential
-from nextrung.potentials.relaxation import relax
+from nextrung.potentials.relaxation.engines import relax
 from nextrung.schemas.relaxation import RelaxationSettings
 
 if TYPE_CHECKING:

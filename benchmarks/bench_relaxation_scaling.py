@@ -20,8 +20,8 @@ import torch
 from bench_relaxation import PACKAGES, perturb, read_prototypes, version
 
 from nextrung import load_potential
-from nextrung.potentials.parallel_relaxation import relax_in_processes
-from nextrung.potentials.relaxation import relax
+from nextrung.potentials.relaxation.engines import relax
+from nextrung.potentials.relaxation.parallel import relax_in_processes
 from nextrung.schemas.relaxation import RelaxationSettings
 
 #: Atoms of the largest structures, here and where processes are compared.

@@ -24,10 +24,10 @@ from chgnet.trainer.trainer import CombinedLoss
 from torch.optim import Adam
 
 from nextrung import load_potential
-from nextrung.potentials.batches import MAX_COST, FrameBatches
-from nextrung.potentials.chgnet import predict_differentiably
-from nextrung.potentials.losses import compare_outputs, weigh_loss
-from nextrung.potentials.second_order import ease_second_order
+from nextrung.potentials.chgnet.double_backward import ease_second_order
+from nextrung.potentials.chgnet.forward import predict_differentiably
+from nextrung.potentials.training.losses import compare_outputs, weigh_loss
+from nextrung.potentials.training.micro_batches import MAX_COST, FrameBatches
 from nextrung.schemas.fine_tuning import FineTuningSettings
 from nextrung.schemas.frames import Frames
 

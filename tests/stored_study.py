@@ -17,11 +17,11 @@ from tests.reports.conftest import (
     make_study,
 )
 
-from nextrung.adapters.artifacts import store_artifact
-from nextrung.adapters.frames import write_materials
-from nextrung.adapters.relaxations import write_relaxations
+from nextrung.adapters.files.artifacts import store_artifact
+from nextrung.adapters.files.frames import write_materials
+from nextrung.adapters.files.relaxation_table import write_relaxations
 from nextrung.schemas.frames import Frames
-from nextrung.schemas.materials import Materials
+from nextrung.schemas.labels.materials import Materials
 from nextrung.schemas.relaxation import (
     RelaxationDoc,
     RelaxationRecord,

@@ -8,7 +8,7 @@ from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from nextrung.adapters.frames import read_frames
+    from nextrung.adapters.files.frames import read_frames
     from nextrung.compute.atom_refs import fit_atom_refs
     from nextrung.compute.stability import score_decomposition
     from nextrung.makers.study import StudyMaker
@@ -50,7 +50,7 @@ _HOMES = {
     "StudyMaker": "nextrung.makers.study",
     "fit_atom_refs": "nextrung.compute.atom_refs",
     "load_potential": "nextrung.potentials.potential",
-    "read_frames": "nextrung.adapters.frames",
+    "read_frames": "nextrung.adapters.files.frames",
     "score_decomposition": "nextrung.compute.stability",
 }
 

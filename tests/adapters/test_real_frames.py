@@ -11,9 +11,9 @@ import numpy as np
 import pytest
 from ase import units
 
-from nextrung.adapters.sources import read_labels
+from nextrung.adapters.sources.registry import read_labels
 from nextrung.potentials.potential import load_potential
-from nextrung.schemas.sources import (
+from nextrung.schemas.labels.sources import (
     AseSource,
     MatpesSource,
     TaskDocumentsSource,
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from nextrung.schemas.frames import Frames
-    from nextrung.schemas.sources import Source
+    from nextrung.schemas.labels.sources import Source
 
 DATA = "$NEXTRUNG_DATA"
 SI = f"{DATA}/mp-task-documents/r2scan_Si_relax"

@@ -14,11 +14,11 @@ import pytest
 import yaml
 from tests.cli.test_study import QUICK
 
-from nextrung.adapters.launchpad import open_launchpad
-from nextrung.adapters.stores import open_store_file
+from nextrung.adapters.cluster.launchpad import open_launchpad
+from nextrung.adapters.stores.job_store import open_store_file
 from nextrung.cli.setup import PASSWORD_VARIABLE
 from nextrung.makers.routing import kind_of
-from nextrung.schemas.machine import GPU_JOBS
+from nextrung.schemas.cluster.machine import GPU_JOBS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -16,9 +16,9 @@ import pytest
 import yaml
 from pymatgen.core import Lattice, Structure
 
-from nextrung.adapters.artifacts import hash_file
-from nextrung.adapters.columns import frames_to_columns
-from nextrung.adapters.frames import FRAME_SCHEMA
+from nextrung.adapters.files.artifacts import hash_file
+from nextrung.adapters.files.frame_table import frames_to_columns
+from nextrung.adapters.files.frames import FRAME_SCHEMA
 from nextrung.schemas.frames import Frames
 
 if TYPE_CHECKING:
@@ -226,21 +226,24 @@ def test_a_material_in_two_splits_is_one_clear_line(call: Call, tmp_path: Path) 
 KILLED_BUILDS = """
 import io, os, signal, sys
 from pathlib import Path
-from nextrung.adapters.json_members import cut_members
-from nextrung.adapters import artifacts, dataset, row_groups, unfinished
-from nextrung.adapters.yaml_records import load_yaml
+from nextrung.adapters.files.json_split import cut_members
+from nextrung.adapters.files import artifacts
+from nextrung.adapters.curation import dataset
+from nextrung.adapters.files import frame_stream
+from nextrung.adapters.files import staging
+from nextrung.adapters.files.yaml_records import load_yaml
 from nextrung.schemas.study import StudySettings
 
 settings = StudySettings.model_validate(
     {"name": "s"} | load_yaml(Path(sys.argv[1]), "study")
 ).dataset
 WATCHED = [
-    (row_groups.FrameSpool, "write"), (row_groups.FrameSpool, "__exit__"),
-    (row_groups.FrameWriter, "write"), (row_groups.FrameWriter, "__exit__"),
-    (row_groups.RejectionWriter, "write"), (row_groups.RejectionWriter, "__exit__"),
+    (frame_stream.FrameSpool, "write"), (frame_stream.FrameSpool, "__exit__"),
+    (frame_stream.FrameWriter, "write"), (frame_stream.FrameWriter, "__exit__"),
+    (frame_stream.RejectionWriter, "write"), (frame_stream.RejectionWriter, "__exit__"),
     (dataset, "store_artifact"), (artifacts, "hash_file"), (Path, "replace"),
     (dataset, "write_materials"), (dataset.shutil, "copy"),
-    (unfinished.UnfinishedFolder, "remove"),
+    (staging.UnfinishedFolder, "remove"),
 ]
 
 def build(fatal):

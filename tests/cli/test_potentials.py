@@ -7,7 +7,7 @@ import pytest
 from monty.json import MontyDecoder
 from pymatgen.core import Lattice, Structure
 
-from nextrung.adapters.frames import write_frames
+from nextrung.adapters.files.frames import write_frames
 from nextrung.potentials.potential import load_potential
 from nextrung.schemas.frames import Frames
 from nextrung.schemas.relaxation import RelaxationRecord

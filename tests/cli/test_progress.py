@@ -5,7 +5,7 @@ import io
 from rich.console import Console
 
 from nextrung.cli.progress import JobProgress
-from nextrung.makers.base import JobState, logger
+from nextrung.makers.jobs.task_job import JobState, logger
 
 
 def log(state: JobState, job: str, **details: object) -> None:

@@ -5,8 +5,8 @@ from typing import TYPE_CHECKING
 import pytest
 from tests.stored_study import store_study
 
-from nextrung.adapters.stores import make_embedded_store
-from nextrung.schemas.lineage import Lineage
+from nextrung.adapters.stores.job_store import make_embedded_store
+from nextrung.schemas.stores.provenance import Lineage
 
 if TYPE_CHECKING:
     from collections.abc import Callable

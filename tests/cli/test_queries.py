@@ -8,7 +8,7 @@ import pytest
 from tests.reports.conftest import MATERIALS
 from tests.stored_study import store_study
 
-from nextrung.adapters.stores import make_embedded_store
+from nextrung.adapters.stores.job_store import make_embedded_store
 from nextrung.schemas.models import Model
 
 if TYPE_CHECKING:

@@ -14,10 +14,10 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import yaml
 
-from nextrung.adapters.artifacts import artifact_path
-from nextrung.adapters.relaxations import read_relaxations
-from nextrung.adapters.results import load_documents, load_study
-from nextrung.adapters.stores import open_embedded_store
+from nextrung.adapters.files.artifacts import artifact_path
+from nextrung.adapters.files.relaxation_table import read_relaxations
+from nextrung.adapters.stores.job_store import open_embedded_store
+from nextrung.adapters.stores.studies import load_documents, load_study
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -10,7 +10,7 @@ import yaml
 from tests.cli.test_study import QUICK
 
 from nextrung.cli.status import _describe, _show
-from nextrung.schemas.progress import ShardProgress, StudyProgress
+from nextrung.schemas.cluster.progress import ShardProgress, StudyProgress
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -11,10 +11,10 @@ import pytest
 from fireworks import FWorker
 from fireworks.scripts import lpad_run
 
-from nextrung.adapters.launchpad import add_workflow, find_active_workflows
-from nextrung.adapters.study_files import read_study
+from nextrung.adapters.cluster.launchpad import add_workflow, find_active_workflows
+from nextrung.adapters.files.study_yaml import read_study
 from nextrung.makers.submission import make_workflow
-from nextrung.schemas.machine import Machine
+from nextrung.schemas.cluster.machine import Machine
 
 if TYPE_CHECKING:
     from fireworks import LaunchPad

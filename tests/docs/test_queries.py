@@ -16,10 +16,10 @@ import pytest
 from tests.reports.conftest import ENERGY_ERRORS, make_stability
 from tests.stored_study import store_study
 
-from nextrung.adapters.collections import build_collections
-from nextrung.adapters.queries import parse_question
-from nextrung.schemas.collections import ROWS, Collection
+from nextrung.adapters.stores.builders import build_collections
+from nextrung.adapters.stores.queries import parse_question
 from nextrung.schemas.models import Model
+from nextrung.schemas.stores.collections import ROWS, Collection
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -23,8 +23,8 @@ from jobflow import Flow, JobStore, run_locally
 from jobflow.managers.fireworks import flow_to_workflow
 from maggma.stores import MemoryStore
 
-from nextrung.adapters.artifacts import artifact_path
-from nextrung.adapters.relaxations import read_relaxations
+from nextrung.adapters.files.artifacts import artifact_path
+from nextrung.adapters.files.relaxation_table import read_relaxations
 from nextrung.makers.dataset import DatasetMaker
 from nextrung.makers.fine_tuning import FineTuningMaker, SourceMaker
 from nextrung.makers.relaxation import RelaxationMaker

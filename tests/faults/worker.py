@@ -11,15 +11,15 @@ from typing import TYPE_CHECKING, Any
 
 from fireworks.scripts.rlaunch_run import rlaunch
 
-from nextrung.adapters.journals import Journal
+from nextrung.adapters.files.relaxation_log import Journal
 from nextrung.potentials.potential import Potential
-from nextrung.potentials.training import Training
+from nextrung.potentials.training.module import Training
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from nextrung.potentials.crystals import Crystals
-    from nextrung.potentials.prediction import BatchPrediction
+    from nextrung.potentials.chgnet.prediction import BatchPrediction
+    from nextrung.potentials.graphs.crystals import Crystals
     from nextrung.schemas.relaxation import RelaxationRecord
 
 #: How long a step of a training and the end of a relaxation are stretched, in s.

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from jobflow import run_locally
 
-from nextrung.adapters.results import load_documents, load_study
-from nextrung.adapters.stores import make_embedded_store
+from nextrung.adapters.stores.job_store import make_embedded_store
+from nextrung.adapters.stores.studies import load_documents, load_study
 from nextrung.makers.study import StudyMaker
 from nextrung.schemas.study import StudySettings
 

@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from jobflow import run_locally
 
-from nextrung.adapters.results import load_documents, load_study
-from nextrung.adapters.stores import make_embedded_store
-from nextrung.adapters.study_files import read_study
+from nextrung.adapters.files.study_yaml import read_study
+from nextrung.adapters.stores.job_store import make_embedded_store
+from nextrung.adapters.stores.studies import load_documents, load_study
 from nextrung.makers.alignment import AlignmentMaker
 from nextrung.makers.study import StudyMaker
 from nextrung.schemas.alignment import (
@@ -17,7 +17,7 @@ from nextrung.schemas.alignment import (
     Corrections,
     SourceEnergies,
 )
-from nextrung.schemas.sources import AseSource
+from nextrung.schemas.labels.sources import AseSource
 
 if TYPE_CHECKING:
     from nextrung.schemas.base import TaskDoc

@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest
 
-from nextrung.adapters.artifacts import artifact_path
-from nextrung.adapters.frames import read_frames
+from nextrung.adapters.files.artifacts import artifact_path
+from nextrung.adapters.files.frames import read_frames
 from nextrung.compute.atom_refs import fit_atom_refs
 
 

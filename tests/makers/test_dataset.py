@@ -2,11 +2,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from nextrung.adapters.artifacts import artifact_path
-from nextrung.adapters.frames import read_frames, read_materials, read_rejections
+from nextrung.adapters.files.artifacts import artifact_path
+from nextrung.adapters.files.frames import read_frames, read_materials, read_rejections
 from nextrung.makers.dataset import DatasetMaker
 from nextrung.schemas.dataset import DatasetSettings
-from nextrung.schemas.sources import AseSource
+from nextrung.schemas.labels.sources import AseSource
 
 if TYPE_CHECKING:
     from pathlib import Path

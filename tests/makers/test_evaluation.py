@@ -5,9 +5,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from nextrung.adapters.artifacts import artifact_path
-from nextrung.adapters.frames import read_frames
-from nextrung.makers.models import open_potential
+from nextrung.adapters.files.artifacts import artifact_path
+from nextrung.adapters.files.frames import read_frames
+from nextrung.makers.jobs.models import open_potential
 
 
 def test_errors_are_those_of_the_stored_model(documents: dict[str, Any]) -> None:

@@ -7,15 +7,15 @@ import pytest
 from chgnet.model import CHGNet
 from monty.json import MontyDecoder, MontyEncoder
 
-from nextrung.adapters.artifacts import artifact_path
-from nextrung.adapters.frames import read_materials
+from nextrung.adapters.files.artifacts import artifact_path
+from nextrung.adapters.files.frames import read_materials
 from nextrung.makers.fine_tuning import (
     FineTuningMaker,
     ReferenceMaker,
     SourceMaker,
     describe_epoch,
 )
-from nextrung.makers.models import open_potential
+from nextrung.makers.jobs.models import open_potential
 from nextrung.schemas.fine_tuning import EpochRecord, Errors
 from nextrung.schemas.models import RECIPES, Model
 

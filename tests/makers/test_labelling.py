@@ -10,8 +10,8 @@ from jobflow import JobStore, run_locally
 from jobflow.managers.fireworks import job_to_firework
 from pymatgen.io.vasp import Incar
 
-from nextrung.adapters.labelling import store_structure
-from nextrung.adapters.stores import make_embedded_store
+from nextrung.adapters.files.structures import store_structure
+from nextrung.adapters.stores.job_store import make_embedded_store
 from nextrung.makers.labelling import (
     STATIC_MAKERS,
     LabellingMaker,

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from jobflow import run_locally
 
-from nextrung.adapters.results import load_documents, load_study
-from nextrung.adapters.stores import make_indexes
+from nextrung.adapters.stores.job_store import make_indexes
+from nextrung.adapters.stores.studies import load_documents, load_study
 from nextrung.makers.study import StudyMaker
 
 if TYPE_CHECKING:

@@ -12,7 +12,7 @@ from fireworks.core.rocket_launcher import rapidfire
 from jobflow import SETTINGS, Flow, run_locally
 from jobflow.managers.fireworks import flow_to_workflow
 
-from nextrung.makers.base import StageMaker, provenance, task_job
+from nextrung.makers.jobs.task_job import StageMaker, provenance, task_job
 from nextrung.schemas.base import Record, TaskDoc
 
 if TYPE_CHECKING:

@@ -9,10 +9,10 @@ import pytest
 from jobflow import run_locally
 from monty.json import MontyDecoder
 
-from nextrung.adapters.results import find_preflight, load_documents, load_study
-from nextrung.adapters.stores import make_embedded_store
+from nextrung.adapters.stores.job_store import make_embedded_store
+from nextrung.adapters.stores.studies import find_preflight, load_documents, load_study
 from nextrung.compute.preflight import TRIED
-from nextrung.makers.models import open_frames
+from nextrung.makers.jobs.models import open_frames
 from nextrung.makers.preflight import PreflightMaker, TrialMaker
 from nextrung.schemas.dataset import DatasetDoc
 from nextrung.schemas.models import Model, Rereference

@@ -5,8 +5,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from jobflow import run_locally
 
-from nextrung.adapters.artifacts import artifact_path
-from nextrung.adapters.relaxations import read_relaxations
+from nextrung.adapters.files.artifacts import artifact_path
+from nextrung.adapters.files.relaxation_table import read_relaxations
 from nextrung.makers.relaxation import MergeMaker, Pace
 from nextrung.schemas.base import InputError
 from nextrung.schemas.relaxation import (

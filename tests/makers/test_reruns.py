@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 from jobflow import Flow, run_locally
 
-from nextrung.adapters.catalogue import list_members, select_current
-from nextrung.adapters.collections import build_collections
-from nextrung.adapters.lineage import trace_lineage
+from nextrung.adapters.stores.builders import build_collections
+from nextrung.adapters.stores.provenance import trace_lineage
+from nextrung.adapters.stores.study_jobs import list_members, select_current
 from nextrung.makers.atom_refs import AtomRefMaker
 from nextrung.makers.dataset import DatasetMaker
 from nextrung.makers.fine_tuning import FineTuningMaker, SourceMaker
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     import pytest
     from jobflow import JobStore
 
-    from nextrung.schemas.lineage import Ancestor, Lineage
+    from nextrung.schemas.stores.provenance import Ancestor, Lineage
 
 
 def ancestors(lineage: Lineage) -> dict[str, Ancestor]:

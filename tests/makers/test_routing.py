@@ -14,7 +14,7 @@ from jobflow.managers.fireworks import flow_to_workflow
 from nextrung.makers.routing import JOB_NAMES, describe_route, kind_of, route_flow
 from nextrung.makers.study import StudyMaker
 from nextrung.makers.submission import make_workflow
-from nextrung.schemas.machine import GPU_JOBS, JobRoute, JobRoutes, Machine
+from nextrung.schemas.cluster.machine import GPU_JOBS, JobRoute, JobRoutes, Machine
 
 if TYPE_CHECKING:
     from pathlib import Path

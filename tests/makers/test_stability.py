@@ -5,8 +5,8 @@ from typing import Any
 import pytest
 from pymatgen.analysis.phase_diagram import PDEntry, PhaseDiagram
 
-from nextrung.adapters.artifacts import artifact_path
-from nextrung.adapters.frames import read_materials
+from nextrung.adapters.files.artifacts import artifact_path
+from nextrung.adapters.files.frames import read_materials
 
 
 def test_target_hull_is_that_of_the_labels(documents: dict[str, Any]) -> None:

@@ -9,8 +9,8 @@ from fireworks import Firework
 from jobflow import Flow, Job, run_locally
 from jobflow.managers.fireworks import flow_to_workflow
 
-from nextrung.adapters.results import load_documents, load_study
-from nextrung.makers.base import JobState
+from nextrung.adapters.stores.studies import load_documents, load_study
+from nextrung.makers.jobs.task_job import JobState
 from nextrung.makers.study import StudyMaker
 from nextrung.schemas.models import Model
 from nextrung.schemas.stability import Competitors, StabilitySettings

@@ -3,10 +3,10 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from nextrung.adapters.study_files import read_study
+from nextrung.adapters.files.study_yaml import read_study
 from nextrung.makers.study import StudyMaker
 from nextrung.makers.submission import make_workflow
-from nextrung.schemas.machine import Machine
+from nextrung.schemas.cluster.machine import Machine
 
 WORKFLOWS = Path(__file__).parents[2] / "workflows"
 

@@ -11,9 +11,9 @@ import torch
 from pymatgen.analysis.prototypes import AFLOW_PROTOTYPE_LIBRARY
 from pymatgen.core import Lattice, Structure
 
-from nextrung.potentials.checkpoints import SHIPPED, read_checkpoint
-from nextrung.potentials.crystals import Crystals
-from nextrung.potentials.faults import find_faults
+from nextrung.potentials.chgnet.checkpoints import SHIPPED, read_checkpoint
+from nextrung.potentials.graphs.crystals import Crystals
+from nextrung.potentials.graphs.validity import find_faults
 from nextrung.potentials.potential import Potential, load_potential
 
 if TYPE_CHECKING:

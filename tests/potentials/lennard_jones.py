@@ -10,13 +10,13 @@ import torch
 from ase import Atoms, units
 from ase.calculators.lj import LennardJones
 
-from nextrung.potentials.prediction import BatchPrediction
+from nextrung.potentials.chgnet.prediction import BatchPrediction
 from nextrung.schemas.base import InputError
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from nextrung.potentials.crystals import Crystals
+    from nextrung.potentials.graphs.crystals import Crystals
 
 #: Potentials fail on the elements here as their names say.
 ISOLATED, NOT_A_NUMBER, UNKNOWN, DEADLY, UNEXPECTED = 2, 10, 18, 36, 54

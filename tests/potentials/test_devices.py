@@ -9,12 +9,12 @@ import pytest
 import torch
 from tests.potentials.accelerators import DEVICE, accelerator, move
 
-from nextrung.potentials import prediction
-from nextrung.potentials.batched_relaxation import relax_batched
-from nextrung.potentials.batches import FrameBatches
-from nextrung.potentials.crystals import Crystals
+from nextrung.potentials.chgnet import prediction
+from nextrung.potentials.graphs.crystals import Crystals
 from nextrung.potentials.potential import Potential
-from nextrung.potentials.steps import Scorer
+from nextrung.potentials.relaxation.batched import relax_batched
+from nextrung.potentials.training.batch_loss import Scorer
+from nextrung.potentials.training.micro_batches import FrameBatches
 from nextrung.schemas.fine_tuning import FineTuningSettings
 from nextrung.schemas.frames import Frames
 from nextrung.schemas.relaxation import RelaxationSettings

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
-from tests.reports.pages import ARGUMENTS, CHROMIUM
+from tests.reports.browser import ARGUMENTS, CHROMIUM
 
 from nextrung.schemas.alignment import (
     AlignmentDoc,
@@ -16,7 +16,6 @@ from nextrung.schemas.alignment import (
 )
 from nextrung.schemas.atom_refs import AtomRefDoc, AtomRefFit, AtomRefSettings
 from nextrung.schemas.base import Artifact, Provenance, TaskDoc
-from nextrung.schemas.curation import Rejection, Rule
 from nextrung.schemas.dataset import DatasetDoc, DatasetSettings
 from nextrung.schemas.density import DensityDoc, DensityRecord, DensitySettings
 from nextrung.schemas.evaluation import (
@@ -35,6 +34,7 @@ from nextrung.schemas.fine_tuning import (
     TrackedLayer,
     UnusableFrame,
 )
+from nextrung.schemas.labels.curation import Rejection, Rule
 from nextrung.schemas.models import RECIPES, Model, Rereference, Trained
 from nextrung.schemas.preflight import (
     Check,
@@ -674,7 +674,7 @@ def report(
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Path:
     """The report of that study."""
-    from nextrung.reports.html import write_report  # noqa: PLC0415
+    from nextrung.reports.pages.page import write_report  # noqa: PLC0415
 
     path = tmp_path_factory.mktemp("report") / "report.html"
     write_report(study, documents, path)

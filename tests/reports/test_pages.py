@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 import pytest
-from tests.reports.pages import open_page, read_page
+from tests.reports.browser import open_page, read_page
 
-from nextrung.reports.html import write_report
-from nextrung.reports.models import appearance
+from nextrung.reports.html.model_style import appearance
+from nextrung.reports.pages.page import write_report
 from nextrung.schemas.evaluation import EvaluationDoc, FrameResiduals
 from nextrung.schemas.models import Model
 

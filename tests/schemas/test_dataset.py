@@ -3,9 +3,9 @@ from __future__ import annotations
 import pytest
 from pydantic import ValidationError
 
-from nextrung.schemas.curation import Corrections, CurationSettings
 from nextrung.schemas.dataset import DatasetSettings, SplitSettings
-from nextrung.schemas.sources import (
+from nextrung.schemas.labels.curation import Corrections, CurationSettings
+from nextrung.schemas.labels.sources import (
     AseSource,
     DistilledSource,
     EnergyLabel,

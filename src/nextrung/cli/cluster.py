@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from nextrung.adapters.launchpad import (
+from nextrung.adapters.cluster.config_files import find_configuration, read_machine
+from nextrung.adapters.cluster.launchpad import (
     add_workflow,
     find_active_workflows,
     open_launchpad,
 )
-from nextrung.adapters.machine_files import find_configuration, read_machine
-from nextrung.adapters.places import require_absolute_paths
-from nextrung.adapters.study_files import read_study
+from nextrung.adapters.files.places import require_absolute_paths
+from nextrung.adapters.files.study_yaml import read_study
 from nextrung.cli.running import Overrides, console, opened
 from nextrung.makers.submission import make_workflow
 from nextrung.schemas.base import InputError

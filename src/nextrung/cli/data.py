@@ -9,9 +9,9 @@ import typer
 from jobflow import Flow
 from rich.table import Table
 
-from nextrung.adapters.artifacts import artifact_path
-from nextrung.adapters.frames import read_frames
-from nextrung.adapters.study_files import read_study
+from nextrung.adapters.files.artifacts import artifact_path
+from nextrung.adapters.files.frames import read_frames
+from nextrung.adapters.files.study_yaml import read_study
 from nextrung.cli.running import Overrides, Root, console, open_run, run_flow
 from nextrung.makers.dataset import DatasetMaker
 from nextrung.potentials.atom_refs import move_atom_refs

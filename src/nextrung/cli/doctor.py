@@ -9,22 +9,22 @@ from typing import TYPE_CHECKING
 import typer
 from rich.markup import escape
 
-from nextrung.adapters.launchpad import open_launchpad
-from nextrung.adapters.launchpad_diagnosis import examine_launchpad
-from nextrung.adapters.machine_diagnosis import examine_machine
-from nextrung.adapters.machine_files import find_configuration
-from nextrung.adapters.queue_diagnosis import examine_queue
-from nextrung.adapters.store_diagnosis import examine_store
-from nextrung.adapters.stores import (
+from nextrung.adapters.cluster.checks.launchpad import examine_launchpad
+from nextrung.adapters.cluster.checks.machine import examine_machine
+from nextrung.adapters.cluster.checks.queue import examine_queue
+from nextrung.adapters.cluster.checks.store import examine_store
+from nextrung.adapters.cluster.config_files import find_configuration
+from nextrung.adapters.cluster.launchpad import open_launchpad
+from nextrung.adapters.stores.job_store import (
     CONFIG_VARIABLE,
     close_store,
     open_configured_store,
 )
 from nextrung.cli.cluster import Configuration
 from nextrung.cli.running import console, opened
-from nextrung.makers.identity import DECISIVE_PACKAGES
+from nextrung.makers.jobs.fingerprints import DECISIVE_PACKAGES
 from nextrung.schemas.base import InputError
-from nextrung.schemas.diagnosis import Finding, Level, judge
+from nextrung.schemas.cluster.checks import Finding, Level, judge
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -14,15 +14,15 @@ from jobflow import run_locally
 from jobflow.managers.fireworks import flow_to_workflow
 from pymatgen.core import SETTINGS
 
-from nextrung.adapters.labelling import (
+from nextrung.adapters.cluster.config_files import find_configuration, read_machine
+from nextrung.adapters.cluster.launchpad import open_launchpad
+from nextrung.adapters.files.structures import (
     find_finished,
     read_structures,
     store_structure,
 )
-from nextrung.adapters.launchpad import open_launchpad
-from nextrung.adapters.machine_files import find_configuration, read_machine
-from nextrung.adapters.stores import open_configured_store
-from nextrung.adapters.yaml_records import load_yaml, validate_record
+from nextrung.adapters.files.yaml_records import load_yaml, validate_record
+from nextrung.adapters.stores.job_store import open_configured_store
 from nextrung.cli.cluster import add_once
 from nextrung.cli.running import Root, console, open_run
 from nextrung.compute.labelling import choose_structures

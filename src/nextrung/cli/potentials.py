@@ -12,23 +12,23 @@ import typer
 from monty.json import MontyEncoder
 from rich.table import Table
 
-from nextrung.adapters.crystals import read_crystals
-from nextrung.adapters.dataset import curate
-from nextrung.adapters.frames import read_frames
-from nextrung.adapters.labelling import read_structure
+from nextrung.adapters.curation.dataset import curate
+from nextrung.adapters.files.experimental_crystals import read_crystals
+from nextrung.adapters.files.frames import read_frames
+from nextrung.adapters.files.structures import read_structure
 from nextrung.cli.running import console
 from nextrung.compute.density import score_densities, strain_lattice
 from nextrung.compute.evaluation import score_predictions
 from nextrung.potentials.atom_refs import move_atom_refs, prepare_start
 from nextrung.potentials.potential import load_potential
 from nextrung.schemas.base import InputError
-from nextrung.schemas.curation import CurationSettings
 from nextrung.schemas.dataset import DatasetSettings, SplitSettings
 from nextrung.schemas.density import EMBEDDED, DensitySettings
 from nextrung.schemas.fine_tuning import FineTuningSettings
+from nextrung.schemas.labels.curation import CurationSettings
+from nextrung.schemas.labels.sources import AseSource, VaspSource
 from nextrung.schemas.models import RECIPES, Model, Trained
 from nextrung.schemas.relaxation import RelaxationEngine, RelaxationSettings
-from nextrung.schemas.sources import AseSource, VaspSource
 
 if TYPE_CHECKING:
     from nextrung.schemas.fine_tuning import EpochRecord
@@ -92,7 +92,7 @@ def fine_tune(
     output: Output = Path("fine_tuned.pth.tar"),
 ) -> None:
     """Re-reference and train a potential; plain chgnet loads what is written."""
-    from nextrung.potentials.fine_tuning import (  # noqa: PLC0415 - loads Lightning
+    from nextrung.potentials.training.fine_tuning import (  # noqa: PLC0415 - loads Lightning
         fine_tune as train,
     )
 

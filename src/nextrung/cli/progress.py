@@ -14,7 +14,7 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
-from nextrung.makers.base import JobState, logger
+from nextrung.makers.jobs.task_job import JobState, logger
 
 if TYPE_CHECKING:
     from types import TracebackType

@@ -12,11 +12,14 @@ import typer
 from rich.markup import escape
 from rich.tree import Tree
 
-from nextrung.adapters.collections import build_collections
-from nextrung.adapters.lineage import trace_lineage
-from nextrung.adapters.stores import open_configured_store, open_embedded_store
+from nextrung.adapters.stores.builders import build_collections
+from nextrung.adapters.stores.job_store import (
+    open_configured_store,
+    open_embedded_store,
+)
+from nextrung.adapters.stores.provenance import trace_lineage
 from nextrung.cli.running import console
-from nextrung.schemas.lineage import Ancestor, Lineage
+from nextrung.schemas.stores.provenance import Ancestor, Lineage
 
 #: Digits of a fingerprint that are shown.
 DIGITS = 12

@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.table import Table
 
-from nextrung.adapters.collections import build_collections
-from nextrung.adapters.queries import (
+from nextrung.adapters.stores.builders import build_collections
+from nextrung.adapters.stores.job_store import open_configured_store
+from nextrung.adapters.stores.queries import (
     Question,
     answer,
     count_rows,
@@ -21,10 +22,9 @@ from nextrung.adapters.queries import (
     parse_question,
     write_answer,
 )
-from nextrung.adapters.results import load_study
-from nextrung.adapters.stores import open_configured_store
+from nextrung.adapters.stores.studies import load_study
 from nextrung.cli.running import Name, Where, console, locate_study
-from nextrung.reports.table import results_table
+from nextrung.reports.sections.table import results_table
 from nextrung.schemas.base import InputError
 
 if TYPE_CHECKING:

@@ -11,7 +11,7 @@ import typer
 from jobflow import Job, run_locally
 from rich.console import Console
 
-from nextrung.adapters.stores import (
+from nextrung.adapters.stores.job_store import (
     close_store,
     make_embedded_store,
     open_configured_store,

@@ -12,12 +12,12 @@ from monty.serialization import loadfn
 from pydantic import ValidationError
 from rich.table import Table
 
-from nextrung.adapters.results import load_documents, load_study
+from nextrung.adapters.stores.studies import load_documents, load_study
 from nextrung.cli.running import Name, Where, console, locate_study
 from nextrung.compute.scaling_law import score_scaling_law
 from nextrung.compute.stability import score_decomposition
-from nextrung.reports.hull_page import write_hull
-from nextrung.reports.sections import documents_of
+from nextrung.reports.pages.hull import write_hull
+from nextrung.reports.sections.section import documents_of
 from nextrung.schemas.base import InputError
 from nextrung.schemas.scaling_law import ScalingLawSettings, ScalingPoint
 from nextrung.schemas.stability import Competitors, StabilityDoc

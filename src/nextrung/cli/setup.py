@@ -10,18 +10,18 @@ from typing import Annotated
 
 import typer
 
-from nextrung.adapters.configuration import write_configuration
-from nextrung.adapters.launchpad import (
+from nextrung.adapters.cluster.config_files import FOLDER_VARIABLE
+from nextrung.adapters.cluster.launchpad import (
     open_launchpad,
     prepare_launchpad,
     reset_launchpad,
 )
-from nextrung.adapters.machine_files import FOLDER_VARIABLE
-from nextrung.adapters.stores import make_indexes, open_store_file
-from nextrung.adapters.yaml_records import validate_record
+from nextrung.adapters.cluster.templates import write_configuration
+from nextrung.adapters.files.yaml_records import validate_record
+from nextrung.adapters.stores.job_store import make_indexes, open_store_file
 from nextrung.cli.running import console
 from nextrung.schemas.base import InputError
-from nextrung.schemas.machine import Cluster, Site
+from nextrung.schemas.cluster.machine import Cluster, Site
 
 #: Environment variable of the password of MongoDB.
 PASSWORD_VARIABLE = "NEXTRUNG_MONGO_PASSWORD"  # noqa: S105 - a name

@@ -9,16 +9,16 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.table import Table
 
-from nextrung.adapters.launchpad import open_launchpad
-from nextrung.adapters.machine_files import FOLDER_VARIABLE, find_configuration
-from nextrung.adapters.progress import follow_study
-from nextrung.adapters.stores import find_documents
+from nextrung.adapters.cluster.config_files import FOLDER_VARIABLE, find_configuration
+from nextrung.adapters.cluster.launchpad import open_launchpad
+from nextrung.adapters.cluster.progress import follow_study
+from nextrung.adapters.stores.job_store import find_documents
 from nextrung.cli.cluster import Configuration
 from nextrung.cli.running import Where, console, locate_study, opened
 from nextrung.makers.routing import JOB_NAMES, kind_of
 
 if TYPE_CHECKING:
-    from nextrung.schemas.progress import ShardProgress, StudyProgress
+    from nextrung.schemas.cluster.progress import ShardProgress, StudyProgress
 
 #: Columns of the table, and the states of FireWorks that each of them counts.
 COLUMNS = {

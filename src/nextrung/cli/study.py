@@ -10,11 +10,11 @@ import typer
 from jobflow import Job
 from rich.tree import Tree
 
-from nextrung.adapters.artifacts import artifact_path
-from nextrung.adapters.crystals import digest_crystals
-from nextrung.adapters.results import load_documents, load_study
-from nextrung.adapters.sources import list_source_files
-from nextrung.adapters.study_files import read_study
+from nextrung.adapters.files.artifacts import artifact_path
+from nextrung.adapters.files.experimental_crystals import digest_crystals
+from nextrung.adapters.files.study_yaml import read_study
+from nextrung.adapters.sources.registry import list_source_files
+from nextrung.adapters.stores.studies import load_documents, load_study
 from nextrung.cli.running import (
     Name,
     Overrides,
@@ -27,13 +27,13 @@ from nextrung.cli.running import (
 )
 from nextrung.makers.preflight import PreflightMaker
 from nextrung.makers.study import StudyMaker
-from nextrung.reports.comparison import write_comparison
-from nextrung.reports.figures import write_figures
-from nextrung.reports.html import write_report
-from nextrung.reports.model_card import write_model_card
-from nextrung.reports.preflight import preflight_table
-from nextrung.reports.preflight_page import write_preflight
-from nextrung.reports.table import results_table
+from nextrung.reports.pages.comparison import write_comparison
+from nextrung.reports.pages.figure_files import write_figures
+from nextrung.reports.pages.model_card import write_model_card
+from nextrung.reports.pages.page import write_report
+from nextrung.reports.pages.preflight import write_preflight
+from nextrung.reports.sections.preflight import preflight_table
+from nextrung.reports.sections.table import results_table
 from nextrung.schemas.base import InputError
 from nextrung.schemas.preflight import PreflightDoc, Verdict
 from nextrung.settings import MachineSettings

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from nextrung.adapters.sources import name_labels, read_labels, source_digest
+from nextrung.adapters.sources.registry import name_labels, read_labels, source_digest
 from nextrung.compute.alignment import (
     correlate,
     pair_frames,
@@ -15,8 +15,8 @@ from nextrung.compute.alignment import (
     subtract_references,
 )
 from nextrung.compute.atom_refs import fit_atom_refs
-from nextrung.makers.base import StageMaker, provenance, task_job
-from nextrung.makers.models import open_frames, open_potential
+from nextrung.makers.jobs.models import open_frames, open_potential
+from nextrung.makers.jobs.task_job import StageMaker, provenance, task_job
 from nextrung.potentials.potential import load_potential
 from nextrung.schemas.alignment import (
     AlignmentDoc,
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from nextrung.schemas.dataset import DatasetDoc
     from nextrung.schemas.fine_tuning import FineTuningDoc
     from nextrung.schemas.frames import Frames
-    from nextrung.schemas.sources import Source
+    from nextrung.schemas.labels.sources import Source
 
 #: Shipped potential that was trained on corrected GGA/GGA+U energies.
 CORRECTED_POTENTIAL = "chgnet-0.3.0"

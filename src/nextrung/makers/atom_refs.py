@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from nextrung.makers.base import StageMaker, provenance, task_job
-from nextrung.makers.models import open_frames, open_potential
+from nextrung.makers.jobs.models import open_frames, open_potential
+from nextrung.makers.jobs.task_job import StageMaker, provenance, task_job
 from nextrung.potentials.atom_refs import move_atom_refs
 from nextrung.schemas.atom_refs import AtomRefDoc, AtomRefSettings
 

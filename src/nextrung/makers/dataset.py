@@ -4,8 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from nextrung.adapters.dataset import curate, source_digest, store_dataset
-from nextrung.makers.base import StageMaker, provenance, report_progress, task_job
+from nextrung.adapters.curation.dataset import curate, source_digest, store_dataset
+from nextrung.makers.jobs.task_job import (
+    StageMaker,
+    provenance,
+    report_progress,
+    task_job,
+)
 from nextrung.schemas.dataset import DatasetDoc, DatasetSettings
 
 

@@ -5,10 +5,15 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from nextrung.adapters.crystals import digest_crystals, read_crystals
+from nextrung.adapters.files.experimental_crystals import digest_crystals, read_crystals
 from nextrung.compute.density import score_densities, strain_lattice
-from nextrung.makers.base import StageMaker, provenance, report_progress, task_job
-from nextrung.makers.models import relax_with
+from nextrung.makers.jobs.models import relax_with
+from nextrung.makers.jobs.task_job import (
+    StageMaker,
+    provenance,
+    report_progress,
+    task_job,
+)
 from nextrung.schemas.density import DensityDoc, DensitySettings
 
 if TYPE_CHECKING:

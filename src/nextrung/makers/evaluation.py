@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from nextrung.compute.evaluation import score_predictions
-from nextrung.makers.base import StageMaker, provenance, task_job
-from nextrung.makers.models import open_frames, open_potential
+from nextrung.makers.jobs.models import open_frames, open_potential
+from nextrung.makers.jobs.task_job import StageMaker, provenance, task_job
 from nextrung.schemas.evaluation import EvaluationDoc, EvaluationSettings
 
 if TYPE_CHECKING:

@@ -5,17 +5,17 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from nextrung.adapters.artifacts import hash_file, store_artifact
-from nextrung.makers.base import (
+from nextrung.adapters.files.artifacts import hash_file, store_artifact
+from nextrung.makers.jobs.models import open_frames, open_potential
+from nextrung.makers.jobs.task_job import (
     StageMaker,
     campaign_folder,
     provenance,
     report_progress,
     task_job,
 )
-from nextrung.makers.models import open_frames, open_potential
 from nextrung.potentials.atom_refs import prepare_start
-from nextrung.potentials.checkpoints import find_checkpoint
+from nextrung.potentials.chgnet.checkpoints import find_checkpoint
 from nextrung.potentials.potential import load_potential
 from nextrung.schemas.fine_tuning import (
     EpochRecord,
@@ -152,7 +152,7 @@ class FineTuningMaker(StageMaker):
         atom_refs : AtomRefDoc or None
             Moved reference energies; None where the recipe keeps those of the source.
         """
-        from nextrung.potentials.fine_tuning import (  # noqa: PLC0415 - loads Lightning
+        from nextrung.potentials.training.fine_tuning import (  # noqa: PLC0415 - loads Lightning
             fine_tune,
         )
 

@@ -15,9 +15,9 @@ from atomate2.vasp.jobs.core import HSEStaticMaker
 from atomate2.vasp.jobs.matpes import MatPesGGAStaticMaker, MatPesMetaGGAStaticMaker
 from atomate2.vasp.jobs.mp import MPGGAStaticMaker, MPMetaGGAStaticMaker
 
-from nextrung.adapters.labelling import load_structure
-from nextrung.makers.base import StageMaker
-from nextrung.makers.identity import identify, make_flow
+from nextrung.adapters.files.structures import load_structure
+from nextrung.makers.jobs.fingerprints import identify, make_flow
+from nextrung.makers.jobs.task_job import StageMaker
 from nextrung.schemas.base import Artifact
 from nextrung.schemas.labelling import JOB_NAME, InputSet, LabelSettings
 

@@ -18,17 +18,17 @@ from nextrung.compute.preflight import (
     list_unreferenced,
     reach_verdict,
 )
-from nextrung.makers.base import (
+from nextrung.makers.dataset import DatasetMaker
+from nextrung.makers.fine_tuning import SourceMaker
+from nextrung.makers.jobs.fingerprints import make_flow
+from nextrung.makers.jobs.models import open_frames, open_potential
+from nextrung.makers.jobs.task_job import (
     StageMaker,
     campaign_folder,
     provenance,
     report_progress,
     task_job,
 )
-from nextrung.makers.dataset import DatasetMaker
-from nextrung.makers.fine_tuning import SourceMaker
-from nextrung.makers.identity import make_flow
-from nextrung.makers.models import open_frames, open_potential
 from nextrung.schemas.fine_tuning import FineTuningSettings
 from nextrung.schemas.models import Rereference
 from nextrung.schemas.preflight import PreflightDoc, PreflightSettings
@@ -36,7 +36,7 @@ from nextrung.schemas.preflight import PreflightDoc, PreflightSettings
 if TYPE_CHECKING:
     from jobflow import Flow
 
-    from nextrung.potentials.preflight import Probe
+    from nextrung.potentials.training.preflight import Probe
     from nextrung.schemas.dataset import DatasetDoc
     from nextrung.schemas.fine_tuning import FineTuningDoc
     from nextrung.schemas.frames import Frames
@@ -77,7 +77,7 @@ class TrialMaker(StageMaker):
         source : FineTuningDoc
             The source potential.
         """
-        from nextrung.potentials.preflight import (  # noqa: PLC0415 - loads Lightning
+        from nextrung.potentials.training.preflight import (  # noqa: PLC0415 - loads Lightning
             probe,
             try_models,
         )

@@ -9,25 +9,25 @@ from typing import TYPE_CHECKING
 
 from jobflow import Response
 
-from nextrung.adapters.artifacts import artifact_path, store_artifact
-from nextrung.adapters.frames import read_materials
-from nextrung.adapters.journals import Journal, mark_attempt
-from nextrung.adapters.relaxations import (
+from nextrung.adapters.files.artifacts import artifact_path, store_artifact
+from nextrung.adapters.files.frames import read_materials
+from nextrung.adapters.files.relaxation_log import Journal, mark_attempt
+from nextrung.adapters.files.relaxation_table import (
     join_relaxations,
     read_outcomes,
     write_relaxations,
 )
 from nextrung.compute.relaxation import count_shards, count_statuses, cut_shards
-from nextrung.makers.base import (
+from nextrung.makers.jobs.fingerprints import make_flow
+from nextrung.makers.jobs.models import relax_with
+from nextrung.makers.jobs.task_job import (
     StageMaker,
     campaign_folder,
     provenance,
     report_progress,
     task_job,
 )
-from nextrung.makers.identity import make_flow
-from nextrung.makers.models import relax_with
-from nextrung.potentials.parallel_relaxation import relax_apart, relax_in_processes
+from nextrung.potentials.relaxation.parallel import relax_apart, relax_in_processes
 from nextrung.schemas.base import InputError
 from nextrung.schemas.relaxation import (
     RelaxationDoc,

@@ -14,15 +14,15 @@ from nextrung.makers.relaxation import MergeMaker, RelaxationMaker, ShardMaker
 from nextrung.makers.scaling_law import ScalingLawFitMaker
 from nextrung.makers.stability import StabilityMaker
 from nextrung.makers.study import GatherMaker
+from nextrung.schemas.cluster.machine import CPU_CATEGORY
 from nextrung.schemas.labelling import JOB_NAME as LABEL_JOB
-from nextrung.schemas.machine import CPU_CATEGORY
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from jobflow import Flow
 
-    from nextrung.schemas.machine import JobRoute, Machine
+    from nextrung.schemas.cluster.machine import JobRoute, Machine
 
 #: With what the names of the jobs of each kind begin.
 JOB_NAMES: Mapping[str, str] = {

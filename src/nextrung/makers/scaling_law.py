@@ -6,10 +6,10 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from nextrung.compute.scaling_law import score_scaling_law
-from nextrung.makers.base import Reading, StageMaker, provenance, task_job
 from nextrung.makers.evaluation import EvaluationMaker
 from nextrung.makers.fine_tuning import FineTuningMaker
-from nextrung.makers.identity import make_flow
+from nextrung.makers.jobs.fingerprints import make_flow
+from nextrung.makers.jobs.task_job import Reading, StageMaker, provenance, task_job
 from nextrung.schemas.evaluation import EvaluationDoc, EvaluationSettings
 from nextrung.schemas.fine_tuning import FineTuningDoc, FineTuningSettings
 from nextrung.schemas.models import RECIPES

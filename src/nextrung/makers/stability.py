@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from nextrung.adapters.artifacts import artifact_path
-from nextrung.adapters.frames import read_materials
-from nextrung.adapters.relaxations import read_outcomes
+from nextrung.adapters.files.artifacts import artifact_path
+from nextrung.adapters.files.frames import read_materials
+from nextrung.adapters.files.relaxation_table import read_outcomes
 from nextrung.compute.stability import score_stability
-from nextrung.makers.base import StageMaker, provenance, task_job
+from nextrung.makers.jobs.task_job import StageMaker, provenance, task_job
 from nextrung.schemas.stability import (
     MaterialEnergies,
     StabilityDoc,
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from nextrung.schemas.dataset import DatasetDoc
-    from nextrung.schemas.materials import Materials
+    from nextrung.schemas.labels.materials import Materials
     from nextrung.schemas.relaxation import RelaxationDoc, RelaxationRecord
 
 

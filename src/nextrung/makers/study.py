@@ -8,21 +8,21 @@ from typing import TYPE_CHECKING, Any
 
 from jobflow import Job
 
-from nextrung.adapters.artifacts import artifact_path
-from nextrung.adapters.frames import read_rejections
+from nextrung.adapters.files.artifacts import artifact_path
+from nextrung.adapters.files.frames import read_rejections
 from nextrung.makers.alignment import AlignmentMaker
 from nextrung.makers.atom_refs import AtomRefMaker
-from nextrung.makers.base import Reading, StageMaker, provenance, task_job
 from nextrung.makers.dataset import DatasetMaker
 from nextrung.makers.density import DensityMaker
 from nextrung.makers.evaluation import EvaluationMaker
 from nextrung.makers.fine_tuning import FineTuningMaker, ReferenceMaker, SourceMaker
-from nextrung.makers.identity import make_flow
+from nextrung.makers.jobs.fingerprints import make_flow
+from nextrung.makers.jobs.task_job import Reading, StageMaker, provenance, task_job
 from nextrung.makers.relaxation import RelaxationMaker
 from nextrung.makers.scaling_law import ScalingLawMaker
 from nextrung.makers.stability import StabilityMaker
 from nextrung.schemas.atom_refs import AtomRefSettings
-from nextrung.schemas.curation import Rejection, Rule
+from nextrung.schemas.labels.curation import Rejection, Rule
 from nextrung.schemas.models import RECIPES, Model, Rereference, Trained
 from nextrung.schemas.study import (
     AlignmentSummary,

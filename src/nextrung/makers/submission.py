@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from jobflow.managers.fireworks import flow_to_workflow
 
-from nextrung.makers.identity import fingerprint_of
+from nextrung.makers.jobs.fingerprints import fingerprint_of
 from nextrung.makers.routing import route_flow
 from nextrung.makers.study import StudyMaker
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from fireworks import Workflow
 
-    from nextrung.schemas.machine import Machine
+    from nextrung.schemas.cluster.machine import Machine
     from nextrung.schemas.study import StudySettings
 
 

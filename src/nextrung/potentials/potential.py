@@ -12,7 +12,7 @@ import torch
 from pymatgen.core import Element
 
 from nextrung.potentials.calculator import PotentialCalculator
-from nextrung.potentials.checkpoints import (
+from nextrung.potentials.chgnet.checkpoints import (
     FUNCTIONALS,
     UNKNOWN_FUNCTIONAL,
     Checkpoint,
@@ -22,13 +22,13 @@ from nextrung.potentials.checkpoints import (
     read_checkpoint,
     write_checkpoint,
 )
-from nextrung.potentials.crystals import Crystals, describe_unusable
-from nextrung.potentials.prediction import (
+from nextrung.potentials.chgnet.prediction import (
     BatchPrediction,
     check_properties,
     keep_memory,
     predict_crystals,
 )
+from nextrung.potentials.graphs.crystals import Crystals, describe_unusable
 from nextrung.schemas.base import InputError
 from nextrung.schemas.prediction import Prediction
 from nextrung.schemas.relaxation import RelaxationSettings
@@ -193,7 +193,7 @@ class Potential:
         list of RelaxationRecord
             One per structure, in the order given; a failure has its reason.
         """
-        from nextrung.potentials.relaxation import relax  # noqa: PLC0415
+        from nextrung.potentials.relaxation.engines import relax  # noqa: PLC0415
 
         chosen = RelaxationSettings() if settings is None else settings
         return relax(self, structures, chosen, on_record=on_record)

@@ -7,7 +7,7 @@ from enum import StrEnum
 from pydantic import Field
 
 from nextrung.schemas.base import Record, TaskDoc
-from nextrung.schemas.sources import Source
+from nextrung.schemas.labels.sources import Source
 
 
 class SourceEnergies(StrEnum):

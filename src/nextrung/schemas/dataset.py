@@ -5,8 +5,8 @@ from __future__ import annotations
 from pydantic import Field, model_validator
 
 from nextrung.schemas.base import Artifact, Record, TaskDoc
-from nextrung.schemas.curation import Corrections, CurationSettings, Rule
-from nextrung.schemas.sources import DistilledSource, EnergyLabel, Source
+from nextrung.schemas.labels.curation import Corrections, CurationSettings, Rule
+from nextrung.schemas.labels.sources import DistilledSource, EnergyLabel, Source
 
 
 class SplitSettings(Record):

@@ -8,11 +8,11 @@ from pydantic import Field, model_validator
 
 from nextrung.schemas.alignment import AlignmentSettings
 from nextrung.schemas.base import Record, TaskDoc
-from nextrung.schemas.curation import Rejection
 from nextrung.schemas.dataset import DatasetSettings
 from nextrung.schemas.density import DensitySettings
 from nextrung.schemas.evaluation import EvaluationSettings, PropertyErrors
 from nextrung.schemas.fine_tuning import FineTuningSettings
+from nextrung.schemas.labels.curation import Rejection
 from nextrung.schemas.models import Model
 from nextrung.schemas.preflight import PreflightSettings
 from nextrung.schemas.relaxation import RelaxationSettings

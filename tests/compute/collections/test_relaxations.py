@@ -23,7 +23,7 @@ from nextrung.schemas.relaxation import (
 )
 
 if TYPE_CHECKING:
-    from nextrung.schemas.collections import RelaxationRow
+    from nextrung.schemas.stores.collections import RelaxationRow
 
 ORIGIN = dict.fromkeys(("study", "job_uuid", "fingerprint", "completed_at"), "x")
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from pymatgen.core import Composition
 
-from nextrung.schemas.collections import MetricsRow, ResidualRow
+from nextrung.schemas.stores.collections import MetricsRow, ResidualRow
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from nextrung.schemas.collections import DensityRow, StabilityResultRow
+from nextrung.schemas.stores.collections import DensityRow, StabilityResultRow
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

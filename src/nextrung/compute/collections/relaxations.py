@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from nextrung.schemas.collections import RelaxationRow
+from nextrung.schemas.stores.collections import RelaxationRow
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping

@@ -1,0 +1,3 @@
+"""FireWorks LaunchPad, configuration folders and checks of a machine."""
+
+from __future__ import annotations

@@ -1,0 +1,116 @@
+"""Look at the LaunchPad of a cluster: server, clocks, jobs that no worker pulls."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from importlib.metadata import version
+from typing import TYPE_CHECKING
+
+from fireworks.fw_config import RUN_EXPIRATION_SECS
+
+from nextrung.adapters.cluster.config_files import read_machine, read_workers
+from nextrung.adapters.cluster.launchpad import count_jobs
+from nextrung.schemas.cluster.checks import Finding, Level, judge
+from nextrung.schemas.cluster.machine import JobRoutes
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from fireworks import LaunchPad
+
+#: Seconds by which clocks may differ before runs look lost, or times of results wrong.
+SMALL_SKEW = 5.0
+LARGE_SKEW = 300.0
+
+#: States of jobs that a worker still has to pull.
+WAITING_STATES = ("WAITING", "READY", "PAUSED")
+
+
+def examine_launchpad(launchpad: LaunchPad, folder: Path) -> Iterator[Finding]:
+    """Look at a LaunchPad that answered.
+
+    Parameters
+    ----------
+    launchpad : LaunchPad
+        The LaunchPad.
+    folder : Path
+        Configuration folder, with its worker files.
+
+    Yields
+    ------
+    Finding
+        Versions, preparation, clocks, lost runs, and categories without workers.
+    """
+    yield _look_at_server(launchpad)
+    yield _compare_clocks(launchpad)
+    yield _look_for_lost_runs(launchpad)
+    yield _look_for_unpulled_jobs(launchpad, folder)
+    yield _look_for_idle_workers(folder)
+
+
+def _look_at_server(launchpad: LaunchPad) -> Finding:
+    """Name the versions; say whether the LaunchPad was ever prepared."""
+    server = launchpad.connection.server_info()["version"]
+    found = f"FireWorks {version('fireworks')}, MongoDB {server}, {launchpad.name}"
+    if launchpad.fw_id_assigner.find_one({}) is None:
+        advice = "`nextrung init` on the configuration folder prepares it"
+        return judge("LaunchPad", Level.FAIL, f"{found}, never prepared", advice)
+    return judge("LaunchPad", Level.OK, found)
+
+
+def _compare_clocks(launchpad: LaunchPad) -> Finding:
+    """Compare the clock of the server with that of this machine."""
+    before = datetime.now(UTC)
+    there = launchpad.connection.admin.command("hello")["localTime"].replace(tzinfo=UTC)
+    after = datetime.now(UTC)
+    skew = abs((there - (before + (after - before) / 2)).total_seconds())
+    level = Level.WARN if skew > SMALL_SKEW else Level.OK
+    level = Level.FAIL if skew > LARGE_SKEW else level
+    advice = "" if level is Level.OK else "set the clocks of both by NTP"
+    return judge("clocks", level, f"{skew:.1f} s from that of MongoDB", advice)
+
+
+def _look_for_lost_runs(launchpad: LaunchPad) -> Finding:
+    """Count the jobs that should run and have not reported for long."""
+    _, lost, _ = launchpad.detect_lostruns(expiration_secs=RUN_EXPIRATION_SECS)
+    if lost:
+        met = f"{len(lost)} silent for over {RUN_EXPIRATION_SECS} s"
+        advice = f"`lpad detect_lostruns --time {RUN_EXPIRATION_SECS} --rerun`"
+        return judge("running jobs", Level.WARN, met, advice)
+    return judge("running jobs", Level.OK, "none is lost")
+
+
+def _look_for_unpulled_jobs(launchpad: LaunchPad, folder: Path) -> Finding:
+    """Name the categories of waiting jobs that no worker file pulls."""
+    subject, workers = "jobs without worker", read_workers(folder)
+    if () in workers.values():
+        return judge(subject, Level.OK, "a worker pulls every category")
+    pulled = {category for names in workers.values() for category in names}
+    waiting = {"state": {"$in": list(WAITING_STATES)}}
+    counts = count_jobs(launchpad, waiting, "spec._category")
+    alone = {name: n for (name,), n in counts.items() if name not in pulled}
+    machine = read_machine(folder)
+    routes = {machine.route(kind).category for kind in JobRoutes.model_fields}
+    unpulled = sorted({str(name) for name in routes - pulled} | set(map(str, alone)))
+    if unpulled:
+        met = ", ".join(f"{name} ({alone.get(name, 0)} waiting)" for name in unpulled)
+        advice = "write a my_fworker.yaml that pulls them, or change machine.yaml"
+        return judge(subject, Level.FAIL, f"no worker pulls {met}", advice)
+    return judge(subject, Level.OK, f"workers pull {', '.join(sorted(pulled))}")
+
+
+def _look_for_idle_workers(folder: Path) -> Finding:
+    """Name the worker files whose categories the machine file does not know."""
+    known = set(read_machine(folder).categories)
+    idle = [
+        file
+        for file, names in read_workers(folder).items()
+        if names and not known & set(names)
+    ]
+    if idle:
+        advice = "name their category in machine.yaml, or delete them"
+        return judge(
+            "workers without job", Level.WARN, f"no job for {', '.join(idle)}", advice
+        )
+    return judge("workers without job", Level.OK, "none")

@@ -1,0 +1,76 @@
+"""Look at the queue of a cluster: would Slurm take the jobs of every worker."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+from tempfile import NamedTemporaryFile
+from typing import TYPE_CHECKING
+
+from fireworks.user_objects.queue_adapters.common_adapter import CommonAdapter
+
+from nextrung.adapters.files.yaml_records import load_yaml
+from nextrung.schemas.cluster.checks import Finding, Level, judge
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+#: Names of the files that say what is asked of a queue.
+ADAPTER_FILES = "*/*_qadapter.yaml"
+
+#: Seconds a controller may take to answer.
+PATIENCE = 30
+
+
+def examine_queue(folder: Path) -> Iterator[Finding]:
+    """Ask Slurm whether it would take the jobs of the workers.
+
+    Parameters
+    ----------
+    folder : Path
+        Configuration folder, with a folder per worker.
+
+    Yields
+    ------
+    Finding
+        One for each queue adapter file; none on a machine without a queue.
+    """
+    files = sorted(folder.glob(ADAPTER_FILES))
+    if files and shutil.which("sbatch") is None:
+        met = "no sbatch on this machine"
+        yield judge("queue", Level.WARN, met, "call doctor where jobs are submitted")
+        return
+    for file in files:
+        yield _try(file, str(file.relative_to(folder)))
+
+
+def _try(file: Path, name: str) -> Finding:
+    """Have Slurm judge one job script, without submitting it."""
+    try:
+        adapter = CommonAdapter.from_dict(load_yaml(file, "queue adapter file"))
+        content = adapter.get_script_str("/tmp")  # noqa: S108 - nothing runs there
+    except (KeyError, ValueError, OSError) as error:
+        return judge(
+            name, Level.FAIL, f"FireWorks cannot use it: {error}", f"see {file}"
+        )
+    with NamedTemporaryFile("w", suffix=".sh") as script:
+        script.write(content)
+        script.flush()
+        command = ["sbatch", "--test-only", script.name]
+        try:
+            done = subprocess.run(  # noqa: S603
+                command,
+                capture_output=True,
+                text=True,
+                check=False,
+                timeout=PATIENCE,
+            )
+        except subprocess.TimeoutExpired:
+            met = f"Slurm did not answer within {PATIENCE} s"
+            return judge(name, Level.FAIL, met, "is its controller there?")
+    if done.returncode:
+        reason = " ".join(done.stderr.replace("sbatch: error:", "").split())
+        advice = f"change {file} to what `sinfo` shows"
+        return judge(name, Level.FAIL, f"Slurm would refuse: {reason}", advice)
+    return judge(name, Level.OK, f"Slurm would take its jobs, in {adapter['queue']}")

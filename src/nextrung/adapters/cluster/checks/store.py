@@ -1,0 +1,112 @@
+"""Look at the store of a cluster: can it be written, is it indexed, who filled it."""
+
+from __future__ import annotations
+
+import uuid
+from importlib.metadata import PackageNotFoundError, version
+from typing import TYPE_CHECKING, Any
+
+from maggma.stores import MemoryStore
+
+from nextrung.adapters.stores.job_store import INDEXED_FIELDS
+from nextrung.schemas.cluster.checks import Finding, Level, judge
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from jobflow import JobStore
+
+
+def examine_store(store: JobStore, packages: Sequence[str]) -> Iterator[Finding]:
+    """Look at a store that answered.
+
+    Parameters
+    ----------
+    store : JobStore
+        A connected store.
+    packages : sequence of str
+        Packages whose version decides whether a stored answer counts.
+
+    Yields
+    ------
+    Finding
+        Whether it can be written, has its indexes, and was filled by these versions.
+    """
+    yield _write_and_remove(store)
+    yield _look_at_indexes(store)
+    yield _compare_versions(store, packages)
+
+
+def _write_and_remove(store: JobStore) -> Finding:
+    """Write a document and an array, read them back, and remove both."""
+    name = f"doctor-{uuid.uuid4()}"
+    probe = {"uuid": name, "index": 1, "name": "doctor", "output": {"rows": [1, 2, 3]}}
+    data = store.additional_stores["data"]  # type: ignore[has-type]
+    try:
+        store.update([probe], key=["uuid", "index"], save={"data": ["rows"]})
+        read = store.get_output(name, load=True)
+        store.remove_docs({"uuid": name})
+        data.remove_docs({"job_uuid": name})
+    except Exception as error:  # noqa: BLE001 - drivers raise what they like
+        reason = " ".join(str(error).split())
+        advice = "give the user of jobflow.yaml the role readWrite"
+        return judge("store writable", Level.FAIL, reason, advice)
+    if read != probe["output"]:
+        advice = "look at the additional store `data` of jobflow.yaml"
+        return judge("store writable", Level.FAIL, f"arrays return as {read}", advice)
+    return judge("store writable", Level.OK, "document and array written and read")
+
+
+def _look_at_indexes(store: JobStore) -> Finding:
+    """Name the indexes that are missing."""
+    docs: Any = store.docs_store
+    if isinstance(docs, MemoryStore):
+        return judge("indexes", Level.OK, "an embedded store knows none")
+    indexes = docs._collection.index_information()  # noqa: SLF001 - maggma lists none
+    made = {next(iter(index["key"]))[0] for index in indexes.values()}
+    missing = [field for field in INDEXED_FIELDS if field not in made]
+    if missing:
+        advice = "`nextrung init` on the configuration folder makes them"
+        return judge("indexes", Level.WARN, f"none on {', '.join(missing)}", advice)
+    return judge("indexes", Level.OK, f"on {', '.join(INDEXED_FIELDS)}")
+
+
+def _compare_versions(store: JobStore, packages: Sequence[str]) -> Finding:
+    """Compare installed versions with those of the newest document."""
+    found = store.query_one(
+        {"output.provenance.versions": {"$exists": True}},
+        ["output.provenance.versions"],
+        sort={"completed_at": -1},
+    )
+    if found is None:
+        return judge("versions in the store", Level.OK, "no document yet")
+    stored = found["output"]["provenance"]["versions"]
+    other = [
+        f"{package} {stored[package]}, here {installed_version(package)}"
+        for package in packages
+        if package in stored and stored[package] != installed_version(package)
+    ]
+    if other:
+        advice = "install the same on all nodes, or accept that jobs run again"
+        met = f"the newest document has {'; '.join(other)}"
+        return judge("versions in the store", Level.WARN, met, advice)
+    return judge("versions in the store", Level.OK, "those of this machine")
+
+
+def installed_version(package: str) -> str:
+    """Look up the version of a package.
+
+    Parameters
+    ----------
+    package : str
+        Name of the package.
+
+    Returns
+    -------
+    str
+        Its version, or ``none``.
+    """
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return "none"

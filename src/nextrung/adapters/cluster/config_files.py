@@ -1,0 +1,94 @@
+"""The folder that describes a cluster: its machine file and its worker files."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+from nextrung.adapters.files.yaml_records import load_yaml, validate_record
+from nextrung.schemas.base import InputError
+from nextrung.schemas.cluster.machine import Machine
+
+#: Environment variable that names the configuration folder.
+FOLDER_VARIABLE = "NEXTRUNG_CONFIG"
+
+#: Names of the files of a configuration folder.
+MACHINE_FILE = "machine.yaml"
+LAUNCHPAD_FILE = "my_launchpad.yaml"
+WORKER_FILE = "my_fworker.yaml"
+
+
+def find_configuration(folder: Path | None = None) -> Path:
+    """Find the configuration folder of this machine.
+
+    Parameters
+    ----------
+    folder : Path, optional
+        The folder; the one that ``NEXTRUNG_CONFIG`` names by default.
+
+    Returns
+    -------
+    Path
+        Absolute path.
+
+    Raises
+    ------
+    InputError
+        If none is named, or it holds no ``my_launchpad.yaml``.
+    """
+    named = os.environ.get(FOLDER_VARIABLE)
+    if folder is None and not named:
+        raise InputError(
+            f"expected -c DIR or ${FOLDER_VARIABLE} to name the folder of "
+            f"{LAUNCHPAD_FILE}, met neither: `nextrung init DIR` makes one"
+        )
+    found = (folder or Path(str(named))).expanduser().resolve()
+    if not (found / LAUNCHPAD_FILE).is_file():
+        raise InputError(f"expected {LAUNCHPAD_FILE} in {found}, met none")
+    return found
+
+
+def read_machine(folder: Path) -> Machine:
+    """Read the machine file of a configuration folder.
+
+    Parameters
+    ----------
+    folder : Path
+        The folder.
+
+    Returns
+    -------
+    Machine
+        What the file says; the defaults where there is none.
+    """
+    file = folder / MACHINE_FILE
+    if not file.is_file():
+        return Machine()
+    return validate_record(Machine, load_yaml(file, "machine file"), file)
+
+
+def read_workers(folder: Path) -> dict[str, tuple[str, ...]]:
+    """Read which categories the workers of a configuration folder pull.
+
+    Parameters
+    ----------
+    folder : Path
+        The folder; worker files lie in it and in the folders below.
+
+    Returns
+    -------
+    dict of str to tuple of str
+        Categories by worker file; none at all for a worker that pulls every job.
+    """
+    files = (*folder.glob(WORKER_FILE), *sorted(folder.glob(f"*/{WORKER_FILE}")))
+    return {
+        str(file.relative_to(folder)): _categories(load_yaml(file, "worker file"))
+        for file in files
+    }
+
+
+def _categories(worker: dict[str, Any]) -> tuple[str, ...]:
+    """List the categories of a worker: written as one word, as a list, or empty."""
+    category = worker.get("category") or ()
+    return (category,) if isinstance(category, str) else tuple(category)

@@ -1,0 +1,245 @@
+"""The LaunchPad: the workflows that workers of a cluster pull their jobs from."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from fireworks import LaunchPad
+
+from nextrung.adapters.cluster.config_files import LAUNCHPAD_FILE
+from nextrung.adapters.files.yaml_records import load_yaml
+from nextrung.schemas.base import InputError, Record
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+    from fireworks import Workflow
+
+#: How long a server may take to answer, in ms.
+PATIENCE = 10_000
+
+#: States of workflows whose jobs no worker will pull again.
+ENDED_STATES = ("COMPLETED", "ARCHIVED", "DEFUSED")
+
+
+class WorkflowSummary(Record):
+    """A workflow of a study on the LaunchPad."""
+
+    fw_id: int
+    study: str
+    flow: str
+    state: str
+    n_jobs: int
+    n_done: int
+
+
+def open_launchpad(folder: Path) -> LaunchPad:
+    """Connect to the LaunchPad of a configuration folder.
+
+    Parameters
+    ----------
+    folder : Path
+        Folder with ``my_launchpad.yaml``.
+
+    Returns
+    -------
+    LaunchPad
+        A LaunchPad that answered; close its ``connection`` after use.
+
+    Raises
+    ------
+    InputError
+        If the file cannot be used, or the server does not answer.
+    """
+    file = folder / LAUNCHPAD_FILE
+    settings = load_yaml(file, "LaunchPad file")
+    patience = {"serverSelectionTimeoutMS": PATIENCE}
+    options = patience | (settings.pop("mongoclient_kwargs", None) or {})
+    quiet = {"strm_lvl": "WARNING", "mongoclient_kwargs": options}
+    launchpad: LaunchPad | None = None
+    try:
+        launchpad = LaunchPad.from_dict(settings | quiet)
+        launchpad.fw_id_assigner.find_one({})
+    except Exception as error:  # the driver raises what it likes
+        if launchpad is not None:
+            launchpad.connection.close()
+        reason = " ".join(str(error).split()).partition(", Timeout:")[0]
+        raise InputError(
+            f"expected a LaunchPad that answers at {settings.get('host')}, as {file} "
+            f"says, met: {reason}"
+        ) from error
+    return launchpad
+
+
+def prepare_launchpad(launchpad: LaunchPad) -> bool:
+    """Make the counter and the indexes of a LaunchPad that was never used.
+
+    Parameters
+    ----------
+    launchpad : LaunchPad
+        The LaunchPad; one that holds anything is left as it is.
+
+    Returns
+    -------
+    bool
+        Whether it was prepared just now.
+    """
+    if launchpad.fw_id_assigner.find_one({}) or launchpad.workflows.find_one({}):
+        return False
+    launchpad.reset("", require_password=False)
+    return True
+
+
+def reset_launchpad(launchpad: LaunchPad, database: str) -> None:
+    """Delete every workflow of a LaunchPad.
+
+    Parameters
+    ----------
+    launchpad : LaunchPad
+        The LaunchPad.
+    database : str
+        Its database, typed by who asks for it.
+
+    Raises
+    ------
+    InputError
+        If another database is named.
+    """
+    if database != launchpad.name:
+        raise InputError(
+            f"expected the database of the LaunchPad, {launchpad.name}, to delete its "
+            f"workflows, met {database}"
+        )
+    launchpad.reset("", require_password=False)
+
+
+def add_workflow(launchpad: LaunchPad, workflow: Workflow) -> int:
+    """Add a workflow to a LaunchPad.
+
+    Parameters
+    ----------
+    launchpad : LaunchPad
+        The LaunchPad.
+    workflow : Workflow
+        What to add.
+
+    Returns
+    -------
+    int
+        The smallest firework id of the workflow: `lpad` finds it by any of them.
+
+    Raises
+    ------
+    InputError
+        If the LaunchPad was never prepared.
+    """
+    if launchpad.fw_id_assigner.find_one({}) is None:
+        raise InputError(
+            f"expected a prepared LaunchPad, met none in the database "
+            f"{launchpad.name}: run `nextrung init` on the configuration folder"
+        )
+    ids: Mapping[int, int] = launchpad.add_wf(workflow)
+    return min(ids.values())
+
+
+def find_active_workflows(launchpad: LaunchPad, study: str) -> list[WorkflowSummary]:
+    """Find the workflows of a study that are not ended.
+
+    Parameters
+    ----------
+    launchpad : LaunchPad
+        The LaunchPad.
+    study : str
+        Name of the study.
+
+    Returns
+    -------
+    list of WorkflowSummary
+        Workflows, oldest first.
+    """
+    criteria = {"metadata.study": study, "state": {"$nin": list(ENDED_STATES)}}
+    fields = ["nodes", "metadata", "state", "fw_states"]
+    return [
+        _summarise(found)
+        for found in launchpad.workflows.find(criteria, fields).sort("nodes", 1)
+    ]
+
+
+def find_newest_workflow(launchpad: LaunchPad, study: str) -> dict[str, Any]:
+    """Find the workflow of a study that was submitted last.
+
+    Parameters
+    ----------
+    launchpad : LaunchPad
+        The LaunchPad.
+    study : str
+        Name of the study.
+
+    Returns
+    -------
+    dict
+        Its document.
+
+    Raises
+    ------
+    InputError
+        If the LaunchPad holds no workflow of the study.
+    """
+    newest: dict[str, Any] | None = launchpad.workflows.find_one(
+        {"metadata.study": study, "state": {"$ne": "ARCHIVED"}},
+        sort=[("created_on", -1)],
+    )
+    if newest is None:
+        others = sorted(launchpad.workflows.distinct("metadata.study"))
+        raise InputError(
+            f"expected a workflow of study {study} on the LaunchPad, met those of "
+            f"{', '.join(others) or 'none'}"
+        )
+    return newest
+
+
+def count_jobs(
+    launchpad: LaunchPad, criteria: Mapping[str, Any], *fields: str
+) -> dict[tuple[Any, ...], int]:
+    """Count fireworks by the values of fields.
+
+    Parameters
+    ----------
+    launchpad : LaunchPad
+        The LaunchPad.
+    criteria : mapping
+        Mongo-style query on fireworks.
+    *fields : str
+        Fields of fireworks, such as ``state`` or ``spec._category``.
+
+    Returns
+    -------
+    dict of tuple to int
+        Number of fireworks by the values, in the order of the fields.
+    """
+    groups = launchpad.fireworks.aggregate(
+        [
+            {"$match": dict(criteria)},
+            {
+                "$group": {
+                    "_id": [{"$ifNull": [f"${field}", None]} for field in fields],
+                    "count": {"$sum": 1},
+                }
+            },
+        ]
+    )
+    return {tuple(group["_id"]): group["count"] for group in groups}
+
+
+def _summarise(workflow: dict[str, Any]) -> WorkflowSummary:
+    """Say what a stored workflow is and how far it is."""
+    states = list(workflow["fw_states"].values())
+    return WorkflowSummary(
+        fw_id=min(workflow["nodes"]),
+        study=workflow["metadata"]["study"],
+        flow=workflow["metadata"]["flow"],
+        state=workflow["state"],
+        n_jobs=len(states),
+        n_done=states.count("COMPLETED"),
+    )

@@ -1,0 +1,92 @@
+"""Configuration folders of clusters, made from the templates of the package."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from nextrung.schemas.base import InputError
+
+if TYPE_CHECKING:
+    from nextrung.schemas.cluster.machine import Cluster, Site
+
+#: One folder of templates per kind of cluster.
+TEMPLATES = Path(__file__).parents[2] / "launchpad_configs"
+
+#: What stands for a value in a template, such as ``<host>``.
+PLACEHOLDER = re.compile(r"<([a-z_]+)>")
+
+#: File from which ``docker compose`` takes the password.
+SECRET_FILE = ".env"  # noqa: S105 - a file name
+
+
+def write_configuration(
+    folder: Path, cluster: Cluster, site: Site, *, password: str
+) -> list[Path]:
+    """Write the files of a configuration folder; those that exist are kept.
+
+    Parameters
+    ----------
+    folder : Path
+        Where the files go.
+    cluster : Cluster
+        Kind of cluster.
+    site : Site
+        What the templates are filled with.
+    password : str
+        Password of MongoDB; files that hold it can be read by their owner alone.
+
+    Returns
+    -------
+    list of Path
+        Files written just now.
+
+    Raises
+    ------
+    InputError
+        If the password cannot be written, or the folder not made.
+    """
+    if not password or not password.isprintable() or "'" in password:
+        raise InputError(
+            "expected a password of printable characters without single quotes"
+        )
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / "logs").mkdir(exist_ok=True)
+    except OSError as error:
+        raise InputError(f"expected a folder that can be made, met {error}") from error
+    values = {name: str(value) for name, value in site.model_dump().items()}
+    values["password"] = json.dumps(password, ensure_ascii=False)
+    templates = TEMPLATES / cluster
+    files = {
+        str(file.relative_to(templates)): file.read_text()
+        for file in sorted(templates.rglob("*"))
+        if file.is_file()
+    }
+    files[SECRET_FILE] = f"MONGO_PASSWORD='{password}'\n"
+    return [
+        folder / name
+        for name, content in files.items()
+        if _write_new(folder / name, content, values)
+    ]
+
+
+def _write_new(file: Path, content: str, values: dict[str, str]) -> bool:
+    """Fill a template in, unless its file exists; keep secrets to the owner."""
+    secret = "<password>" in content or file.name == SECRET_FILE
+    filled = content
+    if file.name != SECRET_FILE:
+        filled = PLACEHOLDER.sub(lambda found: values[found[1]], content)
+    file.parent.mkdir(exist_ok=True)
+    try:
+        opened = os.open(
+            file, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600 if secret else 0o644
+        )
+    except FileExistsError:
+        return False
+    with os.fdopen(opened, "w") as stream:
+        stream.write(filled)
+    return True

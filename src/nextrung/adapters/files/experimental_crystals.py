@@ -1,0 +1,150 @@
+"""Experimental crystals: the table that comes with the package, or a folder of CIFs."""
+
+from __future__ import annotations
+
+import csv
+import warnings
+from hashlib import sha256
+from importlib.resources import files
+from typing import TYPE_CHECKING
+
+import numpy as np
+from pymatgen.io.cif import CifFile, CifParser
+
+from nextrung.adapters.files.paths import expand_path
+from nextrung.compute.prototypes import Parameters, build_crystal
+from nextrung.schemas.base import InputError
+from nextrung.schemas.density import EMBEDDED, ExperimentalCrystal
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+    from nextrung.schemas.density import DensitySettings
+
+#: Table of lattice parameters beside this module.
+TABLE = files("nextrung.adapters.files") / "experimental_crystals.csv"
+#: Where a CIF says at which temperature it was measured, most specific first.
+TEMPERATURE_KEYS = ("_cell_measurement_temperature", "_diffrn_ambient_temperature")
+
+
+def read_crystals(settings: DensitySettings) -> list[ExperimentalCrystal]:
+    """Read the crystals that a density benchmark compares with.
+
+    Parameters
+    ----------
+    settings : DensitySettings
+        Their source, and how many of them to draw.
+
+    Returns
+    -------
+    list of ExperimentalCrystal
+        The crystals in the order of the table, or of the file names.
+
+    Raises
+    ------
+    InputError
+        If there is no folder or no CIF in it, a file cannot be read, a site is partly
+        occupied, or more crystals are asked for than there are.
+    """
+    crystals = (
+        _read_table()
+        if settings.source == EMBEDDED
+        else [_read_cif(path) for path in _list_cifs(settings.source)]
+    )
+    if settings.n_crystals is None:
+        return crystals
+    if settings.n_crystals > len(crystals):
+        raise InputError(
+            f"expected at least {settings.n_crystals} crystals in {settings.source}, "
+            f"met {len(crystals)}"
+        )
+    rng = np.random.default_rng(settings.seed)
+    chosen = rng.choice(len(crystals), settings.n_crystals, replace=False)
+    return [crystals[index] for index in sorted(chosen)]
+
+
+def digest_crystals(settings: DensitySettings) -> str:
+    """Hash the files that :func:`read_crystals` reads.
+
+    Parameters
+    ----------
+    settings : DensitySettings
+        Source of the crystals.
+
+    Returns
+    -------
+    str
+        SHA-256 of names and contents.
+
+    Raises
+    ------
+    InputError
+        If there is no folder, or no CIF in it.
+    """
+    if settings.source == EMBEDDED:
+        return sha256(TABLE.read_bytes()).hexdigest()
+    digest = sha256()
+    for path in _list_cifs(settings.source):
+        digest.update(path.name.encode())
+        digest.update(sha256(path.read_bytes()).digest())
+    return digest.hexdigest()
+
+
+def _read_table() -> list[ExperimentalCrystal]:
+    """Build the crystals of the embedded table."""
+    with TABLE.open(encoding="utf-8") as file:
+        return [_build(row) for row in csv.DictReader(file)]
+
+
+def _build(row: Mapping[str, str]) -> ExperimentalCrystal:
+    """Build the crystal of one row of the table."""
+    parameters = Parameters(
+        a=float(row["a"]),
+        c=float(row["c"]) if row["c"] else None,
+        internal=float(row["internal"]) if row["internal"] else None,
+    )
+    structure = build_crystal(row["prototype"], row["symbols"].split(), parameters)
+    return ExperimentalCrystal(
+        crystal_id=f"{structure.composition.reduced_formula} {row['prototype']}",
+        structure=structure,
+        temperature=float(row["temperature"]),
+        reference=row["reference"],
+    )
+
+
+def _list_cifs(source: str) -> list[Path]:
+    """List the CIFs of a folder by name."""
+    folder = expand_path(source)
+    paths = sorted(folder.glob("*.cif"))
+    if not paths:
+        raise InputError(f"expected files *.cif in {folder}, met none")
+    return paths
+
+
+def _read_cif(path: Path) -> ExperimentalCrystal:
+    """Read the first structure of one CIF."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # pymatgen says what it mends in a CIF
+            structure = CifParser(path).parse_structures(primitive=True)[0]
+            block = next(iter(CifFile.from_file(path).data.values())).data
+    except (ValueError, KeyError, IndexError, StopIteration) as error:
+        raise InputError(f"expected a crystal structure in {path}: {error}") from error
+    if not structure.is_ordered:
+        raise InputError(f"expected fully occupied sites, met partial ones in {path}")
+    return ExperimentalCrystal(
+        crystal_id=path.stem,
+        structure=structure,
+        temperature=_find_temperature(block),
+        reference=path.name,
+    )
+
+
+def _find_temperature(block: Mapping[str, str]) -> float | None:
+    """Read the temperature of a measurement in K; None where it is not given."""
+    for key in TEMPERATURE_KEYS:
+        text = str(block.get(key, "")).partition("(")[0]
+        if text.replace(".", "", 1).isdigit():
+            return float(text)
+    return None

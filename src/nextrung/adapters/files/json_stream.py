@@ -1,0 +1,210 @@
+"""JSON files of any size, plain or compressed, one member at a time."""
+
+from __future__ import annotations
+
+import gc
+import json
+import lzma
+import zlib
+from collections import Counter
+from itertools import chain
+from typing import TYPE_CHECKING, Any
+
+import orjson
+from monty.io import zopen
+
+from nextrung.adapters.files.json_split import cut_members
+from nextrung.adapters.files.paths import expand_path
+from nextrung.schemas.base import InputError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from pathlib import Path
+
+#: Members between two looks of the collector of cycles.
+COLLECT_EVERY = 1000
+
+#: What truncated, garbled and wrongly compressed files raise.
+UNREADABLE = (ValueError, OSError, EOFError, lzma.LZMAError, zlib.error)
+
+
+def find_json_files(paths: Sequence[str]) -> list[Path]:
+    """Find the JSON files that a source names.
+
+    Parameters
+    ----------
+    paths : sequence of str
+        Files as the study writes them.
+
+    Returns
+    -------
+    list of Path
+        The files, in order.
+
+    Raises
+    ------
+    InputError
+        If a file does not exist or is a folder.
+    """
+    files = [expand_path(written) for written in paths]
+    for path in files:
+        if not path.is_file():
+            raise InputError(f"expected a JSON file, met a folder at {path}")
+    return files
+
+
+def stream_materials(path: Path) -> Iterator[tuple[str, Mapping[str, Any]]]:
+    """Read a JSON object of materials, each an object of frames, one after another.
+
+    Parameters
+    ----------
+    path : Path
+        File that holds one object.
+
+    Yields
+    ------
+    name : str
+        Name of a material.
+    frames : mapping
+        Its frames by name.
+
+    Raises
+    ------
+    InputError
+        If the file breaks off, is no JSON or no object of objects, or a name occurs
+        twice in one object, at any level down to the keys of a frame.
+    """
+    names: set[str] = set()
+    for member in _stream_members(path):
+        if not isinstance(member, dict):
+            break
+        ((name, frames),) = member.items()
+        if not isinstance(frames, dict):
+            raise InputError(
+                f"expected an object of frames, met {_describe(frames)} as {name!r} in "
+                f"{path}"
+            )
+        if name in names:
+            raise InputError(_repeated(name, path))
+        names.add(name)
+        yield name, frames
+    if not names:
+        raise InputError(f"expected an object of materials, met none in {path}")
+
+
+def stream_documents(path: Path) -> Iterator[Mapping[str, Any]]:
+    """Read the documents of a file one after another.
+
+    Parameters
+    ----------
+    path : Path
+        File that holds a list of objects, or one object.
+
+    Yields
+    ------
+    mapping
+        A document.
+
+    Raises
+    ------
+    InputError
+        If the file breaks off, is no JSON, or holds something else, or a name occurs
+        twice in one object near the top.
+    """
+    whole: dict[str, Any] = {}
+    for member in _stream_members(path):
+        if isinstance(member, dict):
+            ((name, value),) = member.items()
+            if name in whole:
+                raise InputError(_repeated(name, path))
+            whole[name] = value
+            continue
+        (document,) = member
+        if not isinstance(document, dict):
+            raise InputError(f"expected documents, met {_describe(document)} in {path}")
+        yield document
+    if whole:
+        yield whole
+
+
+def _stream_members(path: Path) -> Iterator[dict[str, Any] | list[Any]]:
+    """Parse objects of one name, or lists of one item, with the collector at rest.
+
+    JSON has no cycles, but so many objects that the collector would take half of the
+    time. It sees what is young now and then, and wakes at the end.
+    """
+    collects = gc.isenabled()
+    gc.disable()
+    n_read = 0
+    try:
+        with zopen(path, "rb") as file:
+            for text, n_names in cut_members(file):
+                member = _parse(text, n_names, path)
+                n_read += 1
+                yield member
+                if n_read % COLLECT_EVERY == 0:
+                    gc.collect(0)
+    except InputError:
+        raise
+    except UNREADABLE as error:
+        raise InputError(_garbled(path, error, n_read)) from error
+    finally:
+        if collects:
+            gc.enable()
+
+
+def _parse(text: bytes, n_names: int, path: Path) -> dict[str, Any] | list[Any]:
+    """Parse a member and refuse names that JSON forgets."""
+    member: dict[str, Any] | list[Any] = orjson.loads(text)
+    if not member:
+        raise ValueError("a comma without an entry")
+    if n_names != sum(len(value) for value in _list_objects(member)):
+        raise InputError(_repeated(_find_repeated(text), path))
+    return member
+
+
+def _list_objects(member: object) -> Iterator[dict[str, Any]]:
+    """List the objects on the two levels in which names were counted."""
+    below = list(_list_children(member))
+    for child in chain(below, *map(_list_children, below)):
+        if isinstance(child, dict):
+            yield child
+
+
+def _list_children(value: object) -> Iterable[Any]:
+    """List what an object or a list holds."""
+    if isinstance(value, dict):
+        return value.values()
+    return value if isinstance(value, list) else ()
+
+
+def _find_repeated(text: bytes) -> str:
+    """Find the first name that is written twice in one object."""
+    repeated: list[str] = []
+
+    def collect(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        names = Counter(name for name, _ in pairs)
+        repeated.extend(name for name, count in names.items() if count > 1)
+        return dict(pairs)
+
+    json.loads(text, object_pairs_hook=collect)
+    return repeated[0]
+
+
+def _repeated(name: str, path: Path) -> str:
+    """Say in one line that a name is there twice."""
+    return f"expected every name once, met {name!r} twice in one object of {path}"
+
+
+def _garbled(path: Path, error: Exception, n_read: int) -> str:
+    """Say in one line where a file stops to be JSON."""
+    reason = error.msg if isinstance(error, json.JSONDecodeError) else str(error)
+    lines = reason.splitlines() or [type(error).__name__]
+    after = f" after {n_read} complete entries" if n_read else ""
+    return f"expected JSON, met {lines[0].strip()!r}{after} in {path}"
+
+
+def _describe(value: object) -> str:
+    """Name the type of a JSON value."""
+    names = {list: "a list", str: "a text", dict: "an object", type(None): "null"}
+    return names.get(type(value), "a number")

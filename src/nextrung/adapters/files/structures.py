@@ -1,0 +1,132 @@
+"""Structures to be labelled, one file each, and what of them is labelled."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING
+
+from pymatgen.core import Structure
+
+from nextrung.adapters.files.artifacts import artifact_path, store_artifact
+from nextrung.adapters.files.frames import read_frames
+from nextrung.schemas.base import Artifact, InputError
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Sequence
+
+    from jobflow import JobStore
+
+
+def read_structures(paths: Sequence[Path]) -> dict[str, Structure]:
+    """Read structures of any format pymatgen knows, or those of frames files.
+
+    Parameters
+    ----------
+    paths : sequence of Path
+        Structure files, named by their stem, or frames files.
+
+    Returns
+    -------
+    dict of str to Structure
+        Structures by name.
+
+    Raises
+    ------
+    InputError
+        If a file holds no structure, or two structures have one name.
+    """
+    found: dict[str, Structure] = {}
+    for path in paths:
+        for name, structure in _read_named(path):
+            if name in found:
+                raise InputError(f"expected names once, met {name!r} again in {path}")
+            found[name] = structure
+    return found
+
+
+def read_structure(path: Path) -> Structure:
+    """Read a structure of any format pymatgen knows.
+
+    Parameters
+    ----------
+    path : Path
+        CIF, POSCAR or another file of one structure.
+
+    Returns
+    -------
+    Structure
+        The structure.
+
+    Raises
+    ------
+    InputError
+        If the file holds no structure.
+    """
+    try:
+        return Structure.from_file(path)
+    except (OSError, ValueError) as error:
+        raise InputError(f"expected a structure in {path}, met: {error}") from error
+
+
+def store_structure(structure: Structure) -> Artifact:
+    """Keep a structure as a file named by its content.
+
+    Parameters
+    ----------
+    structure : Structure
+        Any structure; moments and other properties of its sites are kept.
+
+    Returns
+    -------
+    Artifact
+        The file: the same structure is the same file.
+    """
+    with TemporaryDirectory() as folder:
+        path = Path(folder) / "structure.json"
+        path.write_text(json.dumps(structure.as_dict(), sort_keys=True))
+        return store_artifact(path, "structures")
+
+
+def load_structure(artifact: Artifact) -> Structure:
+    """Load a structure that was kept.
+
+    Parameters
+    ----------
+    artifact : Artifact
+        Its file.
+
+    Returns
+    -------
+    Structure
+        The structure.
+    """
+    return Structure.from_dict(json.loads(artifact_path(artifact).read_text()))
+
+
+def find_finished(store: JobStore, uuids: Collection[str]) -> set[str]:
+    """Find the jobs that have left a document.
+
+    Parameters
+    ----------
+    store : JobStore
+        A connected store.
+    uuids : collection of str
+        Jobs to look for.
+
+    Returns
+    -------
+    set of str
+        Those that are finished.
+    """
+    found = store.query({"uuid": {"$in": list(uuids)}}, ["uuid"])
+    return {document["uuid"] for document in found}
+
+
+def _read_named(path: Path) -> Sequence[tuple[str, Structure]]:
+    """Read the structures of one file with their names."""
+    if path.suffix == ".parquet":
+        frames = read_frames(path)
+        return [*zip(frames.frame_ids.tolist(), frames.to_structures(), strict=True)]
+    return [(path.stem, read_structure(path))]

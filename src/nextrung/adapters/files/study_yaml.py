@@ -1,0 +1,62 @@
+"""Study files: YAML that is validated whole before anything runs."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import yaml
+
+from nextrung.adapters.files.yaml_records import load_yaml, validate_record
+from nextrung.schemas.base import InputError
+from nextrung.schemas.study import StudySettings
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+
+def read_study(path: Path, overrides: Sequence[str] = ()) -> StudySettings:
+    """Read and validate a study file.
+
+    Parameters
+    ----------
+    path : Path
+        YAML file with the fields of :class:`.StudySettings`; the file's own name is
+        the default name of the study.
+    overrides : sequence of str
+        Settings that replace those of the file, such as ``training.epochs=5``; the
+        value is YAML.
+
+    Returns
+    -------
+    StudySettings
+        The whole study.
+
+    Raises
+    ------
+    InputError
+        If the file is missing, is no YAML, or holds a key or value that is not known.
+    """
+    settings = {"name": path.stem} | load_yaml(path, "study file")
+    for override in overrides:
+        _override(settings, override)
+    return validate_record(StudySettings, settings, path)
+
+
+def _override(settings: dict[str, Any], override: str) -> None:
+    """Set one dotted key."""
+    keys, equals, text = override.partition("=")
+    if not equals:
+        raise InputError(f"--set: expected key.key=value, met {override!r}")
+    *parents, last = keys.split(".")
+    section = settings
+    for parent in parents:
+        if not isinstance(section.get(parent), dict):
+            section[parent] = {}
+        section = section[parent]
+    try:
+        section[last] = yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        raise InputError(
+            f"--set {keys}: expected a YAML value, met {text!r}"
+        ) from error

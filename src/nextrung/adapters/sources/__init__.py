@@ -1,0 +1,3 @@
+"""Readers of labels: VASP runs, JSON, task documents, ASE files."""
+
+from __future__ import annotations

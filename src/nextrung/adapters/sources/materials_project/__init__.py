@@ -1,0 +1,3 @@
+"""Tasks and trajectories of the Materials Project over HTTP."""
+
+from __future__ import annotations

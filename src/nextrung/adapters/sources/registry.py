@@ -1,0 +1,194 @@
+"""Sources of frames by their kind: how each is read, named and hashed."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from nextrung.adapters.files.artifacts import hash_file
+from nextrung.adapters.files.json_stream import find_json_files
+from nextrung.adapters.files.paths import expand_path
+from nextrung.adapters.sources.ase import find_files, read_ase
+from nextrung.adapters.sources.distilled import distil
+from nextrung.adapters.sources.document_stores import digest_documents, open_store
+from nextrung.adapters.sources.materials_project.reader import (
+    digest_project,
+    read_materials_project,
+)
+from nextrung.adapters.sources.matpes import read_matpes
+from nextrung.adapters.sources.mptrj import read_mptrj
+from nextrung.adapters.sources.task_documents import list_tasks, read_task_documents
+from nextrung.adapters.sources.vasp.discovery import find_runs, read_vasp
+from nextrung.schemas.base import InputError
+from nextrung.schemas.frames import Frames
+from nextrung.schemas.labels.sources import (
+    AseSource,
+    DistilledSource,
+    MaterialsProjectSource,
+    MatpesSource,
+    MptrjJsonSource,
+    TaskDocumentsSource,
+    VaspSource,
+)
+from nextrung.schemas.labels.trajectory import Trajectory
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+
+    from nextrung.schemas.labels.curation import Rejection
+    from nextrung.schemas.labels.sources import Source
+
+
+#: What reads a source of each kind.
+READERS: Mapping[str, Callable[[Any, Any], Iterator[Trajectory | Rejection]]] = {
+    "vasp": read_vasp,
+    "ase": read_ase,
+    "mptrj_json": read_mptrj,
+    "matpes": read_matpes,
+    "task_documents": read_task_documents,
+    "materials_project": read_materials_project,
+    "distilled": distil,
+}
+
+#: Where the labels of each kind come from, for readers.
+LABELS = {
+    "vasp": "{functional} (VASP)",
+    "ase": "{functional} (ASE files)",
+    "mptrj_json": "{functional} ({source.energy} energies of MPtrj's layout)",
+    "matpes": "{functional} (MatPES)",
+    "task_documents": "{functional} (VASP task documents)",
+    "materials_project": "{functional} (Materials Project)",
+    "distilled": "distilled from {source.teacher}",
+}
+
+
+def read_source(
+    source: Source, on_progress: Callable[[int, int, str], None]
+) -> Iterator[Trajectory | Rejection]:
+    """Read the frames of a source, run by run.
+
+    Parameters
+    ----------
+    source : Source
+        Where frames come from.
+    on_progress : callable
+        Told the number of steps done, of all steps, and what is read.
+
+    Returns
+    -------
+    iterator of Trajectory or Rejection
+        Runs, and why others cannot be read.
+    """
+    return READERS[source.kind](source, on_progress)
+
+
+def read_labels(source: Source) -> Frames:
+    """Read all frames of a source, uncurated; what cannot be read is left out.
+
+    Parameters
+    ----------
+    source : Source
+        Where frames come from.
+
+    Returns
+    -------
+    Frames
+        The frames in their order.
+
+    Raises
+    ------
+    InputError
+        If no frame can be read, or their functionals differ.
+    """
+    read = read_source(source, lambda _done, _total, _text: None)
+    parts = [run.frames for run in read if isinstance(run, Trajectory)]
+    if not parts:
+        raise InputError(f"expected frames in the {source.kind} source, met none")
+    return Frames.concatenate(parts)
+
+
+def name_labels(source: Source, functional: str) -> str:
+    """Say for readers where the labels come from.
+
+    Parameters
+    ----------
+    source : Source
+        Where frames come from.
+    functional : str
+        Functional of the labels.
+
+    Returns
+    -------
+    str
+        Words for a heading, such as ``r2SCAN (VASP)``.
+    """
+    return LABELS[source.kind].format(functional=functional, source=source)
+
+
+def source_digest(source: Source) -> str:
+    """Hash what a source holds, so that changed data are noticed.
+
+    Parameters
+    ----------
+    source : Source
+        Where frames come from.
+
+    Returns
+    -------
+    str
+        Hash of names and contents of its files; of names and dates of the documents in
+        a store; of the settings, and of a teacher that is a file, where crystals are
+        made up.
+
+    Raises
+    ------
+    InputError
+        If a file or folder does not exist.
+    """
+    if isinstance(source, TaskDocumentsSource) and source.store:
+        with open_store(source.store) as store:
+            return digest_documents(list_tasks(store, source))
+    if isinstance(source, MaterialsProjectSource):
+        return digest_project(source)
+    digest = hashlib.sha256()
+    if isinstance(source, DistilledSource):
+        digest.update(source.model_dump_json().encode())
+    for name, path in sorted(list_source_files(source).items()):
+        digest.update(f"{name}\0{hash_file(path)}\n".encode())
+    return digest.hexdigest()
+
+
+def list_source_files(source: Source) -> dict[str, Path]:
+    """List the files that a source reads, without opening them.
+
+    Parameters
+    ----------
+    source : Source
+        Where frames come from.
+
+    Returns
+    -------
+    dict of str to Path
+        Files by name; the one that describes a store; where crystals are made up, a
+        teacher that is a file.
+
+    Raises
+    ------
+    InputError
+        If a file or folder does not exist.
+    """
+    match source:
+        case VaspSource():
+            return {run.run_id: run.path for run in find_runs(source)}
+        case AseSource():
+            return {path.name: path for path in find_files(source)}
+        case TaskDocumentsSource(store=str(store_file)):
+            return {"store": expand_path(store_file)}
+        case MptrjJsonSource() | MatpesSource() | TaskDocumentsSource():
+            return {path.name: path for path in find_json_files(source.paths)}
+        case MaterialsProjectSource():
+            return {}
+        case DistilledSource():
+            teacher = Path(source.teacher)
+            return {"teacher": teacher} if teacher.is_file() else {}

@@ -1,0 +1,172 @@
+"""VASP task documents of emmet and its forerunners."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from nextrung.adapters.files.json_stream import find_json_files, stream_documents
+from nextrung.adapters.sources.document_stores import (
+    StoredDocument,
+    list_documents,
+    open_store,
+    stream_groups,
+)
+from nextrung.adapters.sources.vasp.tasks import ReadTask, compare_tasks, read_task
+from nextrung.schemas.base import InputError
+from nextrung.schemas.labels.curation import Rejection
+from nextrung.schemas.labels.sources import PrimaryTask
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Mapping
+
+    from maggma.stores import Store
+
+    from nextrung.schemas.labels.sources import TaskDocumentsSource
+    from nextrung.schemas.labels.trajectory import Trajectory
+
+#: What a task has, as such or as the output of a job; a small part of that.
+CALCULATIONS = ("calcs_reversed", "output.calcs_reversed")
+MARKS = (*(f"{key}.dir_name" for key in CALCULATIONS), "output.task_id")
+
+
+def read_task_documents(
+    source: TaskDocumentsSource, on_progress: Callable[[int, int, str], None]
+) -> Iterator[Trajectory | Rejection]:
+    """Read the task documents of a source, material by material.
+
+    Parameters
+    ----------
+    source : TaskDocumentsSource
+        Files, and how tasks belong together.
+    on_progress : callable
+        Told the number of files read, of all files, and what is read.
+
+    Yields
+    ------
+    Trajectory or Rejection
+        Frames of one calculation of a task, or why a task cannot be used.
+
+    Raises
+    ------
+    InputError
+        If a file cannot be read.
+    """
+    if source.store is None:
+        yield from _read_files(source, on_progress)
+    else:
+        yield from _read_store(source, source.store, on_progress)
+
+
+def list_tasks(store: Store, source: TaskDocumentsSource) -> list[StoredDocument]:
+    """List the task documents of a store, material by material.
+
+    Parameters
+    ----------
+    store : Store
+        A connected store; that of jobs has tasks among other documents.
+    source : TaskDocumentsSource
+        Which of them, and how they belong together.
+
+    Returns
+    -------
+    list of StoredDocument
+        The tasks.
+
+    Raises
+    ------
+    InputError
+        If there is none.
+    """
+    tasks = [{key: {"$exists": True}} for key in CALCULATIONS]
+    documents = list_documents(
+        store,
+        {"$and": [{"$or": tasks}, source.query]},
+        fields=[*MARKS, source.material_id_key, f"output.{source.material_id_key}"],
+        find_group=lambda document: _name(_unwrap(document), "", source)[1],
+    )
+    if not documents:
+        raise InputError(
+            f"expected task documents, met none in the store of {source.store} with "
+            f"the query {source.query}"
+        )
+    return documents
+
+
+def _read_files(
+    source: TaskDocumentsSource, on_progress: Callable[[int, int, str], None]
+) -> Iterator[Trajectory | Rejection]:
+    """Read documents in any order; materials come after the last of them."""
+    tasks: list[ReadTask] = []
+    files = find_json_files(source.paths)
+    for index, path in enumerate(files):
+        for count, document in enumerate(stream_documents(path)):
+            on_progress(index, len(files), f"{path.name}: document {count}")
+            found = _read(document, f"{path.name}#{count}", source)
+            if isinstance(found, Rejection):
+                yield found
+            else:
+                tasks.append(found)
+    yield from _compare(tasks, source)
+
+
+def _read_store(
+    source: TaskDocumentsSource,
+    store_file: str,
+    on_progress: Callable[[int, int, str], None],
+) -> Iterator[Trajectory | Rejection]:
+    """Read the documents of one material after another."""
+    with open_store(store_file) as store:
+        documents = list_tasks(store, source)
+        n_read = 0
+        for group in stream_groups(store, documents):
+            on_progress(n_read, len(documents), f"document {n_read} of {store_file}")
+            found = [_read(task, "", source) for task in group]
+            n_read += len(group)
+            yield from (one for one in found if isinstance(one, Rejection))
+            tasks = [one for one in found if isinstance(one, ReadTask)]
+            yield from _compare(tasks, source)
+
+
+def _read(
+    document: Mapping[str, Any], name: str, source: TaskDocumentsSource
+) -> ReadTask | Rejection:
+    """Read a document; the name is for one that has none."""
+    task = _unwrap(document)
+    names = _name(task, name, source)
+    return read_task(task, *names, task_types=source.task_types)
+
+
+def _compare(
+    tasks: Iterable[ReadTask], source: TaskDocumentsSource
+) -> Iterator[Trajectory]:
+    """Hand on runs with the primary task of their material."""
+    if source.primary_task is PrimaryTask.NAMESAKE:
+        return compare_tasks(tasks, lambda _, other: other.task_id == other.material_id)
+    return compare_tasks(
+        tasks, lambda task, other: task.task.functional == other.task.functional
+    )
+
+
+def _unwrap(document: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Find the task in the document that a job has stored it in."""
+    output = document.get("output")
+    if isinstance(output, dict) and "calcs_reversed" in output:
+        known = {key: document.get(key) for key in ("metadata", "uuid")}
+        return known | output
+    return document
+
+
+def _name(
+    document: Mapping[str, Any], name: str, source: TaskDocumentsSource
+) -> tuple[str, str]:
+    """Name a task and its material; by another name where it has none."""
+    task_id = str(document.get("task_id") or document.get("uuid") or name)
+    return task_id, str(_look_up(document, source.material_id_key) or task_id)
+
+
+def _look_up(document: Mapping[str, Any], dotted: str) -> Any:  # noqa: ANN401
+    """Follow a dotted key; None where it leads nowhere."""
+    value: Any = document
+    for key in dotted.split("."):
+        value = value.get(key) if isinstance(value, dict) else None
+    return value

@@ -1,0 +1,265 @@
+"""One VASP task as emmet and its forerunners document it."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections import defaultdict
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from nextrung.adapters.sources.frame_documents import FrameDocument, lay_out
+from nextrung.adapters.sources.vasp.run import GPA_PER_KBAR, name_functional
+from nextrung.schemas.base import InputError
+from nextrung.schemas.labels.curation import Rejection, Rule
+from nextrung.schemas.labels.sources import TaskType
+from nextrung.schemas.labels.trajectory import Task, Trajectory
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+
+#: VASP's own limit of the electronic steps.
+DEFAULT_NELM = 60
+
+#: ``ICHARG`` from which the density is fixed, and ``IBRION`` of linear responses.
+FIXED_DENSITY, FIRST_RESPONSE = 10, 5
+
+#: What ``has_vasp_completed`` says of calculations that have not.
+INCOMPLETE = {False, "failed", "unsuccessful", "error"}
+
+
+@dataclass(frozen=True)
+class ReadTask:
+    """A task as a document tells it.
+
+    Parameters
+    ----------
+    task_id : str
+        Its name.
+    material_id : str
+        Name of its material.
+    runs : sequence of Trajectory
+        Its calculations, the first one first.
+    task : Task
+        What is compared with the primary task.
+    """
+
+    task_id: str
+    material_id: str
+    runs: Sequence[Trajectory]
+    task: Task
+
+
+def read_task(
+    document: Mapping[str, Any],
+    task_id: str,
+    material_id: str,
+    *,
+    task_types: Sequence[TaskType],
+) -> ReadTask | Rejection:
+    """Read one task; say why where that is impossible.
+
+    Parameters
+    ----------
+    document : mapping
+        The task, as emmet or one of its forerunners writes it.
+    task_id : str
+        Its name.
+    material_id : str
+        Name of its material.
+    task_types : sequence of TaskType
+        Kinds of calculation that are wanted.
+
+    Returns
+    -------
+    ReadTask or Rejection
+        Its calculations, or why it cannot be used.
+
+    Notes
+    -----
+    The energy is ``e_fr_energy``; ``e_0_energy`` is 0 in many documents, and a
+    difference in others. A calculation's functional is told by its INCAR, which
+    documents have right more often than their ``run_type``. The moments of the last
+    step are those of the OUTCAR; other steps have none.
+    """
+    rule, reason = Rule.INCOMPLETE_FILE, ""
+    kind = _name_task_type(document)
+    if kind not in task_types:
+        rule = Rule.TASK_TYPE
+        reason = f"expected {' or '.join(task_types)}, met {kind}"
+    else:
+        try:
+            return _to_task(document, task_id, material_id)
+        except InputError as error:
+            reason = str(error)
+        except (KeyError, TypeError, ValueError, IndexError, AttributeError) as error:
+            reason = f"expected a task document, met {type(error).__name__}: {error}"
+    return Rejection(
+        frame_id=task_id, material_id=material_id, rule=rule, reason=reason
+    )
+
+
+def name_run_type(run_type: str) -> str:
+    """Name the functional of a run type of emmet, which a Hubbard U is part of.
+
+    Parameters
+    ----------
+    run_type : str
+        Such as ``GGA+U`` or ``r2SCAN``.
+
+    Returns
+    -------
+    str
+        The functional, such as ``PBE``.
+    """
+    name = re.sub(r"[+_]U$", "", run_type)
+    return {"GGA": "PBE", "R2SCAN": "r2SCAN"}.get(name, name)
+
+
+def compare_tasks(
+    tasks: Iterable[ReadTask], choose: Callable[[ReadTask, ReadTask], bool]
+) -> Iterator[Trajectory]:
+    """Hand on the runs of tasks, each with the primary task of its material.
+
+    Parameters
+    ----------
+    tasks : iterable of ReadTask
+        Tasks of any materials.
+    choose : callable
+        Says of a task and another one of its material whether that may be its primary
+        task; the lowest in energy of those is.
+
+    Yields
+    ------
+    Trajectory
+        The runs, material by material, in the order of their first tasks.
+    """
+    materials: dict[str, list[ReadTask]] = defaultdict(list)
+    for task in tasks:
+        materials[task.material_id].append(task)
+    for listed in materials.values():
+        for read in listed:
+            candidates = [
+                other.task
+                for other in listed
+                if math.isfinite(other.task.final_energy) and choose(read, other)
+            ]
+            primary = min(candidates, key=lambda task: task.final_energy, default=None)
+            relaxed = math.nan if primary is None else primary.final_energy
+            for run in read.runs:
+                yield replace(
+                    run, relaxed_energy=relaxed, task=read.task, primary_task=primary
+                )
+
+
+def _name_task_type(document: Mapping[str, Any]) -> str:
+    """Name the kind of calculation, by the document or else by its tags."""
+    said = document.get("task_type")
+    said = said.get("value") if isinstance(said, dict) else said
+    if said:
+        known = [kind for kind in TaskType if str(said).endswith(kind)]
+        return known[0] if known else str(said)
+    tags = _read_tags((document.get("calcs_reversed") or [{}])[0])
+    if int(tags.get("ICHARG") or 0) >= FIXED_DENSITY:
+        return "NSCF"
+    if int(tags.get("IBRION") or -1) >= FIRST_RESPONSE:
+        return "linear response"
+    relaxes = int(tags.get("NSW") or 0) > 0
+    return TaskType.STRUCTURE_OPTIMIZATION if relaxes else TaskType.STATIC
+
+
+def _read_tags(calculation: Mapping[str, Any]) -> dict[str, Any]:
+    """Collect the tags of a calculation; the INCAR overrules VASP's summary."""
+    given = calculation.get("input") or {}
+    return {**(given.get("parameters") or {}), **(given.get("incar") or {})}
+
+
+def _to_task(document: Mapping[str, Any], task_id: str, material_id: str) -> ReadTask:
+    """Read the calculations of a task, the first one first."""
+    calculations = document["calcs_reversed"]
+    if not calculations:
+        raise InputError("expected calculations, met none")
+    runs = [
+        _read_calculation(calculations[number], f"{task_id}-{number}", material_id)
+        for number in reversed(range(len(calculations)))
+    ]
+    final = runs[-1].frames
+    task = Task(
+        final_energy=float(final.energies[-1] / final.n_atoms[-1]),
+        functional=final.functional,
+        hubbard_us=_read_hubbard_us(calculations[0]),
+    )
+    return ReadTask(task_id, material_id, runs, task)
+
+
+def _read_calculation(
+    calculation: Mapping[str, Any], name: str, material_id: str
+) -> Trajectory:
+    """Read the ionic steps of one calculation."""
+    if calculation.get("has_vasp_completed", True) in INCOMPLETE:
+        raise InputError(f"calculation {name} was not completed")
+    tags = _read_tags(calculation)
+    hubbard_us = _read_hubbard_us(calculation)
+    steps = calculation["output"]["ionic_steps"]
+    if not steps:
+        raise InputError(f"calculation {name} has no ionic steps")
+    labels = [{**step, "energy": step["e_fr_energy"]} for step in steps]
+    labels[-1]["magmoms"] = _find_magmoms(calculation["output"], steps[-1])
+    frames = lay_out(
+        material_id,
+        [
+            FrameDocument(f"{name}#{index}", step["structure"], known)
+            for index, (step, known) in enumerate(zip(steps, labels, strict=True))
+        ],
+        functional=_name_functional(tags, calculation),
+        gpa_per_unit=GPA_PER_KBAR,
+    )
+    done = np.array([_count_electronic_steps(step) for step in steps])
+    converged = done < int(tags.get("NELM", DEFAULT_NELM))
+    final = float(frames.energies[-1] / frames.n_atoms[-1])
+    return Trajectory(
+        frames=frames,
+        converged=converged,
+        hubbard_u=max(hubbard_us.values(), default=0.0),
+        hubbard_us=hubbard_us,
+        plane_wave_cutoff=float(tags.get("ENCUT", tags.get("ENMAX", math.nan))),
+        relaxed_energy=final if converged[-1] else math.nan,
+    )
+
+
+def _name_functional(tags: Mapping[str, Any], calculation: Mapping[str, Any]) -> str:
+    """Name the functional by the tags, or by the run type where there are none."""
+    if tags:
+        return name_functional(tags)
+    said = calculation.get("run_type")
+    return name_run_type(str(said.get("value") if isinstance(said, dict) else said))
+
+
+def _read_hubbard_us(calculation: Mapping[str, Any]) -> dict[str, float]:
+    """Read the Hubbard U above zero by element."""
+    given = calculation.get("input") or {}
+    tags = _read_tags(calculation)
+    us = given.get("hubbards") or {}
+    if not us and tags.get("LDAU"):
+        values = tags.get("LDAUU") or []
+        us = values if isinstance(values, dict) else dict(enumerate(values))
+    return {str(element): float(u) for element, u in us.items() if u}
+
+
+def _count_electronic_steps(step: Mapping[str, Any]) -> int:
+    """Count the electronic steps of an ionic one; 0 where nothing is said of them."""
+    counted = step.get("electronic_steps") or ()
+    return len(counted) or int(step.get("num_electronic_steps") or 0)
+
+
+def _find_magmoms(
+    output: Mapping[str, Any], last: Mapping[str, Any]
+) -> list[float] | None:
+    """Find the moments of the sites after the last step; None where there are none."""
+    outcar = output.get("outcar") or {}
+    moments = [site["tot"] for site in outcar.get("magnetization") or ()]
+    collinear = all(isinstance(moment, int | float) for moment in moments)
+    fits = collinear and len(moments) == len(last["structure"]["sites"])
+    return moments if fits else None

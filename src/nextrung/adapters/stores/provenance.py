@@ -1,0 +1,171 @@
+"""The chain of documents from a result back to the frames."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Any
+
+from nextrung.adapters.stores.collections import open_collection
+from nextrung.adapters.stores.study_jobs import REFERENCE
+from nextrung.schemas.base import Artifact, InputError
+from nextrung.schemas.stores.collections import KEYS, Collection
+from nextrung.schemas.stores.provenance import Ancestor, Lineage
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from jobflow import JobStore
+
+#: Fields that tell a document from others of its class.
+_FACTS = (
+    "labels",
+    "functional",
+    "source",
+    "n_frames",
+    "n_materials",
+    "n_train_frames",
+    "best_epoch",
+)
+
+#: Files of documents.
+_ARTIFACTS = ("checkpoint", "frames", "materials", "rejections", "records")
+
+_PROPERTIES = (
+    "uuid",
+    "index",
+    "name",
+    "metadata.study",
+    "output.@class",
+    "output.model",
+    "output.settings",
+    "output.plan",
+    "output.provenance",
+    *(f"output.{name}" for name in (*_FACTS, *_ARTIFACTS)),
+)
+
+#: Least digits by which a fingerprint is recognised.
+_MIN_DIGITS = 8
+
+
+def trace_lineage(store: JobStore, identifier: str) -> Lineage:
+    """Follow a result back to the frames it came from.
+
+    Parameters
+    ----------
+    store : JobStore
+        A connected store.
+    identifier : str
+        Uuid of a job, fingerprint or its first digits, sha256 of a checkpoint, or the
+        row ``study/model/material`` or ``study/model`` of a result collection.
+
+    Returns
+    -------
+    Lineage
+        Every document behind the result, with settings, versions and parents.
+
+    Raises
+    ------
+    InputError
+        If there is no such result.
+    """
+    rows = _find_rows(store, identifier) if "/" in identifier else {}
+    uuids = sorted({row["job_uuid"] for row in rows.values()})
+    wanted = {"uuid": {"$in": uuids}} if rows else {"$or": _names(identifier)}
+    found = _find(store, wanted)
+    if not found and (planned := _planned_by(store, identifier)):
+        found = _find(store, {"uuid": planned})
+    if not found:
+        hint = "; `nextrung build` makes rows" if "/" in identifier else ""
+        raise InputError(
+            "expected a job's uuid, a fingerprint, a checkpoint's sha256, or a row "
+            f"study/model/material, met {identifier}: the store holds none of them"
+            f"{hint}"
+        )
+    ancestors = dict(found)
+    waiting = _parents(found.values())
+    while waiting:
+        generation = _find(
+            store, {"output.provenance.fingerprint": {"$in": sorted(waiting)}}
+        )
+        ancestors |= generation
+        waiting = _parents(generation.values()) - set(ancestors)
+    return Lineage(
+        asked=identifier,
+        rows=rows,
+        results=tuple(found),
+        ancestors=ancestors,
+        missing=tuple(sorted(_parents(ancestors.values()) - set(ancestors))),
+    )
+
+
+def _find_rows(store: JobStore, identifier: str) -> dict[str, dict[str, Any]]:
+    """Find the rows of a name in the result collections."""
+    names = identifier.split("/", 2)
+    key = ("study", "model", "material_id")[: len(names)]
+    rows: dict[str, dict[str, Any]] = {}
+    for collection in Collection:
+        if KEYS[collection] == key:
+            with open_collection(store, collection.value) as target:
+                row = target.query_one(dict(zip(key, names, strict=True)))
+            if row is not None:
+                row.pop("_id", None)
+                rows[collection.value] = row
+    return rows
+
+
+def _planned_by(store: JobStore, uuid: str) -> str | None:
+    """Name the job that answers for one that planned others."""
+    planner = {"uuid": uuid, "output.@class": REFERENCE}
+    found = store.query_one(planner, ["output.uuid"])
+    return None if found is None else str(found["output"]["uuid"])
+
+
+def _names(identifier: str) -> list[dict[str, Any]]:
+    """List what an identifier may be the name of."""
+    names: list[dict[str, Any]] = [
+        {"uuid": identifier},
+        {"output.provenance.fingerprint": identifier},
+        {"output.checkpoint.sha256": identifier},
+    ]
+    if re.fullmatch(f"[0-9a-f]{{{_MIN_DIGITS},63}}", identifier):
+        names.append({"output.provenance.fingerprint": {"$regex": f"^{identifier}"}})
+    return names
+
+
+def _find(store: JobStore, criteria: dict[str, Any]) -> dict[str, Ancestor]:
+    """Find documents; of copies, the one that was made first."""
+    found: dict[str, Ancestor] = {}
+    for stored in store.query(criteria, list(_PROPERTIES), sort={"completed_at": 1}):
+        if "provenance" in (stored.get("output") or {}):
+            ancestor = _describe(stored)
+            found.setdefault(ancestor.provenance.fingerprint, ancestor)
+    return found
+
+
+def _describe(stored: Mapping[str, Any]) -> Ancestor:
+    """Describe a stored document."""
+    output = stored["output"]
+    plan = output.get("plan") or {}
+    facts = {name: output[name] for name in _FACTS if output.get(name) is not None}
+    if plan:
+        facts["shard"] = f"{plan['shard'] + 1} of {plan['n_shards']}"
+    files = {name: output.get(name) or plan.get(name) for name in _ARTIFACTS}
+    return Ancestor(
+        uuid=stored["uuid"],
+        name=stored["name"],
+        document=output.get("@class", ""),
+        study=stored.get("metadata", {}).get("study"),
+        model=output.get("model") or plan.get("model"),
+        facts=facts,
+        settings=output.get("settings"),
+        artifacts={
+            name: Artifact.model_validate(file) for name, file in files.items() if file
+        },
+        parents={**plan.get("parents", {}), **output["provenance"]["parents"]},
+        provenance=output["provenance"],
+    )
+
+
+def _parents(ancestors: Iterable[Ancestor]) -> set[str]:
+    """List the fingerprints of the inputs of documents."""
+    return {parent for each in ancestors for parent in each.parents.values()}

@@ -1,0 +1,176 @@
+"""What the rows of a result collection are read from."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from functools import lru_cache
+from importlib.metadata import version
+from typing import TYPE_CHECKING, Any
+
+from nextrung.adapters.files.artifacts import artifact_path
+from nextrung.adapters.files.frames import read_materials
+from nextrung.adapters.files.relaxation_table import read_outcomes
+from nextrung.adapters.stores.study_jobs import Member, select_current
+from nextrung.compute.collections import (
+    Material,
+    describe_materials,
+    describe_model,
+    list_densities,
+    list_metrics,
+    list_relaxations,
+    list_residuals,
+    list_scaling,
+    list_stability,
+)
+from nextrung.schemas.dataset import DatasetDoc
+from nextrung.schemas.density import DensityDoc
+from nextrung.schemas.evaluation import EvaluationDoc
+from nextrung.schemas.fine_tuning import FineTuningDoc
+from nextrung.schemas.relaxation import ShardDoc
+from nextrung.schemas.scaling_law import ScalingLawDoc
+from nextrung.schemas.stability import StabilityDoc
+from nextrung.schemas.stores.collections import ROWS, Collection, JobRow
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from nextrung.schemas.base import Artifact, TaskDoc
+    from nextrung.schemas.stores.collections import Row
+
+#: Stage and document that each collection is built from; jobs come from all.
+_SOURCES: Mapping[Collection, tuple[str, type[TaskDoc]]] = {
+    Collection.MODELS: ("fine_tuning", FineTuningDoc),
+    Collection.METRICS: ("evaluation", EvaluationDoc),
+    Collection.RESIDUALS: ("evaluation", EvaluationDoc),
+    Collection.RELAXATIONS: ("relaxation", ShardDoc),
+    Collection.STABILITY: ("stability", StabilityDoc),
+    Collection.DENSITIES: ("density", DensityDoc),
+    Collection.SCALING: ("scaling_law", ScalingLawDoc),
+}
+
+_LISTED: Mapping[Collection, Callable[[Any, Mapping[str, str]], Sequence[Row]]] = {
+    Collection.METRICS: list_metrics,
+    Collection.RESIDUALS: list_residuals,
+    Collection.STABILITY: list_stability,
+    Collection.DENSITIES: list_densities,
+    Collection.SCALING: list_scaling,
+}
+
+
+def select_sources(
+    members: Sequence[Member], collection: Collection
+) -> Sequence[Member]:
+    """Select the documents a collection is built from.
+
+    Parameters
+    ----------
+    members : sequence of Member
+        Finished jobs, oldest first.
+    collection : Collection
+        The collection.
+
+    Returns
+    -------
+    sequence of Member
+        The current documents; for ``jobs`` all of them.
+    """
+    if collection is Collection.JOBS:
+        return members
+    stage, document = _SOURCES[collection]
+    of_stage = [member for member in members if member.stage == stage]
+    return select_current(of_stage, document.__name__)
+
+
+def stamp_source(member: Member, collection: Collection) -> str:
+    """Name what rows are built from: document, place, code, layout of the rows.
+
+    Parameters
+    ----------
+    member : Member
+        A document in its place.
+    collection : Collection
+        The collection.
+
+    Returns
+    -------
+    str
+        A stamp; another one means that the rows are to be built again.
+    """
+    job = member.job
+    code = version("nextrung")
+    return f"{job.index} {job.stored_at} {member.part} {code} {_layout(collection)}"
+
+
+def list_rows(item: Mapping[str, Any], collection: Collection) -> Sequence[Row]:
+    """Make the rows of one document.
+
+    Parameters
+    ----------
+    item : mapping
+        The ``member``, its ``output``, and for models the ``dataset`` behind it.
+    collection : Collection
+        The collection.
+
+    Returns
+    -------
+    sequence of Row
+        Its rows.
+
+    Raises
+    ------
+    ValueError
+        If the document is not what it should be, or a file of it is missing.
+    """
+    member: Member = item["member"]
+    origin = {
+        "study": member.study,
+        "job_uuid": member.job.uuid,
+        "fingerprint": member.job.fingerprint,
+        "completed_at": member.job.provenance["completed_at"],
+    }
+    if collection is Collection.JOBS:
+        return [_job(member, origin)]
+    doc: Any = _SOURCES[collection][1].model_validate(item["output"])
+    if collection is Collection.MODELS:
+        labels = item["dataset"] and DatasetDoc.model_validate(item["dataset"])
+        return describe_model(doc, labels, origin)
+    if collection is Collection.RELAXATIONS:
+        outcomes = read_outcomes(artifact_path(doc.records))
+        materials = _materials(doc.plan.materials)
+        return list_relaxations(doc, outcomes, materials=materials, origin=origin)
+    return _LISTED[collection](doc, origin)
+
+
+@lru_cache
+def _layout(collection: Collection) -> str:
+    """Hash the layout of the rows of a collection."""
+    schema = json.dumps(ROWS[collection].model_json_schema(), sort_keys=True)
+    return hashlib.sha256(schema.encode()).hexdigest()[:12]
+
+
+@lru_cache(maxsize=2)
+def _materials(artifact: Artifact) -> dict[str, Material]:
+    """Describe the materials of a file, once for all shards."""
+    return describe_materials(read_materials(artifact_path(artifact)).initial)
+
+
+def _job(member: Member, origin: Mapping[str, str]) -> JobRow:
+    """Describe a job."""
+    job, provenance = member.job, member.job.provenance
+    return JobRow(
+        **origin,
+        name=job.name,
+        part=member.part,
+        stage=member.stage,
+        model=job.model,
+        document=job.document,
+        shard=job.plan.get("shard"),
+        n_materials=job.output.get("n_materials"),
+        wall_time=provenance["wall_time"],
+        host=provenance["host"],
+        device=provenance["device"],
+        git_commit=provenance.get("git_commit"),
+        nextrung_version=provenance["versions"]["nextrung"],
+        parents=tuple(job.parents.values()),
+    )

@@ -1,0 +1,156 @@
+"""Studies as they are stored: the document that gathers one, and its parts."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from nextrung.adapters.stores.job_store import find_documents
+from nextrung.schemas.alignment import AlignmentDoc
+from nextrung.schemas.atom_refs import AtomRefDoc
+from nextrung.schemas.base import InputError
+from nextrung.schemas.dataset import DatasetDoc
+from nextrung.schemas.density import DensityDoc
+from nextrung.schemas.evaluation import EvaluationDoc
+from nextrung.schemas.fine_tuning import FineTuningDoc
+from nextrung.schemas.preflight import PreflightDoc
+from nextrung.schemas.relaxation import RelaxationDoc
+from nextrung.schemas.scaling_law import ScalingLawDoc
+from nextrung.schemas.stability import StabilityDoc
+from nextrung.schemas.study import StudyDoc
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Mapping
+
+    from jobflow import JobStore
+
+    from nextrung.schemas.base import TaskDoc
+
+#: Document of each stage.
+DOCUMENTS: Mapping[str, type[TaskDoc]] = {
+    "preflight": PreflightDoc,
+    "dataset": DatasetDoc,
+    "atom_refs": AtomRefDoc,
+    "alignment": AlignmentDoc,
+    "fine_tuning": FineTuningDoc,
+    "evaluation": EvaluationDoc,
+    "relaxation": RelaxationDoc,
+    "stability": StabilityDoc,
+    "density": DensityDoc,
+    "scaling_law": ScalingLawDoc,
+}
+
+
+def list_studies(store: JobStore) -> list[str]:
+    """List the finished studies of a store.
+
+    Parameters
+    ----------
+    store : JobStore
+        A connected store.
+
+    Returns
+    -------
+    list of str
+        Names, in the order in which the studies were finished.
+    """
+    return list(dict.fromkeys(found.results.study for found in _studies(store, {})))
+
+
+def load_study(store: JobStore, name: str | None = None) -> StudyDoc:
+    """Load the document that gathers a study.
+
+    Parameters
+    ----------
+    store : JobStore
+        A connected store.
+    name : str, optional
+        Name of the study; the one finished last by default.
+
+    Returns
+    -------
+    StudyDoc
+        The newest results of the study.
+
+    Raises
+    ------
+    InputError
+        If no such study was finished.
+    """
+    criteria = {} if name is None else {"output.results.study": name}
+    studies = _studies(store, criteria)
+    if not studies:
+        wanted = "a finished study" if name is None else f"a finished study {name}"
+        others = ", ".join(list_studies(store)) or "none"
+        raise InputError(f"expected {wanted} in the store, met {others}")
+    return studies[-1]
+
+
+def load_documents(
+    store: JobStore, study: StudyDoc, stages: Collection[str] = tuple(DOCUMENTS)
+) -> dict[str, TaskDoc]:
+    """Load the documents of a study, arrays included.
+
+    Parameters
+    ----------
+    store : JobStore
+        A connected store.
+    study : StudyDoc
+        The study.
+    stages : collection of str
+        Stages to load; all by default.
+
+    Returns
+    -------
+    dict of str to TaskDoc
+        Documents, by stage or by ``stage/model``.
+    """
+    loaded: dict[str, TaskDoc] = {
+        part: DOCUMENTS[stage].model_validate(_output(store, uuid))
+        for part, uuid in study.results.jobs.items()
+        if (stage := part.partition("/")[0]) in stages
+    }
+    tried = find_preflight(store, study) if "preflight" in stages else None
+    return loaded if tried is None else {"preflight": tried, **loaded}
+
+
+def find_preflight(store: JobStore, study: StudyDoc) -> PreflightDoc | None:
+    """Find the newest pre-flight on the data set of a study.
+
+    Parameters
+    ----------
+    store : JobStore
+        A connected store.
+    study : StudyDoc
+        The study.
+
+    Returns
+    -------
+    PreflightDoc or None
+        The document; None where the study was not tried out.
+    """
+    dataset = study.provenance.parents.get("parts dataset")
+    criteria = {
+        "output.verdict": {"$exists": True},
+        "metadata.study": study.results.study,
+    }
+    documents = find_documents(store, criteria)
+    tried = [PreflightDoc.model_validate(found["output"]) for found in documents]
+    same = [doc for doc in tried if doc.provenance.parents.get("dataset") == dataset]
+    return same[-1] if same else None
+
+
+def _output(store: JobStore, uuid: str) -> Any:  # noqa: ANN401 - any document
+    """Load the output of a job; that of a planning job is its merged one."""
+    try:
+        return store.get_output(uuid, load=True)
+    except ValueError as error:
+        raise InputError(f"expected the document of job {uuid}, met none") from error
+
+
+def _studies(store: JobStore, criteria: dict[str, Any]) -> list[StudyDoc]:
+    """Load gathered studies, oldest first."""
+    gathered = {"output.results.study": {"$exists": True}} | criteria
+    return [
+        StudyDoc.model_validate(document["output"])
+        for document in find_documents(store, gathered)
+    ]

@@ -1,0 +1,3 @@
+"""Curation rules, duplicates, splits and corrections of frames."""
+
+from __future__ import annotations

@@ -1,0 +1,202 @@
+"""What a data set holds: its names, elements and materials."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+from pymatgen.core import Element
+
+from nextrung.schemas.base import InputError
+from nextrung.schemas.frames import Frames
+from nextrung.schemas.labels.curation import Rule
+from nextrung.schemas.labels.materials import Materials
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from numpy.typing import NDArray
+
+    from nextrung.schemas.labels.curation import Rejection
+    from nextrung.schemas.labels.trajectory import Trajectory
+
+#: Heaviest element a potential has a place for.
+MAX_ATOMIC_NUMBER = 94
+
+
+def refuse_heavy_elements(frames: Frames) -> None:
+    """Refuse frames that no potential can have learnt.
+
+    Parameters
+    ----------
+    frames : Frames
+        Frames to look through.
+
+    Raises
+    ------
+    InputError
+        If an element lies beyond plutonium.
+    """
+    heavy = np.flatnonzero(frames.atomic_numbers > MAX_ATOMIC_NUMBER)
+    if len(heavy):
+        number = int(frames.atomic_numbers[heavy[0]])
+        frame_id = frames.frame_ids[frames.frame_of_site[heavy[0]]]
+        raise InputError(
+            f"frame {frame_id}: expected elements up to Pu (Z = {MAX_ATOMIC_NUMBER}), "
+            f"met {Element.from_Z(number)} (Z = {number})"
+        )
+
+
+def refuse_repeated_names(names: NDArray[np.str_]) -> None:
+    """Refuse frames that cannot be told apart.
+
+    Parameters
+    ----------
+    names : ndarray of str, shape (n_frames,)
+        Names of the frames.
+
+    Raises
+    ------
+    InputError
+        If two frames have one name.
+    """
+    seen: set[str] = set()
+    for name in names.tolist():
+        if name in seen:
+            raise InputError(f"expected a name for every frame, met {name!r} twice")
+        seen.add(name)
+
+
+class MaterialCollector:
+    """Collects initial structure and relaxed energy of materials, run by run."""
+
+    def __init__(self) -> None:
+        self._places: dict[str, int] = {}
+        self._initial: list[Frames] = []
+        self._energies: dict[str, float] = {}
+        self._by_functional: dict[str, dict[str, float]] = {}
+
+    def note(
+        self, runs: Sequence[Trajectory], verdicts: Sequence[Sequence[Rejection]]
+    ) -> None:
+        """Note relaxed energies of any functional, the lowest of each material.
+
+        Parameters
+        ----------
+        runs : sequence of Trajectory
+            Runs, uncorrected.
+        verdicts : sequence of sequence of Rejection
+            What is wrong with each; another functional than the wanted one is not.
+        """
+        for run, verdict in zip(runs, verdicts, strict=True):
+            known = math.isfinite(run.relaxed_energy)
+            if known and {rejection.rule for rejection in verdict} <= {Rule.FUNCTIONAL}:
+                energies = self._by_functional.setdefault(run.frames.functional, {})
+                name = run.material_id
+                lowest = energies.get(name, math.inf)
+                energies[name] = min(run.relaxed_energy, lowest)
+
+    def add(self, runs: Sequence[Trajectory]) -> None:
+        """Note the first frame of new materials and the last relaxed energies.
+
+        Parameters
+        ----------
+        runs : sequence of Trajectory
+            Runs that are wanted; those of one material in their order.
+        """
+        initial = []
+        start = 0
+        for run in runs:
+            name = run.material_id
+            self._energies[name] = run.relaxed_energy
+            if name not in self._places:
+                self._places[name] = len(self._places)
+                initial.append(start)
+            start += len(run.frames)
+        if initial:
+            frames = Frames.concatenate([run.frames for run in runs])
+            self._initial.append(frames[initial])
+
+    def collect(self, splits: Mapping[str, str]) -> Materials:
+        """Put the materials together.
+
+        Parameters
+        ----------
+        splits : mapping of str to str
+            Split of every material that has a kept frame.
+
+        Returns
+        -------
+        Materials
+            Those materials, in that order, each with the relaxed energy of its last
+            run.
+        """
+        names = np.array(list(splits))
+        places = [self._places[name] for name in splits]
+        frames = Frames.concatenate(self._initial)[places]
+        initial = replace(
+            frames,
+            frame_ids=names,
+            splits=np.array(list(splits.values())),
+            energies=np.full(len(frames), np.nan),
+            forces=np.full_like(frames.forces, np.nan),
+            stresses=np.full_like(frames.stresses, np.nan),
+            magmoms=np.full_like(frames.magmoms, np.nan),
+        )
+        energies = np.array([self._energies[name] for name in splits])
+        return Materials(
+            initial=initial,
+            energies=energies * initial.n_atoms,
+            by_functional={
+                functional: np.array([known.get(name, np.nan) for name in splits])
+                for functional, known in sorted(self._by_functional.items())
+            },
+        )
+
+
+def list_elements(frames: Frames) -> dict[str, set[int]]:
+    """List the elements of every material.
+
+    Parameters
+    ----------
+    frames : Frames
+        Frames of any materials.
+
+    Returns
+    -------
+    dict of str to set of int
+        Atomic numbers by material, in the order in which the materials come.
+    """
+    elements: dict[str, set[int]] = {}
+    for name, start, stop in zip(
+        frames.material_ids.tolist(),
+        frames.offsets[:-1].tolist(),
+        frames.offsets[1:].tolist(),
+        strict=True,
+    ):
+        elements.setdefault(name, set()).update(
+            frames.atomic_numbers[start:stop].tolist()
+        )
+    return elements
+
+
+def count_frames_by_element(frames: Frames) -> dict[str, int]:
+    """Count the frames that hold each element.
+
+    Parameters
+    ----------
+    frames : Frames
+        Frames of any materials.
+
+    Returns
+    -------
+    dict of str to int
+        Number of frames by symbol, in order of atomic number.
+    """
+    holds = np.zeros((len(frames), len(Element) + 1), dtype=bool)
+    holds[frames.frame_of_site, frames.atomic_numbers] = True
+    counts = holds.sum(axis=0)
+    numbers = np.flatnonzero(counts).tolist()
+    return {Element.from_Z(z).symbol: int(counts[z]) for z in numbers}

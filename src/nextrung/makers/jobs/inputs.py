@@ -1,0 +1,81 @@
+"""Documents as the inputs of jobs that need no row of them.
+
+jobflow resolves a reference by loading the whole document, arrays included, however
+little of it a job reads. For the job that gathers a study this would be gigabytes.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from jobflow import OutputReference
+from pydantic import BaseModel
+
+from nextrung.adapters.stores.write_retries import keep_trying
+from nextrung.schemas.base import InputError
+
+if TYPE_CHECKING:
+    from jobflow import JobStore
+
+    from nextrung.schemas.base import TaskDoc
+
+
+def resolve_without_rows(value: Any, store: JobStore) -> Any:  # noqa: ANN401
+    """Replace references to documents by the documents, arrays left out.
+
+    Parameters
+    ----------
+    value : object
+        A nest of dictionaries, lists, references and plain values.
+    store : JobStore
+        Where the documents are.
+
+    Returns
+    -------
+    object
+        The nest with documents in place of references; fields that lie in an
+        additional store are empty.
+    """
+    if isinstance(value, OutputReference):
+        return _load(value, store)
+    if isinstance(value, dict):
+        return {key: resolve_without_rows(item, store) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return type(value)(resolve_without_rows(item, store) for item in value)
+    return value
+
+
+def _load(reference: OutputReference, store: JobStore) -> TaskDoc:
+    """Load a document without what lies in additional stores."""
+    output = _find_output(reference.uuid, store)
+    while output["@class"] == OutputReference.__name__:  # of a job that planned others
+        output = _find_output(output["uuid"], store)
+    schema = getattr(import_module(output["@module"]), output["@class"])
+    empty = {
+        name: _empty(schema, name)
+        for name, value in output.items()
+        if isinstance(value, dict) and "blob_uuid" in value
+    }
+    document: TaskDoc = schema.model_validate(output | empty)
+    return document
+
+
+def _find_output(uuid: str, store: JobStore) -> dict[str, Any]:
+    """Find the newest output of a job."""
+    newest = {"index": -1}
+    found = keep_trying(
+        lambda: store.query_one({"uuid": uuid}, ["output"], sort=newest, load=False)
+    )
+    if not found or not found.get("output"):
+        raise InputError(f"expected the document of job {uuid}, met none")
+    output: dict[str, Any] = found["output"]
+    return output
+
+
+def _empty(schema: type[TaskDoc], name: str) -> list[Any] | dict[str, list[Any]]:
+    """Make the empty value of a field of rows: a list, or columns."""
+    kind = schema.model_fields[name].annotation
+    if isinstance(kind, type) and issubclass(kind, BaseModel):
+        return {column: [] for column in kind.model_fields}
+    return []

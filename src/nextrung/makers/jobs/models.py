@@ -1,0 +1,102 @@
+"""How jobs hand potentials and frames to one another: as files with a hash."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import TYPE_CHECKING
+
+from nextrung.adapters.files.artifacts import artifact_path
+from nextrung.adapters.files.frames import read_frames
+from nextrung.potentials.potential import load_potential
+from nextrung.potentials.relaxation.parallel import relax_in_processes
+from nextrung.settings import MachineSettings, choose_device
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from pymatgen.core import Structure
+
+    from nextrung.potentials.potential import Potential
+    from nextrung.schemas.base import Artifact
+    from nextrung.schemas.dataset import DatasetDoc
+    from nextrung.schemas.fine_tuning import FineTuningDoc
+    from nextrung.schemas.frames import Frames
+    from nextrung.schemas.relaxation import RelaxationRecord, RelaxationSettings
+
+#: Relaxations that are worth the start of a process.
+STRUCTURES_PER_PROCESS = 250
+
+
+def open_frames(dataset: DatasetDoc) -> Frames:
+    """Read the frames of a data set, their hash verified.
+
+    Parameters
+    ----------
+    dataset : DatasetDoc
+        The data set.
+
+    Returns
+    -------
+    Frames
+        Its frames, in their splits.
+    """
+    return read_frames(artifact_path(dataset.frames))
+
+
+def open_potential(model: FineTuningDoc) -> Potential:
+    """Load the potential of a model, its hash verified.
+
+    Parameters
+    ----------
+    model : FineTuningDoc
+        The model.
+
+    Returns
+    -------
+    Potential
+        Its potential, on the device of this machine.
+    """
+    path = artifact_path(model.checkpoint)
+    return load_potential(str(path), MachineSettings().device)
+
+
+def relax_with(
+    checkpoint: Artifact,
+    structures: Sequence[Structure],
+    settings: RelaxationSettings,
+    *,
+    on_record: Callable[[int, RelaxationRecord], None],
+    relaxer: Callable[..., list[RelaxationRecord]] = relax_in_processes,
+) -> list[RelaxationRecord]:
+    """Relax structures with a stored potential, its hash verified.
+
+    Parameters
+    ----------
+    checkpoint : Artifact
+        Weights of the potential.
+    structures : sequence of Structure
+        Initial structures.
+    settings : RelaxationSettings
+        How to relax.
+    on_record : callable of (int, RelaxationRecord)
+        Told of each structure as it ends.
+    relaxer : callable
+        ``relax_apart`` where a structure is suspected to kill its process.
+
+    Returns
+    -------
+    list of RelaxationRecord
+        The end of each structure, in the order given.
+    """
+    machine = MachineSettings()
+    path = str(artifact_path(checkpoint))
+    on_cpu = choose_device(machine.device).type == "cpu"
+    wanted = max(1, len(structures) // STRUCTURES_PER_PROCESS)
+    return relaxer(
+        partial(load_potential, path, machine.device),
+        structures,
+        settings,
+        n_processes=min(machine.n_processes, wanted) if on_cpu else 1,
+        timeout=machine.relaxation_timeout,
+        on_record=on_record,
+    )

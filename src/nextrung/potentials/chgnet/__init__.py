@@ -1,0 +1,3 @@
+"""CHGNet on flat batches: forward pass, derivatives, checkpoints."""
+
+from __future__ import annotations

@@ -1,0 +1,266 @@
+"""CHGNet on flat batches, through the modules of an unmodified ``CHGNet``.
+
+The numbers are chgnet's within rounding. What differs is how they are reached: one
+gradient with respect to the bond vectors gives forces and stress together, the first
+linear map of each gated layer is applied before the gather, an angle's basis is
+computed once for its two rows, and the last angle update, whose output chgnet never
+reads, is left out.
+
+References
+----------
+B. Deng et al., Nat. Mach. Intell. 5, 1031 (2023).
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor
+from torch.nn.functional import linear
+
+from nextrung.potentials.chgnet.denormals import flush_denormals
+from nextrung.potentials.chgnet.gated_mlp import split_gate
+
+if TYPE_CHECKING:
+    from chgnet.model import CHGNet
+
+    from nextrung.potentials.graphs.graphs import GraphBatch
+
+#: GPa per eV/Å³, as chgnet has it.
+GPA = 160.21766208
+#: Keeps the arc cosine of collinear bonds differentiable, as in chgnet.
+_COSINE_SCALE = 1 - 1e-6
+#: First term of the Fourier series; chgnet rounds 1/√2 to float32 at any precision.
+_CONSTANT = float(1 / torch.tensor(2.0).sqrt())
+
+
+@dataclass(frozen=True, eq=False)
+class Outputs:
+    """Properties of a batch of crystals.
+
+    Parameters
+    ----------
+    energies : Tensor of float64, shape (n_crystals,)
+        Total energies in eV, atomic references included.
+    forces : Tensor of float, shape (n_atoms, 3), or None
+        Forces in eV/Å.
+    stresses : Tensor of float, shape (n_crystals, 3, 3), or None
+        Stresses in GPa, compression negative.
+    magmoms : Tensor of float, shape (n_atoms,), or None
+        Magnetic moments in μ_B.
+    """
+
+    energies: Tensor
+    forces: Tensor | None
+    stresses: Tensor | None
+    magmoms: Tensor | None
+
+
+@flush_denormals()
+def predict_batch(model: CHGNet, graphs: GraphBatch, properties: str) -> Outputs:
+    """Predict the properties of a batch; the results know no gradient.
+
+    Parameters
+    ----------
+    model : CHGNet
+        A model of chgnet, on the device of the graphs and of their type.
+    graphs : GraphBatch
+        Graphs of the batch.
+    properties : str
+        Letters of the wanted ones: ``e`` energies, ``f`` forces, ``s`` stresses,
+        ``m`` magnetic moments. Energies are always there.
+
+    Returns
+    -------
+    Outputs
+        Detached tensors.
+    """
+    forces, stresses, gradient = None, None, None
+    with torch.set_grad_enabled(_wants_gradient(properties)):
+        vectors, energies, magmoms = _run(model, graphs, properties)
+        if _wants_gradient(properties):
+            (gradient,) = torch.autograd.grad(energies.sum(), vectors)
+    with torch.no_grad():
+        if gradient is not None:
+            forces, stresses = _forces_and_stresses(graphs, gradient, properties)
+        total = energies.detach() + _reference_energies(model, graphs)
+    return Outputs(
+        total, forces, stresses, None if magmoms is None else magmoms.detach()
+    )
+
+
+@flush_denormals()
+def predict_differentiably(
+    model: CHGNet, graphs: GraphBatch, properties: str
+) -> Outputs:
+    """Predict the properties of a batch; the results can be differentiated.
+
+    Parameters
+    ----------
+    model : CHGNet
+        A model of chgnet, on the device of the graphs and of their type.
+    graphs : GraphBatch
+        Graphs of the batch.
+    properties : str
+        Letters of the wanted ones, as for :func:`predict_batch`.
+
+    Returns
+    -------
+    Outputs
+        Tensors with gradients with respect to the parameters that require them.
+    """
+    vectors, energies, magmoms = _run(model, graphs, properties)
+    forces, stresses = None, None
+    if _wants_gradient(properties):
+        (gradient,) = torch.autograd.grad(energies.sum(), vectors, create_graph=True)
+        forces, stresses = _forces_and_stresses(graphs, gradient, properties)
+    total = energies + _reference_energies(model, graphs)
+    return Outputs(total, forces, stresses, magmoms)
+
+
+def _wants_gradient(properties: str) -> bool:
+    """Tell whether forces or stresses are asked for."""
+    return "f" in properties or "s" in properties
+
+
+def _forces_and_stresses(
+    graphs: GraphBatch, gradient: Tensor, properties: str
+) -> tuple[Tensor | None, Tensor | None]:
+    """Turn the energy's gradient by the bond vectors into forces and stresses.
+
+    Each bond pulls its two atoms in opposite directions, and each of them has half of
+    its virial.
+    """
+    virials = graphs.vectors[:, :, None] * gradient[:, None, :] / 2
+    pulls = torch.stack([-gradient, gradient]).view(-1, 3)
+    rows = torch.cat([pulls, virials.view(-1, 9).repeat(2, 1)], dim=1)
+    onto_atoms = graphs.messages.first.add_up(rows)
+    forces, stresses = None, None
+    if "f" in properties:
+        forces = onto_atoms[:, :3]
+    if "s" in properties:
+        totals = graphs.owners.add_up(onto_atoms[:, 3:]).view(-1, 3, 3)
+        stresses = totals * (GPA / graphs.volumes)[:, None, None]
+    return forces, stresses
+
+
+def _reference_energies(model: CHGNet, graphs: GraphBatch) -> Tensor:
+    """Add up the atomic reference energies of each crystal."""
+    per_element = model.composition_model.fc.weight[0].double()
+    per_atom = per_element[graphs.atomic_numbers - 1]
+    return graphs.owners.add_up(per_atom[:, None])[:, 0]
+
+
+def _run(
+    model: CHGNet, graphs: GraphBatch, properties: str
+) -> tuple[Tensor, Tensor, Tensor | None]:
+    """Run the network: the vectors it starts from, energies and magnetic moments."""
+    vectors = graphs.vectors.detach().requires_grad_(_wants_gradient(properties))
+    features = _embed(model, graphs, vectors)
+    magmoms = None
+    for layer in range(model.n_conv):
+        _convolve_atoms(model.atom_conv_layers[layer], graphs, features)
+        if layer == model.n_conv - 2 and "m" in properties:
+            magmoms = model.site_wise(features.atoms).abs().view(-1)
+        if layer < model.n_conv - 1 and graphs.n_angles:
+            _convolve_bonds(model.bond_conv_layers[layer], graphs, features)
+        if layer < model.n_conv - 2 and graphs.n_angles:
+            _update_angles(model.angle_layers[layer], graphs, features)
+    atoms = features.atoms
+    if model.readout_norm is not None:
+        atoms = model.readout_norm(atoms)
+    energies = graphs.owners.add_up(model.mlp(atoms).double())[:, 0]
+    return vectors, energies, magmoms
+
+
+@dataclass(eq=False)
+class _Features:
+    """What the layers pass on to one another.
+
+    Angles look the same from both of their arms, and have one row for both, until they
+    are updated for the first time.
+    """
+
+    atoms: Tensor
+    short_bonds: Tensor
+    long_bonds: Tensor
+    angles: Tensor
+    message_weights: Tensor
+    arm_weights: Tensor
+    angle_weights: Tensor
+
+
+def _embed(model: CHGNet, graphs: GraphBatch, vectors: Tensor) -> _Features:
+    """Turn species, bond lengths and angles into first features."""
+    n_short = graphs.n_short
+    lengths = torch.linalg.vector_norm(vectors, dim=1)
+    basis = model.bond_basis_expansion.rbf_expansion_ag(lengths)
+    short_basis = model.bond_basis_expansion.rbf_expansion_bg(lengths[:n_short])
+    arm_weights = graphs.arm_bonds.gather(model.bond_weights_bg(short_basis))
+    units = vectors[:n_short] / lengths[:n_short, None]
+    return _Features(
+        atoms=model.atom_embedding(graphs.atomic_numbers - 1),
+        short_bonds=model.bond_embedding(basis[:n_short]),
+        long_bonds=model.bond_embedding(basis[n_short:]),
+        angles=model.angle_embedding(_angle_basis(model, graphs, units)),
+        message_weights=model.bond_weights_ag(basis),
+        arm_weights=arm_weights,
+        angle_weights=graphs.angles.second.gather(arm_weights),
+    )
+
+
+def _angle_basis(model: CHGNet, graphs: GraphBatch, units: Tensor) -> Tensor:
+    """Expand each angle in a Fourier series, shape (n_angles, n_angular)."""
+    arms = graphs.arm_bonds.gather(units) * graphs.arm_signs
+    left, right = graphs.angles.first.gather(arms).chunk(2)
+    angles = torch.acos((left * right).sum(dim=1) * _COSINE_SCALE)
+    frequencies: Tensor = model.angle_basis_expansion.fourier_expansion.frequencies
+    phases = torch.outer(angles, frequencies)
+    constant = torch.full_like(angles[:, None], _CONSTANT)
+    basis = torch.cat([constant, phases.sin(), phases.cos()], dim=1)
+    return basis / math.sqrt(math.pi)
+
+
+def _convolve_atoms(layer: Any, graphs: GraphBatch, features: _Features) -> None:  # noqa: ANN401
+    """Update the atoms by the messages of their neighbours."""
+    atoms = features.atoms
+    bonds = torch.cat([features.short_bonds, features.long_bonds])
+    widths = [atoms.shape[1], bonds.shape[1], atoms.shape[1]]
+    gate = split_gate(layer.twoBody_atom, widths)
+    centre, bond, sender = gate.weights
+    sources = (linear(atoms, centre, gate.bias), linear(atoms, sender))
+    messages = gate.finish(graphs.messages.combine(sources, bonds, bond))
+    both_ways = messages.view(2, graphs.n_bonds, -1) * features.message_weights
+    onto_atoms = graphs.messages.first.add_up(both_ways.view(messages.shape))
+    features.atoms = layer.mlp_out(onto_atoms) + atoms
+
+
+def _mix_arms(layer: Any, graphs: GraphBatch, features: _Features) -> Tensor:  # noqa: ANN401
+    """Apply a gated layer to both arms, the angle and the atom of each row."""
+    bonds, atoms, angles = features.short_bonds, features.atoms, features.angles
+    widths = [bonds.shape[1], bonds.shape[1], angles.shape[1], atoms.shape[1]]
+    gate = split_gate(layer.twoBody_bond, widths)
+    left, right, angle, atom = gate.weights
+    from_left = graphs.arm_bonds.gather(linear(bonds, left, gate.bias))
+    from_left = from_left + graphs.arm_atoms.gather(linear(atoms, atom))
+    from_right = graphs.arm_bonds.gather(linear(bonds, right))
+    sources = (from_left, from_right)
+    return gate.finish(graphs.angles.combine(sources, angles, angle))
+
+
+def _convolve_bonds(layer: Any, graphs: GraphBatch, features: _Features) -> None:  # noqa: ANN401
+    """Update the short bonds by the messages of those they make angles with."""
+    messages = _mix_arms(layer, graphs, features) * features.angle_weights
+    onto_arms = graphs.angles.first.add_up(messages) * features.arm_weights
+    onto_bonds = graphs.arm_bonds.add_up(onto_arms)
+    features.short_bonds = layer.mlp_out(onto_bonds) + features.short_bonds
+
+
+def _update_angles(layer: Any, graphs: GraphBatch, features: _Features) -> None:  # noqa: ANN401
+    """Update the angles by their two bonds and their atom."""
+    mixed = _mix_arms(layer, graphs, features)
+    updated = mixed.view(-1, *features.angles.shape) + features.angles
+    features.angles = updated.view(mixed.shape)

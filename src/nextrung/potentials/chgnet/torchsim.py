@@ -1,0 +1,137 @@
+"""The potential as a model of torch-sim: its optimisers, dynamics and Monte Carlo."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from ase import units
+
+from nextrung.potentials.graphs.crystals import Crystals
+from nextrung.schemas.base import InputError
+
+try:
+    from torch_sim.models.interface import ModelInterface
+except ImportError as error:
+    raise InputError(
+        f"expected torch-sim, met: {error}; pip install 'nextrung[torchsim]'"
+    ) from error
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+    from torch_sim.state import SimState
+
+    from nextrung.potentials.relaxation.engines import Relaxable
+
+
+class TorchSimModel(ModelInterface):  # type: ignore[misc]
+    """A potential behind torch-sim's interface.
+
+    Parameters
+    ----------
+    potential : Relaxable
+        What predicts, in batches of its own: a state may be of any size.
+
+    Attributes
+    ----------
+    errors : dict of int to str
+        Why a system of the last state could not be predicted, by its index.
+    """
+
+    def __init__(self, potential: Relaxable) -> None:
+        super().__init__()
+        self.potential = potential
+        self.errors: dict[int, str] = {}
+        self._device = potential.device
+        self._dtype = torch.float64
+        self._compute_forces = True
+        self._compute_stress = True
+        self._memory_scales_with = "n_atoms_x_density"
+
+    def forward(self, state: SimState, **_: Any) -> dict[str, torch.Tensor]:  # noqa: ANN401
+        """Predict energies, forces and stresses.
+
+        Parameters
+        ----------
+        state : SimState
+            Periodic systems; they are left as they are.
+        **_ : object
+            What other models may want to know.
+
+        Returns
+        -------
+        dict of str to torch.Tensor
+            ``energy`` in eV, shape (n_systems,); ``forces`` in eV/Å, shape
+            (n_atoms, 3); ``stress`` in eV/Å³, compression negative, shape
+            (n_systems, 3, 3). NaN where a system cannot be predicted.
+        """
+        crystals = read_state(state)
+        prediction = self.potential.predict(crystals, "efs")
+        answers = {
+            "energy": prediction.energies.copy(),
+            "forces": prediction.forces.copy(),
+            "stress": prediction.stresses * units.GPa,
+        }
+        self.errors = dict(prediction.errors)
+        if not _is_periodic(state):
+            reason = "not periodic in all three directions"
+            self.errors = dict.fromkeys(range(len(crystals)), reason)
+            for values in answers.values():
+                values[:] = np.nan
+        return {name: self._convert(values) for name, values in answers.items()}
+
+    def _convert(self, values: NDArray[np.float64]) -> torch.Tensor:
+        """Put numbers where torch-sim computes."""
+        return torch.as_tensor(values, dtype=self._dtype, device=self._device)
+
+
+def read_state(state: SimState) -> Crystals:
+    """Read the systems of a torch-sim state.
+
+    Parameters
+    ----------
+    state : SimState
+        Systems, whose lattice vectors are columns.
+
+    Returns
+    -------
+    Crystals
+        The same as crystals, whose lattice vectors are rows; not wrapped.
+    """
+    cells, positions = (
+        tensor.numpy(force=True).astype(np.float64)
+        for tensor in (state.cell, state.positions)
+    )
+    numbers, system_idx = (
+        tensor.numpy(force=True).astype(np.int64)
+        for tensor in (state.atomic_numbers, state.system_idx)
+    )
+    lattices = cells.transpose(0, 2, 1)
+    counts = np.bincount(system_idx, minlength=len(lattices))
+    return Crystals(
+        offsets=np.concatenate([[0], np.cumsum(counts)]),
+        atomic_numbers=numbers,
+        lattices=lattices,
+        frac_coords=_divide(positions, lattices, system_idx),
+    )
+
+
+def _divide(
+    positions: NDArray[np.float64],
+    lattices: NDArray[np.float64],
+    system_idx: NDArray[np.int64],
+) -> NDArray[np.float64]:
+    """Express positions by lattice vectors; 0 where these are none."""
+    with np.errstate(all="ignore"):
+        volumes = np.abs(np.linalg.det(lattices))
+        sound = np.isfinite(volumes) & (volumes > 0)
+        inverses = np.zeros_like(lattices)
+        inverses[sound] = np.linalg.inv(lattices[sound])
+        fracs: NDArray[np.float64] = (positions[:, None] @ inverses[system_idx])[:, 0]
+    return fracs
+
+
+def _is_periodic(state: SimState) -> bool:
+    """Say whether the systems repeat in all directions."""
+    return bool(torch.as_tensor(state.pbc).all())

@@ -1,0 +1,184 @@
+"""Pairs of atoms within a cutoff: by linked cells on a CPU, by all images on a GPU."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+from pymatgen.optimization.neighbors import find_points_in_spheres
+
+from nextrung.potentials.graphs.crystals import Crystals, list_rows, select
+from nextrung.potentials.graphs.periodic_images import search_images
+
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike, NDArray
+    from torch import Tensor
+
+#: Longest bond of the atom graph in Å, that of every shipped model.
+ATOM_CUTOFF = 6.0
+#: Longest bond of the bond graph in Å, that of every shipped model.
+BOND_CUTOFF = 3.0
+_PERIODIC = np.ones(3, dtype=np.int64)
+#: Added to the cutoff, and below which an atom is itself (pymatgen's default), in Å.
+_TOLERANCE = 1e-8
+
+
+@dataclass(frozen=True, eq=False)
+class Pairs:
+    """Undirected pairs of atoms of many crystals, each pair once.
+
+    Parameters
+    ----------
+    offsets : ndarray of int, shape (n_crystals + 1,)
+        Pairs of crystal ``i`` are ``offsets[i]:offsets[i + 1]``.
+    ends : Tensor of int, shape (2, n_pairs)
+        Indices of both atoms within their crystal, the second not below the first.
+    images : Tensor of float64, shape (n_pairs, 3)
+        Lattice translation of the second atom, for coordinates that are not wrapped.
+    lengths : Tensor of float64, shape (n_pairs,)
+        Distances in Å.
+    n_angles : ndarray of int, shape (n_crystals,)
+        Ordered pairs of bonds below ``BOND_CUTOFF`` that share an atom.
+    """
+
+    offsets: NDArray[np.int64]
+    ends: Tensor
+    images: Tensor
+    lengths: Tensor
+    n_angles: NDArray[np.int64]
+
+    def __getitem__(self, chosen: ArrayLike) -> Pairs:
+        """Select the pairs of crystals by indices or by mask, in the order given."""
+        indices = select(len(self.n_angles), chosen)
+        rows = torch.from_numpy(list_rows(self.offsets, indices))
+        rows = rows.to(self.lengths.device)
+        return Pairs(
+            offsets=np.concatenate([[0], np.cumsum(self.n_pairs[indices])]),
+            ends=self.ends[:, rows],
+            images=self.images[rows],
+            lengths=self.lengths[rows],
+            n_angles=self.n_angles[indices],
+        )
+
+    @property
+    def n_pairs(self) -> NDArray[np.int64]:
+        """Pairs of each crystal, shape (n_crystals,)."""
+        return np.diff(self.offsets)
+
+    @property
+    def crystal_of_pair(self) -> Tensor:
+        """Index of the crystal each pair belongs to, shape (n_pairs,)."""
+        n_pairs = torch.from_numpy(self.n_pairs).to(self.lengths.device)
+        crystals = torch.arange(len(n_pairs), device=n_pairs.device)
+        return torch.repeat_interleave(
+            crystals, n_pairs, output_size=int(self.offsets[-1])
+        )
+
+    @property
+    def costs(self) -> NDArray[np.int64]:
+        """Rows that a prediction computes for each crystal, shape (n_crystals,)."""
+        costs: NDArray[np.int64] = 2 * self.n_pairs + self.n_angles
+        return costs
+
+
+def find_pairs(
+    crystals: Crystals,
+    cutoff: float = ATOM_CUTOFF,
+    device: torch.device | str = "cpu",
+) -> Pairs:
+    """Find all pairs of atoms of each crystal that are within a cutoff.
+
+    Parameters
+    ----------
+    crystals : Crystals
+        Crystals with finite coordinates and sane cells.
+    cutoff : float
+        Largest distance in Å.
+    device : torch.device or str
+        Where to search, and where the pairs are wanted.
+
+    Returns
+    -------
+    Pairs
+        Each pair once; an atom and its own image are a pair too.
+    """
+    cells = np.floor(crystals.frac_coords)
+    wrapped = Crystals(
+        offsets=crystals.offsets,
+        atomic_numbers=crystals.atomic_numbers,
+        lattices=crystals.lattices,
+        frac_coords=crystals.frac_coords - cells,
+    )
+    if torch.device(device).type == "cpu":
+        ends, images, lengths, n_pairs = _search_cells(wrapped, cutoff)
+    else:
+        ends, images, lengths, n_pairs = search_images(
+            wrapped, cutoff + _TOLERANCE, torch.device(device)
+        )
+    unwrapping = torch.from_numpy(cells).to(device)
+    starts = torch.from_numpy(np.repeat(crystals.offsets[:-1], n_pairs)).to(device)
+    return Pairs(
+        offsets=np.concatenate([[0], np.cumsum(n_pairs)]),
+        ends=ends - starts,
+        images=images + unwrapping[ends[0]] - unwrapping[ends[1]],
+        lengths=lengths,
+        n_angles=_count_angles(crystals, ends, lengths),
+    )
+
+
+def _search_cells(
+    crystals: Crystals, cutoff: float
+) -> tuple[Tensor, Tensor, Tensor, NDArray[np.int64]]:
+    """Search each crystal by pymatgen: ends, images, lengths and their numbers."""
+    lattices = np.ascontiguousarray(crystals.lattices)
+    coords = crystals.cart_coords
+    starts, stops = crystals.offsets[:-1], crystals.offsets[1:]
+    found = [
+        find_points_in_spheres(
+            coords[start:stop], coords[start:stop], cutoff, _PERIODIC, cell, _TOLERANCE
+        )
+        for start, stop, cell in zip(starts, stops, lattices, strict=True)
+    ]
+    sizes = [len(rows[0]) for rows in found]
+    crystal = np.repeat(np.arange(len(found)), sizes)
+    nothing = (
+        np.zeros(0, np.int64),
+        np.zeros(0, np.int64),
+        np.zeros((0, 3)),
+        np.zeros(0),
+    )
+    first, second, images, lengths = (
+        np.concatenate(rows) for rows in zip(nothing, *found, strict=True)
+    )
+    kept = np.flatnonzero(_is_canonical(first, second, images))
+    n_pairs = np.bincount(crystal[kept], minlength=len(found))
+    atoms = np.stack([first[kept], second[kept]]) + starts[crystal[kept]]
+    return (
+        torch.from_numpy(atoms),
+        torch.from_numpy(images[kept]),
+        torch.from_numpy(lengths[kept]),
+        n_pairs,
+    )
+
+
+def _is_canonical(
+    first: NDArray[np.int64], second: NDArray[np.int64], images: NDArray[np.float64]
+) -> NDArray[np.bool_]:
+    """Choose one of the two directions of each pair."""
+    forward = images @ [1e12, 1e6, 1.0] > 0
+    canonical: NDArray[np.bool_] = (first < second) | ((first == second) & forward)
+    return canonical
+
+
+def _count_angles(
+    crystals: Crystals, ends: Tensor, lengths: Tensor
+) -> NDArray[np.int64]:
+    """Count the ordered pairs of short bonds at the atoms of each crystal."""
+    short = ends[:, lengths < BOND_CUTOFF].reshape(-1)
+    counted = torch.bincount(short, minlength=len(crystals.atomic_numbers))
+    n_bonds = counted.cpu().numpy()
+    totals = np.concatenate([[0], np.cumsum(n_bonds * (n_bonds - 1))])
+    counts: NDArray[np.int64] = np.diff(totals[crystals.offsets])
+    return counts

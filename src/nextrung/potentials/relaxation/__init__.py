@@ -1,0 +1,3 @@
+"""Relaxation engines: FIRE with the Frechet cell filter over in-flight batches."""
+
+from __future__ import annotations

@@ -1,0 +1,3 @@
+"""Fine-tuning: Lightning module, data module, losses, DDP."""
+
+from __future__ import annotations

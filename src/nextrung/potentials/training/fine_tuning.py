@@ -1,0 +1,207 @@
+"""Fine-tuning of a potential on labelled frames, resumable after a kill."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from nextrung.compute.fine_tuning import select_train_frames
+from nextrung.potentials.chgnet.double_backward import ease_second_order
+from nextrung.potentials.training.checkpoint import EpochKeeper, TrainingState
+from nextrung.potentials.training.data_module import FrameData
+from nextrung.potentials.training.ddp_launcher import train_in_processes
+from nextrung.potentials.training.frame_screening import find_unusable
+from nextrung.potentials.training.graceful_stop import postpone_interruptions
+from nextrung.potentials.training.module import Training
+from nextrung.potentials.training.trainer import count_processes, run_training
+from nextrung.schemas.base import InputError
+from nextrung.schemas.fine_tuning import Precision
+from nextrung.schemas.models import Trained
+from nextrung.settings import MachineSettings
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from torch import Tensor
+
+    from nextrung.potentials.potential import Potential
+    from nextrung.schemas.fine_tuning import (
+        EpochRecord,
+        FineTuningSettings,
+        GradientRecord,
+    )
+    from nextrung.schemas.frames import Frames
+
+#: File below the working folder that holds the state after the last whole epoch.
+STATE_FILE = "last.ckpt"
+
+
+@dataclass(frozen=True, eq=False)
+class FineTuningResult:
+    """A trained potential and how it got there.
+
+    Parameters
+    ----------
+    potential : Potential
+        The potential with the weights of the best epoch.
+    n_train_frames : int
+        Training frames used.
+    n_train_materials : int
+        Materials of these frames.
+    best_epoch : int or None
+        Epoch of the lowest validation energy error; None without training.
+    history : list of EpochRecord
+        One record per epoch.
+    gradients : list of GradientRecord
+        Gradients in the first epoch.
+    unusable : dict of str to str
+        Reason by the name of each frame left out of training and validation.
+    """
+
+    potential: Potential
+    n_train_frames: int
+    n_train_materials: int
+    best_epoch: int | None
+    history: list[EpochRecord]
+    gradients: list[GradientRecord]
+    unusable: dict[str, str]
+
+
+def fine_tune(
+    potential: Potential,
+    frames: Frames,
+    settings: FineTuningSettings,
+    *,
+    trained: Trained,
+    workdir: Path,
+    on_epoch: Callable[[EpochRecord], None] | None = None,
+) -> FineTuningResult:
+    """Train a potential on the training split, watched by the validation split.
+
+    Parameters
+    ----------
+    potential : Potential
+        Where training starts; it is not changed.
+    frames : Frames
+        Labelled frames with splits.
+    settings : FineTuningSettings
+        How to train.
+    trained : Trained
+        Which weights move.
+    workdir : Path
+        Folder of the state after each epoch. A call that finds one there goes on from
+        it and ends as an undisturbed one does.
+    on_epoch : callable, optional
+        Told of every epoch once it is kept.
+
+    Returns
+    -------
+    FineTuningResult
+        The potential of the epoch with the lowest validation energy error, and the
+        history.
+
+    Raises
+    ------
+    InputError
+        If a split has no usable frame, no validation frame has an energy, the state in
+        the folder belongs to another training, or training diverges.
+
+    Notes
+    -----
+    SIGINT and SIGTERM end a training after the batch it is at; a later call goes on
+    there.
+    """
+    train, val, unusable = _select_frames(potential, frames, settings)
+    if trained is Trained.NOTHING or settings.epochs == 0:
+        state = TrainingState()
+    else:
+        data = FrameData(train, val, settings, device=potential.device)
+        training = _start(potential, data, trained)
+        state = _fit(training, data, workdir / STATE_FILE, on_epoch=on_epoch)
+    return FineTuningResult(
+        potential=_load_weights(potential, state.best_weights),
+        n_train_frames=len(train),
+        n_train_materials=len(np.unique(train.material_ids)),
+        best_epoch=state.best_epoch,
+        history=state.history,
+        gradients=state.gradients,
+        unusable=unusable,
+    )
+
+
+def _select_frames(
+    potential: Potential, frames: Frames, settings: FineTuningSettings
+) -> tuple[Frames, Frames, dict[str, str]]:
+    """Select usable frames to train on and to validate with; say what is not usable."""
+    assigned = frames[np.isin(frames.splits, ("train", "val"))]
+    unusable = find_unusable(assigned, potential.elements)
+    usable = assigned[~np.isin(assigned.frame_ids, list(unusable))]
+    val = usable.split("val")
+    if not np.isfinite(val.energies).any():
+        raise InputError(
+            f"expected a usable validation frame with an energy, met none among "
+            f"{np.sum(frames.splits == 'val')}"
+        )
+    return select_train_frames(usable, settings), val, unusable
+
+
+def _start(potential: Potential, data: FrameData, trained: Trained) -> Training:
+    """Copy the network of a potential and choose which of its weights move."""
+    double = data.settings.precision is Precision.FLOAT64
+    model = (potential.double() if double else potential.copy()).model
+    ease_second_order(model).train().requires_grad_(requires_grad=True)
+    moving = trained is Trained.NETWORK_AND_ATOM_REFS
+    model.composition_model.requires_grad_(requires_grad=moving)
+    identity = f"{trained} {data.digest()} {data.settings.model_dump_json()}"
+    n_cores = MachineSettings().n_processes if data.device.type == "cpu" else 1
+    return Training(
+        model,
+        data.settings,
+        n_batches=data.n_batches,
+        identity=identity,
+        n_threads=max(1, n_cores // count_processes(data.device)),
+    )
+
+
+def _fit(
+    training: Training,
+    data: FrameData,
+    path: Path,
+    *,
+    on_epoch: Callable[[EpochRecord], None] | None,
+) -> TrainingState:
+    """Train from the kept state on, or from the start, and read the last state."""
+    if path.exists():
+        state = TrainingState.read(path)
+        if state.identity != training.state.identity:
+            raise InputError(
+                f"{path}: expected the state of this training, met another"
+            )
+        if len(state.history) == data.settings.epochs:
+            return state
+    path.parent.mkdir(parents=True, exist_ok=True)
+    n_processes = count_processes(data.device)
+    with postpone_interruptions() as request:
+        if n_processes == 1:
+            run_training(training, data, EpochKeeper(path, on_epoch, request))
+        else:
+            train_in_processes(
+                training,
+                data,
+                path,
+                n_processes=n_processes,
+                request=request,
+                on_epoch=on_epoch,
+            )
+    return TrainingState.read(path)
+
+
+def _load_weights(potential: Potential, weights: dict[str, Tensor]) -> Potential:
+    """Copy a potential and give the copy other weights, where there are any."""
+    copied = potential.copy()
+    if weights:
+        copied.model.load_state_dict(weights)
+    return copied

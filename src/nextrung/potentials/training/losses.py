@@ -1,0 +1,214 @@
+"""The loss of a batch, and the errors it is made of, over the labels there are."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import torch
+from torch.nn.functional import huber_loss
+
+from nextrung.schemas.fine_tuning import Errors
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from torch import Tensor
+
+    from nextrung.potentials.chgnet.forward import Outputs
+    from nextrung.schemas.fine_tuning import FineTuningSettings
+
+
+@dataclass(frozen=True, eq=False)
+class Properties:
+    """Properties of a batch, as labels or as predictions; NaN where there is no label.
+
+    Parameters
+    ----------
+    energies : Tensor, shape (n_frames,)
+        Energies in eV/atom.
+    forces : Tensor, shape (n_sites, 3)
+        Forces in eV/Å.
+    stresses : Tensor, shape (n_frames, 3, 3)
+        Stresses in GPa, compression negative.
+    magmoms : Tensor, shape (n_sites,)
+        Absolute magnetic moments in μ_B.
+    """
+
+    energies: Tensor
+    forces: Tensor
+    stresses: Tensor
+    magmoms: Tensor
+
+    def __iter__(self) -> Iterator[Tensor]:
+        """List energies, forces, stresses and magmoms."""
+        return iter((self.energies, self.forces, self.stresses, self.magmoms))
+
+    def count(self) -> Tensor:
+        """Count the labels of each property, shape (4,)."""
+        return torch.stack([(~labels.isnan()).sum() for labels in self])
+
+
+@dataclass(frozen=True, eq=False)
+class Deviations:
+    """Sums over the labels of a batch: of energies, forces, stresses and magmoms.
+
+    Parameters
+    ----------
+    huber : Tensor, shape (4,)
+        Sums of the Huber loss; differentiable.
+    absolute : Tensor, shape (4,)
+        Sums of absolute errors.
+    n_labels : Tensor, shape (4,)
+        Numbers of labels.
+    """
+
+    huber: Tensor
+    absolute: Tensor
+    n_labels: Tensor
+
+
+def compare_outputs(
+    outputs: Outputs, n_atoms: Tensor, labels: Properties, *, huber_delta: float
+) -> Deviations:
+    """Compare what a network says of a batch to the labels.
+
+    Parameters
+    ----------
+    outputs : Outputs
+        All four properties of the batch.
+    n_atoms : Tensor, shape (n_frames,)
+        Atoms of each frame.
+    labels : Properties
+        Labels, NaN where there is none.
+    huber_delta : float
+        Error from which the Huber loss grows linearly.
+
+    Returns
+    -------
+    Deviations
+        Sums per property.
+
+    Raises
+    ------
+    TypeError
+        If a property was not predicted.
+    """
+    if outputs.forces is None or outputs.stresses is None or outputs.magmoms is None:
+        raise TypeError("expected outputs with forces, stresses and magnetic moments")
+    predicted = Properties(
+        energies=outputs.energies / n_atoms,
+        forces=outputs.forces,
+        stresses=outputs.stresses,
+        magmoms=outputs.magmoms,
+    )
+    return sum_deviations(predicted, labels, huber_delta)
+
+
+def sum_deviations(
+    predicted: Properties, labels: Properties, huber_delta: float
+) -> Deviations:
+    """Sum how far predictions are from the labels there are.
+
+    Parameters
+    ----------
+    predicted : Properties
+        Predictions.
+    labels : Properties
+        Labels, NaN where there is none.
+    huber_delta : float
+        Error from which the Huber loss grows linearly.
+
+    Returns
+    -------
+    Deviations
+        Sums per property; a missing label adds nothing, not even to the gradient.
+    """
+    huber, absolute, n_labels = [], [], []
+    for prediction, label in zip(predicted, labels, strict=True):
+        there = ~label.isnan()
+        error = torch.where(there, prediction - label.nan_to_num(), 0.0)
+        zero = torch.zeros_like(error)
+        total = huber_loss(error, zero, reduction="sum", delta=huber_delta)
+        huber.append(total.double())
+        absolute.append(error.detach().abs().double().sum())
+        n_labels.append(there.sum())
+    return Deviations(torch.stack(huber), torch.stack(absolute), torch.stack(n_labels))
+
+
+def weigh_loss(
+    deviations: Deviations, n_labels: Tensor, settings: FineTuningSettings
+) -> Tensor:
+    """Weigh the mean Huber loss of each property.
+
+    Parameters
+    ----------
+    deviations : Deviations
+        Sums of a batch.
+    n_labels : Tensor, shape (4,)
+        Numbers of labels to divide by: those of the batch, or those that all
+        processes share of it.
+    settings : FineTuningSettings
+        Weights of the properties.
+
+    Returns
+    -------
+    Tensor, shape ()
+        The loss; a property without any label adds nothing.
+    """
+    weights = settings.loss_weights
+    factors = deviations.huber.new_tensor(
+        [weights.energy, weights.forces, weights.stress, weights.magmoms]
+    )
+    return (factors * deviations.huber / n_labels.clamp(min=1)).sum()
+
+
+class ErrorMeter:
+    """Running means of errors and loss over the batches of an epoch.
+
+    Attributes
+    ----------
+    totals : Tensor of float64, shape (10,)
+        Sums of absolute errors of energies, forces, stresses and magmoms, the numbers
+        of their labels, the sum of losses and the number of batches. Totals of several
+        processes may be added up.
+    """
+
+    def __init__(self) -> None:
+        self.reset()
+
+    def reset(self) -> None:
+        """Forget all batches."""
+        self.totals = torch.zeros(10, dtype=torch.float64)
+
+    def add(self, deviations: Deviations, loss: Tensor) -> None:
+        """Add a batch, or a part of one.
+
+        Parameters
+        ----------
+        deviations : Deviations
+            Sums over the labels of the part.
+        loss : Tensor, shape ()
+            What the part adds to the loss of its batch.
+        """
+        sums = [deviations.absolute, deviations.n_labels, loss.detach().view(1)]
+        part = torch.cat([*(total.double() for total in sums), loss.new_zeros(1)])
+        self.totals = self.totals.to(part.device) + part
+
+    def close_batch(self) -> None:
+        """Count the batch whose parts were added."""
+        self.totals[-1] += 1
+
+    def mean(self) -> Errors:
+        """Mean errors over the labels, and mean loss over the batches, so far."""
+        totals = self.totals.tolist()
+        sums, numbers, (loss, n_batches) = totals[:4], totals[4:8], totals[8:]
+        pairs = zip(sums, numbers, strict=True)
+        energy, forces, stress, magmoms = (a / n if n else None for a, n in pairs)
+        return Errors(
+            energy_mae=energy,
+            forces_mae=forces,
+            stress_mae=stress,
+            magmoms_mae=magmoms,
+            loss=loss / max(n_batches, 1),
+        )

@@ -1,0 +1,166 @@
+"""Short trainings of every kind of model, before the long ones."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from dataclasses import dataclass
+from statistics import median
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from nextrung.compute.preflight import TRIED
+from nextrung.potentials.atom_refs import move_atom_refs, prepare_start
+from nextrung.potentials.training.fine_tuning import fine_tune
+from nextrung.potentials.training.frame_screening import find_unusable
+from nextrung.schemas.models import RECIPES, Rereference
+from nextrung.schemas.preflight import Trial
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from pathlib import Path
+
+    from numpy.typing import NDArray
+
+    from nextrung.potentials.potential import Potential
+    from nextrung.potentials.training.fine_tuning import FineTuningResult
+    from nextrung.schemas.fine_tuning import FineTuningSettings, TrackedLayer
+    from nextrung.schemas.frames import Frames
+    from nextrung.schemas.models import Model
+
+
+@dataclass(frozen=True, eq=False)
+class Probe:
+    """Frames that every model can be tried on, and what is known of them.
+
+    Parameters
+    ----------
+    frames : Frames
+        The usable frames.
+    predicted : Frames
+        The same frames, labelled by the source.
+    atom_refs : mapping of Rereference to mapping of str to float
+        References in eV/atom, by how they were moved.
+    unusable : mapping of str to str
+        Reason by the name of each frame that the source cannot predict.
+    """
+
+    frames: Frames
+    predicted: Frames
+    atom_refs: Mapping[Rereference, Mapping[str, float]]
+    unusable: Mapping[str, str]
+
+    @property
+    def residuals(self) -> NDArray[np.float64]:
+        """Label minus re-referenced source energy in eV/atom, shape (n_frames,)."""
+        moved, kept = (
+            self.atom_refs[kind] for kind in (Rereference.RESIDUAL, Rereference.NONE)
+        )
+        shifts = np.array(
+            [
+                sum(
+                    (moved[symbol] - kept[symbol]) * amount
+                    for symbol, amount in composition.get_el_amt_dict().items()
+                )
+                for composition in self.frames.compositions()
+            ]
+        )
+        left = self.frames.energies - self.predicted.energies - shifts
+        residuals: NDArray[np.float64] = left / self.frames.n_atoms
+        return residuals
+
+
+def probe(source: Potential, sample: Frames, whole: Frames) -> Probe:
+    """Predict a sample of frames and move the references to their labels.
+
+    Parameters
+    ----------
+    source : Potential
+        The source potential.
+    sample : Frames
+        Frames with labels, in the splits ``train`` and ``val``.
+    whole : Frames
+        All frames with labels, for the references that need no prediction.
+
+    Returns
+    -------
+    Probe
+        What every model can be tried on: frames of elements that a training frame of
+        the sample holds too.
+    """
+    unusable = find_unusable(sample, source.elements)
+    usable = sample[~np.isin(sample.frame_ids, list(unusable))]
+    train = usable.split("train")
+    fitted = {
+        Rereference.NONE: train,
+        Rereference.REFIT: whole.split("train"),
+        Rereference.RESIDUAL: train,
+    }
+    atom_refs = {
+        kind: move_atom_refs(source, frames, kind)[1] for kind, frames in fitted.items()
+    }
+    strange = find_unusable(usable, set(atom_refs[Rereference.RESIDUAL]))
+    usable = usable[~np.isin(usable.frame_ids, list(strange))]
+    predicted, _ = source.label(usable, "e")
+    return Probe(usable, predicted, atom_refs, unusable)
+
+
+def try_models(
+    source: Potential,
+    probed: Probe,
+    settings: FineTuningSettings,
+    *,
+    workdir: Path,
+    on_trial: Callable[[int, int, str], None],
+) -> list[Trial]:
+    """Train every kind of model for a short while.
+
+    Parameters
+    ----------
+    source : Potential
+        The source potential.
+    probed : Probe
+        Frames and references.
+    settings : FineTuningSettings
+        How to train.
+    workdir : Path
+        Folder of unfinished trainings.
+    on_trial : callable of (int, int, str)
+        Told the trials done, of all trials, and the model that comes next.
+
+    Returns
+    -------
+    list of Trial
+        One per model; all see the same frames in the same order.
+    """
+    trials = []
+    for done, model in enumerate(TRIED):
+        on_trial(done, len(TRIED), str(model))
+        recipe = RECIPES[model]
+        atom_refs = probed.atom_refs[recipe.rereference]
+        result = fine_tune(
+            prepare_start(source, recipe, atom_refs, seed=settings.seed),
+            probed.frames,
+            settings,
+            trained=recipe.trained,
+            workdir=workdir / str(model),
+        )
+        trials.append(_describe(model, result, len(probed.frames)))
+    return trials
+
+
+def _describe(model: Model, result: FineTuningResult, n_frames: int) -> Trial:
+    """Read errors, gradients and pace off a training."""
+    best = result.history[(result.best_epoch or 1) - 1].val
+    norms: defaultdict[TrackedLayer, list[float]] = defaultdict(list)
+    for record in result.gradients:
+        norms[record.layer].append(record.norm)
+    fastest = min(epoch.wall_time for epoch in result.history)
+    return Trial(
+        model=model,
+        energy_mae=best.energy_mae,
+        forces_mae=best.forces_mae,
+        stress_mae=best.stress_mae,
+        gradient_norms={layer: median(found) for layer, found in norms.items()},
+        seconds_per_frame=fastest / n_frames,
+    )

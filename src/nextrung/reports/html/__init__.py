@@ -1,0 +1,3 @@
+"""HTML elements and the style of models."""
+
+from __future__ import annotations

@@ -1,0 +1,3 @@
+"""Figures and the data behind them."""
+
+from __future__ import annotations

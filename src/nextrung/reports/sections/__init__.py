@@ -1,0 +1,3 @@
+"""Sections of a report, one per stage."""
+
+from __future__ import annotations

@@ -1,0 +1,57 @@
+"""Atomic references before and after they were moved."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from nextrung.reports.html.elements import details, header, number, numeric, row, table
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from xml.etree.ElementTree import Element
+
+    from nextrung.schemas.atom_refs import AtomRefDoc
+
+
+def list_atom_refs(documents: Mapping[str, AtomRefDoc]) -> list[Element]:
+    """List the references of every fit.
+
+    Parameters
+    ----------
+    documents : mapping of str to AtomRefDoc
+        Fits, by how the references were moved.
+
+    Returns
+    -------
+    list of Element
+        A folded table each.
+    """
+    listed = []
+    for kind, document in documents.items():
+        rows = [
+            row(
+                symbol,
+                number(document.previous.get(symbol), 4, reason="none in the source"),
+                number(energy, 4),
+                number(document.shift.get(symbol), 4, reason="none in the source"),
+            )
+            for symbol, energy in document.atom_refs.items()
+        ]
+        titles = header("Element", *numeric("before (eV)", "after (eV)", "shift (eV)"))
+        listed.append(details(_describe_fit(kind, document), table(titles, rows)))
+    return listed
+
+
+def _describe_fit(kind: str, document: AtomRefDoc) -> str:
+    """Say in one line how well the references fit."""
+    fit = document.fit
+    if fit is None:
+        return f"Atom refs `{kind}`: those of the source"
+    text = (
+        f"Atom refs `{kind}`: {fit.n_frames:,} frames, rank {fit.rank}, "
+        f"residual {1000 * fit.rmse:,.1f} meV/atom"
+    )
+    if fit.undetermined:
+        groups = "; ".join(" + ".join(group) for group in fit.undetermined)
+        text += f", undetermined: {groups}"
+    return text

@@ -1,0 +1,68 @@
+"""How the relaxations of every model ended."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from nextrung.reports.html.elements import (
+    header,
+    number,
+    numeric,
+    row,
+    table,
+    write_duration,
+)
+from nextrung.reports.html.model_style import in_order, model_cell
+from nextrung.reports.sections.section import paragraph
+from nextrung.schemas.relaxation import RelaxationStatus
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from xml.etree.ElementTree import Element
+
+    from nextrung.schemas.relaxation import RelaxationDoc
+
+
+def list_statuses(
+    statuses: Mapping[str, Mapping[str, int]], documents: Mapping[str, RelaxationDoc]
+) -> list[Element]:
+    """Count the relaxations of every model by how they ended.
+
+    Parameters
+    ----------
+    statuses : mapping of str to mapping of str to int
+        Relaxations by status, by model.
+    documents : mapping of str to RelaxationDoc
+        What is known of the campaigns beyond that; may be empty.
+
+    Returns
+    -------
+    list of Element
+        A table, and a sentence on the settings where they are known.
+    """
+    rows = [
+        row(
+            model_cell(model),
+            *(number(statuses[model].get(status, 0)) for status in RelaxationStatus),
+        )
+        for model in in_order(statuses)
+    ]
+    titles = numeric(*(status.replace("_", " ") for status in RelaxationStatus))
+    counted = table(header("Relaxations by how they ended", *titles), rows)
+    return [counted, *_say_settings(documents)]
+
+
+def _say_settings(documents: Mapping[str, RelaxationDoc]) -> list[Element]:
+    """Say how structures were relaxed, and how fast."""
+    if not documents:
+        return []
+    settings = next(iter(documents.values())).settings
+    n_materials = sum(document.n_materials for document in documents.values())
+    time = sum(document.relaxation_time for document in documents.values())
+    text = (
+        f"Relaxed with the engine {settings.engine.value} to {settings.fmax} eV/Å in "
+        f"at most {settings.max_steps:,} steps, cell: "
+        f"{settings.cell.replace('_', ' ')}; {n_materials:,} relaxations took "
+        f"{write_duration(time)}."
+    )
+    return [paragraph(text)]

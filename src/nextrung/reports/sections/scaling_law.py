@@ -1,0 +1,179 @@
+"""Errors against training size, and what transfer saves."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from nextrung.compute.scaling_law.laws import FARTHEST_EXTRAPOLATION
+from nextrung.reports.html.elements import (
+    MISSING,
+    count,
+    header,
+    number,
+    numeric,
+    row,
+    table,
+)
+from nextrung.reports.html.model_style import appearance, model_cell
+from nextrung.reports.plots.power_laws import PROPERTIES, plot_law
+from nextrung.reports.sections.published_values import CITATION, PAPER_STUDY, SLOPES
+from nextrung.reports.sections.section import (
+    Section,
+    document_of,
+    explain_absence,
+    paragraph,
+)
+from nextrung.schemas.scaling_law import Leader, ScalingLawDoc
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from xml.etree.ElementTree import Element
+
+    from nextrung.reports.plots.figure import Figure
+    from nextrung.schemas.base import TaskDoc
+    from nextrung.schemas.scaling_law import Crossing
+    from nextrung.schemas.study import StudyDoc
+
+_LEADERS = {
+    Leader.TRANSFER: "transfer is ahead",
+    Leader.SCRATCH: "training from scratch is ahead",
+    Leader.NEITHER: "neither transfer nor training from scratch is ahead",
+}
+
+
+def report_scaling_law(study: StudyDoc, documents: Mapping[str, TaskDoc]) -> Section:
+    """Report points, fits, crossing and sizes of the scaling law (Fig. 6).
+
+    Parameters
+    ----------
+    study : StudyDoc
+        The study.
+    documents : mapping of str to TaskDoc
+        Its documents: ``scaling_law``.
+
+    Returns
+    -------
+    Section
+        The section of the scaling law.
+    """
+    document = document_of(documents, "scaling_law", ScalingLawDoc)
+    if document is None:
+        absent = explain_absence("scaling law", study.settings.scaling_law)
+        return Section("scaling-law", "Scaling law", (absent,))
+    settings = document.settings
+    blocks: list[Element | Figure] = [
+        paragraph(
+            f"Errors of the {settings.split} split against the number of training "
+            f"frames; laws are fitted above {settings.fit_above:,} frames."
+        )
+    ]
+    for name, scaling in document.laws.items():
+        blocks += plot_law(name, document.points, scaling)
+    blocks += [_list_laws(document, study.results.study), *_say_crossings(document)]
+    blocks += [*_list_sizes(document), *_list_missing(document)]
+    return Section("scaling-law", "Scaling law", tuple(blocks))
+
+
+def _list_laws(document: ScalingLawDoc, study: str) -> Element:
+    """List exponent and quality of every fit, or why there is none."""
+    rows = []
+    for name, scaling in document.laws.items():
+        for model, law in scaling.laws.items():
+            reason = law.error or "two points leave nothing to judge the fit by"
+            paper = SLOPES[name].get(model) if study == PAPER_STUDY else None
+            said = f"paper: slope {paper} ({CITATION})" if paper is not None else ""
+            rows.append(
+                row(
+                    model_cell(model),
+                    PROPERTIES[name][0],
+                    number(law.slope, 3, reason=reason),
+                    number(law.r_squared, 3, reason=reason),
+                    number(law.n_points),
+                    law.error or said,
+                )
+            )
+    titles = numeric("Slope", "R²", "Points fitted")
+    return table(header("Model", "Property", *titles, "Remark"), rows)
+
+
+def _say_crossings(document: ScalingLawDoc) -> list[Element]:
+    """Say where transfer meets scratch, property by property."""
+    return [
+        paragraph(f"{PROPERTIES[name][0]}: {say_crossing(scaling.crossing)}")
+        for name, scaling in document.laws.items()
+    ]
+
+
+def say_crossing(crossing: Crossing) -> str:
+    """Say where transfer meets scratch.
+
+    Parameters
+    ----------
+    crossing : Crossing
+        The crossing of two laws, or why there is none.
+
+    Returns
+    -------
+    str
+        A sentence.
+    """
+    parts = []
+    largest = crossing.largest_size
+    if crossing.leader is not None and largest is not None:
+        sizes = f"at every size studied, up to {count(largest, 'frame')}"
+        parts.append(f"{_LEADERS[crossing.leader]} {sizes}")
+    if crossing.n_frames is None:
+        parts.append(crossing.error or "the fits do not cross")
+    elif largest is not None and crossing.n_frames > FARTHEST_EXTRAPOLATION * largest:
+        parts.append("the fits cross far beyond the data")
+    else:
+        beyond = largest is not None and crossing.n_frames > largest
+        where = " beyond the data," if beyond else ""
+        parts.append(
+            f"the fits cross{where} at {crossing.n_frames:,.0f} training frames"
+            f"{_say_interval(crossing)}"
+        )
+    return f"{'; '.join(parts)}."
+
+
+def _say_interval(crossing: Crossing) -> str:
+    """Say how sure a crossing is, where it was resampled."""
+    if crossing.low is None:
+        return ""
+    high = "infinity" if crossing.high is None else f"{crossing.high:,.0f}"
+    return (
+        f" (95 % interval {crossing.low:,.0f} to {high}; they cross in "
+        f"{crossing.n_crossing:,} of {crossing.n_resamples:,} resamples)"
+    )
+
+
+def _list_sizes(document: ScalingLawDoc) -> list[Element]:
+    """List the structures that wanted errors ask for."""
+    rows = [
+        row(
+            model_cell(size.model),
+            PROPERTIES[name][0],
+            f"{1000 * size.error_wanted:,.1f}\N{NO-BREAK SPACE}{PROPERTIES[name][1]}",
+            number(size.n_frames, reason=size.error or ""),
+            size.error or "",
+        )
+        for name, scaling in document.laws.items()
+        for size in scaling.required_sizes
+    ]
+    if not rows:
+        return []
+    needed = numeric("Training frames needed")
+    return [table(header("Model", "Property", "Wanted error", *needed, "Remark"), rows)]
+
+
+def _list_missing(document: ScalingLawDoc) -> list[Element]:
+    """Say which runs gave no error."""
+    return [
+        paragraph(
+            f"{appearance(point.model).title} with {point.n_frames:,} frames "
+            f"{MISSING} {point.error}",
+            class_="absent",
+        )
+        for point in document.points
+        if point.error
+    ]

@@ -1,0 +1,157 @@
+"""The parts of a report: sections, made of text, tables and figures."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, TypeVar
+
+from nextrung.reports.html.elements import element
+from nextrung.reports.html.model_style import appearance, colour_dot, in_order
+from nextrung.schemas.base import InputError, TaskDoc
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+    from xml.etree.ElementTree import Element
+
+    from nextrung.reports.plots.figure import Figure
+
+Doc = TypeVar("Doc", bound=TaskDoc)
+
+
+@dataclass(frozen=True)
+class Section:
+    """A part of the report with a title that the table of contents names.
+
+    Parameters
+    ----------
+    anchor : str
+        Where links to the section lead.
+    title : str
+        Title for readers.
+    blocks : tuple of Element or Figure
+        What the section holds, in order.
+    """
+
+    anchor: str
+    title: str
+    blocks: tuple[Element | Figure, ...]
+
+
+def document_of(
+    documents: Mapping[str, TaskDoc], key: str, kind: type[Doc]
+) -> Doc | None:
+    """Find the document of a stage.
+
+    Parameters
+    ----------
+    documents : mapping of str to TaskDoc
+        Documents by stage, or by stage/model.
+    key : str
+        Which one.
+    kind : type
+        Class of the document.
+
+    Returns
+    -------
+    TaskDoc or None
+        The document; None where there is none.
+
+    Raises
+    ------
+    InputError
+        If it is a document of another class.
+    """
+    document = documents.get(key)
+    if document is None or isinstance(document, kind):
+        return document
+    met = type(document).__name__
+    raise InputError(f"document {key!r}: expected a {kind.__name__}, met a {met}")
+
+
+def documents_of(
+    documents: Mapping[str, TaskDoc], stage: str, kind: type[Doc]
+) -> dict[str, Doc]:
+    """Find the documents of a stage that every model has its own of.
+
+    Parameters
+    ----------
+    documents : mapping of str to TaskDoc
+        Documents by stage, or by stage/model.
+    stage : str
+        Name of the stage.
+    kind : type
+        Class of the documents.
+
+    Returns
+    -------
+    dict of str to TaskDoc
+        Documents by model, as the paper orders them.
+    """
+    prefix = f"{stage}/"
+    models = [key.removeprefix(prefix) for key in documents if key.startswith(prefix)]
+    found = {
+        model: document_of(documents, prefix + model, kind)
+        for model in in_order(models)
+    }
+    return {model: document for model, document in found.items() if document}
+
+
+def explain_absence(stage: str, settings: object | None) -> Element:
+    """Say why a section has nothing to show.
+
+    Parameters
+    ----------
+    stage : str
+        Name of the stage for readers.
+    settings : object or None
+        Settings of the stage in the study; None where it was left out.
+
+    Returns
+    -------
+    Element
+        A paragraph.
+    """
+    if settings is None:
+        text = f"The study leaves the {stage} stage out."
+    else:
+        text = f"There is no document of the {stage} stage: it has not ended yet."
+    return element("p", text, class_="absent")
+
+
+def paragraph(text: str, **attributes: str) -> Element:
+    """Build a paragraph.
+
+    Parameters
+    ----------
+    text : str
+        Its text.
+    **attributes : str
+        Attributes as for :func:`~nextrung.reports.html.elements.element`.
+
+    Returns
+    -------
+    Element
+        A ``p``.
+    """
+    return element("p", text, **attributes)
+
+
+def list_colours(models: Iterable[str]) -> Element:
+    """Say which colour stands for which model.
+
+    Parameters
+    ----------
+    models : iterable of str
+        Models of a study.
+
+    Returns
+    -------
+    Element
+        One line of names beside their colours.
+    """
+    entries = []
+    for model in in_order(models):
+        look = appearance(model)
+        dot = colour_dot(look.colour)
+        entries.append(element("span", dot, look.title, class_="entry"))
+    return element("p", *entries, class_="legend")

@@ -1,0 +1,3 @@
+"""Records of labels: sources, curation rules, materials, trajectories."""
+
+from __future__ import annotations

@@ -1,0 +1,131 @@
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+from pymatgen.core import Lattice, Structure
+
+from nextrung.adapters.curation import rules
+from nextrung.adapters.curation.rules import Judge
+from nextrung.schemas.base import InputError
+from nextrung.schemas.dataset import DatasetSettings
+from nextrung.schemas.frames import Frames
+from nextrung.schemas.labels.curation import (
+    CurationSettings,
+    EnergyScaleSettings,
+    MissingInput,
+    Rejection,
+    Rule,
+)
+from nextrung.schemas.labels.sources import VaspSource
+from nextrung.schemas.labels.trajectory import Task, Trajectory
+
+TASK = Task(final_energy=-3.0, functional="r2SCAN", hubbard_us={})
+
+
+def run_of(name: str, n_frames: int = 2, **changes: Any) -> Trajectory:  # noqa: ANN401
+    structure = Structure(Lattice.cubic(3), [changes.pop("element", "Po")], [[0] * 3])
+    ids = [f"{name}#{index}" for index in range(n_frames)]
+    frames = Frames.from_structures([structure] * n_frames, ids, functional="r2SCAN")
+    frames.energies[:] = -3
+    frames.forces[:] = 0
+    frames = replace(frames, material_ids=np.full(n_frames, name[0]))
+    run = Trajectory(frames, np.full(n_frames, fill_value=True), 0.0, np.nan, np.nan)
+    return replace(run, **changes)
+
+
+def judge_of(**curation: Any) -> Judge:  # noqa: ANN401
+    trusting = {"energy_scale": EnergyScaleSettings(potentials={})}
+    return Judge(
+        DatasetSettings(
+            source=VaspSource(paths=("a",)),
+            curation=CurationSettings(**(trusting | curation)),
+        )
+    )
+
+
+def test_parts_end_where_a_material_ends(monkeypatch: pytest.MonkeyPatch) -> None:
+    """With three frames and more to a part, a's two runs of two stay together."""
+    monkeypatch.setattr(rules, "PART_SIZE", 3)
+    runs = [run_of(name) for name in ("a1", "a2", "b", "c", "d")]
+
+    parts = [good for good, _ in judge_of().judge(runs)]
+
+    assert [sorted(set(p.material_ids.tolist())) for p in parts] == [
+        ["a"],
+        ["b", "c"],
+        ["d"],
+    ]
+
+
+def test_materials_that_come_again_are_noted(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(rules, "PART_SIZE", 1)
+    judge = judge_of()
+
+    list(judge.judge([run_of(name) for name in ("a1", "b", "a2", "c")]))
+
+    assert judge.scattered == {"a"}
+    assert judge.names.tolist() == [
+        f"{name}#{index}" for name in ("a1", "b", "a2", "c") for index in (0, 1)
+    ]
+
+
+def test_what_cannot_be_read_is_handed_on() -> None:
+    torn = Rejection(
+        frame_id="x", material_id="x", rule=Rule.INCOMPLETE_FILE, reason="torn"
+    )
+
+    ((good, rejections),) = judge_of().judge([torn, run_of("a")])
+
+    assert len(good) == 2
+    assert rejections == [torn]
+
+
+def test_nothing_is_one_empty_part() -> None:
+    ((good, rejections),) = judge_of().judge([])
+
+    assert (len(good), rejections) == (0, [])
+
+
+def test_tasks_unlike_the_primary_one_are_rejected() -> None:
+    far = replace(TASK, final_energy=-2.9)
+    runs = [
+        run_of("a1", task=TASK, primary_task=TASK),
+        run_of("a2", task=far, primary_task=TASK),
+    ]
+
+    ((good, rejections),) = judge_of().judge(runs)
+
+    assert good.frame_ids.tolist() == ["a1#0", "a1#1"]
+    assert [r.rule for r in rejections] == [Rule.PRIMARY_TASK] * 2
+
+
+def test_frames_that_a_rule_cannot_judge_are_counted() -> None:
+    judge = judge_of()
+
+    list(
+        judge.judge([run_of("a"), run_of("b", relaxed_energy=-3.0, primary_task=TASK)])
+    )
+
+    assert judge.n_skipped == {Rule.PRIMARY_TASK: 2, Rule.ENERGY_WINDOW: 2}
+
+
+@pytest.mark.parametrize(
+    ("changes", "expected"),
+    [
+        ({"relaxed_energy": -3.0}, "a primary task"),
+        ({"primary_task": TASK}, "a relaxed energy"),
+    ],
+)
+def test_or_the_study_stops(changes: dict[str, Any], expected: str) -> None:
+    judge = judge_of(missing_input=MissingInput.STOP)
+
+    with pytest.raises(InputError, match=f"frame a#0: expected {expected} to compare"):
+        list(judge.judge([run_of("a", **changes)]))
+
+
+def test_elements_beyond_plutonium_are_refused() -> None:
+    with pytest.raises(InputError, match=r"frame a#0: .* met Cm \(Z = 96\)"):
+        list(judge_of().judge([run_of("a", element="Cm")]))

@@ -1,0 +1,229 @@
+from __future__ import annotations
+
+import bz2
+import gc
+import gzip
+import json
+import lzma
+import weakref
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from nextrung.adapters.files import json_stream
+from nextrung.adapters.files.json_stream import (
+    find_json_files,
+    stream_documents,
+    stream_materials,
+)
+from nextrung.schemas.base import InputError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Generator
+    from pathlib import Path
+
+MATERIALS = {
+    "a": {"a-0": {"structure": 1.5}},
+    "b": {"b-0": {"structure": 2}, "b-1": {}},
+}
+
+
+class Cycle:
+    """An object that only the collector of cycles can remove."""
+
+    def __init__(self) -> None:
+        self.itself = self
+
+
+def members(path: Path) -> Generator[tuple[str, Any]]:
+    yield from stream_materials(path)
+
+
+def written(path: Path, content: object) -> Path:
+    path.write_text(json.dumps(content))
+    return path
+
+
+@pytest.mark.parametrize(
+    ("suffix", "compress"),
+    [
+        ("", bytes),
+        (".gz", gzip.compress),
+        (".bz2", bz2.compress),
+        (".xz", lzma.compress),
+    ],
+)
+def test_materials_come_one_by_one_from_any_compression(
+    suffix: str, compress: Callable[[bytes], bytes], tmp_path: Path
+) -> None:
+    path = tmp_path / f"frames.json{suffix}"
+    path.write_bytes(compress(json.dumps(MATERIALS).encode()))
+
+    assert dict(members(path)) == MATERIALS
+
+
+def test_the_file_is_not_read_ahead_of_its_reader(tmp_path: Path) -> None:
+    """The first of many materials comes although the file breaks off later."""
+    text = json.dumps({str(index): {"x": {"y": "z" * 100}} for index in range(20_000)})
+    path = tmp_path / "frames.json"
+    path.write_text(text[:-100])
+
+    materials = members(path)
+
+    assert next(materials)[0] == "0"
+    with pytest.raises(InputError, match=r"after 19\d{3} complete entries in .*json"):
+        list(materials)
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "reason"),
+    [
+        ("a.json", b'{"a": {"a-0": {"str', r"expected JSON, met .*in .*a\.json"),
+        ("a.json", b"no JSON", "expected JSON, met "),
+        ("a.json", b"", "expected JSON, met "),
+        ("a.json", b'{"a": {}}\xff', "expected JSON, met .an end that does not fit"),
+        ("a.json", b'{"a": {"b": "\xff"}}', "expected JSON, met "),
+        ("a.json", b'{"a": {}, }', "expected JSON, met .a comma without an entry"),
+        ("a.json", b'{"a": {}, "a" {}}', "met .* after 1 complete entries"),
+        ("a.json.gz", b"no gzip", "expected JSON, met .Not a gzipped file"),
+        (
+            "a.json.gz",
+            gzip.compress(json.dumps(MATERIALS).encode(), mtime=0)[:-20],
+            "expected JSON, met .Compressed file ended",
+        ),
+        ("a.json.xz", b"no xz", "expected JSON, met .Input format not supported"),
+        ("a.json", b'{"a": [1]}', "an object of frames, met a list as 'a'"),
+        ("a.json", b'{"a": "b"}', "an object of frames, met a text as 'a'"),
+        ("a.json", b'{"a": null}', "an object of frames, met null as 'a'"),
+        ("a.json", b'{"a": 1}', "an object of frames, met a number as 'a'"),
+        ("a.json", b"{}", "an object of materials, met none"),
+        ("a.json", b"[]", "an object of materials, met none"),
+    ],
+)
+def test_what_is_no_object_of_materials_is_one_clear_line(
+    name: str, content: bytes, reason: str, tmp_path: Path
+) -> None:
+    path = tmp_path / name
+    path.write_bytes(content)
+
+    with pytest.raises(InputError, match=reason) as caught:
+        list(members(path))
+
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("text", "name"),
+    [
+        ('{"a": {"a-0": {"energy": 1, "energy": 2}}}', "energy"),
+        ('{"a": {"a-0": {"structure": 1}, "a-0": {"structure": 2}}}', "a-0"),
+        ('{"a": {"a-0": {}}, "b": {"b-0": {}}, "a": {"a-1": {}}}', "a"),
+    ],
+)
+def test_a_name_written_twice_is_found_although_json_forgets_it(
+    text: str, name: str, tmp_path: Path
+) -> None:
+    path = tmp_path / "frames.json"
+    path.write_text(text)
+
+    with pytest.raises(InputError, match=f"every name once, met '{name}' twice in one"):
+        list(members(path))
+
+
+def test_the_same_name_in_two_objects_is_no_repeated_name(tmp_path: Path) -> None:
+    frame = {"structure": 1, "more": {"structure": 2}}
+
+    path = written(tmp_path / "frames.json", {"a": {"a-0": frame, "a-1": frame}})
+
+    assert dict(members(path)) == {"a": {"a-0": frame, "a-1": frame}}
+
+
+@pytest.mark.parametrize("text", ['[{"x": 1, "x": 1}]', '{"x": 1, "x": 1}'])
+def test_a_name_twice_in_a_document_is_found_too(text: str, tmp_path: Path) -> None:
+    path = tmp_path / "tasks.json"
+    path.write_text(text)
+
+    with pytest.raises(InputError, match="every name once, met 'x' twice in one obj"):
+        list(stream_documents(path))
+
+
+@pytest.mark.parametrize("content", [{"x": 1.0}, [{"x": 1.0}]])
+def test_one_document_or_a_list_of_them(content: object, tmp_path: Path) -> None:
+    path = written(tmp_path / "tasks.json", content)
+
+    assert list(stream_documents(path)) == [{"x": 1.0}]
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "reason"),
+    [
+        (
+            "a.json",
+            b'[{"x": 1}, {"y"',
+            "expected JSON, met .* after 1 complete entries",
+        ),
+        ("a.json", b"[1]", "expected documents, met a number in"),
+        ("a.json.gz", b"no gzip", "expected JSON, met .Not a gzipped"),
+    ],
+)
+def test_what_is_no_document_is_one_clear_line(
+    name: str, content: bytes, reason: str, tmp_path: Path
+) -> None:
+    path = tmp_path / name
+    path.write_bytes(content)
+
+    with pytest.raises(InputError, match=reason):
+        list(stream_documents(path))
+
+
+def test_the_collector_rests_and_is_left_as_it_was(tmp_path: Path) -> None:
+    path = written(tmp_path / "frames.json", MATERIALS)
+    during = [gc.isenabled() for _ in members(path)]
+    abandoned = members(path)
+    next(abandoned)
+    abandoned.close()
+
+    assert during == [False, False]
+    assert gc.isenabled()
+
+
+def test_a_collector_at_rest_is_not_woken(tmp_path: Path) -> None:
+    path = written(tmp_path / "frames.json", MATERIALS)
+    gc.disable()
+    try:
+        list(members(path))
+        assert not gc.isenabled()
+    finally:
+        gc.enable()
+
+
+def test_cycles_made_meanwhile_are_collected(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(json_stream, "COLLECT_EVERY", 1)
+    path = written(tmp_path / "frames.json", MATERIALS)
+    cycles = []
+    for name, _ in members(path):
+        cycle = Cycle()
+        cycles.append((name, weakref.ref(cycle)))
+        del cycle
+
+    assert [reference() is None for _, reference in cycles] == [True, True]
+
+
+def test_files_are_found_in_their_order(tmp_path: Path) -> None:
+    names = [str(written(tmp_path / f"{name}.json", MATERIALS)) for name in "ba"]
+
+    assert [str(path) for path in find_json_files(names)] == names
+
+
+def test_a_folder_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="expected a JSON file, met a folder at"):
+        find_json_files([str(tmp_path)])
+
+
+def test_a_missing_file_is_refused(tmp_path: Path) -> None:
+    missing: list[Any] = [str(tmp_path / "none.json")]
+
+    with pytest.raises(InputError, match="expected a file or folder, met none at"):
+        find_json_files(missing)

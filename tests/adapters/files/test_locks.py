@@ -1,0 +1,92 @@
+from __future__ import annotations
+
+import errno
+import fcntl
+import logging
+import subprocess
+import sys
+import time
+from typing import TYPE_CHECKING
+
+import pytest
+
+from nextrung.adapters.files.locks import hold_lock
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+_HOLDER = """
+import sys
+from pathlib import Path
+from nextrung.adapters.files.locks import hold_lock
+with hold_lock(Path(sys.argv[1])):
+    print("held", flush=True)
+    sys.stdin.readline()
+"""
+
+
+@pytest.fixture
+def holder(tmp_path: Path) -> Iterator[subprocess.Popen[str]]:
+    """Another process that holds the lock until it hears a line."""
+    process = subprocess.Popen(  # noqa: S603
+        [sys.executable, "-c", _HOLDER, str(tmp_path / "lock")],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stdout is not None
+    assert process.stdout.readline() == "held\n"
+    yield process
+    process.kill()
+    process.communicate()
+
+
+def test_a_held_lock_is_waited_for(
+    holder: subprocess.Popen[str], tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    release = subprocess.Popen(  # noqa: S603
+        ["/bin/sh", "-c", f"sleep 1; kill {holder.pid}"]
+    )
+    started = time.monotonic()
+
+    with caplog.at_level(logging.WARNING, "nextrung"), hold_lock(tmp_path / "lock"):
+        waited = time.monotonic() - started
+
+    release.wait()
+    assert waited > 0.5
+    assert "another process is at this job; waiting" in caplog.text
+
+
+def test_the_lock_of_a_killed_process_is_free(
+    holder: subprocess.Popen[str], tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    holder.kill()
+    holder.wait()
+
+    with caplog.at_level(logging.WARNING, "nextrung"), hold_lock(tmp_path / "lock"):
+        assert (tmp_path / "lock").exists()
+
+    assert caplog.text == ""
+
+
+def test_a_lock_can_be_held_again(tmp_path: Path) -> None:
+    for _ in range(2):
+        with hold_lock(tmp_path / "lock"):
+            assert (tmp_path / "lock").read_bytes() == b""
+
+
+def test_where_there_are_no_locks_work_goes_on(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    def refuse(*_: object) -> None:
+        raise OSError(errno.ENOLCK, "No locks available")
+
+    monkeypatch.setattr(fcntl, "lockf", refuse)
+
+    with caplog.at_level(logging.WARNING, "nextrung"), hold_lock(tmp_path / "lock"):
+        pass
+
+    assert "no locks on this file system (No locks available)" in caplog.text

@@ -1,0 +1,70 @@
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+from pymatgen.core import Lattice, Structure
+
+from nextrung.adapters.files.frames import write_frames
+from nextrung.adapters.files.structures import (
+    find_finished,
+    load_structure,
+    read_structures,
+    store_structure,
+)
+from nextrung.schemas.base import InputError
+from nextrung.schemas.frames import Frames
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from jobflow import JobStore
+
+
+@pytest.fixture
+def iron(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Structure:
+    monkeypatch.setenv("NEXTRUNG_ROOT", str(tmp_path / "run"))
+    structure = Structure(Lattice.cubic(2.87), ["Fe", "Fe"], [[0, 0, 0], [0.5] * 3])
+    return structure.add_site_property("magmom", [2.2, 2.1])
+
+
+def test_a_kept_structure_is_the_same_to_its_moments(iron: Structure) -> None:
+    kept = load_structure(store_structure(iron))
+    assert kept == iron
+    assert kept.site_properties == {"magmom": [2.2, 2.1]}
+
+
+def test_the_same_structure_is_the_same_file(iron: Structure) -> None:
+    assert store_structure(iron) == store_structure(iron.copy())
+    assert store_structure(iron) != store_structure(iron.copy().scale_lattice(24))
+
+
+def test_structures_come_from_files_and_from_frames_files(
+    iron: Structure, tmp_path: Path
+) -> None:
+    iron.to(str(tmp_path / "Fe.cif"))
+    write_frames(Frames.from_structures([iron], ["a"]), tmp_path / "frames.parquet")
+
+    read = read_structures([tmp_path / "Fe.cif", tmp_path / "frames.parquet"])
+
+    assert list(read) == ["Fe", "a"]
+    assert all(structure.matches(iron) for structure in read.values())
+
+
+def test_a_name_met_twice_is_refused(iron: Structure, tmp_path: Path) -> None:
+    iron.to(str(tmp_path / "Fe.cif"))
+    iron.to(str(tmp_path / "Fe.vasp"), fmt="poscar")
+    with pytest.raises(InputError, match=r"names once, met 'Fe' again in .*Fe\.vasp"):
+        read_structures([tmp_path / "Fe.cif", tmp_path / "Fe.vasp"])
+
+
+@pytest.mark.parametrize("name", ["nothing.cif", "garbled.cif"])
+def test_what_holds_no_structure_is_one_clear_line(name: str, tmp_path: Path) -> None:
+    (tmp_path / "garbled.cif").write_text("no crystal")
+    with pytest.raises(InputError, match=f"expected a structure in .*{name}, met: "):
+        read_structures([tmp_path / name])
+
+
+def test_finished_jobs_are_those_with_a_document(job_store: JobStore) -> None:
+    job_store.update([{"uuid": "a", "index": 1}, {"uuid": "c", "index": 1}], key="uuid")
+    assert find_finished(job_store, ["a", "b"]) == {"a"}

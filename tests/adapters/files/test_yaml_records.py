@@ -1,0 +1,78 @@
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from nextrung.adapters.files.yaml_records import load_yaml, validate_record
+from nextrung.schemas.base import InputError
+from nextrung.schemas.cluster.machine import Machine
+from nextrung.schemas.study import StudySettings
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+def test_keys_and_values_become_a_record(tmp_path: Path) -> None:
+    file = tmp_path / "machine.yaml"
+    file.write_text("categories: {cpu: {cpus: 2}, gpu: {}}")
+
+    machine = validate_record(Machine, load_yaml(file, "machine file"), file)
+
+    assert machine.categories["cpu"].cpus == 2
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ("- 1", "keys and values at the top level"),
+        ("a: [", "expected YAML, met"),
+        ("a: \udcff", "expected YAML, met"),
+    ],
+)
+def test_what_is_no_mapping_is_refused(
+    tmp_path: Path, content: str, message: str
+) -> None:
+    file = tmp_path / "machine.yaml"
+    file.write_bytes(content.encode(errors="surrogateescape"))
+
+    with pytest.raises(InputError, match=message):
+        load_yaml(file, "machine file")
+
+
+def test_a_missing_file_is_named_with_its_kind(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"expected a machine file, met no .*none"):
+        load_yaml(tmp_path / "none", "machine file")
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        (
+            {"categories": {"gpu": {"waltime": "1:00:00"}}},
+            r"^m: categories\.gpu\.waltime: unknown key; did you mean walltime\?$",
+        ),
+        (
+            {"jobs": {"relaxations": {}}},
+            r"^m: jobs\.relaxations: unknown key; did you mean relaxation\?$",
+        ),
+        (
+            {"categories": {"cpu": {"cpus": "many"}}},
+            r"^m: categories\.cpu\.cpus: input should be .*, met 'many'$",
+        ),
+        (
+            {"categories": {"cpu": {}}},
+            r"^m: jobs\.atom_refs: expected a category among cpu, met gpu$",
+        ),
+    ],
+)
+def test_a_wrong_key_or_value_is_one_line(
+    tmp_path: Path, settings: dict[str, object], message: str
+) -> None:
+    with pytest.raises(InputError, match=message):
+        validate_record(Machine, settings, tmp_path.joinpath("m").relative_to(tmp_path))
+
+
+def test_a_value_that_is_missing_is_named(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"name: field required$"):
+        validate_record(StudySettings, {}, tmp_path)

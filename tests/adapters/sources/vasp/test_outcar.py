@@ -1,0 +1,189 @@
+from __future__ import annotations
+
+import bz2
+import gzip
+import lzma
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pytest
+
+from nextrung.adapters.sources.vasp.outcar import read_outcar
+from nextrung.adapters.sources.vasp.vasprun import read_vasprun
+from nextrung.schemas.base import InputError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from nextrung.adapters.sources.vasp.run import VaspRun
+
+
+@pytest.fixture
+def read(tmp_path: Path) -> Callable[[str], VaspRun]:
+    """Read an OUTCAR of the given text."""
+
+    def write_and_read(text: str) -> VaspRun:
+        (tmp_path / "OUTCAR").write_text(text)
+        return read_outcar(tmp_path / "OUTCAR")
+
+    return write_and_read
+
+
+def test_every_ionic_step_has_its_labels(
+    read: Callable[[str], VaspRun], outcar: Callable[..., str]
+) -> None:
+    """Components of ``in kB`` are XX YY ZZ XY YZ ZX; columns that touch are two."""
+    run = read(outcar((-8.0, -8.25)))
+
+    assert [step.energy for step in run.steps] == [-8.0, -8.25]
+    assert run.atomic_numbers == [11, 17]
+    step = run.steps[1]
+    assert step.stress is not None
+    assert step.stress.tolist() == [[10, 40, 60], [40, 20, 50], [60, 50, 30]]
+    assert step.forces is not None
+    assert step.forces.tolist() == [[0.1, 0.2, 0.3], [-0.1, -10.2, -0.3]]
+    assert step.magmoms is not None
+    assert step.magmoms.tolist() == [0.25, -1.5]
+    assert step.lattice.tolist() == [[4, -0.4, 0], [0, 4, 0], [0, 0, 5]]
+    np.testing.assert_allclose(step.frac_coords, np.outer([0, 0.5], np.ones(3)))
+
+
+def test_the_run_says_how_it_was_calculated(
+    read: Callable[[str], VaspRun], outcar: Callable[..., str]
+) -> None:
+    run = read(outcar(n_electronic=9, nelm=150))
+
+    assert run.functional == "r2SCAN"
+    assert run.plane_wave_cutoff == 520
+    assert run.max_electronic_steps == 150
+    assert [step.n_electronic_steps for step in run.steps] == [9, 9]
+
+
+@pytest.mark.parametrize(
+    ("hubbard", "expected"),
+    [
+        ("", 0.0),
+        ("   U (eV)           for each species LDAUU =   0.0  0.0", 0.0),
+        ("   U (eV)           for each species LDAUU =   0.0  3.5", 3.5),
+    ],
+    ids=["no-u", "ldau-with-all-u-zero", "u"],
+)
+def test_the_values_of_u_count_not_the_switch(
+    hubbard: str,
+    expected: float,
+    read: Callable[[str], VaspRun],
+    outcar: Callable[..., str],
+) -> None:
+    """LDAU = .TRUE. with all U = 0 is a run without U."""
+    run = read(outcar(hubbard=f" LDA+U is selected, LDAUTYPE =  2\n{hubbard}"))
+
+    assert run.hubbard_u == expected
+
+
+@pytest.mark.parametrize(
+    ("metagga", "more", "expected"),
+    [
+        ("", "   METAGGA = --", "PBE"),
+        (" METAGGA = SCAN ", "", "SCAN"),
+        (
+            " METAGGA = R2SCA    LMAXTAU =  6    LMIXTAU =  T",
+            "   METAGGA=      F    non-selfconsistent MetaGGA calc.",
+            "r2SCAN",
+        ),
+        (
+            " METAGGA = --",
+            "   METAGGA=      F    non-selfconsistent MetaGGA calc.",
+            "PBE",
+        ),
+        ("", "   METAGGA = --\n   LHFCALC = T\n   HFSCREEN= 0.2000\n", "HSE06"),
+        (" METAGGA = R2SCA", "   IVDW = 12", "r2SCAN-D3(BJ)"),
+    ],
+)
+def test_the_functional_is_that_of_the_tags(
+    metagga: str,
+    more: str,
+    expected: str,
+    read: Callable[[str], VaspRun],
+    outcar: Callable[..., str],
+) -> None:
+    assert read(outcar(metagga=metagga, more=more)).functional == expected
+
+
+@pytest.mark.parametrize(
+    ("suffix", "compress"),
+    [(".gz", gzip.compress), (".bz2", bz2.compress), (".xz", lzma.compress)],
+)
+def test_compressed_files_say_the_same(
+    suffix: str,
+    compress: Callable[[bytes], bytes],
+    outcar: Callable[..., str],
+    tmp_path: Path,
+) -> None:
+    path = tmp_path / f"OUTCAR{suffix}"
+    path.write_bytes(compress(outcar().encode()))
+
+    assert [step.energy for step in read_outcar(path).steps] == [-8.0, -8.25]
+
+
+def test_moments_of_noncollinear_spins_are_not_taken_for_collinear_ones(
+    read: Callable[[str], VaspRun], outcar: Callable[..., str]
+) -> None:
+    run = read(outcar(noncollinear=" magnetization (y)"))
+
+    assert [step.magmoms for step in run.steps] == [None, None]
+
+
+def test_a_run_that_breaks_off_is_refused(
+    read: Callable[[str], VaspRun], outcar: Callable[..., str]
+) -> None:
+    with pytest.raises(InputError, match="stops after ionic step 2, without VASP's"):
+        read(outcar(end=""))
+
+
+def test_a_run_without_a_step_is_refused(
+    read: Callable[[str], VaspRun], outcar: Callable[..., str]
+) -> None:
+    with pytest.raises(InputError, match="no ionic step was completed"):
+        read(outcar(()))
+
+
+def test_numbers_that_overflow_their_columns_are_refused(
+    read: Callable[[str], VaspRun], outcar: Callable[..., str]
+) -> None:
+    with pytest.raises(ValueError, match=r"\*\*\*"):
+        read(outcar(force="**********"))
+
+
+def test_a_step_without_positions_is_refused(
+    read: Callable[[str], VaspRun], outcar: Callable[..., str]
+) -> None:
+    text = outcar().replace(" POSITION  ", " elsewhere  ")
+
+    with pytest.raises(InputError, match="ionic step 1 has no positions"):
+        read(text)
+
+
+def test_both_files_of_a_real_run_agree(real_data: Path) -> None:
+    """OUTCAR rounds positions to 1e-5 Å, forces to 1e-6 eV/Å, stress to 1e-5 kBar."""
+    folder = real_data / "traps" / "Si_mp_meta_gga_wrong_scale"
+
+    ours = read_outcar(folder / "OUTCAR.gz")
+    theirs = read_vasprun(folder / "vasprun.xml.gz")
+
+    assert list(ours.atomic_numbers) == list(theirs.atomic_numbers)
+    assert ours.functional == theirs.functional == "r2SCAN"
+    assert ours.plane_wave_cutoff == theirs.plane_wave_cutoff
+    assert ours.max_electronic_steps == theirs.max_electronic_steps
+    for step, other in zip(ours.steps, theirs.steps, strict=True):
+        assert step.energy == other.energy
+        assert step.n_electronic_steps == other.n_electronic_steps
+        np.testing.assert_allclose(step.lattice, other.lattice, atol=1e-6)
+        offsets = (step.frac_coords - other.frac_coords + 0.5) % 1 - 0.5
+        np.testing.assert_allclose(offsets, 0, atol=1e-5)
+        assert step.forces is not None
+        assert other.forces is not None
+        assert step.stress is not None
+        assert other.stress is not None
+        np.testing.assert_allclose(step.forces, other.forces, atol=1e-6)
+        np.testing.assert_allclose(step.stress, other.stress, atol=1e-5)

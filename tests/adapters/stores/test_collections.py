@@ -1,0 +1,88 @@
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+from maggma.stores import MontyStore
+
+from nextrung.adapters.stores.collections import (
+    INDEXES,
+    ensure_indexes,
+    open_collection,
+    remove_rows,
+    replace_rows,
+)
+from nextrung.adapters.stores.job_store import make_embedded_store
+from nextrung.schemas.base import InputError
+from nextrung.schemas.stores.collections import KEYS, Collection
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from jobflow import JobStore
+
+
+def rows(job: str, *models: str) -> list[dict[str, object]]:
+    return [{"study": "s", "job_uuid": job, "model": model} for model in models]
+
+
+@pytest.fixture(params=["embedded", pytest.param("mongo", marks=pytest.mark.mongo)])
+def store(request: pytest.FixtureRequest, tmp_path: Path) -> JobStore:
+    if request.param == "embedded":
+        return make_embedded_store(tmp_path)
+    opened: JobStore = request.getfixturevalue("mongo_store")
+    return opened
+
+
+def test_rows_succeed_those_of_the_same_document(store: JobStore) -> None:
+    job = [{"study": "s", "job_uuid": "a"}]
+    with open_collection(store, "models") as target:
+        replace_rows(target, rows("a", "x", "y"), job, key=("study", "model"))
+        replace_rows(target, rows("a", "x", "y"), job, key=("study", "model"))
+
+        assert sorted(row["model"] for row in target.query()) == ["x", "y"]
+
+
+def test_rows_are_removed_where_there_are_none_too(store: JobStore) -> None:
+    with open_collection(store, "models") as target:
+        remove_rows(target, {"study": "s"})
+        replace_rows(target, rows("a", "x"), [{"job_uuid": "a"}], key=("model",))
+        remove_rows(target, {"study": "s"})
+
+        assert target.count() == 0
+
+
+@pytest.mark.mongo
+@pytest.mark.parametrize("collection", Collection)
+def test_key_and_questions_have_their_indexes(
+    collection: Collection, mongo_store: JobStore
+) -> None:
+    with open_collection(mongo_store, collection.value) as target:
+        ensure_indexes(target, collection)
+        ensure_indexes(target, collection)
+        made = target._collection.index_information().values()
+
+    fields = {tuple(name for name, _ in index["key"]) for index in made}
+    assert fields >= {KEYS[collection], ("study", "job_uuid"), *INDEXES[collection]}
+    assert next(index for index in made if index.get("unique"))["key"] == [
+        (name, 1) for name in KEYS[collection]
+    ]
+
+
+def test_embedded_collections_lie_beside_the_documents(tmp_path: Path) -> None:
+    with open_collection(make_embedded_store(tmp_path), "models") as target:
+        ensure_indexes(target, Collection.MODELS)
+
+        assert isinstance(target, MontyStore)
+        assert target.database_path == str(tmp_path / "store")
+
+
+def test_documents_of_jobs_are_never_overwritten(tmp_path: Path) -> None:
+    store = make_embedded_store(tmp_path)
+    store.docs_store.collection_name = "jobs"
+
+    with (
+        pytest.raises(InputError, match="expected another collection than `jobs`"),
+        open_collection(store, "jobs"),
+    ):
+        pass

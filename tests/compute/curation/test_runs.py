@@ -1,0 +1,158 @@
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pytest
+from tests.compute.curation.made_up_runs import make_frames, run_of
+
+from nextrung.compute.curation.runs import (
+    check_energy_scale,
+    check_primary_task,
+    check_run,
+    count_skipped,
+)
+from nextrung.schemas.labels.curation import (
+    CurationSettings,
+    EnergyScaleSettings,
+    HubbardU,
+    Rule,
+)
+from nextrung.schemas.labels.trajectory import Task
+
+if TYPE_CHECKING:
+    from nextrung.schemas.frames import Frames
+
+
+@pytest.fixture
+def frames() -> Frames:
+    return make_frames()
+
+
+def test_a_wanted_run_breaks_no_rule(frames: Frames) -> None:
+    assert check_run(run_of(frames), CurationSettings()) == []
+
+
+@pytest.mark.parametrize(
+    ("changes", "settings", "rule", "reason"),
+    [
+        ({}, {"functional": "PBE"}, Rule.FUNCTIONAL, "expected PBE, met r2SCAN"),
+        ({"hubbard_u": 3.5}, {}, Rule.HUBBARD_U, "no Hubbard U, met U = 3.5 eV"),
+        (
+            {"plane_wave_cutoff": 450.0},
+            {"min_plane_wave_cutoff": 520},
+            Rule.PLANE_WAVE_CUTOFF,
+            "520 eV or more, met 450 eV",
+        ),
+    ],
+)
+def test_an_unwanted_run_loses_all_its_frames(
+    changes: dict[str, Any],
+    settings: dict[str, Any],
+    rule: Rule,
+    reason: str,
+    frames: Frames,
+) -> None:
+    rejections = check_run(run_of(frames, **changes), CurationSettings(**settings))
+
+    assert [r.frame_id for r in rejections] == ["a#0", "a#1", "a#2"]
+    assert {r.rule for r in rejections} == {rule}
+    assert reason in rejections[0].reason
+
+
+@pytest.mark.parametrize(
+    ("changes", "settings"),
+    [
+        ({"hubbard_u": 3.5}, {"hubbard_u": HubbardU.ALLOWED}),
+        ({"plane_wave_cutoff": 520.0}, {"min_plane_wave_cutoff": 520}),
+        ({"plane_wave_cutoff": np.nan}, {"min_plane_wave_cutoff": 520}),
+        ({"plane_wave_cutoff": 100.0}, {}),
+    ],
+    ids=["u-allowed", "cutoff-met", "cutoff-unknown", "any-cutoff"],
+)
+def test_what_the_settings_allow_is_kept(
+    changes: dict[str, Any], settings: dict[str, Any], frames: Frames
+) -> None:
+    assert check_run(run_of(frames, **changes), CurationSettings(**settings)) == []
+
+
+@pytest.mark.parametrize("expected", [-10 - 1.01, -10 + 1.01])
+def test_another_energy_scale_is_noticed_on_either_side(
+    expected: float, frames: Frames
+) -> None:
+    """-5 eV/atom where ∓5.505 are expected, with 0.5 eV/atom of tolerance."""
+    settings = CurationSettings(energy_scale=EnergyScaleSettings(tolerance=0.5))
+
+    rejections = check_energy_scale(run_of(frames), expected, settings)
+
+    assert {r.rule for r in rejections} == {Rule.ENERGY_SCALE}
+    assert len(rejections) == 3
+    assert "on the r2SCAN scale, met -5.000 eV/atom where" in rejections[0].reason
+    assert f"chgnet-r2scan has {expected / 2:.3f} eV/atom" in rejections[0].reason
+
+
+@pytest.mark.parametrize("expected", [-10 - 0.99, -10.0, -10 + 0.99, np.nan])
+def test_near_or_unknown_energies_pass(expected: float, frames: Frames) -> None:
+    settings = CurationSettings(energy_scale=EnergyScaleSettings(tolerance=0.5))
+
+    assert check_energy_scale(run_of(frames), expected, settings) == []
+
+
+SAME = Task(final_energy=-5.0, functional="r2SCAN", hubbard_us={"Fe": 4.0})
+
+
+@pytest.mark.parametrize(
+    ("changes", "reason"),
+    [
+        ({}, None),
+        ({"final_energy": -4.981}, None),
+        ({"final_energy": -5.019}, None),
+        ({"final_energy": -4.979}, "met a final energy 0.021 eV/atom from that of"),
+        ({"final_energy": np.nan}, "met a final energy nan eV/atom from that of"),
+        ({"functional": "PBE"}, "met PBE where the primary task has r2SCAN"),
+        ({"hubbard_us": {}}, "met no Hubbard U where the primary task has U.Fe. = 4"),
+        ({"hubbard_us": {"Fe": 5.3}}, "met U.Fe. = 5.3 eV where the primary task has"),
+    ],
+)
+def test_a_task_unlike_the_primary_one_loses_all_its_frames(
+    changes: dict[str, Any], reason: str | None, frames: Frames
+) -> None:
+    """The paper's tolerance is 20 meV/atom, to either side."""
+    task = replace(SAME, **changes)
+    run = replace(run_of(frames), task=task, primary_task=SAME)
+
+    rejections = check_primary_task(run, CurationSettings())
+
+    assert [r.frame_id for r in rejections] == (["a#0", "a#1", "a#2"] if reason else [])
+    assert all(r.rule is Rule.PRIMARY_TASK for r in rejections)
+    assert all(re.search(str(reason), r.reason) for r in rejections)
+
+
+def test_without_a_primary_task_or_its_rule_any_task_passes(frames: Frames) -> None:
+    other = replace(SAME, final_energy=0.0)
+    run = replace(run_of(frames), task=other, primary_task=SAME)
+
+    unknown = check_primary_task(replace(run, primary_task=None), CurationSettings())
+    unasked = check_primary_task(run, CurationSettings(primary_task=None))
+
+    assert unknown == unasked == []
+
+
+def test_frames_that_a_rule_cannot_judge_are_counted(frames: Frames) -> None:
+    known = replace(run_of(frames, relaxed_energy=-5.0), task=SAME, primary_task=SAME)
+    unasked = CurationSettings(primary_task=None, energy_window=None)
+
+    assert count_skipped(known, CurationSettings()) == {}
+    assert count_skipped(run_of(frames), CurationSettings()) == {
+        Rule.PRIMARY_TASK: 3,
+        Rule.ENERGY_WINDOW: 3,
+    }
+    assert count_skipped(run_of(frames), unasked) == {}
+
+
+def test_only_the_final_energy_is_held_against_the_scale(frames: Frames) -> None:
+    frames.energies[0] = 1000
+
+    assert check_energy_scale(run_of(frames), -10.0, CurationSettings()) == []

@@ -1,0 +1,127 @@
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from pymatgen.core import Lattice, Structure
+
+from nextrung.compute.curation.materials import list_elements
+from nextrung.compute.curation.splitting import split_materials
+from nextrung.schemas.base import InputError
+from nextrung.schemas.dataset import SplitSettings
+from nextrung.schemas.frames import Frames
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+
+def frames_of(materials: list[tuple[str, list[str]]]) -> Frames:
+    """One frame per (material, elements)."""
+    structures = [
+        Structure(Lattice.cubic(9), elements, np.zeros((len(elements), 3)))
+        for _, elements in materials
+    ]
+    frames = Frames.from_structures(structures)
+    return replace(frames, material_ids=np.array([name for name, _ in materials]))
+
+
+def split_frames(frames: Frames, settings: SplitSettings) -> NDArray[np.str_]:
+    """Split the materials of frames; the split of every frame."""
+    splits = split_materials(list_elements(frames), settings)
+    return np.array([splits[name] for name in frames.material_ids.tolist()])
+
+
+def carbons(n_materials: int) -> Frames:
+    return frames_of([(f"mp-{index}", ["C"]) for index in range(n_materials)])
+
+
+def test_validation_and_test_have_the_sizes_of_the_paper() -> None:
+    """int(0.1 N) materials each, and training the rest: 34,927 → 27,943 and 3,492."""
+    splits = split_frames(carbons(127), SplitSettings())
+
+    assert {n: int((splits == n).sum()) for n in ("train", "val", "test")} == {
+        "train": 127 - 12 - 12,
+        "val": 12,
+        "test": 12,
+    }
+
+
+@settings(deadline=None, max_examples=40)
+@given(seed=st.integers(0, 50), n_frames=st.lists(st.integers(1, 4), min_size=10))
+def test_a_material_is_never_in_two_splits(seed: int, n_frames: list[int]) -> None:
+    frames = frames_of(
+        [(f"mp-{i}", ["C"]) for i, n in enumerate(n_frames) for _ in range(n)]
+    )
+
+    splits = split_frames(frames, SplitSettings(seed=seed))
+
+    for name in set(frames.material_ids.tolist()):
+        assert len(set(splits[frames.material_ids == name].tolist())) == 1
+
+
+@settings(deadline=None, max_examples=40)
+@given(st.integers(0, 200))
+def test_training_knows_every_element(seed: int) -> None:
+    """Na and Cl are in one material each, which therefore trains."""
+    frames = frames_of(
+        [("a", ["Na", "C"]), ("b", ["C", "Cl"])]
+        + [(f"c{index}", ["C", "O"]) for index in range(10)]
+    )
+
+    splits = split_frames(frames, SplitSettings(val=0.25, test=0.25, seed=seed))
+
+    train = frames.with_splits(splits).split("train")
+    assert set(train.atomic_numbers.tolist()) == set(frames.atomic_numbers.tolist())
+    assert (splits == "val").sum() == (splits == "test").sum() == 3
+
+
+def test_elements_may_be_held_out_where_the_settings_say_so() -> None:
+    """With one material per element, some element is missing in training."""
+    frames = frames_of([(element, [element]) for element in ("H", "C", "N", "O")])
+
+    splits = split_frames(
+        frames, SplitSettings(val=0.25, test=0.25, keep_elements_in_train=False)
+    )
+
+    assert sorted(splits.tolist()) == ["test", "train", "train", "val"]
+
+
+def test_the_split_depends_on_the_seed_and_on_nothing_else() -> None:
+    frames = carbons(40)
+    first = split_frames(frames, SplitSettings(seed=1))
+
+    np.testing.assert_array_equal(first, split_frames(frames, SplitSettings(seed=1)))
+    assert (first != split_frames(frames, SplitSettings(seed=2))).any()
+
+
+def test_the_order_of_the_frames_does_not_change_the_split() -> None:
+    frames = carbons(40)
+    order = np.random.default_rng(0).permutation(40)
+
+    splits = split_frames(frames, SplitSettings())
+
+    np.testing.assert_array_equal(
+        split_frames(frames[order], SplitSettings()), splits[order]
+    )
+
+
+def test_a_share_of_zero_makes_no_split() -> None:
+    splits = split_frames(carbons(5), SplitSettings(val=0, test=0))
+
+    assert set(splits.tolist()) == {"train"}
+
+
+def test_an_empty_split_is_refused() -> None:
+    with pytest.raises(InputError, match=r"test split is empty: 0.1 of 9 materials"):
+        split_frames(carbons(9), SplitSettings())
+
+
+def test_too_many_rare_elements_are_refused() -> None:
+    frames = frames_of([(element, [element]) for element in ("H", "C", "N", "O")])
+
+    with pytest.raises(InputError, match=r"test split cannot be filled: .* 4 mat"):
+        split_frames(frames, SplitSettings(val=0.25, test=0.25))

@@ -1,0 +1,57 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from pymatgen.core import Lattice, Structure
+
+from nextrung.compute.curation.stress_scale import choose_strained, refuse_wrong_unit
+from nextrung.schemas.base import InputError
+from nextrung.schemas.frames import Frames
+
+RNG = np.random.default_rng(0)
+STRESSES = RNG.normal(scale=5, size=(16, 3, 3)).astype(np.float32)
+
+
+def test_large_stresses_of_small_frames_are_chosen() -> None:
+    """Sizes 1 to 6; frame 0 has no stress, 1 is at rest, 4 and 5 are large."""
+    structures = [
+        Structure(Lattice.cubic(9), ["H"] * n, RNG.random((n, 3))) for n in range(1, 7)
+    ]
+    frames = Frames.from_structures(structures)
+    frames.stresses[1:] = np.array([0, 2, -3, 9, 9])[:, None, None]
+
+    assert choose_strained(frames, 2).tolist() == [3, 2]
+    assert choose_strained(frames, 9).tolist() == [4, 5, 3, 2]
+
+
+@pytest.mark.parametrize("factor", [0.5, 1.0, 2.0])
+def test_stresses_of_about_the_size_pass(factor: float) -> None:
+    refuse_wrong_unit(factor * STRESSES, STRESSES)
+
+
+@pytest.mark.parametrize(
+    ("factor", "met"),
+    [
+        (-1.0, "-1 times"),
+        (-10.0, "-10 times"),
+        (10.0, "10 times"),
+        (0.1, "0.1 times"),
+        (0.00624, "0.00624 times"),
+        (160.2, "160 times"),
+    ],
+)
+def test_every_confusion_of_units_and_signs_is_refused(factor: float, met: str) -> None:
+    """Between GPa, VASP's kBar and eV/Å³."""
+    with pytest.raises(InputError, match=f"met {met} what the potential predicts"):
+        refuse_wrong_unit(factor * STRESSES, STRESSES)
+
+
+def test_where_nothing_goes_together_nothing_is_known() -> None:
+    other = RNG.normal(scale=500, size=STRESSES.shape).astype(np.float32)
+
+    refuse_wrong_unit(other, STRESSES)
+
+
+@pytest.mark.parametrize("value", [np.nan, 0.0])
+def test_without_numbers_nothing_is_known(value: float) -> None:
+    refuse_wrong_unit(np.full_like(STRESSES, value), STRESSES)

@@ -1,0 +1,238 @@
+from __future__ import annotations
+
+import json
+import logging
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+from jobflow import Flow, run_locally
+from monty.json import MontyDecoder, MontyEncoder
+
+from nextrung.adapters.stores.job_store import make_embedded_store
+from nextrung.makers.jobs.fingerprints import make_flow
+from nextrung.makers.jobs.task_job import (
+    JobState,
+    StageMaker,
+    campaign_folder,
+    provenance,
+    report_progress,
+    task_job,
+)
+from nextrung.schemas.base import InputError, Record, TaskDoc
+
+if TYPE_CHECKING:
+    from jobflow import Job, JobStore
+
+#: Factors that jobs multiplied by since the test began.
+CALLS: list[int] = []
+
+
+class FactorSettings(Record):
+    factor: int = 2
+
+
+class ProductDoc(TaskDoc):
+    product: int
+    rows: list[int]
+
+
+@dataclass(kw_only=True)
+class MultiplyMaker(StageMaker):
+    name: str = "multiply"
+    settings: FactorSettings = field(default_factory=FactorSettings)
+
+    @task_job(ProductDoc, rows=["rows"])
+    def make(self, start: ProductDoc | int) -> ProductDoc:
+        CALLS.append(self.settings.factor)
+        report_progress(1, 2, "half way")
+        if self.settings.factor == 0:
+            raise ValueError("expected a factor other than 0")
+        (campaign_folder() / "note").touch()
+        number = start if isinstance(start, int) else start.product
+        product = number * self.settings.factor
+        return ProductDoc(
+            product=product, rows=list(range(product)), provenance=provenance()
+        )
+
+
+@dataclass(kw_only=True)
+class FileMaker(StageMaker):
+    name: str = "read"
+    path: str = ""
+
+    def digest_files(self) -> str:
+        return Path(self.path).read_text()
+
+    @task_job(ProductDoc)
+    def make(self) -> ProductDoc:
+        CALLS.append(-1)
+        return ProductDoc(product=0, rows=[], provenance=provenance())
+
+
+@pytest.fixture(autouse=True)
+def run_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    CALLS.clear()
+    monkeypatch.setenv("NEXTRUNG_ROOT", str(tmp_path))
+    return tmp_path
+
+
+def product_of(*factors: int) -> Flow:
+    """3 times each factor, one job after the other."""
+    jobs: list[Job] = []
+    for factor in factors:
+        start = jobs[-1].output if jobs else 3
+        settings = FactorSettings(factor=factor)
+        jobs.append(MultiplyMaker(settings=settings).make(start))
+    return make_flow(jobs, jobs[-1].output, "product")
+
+
+def run(flow: Flow, store: JobStore) -> ProductDoc:
+    run_locally(flow, store=store, log=False, raise_immediately=True)
+    return ProductDoc.model_validate(store.get_output(flow.output.uuid, load=True))
+
+
+def test_same_flow_has_the_same_uuids() -> None:
+    first, second = product_of(2, 5), product_of(2, 5)
+
+    assert first.uuid == second.uuid
+    assert [job.uuid for job in first.jobs] == [job.uuid for job in second.jobs]
+    assert all(job.hosts == [first.uuid] for job in first.jobs)
+
+
+def test_changed_setting_changes_the_jobs_that_depend_on_it_alone() -> None:
+    first, second = product_of(2, 5, 7), product_of(2, 6, 7)
+
+    same = [a.uuid == b.uuid for a, b in zip(first.jobs, second.jobs, strict=True)]
+    assert same == [True, False, False]
+
+
+def test_nothing_is_computed_twice(job_store: JobStore) -> None:
+    first = run(product_of(2, 5), job_store)
+    second = run(product_of(2, 5), job_store)
+
+    assert CALLS == [2, 5]
+    assert first == second
+    assert second.rows == list(range(30))
+
+
+def test_changed_setting_recomputes_what_depends_on_it_alone(
+    job_store: JobStore,
+) -> None:
+    run(product_of(2, 5), job_store)
+
+    assert run(product_of(2, 6), job_store).product == 36
+    assert CALLS == [2, 5, 6]
+
+
+def test_name_does_not_make_a_new_computation(job_store: JobStore) -> None:
+    run(product_of(2), job_store)
+    renamed = MultiplyMaker(name="double").make(3)
+
+    run_locally(renamed, store=job_store, log=False, raise_immediately=True)
+
+    assert CALLS == [2]
+
+
+def test_changed_file_is_a_new_computation(job_store: JobStore, tmp_path: Path) -> None:
+    source = tmp_path / "source"
+    for content in ("a", "a", "b"):
+        source.write_text(content)
+        job = FileMaker(path=str(source)).make()
+        run_locally(job, store=job_store, log=False, raise_immediately=True)
+
+    assert len(CALLS) == 2
+
+
+def test_document_names_its_parents(job_store: JobStore) -> None:
+    flow = product_of(2, 5)
+    last = run(flow, job_store)
+    first = ProductDoc.model_validate(
+        job_store.get_output(flow.jobs[0].uuid, load=True)
+    )
+
+    assert last.provenance.parents == {"start": first.provenance.fingerprint}
+    assert last.provenance.versions["jobflow"]
+    assert last.provenance.wall_time >= 0
+
+
+def test_campaign_folder_is_named_by_the_fingerprint(
+    job_store: JobStore, tmp_path: Path
+) -> None:
+    fingerprint = run(product_of(2), job_store).provenance.fingerprint
+
+    assert (tmp_path / "campaigns" / fingerprint[:32] / "note").is_file()
+
+
+def test_job_survives_the_trip_through_a_launchpad(job_store: JobStore) -> None:
+    settings = FactorSettings(factor=2)
+    job = MultiplyMaker(settings=settings).make(3)
+    returned = json.loads(json.dumps(job, cls=MontyEncoder), cls=MontyDecoder)
+
+    assert returned.maker == job.maker
+    assert returned.uuid == job.uuid
+    assert run(Flow([returned], output=returned.output), job_store).product == 6
+
+
+def test_what_becomes_of_jobs_is_logged(
+    job_store: JobStore, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.DEBUG, logger="nextrung")
+    run(product_of(2), job_store)
+    run(product_of(2), job_store)
+    run_locally(product_of(0), store=job_store, log=False)
+
+    ours = [record for record in caplog.records if record.name == "nextrung"]
+    states = [record.state for record in ours if hasattr(record, "state")]
+    assert states == [
+        JobState.STARTED,
+        JobState.DONE,
+        JobState.ANSWERED,
+        JobState.STARTED,
+        JobState.FAILED,
+    ]
+    assert ours[1].progress == {  # type: ignore[attr-defined]
+        "done": 1,
+        "total": 2,
+        "text": "half way",
+    }
+
+
+def launched(flow: Flow) -> Flow:
+    """A flow as a worker of a cluster runs it."""
+    flow.update_metadata({"fw_id": 1})
+    return flow
+
+
+def test_a_worker_without_a_store_refuses_to_compute(job_store: JobStore) -> None:
+    with pytest.raises(InputError, match=r"JOBFLOW_CONFIG_FILE .* would be lost"):
+        run(launched(product_of(2)), job_store)
+    assert CALLS == []
+
+
+def test_a_worker_without_a_run_folder_refuses_to_compute(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("NEXTRUNG_ROOT", "runs")
+    with pytest.raises(InputError, match=r"NEXTRUNG_ROOT to be .* would be lost"):
+        run(launched(product_of(2)), make_embedded_store(tmp_path))
+    assert CALLS == []
+
+
+def test_documents_say_where_the_queue_ran_their_job(
+    job_store: JobStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in (
+        ("SLURM_JOB_PARTITION", "gpu"),
+        ("SLURM_JOB_ID", "7"),
+        ("CUDA_VISIBLE_DEVICES", "1"),
+    ):
+        monkeypatch.setenv(name, value)
+
+    run(product_of(2), job_store)
+
+    (document,) = job_store.query()
+    found = document["output"]["provenance"]
+    assert found["partition"] == "gpu"
+    assert (found["queue_job"], found["visible_gpus"]) == ("7", "1")

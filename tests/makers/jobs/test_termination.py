@@ -1,0 +1,79 @@
+from __future__ import annotations
+
+import signal
+from typing import TYPE_CHECKING
+
+import pytest
+from fireworks import LaunchPad
+from fireworks.core.rocket import Rocket
+
+from nextrung.makers.jobs.termination import end_when_terminated
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+
+@pytest.fixture(autouse=True)
+def _restored(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Put back what a termination leaves for the end of the process."""
+    monkeypatch.setattr(Rocket, "run", Rocket.run)
+    monkeypatch.setattr(LaunchPad, "run_exists", LaunchPad.run_exists)
+    before = signal.getsignal(signal.SIGTERM)
+    yield
+    signal.signal(signal.SIGTERM, before)
+
+
+def be_terminated() -> None:
+    with end_when_terminated():
+        signal.raise_signal(signal.SIGTERM)
+
+
+def test_a_terminated_job_ends_as_an_exception() -> None:
+    with pytest.raises(SystemExit, match="143"):
+        be_terminated()
+
+
+def test_no_other_job_starts_and_a_second_signal_does_not_disturb() -> None:
+    with pytest.raises(SystemExit):
+        be_terminated()
+
+    signal.raise_signal(signal.SIGTERM)
+    with pytest.raises(SystemExit, match="143"):
+        Rocket(None, None, None).run()
+    with pytest.raises(SystemExit, match="143"):
+        LaunchPad.run_exists(None)
+
+
+def test_ctrl_c_ends_the_launcher_too() -> None:
+    def be_interrupted() -> None:
+        with end_when_terminated():
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        be_interrupted()
+
+    with pytest.raises(SystemExit, match="143"):
+        LaunchPad.run_exists(None)
+
+
+def test_a_job_that_fails_lets_others_start() -> None:
+    def fail() -> None:
+        with end_when_terminated():
+            raise ValueError("of its own")
+
+    run = Rocket.run
+
+    with pytest.raises(ValueError, match="of its own"):
+        fail()
+
+    assert Rocket.run is run
+    assert signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
+
+
+def test_the_handler_of_another_stays() -> None:
+    met = []
+    signal.signal(signal.SIGTERM, lambda *_: met.append("theirs"))
+
+    be_terminated()
+
+    assert met == ["theirs"]

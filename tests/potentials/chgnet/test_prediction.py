@@ -1,0 +1,233 @@
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from nextrung.potentials.chgnet import prediction
+from nextrung.potentials.chgnet.forward import predict_batch
+from nextrung.potentials.chgnet.prediction import check_properties
+from nextrung.potentials.graphs.crystals import Crystals
+from nextrung.schemas.base import InputError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from contextlib import AbstractContextManager
+
+    from chgnet.model import CHGNet
+    from pymatgen.core import Structure
+
+    from nextrung.potentials.chgnet.forward import Outputs
+    from nextrung.potentials.graphs.graphs import GraphBatch
+    from nextrung.potentials.potential import Potential
+
+
+@pytest.fixture(scope="module")
+def crystals(structures: list[Structure]) -> Crystals:
+    return Crystals.of(structures)
+
+
+def test_properties_must_hold_the_energy_and_nothing_unknown() -> None:
+    for good in ("e", "ef", "mse", "efsm"):
+        check_properties(good)
+    for bad in ("", "f", "exe"):
+        with pytest.raises(InputError, match="expected 'e' and any of"):
+            check_properties(bad)
+
+
+def test_a_prediction_does_not_depend_on_its_batch(
+    target: Potential,
+    target_double: Potential,
+    crystals: Crystals,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    for potential, energy_noise in ((target, 1e-5), (target_double, 1e-11)):
+        together = potential.predict(crystals, "efsm")
+        monkeypatch.setattr(prediction, "_CPU_COST", 1)
+        alone = potential.predict(crystals, "efsm")
+        monkeypatch.undo()
+        per_atom = np.abs(together.energies - alone.energies) / crystals.n_atoms
+        assert per_atom.max() < energy_noise
+        scale = np.abs(alone.forces).max()
+        assert np.abs(together.forces - alone.forces).max() < 3 * energy_noise * scale
+
+
+def test_a_prediction_does_not_depend_on_the_order(
+    target_double: Potential, crystals: Crystals
+) -> None:
+    order = np.random.default_rng(0).permutation(len(crystals))
+    own = target_double.predict(crystals, "efsm")
+    other = target_double.predict(crystals[order], "efsm")
+    np.testing.assert_allclose(own.energies[order], other.energies, rtol=1e-12)
+    np.testing.assert_allclose(own.stresses[order], other.stresses, atol=1e-9)
+
+
+def test_windows_and_batches_change_nothing(
+    target_double: Potential, crystals: Crystals, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    own = target_double.predict(crystals)
+    monkeypatch.setattr(prediction, "_WINDOW", 3)
+    other = target_double.predict(crystals)
+    np.testing.assert_allclose(own.energies, other.energies, rtol=1e-12)
+    np.testing.assert_allclose(own.forces, other.forces, atol=1e-9)
+
+
+@pytest.mark.parametrize("surroundings", [torch.no_grad, torch.inference_mode])
+def test_predictions_do_not_ask_for_gradients_around_them(
+    surroundings: Callable[[], AbstractContextManager[None]],
+    target: Potential,
+    crystals: Crystals,
+) -> None:
+    own = target.predict(crystals, "efsm")
+    with surroundings():
+        within = target.predict(crystals, "efsm")
+    np.testing.assert_array_equal(within.forces, own.forces)
+    np.testing.assert_array_equal(within.stresses, own.stresses)
+
+
+def test_properties_not_asked_for_are_not_numbers(
+    target: Potential, crystals: Crystals
+) -> None:
+    predicted = target.predict(crystals, "e")
+    assert np.isfinite(predicted.energies).all()
+    assert np.isnan(predicted.forces).all()
+    assert np.isnan(predicted.stresses).all()
+    assert predicted.magmoms is None
+
+
+def test_batches_on_a_gpu_fill_it_or_its_free_memory(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    device = torch.device("cuda")
+    monkeypatch.setattr(torch.cuda, "memory_reserved", lambda _: 3 * 20_000)
+    monkeypatch.setattr(torch.cuda, "memory_allocated", lambda _: 20_000)
+    monkeypatch.setattr(torch.cuda, "mem_get_info", lambda _: (10 * 20_000, 0))
+    assert prediction._find_cost(device) == 10 + 2 + 1
+    monkeypatch.setattr(torch.cuda, "mem_get_info", lambda _: (10**12, 0))
+    assert prediction._find_cost(device) == prediction._GPU_COST
+
+
+def refuse_batches_above(limit: int) -> Any:  # noqa: ANN401
+    """Make a prediction that runs out of memory above a number of crystals."""
+    genuine = predict_batch
+
+    def predict(model: CHGNet, graphs: GraphBatch, properties: str) -> Outputs:
+        if len(graphs) > limit:
+            raise torch.OutOfMemoryError("CUDA out of memory")
+        return genuine(model, graphs, properties)
+
+    return predict
+
+
+def test_a_batch_too_large_for_memory_is_halved(
+    target: Potential, crystals: Crystals, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    own = target.predict(crystals)
+    monkeypatch.setattr(prediction, "predict_batch", refuse_batches_above(2))
+    halved = target.predict(crystals)
+    assert halved.errors == {}
+    np.testing.assert_allclose(halved.energies, own.energies, rtol=1e-5)
+
+
+def test_a_crystal_too_large_for_memory_is_an_error(
+    target: Potential, crystals: Crystals, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(prediction, "predict_batch", refuse_batches_above(0))
+    errors = target.predict(crystals).errors
+    assert list(errors) == list(range(len(crystals)))
+    assert all("out of memory" in reason for reason in errors.values())
+
+
+def test_other_failures_of_the_device_are_not_hidden(
+    target: Potential, crystals: Crystals, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object) -> None:
+        raise RuntimeError("device lost")
+
+    monkeypatch.setattr(prediction, "predict_batch", fail)
+    with pytest.raises(RuntimeError, match="device lost"):
+        target.predict(crystals)
+
+
+def test_energies_that_are_no_numbers_are_errors(
+    target: Potential, crystals: Crystals
+) -> None:
+    broken = target.copy()
+    with torch.no_grad():
+        broken.model.site_wise.bias += torch.nan
+        broken.model.mlp.layers[-1].bias += torch.nan
+    errors = broken.predict(crystals).errors
+    assert set(errors.values()) == {"the prediction is not finite"}
+
+
+NUMBERS = st.one_of(st.integers(1, 118), st.integers(-1, 300))
+COORDS = st.one_of(
+    st.floats(-2, 2),
+    st.sampled_from([0.0, 0.5, 1 / 3, 1e-9, 1e4, 1e9, np.nan, np.inf, -np.inf]),
+)
+EDGES = st.floats(2.5, 9)
+ODD_EDGES = st.sampled_from([0.0, 1e-3, 0.2, 25.0, 1e3, 1e7, np.nan])
+TILTS = st.floats(-1, 1)
+ODD_TILTS = st.sampled_from([30.0, -1e6, np.inf])
+
+
+@st.composite
+def odd_crystals(draw: st.DrawFn) -> Crystals:
+    """One crystal, sane or with one oddity: of its cell, its sites or its elements."""
+    oddity = draw(st.sampled_from(["none", "cell", "tilt", "site", "element"]))
+    rng = np.random.default_rng(draw(st.integers(0, 10_000)))
+    n_atoms = draw(st.one_of(st.integers(1, 4), st.just(1), st.just(9)))
+    edges = [draw(EDGES) for _ in range(3)]
+    tilts = [draw(TILTS) for _ in range(3)]
+    coords = rng.uniform(-0.2, 1.2, size=(n_atoms, 3))
+    numbers = rng.integers(1, 84, size=n_atoms)
+    if oddity == "cell":
+        edges[draw(st.integers(0, 2))] = draw(ODD_EDGES)
+    if oddity == "tilt":
+        tilts[draw(st.integers(0, 2))] = draw(ODD_TILTS)
+    if oddity == "site":
+        coords[0] = [draw(COORDS) for _ in range(3)]
+    if oddity == "element":
+        numbers[0] = draw(NUMBERS)
+    lattice = np.diag(edges)
+    lattice[[1, 2, 2], [0, 0, 1]] = tilts
+    return Crystals(
+        offsets=np.array([0, n_atoms]),
+        atomic_numbers=numbers,
+        lattices=lattice[None, draw(st.permutations([0, 1, 2]))],
+        frac_coords=coords,
+    )
+
+
+def assert_result_or_reason(potential: Potential, crystal: Crystals) -> None:
+    predicted = potential.predict(crystal, "efsm")
+    if 0 in predicted.errors:
+        assert np.isnan(predicted.energies[0])
+        assert predicted.errors[0]
+        return
+    assert np.isfinite(predicted.energies).all()
+    assert np.isfinite(predicted.forces).all()
+    assert np.isfinite(predicted.stresses).all()
+    assert predicted.magmoms is not None
+    assert np.isfinite(predicted.magmoms).all()
+
+
+@settings(max_examples=300, deadline=None)
+@given(crystal=odd_crystals())
+def test_any_crystal_has_a_result_or_a_reason(
+    target: Potential, crystal: Crystals
+) -> None:
+    assert_result_or_reason(target, crystal)
+
+
+@pytest.mark.slow
+@settings(max_examples=10_000, deadline=None)
+@given(crystal=odd_crystals())
+def test_ten_thousand_crystals_have_a_result_or_a_reason(
+    target: Potential, crystal: Crystals
+) -> None:
+    assert_result_or_reason(target, crystal)

@@ -1,0 +1,146 @@
+from __future__ import annotations
+
+import importlib
+import sys
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pytest
+import torch
+from ase import units
+from pymatgen.core import Lattice, Structure
+
+from nextrung.potentials.graphs.crystals import Crystals
+from nextrung.potentials.relaxation.engines import relax
+from nextrung.schemas.base import InputError
+from nextrung.schemas.relaxation import RelaxationEngine, RelaxationSettings
+
+if TYPE_CHECKING:
+    from types import ModuleType
+
+    from nextrung.potentials.potential import Potential
+
+CPU = torch.device("cpu")
+
+
+@pytest.fixture
+def ts() -> ModuleType:
+    """The package torch-sim; tests skip without it."""
+    module: ModuleType = pytest.importorskip(
+        "torch_sim", reason="no torch-sim: install the extra `torchsim`"
+    )
+    return module
+
+
+@pytest.fixture
+def torchsim(ts: ModuleType) -> ModuleType:  # noqa: ARG001
+    """The module under test, which needs torch-sim to be imported."""
+    return importlib.import_module("nextrung.potentials.chgnet.torchsim")
+
+
+def test_torch_sim_validates_the_model(
+    ts: ModuleType, torchsim: ModuleType, target: Potential
+) -> None:
+    model = torchsim.TorchSimModel(target)
+
+    ts.models.interface.validate_model_outputs(model, CPU, torch.float64)
+
+    assert model.compute_forces
+    assert model.compute_stress
+
+
+def test_a_state_is_read_as_torch_sim_wrote_it(
+    ts: ModuleType, torchsim: ModuleType, structures: list[Structure]
+) -> None:
+    """Crooked cells too, whose vectors torch-sim keeps as columns."""
+    state = ts.io.structures_to_state(structures, CPU, torch.float64)
+
+    crystals = torchsim.read_state(state)
+
+    expected = Crystals.of(structures)
+    np.testing.assert_array_equal(crystals.offsets, expected.offsets)
+    np.testing.assert_array_equal(crystals.atomic_numbers, expected.atomic_numbers)
+    np.testing.assert_allclose(crystals.lattices, expected.lattices, atol=1e-12)
+    np.testing.assert_allclose(crystals.frac_coords, expected.frac_coords, atol=1e-12)
+
+
+def test_it_answers_what_the_potential_says(
+    ts: ModuleType,
+    torchsim: ModuleType,
+    target_double: Potential,
+    structures: list[Structure],
+) -> None:
+    """In torch-sim's units: GPa become eV/Å³."""
+    state = ts.io.structures_to_state(structures, CPU, torch.float64)
+
+    answers = torchsim.TorchSimModel(target_double)(state)
+
+    expected: Any = target_double.evaluate(structures, "efs")
+    np.testing.assert_allclose(
+        answers["energy"], [one.energy for one in expected], atol=1e-9
+    )
+    np.testing.assert_allclose(
+        answers["forces"], np.concatenate([one.forces for one in expected]), atol=1e-9
+    )
+    np.testing.assert_allclose(
+        answers["stress"], [one.stress * units.GPa for one in expected], atol=1e-9
+    )
+    assert {values.dtype for values in answers.values()} == {torch.float64}
+
+
+def test_a_system_that_cannot_be_predicted_is_nan_with_a_reason(
+    ts: ModuleType, torchsim: ModuleType, target: Potential
+) -> None:
+    """The others keep their numbers."""
+    salt = Structure(Lattice.cubic(3.5), ["Na", "Cl"], [[0, 0, 0], [0.5, 0.5, 0.52]])
+    far = Structure(Lattice.cubic(20), ["Na", "Cl"], [[0, 0, 0], [0.5, 0.5, 0.5]])
+    nowhere = Structure(Lattice.cubic(3.5), ["Na"], [[np.nan, 0, 0]])
+    flat = Structure(np.ones((3, 3)), ["Na"], [[0, 0, 0]])
+    helium = Structure(Lattice.cubic(3), ["He"], [[0, 0, 0]])
+    assert "He" in target.elements
+    uncovered = target.with_atom_refs({"Na": -1.0, "Cl": -2.0})
+    systems = [far, salt, nowhere, flat, helium]
+    state = ts.io.structures_to_state(systems, CPU, torch.float64)
+    model = torchsim.TorchSimModel(uncovered)
+
+    answers = model(state)
+
+    reasons = ["isolated atom", "coordinate is not finite", "singular", "He"]
+    assert list(model.errors) == [0, 2, 3, 4]
+    for reason, error in zip(reasons, model.errors.values(), strict=True):
+        assert reason in error
+    of_salt = [False, True, False, False, False]
+    assert torch.isfinite(answers["energy"]).tolist() == of_salt
+    assert torch.isfinite(answers["stress"]).all(dim=(1, 2)).tolist() == of_salt
+    sites = torch.isfinite(answers["forces"]).all(dim=1)
+    assert sites.tolist() == [of_salt[index] for index in state.system_idx]
+    (alone,) = uncovered.evaluate([salt], "e")
+    assert answers["energy"][1].item() == pytest.approx(alone.energy, abs=1e-5)
+
+
+def test_a_molecule_is_not_taken_for_a_crystal(
+    ts: ModuleType, torchsim: ModuleType, target: Potential
+) -> None:
+    salt = Structure(Lattice.cubic(3.5), ["Na", "Cl"], [[0, 0, 0], [0.5, 0.5, 0.52]])
+    state = ts.io.structures_to_state([salt], CPU, torch.float64)
+    state.pbc = False
+    model = torchsim.TorchSimModel(target)
+
+    answers = model(state)
+
+    assert all(values.isnan().all() for values in answers.values())
+    assert model.errors == {0: "not periodic in all three directions"}
+
+
+def test_without_torch_sim_the_engine_says_what_to_install(
+    target: Potential, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("torch_sim", "torch_sim.models", "torch_sim.models.interface"):
+        monkeypatch.setitem(sys.modules, name, None)
+    monkeypatch.delitem(
+        sys.modules, "nextrung.potentials.chgnet.torchsim", raising=False
+    )
+    settings = RelaxationSettings(engine=RelaxationEngine.TORCHSIM)
+
+    with pytest.raises(InputError, match=r"expected torch-sim.*'nextrung\[torchsim\]'"):
+        relax(target, [], settings)

@@ -1,0 +1,84 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from pymatgen.core import Lattice, Structure
+
+from nextrung.potentials.graphs.crystals import Crystals
+from nextrung.potentials.graphs.neighbors import find_pairs
+
+SKEWED = Structure(
+    Lattice([[3.1, 0, 0], [1.7, 4.2, 0], [-2.2, 1.1, 3.6]]),
+    ["Fe", "O"],
+    [[0.1, 0.2, 0.3], [0.55, 0.8, 0.6]],
+)
+
+
+def list_directed(structure: Structure) -> set[tuple[int, ...]]:
+    """Edges as pymatgen's own method lists them."""
+    first, second, images, _ = structure.get_neighbor_list(6.0)
+    rows = np.column_stack([first, second, images]).astype(int)
+    return set(map(tuple, rows.tolist()))
+
+
+def list_both_ways(structure: Structure) -> set[tuple[int, ...]]:
+    """Edges found here, each pair in both directions."""
+    pairs = find_pairs(Crystals.of([structure]))
+    forth = np.column_stack([pairs.ends.T, pairs.images])
+    back = np.column_stack([pairs.ends.T.flip(1), -pairs.images])
+    both = np.concatenate([forth, back]).astype(int)
+    assert len(set(map(tuple, both.tolist()))) == len(both)
+    return set(map(tuple, both.tolist()))
+
+
+def test_pairs_are_those_of_pymatgen_each_once() -> None:
+    assert list_both_ways(SKEWED) == list_directed(SKEWED)
+
+
+def test_images_belong_to_coordinates_that_are_not_wrapped() -> None:
+    moved = Structure(
+        SKEWED.lattice,
+        SKEWED.species,
+        SKEWED.frac_coords + np.array([[3, -2, 0], [0, 5, 7]]),
+    )
+    pairs = find_pairs(Crystals.of([moved]))
+    first, second = moved.cart_coords[pairs.ends]
+    vectors = first - second - pairs.images.numpy() @ moved.lattice.matrix
+    np.testing.assert_allclose(np.linalg.norm(vectors, axis=1), pairs.lengths)
+    assert len(first) == len(list_directed(SKEWED)) / 2
+
+
+def test_left_handed_cells_have_the_same_pairs() -> None:
+    swapped = Structure(
+        Lattice(SKEWED.lattice.matrix[[1, 0, 2]]),
+        SKEWED.species,
+        SKEWED.frac_coords[:, [1, 0, 2]],
+    )
+    pairs = find_pairs(Crystals.of([SKEWED, swapped]))
+    assert pairs.n_pairs[0] == pairs.n_pairs[1]
+
+
+@pytest.mark.parametrize("edge", [1.4, 2.9, 3.0, 5.9])
+def test_one_atom_pairs_with_its_images_alone(edge: float) -> None:
+    cubic = Structure(Lattice.cubic(edge), ["Fe"], [[0.3, 0.3, 0.3]])
+    reach = np.arange(-5, 6)
+    grid = np.stack(np.meshgrid(reach, reach, reach), -1).reshape(-1, 3)
+    lengths = np.linalg.norm(grid, axis=1) * edge
+    n_neighbours = np.count_nonzero((lengths > 0) & (lengths <= 6.0))
+    n_short = np.count_nonzero((lengths > 0) & (lengths < 3.0))
+    pairs = find_pairs(Crystals.of([cubic]))
+    assert 2 * pairs.n_pairs[0] == n_neighbours
+    assert pairs.n_angles[0] == n_short * (n_short - 1)
+    assert pairs.costs[0] == n_neighbours + pairs.n_angles[0]
+
+
+def test_pairs_of_selected_crystals_are_those_of_the_crystals_alone() -> None:
+    iron = Structure(Lattice.cubic(2.8), ["Fe"], [[0, 0, 0]])
+    chosen = find_pairs(Crystals.of([iron, SKEWED, iron]))[[1]]
+    alone = find_pairs(Crystals.of([SKEWED]))
+    for name in ("offsets", "ends", "images", "lengths", "n_angles"):
+        np.testing.assert_array_equal(getattr(chosen, name), getattr(alone, name))
+
+
+def test_no_crystals_have_no_pairs() -> None:
+    assert find_pairs(Crystals.of([])).n_pairs.size == 0

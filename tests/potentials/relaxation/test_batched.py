@@ -1,0 +1,213 @@
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pytest
+from chgnet.model import StructOptimizer
+from pymatgen.core import Lattice, Structure
+from tests.potentials.lennard_jones import LennardJonesPotential
+
+from nextrung.potentials.chgnet.prediction import BatchPrediction
+from nextrung.potentials.relaxation.autobatcher import estimate_costs
+from nextrung.potentials.relaxation.batched import relax_batched
+from nextrung.potentials.relaxation.engines import relax
+from nextrung.schemas.relaxation import (
+    CellDegrees,
+    RelaxationEngine,
+    RelaxationSettings,
+    RelaxationStatus,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from chgnet.model import CHGNet
+
+    from nextrung.potentials.graphs.crystals import Crystals
+    from nextrung.potentials.potential import Potential
+
+DIMER = Structure(Lattice.cubic(2.9), ["Cu"] * 2, [[0, 0, 0], [0.4, 0.5, 0.45]])
+COST = estimate_costs(DIMER.lattice.matrix[None], np.array([2])).item()
+
+
+def stretched(strain: float) -> Structure:
+    """The dimer under strain."""
+    return Structure(Lattice.cubic(2.9 + strain), DIMER.species, DIMER.frac_coords)
+
+
+def test_who_waits_boards_when_others_leave() -> None:
+    """Room for two: no batch is larger, and none smaller before the queue is empty."""
+    potential = LennardJonesPotential()
+    waiting = [(index, stretched(0.01 * index)) for index in range(5)]
+    settings = RelaxationSettings(fmax=0.05, cell=CellDegrees.FIXED)
+
+    ends = dict(relax_batched(potential, waiting, settings, flight_cost=1.5 * COST))
+
+    assert sorted(ends) == [0, 1, 2, 3, 4]
+    sizes = potential.batch_sizes
+    assert max(sizes) == 2
+    assert sizes == sorted(sizes, reverse=True)
+    assert sum(sizes) == sum(record.n_steps + 1 for record in ends.values())
+
+
+def test_a_structure_larger_than_a_batch_is_relaxed_alone() -> None:
+    potential = LennardJonesPotential()
+    waiting = [(0, DIMER), (1, DIMER)]
+
+    ends = dict(
+        relax_batched(potential, waiting, RelaxationSettings(), flight_cost=1.0)
+    )
+
+    assert {record.status for record in ends.values()} == {RelaxationStatus.CONVERGED}
+    assert set(potential.batch_sizes) == {1}
+
+
+def spoil(
+    after: int, change: Callable[[BatchPrediction], None]
+) -> LennardJonesPotential:
+    """Make a potential whose first crystal goes wrong after some calls."""
+
+    class Spoiled(LennardJonesPotential):
+        def predict(
+            self, crystals: Crystals, properties: str = "efs"
+        ) -> BatchPrediction:
+            prediction = super().predict(crystals, properties)
+            if len(self.batch_sizes) == after + 1:
+                change(prediction)
+            return prediction
+
+    return Spoiled()
+
+
+def lose_force(prediction: BatchPrediction) -> None:
+    prediction.forces[1, 2] = np.nan
+
+
+def lose_stress(prediction: BatchPrediction) -> None:
+    prediction.stresses[0, 0, 0] = np.inf
+
+
+def lose_energy(prediction: BatchPrediction) -> None:
+    prediction.energies[0] = np.nan
+
+
+def explode(prediction: BatchPrediction) -> None:
+    prediction.forces[0] = 1e200
+
+
+@pytest.mark.parametrize("spoilt", [lose_force, lose_stress, lose_energy, explode])
+@pytest.mark.parametrize("after", [0, 2])
+def test_numbers_that_are_not_finite_end_a_relaxation_where_it_last_was_well(
+    spoilt: Callable[[BatchPrediction], None], after: int
+) -> None:
+    settings = RelaxationSettings(fmax=1e-6, max_steps=10)
+    short = settings.model_copy(update={"max_steps": max(after - 1, 0)})
+    other = stretched(0.2)
+
+    ends = dict(relax_batched(spoil(after, spoilt), [(0, DIMER), (1, other)], settings))
+    ((_, before),) = relax_batched(LennardJonesPotential(), [(0, DIMER)], short)
+    ((_, beside),) = relax_batched(LennardJonesPotential(), [(1, other)], settings)
+
+    assert ends[0].status is RelaxationStatus.NON_FINITE
+    assert ends[0].energy is None
+    assert ends[0].n_steps == after
+    assert ends[0].structure == (before.structure if after else None)
+    assert ends[0].initial_energy == (before.initial_energy if after else None)
+    assert ends[1] == beside
+
+
+def push(prediction: BatchPrediction) -> None:
+    """Pull the cell apart, far more strongly than atoms hold."""
+    prediction.stresses[:] = -1e6 * np.diag([1.0, 0.0, 0.0])
+
+
+def press(prediction: BatchPrediction) -> None:
+    """Squeeze the cell."""
+    prediction.stresses[:] = 1e6 * np.eye(3)
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"), [(push, "deformed more than 10-fold"), (press, "atoms/Å³")]
+)
+def test_a_cell_that_explodes_or_collapses_is_an_error_before_it_costs_memory(
+    change: Callable[[BatchPrediction], None], reason: str
+) -> None:
+    class Forced(LennardJonesPotential):
+        def predict(
+            self, crystals: Crystals, properties: str = "efs"
+        ) -> BatchPrediction:
+            assert properties == "efs"
+            n_atoms = len(crystals.atomic_numbers)
+            prediction = BatchPrediction(
+                energies=np.zeros(len(crystals)),
+                forces=np.zeros((n_atoms, 3)),
+                stresses=np.zeros((len(crystals), 3, 3)),
+                magmoms=None,
+                errors={},
+            )
+            change(prediction)
+            return prediction
+
+    ((_, record),) = relax_batched(Forced(), [(0, DIMER)], RelaxationSettings())
+
+    assert record.status is RelaxationStatus.ERROR
+    assert record.error is not None
+    assert reason in record.error
+    assert 2 < record.n_steps < 100
+    assert record.structure is not None
+    assert record.initial_energy == 0
+
+
+def small(structures: list[Structure]) -> list[Structure]:
+    """Those that even chgnet relaxes in no time."""
+    return [structure for structure in structures if len(structure) <= 6][:5]
+
+
+@pytest.mark.parametrize("max_steps", [1, 12])
+def test_with_chgnet_in_float64_every_step_is_that_of_ase(
+    target_double: Potential, structures: list[Structure], max_steps: int
+) -> None:
+    settings = RelaxationSettings(max_steps=max_steps, fmax=0.01)
+    by_ase = settings.model_copy(update={"engine": RelaxationEngine.ASE})
+
+    batched = relax(target_double, small(structures), settings)
+    expected = relax(target_double, small(structures), by_ase)
+
+    for record, reference in zip(batched, expected, strict=True):
+        assert record.status == reference.status
+        assert record.n_steps == reference.n_steps
+        assert record.energy == pytest.approx(reference.energy, abs=1e-8)
+        assert record.fmax == pytest.approx(reference.fmax, abs=1e-8)
+
+
+@pytest.mark.filterwarnings("ignore:Converting a tensor with requires_grad")
+def test_with_chgnet_in_float32_energies_are_those_of_chgnet_and_ase(
+    target: Potential, chgnet_model: CHGNet, structures: list[Structure]
+) -> None:
+    """Its own optimiser, one by one, within 1 meV/atom."""
+    optimizer = StructOptimizer(model=chgnet_model, use_device="cpu")
+
+    records = relax(target, small(structures), RelaxationSettings(fmax=0.1))
+
+    for record, structure in zip(records, small(structures), strict=True):
+        path = optimizer.relax(structure.copy(), fmax=0.1, verbose=False)["trajectory"]
+        assert record.energy is not None
+        assert abs(record.energy - path.energies[-1]) < 1e-3 * len(structure)
+        assert record.status is RelaxationStatus.CONVERGED
+
+
+def test_with_chgnet_company_costs_no_more_than_rounding(
+    target: Potential, structures: list[Structure]
+) -> None:
+    """Energies alone and in a batch differ by less than 1 meV/atom."""
+    settings = RelaxationSettings(fmax=0.1)
+
+    together = relax(target, small(structures), settings)
+
+    for structure, record in zip(small(structures), together, strict=True):
+        (alone,) = relax(target, [structure], settings)
+        assert record.energy is not None
+        assert alone.energy is not None
+        assert abs(record.energy - alone.energy) < 1e-3 * len(structure)
+        assert abs(record.n_steps - alone.n_steps) <= 1

@@ -1,0 +1,87 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from pymatgen.core import Lattice, Structure
+
+from nextrung.potentials.graphs.validity import ISOLATED_ATOM
+from nextrung.potentials.relaxation.checks import (
+    BAD_NUMBERS,
+    describe_cells,
+    describe_unrelaxable,
+    record_end,
+    record_failure,
+)
+from nextrung.schemas.relaxation import RelaxationStatus
+
+COPPER = Structure.from_spacegroup("Fm-3m", Lattice.cubic(3.6), ["Cu"], [[0, 0, 0]])
+
+
+def test_an_ordinary_crystal_can_be_relaxed() -> None:
+    assert describe_unrelaxable(COPPER) is None
+
+
+def test_diamond_squeezed_by_a_tenth_can_be_relaxed() -> None:
+    """The densest of crystals under the largest of the strains that are tried."""
+    diamond = Structure.from_spacegroup(
+        "Fd-3m", Lattice.cubic(3.567 * 0.9), ["C"], [[0, 0, 0]]
+    )
+
+    assert describe_unrelaxable(diamond) is None
+
+
+@pytest.mark.parametrize(
+    ("deformation", "fault"),
+    [
+        (np.diag([9.0, 1.0, 1.0]), None),
+        (np.diag([11.0, 1.0, 1.0]), "cell deformed more than 10-fold"),
+        (np.diag([1.0, 0.05, 60.0]), "cell deformed more than 10-fold"),
+        (np.eye(3) + 20 * np.eye(3, k=1), "cell deformed more than 10-fold"),
+        (np.eye(3) * 0.45, r"4 atoms in 4.25 Å³: more than 0.5 atoms/Å³"),
+        (np.full((3, 3), np.inf), "the cell is not finite"),
+    ],
+    ids=["ninefold", "elevenfold", "flattened", "sheared", "crowded", "infinite"],
+)
+def test_cells_that_collapse_or_explode_are_faulty(
+    deformation: np.ndarray[tuple[int, int], np.dtype[np.float64]], fault: str | None
+) -> None:
+    """A sane one beside them is not."""
+    with np.errstate(invalid="ignore"):
+        lattice = COPPER.lattice.matrix @ deformation.T
+
+    faults = describe_cells(
+        np.array([lattice, COPPER.lattice.matrix]),
+        np.array([4, 4]),
+        np.array([deformation, np.eye(3)]),
+    )
+
+    assert faults == [fault, None]
+
+
+@pytest.mark.parametrize(
+    ("reason", "status"),
+    [
+        (f"{ISOLATED_ATOM}: site 0 (Na)", RelaxationStatus.ISOLATED_ATOM),
+        (BAD_NUMBERS, RelaxationStatus.NON_FINITE),
+        ("the energy is not finite", RelaxationStatus.NON_FINITE),
+        ("overlapping atoms", RelaxationStatus.ERROR),
+    ],
+)
+def test_the_reason_of_a_failure_tells_its_status(
+    reason: str, status: RelaxationStatus
+) -> None:
+    record = record_failure(reason, COPPER, n_steps=3, initial_energy=-1.0)
+
+    assert record.status is status
+    assert record.error == reason
+    assert record.failed
+    assert (record.structure, record.n_steps, record.initial_energy) == (COPPER, 3, -1)
+
+
+@pytest.mark.parametrize("converged", [True, False])
+def test_the_end_of_a_relaxation_has_its_energies(*, converged: bool) -> None:
+    record = record_end(COPPER, (-1.0, -2.0), n_steps=5, fmax=0.1, converged=converged)
+
+    assert record.status == ("converged" if converged else "max_steps")
+    assert (record.initial_energy, record.energy) == (-1, -2)
+    assert not record.failed

@@ -1,0 +1,479 @@
+from __future__ import annotations
+
+import os
+import signal
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pytest
+import torch
+from chgnet.model import CHGNet
+from pymatgen.core import Element, Lattice, Structure
+
+from nextrung.potentials.potential import load_potential
+from nextrung.potentials.training import micro_batches
+from nextrung.potentials.training.fine_tuning import (
+    STATE_FILE,
+    FineTuningResult,
+    fine_tune,
+)
+from nextrung.potentials.training.module import Training
+from nextrung.schemas.base import InputError
+from nextrung.schemas.fine_tuning import (
+    EpochRecord,
+    FineTuningSettings,
+    Precision,
+    TrackedLayer,
+)
+from nextrung.schemas.frames import Frames
+from nextrung.schemas.models import Trained
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from nextrung.potentials.potential import Potential
+
+SETTINGS = FineTuningSettings(epochs=3, batch_size=3, gradient_points=2)
+LAST_EPOCH = SETTINGS.epochs
+
+
+class Killed(Exception):  # noqa: N818
+    """What a test throws to end a training from outside."""
+
+
+@pytest.fixture(scope="module")
+def potential() -> Potential:
+    return load_potential("chgnet-0.3.0", "cpu")
+
+
+@pytest.fixture(scope="module")
+def frames() -> Frames:
+    """Seven strained frames of LiF, NaCl and MgO, labelled by the r2SCAN model."""
+    return label(make_structures(), ["train"] * 5 + ["val"] * 2)
+
+
+def make_structures() -> list[Structure]:
+    rng = np.random.default_rng(0)
+    crystals = [("Li", "F", 4.0), ("Na", "Cl", 5.6), ("Mg", "O", 4.2)]
+    structures = []
+    for index in range(7):
+        cation, anion, edge = crystals[index % 3]
+        structure = Structure.from_spacegroup(
+            "Fm-3m", Lattice.cubic(edge), [cation, anion], [[0, 0, 0], [0.5, 0.5, 0.5]]
+        ).get_primitive_structure()
+        structure.apply_strain(rng.normal(0, 0.02, 3))
+        structures.append(structure.perturb(0.05, seed=index))
+    return structures
+
+
+def label(structures: list[Structure], splits: list[str]) -> Frames:
+    names = [f"frame-{index}" for index in range(len(structures))]
+    frames = Frames.from_structures(structures, names, functional="r2SCAN")
+    labelled, _ = load_potential("chgnet-r2scan", "cpu").label(frames)
+    return labelled.with_splits(np.array(splits))
+
+
+def tune(
+    potential: Potential,
+    frames: Frames,
+    workdir: Path,
+    *,
+    settings: FineTuningSettings = SETTINGS,
+    trained: Trained = Trained.NETWORK,
+) -> FineTuningResult:
+    return fine_tune(potential, frames, settings, trained=trained, workdir=workdir)
+
+
+def weights_of(result: FineTuningResult) -> dict[str, torch.Tensor]:
+    weights: dict[str, torch.Tensor] = result.potential.model.state_dict()
+    return weights
+
+
+def assert_same(first: FineTuningResult, second: FineTuningResult) -> None:
+    """Two trainings agree to the last bit in all but the time they took."""
+    for a, b in zip(first.history, second.history, strict=True):
+        assert a.model_copy(update={"wall_time": b.wall_time}) == b
+    assert first.gradients == second.gradients
+    assert first.best_epoch == second.best_epoch
+    for name, weight in weights_of(first).items():
+        assert torch.equal(weight, weights_of(second)[name]), name
+
+
+@pytest.fixture(scope="module")
+def result(
+    potential: Potential, frames: Frames, tmp_path_factory: pytest.TempPathFactory
+) -> FineTuningResult:
+    """The undisturbed training."""
+    return tune(potential, frames, tmp_path_factory.mktemp("undisturbed"))
+
+
+def test_training_brings_the_labels_closer(result: FineTuningResult) -> None:
+    losses = [record.train.loss for record in result.history]
+
+    assert losses == sorted(losses, reverse=True)
+    assert [record.epoch for record in result.history] == [1, 2, 3]
+
+
+def test_the_learning_rate_ends_where_the_settings_say(
+    result: FineTuningResult,
+) -> None:
+    """There are two batches per epoch; chgnet's ten changes per epoch would not fit."""
+    assert result.history[-1].learning_rate == pytest.approx(1e-5, rel=1e-9)
+
+
+def test_the_same_seed_gives_the_same_bits(
+    potential: Potential, frames: Frames, result: FineTuningResult, tmp_path: Path
+) -> None:
+    torch.manual_seed(12345)
+
+    assert_same(tune(potential, frames, tmp_path), result)
+
+
+def test_a_step_in_parts_is_the_step_of_the_whole_batch(
+    potential: Potential,
+    frames: Frames,
+    result: FineTuningResult,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setitem(micro_batches.MAX_COST, "cpu", 1)
+
+    in_parts = tune(potential, frames, tmp_path)
+
+    for whole, parts in zip(result.history, in_parts.history, strict=True):
+        assert parts.train.loss == pytest.approx(whole.train.loss, rel=1e-4)
+        assert parts.val.energy_mae == pytest.approx(whole.val.energy_mae, rel=1e-4)
+    norms = [[gradient.norm for gradient in r.gradients] for r in (result, in_parts)]
+    assert norms[1] == pytest.approx(norms[0], rel=1e-2)
+
+
+@pytest.mark.parametrize("killed_after", [1, 2])
+def test_a_killed_training_goes_on_as_if_undisturbed(
+    killed_after: int,
+    potential: Potential,
+    frames: Frames,
+    result: FineTuningResult,
+    tmp_path: Path,
+) -> None:
+    def kill(record: EpochRecord) -> None:
+        if record.epoch == killed_after:
+            raise Killed
+
+    resumed: list[int] = []
+    for on_epoch in (kill, lambda record: resumed.append(record.epoch)):
+        try:
+            outcome = fine_tune(
+                potential,
+                frames,
+                SETTINGS,
+                trained=Trained.NETWORK,
+                workdir=tmp_path,
+                on_epoch=on_epoch,
+            )
+        except Killed:
+            continue
+
+    assert resumed == list(range(killed_after + 1, LAST_EPOCH + 1))
+    assert_same(outcome, result)
+
+
+@pytest.mark.parametrize("signum", [signal.SIGTERM, signal.SIGINT], ids=["TERM", "INT"])
+@pytest.mark.parametrize("n_steps", [1, 3, 4])
+def test_a_terminated_training_exits_and_goes_on_next_time(
+    n_steps: int,
+    signum: signal.Signals,
+    potential: Potential,
+    frames: Frames,
+    result: FineTuningResult,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Epochs have two steps; no step is done twice, wherever the signal came."""
+
+    def terminate(step: int) -> None:
+        if step == n_steps:
+            os.kill(os.getpid(), signum)
+
+    steps = count_steps(monkeypatch, terminate)
+
+    with pytest.raises((SystemExit, KeyboardInterrupt)):
+        tune(potential, frames, tmp_path)
+    assert len(steps) == n_steps
+    outcome = tune(potential, frames, tmp_path)
+
+    assert len(steps) == 2 * LAST_EPOCH
+    assert_same(outcome, result)
+
+
+def test_a_training_terminated_while_it_validates_keeps_the_epoch(
+    potential: Potential,
+    frames: Frames,
+    result: FineTuningResult,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    met: list[int] = []
+
+    def terminate_once(record: EpochRecord) -> None:
+        met.append(record.epoch)
+
+    whole = Training.validation_step
+
+    def step(training: Training, parts: list[Any]) -> None:
+        if not met:
+            os.kill(os.getpid(), signal.SIGTERM)
+        whole(training, parts)
+
+    monkeypatch.setattr(Training, "validation_step", step)
+    with pytest.raises(SystemExit, match="143"):
+        fine_tune(
+            potential,
+            frames,
+            SETTINGS,
+            trained=Trained.NETWORK,
+            workdir=tmp_path,
+            on_epoch=terminate_once,
+        )
+
+    assert met == [1]
+    assert_same(tune(potential, frames, tmp_path), result)
+
+
+def count_steps(
+    monkeypatch: pytest.MonkeyPatch, after: Callable[[int], object]
+) -> list[int]:
+    """Number the steps of trainings, and call a function after each."""
+    steps: list[int] = []
+    whole = Training.training_step
+
+    def step(training: Training, parts: list[Any]) -> torch.Tensor:
+        steps.append(len(steps) + 1)
+        loss = whole(training, parts)
+        after(steps[-1])
+        return loss
+
+    monkeypatch.setattr(Training, "training_step", step)
+    return steps
+
+
+def test_a_finished_training_is_not_done_again(
+    potential: Potential, frames: Frames, tmp_path: Path
+) -> None:
+    first = tune(potential, frames, tmp_path)
+    again = tune(potential, frames, tmp_path)
+
+    assert again.history == first.history
+    assert_same(first, again)
+
+
+def test_the_state_of_another_training_is_refused(
+    potential: Potential, frames: Frames, tmp_path: Path
+) -> None:
+    tune(
+        potential, frames, tmp_path, settings=SETTINGS.model_copy(update={"epochs": 1})
+    )
+
+    with pytest.raises(InputError, match=r"last\.ckpt: expected the state of this"):
+        tune(potential, frames, tmp_path)
+
+
+def test_a_training_leaves_nothing_but_its_state(
+    potential: Potential,
+    frames: Frames,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    here = tmp_path / "here"
+    here.mkdir()
+    monkeypatch.chdir(here)
+
+    tune(potential, frames, tmp_path / "work" / "deep")
+
+    assert list(here.iterdir()) == []
+    assert list(tmp_path.glob("work/deep/*")) == [tmp_path / "work/deep" / STATE_FILE]
+
+
+def test_the_potential_that_training_starts_from_is_not_changed(
+    potential: Potential, result: FineTuningResult
+) -> None:
+    untouched = load_potential("chgnet-0.3.0", "cpu").model.state_dict()
+
+    for name, weight in potential.model.state_dict().items():
+        assert torch.equal(weight, untouched[name]), name
+    assert not any(
+        weight.requires_grad for weight in result.potential.model.parameters()
+    )
+
+
+def test_frozen_references_stay_and_dead_weights_do_not_matter(
+    potential: Potential, result: FineTuningResult
+) -> None:
+    """The last angle update of CHGNet is never read: its weights cannot move."""
+    before = potential.model.state_dict()
+    kept = {n for n, w in weights_of(result).items() if torch.equal(w, before[n])}
+
+    assert {name for name in kept if not name.endswith("frequencies")} == {
+        "composition_model.fc.weight",
+        *(name for name in before if name.startswith("angle_layers.2.")),
+    }
+
+
+def test_trained_references_move_where_there_are_labels(
+    potential: Potential, frames: Frames, tmp_path: Path
+) -> None:
+    moved = tune(potential, frames, tmp_path, trained=Trained.NETWORK_AND_ATOM_REFS)
+
+    before, after = potential.atom_refs, moved.potential.atom_refs
+    changed = {symbol for symbol in before if after[symbol] != before[symbol]}
+    assert changed == {"Li", "F", "Na", "Cl", "Mg", "O"}
+
+
+def test_the_best_weights_are_those_of_the_best_epoch(
+    potential: Potential, frames: Frames, tmp_path: Path
+) -> None:
+    """Validation labels that agree with the source get worse with every epoch."""
+    source, _ = potential.label(frames)
+    is_val = frames.splits == "val"
+    energies = np.where(is_val, source.energies, frames.energies)
+    hostile = replace(frames, energies=energies)
+
+    outcome = tune(potential, hostile, tmp_path)
+
+    errors = [record.val.energy_mae or np.inf for record in outcome.history]
+    assert outcome.best_epoch == 1 + int(np.argmin(errors)) == 1
+    predicted, _ = outcome.potential.label(hostile)
+    per_atom = np.abs(predicted.energies - energies) / frames.n_atoms
+    assert per_atom[is_val].mean() == pytest.approx(min(errors), rel=1e-5)
+
+
+def test_gradients_of_eight_layers_are_recorded_in_the_first_epoch(
+    result: FineTuningResult,
+) -> None:
+    points = [(g.step, g.fraction_of_epoch) for g in result.gradients]
+
+    assert points == [(0, 0.0)] * 8 + [(1, 0.5)] * 8
+    assert [g.layer for g in result.gradients] == 2 * list(TrackedLayer)
+    assert all(g.norm > 0 for g in result.gradients)
+
+
+@pytest.mark.filterwarnings("ignore:Converting a tensor:UserWarning")  # chgnet's own
+def test_a_checkpoint_predicts_alike_in_plain_chgnet(
+    result: FineTuningResult, tmp_path: Path
+) -> None:
+    result.potential.save(tmp_path / "tuned.pth.tar")
+    structures = make_structures()
+
+    chgnet = CHGNet.from_file(str(tmp_path / "tuned.pth.tar"))
+
+    ours = result.potential.evaluate(structures, "e")
+    for structure, prediction in zip(structures, ours, strict=True):
+        theirs = float(chgnet.predict_structure(structure, task="e")["e"])
+        assert prediction.energy is not None
+        assert prediction.energy / len(structure) == pytest.approx(theirs, abs=1e-5)
+
+
+def test_frames_without_graph_or_reference_are_counted_not_replaced(
+    potential: Potential, frames: Frames, tmp_path: Path
+) -> None:
+    without_magnesium = {s: e for s, e in potential.atom_refs.items() if s != "Mg"}
+    start = potential.with_atom_refs(without_magnesium)
+    lattices = frames.lattices.copy()
+    lattices[0] *= 5
+    isolated = replace(frames, lattices=lattices)
+
+    outcome = tune(start, isolated, tmp_path)
+
+    assert {name: why.split(":")[0] for name, why in outcome.unusable.items()} == {
+        "frame-0": "isolated atom",
+        "frame-2": "no atomic reference energy for Mg",
+        "frame-5": "no atomic reference energy for Mg",
+    }
+    assert (outcome.n_train_frames, outcome.n_train_materials) == (3, 3)
+
+
+def test_a_subset_is_trained_where_one_is_asked_for(
+    potential: Potential, frames: Frames, tmp_path: Path
+) -> None:
+    settings = SETTINGS.model_copy(update={"n_train_frames": 2, "epochs": 1})
+
+    assert tune(potential, frames, tmp_path, settings=settings).n_train_frames == 2
+
+
+def test_frames_without_some_labels_are_trained_on_the_others(
+    potential: Potential, frames: Frames, tmp_path: Path
+) -> None:
+    energies = np.where(frames.splits == "train", np.nan, frames.energies)
+    magmoms = np.full_like(frames.magmoms, np.nan)
+
+    outcome = tune(
+        potential, replace(frames, energies=energies, magmoms=magmoms), tmp_path
+    )
+
+    last = outcome.history[-1]
+    assert last.train.energy_mae is None
+    assert last.train.magmoms_mae is None
+    assert last.train.forces_mae is not None
+    assert np.isfinite(last.train.loss)
+
+
+def test_double_precision_agrees_and_comes_back_in_single(
+    potential: Potential, frames: Frames, result: FineTuningResult, tmp_path: Path
+) -> None:
+    settings = SETTINGS.model_copy(update={"precision": Precision.FLOAT64})
+
+    outcome = tune(potential, frames, tmp_path, settings=settings)
+
+    single, double = result.history[-1].val, outcome.history[-1].val
+    assert double.energy_mae == pytest.approx(single.energy_mae, rel=1e-2)
+    assert next(outcome.potential.model.parameters()).dtype == torch.float32
+
+
+@pytest.mark.parametrize(
+    ("trained", "epochs"), [(Trained.NOTHING, 3), (Trained.NETWORK, 0)]
+)
+def test_no_training_returns_what_it_was_given(
+    trained: Trained, epochs: int, potential: Potential, frames: Frames, tmp_path: Path
+) -> None:
+    settings = SETTINGS.model_copy(update={"epochs": epochs})
+
+    outcome = tune(potential, frames, tmp_path, settings=settings, trained=trained)
+
+    assert (outcome.history, outcome.best_epoch) == ([], None)
+    assert outcome.potential.atom_refs == potential.atom_refs
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("split", "message"),
+    [
+        ("val", "at least 1 frames in the training split, met 0"),
+        ("train", "a usable validation frame with an energy, met none among 0"),
+    ],
+)
+def test_an_empty_split_is_refused(
+    split: str, message: str, potential: Potential, frames: Frames, tmp_path: Path
+) -> None:
+    only = frames.with_splits(np.full(len(frames), split))
+
+    with pytest.raises(InputError, match=message):
+        tune(potential, only, tmp_path)
+
+
+def test_a_training_that_diverges_is_an_error_of_the_settings(
+    potential: Potential, frames: Frames, tmp_path: Path
+) -> None:
+    settings = SETTINGS.model_copy(update={"learning_rate": 1e30})
+
+    with pytest.raises(
+        InputError, match=r"met a diverged training; learning_rate 1e\+30"
+    ):
+        tune(potential, frames, tmp_path, settings=settings)
+
+
+def test_elements_that_training_never_met_keep_their_references(
+    potential: Potential, result: FineTuningResult
+) -> None:
+    assert result.potential.elements == potential.elements
+    assert Element("U").symbol in result.potential.atom_refs

@@ -1,0 +1,176 @@
+from __future__ import annotations
+
+import pytest
+import torch
+from torch.nn import HuberLoss
+
+from nextrung.potentials.chgnet.forward import Outputs
+from nextrung.potentials.training.losses import (
+    Deviations,
+    ErrorMeter,
+    Properties,
+    compare_outputs,
+    sum_deviations,
+    weigh_loss,
+)
+from nextrung.schemas.fine_tuning import FineTuningSettings, LossWeights
+
+SETTINGS = FineTuningSettings()
+NAN = float("nan")
+
+
+def make_properties(seed: int, *, requires_grad: bool = False) -> Properties:
+    """Random properties of two frames of three atoms in all."""
+    generator = torch.Generator().manual_seed(seed)
+    shapes: list[tuple[int, ...]] = [(2,), (3, 3), (2, 3, 3), (3,)]
+    return Properties(
+        *(
+            torch.randn(
+                shape,
+                generator=generator,
+                dtype=torch.float64,
+                requires_grad=requires_grad,
+            )
+            for shape in shapes
+        )
+    )
+
+
+def score(predicted: Properties, labels: Properties) -> torch.Tensor:
+    deviations = sum_deviations(predicted, labels, SETTINGS.huber_delta)
+    return weigh_loss(deviations, deviations.n_labels, SETTINGS)
+
+
+def test_the_loss_is_the_weighted_mean_huber_loss_of_each_property() -> None:
+    predicted, labels = make_properties(0), make_properties(1)
+    huber = HuberLoss(delta=0.1)
+
+    expected = (
+        3 * huber(predicted.energies, labels.energies)
+        + huber(predicted.forces, labels.forces)
+        + 0.1 * huber(predicted.stresses, labels.stresses)
+        + huber(predicted.magmoms, labels.magmoms)
+    )
+    assert score(predicted, labels).item() == pytest.approx(expected.item(), rel=1e-12)
+
+
+def test_missing_labels_count_as_if_they_were_not_there() -> None:
+    predicted, labels = make_properties(0), make_properties(1)
+    labels.magmoms[1] = NAN
+    labels.forces[0] = NAN
+
+    deviations = sum_deviations(predicted, labels, 0.1)
+
+    assert deviations.n_labels.tolist() == [2, 6, 18, 2]
+    left = (predicted.magmoms - labels.magmoms)[[0, 2]].abs().sum()
+    assert deviations.absolute[3].item() == pytest.approx(left.item())
+
+
+def test_missing_labels_pull_at_nothing() -> None:
+    predicted, labels = make_properties(0, requires_grad=True), make_properties(1)
+    labels.forces[0] = NAN
+
+    score(predicted, labels).backward()  # type: ignore[no-untyped-call]
+
+    assert predicted.forces.grad is not None
+    assert predicted.forces.grad[0].tolist() == [0, 0, 0]
+    assert bool((predicted.forces.grad[1:] != 0).all())
+
+
+def test_a_batch_without_any_energy_is_scored_by_the_rest() -> None:
+    """chgnet's Trainer answers NaN here."""
+    predicted, labels = make_properties(0, requires_grad=True), make_properties(1)
+    labels.energies[:] = NAN
+
+    loss = score(predicted, labels)
+    loss.backward()  # type: ignore[no-untyped-call]
+
+    assert torch.isfinite(loss)
+    assert predicted.energies.grad is not None
+    assert predicted.energies.grad.tolist() == [0, 0]
+
+
+def test_a_property_of_weight_zero_is_not_trained() -> None:
+    weights = LossWeights(energy=1, forces=0, stress=0, magmoms=0)
+    settings = FineTuningSettings(loss_weights=weights)
+    predicted, labels = make_properties(0), make_properties(1)
+    deviations = sum_deviations(predicted, labels, 0.1)
+
+    loss = weigh_loss(deviations, deviations.n_labels, settings)
+
+    expected = HuberLoss(delta=0.1)(predicted.energies, labels.energies)
+    assert loss.item() == pytest.approx(expected.item())
+
+
+def test_outputs_are_compared_per_atom() -> None:
+    predicted, labels = make_properties(0), make_properties(1)
+    n_atoms = torch.tensor([1, 2])
+    outputs = Outputs(
+        predicted.energies * n_atoms,
+        predicted.forces,
+        predicted.stresses,
+        predicted.magmoms,
+    )
+
+    deviations = compare_outputs(outputs, n_atoms, labels, huber_delta=0.1)
+
+    expected = sum_deviations(predicted, labels, 0.1)
+    torch.testing.assert_close(deviations.absolute, expected.absolute)
+
+
+def test_outputs_without_a_property_are_refused() -> None:
+    outputs = Outputs(torch.zeros(2), None, None, None)
+
+    with pytest.raises(TypeError, match="expected outputs with forces"):
+        compare_outputs(outputs, torch.ones(2), make_properties(0), huber_delta=0.1)
+
+
+def make_deviations(absolute: list[float], n_labels: list[int]) -> Deviations:
+    return Deviations(torch.zeros(4), torch.tensor(absolute), torch.tensor(n_labels))
+
+
+def test_running_means_weigh_labels_not_batches() -> None:
+    """Errors 1, 1, 1 in one batch and 5 in the next are 2 on average."""
+    meter = ErrorMeter()
+
+    for deviations, loss in (
+        (make_deviations([3.0] * 4, [3] * 4), torch.tensor(0.5)),
+        (make_deviations([5.0] * 4, [1] * 4), torch.tensor(1.5)),
+    ):
+        meter.add(deviations, loss)
+        meter.close_batch()
+
+    errors = meter.mean()
+    assert (errors.energy_mae, errors.magmoms_mae) == (2.0, 2.0)
+    assert errors.loss == 1.0
+
+
+def test_parts_add_up_to_the_loss_of_their_batch() -> None:
+    meter = ErrorMeter()
+    for _ in range(2):
+        meter.add(make_deviations([1.0] * 4, [1] * 4), torch.tensor(0.5))
+    meter.close_batch()
+
+    assert meter.mean().loss == 1.0
+
+
+def test_labels_are_counted_per_property() -> None:
+    labels = make_properties(0)
+    labels.forces[0, 1] = NAN
+
+    assert labels.count().tolist() == [2, 8, 18, 3]
+
+
+def test_a_property_without_labels_has_no_error() -> None:
+    meter = ErrorMeter()
+    meter.add(make_deviations([1.0, 2, 3, 0], [1, 1, 1, 0]), torch.tensor(0.0))
+
+    assert meter.mean().magmoms_mae is None
+
+
+def test_a_meter_forgets_when_told() -> None:
+    meter = ErrorMeter()
+    meter.add(make_deviations([1.0] * 4, [1] * 4), torch.tensor(1.0))
+    meter.reset()
+
+    assert meter.mean().energy_mae is None

@@ -1,0 +1,87 @@
+from __future__ import annotations
+
+import logging
+import warnings
+
+import pytest
+import torch
+from lightning.pytorch.utilities.warnings import PossibleUserWarning
+
+from nextrung.potentials.training.trainer import (
+    choose_arithmetic,
+    count_processes,
+    quieten,
+)
+from nextrung.schemas.fine_tuning import Precision
+
+
+@pytest.mark.parametrize(
+    ("precision", "rounding"),
+    [
+        (Precision.FLOAT32, "highest"),
+        (Precision.TENSOR_FLOAT32, "high"),
+        (Precision.FLOAT64, "highest"),
+    ],
+)
+def test_only_tensor_float32_rounds_matrix_products(
+    precision: Precision, rounding: str
+) -> None:
+    with choose_arithmetic(precision):
+        assert torch.get_float32_matmul_precision() == rounding
+
+    assert torch.get_float32_matmul_precision() == "highest"
+
+
+def test_training_takes_one_core_per_thread_and_gives_them_back() -> None:
+    before = torch.get_num_threads()
+    met = []
+
+    def fail() -> None:
+        met.append(torch.get_num_threads())
+        raise RuntimeError
+
+    with pytest.raises(RuntimeError), choose_arithmetic(Precision.TENSOR_FLOAT32):
+        fail()
+
+    assert met == [1]
+    assert torch.get_num_threads() == before
+    assert torch.get_float32_matmul_precision() == "highest"
+
+
+def test_lightning_is_quiet_while_it_trains_and_loud_again_afterwards() -> None:
+    logger = logging.getLogger("lightning.pytorch")
+    level = logger.level
+
+    with quieten():
+        assert logger.level == logging.ERROR
+        warnings.warn("few workers", PossibleUserWarning, stacklevel=1)
+
+    assert logger.level == level
+
+
+def test_warnings_of_others_are_heard() -> None:
+    with quieten(), pytest.warns(UserWarning, match="of another"):
+        warnings.warn("of another", UserWarning, stacklevel=1)
+
+
+def test_a_cpu_trains_in_one_process_unless_the_machine_is_set_otherwise(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    assert count_processes(torch.device("cpu")) == 1
+
+    monkeypatch.setenv("NEXTRUNG_N_TRAINING_PROCESSES", "3")
+    assert count_processes(torch.device("cpu")) == 3
+
+
+@pytest.mark.parametrize(
+    ("n_devices", "wanted", "used"),
+    [(1, None, 1), (4, None, 4), (4, "2", 2), (1, "2", 1)],
+)
+def test_every_accelerator_has_a_process_and_none_has_two(
+    n_devices: int, wanted: str | None, used: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: n_devices)
+    if wanted is not None:
+        monkeypatch.setenv("NEXTRUNG_N_TRAINING_PROCESSES", wanted)
+
+    assert count_processes(torch.device("cuda")) == used

@@ -1,0 +1,77 @@
+"""Several studies side by side."""
+
+from __future__ import annotations
+
+from statistics import stdev
+from typing import TYPE_CHECKING
+
+import pytest
+
+from nextrung.reports.pages.comparison import group_by_seed, write_comparison
+from nextrung.schemas.base import InputError
+from nextrung.schemas.models import Model
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from nextrung.schemas.study import StudyDoc
+
+
+def vary(study: StudyDoc, name: str, seed: int, factor: float = 1.0) -> StudyDoc:
+    """Rename a study, and change its training seed and its energy errors."""
+    training = study.settings.training.model_copy(update={"seed": seed})
+    settings = study.settings.model_copy(update={"name": name, "training": training})
+    models = {}
+    for model, summary in study.results.models.items():
+        test = summary.metrics["test"]
+        scaled = test.model_copy(
+            update={"energy_mae": (test.energy_mae or 0.0) * factor}
+        )
+        metrics = {**summary.metrics, "test": scaled}
+        models[model] = summary.model_copy(update={"metrics": metrics})
+    results = study.results.model_copy(update={"study": name, "models": models})
+    return study.model_copy(update={"settings": settings, "results": results})
+
+
+def test_studies_that_differ_in_seeds_alone_belong_together(study: StudyDoc) -> None:
+    one, two = vary(study, "one", 1), vary(study, "two", 2)
+    training = study.settings.training.model_copy(update={"epochs": 7})
+    settings = study.settings.model_copy(update={"training": training})
+    other = study.model_copy(update={"settings": settings})
+    assert group_by_seed([one, other, two]) == [[one, two], [other]]
+
+
+def test_mean_and_spread_over_seeds_are_shown(study: StudyDoc, tmp_path: Path) -> None:
+    studies = [vary(study, "one", 1, 0.9), vary(study, "two", 2, 1.1)]
+    write_comparison(studies, tmp_path / "c.html")
+    html = (tmp_path / "c.html").read_text(encoding="utf-8")
+    spread = stdev([0.9 * 60, 1.1 * 60])
+    assert f"60.0 ± {spread:.1f}" in html
+    assert "over 2 studies: one, two." in html
+
+
+def test_every_number_of_every_study_is_shown(study: StudyDoc, tmp_path: Path) -> None:
+    studies = [study, vary(study, "other", 0, 1.5)]
+    write_comparison(studies, tmp_path / "c.html")
+    html = (tmp_path / "c.html").read_text(encoding="utf-8")
+    for shown in studies:
+        for model in Model:
+            value = shown.results.models[model].metrics["test"].energy_mae
+            assert f'<data value="{value!r}">' in html
+    assert html.count("labels: distilled from chgnet-r2scan") == 1
+
+
+def test_studies_of_other_settings_have_no_spread(
+    study: StudyDoc, tmp_path: Path
+) -> None:
+    settings = study.settings.model_copy(update={"source": "another"})
+    other = vary(study.model_copy(update={"settings": settings}), "other", 0)
+    write_comparison([study, other], tmp_path / "c.html")
+    html = (tmp_path / "c.html").read_text(encoding="utf-8")
+    assert "No two of these studies differ in names and seeds alone." in html
+
+
+def test_one_study_is_no_comparison(study: StudyDoc, tmp_path: Path) -> None:
+    for studies in ([study], [study, study], []):
+        with pytest.raises(InputError, match="expected two or more studies"):
+            write_comparison(studies, tmp_path / "c.html")

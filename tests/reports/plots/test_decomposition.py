@@ -1,0 +1,49 @@
+"""Decomposition energies as a figure."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from nextrung.reports.plots.decomposition import plot_decomposition
+from nextrung.reports.sections.section import documents_of
+from nextrung.schemas.stability import StabilityDoc
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from nextrung.schemas.base import TaskDoc
+
+
+@pytest.fixture
+def scored(documents: Mapping[str, TaskDoc]) -> dict[str, StabilityDoc]:
+    return documents_of(documents, "stability", StabilityDoc)
+
+
+def test_test_materials_are_told_from_the_others(
+    scored: dict[str, StabilityDoc],
+) -> None:
+    (figure,) = plot_decomposition({"scratch": scored["scratch"]})
+    equality, others, test = figure.plot.data
+    assert equality.mode == "lines"
+    assert len(test.x) == 3
+    assert len(others.x) == 7
+    assert any("Li2O2" in text and "m-Li2O2" in text for text in test.text)
+
+
+def test_energies_are_in_mev(scored: dict[str, StabilityDoc]) -> None:
+    (figure,) = plot_decomposition({"scratch": scored["scratch"]})
+    test = figure.plot.data[2]
+    assert list(test.x) == pytest.approx([60, -20, -20])
+    assert list(test.y) == pytest.approx([120, 40, 40])
+
+
+def test_the_best_hull_is_shown_first(scored: dict[str, StabilityDoc]) -> None:
+    (figure,) = plot_decomposition(scored)
+    assert figure.shown == "Residual atom refs"
+
+
+def test_nothing_scored_gives_no_figure(scored: dict[str, StabilityDoc]) -> None:
+    empty = scored["scratch"].model_copy(update={"rows": []})
+    assert plot_decomposition({"scratch": empty}) == []

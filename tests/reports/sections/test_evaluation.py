@@ -1,0 +1,73 @@
+"""The section of the predictions."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from nextrung.reports.html.elements import render
+from nextrung.reports.plots.figure import Figure
+from nextrung.reports.sections.evaluation import report_evaluation
+from nextrung.schemas.models import Model
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from nextrung.reports.sections.section import Section
+    from nextrung.schemas.base import TaskDoc
+    from nextrung.schemas.study import StudyDoc
+
+
+@pytest.fixture
+def section(study: StudyDoc, documents: Mapping[str, TaskDoc]) -> Section:
+    return report_evaluation(study, documents)
+
+
+def html_of(section: Section) -> str:
+    return "".join(render(b) for b in section.blocks if not isinstance(b, Figure))
+
+
+def parity_of(section: Section) -> Figure:
+    return next(b for b in section.blocks if isinstance(b, Figure))
+
+
+def test_only_test_frames_are_compared(section: Section) -> None:
+    columns = parity_of(section).columns
+    assert set(columns["frame_id"]) == {
+        f"{formula}-{step}"
+        for formula in ("Li2O2", "MnO2", "LiMnO2")
+        for step in range(3)
+    }
+    assert len(columns["frame_id"]) == 9 * len(Model)
+
+
+def test_hovering_names_frame_and_formula(section: Section) -> None:
+    points = parity_of(section).plot.data[1]
+    assert any("Li2O2-0" in text and "m-Li2O2" in text for text in points.text)
+
+
+def test_one_model_is_shown_at_a_time(section: Section) -> None:
+    views = parity_of(section).views
+    shown = [trace for traces in views.values() for trace in traces]
+    assert len(views) == len(Model)
+    assert sorted(shown) == list(range(len(parity_of(section).plot.data)))
+
+
+def test_the_worst_structures_come_first(section: Section) -> None:
+    html = html_of(section)
+    assert "largest energy error" in html
+    worst = html[html.index("Residual atom refs") :]
+    first_error = worst[worst.index('class="number"') :]
+    assert "22.6" in first_error or "22.7" in first_error
+
+
+def test_frames_without_prediction_are_named_with_the_reason(section: Section) -> None:
+    assert "no reference for Yb" in html_of(section)
+    assert "yb-1" in html_of(section)
+
+
+def test_a_study_without_scores_says_so(study: StudyDoc) -> None:
+    assert "There is no document of the evaluation stage" in html_of(
+        report_evaluation(study, {})
+    )

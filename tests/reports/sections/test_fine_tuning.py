@@ -1,0 +1,60 @@
+"""The section of the training."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from nextrung.reports.html.elements import render
+from nextrung.reports.plots.figure import Figure
+from nextrung.reports.sections.fine_tuning import report_fine_tuning
+from nextrung.schemas.fine_tuning import TrackedLayer
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from nextrung.reports.sections.section import Section
+    from nextrung.schemas.base import TaskDoc
+
+
+def html_of(section: Section) -> str:
+    return "".join(render(b) for b in section.blocks if not isinstance(b, Figure))
+
+
+def figures_of(section: Section) -> dict[str, Figure]:
+    return {b.name: b for b in section.blocks if isinstance(b, Figure)}
+
+
+def test_every_trained_model_has_its_gradients(
+    documents: Mapping[str, TaskDoc],
+) -> None:
+    figure = figures_of(report_fine_tuning(documents))["gradient-norms"]
+    assert len(figure.columns["norm"]) == 5 * 3 * len(TrackedLayer)
+    assert set(figure.plot.data[0].x) == {layer.value for layer in TrackedLayer}
+
+
+def test_a_property_without_labels_has_no_empty_figure(
+    documents: Mapping[str, TaskDoc],
+) -> None:
+    assert set(figures_of(report_fine_tuning(documents))) >= {
+        "history-energy",
+        "history-forces",
+        "history-stress",
+    }
+    assert "history-magmoms" not in figures_of(report_fine_tuning(documents))
+
+
+def test_histories_are_in_the_unit_of_the_axis(
+    documents: Mapping[str, TaskDoc],
+) -> None:
+    columns = figures_of(report_fine_tuning(documents))["history-energy"].columns
+    rows = list(zip(*columns.values(), strict=True))
+    assert ("scratch", "val", 3, 60.0) in rows
+    assert ("scratch", "train", 1, 180.0) in rows
+
+
+def test_a_study_without_training_says_so() -> None:
+    assert "No model of this study was trained." in html_of(report_fine_tuning({}))
+
+
+def test_frames_left_out_are_named(documents: Mapping[str, TaskDoc]) -> None:
+    assert "lone-1" in html_of(report_fine_tuning(documents))

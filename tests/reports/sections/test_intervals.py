@@ -1,0 +1,72 @@
+"""Intervals of the numbers of Table 1."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pytest
+
+from nextrung.reports.sections.intervals import estimate_intervals
+from nextrung.schemas.density import DensityDoc
+from nextrung.schemas.evaluation import EvaluationDoc, FrameResiduals
+from nextrung.schemas.models import Model
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from nextrung.schemas.base import TaskDoc
+
+
+def test_too_few_materials_have_no_interval(documents: Mapping[str, TaskDoc]) -> None:
+    found = estimate_intervals(documents)
+    assert {key for _, key in found} == {"formation_energy", "density"}
+    assert {model for model, _ in found} == set(Model)
+
+
+def test_energies_and_stresses_of_test_frames_are_resampled(
+    documents: Mapping[str, TaskDoc],
+) -> None:
+    errors = np.random.default_rng(0).exponential(size=60)
+    rows = FrameResiduals(
+        frame_id=[str(place) for place in range(120)],
+        material_id=[str(place) for place in range(120)],
+        formula=["Li"] * 120,
+        split=["test"] * 60 + ["train"] * 60,
+        n_atoms=[1, 3] * 60,
+        energy_per_atom=[0.0] * 120,
+        predicted_energy_per_atom=[*errors.tolist(), *[100.0] * 60],
+        forces_mae=[0.1, 0.2] * 60,
+        stress_mae=[0.5] * 119 + [None],
+        magmoms_mae=[None] * 120,
+    )
+    document = documents["evaluation/source"]
+    assert isinstance(document, EvaluationDoc)
+    replaced = {"evaluation/source": document.model_copy(update={"rows": rows})}
+    found = estimate_intervals(replaced)
+    low, high = found["source", "energy"]
+    assert low < errors.mean() < high < 2
+    assert found["source", "stress"] == pytest.approx((0.5, 0.5))
+    low, high = found["source", "forces"]
+    assert low < (0.1 + 3 * 0.2) / 4 < high < 0.2
+    assert ("source", "magmoms") not in found
+
+
+def test_without_the_atoms_of_frames_errors_of_sites_have_no_interval(
+    documents: Mapping[str, TaskDoc],
+) -> None:
+    assert ("source", "forces") not in estimate_intervals(documents)
+
+
+def test_densities_of_relaxations_that_did_not_end_are_left_out(
+    documents: Mapping[str, TaskDoc],
+) -> None:
+    document = documents["density/source"]
+    assert isinstance(document, DensityDoc)
+    errors = [
+        abs((row.predicted_density or 0) - row.experimental_density)
+        for row in document.rows
+        if row.ratio is not None
+    ]
+    low, high = estimate_intervals({"density/source": document})["source", "density"]
+    assert min(errors) < low < np.mean(errors) < high < max(errors)

@@ -1,0 +1,91 @@
+"""The section of the scaling law."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pytest
+
+from nextrung.reports.html.elements import render
+from nextrung.reports.plots.figure import Figure
+from nextrung.reports.sections.scaling_law import report_scaling_law, say_crossing
+from nextrung.schemas.scaling_law import Crossing, Leader
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from nextrung.reports.sections.section import Section
+    from nextrung.schemas.base import TaskDoc
+    from nextrung.schemas.study import StudyDoc
+
+
+@pytest.fixture
+def section(study: StudyDoc, documents: Mapping[str, TaskDoc]) -> Section:
+    return report_scaling_law(study, documents)
+
+
+def html_of(section: Section) -> str:
+    return "".join(render(b) for b in section.blocks if not isinstance(b, Figure))
+
+
+def test_fitted_lines_pass_through_points_that_obey_them(section: Section) -> None:
+    energy = next(b for b in section.blocks if isinstance(b, Figure))
+    lines = [trace for trace in energy.plot.data if trace.mode == "lines"]
+    points = [trace for trace in energy.plot.data if trace.mode == "markers"]
+    assert len(lines) == len(points) == 2
+    for line, dots in zip(lines, points, strict=True):
+        fitted = np.interp(np.log(dots.x), np.log(line.x), np.log(line.y))
+        np.testing.assert_allclose(np.exp(fitted), dots.y)
+
+
+def test_too_few_points_give_the_reason_in_words(section: Section) -> None:
+    assert "1 size above 1,000 frames, 2 are needed" in html_of(section)
+    assert "Forces: no law to cross." in html_of(section)
+
+
+def test_required_sizes_are_listed(section: Section) -> None:
+    assert "10.0\N{NO-BREAK SPACE}meV/atom" in html_of(section)
+    assert ">4,642<" in html_of(section)
+
+
+@pytest.mark.parametrize(
+    ("crossing", "text"),
+    [
+        (Crossing(n_frames=1234.4), "the fits cross at 1,234 training frames."),
+        (
+            Crossing(n_frames=1234.4, leader=Leader.TRANSFER, largest_size=1000),
+            (
+                "transfer is ahead at every size studied, up to 1,000 frames; "
+                "the fits cross beyond the data, at 1,234 training frames."
+            ),
+        ),
+        (
+            Crossing(n_frames=5e11, leader=Leader.TRANSFER, largest_size=8),
+            "every size studied, up to 8 frames; the fits cross far beyond the data.",
+        ),
+        (
+            Crossing(error="x", leader=Leader.SCRATCH, largest_size=35),
+            "training from scratch is ahead at every size studied, up to 35 frames; x.",
+        ),
+        (
+            Crossing(n_frames=10, leader=Leader.NEITHER, largest_size=35),
+            "the fits cross at 10 training frames.",
+        ),
+        (
+            Crossing(n_frames=10, low=5, high=20, n_resamples=9, n_crossing=8),
+            "(95 % interval 5 to 20; they cross in 8 of 9 resamples)",
+        ),
+        (Crossing(n_frames=10, low=5, high=None), "interval 5 to infinity"),
+        (Crossing(error="parallel"), "parallel."),
+        (Crossing(), "the fits do not cross."),
+    ],
+)
+def test_crossings_are_said_with_their_interval(crossing: Crossing, text: str) -> None:
+    assert text in say_crossing(crossing)
+
+
+def test_a_stage_left_out_is_said(study: StudyDoc) -> None:
+    settings = study.settings.model_copy(update={"scaling_law": None})
+    section = report_scaling_law(study.model_copy(update={"settings": settings}), {})
+    assert "The study leaves the scaling law stage out." in html_of(section)

@@ -1,0 +1,77 @@
+"""The section of the phase stability."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from nextrung.reports.html.elements import render
+from nextrung.reports.plots.figure import Figure
+from nextrung.reports.sections.stability import report_stability
+from nextrung.schemas.models import Model
+from nextrung.schemas.stability import StabilityDoc
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from nextrung.reports.sections.section import Section
+    from nextrung.schemas.base import TaskDoc
+    from nextrung.schemas.study import StudyDoc
+
+
+@pytest.fixture
+def section(study: StudyDoc, documents: Mapping[str, TaskDoc]) -> Section:
+    return report_stability(study, documents)
+
+
+def html_of(section: Section) -> str:
+    return "".join(render(b) for b in section.blocks if not isinstance(b, Figure))
+
+
+def test_failed_relaxations_are_left_out_of_parity_and_named(section: Section) -> None:
+    figure = next(b for b in section.blocks if isinstance(b, Figure))
+    models = figure.columns["model"]
+    assert models.count(Model.SCRATCH) == 10
+    assert models.count(Model.REFITTED_ATOM_REFS) == 11
+    assert "an atom has no neighbour within 6 Å" in html_of(section)
+
+
+def test_the_confusion_is_counted(section: Section) -> None:
+    html = html_of(section)
+    for title in ("Stable, found", "Unstable, called stable", "F1"):
+        assert title in html
+    assert '<data value="0.7692307692307693">0.769</data>' in html
+
+
+def test_elements_without_a_pure_phase_are_named(
+    study: StudyDoc, documents: Mapping[str, TaskDoc]
+) -> None:
+    hull = documents["stability/source"]
+    assert isinstance(hull, StabilityDoc)
+    rows = [
+        row.model_copy(update={"target_formation_energy": None})
+        for row in hull.rows
+        if row.chemical_system != "Mn" and "Mn" in row.chemical_system
+    ] + [row for row in hull.rows if "Mn" not in row.chemical_system]
+    kept = {"stability/source": hull.model_copy(update={"rows": rows})}
+    html = html_of(report_stability(study, kept))
+    assert "no pure phase of Mn: 5 materials of 10" in html
+
+
+def test_relaxations_without_hulls_are_still_counted(
+    study: StudyDoc, documents: Mapping[str, TaskDoc]
+) -> None:
+    kept = {k: doc for k, doc in documents.items() if not k.startswith("stability")}
+    settings = study.settings.model_copy(update={"stability": None})
+    section = report_stability(study.model_copy(update={"settings": settings}), kept)
+    html = html_of(section)
+    assert "The study leaves the stability stage out." in html
+    assert "isolated atom" in html
+    assert "88 relaxations took 16.0 s" in html
+
+
+def test_a_study_without_relaxation_says_so(study: StudyDoc) -> None:
+    settings = study.settings.model_copy(update={"stability": None, "campaign": None})
+    section = report_stability(study.model_copy(update={"settings": settings}), {})
+    assert "The study leaves the relaxation stage out." in html_of(section)

@@ -1,0 +1,139 @@
+"""What the numbers say, in words."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from nextrung.reports.sections.summary import (
+    advise,
+    say_transfer,
+    say_winner,
+    summarise,
+)
+from nextrung.schemas.models import Model
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from nextrung.schemas.study import StudyDoc, StudyResults
+
+    Score = Callable[
+        [StudyResults, dict[Model, tuple[float, float, float]]], StudyResults
+    ]
+
+
+@pytest.fixture
+def results(study: StudyDoc) -> StudyResults:
+    return study.results
+
+
+def test_the_winner_is_set_against_scratch_and_source(results: StudyResults) -> None:
+    (text,) = say_winner(results)
+    assert text == (
+        "Residual atom refs has the lowest energy error on the test split: 15.1 "
+        "meV/atom, 4.0 times lower than training from scratch (60.0 meV/atom) and "
+        "152.3 times lower than the untouched source (2,300.0 meV/atom)."
+    )
+
+
+def test_the_winner_is_not_set_against_itself(
+    results: StudyResults, score: Score
+) -> None:
+    scored = score(results, {Model.SCRATCH: (0.02, 1, 1)})
+    assert say_winner(scored) == [
+        "1 · From scratch has the lowest energy error on the test split: 20.0 meV/atom."
+    ]
+
+
+@pytest.mark.parametrize(
+    ("errors", "verdict"),
+    [
+        ((0.01, 0.5, 0.5), "Transfer helped:"),
+        ((0.01, 2.0, 0.5), "Transfer helped in part:"),
+        ((0.03, 2.0, 2.0), "Transfer did not help:"),
+    ],
+)
+def test_the_verdict_on_transfer_follows_all_errors(
+    results: StudyResults,
+    score: Score,
+    errors: tuple[float, float, float],
+    verdict: str,
+) -> None:
+    scored = score(
+        results, {Model.SCRATCH: (0.02, 1, 1), Model.REFITTED_ATOM_REFS: errors}
+    )
+    (text,) = say_transfer(scored)
+    assert text.startswith(verdict)
+
+
+def test_transfer_is_not_judged_without_scratch(
+    results: StudyResults, score: Score
+) -> None:
+    assert say_transfer(score(results, {Model.FROZEN_ATOM_REFS: (1, 1, 1)})) == []
+
+
+def test_negative_transfer_with_moved_references_asks_for_more_training(
+    results: StudyResults,
+    score: Score,
+) -> None:
+    scored = score(
+        results,
+        {
+            Model.SCRATCH: (0.02, 1.0, 1.0),
+            Model.RESIDUAL_ATOM_REFS: (0.01, 1.2, 0.9),
+        },
+    )
+    assert any("train them longer" in text for text in advise(scored))
+
+
+def test_a_small_test_split_is_a_caution(results: StudyResults) -> None:
+    assert any("only 3 materials" in text for text in summarise(results))
+
+
+def test_nothing_scored_is_said(results: StudyResults, score: Score) -> None:
+    empty = score(results, {}).model_copy(
+        update={
+            "alignment": None,
+            "scaling_law": None,
+            "dataset": results.dataset.model_copy(update={"n_materials_by_split": {}}),
+        }
+    )
+    assert summarise(empty) == ["No model was scored on the test split."]
+    assert advise(empty) == []
+
+
+def test_without_a_scaling_law_it_is_asked_for(results: StudyResults) -> None:
+    advice = advise(results.model_copy(update={"scaling_law": None}))
+    assert any(text.startswith("Run the scaling law to learn") for text in advice)
+
+
+def test_advice_names_the_checkpoint_and_the_sizes(results: StudyResults) -> None:
+    advice = " ".join(advise(results))
+    assert "models/residual_atom_refs.pth.tar of the run folder" in advice
+    assert "For 10 meV/atom with 4 · Refitted atom refs: about 4,642" in advice
+
+
+def test_negative_transfer_with_kept_references_asks_to_move_them(
+    results: StudyResults, score: Score
+) -> None:
+    scored = score(
+        results,
+        {
+            Model.SCRATCH: (0.02, 1.0, 1.0),
+            Model.FROZEN_ATOM_REFS: (0.01, 1.2, 0.9),
+            Model.REFITTED_ATOM_REFS: (0.01, 0.9, 0.9),
+        },
+    )
+    assert (
+        "Do not relax or run dynamics with 3 · Frozen atom refs; move their atomic "
+        "references to the target functional first."
+    ) in advise(scored)
+
+
+def test_both_ways_of_rereferencing_are_said(results: StudyResults) -> None:
+    assert results.alignment
+    both = results.alignment.model_copy(update={"correlation_residual": 0.991})
+    said = " ".join(summarise(results.model_copy(update={"alignment": both})))
+    assert "where they are refitted, to 0.991 where they are shifted." in said

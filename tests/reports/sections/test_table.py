@@ -1,0 +1,108 @@
+"""Table 1 in the terminal and on the page."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+from rich.console import Console
+
+from nextrung.reports.html.elements import MISSING
+from nextrung.reports.html.model_style import appearance
+from nextrung.reports.sections.benchmarks import COLUMNS, find_best
+from nextrung.reports.sections.published_values import PAPER_STUDY
+from nextrung.reports.sections.table import anchor, html_table, results_table
+from nextrung.schemas.models import Model
+
+if TYPE_CHECKING:
+    from xml.etree.ElementTree import Element
+
+    from nextrung.schemas.study import StudyDoc, StudyResults
+
+
+@pytest.fixture
+def results(study: StudyDoc) -> StudyResults:
+    return study.results
+
+
+def cell_of(made: Element, model: Model, column: str) -> Element:
+    for line in made.iter("tr"):
+        names = [th.get("data-model") for th in line.iter("th")]
+        if model in names:
+            (cell,) = (td for td in line if td.get("data-column") == column)
+            return cell
+    raise AssertionError(model)
+
+
+@pytest.mark.parametrize("model", Model)
+@pytest.mark.parametrize("column", COLUMNS, ids=lambda column: column.key)
+def test_every_cell_holds_the_value_of_the_results(
+    results: StudyResults, model: Model, column: object
+) -> None:
+    assert column in COLUMNS
+    column = COLUMNS[COLUMNS.index(column)]
+    cell = cell_of(html_table(results, {}), model, column.key)
+    value = column.read(results.models[model])
+    data = cell.find(".//data")
+    if value is None:
+        assert data is None
+        assert "not computed" in (cell.get("title") or "")
+    else:
+        assert data is not None
+        assert float(data.get("value") or "nan") == value
+        assert float((data.text or "").replace(",", "")) == pytest.approx(
+            value * column.factor, abs=0.51 * 10**-column.digits
+        )
+
+
+def test_numbers_lead_to_the_job_that_made_them(results: StudyResults) -> None:
+    cell = cell_of(html_table(results, {}), Model.SCRATCH, "decomposition_energy")
+    link = cell.find("a")
+    assert link is not None
+    assert link.get("href") == "#document-stability-scratch"
+    assert "uuid-of-stability/scratch" in (cell.get("title") or "")
+
+
+def test_the_best_of_each_column_is_marked(results: StudyResults) -> None:
+    made = html_table(results, {})
+    for column in COLUMNS:
+        marked = {
+            model
+            for model in Model
+            if "best" in (cell_of(made, model, column.key).get("class") or "").split()
+        }
+        assert marked == find_best(results.models, column)
+    assert find_best(results.models, COLUMNS[0]) == {Model.RESIDUAL_ATOM_REFS}
+
+
+def test_the_paper_stands_beside_its_own_study_only(results: StudyResults) -> None:
+    def paper_values(shown: StudyResults) -> list[str]:
+        made = html_table(shown, {}).iter("span")
+        return [span.text or "" for span in made if span.get("class") == "paper"]
+
+    assert paper_values(results) == []
+    ours = results.model_copy(update={"study": PAPER_STUDY})
+    assert len(paper_values(ours)) == 4 * 6
+    assert "paper 23.7" in paper_values(ours)
+
+
+def test_the_terminal_table_fits_a_hundred_columns(results: StudyResults) -> None:
+    console = Console(width=100, record=True, quiet=False, file=None)
+    with console.capture() as capture:
+        console.print(results_table(results))
+    lines = capture.get().splitlines()
+    assert max(map(len, lines)) <= 100
+    for model in Model:
+        assert any(appearance(model).title in line for line in lines)
+    assert any("2,300.0" in line and MISSING in line for line in lines)
+
+
+def test_anchors_hold_no_slash() -> None:
+    assert anchor("evaluation/source") == "document-evaluation-source"
+
+
+def test_intervals_stand_below_their_number_in_its_unit(results: StudyResults) -> None:
+    made = html_table(results, {(Model.SCRATCH, "energy"): (0.0512, 0.0701)})
+    spans = [span for span in made.iter("span") if span.get("class") == "interval"]
+    assert [span.text for span in spans] == [f"51.2{MISSING}70.1"]
+    assert spans[0] in list(cell_of(made, Model.SCRATCH, "energy"))

@@ -1,0 +1,32 @@
+from __future__ import annotations
+
+import pytest
+from pydantic import ValidationError
+from tests.reports.conftest import make_provenance
+
+from nextrung.schemas.stores.provenance import Ancestor, Lineage
+
+
+def test_a_chain_survives_json() -> None:
+    ancestor = Ancestor(
+        uuid="u",
+        name="evaluate",
+        document="EvaluationDoc",
+        study="demo",
+        model="scratch",
+        facts={"labels": "r2SCAN", "n_frames": 3},
+        settings={"splits": ["test"]},
+        artifacts={},
+        parents={"dataset": "d"},
+        provenance=make_provenance("evaluation"),
+    )
+    chain = Lineage(
+        asked="u", rows={}, results=("a",), ancestors={"a": ancestor}, missing=("d",)
+    )
+
+    assert Lineage.model_validate_json(chain.model_dump_json()) == chain
+
+
+def test_a_chain_names_what_was_asked() -> None:
+    with pytest.raises(ValidationError, match="asked"):
+        Lineage.model_validate({"rows": {}, "results": [], "ancestors": {}})
