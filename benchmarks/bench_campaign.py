@@ -238,7 +238,7 @@ class StandIn:
         """Keep the references."""
         return None, source.atom_refs
 
-    def label(self, frames: Frames) -> tuple[Frames, dict[int, str]]:
+    def predict_frames(self, frames: Frames) -> tuple[Frames, dict[int, str]]:
         """Add noise to the labels."""
         noisy = {
             name: getattr(frames, name)
@@ -340,7 +340,7 @@ def run_campaign(database: Database, store: JobStore, n_per_shard: int) -> None:
             "alignment": None,
             "density": None,
             "scaling_law": None,
-            "campaign": {"materials_per_shard": n_per_shard},
+            "relaxation": {"materials_per_shard": n_per_shard},
         }
     )
     pad = database.launchpad()

@@ -42,7 +42,7 @@ def main() -> None:
     own = times.pop("nextrung")
     print(f"ratio {min(times.values()) / own:.2f}")
     expected = [float(row["e"]) for row in model.predict_structure(structures)]
-    predicted = [prediction.energy for prediction in potential.evaluate(structures)]
+    predicted = [prediction.energy for prediction in potential.predict(structures)]
     sizes = [len(structure) for structure in structures]
     deviations = np.array(predicted, dtype=float) / sizes - expected
     print(f"largest deviation {np.abs(deviations).max() * 1e3:.4f} meV/atom")

@@ -19,7 +19,7 @@ import torch
 from bench_relaxation import perturb, read_prototypes
 from chgnet.graph import CrystalGraphConverter
 
-from nextrung.potentials.chgnet.prediction import keep_memory
+from nextrung.potentials.chgnet.prediction import keep_freed_memory
 from nextrung.potentials.graphs.crystals import Crystals
 from nextrung.potentials.graphs.graphs import build_graphs
 from nextrung.potentials.graphs.neighbors import find_pairs
@@ -95,7 +95,7 @@ def main() -> None:
     torch.set_num_threads(1)
     structures = choose_structures(options.structures, options.atoms)
     describe_run(structures, options.device)
-    keep_memory()  # as loading a potential does, for both sides
+    keep_freed_memory()  # as loading a potential does, for both sides
     convert = CrystalGraphConverter(atom_graph_cutoff=6, bond_graph_cutoff=3)
     times = take_turns(
         {

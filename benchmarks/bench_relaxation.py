@@ -97,7 +97,7 @@ def choose_structures(potential: Potential, n_structures: int) -> list[Structure
     ranks = np.linspace(0, 1, n_structures + n_structures // 4) ** 0.45
     sizes = (ranks * (len(prototypes) - 1)).round().astype(int)
     candidates = [perturb(prototypes[size], rng) for size in sizes]
-    predictions = potential.evaluate(candidates, "ef")
+    predictions = potential.predict(candidates, "ef")
     calm = [
         structure
         for structure, prediction in zip(candidates, predictions, strict=True)

@@ -33,7 +33,7 @@ from nextrung.compute.stability import (
     score_decomposition,
 )
 from nextrung.compute.stability.hulls import build_hulls, list_affected, update_hulls
-from nextrung.compute.stability.mixtures import fill_mixtures
+from nextrung.compute.stability.mixtures import fill_decompositions
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -144,7 +144,9 @@ def compare_with_pymatgen(entries: list[ComputedEntry], n_sample: int) -> None:
     print(f"nextrung, from arrays to arrays  {arrays:9.2f} s")
     hulls = build_hulls(table)
     systems = np.arange(len(hulls.grouping.elements))
-    solving = measure(partial(fill_mixtures, hulls.phases, systems, hulls.mixtures), 3)
+    solving = measure(
+        partial(fill_decompositions, hulls.phases, systems, hulls.mixtures), 3
+    )
     print(f"nextrung, linear programmes      {solving:9.2f} s")
     start = time.process_time()
     diagram = PatchedPhaseDiagram(entries)

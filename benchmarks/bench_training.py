@@ -24,10 +24,10 @@ from chgnet.trainer.trainer import CombinedLoss
 from torch.optim import Adam
 
 from nextrung import load_potential
-from nextrung.potentials.chgnet.double_backward import ease_second_order
+from nextrung.potentials.chgnet.double_backward import use_fast_double_backward
 from nextrung.potentials.chgnet.forward import predict_differentiably
 from nextrung.potentials.training.losses import compare_outputs, weigh_loss
-from nextrung.potentials.training.micro_batches import MAX_COST, FrameBatches
+from nextrung.potentials.training.micro_batches import MAX_COST, MicroBatchDataset
 from nextrung.schemas.fine_tuning import FineTuningSettings
 from nextrung.schemas.frames import Frames
 
@@ -82,8 +82,8 @@ class Ours:
 
     def __post_init__(self) -> None:
         self.model, self.optimizer = make_trainable(self.device)
-        ease_second_order(self.model)
-        self.batches = FrameBatches(self.frames, MAX_COST[self.device])
+        use_fast_double_backward(self.model)
+        self.batches = MicroBatchDataset(self.frames, MAX_COST[self.device])
 
     def step(self, indices: np.ndarray) -> float:
         """Train on a batch."""

@@ -20,7 +20,7 @@ def test_machine_is_read_from_the_environment(
 
     assert machine.n_processes == 3
     assert machine.artifacts == Path("/scratch/run/artifacts")
-    assert machine.campaigns == Path("/scratch/run/campaigns")
+    assert machine.work == Path("/scratch/run/work")
     assert machine.downloads == Path("/scratch/run/downloads")
 
 

@@ -12,7 +12,8 @@ if TYPE_CHECKING:
     from nextrung.compute.atom_refs import fit_atom_refs
     from nextrung.compute.stability import score_decomposition
     from nextrung.makers.study import StudyMaker
-    from nextrung.potentials.potential import Potential, load_potential
+    from nextrung.potentials.potential import Potential
+    from nextrung.potentials.registry import load_potential
     from nextrung.schemas.base import InputError
     from nextrung.schemas.frames import Frames
     from nextrung.schemas.prediction import Prediction
@@ -49,7 +50,7 @@ _HOMES = {
     "RelaxationSettings": "nextrung.schemas.relaxation",
     "StudyMaker": "nextrung.makers.study",
     "fit_atom_refs": "nextrung.compute.atom_refs",
-    "load_potential": "nextrung.potentials.potential",
+    "load_potential": "nextrung.potentials.registry",
     "read_frames": "nextrung.adapters.files.frames",
     "score_decomposition": "nextrung.compute.stability",
 }

@@ -31,7 +31,8 @@ class MachineSettings(BaseSettings):
     model_config = SettingsConfigDict(env_prefix="NEXTRUNG_", frozen=True)
 
     root: Path = Field(
-        Path("runs"), description="Folder of artifacts, campaigns and local stores."
+        Path("runs"),
+        description="Folder of artifacts, unfinished work and stores.",
     )
     device: str = Field("auto", description="torch device; `auto` prefers CUDA.")
     n_processes: int = Field(
@@ -64,9 +65,9 @@ class MachineSettings(BaseSettings):
         return self.root / "downloads"
 
     @property
-    def campaigns(self) -> Path:
+    def work(self) -> Path:
         """Folder of the unfinished work of jobs, by fingerprint."""
-        return self.root / "campaigns"
+        return self.root / "work"
 
 
 def choose_device(name: str = "auto") -> torch.device:

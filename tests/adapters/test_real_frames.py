@@ -12,7 +12,7 @@ import pytest
 from ase import units
 
 from nextrung.adapters.sources.registry import read_labels
-from nextrung.potentials.potential import load_potential
+from nextrung.potentials.registry import load_potential
 from nextrung.schemas.labels.sources import (
     AseSource,
     MatpesSource,
@@ -151,7 +151,7 @@ def derive_mean_stresses(frames: Frames, model: str) -> NDArray[np.float64]:
     sides = []
     for scale in (0.995, 1.005):
         scaled = replace(frames, lattices=frames.lattices * scale)
-        energies = potential.label(scaled, "e")[0].energies
+        energies = potential.predict_frames(scaled, "e")[0].energies
         sides.append((energies, np.abs(np.linalg.det(scaled.lattices))))
     (below, smaller), (above, larger) = sides
     slopes: NDArray[np.float64] = (above - below) / (larger - smaller) / units.GPa

@@ -37,10 +37,7 @@ TINY: dict[str, Any] = QUICK | {
     "name": "tiny",
     "models": ["source", "refitted_atom_refs"],
     "training": {"epochs": 1, "batch_size": 4, "gradient_points": 2},
-    "campaign": {
-        "relaxation": {"fmax": 0.3, "max_steps": 20},
-        "materials_per_shard": 4,
-    },
+    "relaxation": {"fmax": 0.3, "max_steps": 20, "materials_per_shard": 4},
     "stability": {},
     "density": {"n_crystals": 2, "relaxation": {"fmax": 0.3, "max_steps": 10}},
     "scaling_law": {"sizes": [4, 6], "fit_above": 0, "n_bootstrap": 10},

@@ -82,65 +82,65 @@ BROKEN: dict[str, tuple[str, bytes, str]] = {
     "truncated": (
         "frames.json",
         TEXT[:-900].encode(),
-        "expected JSON, met 'the end of the file within an entry' after 3 complete",
+        "expected JSON, got 'the end of the file within an entry' after 3 complete",
     ),
     "truncated gzip": (
         "frames.json.gz",
         gzip.compress(TEXT.encode(), mtime=0)[:-30],
-        "expected JSON, met 'Compressed file ended",
+        "expected JSON, got 'Compressed file ended",
     ),
     "garbled": (
         "frames.json",
         TEXT.replace("uncorrected_total_energy", "\x00", 5)[:-1].encode() + b"}",
-        "expected JSON, met 'unexpected control character in string' in",
+        "expected JSON, got 'unexpected control character in string' in",
     ),
     "two objects": ("frames.json", (TEXT + TEXT).encode(), "or something after it"),
-    "a list": ("frames.json", b"[1, 2]", "expected an object of materials, met none"),
-    "wrong type of material": ("frames.json", b'{"mp-1": 3}', "met a number as 'mp-1'"),
+    "a list": ("frames.json", b"[1, 2]", "expected an object of materials, got none"),
+    "wrong type of material": ("frames.json", b'{"mp-1": 3}', "got a number as 'mp-1'"),
     "wrong type of frame": (
         "frames.json",
         b'{"mp-1": {"a-0-0": 3}}',
-        "frame a-0-0: expected an object, met '3'",
+        "frame a-0-0: expected an object, got '3'",
     ),
     "wrong type of energy": (
         "frames.json",
         with_frame(uncorrected_total_energy="-6.5"),
-        "frame bad-0-0: expected energy as numbers of shape (), met '-6.5'",
+        "frame bad-0-0: expected energy as numbers of shape (), got '-6.5'",
     ),
     "wrong type of forces": (
         "frames.json",
         with_frame(force=[["a", "b", "c"]] * 2),
-        "frame bad-0-0: expected forces as numbers of shape (2, 3), met",
+        "frame bad-0-0: expected forces as numbers of shape (2, 3), got",
     ),
     "wrong shape of stress": (
         "frames.json",
         with_frame(stress=[1.0, 2.0]),
-        "frame bad-0-0: expected stress as numbers of shape (3, 3), met '[1.0, 2.0]'",
+        "frame bad-0-0: expected stress as numbers of shape (3, 3), got '[1.0, 2.0]'",
     ),
     "no structure": (
         "frames.json",
         b'{"mp-1": {"a-0-0": {"uncorrected_total_energy": 1.0}}}',
-        "frame a-0-0: expected the key 'structure', met none",
+        "frame a-0-0: expected the key 'structure', got none",
     ),
     "repeated material": (
         "frames.json",
         f'{TEXT[:-1]}, "mp-0": {{"other-0-0": {json.dumps(frame())}}}}}'.encode(),
-        "expected every name once, met 'mp-0' twice",
+        "expected every name once, got 'mp-0' twice",
     ),
     "repeated frame": (
         "frames.json",
         repeat(TEXT, "mp-1-0-1").encode(),
-        "expected every name once, met 'mp-1-0-1' twice",
+        "expected every name once, got 'mp-1-0-1' twice",
     ),
     "repeated key": (
         "frames.json",
         repeat(TEXT, "force").encode(),
-        "expected every name once, met 'force' twice",
+        "expected every name once, got 'force' twice",
     ),
     "one name in two materials": (
         "frames.json",
         json.dumps(MATERIALS | {"mp-9": {"mp-0-0-0": frame()}}).encode(),
-        "expected a name for every frame, met 'mp-0-0-0' twice",
+        "expected a name for every frame, got 'mp-0-0-0' twice",
     ),
 }
 
@@ -217,7 +217,7 @@ def test_a_material_in_two_splits_is_one_clear_line(call: Call, tmp_path: Path) 
     ended = call("dataset", "info", path)
 
     assert ended.code == 2
-    assert "expected every material in one split, met 'mp-1' in two in" in " ".join(
+    assert "expected every material in one split, got 'mp-1' in two in" in " ".join(
         ended.errors.split()
     )
 
@@ -238,12 +238,12 @@ settings = StudySettings.model_validate(
     {"name": "s"} | load_yaml(Path(sys.argv[1]), "study")
 ).dataset
 WATCHED = [
-    (frame_stream.FrameSpool, "write"), (frame_stream.FrameSpool, "__exit__"),
+    (frame_stream.FrameBuffer, "write"), (frame_stream.FrameBuffer, "__exit__"),
     (frame_stream.FrameWriter, "write"), (frame_stream.FrameWriter, "__exit__"),
     (frame_stream.RejectionWriter, "write"), (frame_stream.RejectionWriter, "__exit__"),
     (dataset, "store_artifact"), (artifacts, "hash_file"), (Path, "replace"),
     (dataset, "write_materials"), (dataset.shutil, "copy"),
-    (staging.UnfinishedFolder, "remove"),
+    (staging.StagingFolder, "remove"),
 ]
 
 def build(fatal):

@@ -30,9 +30,9 @@ def silicon(tmp_path: Path) -> Path:
 @pytest.mark.parametrize(
     ("program", "folder", "line"),
     [
-        ("no_vasp", None, r"ATOMATE2_VASP_CMD, met 'no_vasp'"),
-        ("sh", None, r"POTCARs in PMG_VASP_PSP_DIR, met nothing"),
-        ("sh", "nowhere", r"POTCARs in PMG_VASP_PSP_DIR, met nowhere"),
+        ("no_vasp", None, r"ATOMATE2_VASP_CMD, got 'no_vasp'"),
+        ("sh", None, r"POTCARs in PMG_VASP_PSP_DIR, got nothing"),
+        ("sh", "nowhere", r"POTCARs in PMG_VASP_PSP_DIR, got nowhere"),
     ],
 )
 def test_without_vasp_nothing_begins(

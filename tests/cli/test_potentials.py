@@ -8,7 +8,7 @@ from monty.json import MontyDecoder
 from pymatgen.core import Lattice, Structure
 
 from nextrung.adapters.files.frames import write_frames
-from nextrung.potentials.potential import load_potential
+from nextrung.potentials.registry import load_potential
 from nextrung.schemas.frames import Frames
 from nextrung.schemas.relaxation import RelaxationRecord
 
@@ -35,7 +35,7 @@ def frames_file(tmp_path: Path, salt: Structure) -> Path:
         for strain, structure in enumerate([salt, salt, salt, sodium, salt, salt])
     ]
     frames = Frames.from_structures(structures, functional="r2SCAN")
-    labelled, _ = load_potential("chgnet-r2scan", "cpu").label(frames)
+    labelled, _ = load_potential("chgnet-r2scan", "cpu").predict_frames(frames)
     splits = frames.splits.copy()
     splits[:] = ["train", "train", "train", "train", "val", "test"]
     write_frames(labelled.with_splits(splits), tmp_path / "frames.parquet", {})

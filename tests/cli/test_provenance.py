@@ -6,7 +6,7 @@ import pytest
 from tests.stored_study import store_study
 
 from nextrung.adapters.stores.job_store import make_embedded_store
-from nextrung.schemas.stores.provenance import Lineage
+from nextrung.schemas.stores.provenance import ProvenanceGraph
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -45,7 +45,7 @@ def test_the_chain_of_a_row_is_drawn(call: Call, folder: Path) -> None:
 def test_the_chain_is_one_json_object(call: Call, folder: Path) -> None:
     shown = call("provenance", "uuid-of-dataset", "--root", folder, "--json")
 
-    lineage = Lineage.model_validate_json(shown.output)
+    lineage = ProvenanceGraph.model_validate_json(shown.output)
     assert lineage.results == ("fingerprint-of-dataset",)
 
 
@@ -68,4 +68,4 @@ def test_an_unknown_result_is_one_line_and_exit_code_2(
 
     assert ended.code == 2
     assert ended.errors.count("\n") == 1
-    assert "met nothing: the store holds none of them" in ended.errors
+    assert "got nothing: the store holds none of them" in ended.errors

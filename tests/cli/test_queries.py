@@ -94,7 +94,7 @@ def test_build_counts_what_it_wrote(call: Call, folder: Path) -> None:
         (("--collection", "nothing"), "--collection: expected one of models"),
         (("--query", '{"a": 1}'), "expected --collection beside --query"),
         (("--collection", "models", "-o", "x.doc"), "--output: expected a name"),
-        (("--collection", "models", "--query", '{"model": {"$x": 1}}'), "met: unknown"),
+        (("--collection", "models", "--query", '{"model": {"$x": 1}}'), "got: unknown"),
     ],
     ids=["json", "collection", "alone", "suffix", "operator"],
 )
@@ -126,7 +126,7 @@ def test_the_configured_store_is_built_and_asked(
     after = call(*asked)
 
     assert before.code == 2
-    assert "met none: run `nextrung build`" in before.errors
+    assert "got none: run `nextrung build`" in before.errors
     assert built.code == 0
     assert len(json.loads(after.output)) == len(Model)
     store.close()  # type: ignore[no-untyped-call]

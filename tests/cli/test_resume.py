@@ -40,10 +40,7 @@ STUDY: dict[str, Any] = {
     },
     "training": {"epochs": 4, "batch_size": 4, "gradient_points": 0},
     "models": ["source", "scratch", "residual_atom_refs"],
-    "campaign": {
-        "relaxation": {"fmax": 0.1, "max_steps": 60},
-        "materials_per_shard": 6,
-    },
+    "relaxation": {"fmax": 0.1, "max_steps": 60, "materials_per_shard": 6},
     "density": None,
     "scaling_law": None,
 }

@@ -37,7 +37,7 @@ STUDY: dict[str, Any] = {
         "split": {"val": 0.2, "test": 0.2},
     },
     "models": ["source", "source_refit"],
-    "campaign": {"relaxation": {"fmax": 0.5, "max_steps": 5}},
+    "relaxation": {"fmax": 0.5, "max_steps": 5},
     "alignment": None,
     "density": None,
     "scaling_law": None,
@@ -107,8 +107,8 @@ def test_entries_without_a_score_are_rows_and_nothing_else_is_lost(
 @pytest.mark.parametrize(
     ("content", "line"),
     [
-        (json.dumps([ENTRIES[0]] * 2, cls=MontyEncoder), "met lithium twice"),
-        ("[]", "expected at least one entry to decompose, met none"),
+        (json.dumps([ENTRIES[0]] * 2, cls=MontyEncoder), "got lithium twice"),
+        ("[]", "expected at least one entry to decompose, got none"),
         ("", "expected pymatgen entries in"),
         ("{}", "expected a list of pymatgen entries in"),
         ("[1, 2]", "expected a list of pymatgen entries in"),
@@ -205,8 +205,8 @@ def test_a_model_can_be_chosen(call: Call, root: Path, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "line"),
     [
-        (("Mg-Xx",), "met Xx; nearest: Mg"),
-        (("Mg-O", "--model", "sorce"), "met sorce; did you mean source?"),
+        (("Mg-Xx",), "got Xx; nearest: Mg"),
+        (("Mg-O", "--model", "sorce"), "got sorce; did you mean source?"),
         (("Mg-O", "--study", "other"), "expected a finished study other"),
     ],
 )
@@ -226,7 +226,7 @@ def test_a_study_without_hulls_says_so(
 ) -> None:
     """Everything but relaxation and stability is answered from the store."""
     folder = study_file.parent / "run"
-    without = ("--set", "stability=null", "--set", "campaign=null")
+    without = ("--set", "stability=null", "--set", "relaxation=null")
     call("run", study_file, "--root", folder, "--set", "name=bare", *without)
 
     ended = call(
@@ -234,7 +234,7 @@ def test_a_study_without_hulls_says_so(
     )
 
     assert ended.code == 2
-    assert "expected a study with scored stability, met one without" in ended.errors
+    assert "expected a study with scored stability, got one without" in ended.errors
 
 
 COLUMNS = ("model", "n_frames", "n_materials", "energy_mae", "forces_mae")
@@ -308,7 +308,7 @@ HEADER = ",".join(COLUMNS)
         (f"{HEADER},red\nscratch,9,3,1,1,2\n", "line 2: red: Extra inputs"),
         (f"{HEADER}\nscratch,many,3,1,1\n", "n_frames: Input should be a valid"),
         (f"{HEADER}\nscratches,9,3,1,1\n", "line 2: model: Input should"),
-        (f"{HEADER}\nscratch,9,3,1,1\nscratch,9,3\n", "3: expected 5 cells, met 3"),
+        (f"{HEADER}\nscratch,9,3,1,1\nscratch,9,3\n", "3: expected 5 cells, got 3"),
         (f"{HEADER}\n\n", "expected a header and points in"),
         ("", "expected a header and points in"),
     ],

@@ -30,7 +30,7 @@ QUICK: dict[str, Any] = {
         "split": {"val": 0.2, "test": 0.2},
     },
     "models": ["source", "source_residual"],
-    "campaign": None,
+    "relaxation": None,
     "stability": None,
     "density": None,
     "scaling_law": None,
@@ -157,7 +157,7 @@ def test_missing_data_are_one_line_before_anything_runs(
         refused = call("run", study, *options)
         assert refused.code == 2
         assert refused.errors.startswith(f"nextrung: {study}: $NEXTRUNG_DATA/")
-        assert "expected a file or folder, met none at" in refused.errors
+        assert "expected a file or folder, got none at" in refused.errors
         assert refused.errors.count("\n") == 1
         assert ("curate frames" in refused.output) == bool(options)
     assert not (tmp_path / "runs").exists()
@@ -191,8 +191,8 @@ def test_dry_run_shows_the_jobs_and_makes_nothing(
         ("source=nothing", "expected chgnet-0.3.0, chgnet-r2scan or a"),
         ("dataset.source={kind: vasp, paths: [/nowhere]}", "/nowhere"),
         ("dataset.split={val: 0.01, test: 0.01}", "split"),
-        ("dataset.curation.functional=HSE06", "expected usable frames, met none"),
-        ("dataset.source.chemical_systems=[Am-O]", "expected elements up to Pu, met"),
+        ("dataset.curation.functional=HSE06", "expected usable frames, got none"),
+        ("dataset.source.chemical_systems=[Am-O]", "expected elements up to Pu, got"),
     ],
 )
 def test_unusable_study_is_one_line_and_exit_code_2(

@@ -46,7 +46,7 @@ def test_elements_outside_the_table_are_refused_by_frame(number: int) -> None:
     frames = make_frames([{"H": 1}, {"H": 2}], [0, 0])
     frames.atomic_numbers[2] = number
 
-    with pytest.raises(InputError, match=f"frame 1: .* 1 to 94, met {number}"):
+    with pytest.raises(InputError, match=f"frame 1: .* 1 to 94, got {number}"):
         count_elements(frames)
 
 
@@ -112,7 +112,7 @@ def test_only_the_training_split_is_fitted() -> None:
 def test_frames_without_training_split_are_refused() -> None:
     frames = make_frames([{"H": 1}], [-1], splits=["test"])
 
-    with pytest.raises(InputError, match="frames in the training split, met none"):
+    with pytest.raises(InputError, match="frames in the training split, got none"):
         fit_atom_refs(frames)
 
 
@@ -122,7 +122,7 @@ def test_a_missing_energy_is_refused_by_name() -> None:
 
 
 def test_a_fixed_ratio_gets_the_least_norm_and_a_warning() -> None:
-    """Li and F met only as LiF: −5 eV/atom is split −5, −5, and O is untouched."""
+    """Li and F occur only as LiF: −5 eV/atom is split −5, −5, and O is untouched."""
     frames = make_frames(
         [{"Li": 1, "F": 1}, {"Li": 2, "F": 2}, {"O": 2}], [-10, -20, -8]
     )
@@ -176,7 +176,7 @@ def test_a_shift_is_fitted_on_the_training_split() -> None:
 
 
 def test_source_energies_of_other_frames_are_refused() -> None:
-    with pytest.raises(InputError, match="each of 1 frames, met 2"):
+    with pytest.raises(InputError, match="each of 1 frames, got 2"):
         fit_shift(make_frames([{"H": 1}], [-1]), np.zeros(2))
 
 
@@ -210,5 +210,5 @@ def test_moving_references_without_a_fit_is_refused() -> None:
 
 
 def test_shifting_an_element_the_source_lacks_is_refused() -> None:
-    with pytest.raises(InputError, match="met none of H, O"):
+    with pytest.raises(InputError, match="got none of H, O"):
         rereference(Rereference.RESIDUAL, {"Yb": -2.0}, FIT)

@@ -93,5 +93,5 @@ def test_nothing_converged_has_no_error(salt: ExperimentalCrystal) -> None:
 
 
 def test_a_missing_relaxation_is_refused(salt: ExperimentalCrystal) -> None:
-    with pytest.raises(InputError, match=r"expected 1 relaxations, .* met 0"):
+    with pytest.raises(InputError, match=r"expected 1 relaxations, .* got 0"):
         score_densities([salt], [])

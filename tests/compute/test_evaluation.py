@@ -169,7 +169,7 @@ def test_an_empty_split_has_no_frames_and_no_errors(labelled: Frames) -> None:
 
 
 def test_predictions_of_other_frames_are_refused(labelled: Frames) -> None:
-    with pytest.raises(InputError, match="3 labelled frames in their order, met 2"):
+    with pytest.raises(InputError, match="3 labelled frames in their order, got 2"):
         score_predictions(labelled, labelled[:2], {})
 
 
@@ -178,7 +178,7 @@ def test_predictions_of_other_atoms_are_refused(labelled: Frames) -> None:
         labelled, atomic_numbers=np.array([3, 9, 84, 3, 17], dtype=np.int16)
     )
 
-    with pytest.raises(InputError, match="met other atoms"):
+    with pytest.raises(InputError, match="got other atoms"):
         score_predictions(labelled, other, {})
 
 

@@ -61,8 +61,8 @@ def test_another_seed_takes_other_materials() -> None:
 @pytest.mark.parametrize(
     ("frames", "wanted", "message"),
     [
-        (make_frames(["a"], split="val"), None, "at least 1 frames .* met 0"),
-        (make_frames(["a", "b"]), 3, "at least 3 frames .* met 2"),
+        (make_frames(["a"], split="val"), None, "at least 1 frames .* got 0"),
+        (make_frames(["a", "b"]), 3, "at least 3 frames .* got 2"),
     ],
     ids=["empty", "short"],
 )

@@ -50,5 +50,5 @@ def test_each_choice_holds_the_least_known_element(
 
 @pytest.mark.parametrize("count", [0, -1, 7])
 def test_there_must_be_enough_structures(count: int) -> None:
-    with pytest.raises(InputError, match=f"expected 1 to 6 structures, met {count}"):
+    with pytest.raises(InputError, match=f"expected 1 to 6 structures, got {count}"):
         choose_structures(OXIDES, count, seed=0)

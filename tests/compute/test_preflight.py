@@ -7,15 +7,15 @@ import pytest
 from pymatgen.core import Lattice, Structure
 
 from nextrung.compute.preflight import (
-    JUDGED_LAYER,
+    CHECKED_LAYER,
+    check_correlation,
+    check_gradients,
+    check_losses,
+    check_trials,
     choose_sample,
     compare_gradients,
     find_best_trial,
-    find_odd_frames,
-    judge_correlation,
-    judge_gradients,
-    judge_losses,
-    judge_trials,
+    find_out_of_range_frames,
     list_unreferenced,
     reach_verdict,
 )
@@ -60,7 +60,7 @@ def make_trial(
         energy_mae=energy,
         forces_mae=forces,
         stress_mae=None,
-        gradient_norms={JUDGED_LAYER: gradient},
+        gradient_norms={CHECKED_LAYER: gradient},
         seconds_per_frame=0.1,
     )
 
@@ -98,7 +98,7 @@ def test_another_seed_chooses_other_materials() -> None:
 
 
 def test_an_empty_split_cannot_be_sampled() -> None:
-    with pytest.raises(InputError, match="expected frames in the split val, met none"):
+    with pytest.raises(InputError, match="expected frames in the split val, got none"):
         choose_sample(make_frames(["train", "test"]), SETTINGS)
 
 
@@ -108,12 +108,12 @@ def test_frames_far_off_in_energy_or_force_are_odd() -> None:
     forces[2] = [0, 30, 40]  # 50 eV/Å
     residuals = np.array([0.2, -1.5, 0.0, np.nan])
 
-    odd = find_odd_frames(replace(frames, forces=forces), residuals, SETTINGS)
+    odd = find_out_of_range_frames(replace(frames, forces=forces), residuals, SETTINGS)
 
     assert [frame.frame_id for frame in odd] == ["0-1", "1-0"]
     assert "within 1 eV/atom" in odd[0].reason
     assert "-1.50" in odd[0].reason
-    assert "up to 30 eV/Å, met 50.0" in odd[1].reason
+    assert "up to 30 eV/Å, got 50.0" in odd[1].reason
 
 
 def test_elements_need_a_source_reference_and_a_training_frame() -> None:
@@ -137,7 +137,7 @@ def test_elements_need_a_source_reference_and_a_training_frame() -> None:
 def test_one_aligned_way_of_rereferencing_is_enough(
     after: dict[Rereference, float | None], outcome: Outcome
 ) -> None:
-    assert judge_correlation(0.1, after, SETTINGS).outcome is outcome
+    assert check_correlation(0.1, after, SETTINGS).outcome is outcome
 
 
 def test_gradients_are_compared_with_scratch() -> None:
@@ -166,7 +166,7 @@ def test_misaligned_references_show_in_gradients(
         make_trial(Model.REFITTED_ATOM_REFS, 1, 1, refitted),
         make_trial(Model.RESIDUAL_ATOM_REFS, 1, 1, residual),
     ]
-    check = judge_gradients(trials, SETTINGS)
+    check = check_gradients(trials, SETTINGS)
 
     assert check.outcome is outcome
     assert ("misaligned" in check.finding) == (outcome is not Outcome.PASSED)
@@ -177,7 +177,7 @@ def test_without_a_gradient_of_scratch_nothing_is_said_of_gradients() -> None:
         make_trial(Model.SCRATCH, 1, 1, 0),
         make_trial(Model.FROZEN_ATOM_REFS, 1, 1),
     ]
-    assert judge_gradients(trials, SETTINGS).outcome is Outcome.WARNING
+    assert check_gradients(trials, SETTINGS).outcome is Outcome.WARNING
 
 
 @pytest.mark.parametrize(
@@ -197,7 +197,7 @@ def test_transfer_must_beat_scratch_on_energies_and_forces(
         make_trial(Model.REFITTED_ATOM_REFS, energy, forces),
         make_trial(Model.FROZEN_ATOM_REFS, 9.0, 0.0),
     ]
-    check = judge_trials(trials)
+    check = check_trials(trials)
 
     assert check.outcome is outcome
     assert f"energies {1000 * energy:.1f} against 50.0 meV/atom" in check.finding
@@ -214,7 +214,7 @@ def test_a_trial_without_energy_is_never_the_best() -> None:
     [(0, Outcome.PASSED), (5, Outcome.WARNING), (6, Outcome.FAILED)],
 )
 def test_a_study_may_lose_one_frame_in_twenty(n_lost: int, outcome: Outcome) -> None:
-    check = judge_losses("frames", (n_lost, 100), why="far off", settings=SETTINGS)
+    check = check_losses("frames", (n_lost, 100), why="far off", settings=SETTINGS)
 
     assert check.outcome is outcome
     assert ("far off" in check.finding) == (n_lost > 0)

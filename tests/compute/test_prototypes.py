@@ -60,10 +60,10 @@ def test_rutile_is_pymatgens_rutile() -> None:
 @pytest.mark.parametrize(
     ("prototype", "symbols", "parameters", "message"),
     [
-        ("spinel", ["Mg"], Parameters(8.0), "a prototype among fcc, .* met spinel"),
-        ("fcc", ["Cu", "Zn"], Parameters(3.6), "expected 1 elements in fcc, met 2"),
-        ("hcp", ["Mg"], Parameters(3.2), "expected a, c for hcp, met a"),
-        ("bcc", ["Fe"], Parameters(2.9, c=3.0), "expected a for bcc, met a, c"),
+        ("spinel", ["Mg"], Parameters(8.0), "a prototype among fcc, .* got spinel"),
+        ("fcc", ["Cu", "Zn"], Parameters(3.6), "expected 1 elements in fcc, got 2"),
+        ("hcp", ["Mg"], Parameters(3.2), "expected a, c for hcp, got a"),
+        ("bcc", ["Fe"], Parameters(2.9, c=3.0), "expected a for bcc, got a, c"),
     ],
     ids=["prototype", "elements", "missing", "extra"],
 )

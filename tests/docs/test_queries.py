@@ -17,7 +17,7 @@ from tests.reports.conftest import ENERGY_ERRORS, make_stability
 from tests.stored_study import store_study
 
 from nextrung.adapters.stores.builders import build_collections
-from nextrung.adapters.stores.queries import parse_question
+from nextrung.adapters.stores.queries import parse_query
 from nextrung.schemas.models import Model
 from nextrung.schemas.stores.collections import ROWS, Collection
 
@@ -58,11 +58,11 @@ def database(
 
 def ask(database: Database, beginning: str, **names: object) -> dict[str, Any]:
     """Run a question; give back the names it leaves behind."""
-    (question,) = (text for title, text in QUESTIONS.items() if beginning in title)
+    (request,) = (text for title, text in QUESTIONS.items() if beginning in title)
     with database.mongod.client() as client:
         db: MongoDatabase[dict[str, Any]] = client[database.name]
         left: dict[str, Any] = {"db": db, "study": "demo", **names}
-        exec(compile(question, str(PAGE), "exec"), left)  # noqa: S102 - ours
+        exec(compile(request, str(PAGE), "exec"), left)  # noqa: S102 - ours
     return left
 
 
@@ -149,13 +149,13 @@ def test_commands_ask_what_can_be_answered(page: Path) -> None:
     for command in commands:
         words = shlex.split(command, comments=True)
         options = dict(zip(words[::2], words[1::2], strict=True))
-        question = parse_question(
+        request = parse_query(
             options["--collection"],
             options.get("--query", "{}"),
             fields=options.get("--fields", ""),
             sort=options.get("--sort", ""),
         )
-        assert question.criteria
+        assert request.criteria
     assert commands
 
 

@@ -20,7 +20,7 @@ SMALLER = (
     "training.epochs=1",
     "preflight.epochs=1",
     "preflight.n_train_frames=16",
-    "campaign.relaxation.max_steps=10",
+    "relaxation.max_steps=10",
     "density.n_crystals=2",
     "density.relaxation.max_steps=10",
 )

@@ -32,7 +32,7 @@ from nextrung.schemas.dataset import DatasetDoc, DatasetSettings
 from nextrung.schemas.fine_tuning import FineTuningDoc, FineTuningSettings
 from nextrung.schemas.models import Model
 from nextrung.schemas.relaxation import RelaxationDoc
-from nextrung.schemas.study import CampaignSettings
+from nextrung.schemas.study import StudyRelaxationSettings
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -57,8 +57,8 @@ DATASET = DatasetSettings.model_validate(
     }
 )
 TRAINING = FineTuningSettings(epochs=3, batch_size=4, gradient_points=2)
-CAMPAIGN = CampaignSettings.model_validate(
-    {"relaxation": {"fmax": 0.1, "max_steps": 60}, "materials_per_shard": 1000}
+CAMPAIGN = StudyRelaxationSettings.model_validate(
+    {"fmax": 0.1, "max_steps": 60, "materials_per_shard": 1000}
 )
 #: Fields that differ between two runs of the same jobs; the last bits of relaxations
 #: depend on what else is relaxed with them.
@@ -265,7 +265,7 @@ def submit(
     database: Database, launchpad: LaunchPad, prepared: Prepared, tmp_path: Path
 ) -> Iterator[Callable[..., Campaign]]:
     """Put a campaign of some of the kinds ``training`` and ``relaxation`` up."""
-    campaigns: list[Campaign] = []
+    work: list[Campaign] = []
 
     def put_up(*kinds: str) -> Campaign:
         database.write_configuration(tmp_path / "config")
@@ -275,11 +275,11 @@ def submit(
         launchpad.add_wf(flow_to_workflow(Flow(list(jobs.values()))))
         uuids = {kind: job.uuid for kind, job in jobs.items()}
         campaign = Campaign(tmp_path, launchpad, database, prepared, uuids)
-        campaigns.append(campaign)
+        work.append(campaign)
         return campaign
 
     yield put_up
-    for campaign in campaigns:
+    for campaign in work:
         for worker in campaign.workers:
             if worker.poll() is None:
                 worker.kill()

@@ -52,7 +52,7 @@ def test_two_workers_at_one_shard_share_nothing_and_repeat_nothing(
     assert [first.wait(PATIENCE), second.wait(PATIENCE)] == [0, 0]
     campaign.run()
     campaign.assert_undisturbed()
-    (journal,) = campaign.root.glob("campaigns/*/journal.jsonl")
+    (journal,) = campaign.root.glob("work/*/journal.jsonl")
     materials = [line for line in campaign.notes if line.startswith("material")]
     assert len(journal.read_bytes().splitlines()) == 1 + len(materials)
 
@@ -60,7 +60,7 @@ def test_two_workers_at_one_shard_share_nothing_and_repeat_nothing(
 @pytest.fixture
 def small_disk(tmp_path: Path) -> Iterator[Path]:
     """The folder of unfinished work on a disk of its own, which is nearly full."""
-    folder = tmp_path / "campaigns"
+    folder = tmp_path / "work"
     folder.mkdir()
     command = ["mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", str(folder)]
     if subprocess.run(command, check=False, capture_output=True).returncode:  # noqa: S603
@@ -100,7 +100,7 @@ def test_a_killed_process_of_a_training_fizzles_the_job_and_leaves_none_behind(
     campaign = submit("training")
     worker = campaign.start()
     campaign.wait(lambda: len(find_children(worker.pid)) == 2)
-    campaign.wait(lambda: any(campaign.root.glob("campaigns/*/last.ckpt")))
+    campaign.wait(lambda: any(campaign.root.glob("work/*/last.ckpt")))
     first, second = find_children(worker.pid)
 
     os.kill(second, signal.SIGKILL)

@@ -11,15 +11,15 @@ from typing import TYPE_CHECKING, Any
 
 from fireworks.scripts.rlaunch_run import rlaunch
 
-from nextrung.adapters.files.relaxation_log import Journal
+from nextrung.adapters.files.relaxation_log import RelaxationLog
 from nextrung.potentials.potential import Potential
-from nextrung.potentials.training.module import Training
+from nextrung.potentials.training.module import FineTuningModule
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from nextrung.potentials.chgnet.prediction import BatchPrediction
     from nextrung.potentials.graphs.crystals import Crystals
+    from nextrung.potentials.interface import BatchPrediction
     from nextrung.schemas.relaxation import RelaxationRecord
 
 #: How long a step of a training and the end of a relaxation are stretched, in s.
@@ -35,26 +35,26 @@ def note(text: str) -> None:
 
 def instrument() -> None:
     """Note what is computed, once it is."""
-    train, write = Training.training_step, Journal.record
+    train, write = FineTuningModule.training_step, RelaxationLog.record
 
-    def training_step(self: Training, parts: list[Any]) -> Tensor:
+    def training_step(self: FineTuningModule, parts: list[Any]) -> Tensor:
         loss = train(self, parts)
         note(f"step {self.trainer.global_step}")
         return loss
 
     def record_end(
-        journal: Journal, material_id: str, record: RelaxationRecord
+        journal: RelaxationLog, material_id: str, record: RelaxationRecord
     ) -> None:
         write(journal, material_id, record)
         note(f"material {material_id}")
 
-    Training.training_step = training_step  # type: ignore[method-assign]
-    Journal.record = record_end  # type: ignore[assignment, method-assign]
+    FineTuningModule.training_step = training_step  # type: ignore[method-assign]
+    RelaxationLog.record = record_end  # type: ignore[assignment, method-assign]
 
 
 def poison(n_atoms: int) -> None:
     """Let structures of some size kill the process that predicts them."""
-    predict = Potential.predict
+    predict = Potential.predict_batch
 
     def predict_or_die(
         potential: Potential, crystals: Crystals, properties: str = "efs"
@@ -63,7 +63,7 @@ def poison(n_atoms: int) -> None:
             os.kill(os.getpid(), signal.SIGSEGV)
         return predict(potential, crystals, properties)
 
-    Potential.predict = predict_or_die  # type: ignore[assignment, method-assign]
+    Potential.predict_batch = predict_or_die  # type: ignore[assignment, method-assign]
 
 
 if "FAULTS_POISON" in os.environ:  # in the processes of a worker, too

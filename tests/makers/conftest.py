@@ -36,10 +36,7 @@ SMALL_STUDY: dict[str, Any] = {
     },
     "training": {"epochs": 1, "batch_size": 4, "gradient_points": 2},
     "models": ["source", "source_residual", "scratch", "refitted_atom_refs"],
-    "campaign": {
-        "relaxation": {"fmax": 0.3, "max_steps": 30},
-        "materials_per_shard": 6,
-    },
+    "relaxation": {"fmax": 0.3, "max_steps": 30, "materials_per_shard": 6},
     "density": {"n_crystals": 2, "relaxation": {"fmax": 0.3, "max_steps": 30}},
     "scaling_law": {"sizes": [4, 8], "fit_above": 0, "n_bootstrap": 10},
 }

@@ -14,7 +14,7 @@ def test_errors_are_those_of_the_stored_model(documents: dict[str, Any]) -> None
     frames = read_frames(artifact_path(documents["dataset"].frames)).split("test")
     potential = open_potential(documents["fine_tuning/source"])
 
-    energies = [found.energy for found in potential.evaluate(frames.to_structures())]
+    energies = [found.energy for found in potential.predict(frames.to_structures())]
     errors = (np.array(energies) - frames.energies) / frames.n_atoms
 
     metrics = documents["evaluation/source"].metrics["test"]

@@ -11,7 +11,7 @@ from nextrung.adapters.files.artifacts import artifact_path
 from nextrung.adapters.files.frames import read_materials
 from nextrung.makers.fine_tuning import (
     FineTuningMaker,
-    ReferenceMaker,
+    ReReferenceMaker,
     SourceMaker,
     describe_epoch,
 )
@@ -35,7 +35,7 @@ def test_plain_chgnet_predicts_what_the_checkpoint_does(
         for structure in structures
     ]
 
-    predicted = open_potential(made).evaluate(structures, "e")
+    predicted = open_potential(made).predict(structures, "e")
     energies = [
         found.energy / len(structure)
         for found, structure in zip(predicted, structures, strict=True)
@@ -82,7 +82,7 @@ def test_source_covers_more_elements_than_refitted_models(
     "maker",
     [
         SourceMaker(potential="chgnet-r2scan"),
-        ReferenceMaker(model=Model.SOURCE_RESIDUAL),
+        ReReferenceMaker(model=Model.SOURCE_RESIDUAL),
         FineTuningMaker(model=Model.SCRATCH),
     ],
     ids=lambda maker: maker.name,

@@ -7,7 +7,7 @@ from jobflow import run_locally
 
 from nextrung.adapters.files.artifacts import artifact_path
 from nextrung.adapters.files.relaxation_table import read_relaxations
-from nextrung.makers.relaxation import MergeMaker, Pace
+from nextrung.makers.relaxation import MergeMaker, Throughput
 from nextrung.schemas.base import InputError
 from nextrung.schemas.relaxation import (
     RelaxationRecord,
@@ -55,7 +55,7 @@ def test_missing_shard_is_an_error_that_names_materials(
     absent = shards[1].plan.shard + 1
     with pytest.raises(
         InputError,
-        match=rf"met none of .* missing; shards {absent} are absent\)",
+        match=rf"got none of .* missing; shards {absent} are absent\)",
     ):
         run_locally(
             MergeMaker().make(shards[:1]),
@@ -76,7 +76,7 @@ def test_shards_of_several_campaigns_are_not_joined(
     }
     other = second.model_copy(update={change: others[change]})
 
-    with pytest.raises(InputError, match=r"shards of one campaign, met shard \d of"):
+    with pytest.raises(InputError, match=r"shards of one campaign, got shard \d of"):
         run_locally(
             MergeMaker().make([first, other]),
             store=job_store,
@@ -93,7 +93,7 @@ def test_who_watches_is_told_of_failures_of_what_is_left_and_of_the_pace() -> No
         update={"status": RelaxationStatus.NON_FINITE, "energy": None}
     )
     finished = {"a": record}
-    pace = Pace(["a", "b", "c", "d"], finished)
+    pace = Throughput(["a", "b", "c", "d"], finished)
     assert pace.describe() == "0 failed, 3 left, 0 structures/s"
 
     finished |= {"b": lost}

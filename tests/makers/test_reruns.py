@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 from jobflow import Flow, run_locally
 
 from nextrung.adapters.stores.builders import build_collections
-from nextrung.adapters.stores.provenance import trace_lineage
-from nextrung.adapters.stores.study_jobs import list_members, select_current
+from nextrung.adapters.stores.provenance import trace_provenance
+from nextrung.adapters.stores.study_jobs import list_study_jobs, select_current
 from nextrung.makers.atom_refs import AtomRefMaker
 from nextrung.makers.dataset import DatasetMaker
 from nextrung.makers.fine_tuning import FineTuningMaker, SourceMaker
@@ -20,7 +20,7 @@ from nextrung.schemas.fine_tuning import FineTuningSettings
 from nextrung.schemas.models import Model
 from nextrung.schemas.relaxation import RelaxationSettings
 from nextrung.schemas.stability import StabilitySettings
-from nextrung.schemas.study import CampaignSettings
+from nextrung.schemas.study import StudyRelaxationSettings
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -28,24 +28,24 @@ if TYPE_CHECKING:
     import pytest
     from jobflow import JobStore
 
-    from nextrung.schemas.stores.provenance import Ancestor, Lineage
+    from nextrung.schemas.stores.provenance import ProvenanceGraph, ProvenanceNode
 
 
-def ancestors(lineage: Lineage) -> dict[str, Ancestor]:
+def nodes(lineage: ProvenanceGraph) -> dict[str, ProvenanceNode]:
     """The documents of a chain, by class; shards and models by the last of them."""
-    return {each.document: each for each in lineage.ancestors.values()}
+    return {each.document: each for each in lineage.nodes.values()}
 
 
-def rerun(lineage: Lineage) -> Flow:
+def rerun(lineage: ProvenanceGraph) -> Flow:
     """Wire the jobs of a chain anew, with nothing but what the chain says."""
-    found = ancestors(lineage)
+    found = nodes(lineage)
     settings: dict[str, Any] = {name: each.settings for name, each in found.items()}
     models = [
-        each for each in lineage.ancestors.values() if each.document == "FineTuningDoc"
+        each for each in lineage.nodes.values() if each.document == "FineTuningDoc"
     ]
     source, trained = sorted(models, key=lambda each: each.settings is not None)
     assert trained.settings is not None
-    shards = [e for e in lineage.ancestors.values() if e.document == "ShardDoc"]
+    shards = [e for e in lineage.nodes.values() if e.document == "ShardDoc"]
     n_materials = int(found["DatasetDoc"].facts["n_materials"])
 
     dataset = DatasetMaker(
@@ -59,8 +59,8 @@ def rerun(lineage: Lineage) -> Flow:
         model=Model(str(trained.model)),
         settings=FineTuningSettings.model_validate(trained.settings),
     ).make(dataset.output, loaded.output, references.output)
-    campaign = CampaignSettings(
-        relaxation=RelaxationSettings.model_validate(settings["ShardDoc"]),
+    campaign = StudyRelaxationSettings(
+        **RelaxationSettings.model_validate(settings["ShardDoc"]).model_dump(),
         materials_per_shard=-(-n_materials // len(shards)),
     )
     relaxed = RelaxationMaker(settings=campaign).make(dataset.output, model.output)
@@ -79,10 +79,10 @@ def test_settings_of_a_chain_give_its_fingerprints_again(
     build_collections(finished_store)
     (hull,) = (
         member.job.uuid
-        for member in select_current(list_members(finished_store), "StabilityDoc")
+        for member in select_current(list_study_jobs(finished_store), "StabilityDoc")
         if member.part == "stability/scratch"
     )
-    lineage = trace_lineage(finished_store, hull)
+    lineage = trace_provenance(finished_store, hull)
     monkeypatch.setenv("NEXTRUNG_ROOT", str(tmp_path))
 
     run_locally(rerun(lineage), store=job_store, log=False, raise_immediately=True)
@@ -91,5 +91,5 @@ def test_settings_of_a_chain_give_its_fingerprints_again(
         document["output"]["provenance"]["fingerprint"]
         for document in job_store.query({"output.provenance": {"$exists": True}})
     }
-    assert again == set(lineage.ancestors)
+    assert again == set(lineage.nodes)
     assert lineage.missing == ()

@@ -67,13 +67,13 @@ def test_every_part_of_the_study_has_its_document(
 def test_settings_are_stored_whole(
     documents: dict[str, Any], study_settings: StudySettings
 ) -> None:
-    assert study_settings.campaign is not None
+    assert study_settings.relaxation is not None
     expected = {
         "dataset": study_settings.dataset,
         "alignment": study_settings.alignment,
         "fine_tuning/scratch": study_settings.training,
         "evaluation/scratch": study_settings.evaluation,
-        "relaxation/scratch": study_settings.campaign.relaxation,
+        "relaxation/scratch": study_settings.relaxation.of_each,
         "stability/scratch": study_settings.stability,
         "density/scratch": study_settings.density,
         "scaling_law": study_settings.scaling_law,

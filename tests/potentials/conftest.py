@@ -14,10 +14,12 @@ from pymatgen.core import Lattice, Structure
 from nextrung.potentials.chgnet.checkpoints import SHIPPED, read_checkpoint
 from nextrung.potentials.graphs.crystals import Crystals
 from nextrung.potentials.graphs.validity import find_faults
-from nextrung.potentials.potential import Potential, load_potential
+from nextrung.potentials.registry import load_potential
 
 if TYPE_CHECKING:
     from chgnet.model import CHGNet
+
+    from nextrung.potentials.potential import Potential
 
 
 def perturb(structure: Structure, rng: np.random.Generator) -> Structure:

@@ -10,7 +10,7 @@ import torch
 from ase import Atoms, units
 from ase.calculators.lj import LennardJones
 
-from nextrung.potentials.chgnet.prediction import BatchPrediction
+from nextrung.potentials.interface import BatchPrediction
 from nextrung.schemas.base import InputError
 
 if TYPE_CHECKING:
@@ -48,7 +48,9 @@ class LennardJonesPotential:
         """Make the calculator that is inside."""
         return _Calculator(sigma=2.0, epsilon=0.3, rc=6.0, smooth=True)
 
-    def predict(self, crystals: Crystals, properties: str = "efs") -> BatchPrediction:
+    def predict_batch(
+        self, crystals: Crystals, properties: str = "efs"
+    ) -> BatchPrediction:
         """Predict energies, forces and stresses."""
         assert properties == "efs"
         self.batch_sizes.append(len(crystals))

@@ -8,7 +8,7 @@ import pytest
 from pymatgen.core import Lattice, Structure
 
 from nextrung.potentials.atom_refs import move_atom_refs, prepare_start
-from nextrung.potentials.potential import load_potential
+from nextrung.potentials.registry import load_potential
 from nextrung.schemas.frames import Frames
 from nextrung.schemas.models import RECIPES, Model, Rereference
 
@@ -36,7 +36,7 @@ def frames(source: Potential) -> Frames:
             (3.6, ["Na", "Cl"]),
         )
     ]
-    predicted, _ = source.label(Frames.from_structures(structures), "e")
+    predicted, _ = source.predict_frames(Frames.from_structures(structures), "e")
     shift = [2 * 2.0, -5.0 * 2, -3.0, -3.0]
     return replace(predicted, energies=predicted.energies + np.array(shift))
 

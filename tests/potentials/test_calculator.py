@@ -24,7 +24,7 @@ def test_the_calculator_gives_the_potential_in_units_of_ase(
     structure = structures[-1]
     atoms = AseAtomsAdaptor.get_atoms(structure)
     atoms.calc = target.calculator()
-    [prediction] = target.evaluate([structure])
+    [prediction] = target.predict([structure])
     assert prediction.stress is not None
     assert atoms.get_potential_energy() == prediction.energy
     assert atoms.get_potential_energy(force_consistent=True) == prediction.energy

@@ -13,8 +13,8 @@ from nextrung.potentials.chgnet import prediction
 from nextrung.potentials.graphs.crystals import Crystals
 from nextrung.potentials.potential import Potential
 from nextrung.potentials.relaxation.batched import relax_batched
-from nextrung.potentials.training.batch_loss import Scorer
-from nextrung.potentials.training.micro_batches import FrameBatches
+from nextrung.potentials.training.batch_loss import LossEvaluator
+from nextrung.potentials.training.micro_batches import MicroBatchDataset
 from nextrung.schemas.fine_tuning import FineTuningSettings
 from nextrung.schemas.frames import Frames
 from nextrung.schemas.relaxation import RelaxationSettings
@@ -48,9 +48,9 @@ def test_predictions_on_an_accelerator_are_those_of_the_cpu(
     remote: Potential, target: Potential, structures: list[Structure]
 ) -> None:
     crystals = Crystals.of(structures)
-    own = target.predict(crystals, "efsm")
+    own = target.predict_batch(crystals, "efsm")
     with accelerator():
-        found = remote.predict(crystals, "efsm")
+        found = remote.predict_batch(crystals, "efsm")
     assert found.errors == {}
     np.testing.assert_allclose(found.energies, own.energies, atol=1e-4)
     np.testing.assert_allclose(found.forces, own.forces, atol=2e-3)
@@ -67,7 +67,7 @@ def test_relaxations_on_an_accelerator_are_those_of_the_cpu(
     small = list(enumerate(structures[:4]))
     own = dict(relax_batched(target, small, settings))
     with accelerator():
-        found = dict(relax_batched(remote, small, settings, flight_cost=4_000))
+        found = dict(relax_batched(remote, small, settings, max_batch_cost=4_000))
     for index, record in own.items():
         assert found[index].status == record.status
         assert found[index].energy == pytest.approx(record.energy, abs=1e-3)
@@ -76,7 +76,7 @@ def test_relaxations_on_an_accelerator_are_those_of_the_cpu(
 def test_training_steps_on_an_accelerator_are_those_of_the_cpu(
     remote: Potential, target: Potential, structures: list[Structure]
 ) -> None:
-    frames, _ = target.label(Frames.from_structures(structures[:5]))
+    frames, _ = target.predict_frames(Frames.from_structures(structures[:5]))
     frames.energies[:] += frames.n_atoms  # off by 1 eV/atom, so that there is a loss
     own = _differentiate(target.copy().model, frames, torch.device("cpu"))
     with accelerator():
@@ -92,8 +92,8 @@ def _differentiate(
 ) -> tuple[torch.Tensor, ...]:
     """Find the gradients of the loss of a batch."""
     model.requires_grad_(requires_grad=True)
-    (part,) = FrameBatches(frames, 10**9)[np.arange(len(frames))]
-    scorer = Scorer(model, FineTuningSettings())
+    (part,) = MicroBatchDataset(frames, 10**9)[np.arange(len(frames))]
+    scorer = LossEvaluator(model, FineTuningSettings())
     n_labels = part.labels.count().to(device)
     (score,) = scorer.differentiate([part.to(device, torch.float32)], n_labels)
     return score.gradients

@@ -8,7 +8,7 @@ import torch
 from chgnet.model import CHGNet
 from pymatgen.core import Lattice, Structure
 
-from nextrung.potentials.potential import Potential, load_potential
+from nextrung.potentials.registry import load_potential
 from nextrung.schemas.base import InputError
 from nextrung.schemas.frames import Frames
 from nextrung.schemas.relaxation import RelaxationSettings, RelaxationStatus
@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from numpy.typing import NDArray
+
+    from nextrung.potentials.potential import Potential
 
 DISORDERED = Structure(Lattice.cubic(4), [{"Na": 0.5, "K": 0.5}], [[0, 0, 0]])
 ISOLATED = Structure(Lattice.cubic(20), ["Cs"], [[0, 0, 0]])
@@ -46,7 +48,7 @@ def test_predictions_are_those_of_chgnet(
 ) -> None:
     theirs = chgnet_model.predict_structure(structures)
     for structure, own, other in zip(
-        structures, target.evaluate(structures), theirs, strict=True
+        structures, target.predict(structures), theirs, strict=True
     ):
         assert own.error is None
         assert own.energy is not None
@@ -61,8 +63,8 @@ def test_failures_are_rows_with_their_reasons_among_the_others(
 ) -> None:
     empty = Structure(Lattice.cubic(4), [], [])
     asked = [DISORDERED, structures[0], ISOLATED, YTTERBIUM, structures[1], empty]
-    predictions = target.evaluate(asked)
-    alone = target.evaluate(structures[:2])
+    predictions = target.predict(asked)
+    alone = target.predict(structures[:2])
     reasons = [prediction.error for prediction in predictions]
     assert "disordered" in str(reasons[0])
     assert "isolated atom" in str(reasons[2])
@@ -76,19 +78,19 @@ def test_failures_are_rows_with_their_reasons_among_the_others(
 
 
 def test_no_structures_have_no_predictions(target: Potential) -> None:
-    assert target.evaluate([]) == []
+    assert target.predict([]) == []
 
 
 @pytest.mark.parametrize("properties", ["", "f", "ex", "E"])
 def test_unknown_properties_are_refused(target: Potential, properties: str) -> None:
     with pytest.raises(InputError, match=f"properties: expected .* got '{properties}'"):
-        target.evaluate([], properties)
+        target.predict([], properties)
 
 
 def test_properties_not_asked_for_are_none(
     target: Potential, structures: list[Structure]
 ) -> None:
-    [prediction] = target.evaluate(structures[:1], "e")
+    [prediction] = target.predict(structures[:1], "e")
     assert prediction.forces is None
     assert prediction.stress is None
     assert prediction.magmoms is None
@@ -99,8 +101,8 @@ def test_frames_are_labelled_in_place_of_their_labels(
     target: Potential, structures: list[Structure]
 ) -> None:
     frames = Frames.from_structures([structures[3], ISOLATED, structures[4]])
-    labelled, errors = target.label(frames)
-    expected = target.evaluate([structures[3], structures[4]])
+    labelled, errors = target.predict_frames(frames)
+    expected = target.predict([structures[3], structures[4]])
     assert list(errors) == [1]
     assert np.isnan(labelled.energies[1])
     assert labelled.energies[0] == pytest.approx(expected[0].energy, abs=1e-4)
@@ -109,7 +111,7 @@ def test_frames_are_labelled_in_place_of_their_labels(
     assert_close(labelled.forces[rows], expected[1].forces, noise=1.5e-4)
     assert_close(labelled.magmoms[rows], expected[1].magmoms, noise=1.5e-4)
     assert_close(labelled.stresses[2], expected[1].stress, noise=1.5e-4)
-    assert np.isnan(target.label(frames, "e")[0].magmoms).all()
+    assert np.isnan(target.predict_frames(frames, "e")[0].magmoms).all()
 
 
 def test_structures_relax_in_the_order_given(target: Potential) -> None:
@@ -132,11 +134,11 @@ def test_new_atomic_references_shift_the_energy_of_their_atoms(
     structure = structures[-1]
     shifted = {s: energy + 0.5 for s, energy in target.atom_refs.items()}
     moved = target.with_atom_refs(shifted)
-    [before], [after] = target.evaluate([structure]), moved.evaluate([structure])
+    [before], [after] = target.predict([structure]), moved.predict([structure])
     assert before.energy is not None
     assert after.energy == pytest.approx(before.energy + 0.5 * len(structure), abs=1e-4)
     np.testing.assert_array_equal(before.forces, after.forces)
-    assert target.evaluate([structure])[0].energy == before.energy
+    assert target.predict([structure])[0].energy == before.energy
 
 
 def test_elements_without_a_new_reference_have_none_any_more(
@@ -146,7 +148,7 @@ def test_elements_without_a_new_reference_have_none_any_more(
     salt = Structure(Lattice.cubic(4), ["Na", "Cl"], [[0, 0, 0], [0.5] * 3])
     assert only_iron.elements == {"Fe"}
     assert only_iron.atom_refs == {"Fe": 0.0}
-    [prediction] = only_iron.evaluate([salt])
+    [prediction] = only_iron.predict([salt])
     assert prediction.error == "no atomic reference energy for Cl, Na"
     assert not only_iron.model.composition_model.fc.weight.requires_grad
 
@@ -163,7 +165,7 @@ def test_a_random_network_keeps_the_references_and_follows_its_seed(
     target: Potential, structures: list[Structure]
 ) -> None:
     first, same, other = (target.with_random_network(seed) for seed in (1, 1, 2))
-    energies = [p.evaluate(structures[:1], "e")[0].energy for p in (first, same, other)]
+    energies = [p.predict(structures[:1], "e")[0].energy for p in (first, same, other)]
     assert energies[0] == energies[1] != energies[2]
     assert first.atom_refs == target.atom_refs
     assert first.elements == target.elements
@@ -183,10 +185,10 @@ def test_saved_potentials_load_here_and_in_plain_chgnet(
     shifted = {s: energy - 1.25 for s, energy in target.atom_refs.items()}
     saved = target.with_atom_refs(shifted | {"Yb": 0.0})
     saved.save(path, method="refitted")
-    [expected] = saved.evaluate(structures[-1:])
+    [expected] = saved.predict(structures[-1:])
     loaded = load_potential(path, device="cpu")
     assert expected.energy is not None
-    assert loaded.evaluate(structures[-1:])[0].energy == expected.energy
+    assert loaded.predict(structures[-1:])[0].energy == expected.energy
     assert loaded.atom_refs == pytest.approx(saved.atom_refs)
     assert "Yb" in loaded.elements
     plain = CHGNet.from_file(str(path)).predict_structure(structures[-1])
@@ -205,7 +207,7 @@ def test_metadata_stays_with_the_file(target: Potential, tmp_path: Path) -> None
 
 def test_the_same_file_gives_the_same_numbers(structures: list[Structure]) -> None:
     runs = [
-        load_potential("chgnet-0.3.0", device="cpu").evaluate(structures)
+        load_potential("chgnet-0.3.0", device="cpu").predict(structures)
         for _ in range(2)
     ]
     for first, second in zip(*runs, strict=True):

@@ -38,8 +38,8 @@ from nextrung.schemas.labels.curation import Rejection, Rule
 from nextrung.schemas.models import RECIPES, Model, Rereference, Trained
 from nextrung.schemas.preflight import (
     Check,
-    OddFrame,
     Outcome,
+    OutOfRangeFrame,
     PreflightDoc,
     PreflightSettings,
     Trial,
@@ -514,8 +514,10 @@ def make_preflight() -> PreflightDoc:
         correlations_referenced={Rereference.REFIT: 0.2, Rereference.RESIDUAL: None},
         trials=trials,
         elements_without_reference=[],
-        n_odd_frames=1,
-        odd_frames=[OddFrame(frame_id="far-1", reason="expected 1, met 2")],
+        n_out_of_range_frames=1,
+        out_of_range_frames=[
+            OutOfRangeFrame(frame_id="far-1", reason="expected 1, got 2")
+        ],
         training_times=dict.fromkeys(gradients, 7200.0),
     )
 
@@ -614,7 +616,7 @@ def make_study(documents: dict[str, TaskDoc], name: str = "demo") -> StudyDoc:
                     frame_id="<script>alert(1)</script>",
                     material_id="Fe&O",
                     rule=Rule.HUBBARD_U,
-                    reason="expected U = 0, met U = 5.3 eV on Fe",
+                    reason="expected U = 0, got U = 5.3 eV on Fe",
                 )
             ],
         ),

@@ -36,7 +36,7 @@ SMALL = {
         "dataset.source.n_materials_per_system=6",
         "dataset.source.fmax=0.3",
         "training.epochs=1",
-        "campaign.relaxation.max_steps=10",
+        "relaxation.max_steps=10",
         "density.n_crystals=2",
         "density.relaxation.max_steps=10",
         "scaling_law.sizes=[4, 8, 16]",
@@ -45,7 +45,7 @@ SMALL = {
     "tm_oxides_fluorides": (
         "models=[source, scratch, residual_atom_refs]",
         "training.epochs=1",
-        "campaign.relaxation.max_steps=3",
+        "relaxation.max_steps=3",
         "density=null",
         "scaling_law=null",
     ),

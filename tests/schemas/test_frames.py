@@ -126,7 +126,7 @@ def test_labels_of_two_functionals_are_not_mixed() -> None:
         for functional in ("r2SCAN", "PBE")
     ]
 
-    with pytest.raises(InputError, match="expected one functional, met PBE, r2SCAN"):
+    with pytest.raises(InputError, match="expected one functional, got PBE, r2SCAN"):
         Frames.concatenate(parts)
 
 

@@ -13,7 +13,7 @@ def test_defaults_are_the_whole_study() -> None:
     assert study.models == tuple(Model)
     assert all(
         getattr(study, stage) is not None
-        for stage in ("alignment", "campaign", "stability", "density", "scaling_law")
+        for stage in ("alignment", "relaxation", "stability", "density", "scaling_law")
     )
 
 
@@ -24,8 +24,8 @@ def test_names_that_are_no_file_names_are_refused(name: str) -> None:
 
 
 def test_hulls_need_relaxations() -> None:
-    with pytest.raises(ValidationError, match="stability needs campaign"):
-        StudySettings(name="a", campaign=None)
+    with pytest.raises(ValidationError, match="stability needs relaxation"):
+        StudySettings(name="a", relaxation=None)
 
 
 def test_models_are_asked_for_once() -> None:

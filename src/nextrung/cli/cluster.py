@@ -15,7 +15,7 @@ from nextrung.adapters.cluster.launchpad import (
     find_active_workflows,
     open_launchpad,
 )
-from nextrung.adapters.files.places import require_absolute_paths
+from nextrung.adapters.files.paths import require_absolute_paths
 from nextrung.adapters.files.study_yaml import read_study
 from nextrung.cli.running import Overrides, console, opened
 from nextrung.makers.submission import make_workflow
@@ -101,7 +101,7 @@ def _read_labels(labels: Sequence[str]) -> dict[str, str]:
         if not equals or not re.fullmatch(r"[A-Za-z0-9_-]+", key):
             raise InputError(
                 f"--label: expected KEY=VALUE with a key of letters, digits, dashes "
-                f"and underscores, met {label!r}"
+                f"and underscores, got {label!r}"
             )
         read[key] = value
     return read

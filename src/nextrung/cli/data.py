@@ -15,7 +15,7 @@ from nextrung.adapters.files.study_yaml import read_study
 from nextrung.cli.running import Overrides, Root, console, open_run, run_flow
 from nextrung.makers.dataset import DatasetMaker
 from nextrung.potentials.atom_refs import move_atom_refs
-from nextrung.potentials.potential import load_potential
+from nextrung.potentials.registry import load_potential
 from nextrung.schemas.dataset import DatasetDoc
 from nextrung.schemas.models import Rereference
 

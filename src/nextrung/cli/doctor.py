@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING
 import typer
 from rich.markup import escape
 
-from nextrung.adapters.cluster.checks.launchpad import examine_launchpad
-from nextrung.adapters.cluster.checks.machine import examine_machine
-from nextrung.adapters.cluster.checks.queue import examine_queue
-from nextrung.adapters.cluster.checks.store import examine_store
+from nextrung.adapters.cluster.checks.launchpad import check_launchpad
+from nextrung.adapters.cluster.checks.machine import check_machine
+from nextrung.adapters.cluster.checks.queue import check_queue
+from nextrung.adapters.cluster.checks.store import check_store
 from nextrung.adapters.cluster.config_files import find_configuration
 from nextrung.adapters.cluster.launchpad import open_launchpad
 from nextrung.adapters.stores.job_store import (
@@ -24,7 +24,7 @@ from nextrung.cli.cluster import Configuration
 from nextrung.cli.running import console, opened
 from nextrung.makers.jobs.fingerprints import DECISIVE_PACKAGES
 from nextrung.schemas.base import InputError
-from nextrung.schemas.cluster.checks import Finding, Level, judge
+from nextrung.schemas.cluster.checks import Finding, Level, make_finding
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -50,8 +50,8 @@ def doctor(*, config: Configuration = None) -> None:
 
 def _examine(folder: Path) -> Iterator[Finding]:
     """Look at everything, each thing even where another fails."""
-    yield from examine_machine(folder)
-    yield from examine_queue(folder)
+    yield from check_machine(folder)
+    yield from check_queue(folder)
     yield from _examine_store(folder)
     yield from _examine_launchpad(folder)
 
@@ -62,16 +62,16 @@ def _examine_store(folder: Path) -> Iterator[Finding]:
         store = open_configured_store()
     except InputError as error:
         advice = f"source {folder}/env.sh; is the server there?"
-        yield judge("store", Level.FAIL, str(error), advice)
+        yield make_finding("store", Level.FAIL, str(error), advice)
         return
     opened.callback(close_store, store)
     named = Path(os.environ[CONFIG_VARIABLE]).resolve()
     if named.parent == folder:
-        yield judge("store", Level.OK, f"{named} answers")
+        yield make_finding("store", Level.OK, f"{named} answers")
     else:
         advice = f"source {folder}/env.sh"
-        yield judge("store", Level.WARN, f"{named}, not of {folder}", advice)
-    yield from examine_store(store, DECISIVE_PACKAGES)
+        yield make_finding("store", Level.WARN, f"{named}, not of {folder}", advice)
+    yield from check_store(store, DECISIVE_PACKAGES)
 
 
 def _examine_launchpad(folder: Path) -> Iterator[Finding]:
@@ -79,7 +79,7 @@ def _examine_launchpad(folder: Path) -> Iterator[Finding]:
     try:
         launchpad = open_launchpad(folder)
     except InputError as error:
-        yield judge("LaunchPad", Level.FAIL, str(error), "is the server there?")
+        yield make_finding("LaunchPad", Level.FAIL, str(error), "is the server there?")
         return
     opened.callback(launchpad.connection.close)
-    yield from examine_launchpad(launchpad, folder)
+    yield from check_launchpad(launchpad, folder)

@@ -17,12 +17,11 @@ from pymatgen.core import SETTINGS
 from nextrung.adapters.cluster.config_files import find_configuration, read_machine
 from nextrung.adapters.cluster.launchpad import open_launchpad
 from nextrung.adapters.files.structures import (
-    find_finished,
     read_structures,
     store_structure,
 )
 from nextrung.adapters.files.yaml_records import load_yaml, validate_record
-from nextrung.adapters.stores.job_store import open_configured_store
+from nextrung.adapters.stores.job_store import find_finished, open_configured_store
 from nextrung.cli.cluster import add_once
 from nextrung.cli.running import Root, console, open_run
 from nextrung.compute.labelling import choose_structures
@@ -74,7 +73,7 @@ def label(
         _check_vasp()
     elif not MachineSettings().root.is_absolute():
         raise InputError(
-            "expected $NEXTRUNG_ROOT to be an absolute path that workers share, met "
+            "expected $NEXTRUNG_ROOT to be an absolute path that workers share, got "
             f"{MachineSettings().root}"
         )
     read = read_structures(structures)
@@ -146,12 +145,12 @@ def _check_vasp() -> None:
     program = shlex.split(os.path.expandvars(ATOMATE2.VASP_CMD))[0]
     if shutil.which(program) is None:
         raise InputError(
-            f"expected the command of VASP in ATOMATE2_VASP_CMD, met {program!r}, "
+            f"expected the command of VASP in ATOMATE2_VASP_CMD, got {program!r}, "
             "which is no program here"
         )
     folder = SETTINGS.get("PMG_VASP_PSP_DIR")
     if folder is None or not Path(folder).is_dir():
         raise InputError(
-            "expected the folder of the POTCARs in PMG_VASP_PSP_DIR, met "
+            "expected the folder of the POTCARs in PMG_VASP_PSP_DIR, got "
             f"{'nothing' if folder is None else folder}"
         )

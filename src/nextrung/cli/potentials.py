@@ -20,7 +20,7 @@ from nextrung.cli.running import console
 from nextrung.compute.density import score_densities, strain_lattice
 from nextrung.compute.evaluation import score_predictions
 from nextrung.potentials.atom_refs import move_atom_refs, prepare_start
-from nextrung.potentials.potential import load_potential
+from nextrung.potentials.registry import load_potential
 from nextrung.schemas.base import InputError
 from nextrung.schemas.dataset import DatasetSettings, SplitSettings
 from nextrung.schemas.density import EMBEDDED, DensitySettings
@@ -51,7 +51,7 @@ def evaluate(
 ) -> None:
     """Compare the predictions of a potential with labels."""
     frames = _read_labelled(labelled, functional)
-    predicted, errors = load_potential(model).label(frames)
+    predicted, errors = load_potential(model).predict_frames(frames)
     everything = np.full(len(frames), "all")
     scores = [
         score_predictions(
@@ -100,7 +100,7 @@ def fine_tune(
     settings = FineTuningSettings(epochs=epochs, batch_size=batch_size, seed=seed)
     recipe = RECIPES[method]
     if recipe.trained is Trained.NOTHING:
-        raise InputError(f"--method: expected one that trains, met {method}")
+        raise InputError(f"--method: expected one that trains, got {method}")
     potential = load_potential(source)
     _, atom_refs = move_atom_refs(potential, frames, recipe.rereference)
     result = train(

@@ -17,9 +17,9 @@ from nextrung.adapters.stores.job_store import (
     open_configured_store,
     open_embedded_store,
 )
-from nextrung.adapters.stores.provenance import trace_lineage
+from nextrung.adapters.stores.provenance import trace_provenance
 from nextrung.cli.running import console
-from nextrung.schemas.stores.provenance import Ancestor, Lineage
+from nextrung.schemas.stores.provenance import ProvenanceGraph, ProvenanceNode
 
 #: Digits of a fingerprint that are shown.
 DIGITS = 12
@@ -47,7 +47,7 @@ def provenance(
     with closing(store):
         if root is not None and "/" in identifier:
             build_collections(store)
-        lineage = trace_lineage(store, identifier)
+        lineage = trace_provenance(store, identifier)
     if as_json:
         typer.echo(lineage.model_dump_json(indent=1))
     else:
@@ -57,7 +57,7 @@ def provenance(
 class _Drawing:
     """A chain as a tree; a document that was drawn before is named alone."""
 
-    def __init__(self, lineage: Lineage) -> None:
+    def __init__(self, lineage: ProvenanceGraph) -> None:
         self.lineage = lineage
         self.drawn: set[str] = set()
         self.tree = Tree(escape(lineage.asked))
@@ -70,10 +70,10 @@ class _Drawing:
     def _add(self, tree: Tree, fingerprint: str, role: str) -> None:
         """Add a document and all behind it."""
         digits = fingerprint[:DIGITS]
-        if fingerprint not in self.lineage.ancestors:
+        if fingerprint not in self.lineage.nodes:
             tree.add(f"{role}{digits}: not in this store")
             return
-        ancestor = self.lineage.ancestors[fingerprint]
+        ancestor = self.lineage.nodes[fingerprint]
         title = f"{role}[bold]{escape(ancestor.name)}[/] {digits}"
         if fingerprint in self.drawn:
             tree.add(f"{title} (above)")
@@ -86,7 +86,7 @@ class _Drawing:
             self._add(branch, parent, f"{escape(name)}: ")
 
 
-def _lines(ancestor: Ancestor) -> list[str]:
+def _lines(ancestor: ProvenanceNode) -> list[str]:
     """Say how a document was made."""
     made = ancestor.provenance
     code = f"nextrung {made.versions.get('nextrung', '?')}"

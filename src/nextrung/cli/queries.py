@@ -15,11 +15,11 @@ from rich.table import Table
 from nextrung.adapters.stores.builders import build_collections
 from nextrung.adapters.stores.job_store import open_configured_store
 from nextrung.adapters.stores.queries import (
-    Question,
+    CollectionQuery,
     answer,
     count_rows,
     is_built,
-    parse_question,
+    parse_query,
     write_answer,
 )
 from nextrung.adapters.stores.studies import load_study
@@ -74,17 +74,17 @@ def results(
             raise InputError("expected --collection beside --query and its kin")
         _show_study(where, study, as_json=as_json)
         return
-    question = parse_question(collection, query, fields=fields, sort=sort, limit=limit)
+    request = parse_query(collection, query, fields=fields, sort=sort, limit=limit)
     with _open_built(where, study) as (store, name):
-        question = question.about(name)
+        request = request.for_study(name)
         if output is not None:
-            rows = answer(store, question)
-            write_answer(rows, question, output)
+            rows = answer(store, request)
+            write_answer(rows, request, output)
             console.print(f"{len(rows)} rows: {output}", soft_wrap=True)
         elif as_json:
-            typer.echo(json.dumps(answer(store, question), indent=1))
+            typer.echo(json.dumps(answer(store, request), indent=1))
         else:
-            _show_rows(store, question)
+            _show_rows(store, request)
 
 
 def _show_study(where: str, study: str | None, *, as_json: bool) -> None:
@@ -108,19 +108,19 @@ def _open_built(where: str, study: str | None) -> Iterator[tuple[JobStore, str |
             build_collections(store)
         elif not is_built(store, name):
             raise InputError(
-                f"expected result collections of {name}, met none: run `nextrung build`"
+                f"expected result collections of {name}, got none: run `nextrung build`"
             )
         yield store, name
 
 
-def _show_rows(store: JobStore, question: Question) -> None:
+def _show_rows(store: JobStore, request: CollectionQuery) -> None:
     """Print the first rows of an answer as a table."""
-    shown = answer(store, replace(question, limit=question.limit or SHOWN_ROWS))
-    table = Table(*question.columns)
+    shown = answer(store, replace(request, limit=request.limit or SHOWN_ROWS))
+    table = Table(*request.columns)
     for row in shown:
-        table.add_row(*(_cell(row[name]) for name in question.columns))
+        table.add_row(*(_cell(row[name]) for name in request.columns))
     console.print(table)
-    total = count_rows(store, question)
+    total = count_rows(store, request)
     if total > len(shown):
         console.print(f"{len(shown)} of {total} rows; --limit or --output for more")
 

@@ -114,12 +114,12 @@ def _choose_models(
 ) -> dict[str, StabilityDoc]:
     """Keep the documents of some models, in the order of all."""
     if not documents:
-        raise InputError("expected a study with scored stability, met one without")
+        raise InputError("expected a study with scored stability, got one without")
     for model in models:
         if model not in documents:
             nearest = get_close_matches(model, documents, 1, cutoff=0)[0]
             raise InputError(
-                f"--model: expected one of {', '.join(documents)}, met {model}; did "
+                f"--model: expected one of {', '.join(documents)}, got {model}; did "
                 f"you mean {nearest}?"
             )
     return {model: found for model, found in documents.items() if model in models}
@@ -131,7 +131,7 @@ def _read_entries(path: Path) -> list[ComputedEntry]:
         entries = loadfn(path)
     except (OSError, EOFError, ValueError, KeyError, TypeError) as error:
         raise InputError(
-            f"expected pymatgen entries in {path}, met: {error}"
+            f"expected pymatgen entries in {path}, got: {error}"
         ) from error
     if not isinstance(entries, list) or not all(hasattr(e, "energy") for e in entries):
         raise InputError(f"expected a list of pymatgen entries in {path}")
@@ -144,10 +144,10 @@ def _read_points(path: Path) -> list[ScalingPoint]:
         with path.open(newline="", encoding="utf-8") as file:
             lines = list(csv.reader(file))
     except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise InputError(f"expected points in {path}, met: {error}") from error
+        raise InputError(f"expected points in {path}, got: {error}") from error
     rows = [(number, cells) for number, cells in enumerate(lines, 1) if cells]
     if len(rows) <= 1:
-        raise InputError(f"expected a header and points in {path}, met none")
+        raise InputError(f"expected a header and points in {path}, got none")
     (_, header), *rows = rows
     return [
         _read_point(header, cells, f"{path}, line {number}") for number, cells in rows
@@ -157,7 +157,7 @@ def _read_points(path: Path) -> list[ScalingPoint]:
 def _read_point(header: list[str], cells: list[str], where: str) -> ScalingPoint:
     """Read one point; an empty cell is a value that is not known."""
     if len(cells) != len(header):
-        raise InputError(f"{where}: expected {len(header)} cells, met {len(cells)}")
+        raise InputError(f"{where}: expected {len(header)} cells, got {len(cells)}")
     values = {name: cell or None for name, cell in zip(header, cells, strict=True)}
     try:
         return ScalingPoint.model_validate(values)
@@ -165,5 +165,5 @@ def _read_point(header: list[str], cells: list[str], where: str) -> ScalingPoint
         found = error.errors()[0]
         column = ".".join(map(str, found["loc"]))
         raise InputError(
-            f"{where}: {column}: {found['msg']}, met {found['input']!r}"
+            f"{where}: {column}: {found['msg']}, got {found['input']!r}"
         ) from error

@@ -104,7 +104,7 @@ def _ask_password(whose: str) -> str:
     if not sys.stdin.isatty():
         raise InputError(
             f"expected the password of {whose} in ${PASSWORD_VARIABLE}, or a terminal "
-            "to ask for it on, met neither"
+            "to ask for it on, got neither"
         )
     password: str = typer.prompt(f"Password of {whose}", hide_input=True)
     return password

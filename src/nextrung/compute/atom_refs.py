@@ -66,7 +66,7 @@ def count_elements(frames: Frames) -> NDArray[np.float64]:
         frame_id = frames.frame_ids[frames.frame_of_site[site]]
         raise InputError(
             f"frame {frame_id}: expected atomic numbers 1 to {N_ELEMENTS}, "
-            f"met {numbers[site]}"
+            f"got {numbers[site]}"
         )
     empty = frames.n_atoms == 0
     if empty.any():
@@ -144,7 +144,7 @@ def fit_shift(frames: Frames, source_energies: NDArray[np.float64]) -> AtomRefFi
     if len(source_energies) != len(frames):
         raise InputError(
             f"expected one source energy for each of {len(frames)} frames, "
-            f"met {len(source_energies)}"
+            f"got {len(source_energies)}"
         )
     chosen = _select_fitted(frames)
     return _regress(frames[chosen], (frames.energies - source_energies)[chosen])
@@ -180,13 +180,13 @@ def rereference(
     if kind is Rereference.NONE:
         return dict(previous)
     if fit is None:
-        raise InputError(f"expected a fit to re-reference by {kind}, met none")
+        raise InputError(f"expected a fit to re-reference by {kind}, got none")
     if kind is Rereference.REFIT:
         return dict(fit.energies)
     unknown = sorted(set(fit.energies) - set(previous))
     if unknown:
         raise InputError(
-            f"expected previous references of all shifted elements, met none of "
+            f"expected previous references of all shifted elements, got none of "
             f"{', '.join(unknown)}"
         )
     return {symbol: previous[symbol] + shift for symbol, shift in fit.energies.items()}
@@ -198,7 +198,7 @@ def _select_fitted(frames: Frames) -> NDArray[np.int64]:
         frames.splits == "train" if (frames.splits != "").any() else frames.splits == ""
     )
     if not fitted.any():
-        raise InputError("expected frames in the training split, met none")
+        raise InputError("expected frames in the training split, got none")
     return np.flatnonzero(fitted)
 
 
@@ -207,7 +207,7 @@ def _regress(frames: Frames, energies: NDArray[np.float64]) -> AtomRefFit:
     unlabelled = ~np.isfinite(energies)
     if unlabelled.any():
         frame_id = frames.frame_ids[np.argmax(unlabelled)]
-        raise InputError(f"frame {frame_id}: expected a finite energy, met none")
+        raise InputError(f"frame {frame_id}: expected a finite energy, got none")
     counts = count_elements(frames)
     columns = np.flatnonzero(counts.any(axis=0))
     symbols = [Element.from_Z(int(column) + 1).symbol for column in columns]

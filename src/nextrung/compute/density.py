@@ -65,7 +65,7 @@ def score_densities(
     if len(crystals) != len(relaxations):
         raise InputError(
             f"expected {len(crystals)} relaxations, one per crystal, "
-            f"met {len(relaxations)}"
+            f"got {len(relaxations)}"
         )
     rows = [
         _compare(crystal, relaxation)

@@ -133,11 +133,11 @@ def _check_same_frames(target: Frames, predicted: Frames) -> None:
     if not np.array_equal(target.frame_ids, predicted.frame_ids):
         raise InputError(
             f"expected predictions of the {len(target)} labelled frames in their "
-            f"order, met {len(predicted)} frames with other ids"
+            f"order, got {len(predicted)} frames with other ids"
         )
     same_sites = np.array_equal(target.offsets, predicted.offsets)
     if not same_sites or (target.atomic_numbers != predicted.atomic_numbers).any():
-        raise InputError("expected predictions of the labelled atoms, met other atoms")
+        raise InputError("expected predictions of the labelled atoms, got other atoms")
 
 
 def _pair_properties(target: Frames, predicted: Frames) -> dict[str, _Property]:

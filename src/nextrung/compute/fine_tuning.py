@@ -41,7 +41,7 @@ def select_train_frames(frames: Frames, settings: FineTuningSettings) -> Frames:
     if not 0 < wanted <= len(train):
         raise InputError(
             f"expected at least {max(wanted, 1)} frames in the training split, "
-            f"met {len(train)}"
+            f"got {len(train)}"
         )
     _, materials = np.unique(train.material_ids, return_inverse=True)
     ranks = np.random.default_rng(settings.seed).permutation(materials.max() + 1)

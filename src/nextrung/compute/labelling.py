@@ -43,7 +43,7 @@ def choose_structures(
     better the more often it is there.
     """
     if not 0 < count <= len(elements):
-        raise InputError(f"expected 1 to {len(elements)} structures, met {count}")
+        raise InputError(f"expected 1 to {len(elements)} structures, got {count}")
     order = np.random.default_rng(seed).permutation(len(elements))
     waiting = [sorted(set(elements[place])) for place in order.tolist()]
     n_holders = np.zeros(max(map(max, waiting)) + 1)

@@ -16,7 +16,7 @@ from pymatgen.core import Element
 from nextrung.schemas.base import InputError
 from nextrung.schemas.fine_tuning import TrackedLayer
 from nextrung.schemas.models import RECIPES, Model, Rereference
-from nextrung.schemas.preflight import Check, OddFrame, Outcome, Verdict
+from nextrung.schemas.preflight import Check, Outcome, OutOfRangeFrame, Verdict
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
@@ -36,7 +36,7 @@ TRIED = (
 )
 
 #: Layer whose gradient tells misaligned references from a network that has to learn.
-JUDGED_LAYER = TrackedLayer.READOUT_FIRST
+CHECKED_LAYER = TrackedLayer.READOUT_FIRST
 
 
 def choose_sample(frames: Frames, settings: PreflightSettings) -> Frames:
@@ -64,7 +64,7 @@ def choose_sample(frames: Frames, settings: PreflightSettings) -> Frames:
     for split, n_frames in wanted.items():
         places = np.flatnonzero(frames.splits == split)
         if not len(places):
-            raise InputError(f"expected frames in the split {split}, met none")
+            raise InputError(f"expected frames in the split {split}, got none")
         _, materials = np.unique(frames.material_ids[places], return_inverse=True)
         ranks = np.random.default_rng(settings.seed).permutation(materials.max() + 1)
         order = np.argsort(ranks[materials], kind="stable")
@@ -72,9 +72,9 @@ def choose_sample(frames: Frames, settings: PreflightSettings) -> Frames:
     return frames[np.sort(np.concatenate(chosen))]
 
 
-def find_odd_frames(
+def find_out_of_range_frames(
     frames: Frames, residuals: NDArray[np.float64], settings: PreflightSettings
-) -> list[OddFrame]:
+) -> list[OutOfRangeFrame]:
     """Find frames whose labels are far from anything the source knows.
 
     Parameters
@@ -88,7 +88,7 @@ def find_odd_frames(
 
     Returns
     -------
-    list of OddFrame
+    list of OutOfRangeFrame
         The frames out of range, in order, each with its reason.
     """
     forces = np.zeros(len(frames))
@@ -101,15 +101,15 @@ def find_odd_frames(
         if abs(residual) > settings.max_residual:
             reason = (
                 f"expected an energy within {settings.max_residual:g} eV/atom of the "
-                f"re-referenced source, met {residual:+.2f}"
+                f"re-referenced source, got {residual:+.2f}"
             )
         elif force > settings.max_force:
             reason = (
-                f"expected forces up to {settings.max_force:g} eV/Å, met {force:.1f}"
+                f"expected forces up to {settings.max_force:g} eV/Å, got {force:.1f}"
             )
         else:
             continue
-        odd.append(OddFrame(frame_id=frame_id, reason=reason))
+        odd.append(OutOfRangeFrame(frame_id=frame_id, reason=reason))
     return odd
 
 
@@ -140,12 +140,12 @@ def list_unreferenced(
     return symbols, len(np.unique(frames.frame_of_site[lacking]))
 
 
-def judge_correlation(
+def check_correlation(
     before: float | None,
     after: Mapping[Rereference, float | None],
     settings: PreflightSettings,
 ) -> Check:
-    """Judge whether source and target energies have anything in common.
+    """Check whether source and target energies have anything in common.
 
     Parameters
     ----------
@@ -188,15 +188,15 @@ def compare_gradients(trials: Sequence[Trial]) -> dict[Model, float]:
     dict of Model to float
         Ratio at the first layer of the readout, by model.
     """
-    norms = {trial.model: trial.gradient_norms.get(JUDGED_LAYER) for trial in trials}
+    norms = {trial.model: trial.gradient_norms.get(CHECKED_LAYER) for trial in trials}
     scratch = norms.pop(Model.SCRATCH, None)
     if not scratch:
         return {}
     return {model: norm / scratch for model, norm in norms.items() if norm is not None}
 
 
-def judge_gradients(trials: Sequence[Trial], settings: PreflightSettings) -> Check:
-    """Judge whether moved references are aligned with the labels.
+def check_gradients(trials: Sequence[Trial], settings: PreflightSettings) -> Check:
+    """Check whether moved references are aligned with the labels.
 
     Parameters
     ----------
@@ -225,8 +225,8 @@ def judge_gradients(trials: Sequence[Trial], settings: PreflightSettings) -> Che
     return Check(name="gradients", outcome=outcome, finding=said)
 
 
-def judge_trials(trials: Sequence[Trial]) -> Check:
-    """Judge whether transfer beats training from scratch on few structures.
+def check_trials(trials: Sequence[Trial]) -> Check:
+    """Check whether transfer beats training from scratch on few structures.
 
     Parameters
     ----------
@@ -279,10 +279,10 @@ def find_best_trial(trials: Sequence[Trial]) -> Trial:
     return min(trials, key=lambda t: np.inf if t.energy_mae is None else t.energy_mae)
 
 
-def judge_losses(
+def check_losses(
     name: str, lost: tuple[int, int], *, why: str, settings: PreflightSettings
 ) -> Check:
-    """Judge whether a study loses too many frames.
+    """Check whether a study loses too many frames.
 
     Parameters
     ----------

@@ -84,18 +84,18 @@ def build_crystal(
     """
     if prototype not in PROTOTYPES:
         raise InputError(
-            f"expected a prototype among {', '.join(PROTOTYPES)}, met {prototype}"
+            f"expected a prototype among {', '.join(PROTOTYPES)}, got {prototype}"
         )
     kind = PROTOTYPES[prototype]
     if len(symbols) != kind.n_symbols:
         raise InputError(
-            f"expected {kind.n_symbols} elements in {prototype}, met {len(symbols)}"
+            f"expected {kind.n_symbols} elements in {prototype}, got {len(symbols)}"
         )
     given = {name for name in ("c", "internal") if getattr(parameters, name)}
     if given != kind.parameters:
         raise InputError(
             f"expected {', '.join(['a', *sorted(kind.parameters)])} for {prototype}, "
-            f"met {', '.join(['a', *sorted(given)])}"
+            f"got {', '.join(['a', *sorted(given)])}"
         )
     atoms = kind.atoms(parameters.internal or 0)
     return Structure(

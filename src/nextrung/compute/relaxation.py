@@ -1,4 +1,4 @@
-"""Shares of a relaxation campaign that cost about the same."""
+"""Shards of materials whose relaxations cost about the same."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 def count_shards(n_materials: int, materials_per_shard: int) -> int:
-    """Count the shards a campaign is cut into.
+    """Count the shards that materials are divided into.
 
     Parameters
     ----------

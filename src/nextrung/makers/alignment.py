@@ -17,7 +17,7 @@ from nextrung.compute.alignment import (
 from nextrung.compute.atom_refs import fit_atom_refs
 from nextrung.makers.jobs.models import open_frames, open_potential
 from nextrung.makers.jobs.task_job import StageMaker, provenance, task_job
-from nextrung.potentials.potential import load_potential
+from nextrung.potentials.registry import load_potential
 from nextrung.schemas.alignment import (
     AlignmentDoc,
     AlignmentSettings,
@@ -122,7 +122,7 @@ class AlignmentMaker(StageMaker):
         if self.settings.source is not None:
             return self._read(target, self.settings.source)
         potential = open_potential(source)
-        predicted, _ = potential.label(target, "e")
+        predicted, _ = potential.predict_frames(target, "e")
         return _Compared(
             target=target,
             source=predicted,

@@ -45,7 +45,7 @@ class EvaluationMaker(StageMaker):
         """
         frames = open_frames(dataset)
         frames = frames[np.isin(frames.splits, self.settings.splits)]
-        predicted, errors = open_potential(model).label(frames)
+        predicted, errors = open_potential(model).predict_frames(frames)
         score = score_predictions(
             frames, predicted, errors, splits=self.settings.splits
         )

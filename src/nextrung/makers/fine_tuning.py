@@ -9,14 +9,14 @@ from nextrung.adapters.files.artifacts import hash_file, store_artifact
 from nextrung.makers.jobs.models import open_frames, open_potential
 from nextrung.makers.jobs.task_job import (
     StageMaker,
-    campaign_folder,
     provenance,
     report_progress,
     task_job,
+    work_folder,
 )
 from nextrung.potentials.atom_refs import prepare_start
 from nextrung.potentials.chgnet.checkpoints import find_checkpoint
-from nextrung.potentials.potential import load_potential
+from nextrung.potentials.registry import load_potential
 from nextrung.schemas.fine_tuning import (
     EpochRecord,
     FineTuningDoc,
@@ -69,7 +69,7 @@ class SourceMaker(StageMaker):
 
 
 @dataclass(kw_only=True)
-class ReferenceMaker(StageMaker):
+class ReReferenceMaker(StageMaker):
     """Move the atomic reference energies of the source, and train nothing.
 
     Parameters
@@ -168,7 +168,7 @@ class FineTuningMaker(StageMaker):
             open_frames(dataset),
             self.settings,
             trained=recipe.trained,
-            workdir=campaign_folder(),
+            workdir=work_folder(),
             on_epoch=self._report,
         )
         return FineTuningDoc(
@@ -225,6 +225,6 @@ def describe_epoch(epoch: EpochRecord) -> str:
 
 def _store_checkpoint(potential: Potential, model: Model, functional: str) -> Artifact:
     """Save a potential as an artifact that plain chgnet loads."""
-    file = campaign_folder() / "checkpoint.pth.tar"
+    file = work_folder() / "checkpoint.pth.tar"
     potential.save(file, name=model.value, functional=functional)
     return store_artifact(file, "checkpoints")

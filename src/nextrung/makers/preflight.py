@@ -9,12 +9,12 @@ import numpy as np
 
 from nextrung.compute.alignment import correlate, subtract_references
 from nextrung.compute.preflight import (
+    check_correlation,
+    check_gradients,
+    check_losses,
+    check_trials,
     choose_sample,
-    find_odd_frames,
-    judge_correlation,
-    judge_gradients,
-    judge_losses,
-    judge_trials,
+    find_out_of_range_frames,
     list_unreferenced,
     reach_verdict,
 )
@@ -24,10 +24,10 @@ from nextrung.makers.jobs.fingerprints import make_flow
 from nextrung.makers.jobs.models import open_frames, open_potential
 from nextrung.makers.jobs.task_job import (
     StageMaker,
-    campaign_folder,
     provenance,
     report_progress,
     task_job,
+    work_folder,
 )
 from nextrung.schemas.fine_tuning import FineTuningSettings
 from nextrung.schemas.models import Rereference
@@ -36,12 +36,12 @@ from nextrung.schemas.preflight import PreflightDoc, PreflightSettings
 if TYPE_CHECKING:
     from jobflow import Flow
 
-    from nextrung.potentials.training.preflight import Probe
+    from nextrung.potentials.training.preflight import Sample
     from nextrung.schemas.dataset import DatasetDoc
     from nextrung.schemas.fine_tuning import FineTuningDoc
     from nextrung.schemas.frames import Frames
     from nextrung.schemas.models import Model
-    from nextrung.schemas.preflight import Check, OddFrame, Trial
+    from nextrung.schemas.preflight import Check, OutOfRangeFrame, Trial
     from nextrung.schemas.study import StudySettings
 
 #: Frames out of range that the document lists.
@@ -59,16 +59,16 @@ class TrialMaker(StageMaker):
     settings : PreflightSettings
         How many frames, and what is too much.
     training : FineTuningSettings
-        How the study would train; the pre-flight has its own epochs and batches.
+        How the study would train; the preflight has its own epochs and batches.
     """
 
-    name: str = "pre-flight"
+    name: str = "preflight"
     settings: PreflightSettings = field(default_factory=PreflightSettings)
     training: FineTuningSettings = field(default_factory=FineTuningSettings)
 
     @task_job(PreflightDoc)
     def make(self, dataset: DatasetDoc, source: FineTuningDoc) -> PreflightDoc:
-        """Correlate, train for a short while, and judge.
+        """Correlate, train for a short while, and check.
 
         Parameters
         ----------
@@ -78,35 +78,35 @@ class TrialMaker(StageMaker):
             The source potential.
         """
         from nextrung.potentials.training.preflight import (  # noqa: PLC0415 - loads Lightning
-            probe,
+            predict_sample,
             try_models,
         )
 
         frames = open_frames(dataset)
         potential = open_potential(source)
         sample = choose_sample(frames, self.settings)
-        probed = probe(potential, sample, frames)
+        probed = predict_sample(potential, sample, frames)
         correlations = _correlate(probed)
         trials = try_models(
             potential,
             probed,
             self._brief,
-            workdir=campaign_folder(),
+            workdir=work_folder(),
             on_trial=report_progress,
         )
         elements, n_unreferenced = list_unreferenced(frames, potential.elements)
-        odd = find_odd_frames(probed.frames, probed.residuals, self.settings)
+        odd = find_out_of_range_frames(probed.frames, probed.residuals, self.settings)
         checks = [
-            judge_correlation(*correlations, self.settings),
-            judge_gradients(trials, self.settings),
-            judge_trials(trials),
-            judge_losses(
+            check_correlation(*correlations, self.settings),
+            check_gradients(trials, self.settings),
+            check_trials(trials),
+            check_losses(
                 "elements without reference",
                 (n_unreferenced, len(frames)),
                 why=f"they hold {', '.join(elements)}",
                 settings=self.settings,
             ),
-            self._judge_range(sample, probed, odd),
+            self._check_range(sample, probed, odd),
         ]
         verdict, reason = reach_verdict(checks)
         splits = probed.frames.splits
@@ -123,8 +123,8 @@ class TrialMaker(StageMaker):
             correlations_referenced=correlations[1],
             trials=trials,
             elements_without_reference=elements,
-            n_odd_frames=len(odd),
-            odd_frames=odd[:MAX_LISTED],
+            n_out_of_range_frames=len(odd),
+            out_of_range_frames=odd[:MAX_LISTED],
             training_times=self._extrapolate(trials, dataset),
             provenance=provenance(),
         )
@@ -139,10 +139,12 @@ class TrialMaker(StageMaker):
         }
         return self.training.model_copy(update=cut)
 
-    def _judge_range(self, sample: Frames, probed: Probe, odd: list[OddFrame]) -> Check:
-        """Judge the frames that no graph can be made of, or that are far off."""
+    def _check_range(
+        self, sample: Frames, probed: Sample, odd: list[OutOfRangeFrame]
+    ) -> Check:
+        """Check the frames that no graph can be made of, or that are far off."""
         reasons = [*probed.unusable.values(), *(frame.reason for frame in odd)]
-        return judge_losses(
+        return check_losses(
             "frames out of range",
             (len(reasons), len(sample)),
             why=f"the first: {reasons[0]}" if reasons else "",
@@ -192,14 +194,14 @@ class PreflightMaker(StageMaker):
         source.append_name(" source")
         maker = TrialMaker(settings=settings.preflight, training=settings.training)
         trial = maker.make(dataset.output, source.output)
-        name = self.name or f"{settings.name} pre-flight"
+        name = self.name or f"{settings.name} preflight"
         flow = make_flow([dataset, source, trial], trial.output, name)
         flow.update_metadata({"study": settings.name}, dynamic=True)
         return flow
 
 
 def _correlate(
-    probed: Probe,
+    probed: Sample,
 ) -> tuple[float | None, dict[Rereference, float | None]]:
     """Correlate labels and predictions before and after re-referencing."""
     known = np.isfinite(probed.frames.energies + probed.predicted.energies)

@@ -11,7 +11,7 @@ from jobflow import Response
 
 from nextrung.adapters.files.artifacts import artifact_path, store_artifact
 from nextrung.adapters.files.frames import read_materials
-from nextrung.adapters.files.relaxation_log import Journal, mark_attempt
+from nextrung.adapters.files.relaxation_log import RelaxationLog, crash_marker
 from nextrung.adapters.files.relaxation_table import (
     join_relaxations,
     read_outcomes,
@@ -22,12 +22,15 @@ from nextrung.makers.jobs.fingerprints import make_flow
 from nextrung.makers.jobs.models import relax_with
 from nextrung.makers.jobs.task_job import (
     StageMaker,
-    campaign_folder,
     provenance,
     report_progress,
     task_job,
+    work_folder,
 )
-from nextrung.potentials.relaxation.parallel import relax_apart, relax_in_processes
+from nextrung.potentials.relaxation.parallel import (
+    relax_in_isolation,
+    relax_in_processes,
+)
 from nextrung.schemas.base import InputError
 from nextrung.schemas.relaxation import (
     RelaxationDoc,
@@ -35,7 +38,7 @@ from nextrung.schemas.relaxation import (
     ShardDoc,
     ShardPlan,
 )
-from nextrung.schemas.study import CampaignSettings
+from nextrung.schemas.study import StudyRelaxationSettings
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -49,7 +52,7 @@ if TYPE_CHECKING:
     from nextrung.schemas.relaxation import RelaxationRecord
 
 
-class Pace:
+class Throughput:
     """How fast structures are relaxed, for who watches.
 
     Parameters
@@ -124,11 +127,11 @@ class ShardMaker(StageMaker):
         structures; so this one is safe from them.
         """
         names = share.material_ids.tolist()
-        folder = campaign_folder()
+        folder = work_folder()
         header = _describe(plan, self.settings, names)
-        journal = Journal(folder / "journal.jsonl", header)
+        journal = RelaxationLog(folder / "journal.jsonl", header)
         waiting = [i for i, name in enumerate(names) if name not in journal.finished]
-        pace = Pace(names, journal.finished)
+        pace = Throughput(names, journal.finished)
         pace.report()
 
         def keep(index: int, record: RelaxationRecord) -> None:
@@ -136,13 +139,13 @@ class ShardMaker(StageMaker):
             pace.report()
 
         structures = share[waiting].to_structures()
-        with mark_attempt(folder / "attempt") as crashed:
+        with crash_marker(folder / "attempt") as crashed:
             relax_with(
                 plan.checkpoint,
                 structures,
                 self.settings,
                 on_record=keep,
-                relaxer=relax_apart if crashed else relax_in_processes,
+                relaxer=relax_in_isolation if crashed else relax_in_processes,
             )
         return {name: journal.finished[name] for name in names}
 
@@ -168,7 +171,7 @@ class MergeMaker(StageMaker):
         shards : list of ShardDoc
             All shards of the model.
         """
-        _require_one_campaign(shards)
+        _require_same_plan(shards)
         plan = shards[0].plan
         initial = read_materials(artifact_path(plan.materials)).initial
         names = initial.material_ids.tolist()
@@ -180,7 +183,7 @@ class MergeMaker(StageMaker):
         }
         _require_all(names, found, shards)
         records = [found[name] for name in names]
-        file = campaign_folder() / "relaxations.parquet"
+        file = work_folder() / "relaxations.parquet"
         join_relaxations(parts, names, file)
         return RelaxationDoc(
             model=plan.model,
@@ -203,12 +206,12 @@ class RelaxationMaker(StageMaker):
     ----------
     name : str
         Name of the job.
-    settings : CampaignSettings
+    settings : StudyRelaxationSettings
         How structures are relaxed and how many one job takes.
     """
 
     name: str = "plan relaxations"
-    settings: CampaignSettings = field(default_factory=CampaignSettings)
+    settings: StudyRelaxationSettings = field(default_factory=StudyRelaxationSettings)
 
     @task_job()
     def make(self, dataset: DatasetDoc, model: FineTuningDoc) -> Response[Flow]:
@@ -222,7 +225,7 @@ class RelaxationMaker(StageMaker):
             The model that relaxes them.
         """
         n_shards = count_shards(dataset.n_materials, self.settings.materials_per_shard)
-        maker = ShardMaker(settings=self.settings.relaxation)
+        maker = ShardMaker(settings=self.settings.of_each)
         parents = {
             "dataset": dataset.provenance.fingerprint,
             "model": model.provenance.fingerprint,
@@ -262,7 +265,7 @@ def _describe(
     }
 
 
-def _require_one_campaign(shards: list[ShardDoc]) -> None:
+def _require_same_plan(shards: list[ShardDoc]) -> None:
     """Refuse shards of different models, materials or settings."""
     first = shards[0]
     for shard in shards[1:]:
@@ -271,7 +274,7 @@ def _require_one_campaign(shards: list[ShardDoc]) -> None:
             update=same
         ):
             raise InputError(
-                f"expected shards of one campaign, met shard {shard.plan.shard + 1} "
+                f"expected shards of one relaxation, got shard {shard.plan.shard + 1} "
                 f"of {shard.plan.model} beside shard {first.plan.shard + 1} of "
                 f"{first.plan.model}"
             )
@@ -288,13 +291,13 @@ def _require_all(
     absent = [n + 1 for n in range(shards[0].plan.n_shards) if n not in there]
     where = f"; shards {', '.join(map(str, absent))} are absent" if absent else ""
     raise InputError(
-        f"expected relaxations of {len(names)} materials, met none of "
+        f"expected relaxations of {len(names)} materials, got none of "
         f"{', '.join(missing[:5])} ({len(missing)} missing{where})"
     )
 
 
 def _store(records: Mapping[str, RelaxationRecord]) -> Artifact:
     """Store relaxations as an artifact."""
-    file = campaign_folder() / "relaxations.parquet"
+    file = work_folder() / "relaxations.parquet"
     write_relaxations(file, records)
     return store_artifact(file, "relaxations")

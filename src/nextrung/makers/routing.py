@@ -9,11 +9,11 @@ from nextrung.makers.atom_refs import AtomRefMaker
 from nextrung.makers.dataset import DatasetMaker
 from nextrung.makers.density import DensityMaker
 from nextrung.makers.evaluation import EvaluationMaker
-from nextrung.makers.fine_tuning import FineTuningMaker, ReferenceMaker, SourceMaker
+from nextrung.makers.fine_tuning import FineTuningMaker, ReReferenceMaker, SourceMaker
 from nextrung.makers.relaxation import MergeMaker, RelaxationMaker, ShardMaker
 from nextrung.makers.scaling_law import ScalingLawFitMaker
 from nextrung.makers.stability import StabilityMaker
-from nextrung.makers.study import GatherMaker
+from nextrung.makers.study import SummaryMaker
 from nextrung.schemas.cluster.machine import CPU_CATEGORY
 from nextrung.schemas.labelling import JOB_NAME as LABEL_JOB
 
@@ -30,7 +30,7 @@ JOB_NAMES: Mapping[str, str] = {
     "source": SourceMaker.name,
     "atom_refs": AtomRefMaker.name,
     "alignment": AlignmentMaker.name,
-    "references": ReferenceMaker.name,
+    "references": ReReferenceMaker.name,
     "fine_tuning": FineTuningMaker.name,
     "evaluation": EvaluationMaker.name,
     "relaxation_plan": RelaxationMaker.name,
@@ -39,7 +39,7 @@ JOB_NAMES: Mapping[str, str] = {
     "stability": StabilityMaker.name,
     "density": DensityMaker.name,
     "scaling_law": ScalingLawFitMaker.name,
-    "results": GatherMaker.name,
+    "results": SummaryMaker.name,
     "labelling": LABEL_JOB,
 }
 

@@ -15,7 +15,7 @@ from nextrung.makers.atom_refs import AtomRefMaker
 from nextrung.makers.dataset import DatasetMaker
 from nextrung.makers.density import DensityMaker
 from nextrung.makers.evaluation import EvaluationMaker
-from nextrung.makers.fine_tuning import FineTuningMaker, ReferenceMaker, SourceMaker
+from nextrung.makers.fine_tuning import FineTuningMaker, ReReferenceMaker, SourceMaker
 from nextrung.makers.jobs.fingerprints import make_flow
 from nextrung.makers.jobs.task_job import Reading, StageMaker, provenance, task_job
 from nextrung.makers.relaxation import RelaxationMaker
@@ -55,7 +55,7 @@ MOVED = (Rereference.REFIT, Rereference.RESIDUAL)
 
 
 @dataclass(kw_only=True)
-class GatherMaker(StageMaker):
+class SummaryMaker(StageMaker):
     """Gather the results of all stages in one document.
 
     Parameters
@@ -126,12 +126,12 @@ class StudyMaker(StageMaker):
             Its output is the :class:`.StudyDoc`; the metadata of every job name the
             study and the part of it that the job belongs to.
         """
-        wiring = _Wiring(self.settings)
+        wiring = _StudyFlowBuilder(self.settings)
         outputs = {name: part.output for name, part in wiring.parts.items()}
         uuids = {name: _answering_job(part) for name, part in wiring.parts.items()}
         for name, part in wiring.parts.items():
             part.update_metadata({"part": name}, dynamic=True)
-        gather = GatherMaker(settings=self.settings).make(outputs, uuids)
+        gather = SummaryMaker(settings=self.settings).make(outputs, uuids)
         gather.update_metadata({"part": "study"})
         jobs = [*wiring.parts.values(), gather]
         flow = make_flow(jobs, gather.output, self.name or self.settings.name)
@@ -139,7 +139,7 @@ class StudyMaker(StageMaker):
         return flow
 
 
-class _Wiring:
+class _StudyFlowBuilder:
     """The jobs and flows of a study by the names of their documents."""
 
     def __init__(self, settings: StudySettings) -> None:
@@ -186,7 +186,7 @@ class _Wiring:
         if part in self.parts:
             return self.parts[part].output
         recipe = RECIPES[model]
-        maker: StageMaker = ReferenceMaker(model=model)
+        maker: StageMaker = ReReferenceMaker(model=model)
         if recipe.trained is not Trained.NOTHING:
             maker = FineTuningMaker(model=model, settings=self.settings.training)
         references = self.atom_refs[recipe.rereference]
@@ -201,10 +201,10 @@ class _Wiring:
             self.dataset,
             made,
         )
-        if settings.campaign:
+        if settings.relaxation:
             relaxed = self._add(
                 f"relaxation/{model}",
-                RelaxationMaker(settings=settings.campaign),
+                RelaxationMaker(settings=settings.relaxation),
                 self.dataset,
                 made,
             )

@@ -43,7 +43,7 @@ def move_atom_refs(
     if kind is Rereference.REFIT:
         fit = fit_atom_refs(frames)
     elif kind is Rereference.RESIDUAL:
-        predicted, _ = source.label(frames, "e")
+        predicted, _ = source.predict_frames(frames, "e")
         usable = np.isfinite(predicted.energies)
         fit = fit_shift(frames[usable], predicted.energies[usable])
     return fit, rereference(kind, source.atom_refs, fit)

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from ase import Atoms
 
-    from nextrung.potentials.potential import Potential
+    from nextrung.potentials.interface import Predictor
 
 
 class PotentialCalculator(Calculator):  # type: ignore[misc]
@@ -26,7 +26,7 @@ class PotentialCalculator(Calculator):  # type: ignore[misc]
 
     Parameters
     ----------
-    potential : Potential
+    potential : Predictor
         What predicts.
     """
 
@@ -38,7 +38,7 @@ class PotentialCalculator(Calculator):  # type: ignore[misc]
         "magmoms",
     ]
 
-    def __init__(self, potential: Potential) -> None:
+    def __init__(self, potential: Predictor) -> None:
         super().__init__()
         self.potential = potential
 
@@ -66,7 +66,7 @@ class PotentialCalculator(Calculator):  # type: ignore[misc]
         """
         super().calculate(atoms, properties, system_changes)
         structure = AseAtomsAdaptor.get_structure(self.atoms)
-        [prediction] = self.potential.evaluate([structure])
+        [prediction] = self.potential.predict([structure])
         if prediction.error is not None:
             raise CalculationFailed(prediction.error)
         stress: Any = prediction.stress

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import warnings
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,37 +14,31 @@ from pymatgen.core import Element
 
 from nextrung.potentials.calculator import PotentialCalculator
 from nextrung.potentials.chgnet.checkpoints import (
-    FUNCTIONALS,
     UNKNOWN_FUNCTIONAL,
     Checkpoint,
     build_model,
-    find_checkpoint,
     freeze,
-    read_checkpoint,
     write_checkpoint,
 )
 from nextrung.potentials.chgnet.prediction import (
-    BatchPrediction,
     check_properties,
-    keep_memory,
     predict_crystals,
 )
-from nextrung.potentials.graphs.crystals import Crystals, describe_unusable
+from nextrung.potentials.graphs.crystals import Crystals
+from nextrung.potentials.inputs import list_structures
 from nextrung.schemas.base import InputError
 from nextrung.schemas.prediction import Prediction
 from nextrung.schemas.relaxation import RelaxationSettings
-from nextrung.settings import choose_device
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Mapping
 
     from chgnet.model import CHGNet
-    from pymatgen.core import Structure
 
+    from nextrung.potentials.inputs import Structures
+    from nextrung.potentials.interface import BatchPrediction
     from nextrung.schemas.frames import Frames
     from nextrung.schemas.relaxation import RelaxationRecord
-
-__all__ = ["BatchPrediction", "Potential", "load_potential"]
 
 
 class Potential:
@@ -92,33 +87,15 @@ class Potential:
         symbols = sorted(self.elements, key=lambda symbol: Element(symbol).Z)
         return {symbol: energies[Element(symbol).Z - 1] for symbol in symbols}
 
-    def predict(self, crystals: Crystals, properties: str = "efs") -> BatchPrediction:
-        """Predict properties of flat crystals.
-
-        Parameters
-        ----------
-        crystals : Crystals
-            Any crystals.
-        properties : str
-            Letters of the wanted ones: ``e`` energies, ``f`` forces, ``s`` stresses,
-            ``m`` magnetic moments; ``e`` must be among them.
-
-        Returns
-        -------
-        BatchPrediction
-            Flat properties in the order given, and the reasons of those that failed.
-        """
-        return predict_crystals(self.model, crystals, properties, covered=self.elements)
-
-    def evaluate(
-        self, structures: Sequence[Structure], properties: str = "efsm"
+    def predict(
+        self, structures: Structures, properties: str = "efsm"
     ) -> list[Prediction]:
         """Predict properties of structures.
 
         Parameters
         ----------
-        structures : sequence of Structure
-            Any structures.
+        structures : Structure, ase.Atoms, or iterable of them
+            One structure or any number of them.
         properties : str
             Letters of the wanted ones: ``e`` energy, ``f`` forces, ``s`` stress,
             ``m`` magnetic moments; ``e`` must be among them.
@@ -127,29 +104,77 @@ class Potential:
         -------
         list of Prediction
             One per structure, in the order given; a failure has its reason.
+
+        Raises
+        ------
+        InputError
+            If a letter is unknown, or what is given are no structures.
         """
         check_properties(properties)
-        reasons = {i: describe_unusable(s) for i, s in enumerate(structures)}
-        usable = [index for index, reason in reasons.items() if reason is None]
-        crystals = Crystals.of([structures[index] for index in usable])
-        predicted = _unstack(self.predict(crystals, properties), crystals, properties)
-        found = dict(zip(usable, predicted, strict=True))
+        listed = list_structures(structures)
+        usable = [found for found in listed if not isinstance(found, str)]
+        crystals = Crystals.of(usable)
+        predicted = iter(
+            _unstack(self.predict_batch(crystals, properties), crystals, properties)
+        )
         return [
-            found[index] if reason is None else Prediction(energy=None, error=reason)
-            for index, reason in reasons.items()
+            Prediction(energy=None, error=found)
+            if isinstance(found, str)
+            else next(predicted)
+            for found in listed
         ]
 
-    def label(
+    def evaluate(
+        self, structures: Structures, properties: str = "efsm"
+    ) -> list[Prediction]:
+        """Predict properties of structures; the old name of :meth:`predict`.
+
+        Parameters
+        ----------
+        structures : Structure, ase.Atoms, or iterable of them
+            One structure or any number of them.
+        properties : str
+            Letters of the wanted properties.
+
+        Returns
+        -------
+        list of Prediction
+            One per structure, in the order given.
+        """
+        message = "Potential.evaluate is now Potential.predict"
+        warnings.warn(message, DeprecationWarning, stacklevel=2)
+        return self.predict(structures, properties)
+
+    def predict_batch(
+        self, crystals: Crystals, properties: str = "efs"
+    ) -> BatchPrediction:
+        """Predict properties of flat crystals.
+
+        Parameters
+        ----------
+        crystals : Crystals
+            Any crystals.
+        properties : str
+            Letters of the wanted ones, as for :meth:`predict`.
+
+        Returns
+        -------
+        BatchPrediction
+            Flat properties in the order given, and the reasons of those that failed.
+        """
+        return predict_crystals(self.model, crystals, properties, covered=self.elements)
+
+    def predict_frames(
         self, frames: Frames, properties: str = "efsm"
     ) -> tuple[Frames, dict[int, str]]:
-        """Label frames with predictions.
+        """Predict the labels of frames.
 
         Parameters
         ----------
         frames : Frames
             Frames; their own labels are ignored.
         properties : str
-            Letters of the wanted labels, as for :meth:`evaluate`.
+            Letters of the wanted labels, as for :meth:`predict`.
 
         Returns
         -------
@@ -158,22 +183,22 @@ class Potential:
         errors : dict of int to str
             Why a frame could not be predicted, by its index.
         """
-        prediction = self.predict(Crystals.from_frames(frames), properties)
+        prediction = self.predict_batch(Crystals.from_frames(frames), properties)
         magmoms = prediction.magmoms
         if magmoms is None:
             magmoms = np.full(len(frames.atomic_numbers), np.nan)
-        labelled = replace(
+        predicted = replace(
             frames,
             energies=prediction.energies,
             forces=prediction.forces.astype(np.float32),
             stresses=prediction.stresses.astype(np.float32),
             magmoms=magmoms.astype(np.float32),
         )
-        return labelled, prediction.errors
+        return predicted, prediction.errors
 
     def relax(
         self,
-        structures: Sequence[Structure],
+        structures: Structures,
         settings: RelaxationSettings | None = None,
         on_record: Callable[[int, RelaxationRecord], None] | None = None,
     ) -> list[RelaxationRecord]:
@@ -181,8 +206,8 @@ class Potential:
 
         Parameters
         ----------
-        structures : sequence of Structure
-            Initial structures.
+        structures : Structure, ase.Atoms, or iterable of them
+            One initial structure or any number of them.
         settings : RelaxationSettings, optional
             How to relax.
         on_record : callable, optional
@@ -298,30 +323,6 @@ class Potential:
         """
         content = {"name": self.name, "functional": self.functional, **metadata}
         write_checkpoint(Checkpoint(self.model, self.elements, content), Path(path))
-
-
-def load_potential(name: str | Path, device: str = "auto") -> Potential:
-    """Load a potential.
-
-    Parameters
-    ----------
-    name : str or Path
-        ``chgnet-r2scan``, ``chgnet-0.3.0``, or the path of a checkpoint.
-    device : str
-        ``auto`` for CUDA where there is one, or a torch device.
-
-    Returns
-    -------
-    Potential
-        The potential, ready to predict.
-    """
-    keep_memory()
-    checkpoint = read_checkpoint(find_checkpoint(str(name)))
-    model = checkpoint.model.to(choose_device(device))
-    functional = checkpoint.metadata.get("functional") or FUNCTIONALS.get(
-        str(name), UNKNOWN_FUNCTIONAL
-    )
-    return Potential(model, str(name), checkpoint.elements, functional=functional)
 
 
 def _unstack(

@@ -8,7 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 
 class InputError(ValueError):
-    """Input that cannot be used: what was expected, what was met, and where."""
+    """Input that cannot be used: what was expected, what was got, and where."""
 
 
 class Record(BaseModel):

@@ -46,7 +46,7 @@ class DatasetSettings(Record):
         energy = getattr(self.source, "energy", EnergyLabel.UNCORRECTED)
         corrected = energy is EnergyLabel.CORRECTED
         if corrected and self.curation.corrections is not Corrections.NONE:
-            raise ValueError("expected uncorrected energies to correct, met corrected")
+            raise ValueError("expected uncorrected energies to correct, got corrected")
         return self
 
 

@@ -203,7 +203,7 @@ class Frames:
         for name, structure in zip(names, structures, strict=True):
             if not structure.is_ordered:
                 raise InputError(
-                    f"frame {name}: expected an ordered structure, met partial "
+                    f"frame {name}: expected an ordered structure, got partial "
                     f"occupancy in {structure.formula}"
                 )
         n_atoms = np.array([len(structure) for structure in structures], dtype=np.int64)
@@ -249,7 +249,7 @@ class Frames:
             return cls.from_structures([])
         functionals = sorted({part.functional for part in parts})
         if len(functionals) > 1:
-            raise InputError(f"expected one functional, met {', '.join(functionals)}")
+            raise InputError(f"expected one functional, got {', '.join(functionals)}")
         n_atoms = np.concatenate([part.n_atoms for part in parts])
         arrays = {
             field.name: np.concatenate([getattr(part, field.name) for part in parts])

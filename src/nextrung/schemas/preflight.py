@@ -1,4 +1,4 @@
-"""Settings, checks and document of the pre-flight of a study."""
+"""Settings, checks and document of the preflight of a study."""
 
 from __future__ import annotations
 
@@ -89,11 +89,11 @@ class Trial(Record):
     )
 
 
-class OddFrame(Record):
+class OutOfRangeFrame(Record):
     """A frame that the source potential or the graph has no room for."""
 
     frame_id: str = Field(description="Name of the frame.")
-    reason: str = Field(description="What was expected and what was met.")
+    reason: str = Field(description="What was expected and what was got.")
 
 
 class PreflightDoc(TaskDoc):
@@ -118,8 +118,8 @@ class PreflightDoc(TaskDoc):
     elements_without_reference: list[str] = Field(
         description="Elements of the data set that a moved model has no reference of."
     )
-    n_odd_frames: int = Field(ge=0, description="Frames out of range.")
-    odd_frames: list[OddFrame] = Field(description="The first of them.")
+    n_out_of_range_frames: int = Field(ge=0, description="Frames out of range.")
+    out_of_range_frames: list[OutOfRangeFrame] = Field(description="The first of them.")
     training_times: dict[Model, float] = Field(
         description="What training each model in full would take on this machine, in s."
     )

@@ -15,7 +15,6 @@ class RelaxationEngine(StrEnum):
 
     BATCHED = "batched"
     ASE = "ase"
-    TORCHSIM = "torchsim"
 
 
 class CellDegrees(StrEnum):
@@ -80,7 +79,7 @@ class RelaxationRecord(Record):
 
 
 class ShardPlan(Record):
-    """One share of a campaign, as light as a job description has to be."""
+    """One shard of the materials, as light as a job description has to be."""
 
     model: str = Field(description="Model of the study, or name of the potential.")
     checkpoint: Artifact = Field(description="Weights of the model.")

@@ -20,15 +20,18 @@ from nextrung.schemas.scaling_law import PropertyScaling, ScalingLawSettings
 from nextrung.schemas.stability import StabilitySettings
 
 
-class CampaignSettings(Record):
+class StudyRelaxationSettings(RelaxationSettings):
     """How the materials of a study are relaxed by every model."""
 
-    relaxation: RelaxationSettings = Field(
-        default_factory=RelaxationSettings, description="How structures are relaxed."
-    )
     materials_per_shard: int = Field(
         1000, ge=1, description="Materials one job relaxes, about."
     )
+
+    @property
+    def of_each(self) -> RelaxationSettings:
+        """How each structure is relaxed, whatever job it is in."""
+        shared = self.model_dump(exclude={"materials_per_shard"})
+        return RelaxationSettings.model_validate(shared)
 
 
 class StudySettings(Record):
@@ -60,8 +63,9 @@ class StudySettings(Record):
     alignment: AlignmentSettings | None = Field(
         default_factory=AlignmentSettings, description="How functionals are compared."
     )
-    campaign: CampaignSettings | None = Field(
-        default_factory=CampaignSettings, description="Relaxation of all materials."
+    relaxation: StudyRelaxationSettings | None = Field(
+        default_factory=StudyRelaxationSettings,
+        description="Relaxation of all materials.",
     )
     stability: StabilitySettings | None = Field(
         default_factory=StabilitySettings, description="How hulls are scored."
@@ -76,8 +80,8 @@ class StudySettings(Record):
     @model_validator(mode="after")
     def _relax_what_is_scored(self) -> Self:
         """Refuse hulls without relaxed energies, and a model asked for twice."""
-        if self.stability and not self.campaign:
-            raise ValueError("stability needs campaign: expected both or neither")
+        if self.stability and not self.relaxation:
+            raise ValueError("stability needs relaxation: expected both or neither")
         if len(set(self.models)) != len(self.models):
             raise ValueError("models: expected each model once")
         return self

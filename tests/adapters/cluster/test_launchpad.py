@@ -117,7 +117,7 @@ def test_workflows_are_deleted_only_by_who_names_the_database(
 ) -> None:
     add_workflow(launchpad, workflow_of("demo", "cpu"))
 
-    with pytest.raises(InputError, match=r"delete its workflows, met nextrung$"):
+    with pytest.raises(InputError, match=r"delete its workflows, got nextrung$"):
         reset_launchpad(launchpad, "nextrung")
     assert count_jobs(launchpad, {}, "state") == {("READY",): 1}
     reset_launchpad(launchpad, launchpad.name)

@@ -125,5 +125,5 @@ def test_a_study_that_was_never_submitted_is_named_with_those_that_were(
         follow(launchpad, mongo_store)
     submit(launchpad, "plan a")
 
-    with pytest.raises(InputError, match=r"met those of demo$"):
+    with pytest.raises(InputError, match=r"got those of demo$"):
         follow_study(launchpad, mongo_store, "other", kind_of=kind_of)

@@ -21,7 +21,7 @@ from nextrung.adapters.files.frames import (
     read_metadata,
     read_rejections,
 )
-from nextrung.potentials.potential import load_potential
+from nextrung.potentials.registry import load_potential
 from nextrung.schemas.base import InputError
 from nextrung.schemas.dataset import DatasetSettings, SplitSettings
 from nextrung.schemas.labels.curation import (
@@ -158,7 +158,9 @@ def test_energies_on_another_scale_are_rejected(
         def __init__(self, name: str) -> None:
             asked.append(name)
 
-        def label(self, frames: Frames, _: str) -> tuple[Frames, dict[int, str]]:
+        def predict_frames(
+            self, frames: Frames, _: str
+        ) -> tuple[Frames, dict[int, str]]:
             energies = np.array([-4.0 * n_atoms for n_atoms in frames.n_atoms])
             return replace(frames, energies=energies), {}
 
@@ -188,7 +190,7 @@ def test_nothing_usable_is_an_error_that_says_why(runs: Runs) -> None:
 
     with pytest.raises(
         InputError,
-        match=r"usable frames, met none in .*runs \(rejected: incomplete_file 1, hubba",
+        match=r"usable frames, got none in .*runs \(rejected: incomplete_file 1, hubba",
     ):
         curate(runs.settings())
 
@@ -205,12 +207,12 @@ def test_elements_beyond_plutonium_are_an_error(runs: Runs, tmp_path: Path) -> N
     path = tmp_path / "runs" / "a" / "OUTCAR"
     path.write_text(path.read_text().replace("PAW_PBE Na_pv", "PAW_PBE Cm   "))
 
-    with pytest.raises(InputError, match=r"frame runs/a#0: .* met Cm \(Z = 96\)"):
+    with pytest.raises(InputError, match=r"frame runs/a#0: .* got Cm \(Z = 96\)"):
         curate(runs.settings())
 
 
 def test_a_missing_folder_is_an_error(runs: Runs) -> None:
-    with pytest.raises(InputError, match="expected a file or folder, met none at"):
+    with pytest.raises(InputError, match="expected a file or folder, got none at"):
         curate(runs.settings())
 
 
@@ -229,7 +231,7 @@ def test_two_frames_of_one_name_are_an_error(tmp_path: Path) -> None:
         split=SplitSettings(val=0, test=0),
     )
 
-    with pytest.raises(InputError, match="a name for every frame, met 'Po#0' twice"):
+    with pytest.raises(InputError, match="a name for every frame, got 'Po#0' twice"):
         curate(settings)
 
 
@@ -382,7 +384,7 @@ def test_a_u_that_mp2020_does_not_know_is_rejected(runs: Runs) -> None:
     assert reasons(curated) == dict.fromkeys(
         ("runs/b#0", "runs/b#1"), Rule.UNCORRECTABLE
     )
-    assert "met U of {'Cl': 3.5} eV" in curated.rejections[0].reason
+    assert "got U of {'Cl': 3.5} eV" in curated.rejections[0].reason
 
 
 def test_energies_of_another_functional_are_noted_of_a_material(tmp_path: Path) -> None:
@@ -440,7 +442,7 @@ def test_a_wrong_unit_of_stress_is_one_clear_line(real_data: Path) -> None:
     )
     settings = DatasetSettings(source=source, curation=curation)
 
-    with pytest.raises(InputError, match=r"met -\d.* times what the potential predi"):
+    with pytest.raises(InputError, match=r"got -\d.* times what the potential predi"):
         curate(settings)
 
 
@@ -516,7 +518,7 @@ def test_every_trap_is_rejected_by_its_rule(real: CuratedDataset) -> None:
         "traps/r2scan": Rule.MISSING_LABEL,
     }
     assert (
-        "met -23.434 eV/atom where chgnet-r2scan has"
+        "got -23.434 eV/atom where chgnet-r2scan has"
         in traps["traps/Si_mp_meta_gga_wrong_scale"][1]
     )
 
@@ -559,7 +561,9 @@ def test_real_labels_are_those_that_others_have_read(
     chosen = np.char.startswith(real.frames.material_ids, folder)
     frames = real.frames[chosen]
 
-    predicted, errors = load_potential("chgnet-r2scan", "cpu").label(frames, "ef")
+    predicted, errors = load_potential("chgnet-r2scan", "cpu").predict_frames(
+        frames, "ef"
+    )
 
     residuals = (predicted.energies - frames.energies) / frames.n_atoms
     assert (len(frames), errors) == (85, {})

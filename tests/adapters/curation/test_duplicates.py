@@ -9,7 +9,7 @@ from tests.compute.curation.naive_duplicates import find_naively
 
 from nextrung.adapters.curation import duplicates
 from nextrung.adapters.curation.duplicates import DuplicateSearch
-from nextrung.adapters.files.frame_stream import FrameSpool
+from nextrung.adapters.files.frame_stream import FrameBuffer
 from nextrung.adapters.sources.registry import read_labels
 from nextrung.schemas.labels.curation import MPTRJ_TOLERANCES
 from nextrung.schemas.labels.sources import AseSource, TaskDocumentsSource, VaspSource
@@ -27,13 +27,15 @@ def name_materials(frames: Frames, names: NDArray[np.str_]) -> Frames:
     return replace(frames, material_ids=names)
 
 
-def search(parts: list[Frames], folder: Path, scattered: set[str]) -> DuplicateSearch:
+def search(
+    parts: list[Frames], folder: Path, split_across_parts: set[str]
+) -> DuplicateSearch:
     """Look for duplicates in a file of these parts, to the end."""
     path = folder / "judged.arrow"
-    with FrameSpool(path) as spool:
+    with FrameBuffer(path) as spool:
         for part in parts:
             spool.write(part)
-    with DuplicateSearch(path, MPTRJ_TOLERANCES, scattered) as found:
+    with DuplicateSearch(path, MPTRJ_TOLERANCES, split_across_parts) as found:
         rejected = [rejection for part in found.find_duplicates() for rejection in part]
     n_kept = sum(int(kept.sum()) for kept in found.kept)
     assert n_kept + len(rejected) == sum(map(len, parts))

@@ -8,7 +8,7 @@ import pytest
 from pymatgen.core import Lattice, Structure
 
 from nextrung.adapters.curation import rules
-from nextrung.adapters.curation.rules import Judge
+from nextrung.adapters.curation.rules import FrameFilter
 from nextrung.schemas.base import InputError
 from nextrung.schemas.dataset import DatasetSettings
 from nextrung.schemas.frames import Frames
@@ -36,9 +36,9 @@ def run_of(name: str, n_frames: int = 2, **changes: Any) -> Trajectory:  # noqa:
     return replace(run, **changes)
 
 
-def judge_of(**curation: Any) -> Judge:  # noqa: ANN401
+def filter_of(**curation: Any) -> FrameFilter:  # noqa: ANN401
     trusting = {"energy_scale": EnergyScaleSettings(potentials={})}
-    return Judge(
+    return FrameFilter(
         DatasetSettings(
             source=VaspSource(paths=("a",)),
             curation=CurationSettings(**(trusting | curation)),
@@ -51,7 +51,7 @@ def test_parts_end_where_a_material_ends(monkeypatch: pytest.MonkeyPatch) -> Non
     monkeypatch.setattr(rules, "PART_SIZE", 3)
     runs = [run_of(name) for name in ("a1", "a2", "b", "c", "d")]
 
-    parts = [good for good, _ in judge_of().judge(runs)]
+    parts = [good for good, _ in filter_of().apply(runs)]
 
     assert [sorted(set(p.material_ids.tolist())) for p in parts] == [
         ["a"],
@@ -62,12 +62,12 @@ def test_parts_end_where_a_material_ends(monkeypatch: pytest.MonkeyPatch) -> Non
 
 def test_materials_that_come_again_are_noted(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(rules, "PART_SIZE", 1)
-    judge = judge_of()
+    frame_filter = filter_of()
 
-    list(judge.judge([run_of(name) for name in ("a1", "b", "a2", "c")]))
+    list(frame_filter.apply([run_of(name) for name in ("a1", "b", "a2", "c")]))
 
-    assert judge.scattered == {"a"}
-    assert judge.names.tolist() == [
+    assert frame_filter.split_across_parts == {"a"}
+    assert frame_filter.names.tolist() == [
         f"{name}#{index}" for name in ("a1", "b", "a2", "c") for index in (0, 1)
     ]
 
@@ -77,14 +77,14 @@ def test_what_cannot_be_read_is_handed_on() -> None:
         frame_id="x", material_id="x", rule=Rule.INCOMPLETE_FILE, reason="torn"
     )
 
-    ((good, rejections),) = judge_of().judge([torn, run_of("a")])
+    ((good, rejections),) = filter_of().apply([torn, run_of("a")])
 
     assert len(good) == 2
     assert rejections == [torn]
 
 
 def test_nothing_is_one_empty_part() -> None:
-    ((good, rejections),) = judge_of().judge([])
+    ((good, rejections),) = filter_of().apply([])
 
     assert (len(good), rejections) == (0, [])
 
@@ -96,20 +96,22 @@ def test_tasks_unlike_the_primary_one_are_rejected() -> None:
         run_of("a2", task=far, primary_task=TASK),
     ]
 
-    ((good, rejections),) = judge_of().judge(runs)
+    ((good, rejections),) = filter_of().apply(runs)
 
     assert good.frame_ids.tolist() == ["a1#0", "a1#1"]
     assert [r.rule for r in rejections] == [Rule.PRIMARY_TASK] * 2
 
 
 def test_frames_that_a_rule_cannot_judge_are_counted() -> None:
-    judge = judge_of()
+    frame_filter = filter_of()
 
     list(
-        judge.judge([run_of("a"), run_of("b", relaxed_energy=-3.0, primary_task=TASK)])
+        frame_filter.apply(
+            [run_of("a"), run_of("b", relaxed_energy=-3.0, primary_task=TASK)]
+        )
     )
 
-    assert judge.n_skipped == {Rule.PRIMARY_TASK: 2, Rule.ENERGY_WINDOW: 2}
+    assert frame_filter.n_skipped == {Rule.PRIMARY_TASK: 2, Rule.ENERGY_WINDOW: 2}
 
 
 @pytest.mark.parametrize(
@@ -120,12 +122,12 @@ def test_frames_that_a_rule_cannot_judge_are_counted() -> None:
     ],
 )
 def test_or_the_study_stops(changes: dict[str, Any], expected: str) -> None:
-    judge = judge_of(missing_input=MissingInput.STOP)
+    frame_filter = filter_of(missing_input=MissingInput.STOP)
 
     with pytest.raises(InputError, match=f"frame a#0: expected {expected} to compare"):
-        list(judge.judge([run_of("a", **changes)]))
+        list(frame_filter.apply([run_of("a", **changes)]))
 
 
 def test_elements_beyond_plutonium_are_refused() -> None:
-    with pytest.raises(InputError, match=r"frame a#0: .* met Cm \(Z = 96\)"):
-        list(judge_of().judge([run_of("a", element="Cm")]))
+    with pytest.raises(InputError, match=r"frame a#0: .* got Cm \(Z = 96\)"):
+        list(filter_of().apply([run_of("a", element="Cm")]))

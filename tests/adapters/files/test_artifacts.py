@@ -58,7 +58,7 @@ def test_a_missing_artifact_is_named(artifact: Artifact) -> None:
 def test_a_truncated_artifact_is_refused(artifact: Artifact) -> None:
     artifact_path(artifact).write_bytes(b"conten")
 
-    with pytest.raises(InputError, match="expected 7 bytes, met 6 in"):
+    with pytest.raises(InputError, match="expected 7 bytes, got 6 in"):
         artifact_path(artifact)
 
 

@@ -100,7 +100,7 @@ def test_a_drawn_sample_repeats_and_keeps_the_order() -> None:
 
 
 def test_a_sample_larger_than_the_source_is_refused() -> None:
-    with pytest.raises(InputError, match="at least 999 crystals in embedded, met"):
+    with pytest.raises(InputError, match="at least 999 crystals in embedded, got"):
         read_crystals(DensitySettings(n_crystals=999))
 
 
@@ -129,12 +129,12 @@ def test_digests_follow_the_content(tmp_path: Path) -> None:
 
 
 def test_a_folder_without_cifs_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match=r"expected files \*\.cif in .*, met none"):
+    with pytest.raises(InputError, match=r"expected files \*\.cif in .*, got none"):
         digest_crystals(DensitySettings(source=str(tmp_path)))
 
 
 def test_a_folder_that_is_not_there_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="met none at"):
+    with pytest.raises(InputError, match="got none at"):
         read_crystals(DensitySettings(source=str(tmp_path / "away")))
 
 
@@ -149,5 +149,5 @@ def test_partly_occupied_sites_are_refused(tmp_path: Path) -> None:
     alloy = Structure(Lattice.cubic(3), [{"Cu": 0.5, "Au": 0.5}], [[0, 0, 0]])
     write_cif(tmp_path / "alloy.cif", alloy)
 
-    with pytest.raises(InputError, match=r"met partial ones in .*alloy\.cif"):
+    with pytest.raises(InputError, match=r"got partial ones in .*alloy\.cif"):
         read_crystals(DensitySettings(source=str(tmp_path)))

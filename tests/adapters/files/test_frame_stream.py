@@ -7,7 +7,7 @@ import pytest
 from pymatgen.core import Lattice, Structure
 
 from nextrung.adapters.files.frame_stream import (
-    FrameSpool,
+    FrameBuffer,
     FrameWriter,
     RejectionWriter,
     stream_frames,
@@ -51,7 +51,7 @@ def test_parts_are_streamed_as_they_were_written(
     frames: Frames, tmp_path: Path
 ) -> None:
     path = tmp_path / "frames.arrow"
-    with FrameSpool(path) as spool:
+    with FrameBuffer(path) as spool:
         spool.write(frames[:2])
         spool.write(frames[2:])
 

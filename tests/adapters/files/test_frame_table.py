@@ -61,5 +61,5 @@ def test_one_table_holds_one_functional() -> None:
     )
     columns = frames_to_columns(frames) | {"functional": pa.array(["PBE", "HSE06"])}
 
-    with pytest.raises(ValueError, match="expected one functional, met 2"):
+    with pytest.raises(ValueError, match="expected one functional, got 2"):
         frames_from_table(pa.table(columns))

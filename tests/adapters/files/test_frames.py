@@ -172,12 +172,12 @@ def test_a_garbled_file_is_refused(content: bytes, tmp_path: Path) -> None:
     path.write_bytes(content)
 
     for read in (read_frames, read_metadata):
-        with pytest.raises(InputError, match=r"expected a Parquet file, met .*parquet"):
+        with pytest.raises(InputError, match=r"expected a Parquet file, got .*parquet"):
             read(path)
 
 
 def test_a_missing_file_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match=r"expected a Parquet file, met .*nowhere"):
+    with pytest.raises(InputError, match=r"expected a Parquet file, got .*nowhere"):
         read_frames(tmp_path / "nowhere.parquet")
 
 
@@ -195,7 +195,7 @@ def test_a_missing_column_is_named(frames: Frames, tmp_path: Path) -> None:
     write_frames(frames, path)
     pq.write_table(pq.read_table(path).drop_columns(["forces"]), path)
 
-    with pytest.raises(InputError, match="expected a column 'forces', met none"):
+    with pytest.raises(InputError, match="expected a column 'forces', got none"):
         read_frames(path)
 
 
@@ -216,10 +216,10 @@ def test_a_column_of_another_type_is_refused(frames: Frames, tmp_path: Path) -> 
         ({"forces": [[1.0] * 6, [1.0] * 4, None]}, "number of forces in row 1"),
         ({"magmoms": [None, None, [1.0]]}, "number of magmoms in row 2"),
         ({"frac_coords": [[0.0] * 6, None, [0.0] * 9]}, "frac_coords in row 1"),
-        ({"functional": ["PBE", "PBE", "r2SCAN"]}, "expected one functional, met 2"),
-        ({"split": ["train", "train", "exam"]}, "test, met 'exam'"),
-        ({"split": ["train", "test", "test"]}, "in one split, met 'a' in two"),
-        ({"frame_id": ["a-0", "b-0", "b-0"]}, "unique frame ids, met 'b-0' twice"),
+        ({"functional": ["PBE", "PBE", "r2SCAN"]}, "expected one functional, got 2"),
+        ({"split": ["train", "train", "exam"]}, "test, got 'exam'"),
+        ({"split": ["train", "test", "test"]}, "in one split, got 'a' in two"),
+        ({"frame_id": ["a-0", "b-0", "b-0"]}, "unique frame ids, got 'b-0' twice"),
     ],
     ids=lambda value: value if isinstance(value, str) else next(iter(value)),
 )

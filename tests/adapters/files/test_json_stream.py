@@ -78,26 +78,26 @@ def test_the_file_is_not_read_ahead_of_its_reader(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("name", "content", "reason"),
     [
-        ("a.json", b'{"a": {"a-0": {"str', r"expected JSON, met .*in .*a\.json"),
-        ("a.json", b"no JSON", "expected JSON, met "),
-        ("a.json", b"", "expected JSON, met "),
-        ("a.json", b'{"a": {}}\xff', "expected JSON, met .an end that does not fit"),
-        ("a.json", b'{"a": {"b": "\xff"}}', "expected JSON, met "),
-        ("a.json", b'{"a": {}, }', "expected JSON, met .a comma without an entry"),
-        ("a.json", b'{"a": {}, "a" {}}', "met .* after 1 complete entries"),
-        ("a.json.gz", b"no gzip", "expected JSON, met .Not a gzipped file"),
+        ("a.json", b'{"a": {"a-0": {"str', r"expected JSON, got .*in .*a\.json"),
+        ("a.json", b"no JSON", "expected JSON, got "),
+        ("a.json", b"", "expected JSON, got "),
+        ("a.json", b'{"a": {}}\xff', "expected JSON, got .an end that does not fit"),
+        ("a.json", b'{"a": {"b": "\xff"}}', "expected JSON, got "),
+        ("a.json", b'{"a": {}, }', "expected JSON, got .a comma without an entry"),
+        ("a.json", b'{"a": {}, "a" {}}', "got .* after 1 complete entries"),
+        ("a.json.gz", b"no gzip", "expected JSON, got .Not a gzipped file"),
         (
             "a.json.gz",
             gzip.compress(json.dumps(MATERIALS).encode(), mtime=0)[:-20],
-            "expected JSON, met .Compressed file ended",
+            "expected JSON, got .Compressed file ended",
         ),
-        ("a.json.xz", b"no xz", "expected JSON, met .Input format not supported"),
-        ("a.json", b'{"a": [1]}', "an object of frames, met a list as 'a'"),
-        ("a.json", b'{"a": "b"}', "an object of frames, met a text as 'a'"),
-        ("a.json", b'{"a": null}', "an object of frames, met null as 'a'"),
-        ("a.json", b'{"a": 1}', "an object of frames, met a number as 'a'"),
-        ("a.json", b"{}", "an object of materials, met none"),
-        ("a.json", b"[]", "an object of materials, met none"),
+        ("a.json.xz", b"no xz", "expected JSON, got .Input format not supported"),
+        ("a.json", b'{"a": [1]}', "an object of frames, got a list as 'a'"),
+        ("a.json", b'{"a": "b"}', "an object of frames, got a text as 'a'"),
+        ("a.json", b'{"a": null}', "an object of frames, got null as 'a'"),
+        ("a.json", b'{"a": 1}', "an object of frames, got a number as 'a'"),
+        ("a.json", b"{}", "an object of materials, got none"),
+        ("a.json", b"[]", "an object of materials, got none"),
     ],
 )
 def test_what_is_no_object_of_materials_is_one_clear_line(
@@ -126,7 +126,7 @@ def test_a_name_written_twice_is_found_although_json_forgets_it(
     path = tmp_path / "frames.json"
     path.write_text(text)
 
-    with pytest.raises(InputError, match=f"every name once, met '{name}' twice in one"):
+    with pytest.raises(InputError, match=f"every name once, got '{name}' twice in one"):
         list(members(path))
 
 
@@ -143,7 +143,7 @@ def test_a_name_twice_in_a_document_is_found_too(text: str, tmp_path: Path) -> N
     path = tmp_path / "tasks.json"
     path.write_text(text)
 
-    with pytest.raises(InputError, match="every name once, met 'x' twice in one obj"):
+    with pytest.raises(InputError, match="every name once, got 'x' twice in one obj"):
         list(stream_documents(path))
 
 
@@ -160,10 +160,10 @@ def test_one_document_or_a_list_of_them(content: object, tmp_path: Path) -> None
         (
             "a.json",
             b'[{"x": 1}, {"y"',
-            "expected JSON, met .* after 1 complete entries",
+            "expected JSON, got .* after 1 complete entries",
         ),
-        ("a.json", b"[1]", "expected documents, met a number in"),
-        ("a.json.gz", b"no gzip", "expected JSON, met .Not a gzipped"),
+        ("a.json", b"[1]", "expected documents, got a number in"),
+        ("a.json.gz", b"no gzip", "expected JSON, got .Not a gzipped"),
     ],
 )
 def test_what_is_no_document_is_one_clear_line(
@@ -218,12 +218,12 @@ def test_files_are_found_in_their_order(tmp_path: Path) -> None:
 
 
 def test_a_folder_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="expected a JSON file, met a folder at"):
+    with pytest.raises(InputError, match="expected a JSON file, got a folder at"):
         find_json_files([str(tmp_path)])
 
 
 def test_a_missing_file_is_refused(tmp_path: Path) -> None:
     missing: list[Any] = [str(tmp_path / "none.json")]
 
-    with pytest.raises(InputError, match="expected a file or folder, met none at"):
+    with pytest.raises(InputError, match="expected a file or folder, got none at"):
         find_json_files(missing)

@@ -29,5 +29,5 @@ def test_an_unset_variable_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_a_missing_folder_is_named(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match=r"expected a file or folder, met none at .*x"):
+    with pytest.raises(InputError, match=r"expected a file or folder, got none at .*x"):
         expand_path(str(tmp_path / "x"))

@@ -9,14 +9,14 @@ from pathlib import Path
 
 import pytest
 
-from nextrung.adapters.files.staging import UnfinishedFolder, sweep_unfinished
+from nextrung.adapters.files.staging import StagingFolder, remove_stale
 
 #: Makes a folder, says so, and waits for its end.
 CHILD = """
 import sys
-from nextrung.adapters.files.staging import UnfinishedFolder
+from nextrung.adapters.files.staging import StagingFolder
 
-folder = UnfinishedFolder()
+folder = StagingFolder()
 (folder.path / "half").write_text("a file")
 print(folder.path, flush=True)
 sys.stdin.read()
@@ -30,7 +30,7 @@ def artifacts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def test_a_folder_is_beside_the_artifacts_and_goes(artifacts: Path) -> None:
-    with UnfinishedFolder() as folder:
+    with StagingFolder() as folder:
         assert folder.parent == artifacts
         (folder / "half").write_text("a file")
 
@@ -38,8 +38,8 @@ def test_a_folder_is_beside_the_artifacts_and_goes(artifacts: Path) -> None:
 
 
 def test_a_folder_in_use_is_left_alone() -> None:
-    with UnfinishedFolder() as folder:
-        assert sweep_unfinished() == []
+    with StagingFolder() as folder:
+        assert remove_stale() == []
         assert folder.is_dir()
 
 
@@ -53,24 +53,24 @@ def test_the_folder_of_a_dead_process_is_swept_and_not_before(artifacts: Path) -
     )
     assert child.stdout is not None
     folder = child.stdout.readline().strip()
-    assert sweep_unfinished() == []
+    assert remove_stale() == []
 
     child.send_signal(signal.SIGKILL)
     child.communicate()
 
-    assert [str(swept) for swept in sweep_unfinished()] == [folder]
+    assert [str(swept) for swept in remove_stale()] == [folder]
     assert list(artifacts.iterdir()) == []
 
 
 def test_other_files_are_not_swept(artifacts: Path) -> None:
     (artifacts / "frames").mkdir(parents=True)
 
-    assert sweep_unfinished() == []
+    assert remove_stale() == []
     assert (artifacts / "frames").is_dir()
 
 
 def test_nothing_to_sweep_is_no_error() -> None:
-    assert sweep_unfinished() == []
+    assert remove_stale() == []
 
 
 def test_a_folder_that_was_swept_while_it_was_made_is_made_again(
@@ -85,7 +85,7 @@ def test_a_folder_that_was_swept_while_it_was_made_is_made_again(
 
     monkeypatch.setattr(fcntl, "flock", sweep_first)
 
-    with UnfinishedFolder() as folder:
+    with StagingFolder() as folder:
         assert made == [made[0], str(folder)]
         assert folder.is_dir()
 
@@ -98,6 +98,6 @@ def test_where_there_are_no_locks_nothing_is_swept(
 
     monkeypatch.setattr(fcntl, "flock", refuse)
 
-    with UnfinishedFolder() as folder:
-        assert sweep_unfinished() == []
+    with StagingFolder() as folder:
+        assert remove_stale() == []
         assert folder.is_dir()

@@ -7,7 +7,6 @@ from pymatgen.core import Lattice, Structure
 
 from nextrung.adapters.files.frames import write_frames
 from nextrung.adapters.files.structures import (
-    find_finished,
     load_structure,
     read_structures,
     store_structure,
@@ -17,8 +16,6 @@ from nextrung.schemas.frames import Frames
 
 if TYPE_CHECKING:
     from pathlib import Path
-
-    from jobflow import JobStore
 
 
 @pytest.fixture
@@ -54,17 +51,12 @@ def test_structures_come_from_files_and_from_frames_files(
 def test_a_name_met_twice_is_refused(iron: Structure, tmp_path: Path) -> None:
     iron.to(str(tmp_path / "Fe.cif"))
     iron.to(str(tmp_path / "Fe.vasp"), fmt="poscar")
-    with pytest.raises(InputError, match=r"names once, met 'Fe' again in .*Fe\.vasp"):
+    with pytest.raises(InputError, match=r"names once, got 'Fe' again in .*Fe\.vasp"):
         read_structures([tmp_path / "Fe.cif", tmp_path / "Fe.vasp"])
 
 
 @pytest.mark.parametrize("name", ["nothing.cif", "garbled.cif"])
 def test_what_holds_no_structure_is_one_clear_line(name: str, tmp_path: Path) -> None:
     (tmp_path / "garbled.cif").write_text("no crystal")
-    with pytest.raises(InputError, match=f"expected a structure in .*{name}, met: "):
+    with pytest.raises(InputError, match=f"expected a structure in .*{name}, got: "):
         read_structures([tmp_path / name])
-
-
-def test_finished_jobs_are_those_with_a_document(job_store: JobStore) -> None:
-    job_store.update([{"uuid": "a", "index": 1}, {"uuid": "c", "index": 1}], key="uuid")
-    assert find_finished(job_store, ["a", "b"]) == {"a"}

@@ -28,11 +28,11 @@ def test_name_of_the_file_is_the_name_of_the_study(tmp_path: Path) -> None:
 def test_overrides_replace_settings(tmp_path: Path) -> None:
     file = written(tmp_path, "training: {epochs: 3, batch_size: 2}")
 
-    study = read_study(file, ["training.epochs=5", "campaign.relaxation.fmax=0.02"])
+    study = read_study(file, ["training.epochs=5", "relaxation.fmax=0.02"])
 
     assert (study.training.epochs, study.training.batch_size) == (5, 2)
-    assert study.campaign is not None
-    assert study.campaign.relaxation.fmax == 0.02
+    assert study.relaxation is not None
+    assert study.relaxation.fmax == 0.02
 
 
 def test_stage_set_to_null_is_left_out(tmp_path: Path) -> None:
@@ -57,7 +57,7 @@ def test_stage_set_to_null_is_left_out(tmp_path: Path) -> None:
         ("zzz: 1", "zzz: unknown key$"),
         ("training: {epochs: -1}", r"training\.epochs: input should be greater .*-1"),
         ("models: [scratch, scratch]", "models: expected each model once"),
-        ("campaign: null", "stability needs campaign"),
+        ("relaxation: null", "stability needs relaxation"),
         ("models: [scrach]", r"models\.0: input should be 'source'"),
         ("- 1", "expected keys and values"),
         ("a: [", "expected YAML"),

@@ -26,8 +26,8 @@ def test_keys_and_values_become_a_record(tmp_path: Path) -> None:
     ("content", "message"),
     [
         ("- 1", "keys and values at the top level"),
-        ("a: [", "expected YAML, met"),
-        ("a: \udcff", "expected YAML, met"),
+        ("a: [", "expected YAML, got"),
+        ("a: \udcff", "expected YAML, got"),
     ],
 )
 def test_what_is_no_mapping_is_refused(
@@ -41,7 +41,7 @@ def test_what_is_no_mapping_is_refused(
 
 
 def test_a_missing_file_is_named_with_its_kind(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match=r"expected a machine file, met no .*none"):
+    with pytest.raises(InputError, match=r"expected a machine file, got no .*none"):
         load_yaml(tmp_path / "none", "machine file")
 
 
@@ -58,11 +58,11 @@ def test_a_missing_file_is_named_with_its_kind(tmp_path: Path) -> None:
         ),
         (
             {"categories": {"cpu": {"cpus": "many"}}},
-            r"^m: categories\.cpu\.cpus: input should be .*, met 'many'$",
+            r"^m: categories\.cpu\.cpus: input should be .*, got 'many'$",
         ),
         (
             {"categories": {"cpu": {}}},
-            r"^m: jobs\.atom_refs: expected a category among cpu, met gpu$",
+            r"^m: jobs\.atom_refs: expected a category among cpu, got gpu$",
         ),
     ],
 )

@@ -11,7 +11,7 @@ from ase.db import connect
 from ase.io import write
 
 from nextrung.adapters.sources.ase import find_files, read_ase
-from nextrung.potentials.potential import load_potential
+from nextrung.potentials.registry import load_potential
 from nextrung.schemas.base import InputError
 from nextrung.schemas.frames import Frames
 from nextrung.schemas.labels.sources import AseSource, LastFrame, StressUnit
@@ -148,7 +148,7 @@ def test_frames_without_names_are_counted(tmp_path: Path) -> None:
 def test_a_missing_name_is_refused(tmp_path: Path) -> None:
     write(tmp_path / "frames.xyz", salt(), format="extxyz")
 
-    with pytest.raises(InputError, match=r"the key 'mp_id', met none in frames.xyz#0"):
+    with pytest.raises(InputError, match=r"the key 'mp_id', got none in frames.xyz#0"):
         read(source_of(tmp_path / "frames.xyz", material_id_key="mp_id"))
 
 
@@ -179,7 +179,7 @@ def test_a_label_that_is_not_a_number_is_refused(
 def test_a_label_of_another_shape_is_refused(tmp_path: Path) -> None:
     write(tmp_path / "frames.xyz", salt(pressure=[1.0, 2.0]), format="extxyz")
 
-    with pytest.raises(InputError, match=r"pressure of shape \(3, 3\), met \(2,\)"):
+    with pytest.raises(InputError, match=r"pressure of shape \(3, 3\), got \(2,\)"):
         read(source_of(tmp_path / "frames.xyz", stress_key="pressure"))
 
 
@@ -195,7 +195,7 @@ def test_a_molecule_is_refused(tmp_path: Path) -> None:
     atoms.pbc = [True, True, False]
     write(tmp_path / "frames.xyz", atoms, format="extxyz")
 
-    with pytest.raises(InputError, match="mp-1-0: expected a crystal, met a cell"):
+    with pytest.raises(InputError, match="mp-1-0: expected a crystal, got a cell"):
         read(source_of(tmp_path / "frames.xyz"))
 
 
@@ -203,17 +203,17 @@ def test_a_molecule_is_refused(tmp_path: Path) -> None:
 def test_a_garbled_file_is_refused(name: str, tmp_path: Path) -> None:
     (tmp_path / name).write_text("no atoms here")
 
-    with pytest.raises(InputError, match=r"expected a file that ASE reads, met \w+ in"):
+    with pytest.raises(InputError, match=r"expected a file that ASE reads, got \w+ in"):
         read(source_of(tmp_path / name))
 
 
 def test_a_folder_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="a file that ASE reads, met a folder"):
+    with pytest.raises(InputError, match="a file that ASE reads, got a folder"):
         find_files(source_of(tmp_path))
 
 
 def test_a_missing_file_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="expected a file or folder, met none at"):
+    with pytest.raises(InputError, match="expected a file or folder, got none at"):
         find_files(source_of(tmp_path / "none.xyz"))
 
 
@@ -227,7 +227,7 @@ def test_real_stresses_are_those_of_the_model_trained_on_them(real_data: Path) -
     runs = read_ase(source, lambda _done, _total, _text: None)
     frames = Frames.concatenate([run.frames for run in islice(runs, 40)])
 
-    predicted, _ = load_potential("chgnet-0.3.0", "cpu").label(frames, "es")
+    predicted, _ = load_potential("chgnet-0.3.0", "cpu").predict_frames(frames, "es")
 
     ours, theirs = frames.stresses.ravel(), predicted.stresses.ravel()
     assert np.corrcoef(ours, theirs)[0, 1] > 0.95

@@ -70,7 +70,9 @@ class Teacher:
             error="energy is not finite" if failed else None,
         )
 
-    def label(self, frames: Frames, properties: str) -> tuple[Frames, dict[int, str]]:
+    def predict_frames(
+        self, frames: Frames, properties: str
+    ) -> tuple[Frames, dict[int, str]]:
         assert properties == "efsm"
         volumes = np.abs(np.linalg.det(frames.lattices))
         volumes[list(self.unlabelled)] = np.nan
@@ -162,7 +164,7 @@ def test_a_collapsed_crystal_is_a_row_with_its_volume(teacher: Teacher) -> None:
 
     assert len(runs) == 4
     assert [r.rule for r in rejections] == [Rule.FAILED_LABELLING]
-    assert "expected at least 5.0 Å³/atom, met 4.9" in rejections[0].reason
+    assert "expected at least 5.0 Å³/atom, got 4.9" in rejections[0].reason
 
 
 def test_crystals_that_relax_to_one_are_kept_once(

@@ -90,7 +90,7 @@ def test_a_document_that_goes_away_meanwhile_is_missed(embedded: Store) -> None:
     listed = list_by_x(embedded)
     embedded.remove_docs({"uuid": "c"})
 
-    with pytest.raises(InputError, match="the documents of 1, met one deleted"):
+    with pytest.raises(InputError, match="the documents of 1, got one deleted"):
         list(stream_groups(embedded, listed))
 
 
@@ -137,10 +137,10 @@ def test_a_file_may_be_named_by_the_environment(
 @pytest.mark.parametrize(
     ("content", "reason"),
     [
-        ({"password": "secret", "type": "NoSuchStore"}, "met KeyError while reading"),
-        ({"password": "secret"}, "met .* while reading .*store.yaml"),
-        (["secret"], "the description of a store, met another in .*store.yaml"),
-        ({"JOB_STORE": "/none/secret"}, "expected a file or folder, met none"),
+        ({"password": "secret", "type": "NoSuchStore"}, "got KeyError while reading"),
+        ({"password": "secret"}, "got .* while reading .*store.yaml"),
+        (["secret"], "the description of a store, got another in .*store.yaml"),
+        ({"JOB_STORE": "/none/secret"}, "expected a file or folder, got none"),
     ],
 )
 def test_a_file_that_describes_no_store_is_one_clear_line(
@@ -171,7 +171,7 @@ def test_a_store_without_tasks_is_an_error(
     source = TaskDocumentsSource(store=write(tmp_path, described), query={"uuid": "a"})
 
     with pytest.raises(
-        InputError, match=r"met none in the store of .* query {'uuid': 'a'}"
+        InputError, match=r"got none in the store of .* query {'uuid': 'a'}"
     ):
         source_digest(source)
 
@@ -236,11 +236,11 @@ def test_a_wrong_password_is_one_clear_line_without_it(
     described = {"type": "MongoStore", "collection_name": "tasks", **where}
     source = TaskDocumentsSource(store=write(tmp_path, described))
 
-    with pytest.raises(InputError, match="to answer, met: Authentication fail") as met:
+    with pytest.raises(InputError, match="to answer, got: Authentication fail") as got:
         read(source)
 
-    assert "wrong-secret" not in str(met.value)
-    assert "\n" not in str(met.value)
+    assert "wrong-secret" not in str(got.value)
+    assert "\n" not in str(got.value)
 
 
 @pytest.mark.mongo

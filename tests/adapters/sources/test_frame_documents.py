@@ -105,18 +105,18 @@ def test_six_forces_on_three_atoms_are_no_stress() -> None:
 @pytest.mark.parametrize(
     ("labels", "reason"),
     [
-        ({"energy": "low"}, r"energy as numbers of shape \(\), met 'low'"),
-        ({"energy": "-6.5"}, r"energy as numbers of shape \(\), met '-6.5'"),
-        ({"energy": True}, r"energy as numbers of shape \(\), met 'True'"),
-        ({"energy": [1.0]}, r"energy as numbers of shape \(\), met '\[1.0\]'"),
-        ({"forces": 1.0}, r"forces as numbers of shape \(2, 3\), met '1.0'"),
-        ({"forces": [[1.0, 2.0]]}, r"forces as numbers of shape \(2, 3\), met "),
+        ({"energy": "low"}, r"energy as numbers of shape \(\), got 'low'"),
+        ({"energy": "-6.5"}, r"energy as numbers of shape \(\), got '-6.5'"),
+        ({"energy": True}, r"energy as numbers of shape \(\), got 'True'"),
+        ({"energy": [1.0]}, r"energy as numbers of shape \(\), got '\[1.0\]'"),
+        ({"forces": 1.0}, r"forces as numbers of shape \(2, 3\), got '1.0'"),
+        ({"forces": [[1.0, 2.0]]}, r"forces as numbers of shape \(2, 3\), got "),
         ({"forces": [[1.0], [1.0, 2.0]]}, r"forces as numbers of shape \(2, 3\)"),
         ({"forces": [[1, 2, 3], [1, 2, "3"]]}, "forces as numbers of shape"),
-        ({"stress": [1.0, 2.0]}, r"stress as numbers of shape \(3, 3\), met "),
-        ({"stress": ["x"] * 6}, r"stress as numbers of shape \(3, 3\), met "),
-        ({"magmoms": [1.0]}, r"magmoms as numbers of shape \(2,\), met '\[1.0\]'"),
-        ({"magmoms": {"a": 1, "b": 2}}, r"magmoms as numbers of shape \(2,\), met "),
+        ({"stress": [1.0, 2.0]}, r"stress as numbers of shape \(3, 3\), got "),
+        ({"stress": ["x"] * 6}, r"stress as numbers of shape \(3, 3\), got "),
+        ({"magmoms": [1.0]}, r"magmoms as numbers of shape \(2,\), got '\[1.0\]'"),
+        ({"magmoms": {"a": 1, "b": 2}}, r"magmoms as numbers of shape \(2,\), got "),
     ],
 )
 def test_a_label_of_another_type_or_shape_is_refused(
@@ -159,7 +159,7 @@ def test_what_is_no_ordered_structure_is_refused(
 ) -> None:
     with pytest.raises(
         InputError,
-        match=f"frame a#0: expected a structure of .*, met {reason}",
+        match=f"frame a#0: expected a structure of .*, got {reason}",
     ):
         read(structure, LABELS)
 

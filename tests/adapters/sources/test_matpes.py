@@ -9,7 +9,7 @@ import pytest
 from pymatgen.core import Lattice, Structure
 
 from nextrung.adapters.sources.matpes import read_matpes
-from nextrung.potentials.potential import load_potential
+from nextrung.potentials.registry import load_potential
 from nextrung.schemas.base import InputError
 from nextrung.schemas.frames import Frames
 from nextrung.schemas.labels.sources import MatpesSource, StressUnit
@@ -90,7 +90,7 @@ def test_another_unit_is_converted_as_the_study_says(tmp_path: Path) -> None:
     [
         ([{"energy": 1.0}], "frame without a name: expected the key 'matpes_id'"),
         ([document(stress=[1.0])], r"frame matpes-7: expected stress as .* in .*json"),
-        ({"a": {"matpes_id": "x"}}, "frame x: expected the key 'structure', met none"),
+        ({"a": {"matpes_id": "x"}}, "frame x: expected the key 'structure', got none"),
     ],
 )
 def test_another_layout_is_one_clear_line(
@@ -104,7 +104,7 @@ def test_a_garbled_file_is_one_clear_line(tmp_path: Path) -> None:
     path = tmp_path / "matpes.json.gz"
     path.write_text("no gzip")
 
-    with pytest.raises(InputError, match="expected JSON, met"):
+    with pytest.raises(InputError, match="expected JSON, got"):
         read(path)
 
 
@@ -132,7 +132,7 @@ def test_real_stresses_have_the_sign_and_size_of_the_model(real_data: Path) -> N
     pressed = np.abs(np.trace(frames.stresses, axis1=1, axis2=2)) > 3
     strained = frames[pressed & (frames.n_atoms <= 4)]
 
-    predicted, _ = load_potential("chgnet-0.3.0", "cpu").label(strained, "es")
+    predicted, _ = load_potential("chgnet-0.3.0", "cpu").predict_frames(strained, "es")
 
     ours = np.trace(strained.stresses, axis1=1, axis2=2)
     theirs = np.trace(predicted.stresses, axis1=1, axis2=2)

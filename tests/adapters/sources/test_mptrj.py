@@ -11,7 +11,7 @@ from pymatgen.core import Lattice, Structure
 from pymatgen.io.ase import AseAtomsAdaptor
 
 from nextrung.adapters.sources.mptrj import read_mptrj
-from nextrung.potentials.potential import load_potential
+from nextrung.potentials.registry import load_potential
 from nextrung.schemas.base import InputError
 from nextrung.schemas.labels.sources import (
     EnergyLabel,
@@ -126,19 +126,19 @@ def test_a_last_frame_is_relaxed_where_the_study_says_so(tmp_path: Path) -> None
 @pytest.mark.parametrize(
     ("document", "settings", "reason"),
     [
-        ([1], {}, r"frame t-0-0: expected an object, met '\[1\]' in .*frames\.json"),
-        ({}, {}, "frame t-0-0: expected the key 'structure', met none in"),
+        ([1], {}, r"frame t-0-0: expected an object, got '\[1\]' in .*frames\.json"),
+        ({}, {}, "frame t-0-0: expected the key 'structure', got none in"),
         (
             frame(),
             {"energy": EnergyLabel.CORRECTED},
-            "frame t-0-0: expected the key 'corrected_total_energy', met none",
+            "frame t-0-0: expected the key 'corrected_total_energy', got none",
         ),
         (
             frame(e_per_atom_relaxed="low"),
             {},
-            "expected a number as e_per_atom_relaxed, met 'low' in .*frames",
+            "expected a number as e_per_atom_relaxed, got 'low' in .*frames",
         ),
-        (frame(force=1.0), {}, r"expected forces as .* \(2, 3\), met .1.0. in"),
+        (frame(force=1.0), {}, r"expected forces as .* \(2, 3\), got .1.0. in"),
     ],
 )
 def test_a_frame_of_another_layout_is_one_clear_line(
@@ -209,7 +209,7 @@ def test_real_labels_are_those_of_the_model_trained_on_them(
     """The potential that learnt MPtrj has stresses of the same sign and size."""
     frames = real[1].frames
 
-    predicted, _ = load_potential("chgnet-0.3.0", "cpu").label(frames, "efs")
+    predicted, _ = load_potential("chgnet-0.3.0", "cpu").predict_frames(frames, "efs")
 
     errors = (predicted.energies - frames.energies) / frames.n_atoms
     assert np.abs(errors).max() < 0.1

@@ -177,7 +177,7 @@ def test_another_teacher_of_the_same_name_is_noticed(tmp_path: Path) -> None:
 
 
 def test_a_missing_folder_has_no_digest(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="expected a file or folder, met none at"):
+    with pytest.raises(InputError, match="expected a file or folder, got none at"):
         source_digest(VaspSource(paths=(str(tmp_path / "none"),)))
 
 

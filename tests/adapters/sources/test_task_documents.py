@@ -9,7 +9,7 @@ import pytest
 from pymatgen.core import Lattice, Structure
 
 from nextrung.adapters.sources.task_documents import read_task_documents
-from nextrung.potentials.potential import load_potential
+from nextrung.potentials.registry import load_potential
 from nextrung.schemas.frames import Frames
 from nextrung.schemas.labels.curation import Rejection, Rule
 from nextrung.schemas.labels.sources import PrimaryTask, TaskDocumentsSource, TaskType
@@ -245,17 +245,17 @@ def test_documents_of_a_job_store_hold_the_task_as_their_output(
 @pytest.mark.parametrize(
     ("document", "rule", "reason"),
     [
-        (task(task_type="NSCF Line"), Rule.TASK_TYPE, "met NSCF Line"),
-        (task(task_type={"value": "DFPT"}), Rule.TASK_TYPE, "met DFPT"),
+        (task(task_type="NSCF Line"), Rule.TASK_TYPE, "got NSCF Line"),
+        (task(task_type={"value": "DFPT"}), Rule.TASK_TYPE, "got DFPT"),
         (
             task(calculation(tags={"ICHARG": 11}), task_type=None),
             Rule.TASK_TYPE,
-            "met NSCF",
+            "got NSCF",
         ),
         (
             task(calculation(tags={"IBRION": 8}), task_type=None),
             Rule.TASK_TYPE,
-            "met linear response",
+            "got linear response",
         ),
         (
             task(calculation(has_vasp_completed=False)),
@@ -272,12 +272,12 @@ def test_documents_of_a_job_store_hold_the_task_as_their_output(
             Rule.INCOMPLETE_FILE,
             "calculation mp-9-0 has no ionic steps",
         ),
-        (task(calcs_reversed=[]), Rule.INCOMPLETE_FILE, "calculations, met none"),
+        (task(calcs_reversed=[]), Rule.INCOMPLETE_FILE, "calculations, got none"),
         (task(calculation(step(forces=[1.0]))), Rule.INCOMPLETE_FILE, "of shape"),
         (
             task(calculation(output={})),
             Rule.INCOMPLETE_FILE,
-            "expected a task document, met KeyError: 'ionic_steps'",
+            "expected a task document, got KeyError: 'ionic_steps'",
         ),
     ],
 )
@@ -349,7 +349,9 @@ def test_real_stresses_have_the_sign_and_size_of_the_model(real_data: Path) -> N
     frames = Frames.concatenate([r.frames for r in found if isinstance(r, Trajectory)])
     largest = np.argsort(-np.abs(frames.stresses).max(axis=(1, 2)))[:12]
 
-    predicted, _ = load_potential("chgnet-0.3.0", "cpu").label(frames[largest], "es")
+    predicted, _ = load_potential("chgnet-0.3.0", "cpu").predict_frames(
+        frames[largest], "es"
+    )
 
     ours, theirs = frames.stresses[largest].ravel(), predicted.stresses.ravel()
     assert np.corrcoef(ours, theirs)[0, 1] > 0.8

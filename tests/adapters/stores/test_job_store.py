@@ -9,6 +9,7 @@ from maggma.stores import MemoryStore
 from nextrung.adapters.stores.job_store import (
     close_store,
     find_documents,
+    find_finished,
     keeps_documents,
     make_embedded_store,
     make_indexes,
@@ -92,7 +93,7 @@ def test_missing_configuration_is_never_a_store_in_memory(
 ) -> None:
     monkeypatch.setenv("JOBFLOW_CONFIG_FILE", str(tmp_path / "jobflow.yaml"))
 
-    with pytest.raises(InputError, match=r"met no .*jobflow\.yaml"):
+    with pytest.raises(InputError, match=r"got no .*jobflow\.yaml"):
         open_configured_store()
 
 
@@ -124,7 +125,7 @@ def test_only_a_store_in_memory_keeps_nothing(tmp_path: Path) -> None:
 
 
 def test_a_store_file_that_is_not_there_is_named(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match=r"expected a jobflow\.yaml, met no .*none"):
+    with pytest.raises(InputError, match=r"expected a jobflow\.yaml, got no .*none"):
         open_store_file(tmp_path / "none")
 
 
@@ -149,3 +150,8 @@ def test_a_store_can_be_closed_twice(database: Database) -> None:
     close_store(store)
 
     assert store.docs_store._coll is None
+
+
+def test_finished_jobs_are_those_with_a_document(job_store: JobStore) -> None:
+    job_store.update([{"uuid": "a", "index": 1}, {"uuid": "c", "index": 1}], key="uuid")
+    assert find_finished(job_store, ["a", "b"]) == {"a"}

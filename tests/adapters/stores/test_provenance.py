@@ -8,7 +8,7 @@ from tests.stored_study import store_study
 
 from nextrung.adapters.stores.builders import build_collections
 from nextrung.adapters.stores.job_store import make_embedded_store
-from nextrung.adapters.stores.provenance import trace_lineage
+from nextrung.adapters.stores.provenance import trace_provenance
 from nextrung.schemas.base import InputError
 
 if TYPE_CHECKING:
@@ -38,7 +38,7 @@ def store(
 
 
 def test_a_row_leads_back_to_the_frames(store: JobStore) -> None:
-    lineage = trace_lineage(store, "demo/scratch/m-Li2O")
+    lineage = trace_provenance(store, "demo/scratch/m-Li2O")
 
     assert set(lineage.rows) == {"residuals", "relaxations", "stability"}
     assert lineage.rows["stability"]["formula"] == "Li2O"
@@ -48,7 +48,7 @@ def test_a_row_leads_back_to_the_frames(store: JobStore) -> None:
         "fingerprint-of-relaxation/scratch/1",
         "fingerprint-of-stability/scratch",
     }
-    dataset = lineage.ancestors["fingerprint-of-dataset"]
+    dataset = lineage.nodes["fingerprint-of-dataset"]
     assert dataset.artifacts["frames"] == make_artifact("frames")
     assert dataset.facts["labels"] == "distilled from chgnet-r2scan"
     assert dataset.settings is not None
@@ -57,7 +57,7 @@ def test_a_row_leads_back_to_the_frames(store: JobStore) -> None:
 
 
 def test_a_model_is_named_by_study_and_model(store: JobStore) -> None:
-    lineage = trace_lineage(store, "demo/scratch")
+    lineage = trace_provenance(store, "demo/scratch")
 
     assert set(lineage.rows) == {"models"}
     assert lineage.results == ("fingerprint-of-fine_tuning/scratch",)
@@ -71,14 +71,14 @@ def test_a_model_is_named_by_study_and_model(store: JobStore) -> None:
 def test_a_shard_says_which_it_was_and_which_model(
     store: JobStore, identifier: str
 ) -> None:
-    lineage = trace_lineage(store, identifier)
+    lineage = trace_provenance(store, identifier)
 
     (result,) = lineage.results
-    shard = lineage.ancestors[result]
+    shard = lineage.nodes[result]
     assert (shard.model, shard.facts["shard"]) == ("scratch", "2 of 2")
     assert shard.provenance.host == "host"
     assert shard.parents["model"] == "fingerprint-of-fine_tuning/scratch"
-    assert set(lineage.ancestors) == {
+    assert set(lineage.nodes) == {
         result,
         "fingerprint-of-dataset",
         "fingerprint-of-fine_tuning/scratch",
@@ -86,19 +86,19 @@ def test_a_shard_says_which_it_was_and_which_model(
 
 
 def test_a_job_that_planned_others_leads_to_their_result(store: JobStore) -> None:
-    lineage = trace_lineage(store, "uuid-of-relaxation/scratch")
+    lineage = trace_provenance(store, "uuid-of-relaxation/scratch")
 
     assert lineage.results == ("fingerprint-of-relaxation/scratch",)
-    assert "fingerprint-of-relaxation/scratch/0" in lineage.ancestors
+    assert "fingerprint-of-relaxation/scratch/0" in lineage.nodes
 
 
 def test_a_checkpoint_is_found_by_its_hash(store: JobStore) -> None:
     """All checkpoints of the made-up study have the same hash."""
-    lineage = trace_lineage(store, "0" * 64)
+    lineage = trace_provenance(store, "0" * 64)
 
-    documents = {lineage.ancestors[result].document for result in lineage.results}
+    documents = {lineage.nodes[result].document for result in lineage.results}
     assert documents == {"FineTuningDoc"}
-    assert "fingerprint-of-dataset" in lineage.ancestors
+    assert "fingerprint-of-dataset" in lineage.nodes
 
 
 def test_an_input_that_is_gone_is_named(
@@ -111,12 +111,12 @@ def test_an_input_that_is_gone_is_named(
     store_study(job_store, folder)
     job_store.remove_docs({"uuid": "uuid-of-dataset"})
 
-    lineage = trace_lineage(job_store, "uuid-of-fine_tuning/scratch")
+    lineage = trace_provenance(job_store, "uuid-of-fine_tuning/scratch")
 
     assert lineage.missing == ("fingerprint-of-dataset",)
 
 
 @pytest.mark.parametrize("identifier", ["nothing", "demo/scratch/m-None", "0123abcd"])
 def test_an_unknown_result_is_one_line(store: JobStore, identifier: str) -> None:
-    with pytest.raises(InputError, match=f"met {identifier}: the store holds none"):
-        trace_lineage(store, identifier)
+    with pytest.raises(InputError, match=f"got {identifier}: the store holds none"):
+        trace_provenance(store, identifier)

@@ -15,7 +15,7 @@ from nextrung.adapters.stores.queries import (
     answer,
     count_rows,
     is_built,
-    parse_question,
+    parse_query,
     write_answer,
 )
 from nextrung.schemas.base import InputError
@@ -52,7 +52,7 @@ def built(
 
 
 def test_a_query_selects_sorts_and_cuts(built: JobStore) -> None:
-    question = parse_question(
+    request = parse_query(
         "metrics",
         '{"split": "test", "energy_mae": {"$lt": 1}}',
         fields="model, energy_mae",
@@ -60,35 +60,35 @@ def test_a_query_selects_sorts_and_cuts(built: JobStore) -> None:
         limit=2,
     )
 
-    rows = answer(built, question)
+    rows = answer(built, request)
 
     small = sorted((e for e in ENERGY_ERRORS.values() if e < 1), reverse=True)
     assert [row["energy_mae"] for row in rows] == small[:2]
     assert [list(row) for row in rows] == [["model", "energy_mae"]] * 2
-    assert count_rows(built, question) == len(small)
+    assert count_rows(built, request) == len(small)
 
 
 def test_all_fields_are_shown_unless_some_are_asked_for(built: JobStore) -> None:
-    (row, *_) = answer(built, parse_question("relaxations"))
+    (row, *_) = answer(built, parse_query("relaxations"))
 
     assert set(row) == set(ROWS[Collection.RELAXATIONS].model_fields)
     assert list(row)[:3] == ["study", "model", "material_id"]
 
 
 def test_a_question_can_be_about_one_study(built: JobStore) -> None:
-    question = parse_question("stability", '{"model": "source"}')
+    request = parse_query("stability", '{"model": "source"}')
 
-    assert len(answer(built, question.about("demo"))) == len(MATERIALS)
-    assert answer(built, question.about("other")) == []
-    assert question.about(None) == question
+    assert len(answer(built, request.for_study("demo"))) == len(MATERIALS)
+    assert answer(built, request.for_study("other")) == []
+    assert request.for_study(None) == request
 
 
 def test_elements_are_found_in_lists(built: JobStore) -> None:
-    question = parse_question(
+    request = parse_query(
         "relaxations", '{"elements": "Mn", "failed": false, "model": "source"}'
     )
 
-    found = {row["formula"] for row in answer(built, question)}
+    found = {row["formula"] for row in answer(built, request)}
     assert found == {row[0] for row in MATERIALS if "Mn" in row[0]}
 
 
@@ -108,12 +108,10 @@ READERS: dict[str, Callable[[Path], list[dict[str, object]]]] = {
 
 @pytest.mark.parametrize("kind", READERS)
 def test_files_hold_the_rows(built: JobStore, tmp_path: Path, kind: str) -> None:
-    question = parse_question(
-        "stability", fields="model,formula,elements,same_products"
-    )
-    rows = answer(built, question)
+    request = parse_query("stability", fields="model,formula,elements,same_products")
+    rows = answer(built, request)
 
-    write_answer(rows, question, tmp_path / f"rows.{kind}")
+    write_answer(rows, request, tmp_path / f"rows.{kind}")
     found = READERS[kind](tmp_path / f"rows.{kind}")
 
     assert [row["formula"] for row in found] == [row["formula"] for row in rows]
@@ -125,11 +123,11 @@ def test_files_hold_the_rows(built: JobStore, tmp_path: Path, kind: str) -> None
 
 
 def test_columns_have_their_types_whichever_rows_there_are(tmp_path: Path) -> None:
-    question = parse_question(
+    request = parse_query(
         "relaxations", fields="model,failed,n_steps,fmax,elements,status"
     )
 
-    write_answer([], question, tmp_path / "none.parquet")
+    write_answer([], request, tmp_path / "none.parquet")
 
     types = [str(kind) for kind in pq.read_schema(tmp_path / "none.parquet").types]
     assert types == [
@@ -142,7 +140,7 @@ def test_columns_have_their_types_whichever_rows_there_are(tmp_path: Path) -> No
     [
         ({"collection": "relaxation"}, "expected one of models, metrics"),
         ({"query": "{status: 1}"}, r"--query: expected JSON such as \{"),
-        ({"query": "[1]"}, r"expected a JSON object, met '\[1\]'"),
+        ({"query": "[1]"}, r"expected a JSON object, got '\[1\]'"),
         ({"query": '{"stauts": 1}'}, "no field stauts; did you mean status"),
         ({"query": '{"$or": [{"x": 1}]}'}, "no field x; known: model, material_id"),
         ({"fields": "energy"}, "no field energy; did you mean"),
@@ -152,25 +150,25 @@ def test_columns_have_their_types_whichever_rows_there_are(tmp_path: Path) -> No
 )
 def test_an_unusable_question_is_named(asked: dict[str, str], message: str) -> None:
     with pytest.raises(InputError, match=message):
-        parse_question(**({"collection": "relaxations"} | asked))  # type: ignore[arg-type]
+        parse_query(**({"collection": "relaxations"} | asked))  # type: ignore[arg-type]
 
 
 def test_a_query_the_store_refuses_is_one_line(built: JobStore) -> None:
-    question = parse_question("models", '{"model": {"$foo": 1}}')
+    request = parse_query("models", '{"model": {"$foo": 1}}')
 
-    with pytest.raises(InputError, match=r"expected a Mongo query, met: .*\$foo"):
-        answer(built, question)
+    with pytest.raises(InputError, match=r"expected a Mongo query, got: .*\$foo"):
+        answer(built, request)
 
 
 def test_a_file_of_unknown_kind_is_refused(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"ends in \.csv, \.json, \.jsonl, \.parquet"):
-        write_answer([], parse_question("models"), tmp_path / "rows.xls")
+        write_answer([], parse_query("models"), tmp_path / "rows.xls")
 
 
 def test_a_folder_that_is_not_there_is_named(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"cannot write .*: No such file"):
-        write_answer([], parse_question("models"), tmp_path / "none" / "rows.csv")
+        write_answer([], parse_query("models"), tmp_path / "none" / "rows.csv")
 
 
 def test_every_model_of_the_fixture_is_asked_about(built: JobStore) -> None:
-    assert count_rows(built, parse_question("models")) == len(Model)
+    assert count_rows(built, parse_query("models")) == len(Model)

@@ -5,8 +5,8 @@ from typing import TYPE_CHECKING
 import pytest
 from tests.stored_study import VOLUME, store_study
 
-from nextrung.adapters.stores.rows import list_rows, select_sources, stamp_source
-from nextrung.adapters.stores.study_jobs import list_members
+from nextrung.adapters.stores.rows import list_rows, select_sources, source_version
+from nextrung.adapters.stores.study_jobs import list_study_jobs
 from nextrung.schemas.stores.collections import ROWS, Collection
 
 if TYPE_CHECKING:
@@ -14,26 +14,26 @@ if TYPE_CHECKING:
 
     from jobflow import JobStore
 
-    from nextrung.adapters.stores.study_jobs import Member
+    from nextrung.adapters.stores.study_jobs import StudyJob
 
 
 @pytest.fixture
 def members(
     job_store: JobStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> list[Member]:
+) -> list[StudyJob]:
     monkeypatch.setenv("NEXTRUNG_ROOT", str(tmp_path))
     store_study(job_store, tmp_path)
-    return list_members(job_store)
+    return list_study_jobs(job_store)
 
 
-def load(store: JobStore, member: Member) -> dict[str, object]:
+def load(store: JobStore, member: StudyJob) -> dict[str, object]:
     output = store.get_output(member.job.uuid, load=True)
     return {"member": member, "output": output, "dataset": None}
 
 
 @pytest.mark.parametrize("collection", Collection)
 def test_every_source_gives_rows_of_its_collection(
-    collection: Collection, members: list[Member], job_store: JobStore
+    collection: Collection, members: list[StudyJob], job_store: JobStore
 ) -> None:
     source = select_sources(members, collection)[0]
 
@@ -45,7 +45,7 @@ def test_every_source_gives_rows_of_its_collection(
 
 
 def test_relaxed_volumes_come_from_the_file(
-    members: list[Member], job_store: JobStore
+    members: list[StudyJob], job_store: JobStore
 ) -> None:
     """The stored structures are a tenth larger than before relaxation."""
     source = select_sources(members, Collection.RELAXATIONS)[0]
@@ -58,11 +58,13 @@ def test_relaxed_volumes_come_from_the_file(
         assert values["volume_per_atom"] == pytest.approx(1.1 * VOLUME)
 
 
-def test_a_stamp_tells_when_the_document_was_stored(members: list[Member]) -> None:
+def test_a_stamp_tells_when_the_document_was_stored(members: list[StudyJob]) -> None:
     first, second = members[:2]
 
-    assert first.job.stored_at in stamp_source(first, Collection.JOBS)
-    assert stamp_source(first, Collection.JOBS) != stamp_source(second, Collection.JOBS)
-    assert stamp_source(first, Collection.JOBS) != stamp_source(
+    assert first.job.stored_at in source_version(first, Collection.JOBS)
+    assert source_version(first, Collection.JOBS) != source_version(
+        second, Collection.JOBS
+    )
+    assert source_version(first, Collection.JOBS) != source_version(
         first, Collection.STABILITY
     )

@@ -106,12 +106,12 @@ def test_documents_are_found_by_their_jobs(
 def test_unknown_study_is_named_with_the_known_ones(job_store: JobStore) -> None:
     add(job_store, "a", study("first", {}))
 
-    with pytest.raises(InputError, match=r"a finished study other in .* met first"):
+    with pytest.raises(InputError, match=r"a finished study other in .* got first"):
         load_study(job_store, "other")
 
 
 def test_empty_store_holds_no_study(job_store: JobStore) -> None:
-    with pytest.raises(InputError, match=r"expected a finished study in .* met none"):
+    with pytest.raises(InputError, match=r"expected a finished study in .* got none"):
         load_study(job_store)
 
 

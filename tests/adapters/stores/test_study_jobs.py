@@ -6,7 +6,7 @@ import pytest
 from tests.reports.conftest import make_provenance, make_stability
 from tests.stored_study import store_document, store_study
 
-from nextrung.adapters.stores.study_jobs import list_members, select_current
+from nextrung.adapters.stores.study_jobs import list_study_jobs, select_current
 from nextrung.schemas.models import Model
 from nextrung.schemas.relaxation import ShardDoc
 
@@ -26,7 +26,7 @@ def store(
 
 
 def test_every_job_is_listed_once_in_its_place(store: JobStore) -> None:
-    members = list_members(store)
+    members = list_study_jobs(store)
 
     places = {(member.study, member.part, member.job.uuid) for member in members}
     planners = store.count({"output.@class": "OutputReference"})
@@ -39,10 +39,10 @@ def test_a_study_finds_the_shards_behind_what_it_names(
     store: JobStore, tmp_path: Path
 ) -> None:
     """The study names the planner, which points to the merge, which names shards."""
-    before = list_members(store)
+    before = list_study_jobs(store)
     store_study(store, tmp_path, name="later")  # all metadata name the later one now
 
-    after = list_members(store)
+    after = list_study_jobs(store)
 
     places = {(m.part, m.job.uuid) for m in before if m.stage == "relaxation"}
     for study in ("demo", "later"):
@@ -61,7 +61,7 @@ def test_the_newest_document_of_a_part_answers(store: JobStore) -> None:
     place = ("demo", "stability/source")
     store_document(store, newer, place, uuid="newer", when=when)
 
-    current = select_current(list_members(store), "StabilityDoc")
+    current = select_current(list_study_jobs(store), "StabilityDoc")
 
     uuids = {member.part: member.job.uuid for member in current}
     assert uuids["stability/source"] == "newer"
@@ -76,10 +76,10 @@ def test_all_shards_of_the_newest_campaign_answer(store: JobStore) -> None:
     provenance = make_provenance("other cut")
     shard = shard.model_copy(update={"plan": plan, "provenance": provenance})
 
-    before = select_current(list_members(store), "ShardDoc")
+    before = select_current(list_study_jobs(store), "ShardDoc")
     place, when = ("demo", "relaxation/source"), "2026-02-01T00:00:00"
     store_document(store, shard, place, uuid="other", when=when)
-    after = select_current(list_members(store), "ShardDoc")
+    after = select_current(list_study_jobs(store), "ShardDoc")
 
     of_source = [m.job.uuid for m in after if m.part == "relaxation/source"]
     assert of_source == ["other"]
@@ -89,7 +89,7 @@ def test_all_shards_of_the_newest_campaign_answer(store: JobStore) -> None:
 
 def test_parents_of_a_shard_are_those_of_its_plan(store: JobStore) -> None:
     (shard,) = [
-        m.job for m in list_members(store) if m.job.uuid == "uuid-of-shard/source/1"
+        m.job for m in list_study_jobs(store) if m.job.uuid == "uuid-of-shard/source/1"
     ]
 
     assert shard.parents["model"] == "fingerprint-of-fine_tuning/source"

@@ -156,7 +156,7 @@ def test_nothing_to_compare_has_no_score() -> None:
 def test_energies_of_other_frames_are_refused() -> None:
     frames = make_frames(["LiF", "NaF"])
 
-    with pytest.raises(InputError, match="2 labelled frames in their order, met 1"):
+    with pytest.raises(InputError, match="2 labelled frames in their order, got 1"):
         score_alignment(
             frames, frames[:1], source_refs={}, target_refs={}, settings=SETTINGS
         )

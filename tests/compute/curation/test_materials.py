@@ -11,8 +11,8 @@ from nextrung.compute.curation.materials import (
     MaterialCollector,
     count_frames_by_element,
     list_elements,
-    refuse_heavy_elements,
-    refuse_repeated_names,
+    validate_elements,
+    validate_unique_names,
 )
 from nextrung.schemas.base import InputError
 from nextrung.schemas.frames import Frames
@@ -78,19 +78,19 @@ def test_initial_structures_carry_no_label() -> None:
 def test_elements_beyond_plutonium_are_refused_by_name() -> None:
     frames = Frames.from_structures([crystal("Pu"), crystal("O", "Cm")], ["a", "b"])
 
-    with pytest.raises(InputError, match=r"frame b: expected .* met Cm \(Z = 96\)"):
-        refuse_heavy_elements(frames)
+    with pytest.raises(InputError, match=r"frame b: expected .* got Cm \(Z = 96\)"):
+        validate_elements(frames)
 
 
 def test_plutonium_itself_passes() -> None:
-    refuse_heavy_elements(Frames.from_structures([crystal("Pu")]))
+    validate_elements(Frames.from_structures([crystal("Pu")]))
 
 
 def test_two_frames_of_one_name_are_refused() -> None:
     frames = Frames.from_structures([crystal("H")] * 3, ["a", "b", "b"])
 
-    with pytest.raises(InputError, match="a name for every frame, met 'b' twice"):
-        refuse_repeated_names(frames.frame_ids)
+    with pytest.raises(InputError, match="a name for every frame, got 'b' twice"):
+        validate_unique_names(frames.frame_ids)
 
 
 def test_materials_start_from_their_first_frame_and_end_at_the_relaxed() -> None:

@@ -54,7 +54,7 @@ def test_frames_far_from_the_relaxed_structure_are_left_out(frames: Frames) -> N
 
     assert kept.frame_ids.tolist() == ["a#1"]
     assert {r.rule for r in rejections} == {Rule.ENERGY_WINDOW}
-    assert [r.reason.split(", met ")[1] for r in rejections] == [
+    assert [r.reason.split(", got ")[1] for r in rejections] == [
         "+1.010 eV/atom",
         "-0.011 eV/atom",
     ]
@@ -86,8 +86,8 @@ def test_missing_labels_are_named(frames: Frames) -> None:
 
     assert kept.frame_ids.tolist() == ["a#0"]
     assert [r.reason for r in rejections] == [
-        "met no forces, magmoms",
-        "met no magmoms",
+        "got no forces, magmoms",
+        "got no magmoms",
     ]
 
 

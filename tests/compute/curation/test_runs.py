@@ -38,13 +38,13 @@ def test_a_wanted_run_breaks_no_rule(frames: Frames) -> None:
 @pytest.mark.parametrize(
     ("changes", "settings", "rule", "reason"),
     [
-        ({}, {"functional": "PBE"}, Rule.FUNCTIONAL, "expected PBE, met r2SCAN"),
-        ({"hubbard_u": 3.5}, {}, Rule.HUBBARD_U, "no Hubbard U, met U = 3.5 eV"),
+        ({}, {"functional": "PBE"}, Rule.FUNCTIONAL, "expected PBE, got r2SCAN"),
+        ({"hubbard_u": 3.5}, {}, Rule.HUBBARD_U, "no Hubbard U, got U = 3.5 eV"),
         (
             {"plane_wave_cutoff": 450.0},
             {"min_plane_wave_cutoff": 520},
             Rule.PLANE_WAVE_CUTOFF,
-            "520 eV or more, met 450 eV",
+            "520 eV or more, got 450 eV",
         ),
     ],
 )
@@ -70,7 +70,7 @@ def test_an_unwanted_run_loses_all_its_frames(
         ({"plane_wave_cutoff": np.nan}, {"min_plane_wave_cutoff": 520}),
         ({"plane_wave_cutoff": 100.0}, {}),
     ],
-    ids=["u-allowed", "cutoff-met", "cutoff-unknown", "any-cutoff"],
+    ids=["u-allowed", "cutoff-reached", "cutoff-unknown", "any-cutoff"],
 )
 def test_what_the_settings_allow_is_kept(
     changes: dict[str, Any], settings: dict[str, Any], frames: Frames
@@ -89,7 +89,7 @@ def test_another_energy_scale_is_noticed_on_either_side(
 
     assert {r.rule for r in rejections} == {Rule.ENERGY_SCALE}
     assert len(rejections) == 3
-    assert "on the r2SCAN scale, met -5.000 eV/atom where" in rejections[0].reason
+    assert "on the r2SCAN scale, got -5.000 eV/atom where" in rejections[0].reason
     assert f"chgnet-r2scan has {expected / 2:.3f} eV/atom" in rejections[0].reason
 
 
@@ -109,11 +109,11 @@ SAME = Task(final_energy=-5.0, functional="r2SCAN", hubbard_us={"Fe": 4.0})
         ({}, None),
         ({"final_energy": -4.981}, None),
         ({"final_energy": -5.019}, None),
-        ({"final_energy": -4.979}, "met a final energy 0.021 eV/atom from that of"),
-        ({"final_energy": np.nan}, "met a final energy nan eV/atom from that of"),
-        ({"functional": "PBE"}, "met PBE where the primary task has r2SCAN"),
-        ({"hubbard_us": {}}, "met no Hubbard U where the primary task has U.Fe. = 4"),
-        ({"hubbard_us": {"Fe": 5.3}}, "met U.Fe. = 5.3 eV where the primary task has"),
+        ({"final_energy": -4.979}, "got a final energy 0.021 eV/atom from that of"),
+        ({"final_energy": np.nan}, "got a final energy nan eV/atom from that of"),
+        ({"functional": "PBE"}, "got PBE where the primary task has r2SCAN"),
+        ({"hubbard_us": {}}, "got no Hubbard U where the primary task has U.Fe. = 4"),
+        ({"hubbard_us": {"Fe": 5.3}}, "got U.Fe. = 5.3 eV where the primary task has"),
     ],
 )
 def test_a_task_unlike_the_primary_one_loses_all_its_frames(

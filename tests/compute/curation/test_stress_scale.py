@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from pymatgen.core import Lattice, Structure
 
-from nextrung.compute.curation.stress_scale import choose_strained, refuse_wrong_unit
+from nextrung.compute.curation.stress_scale import choose_strained, validate_stress_unit
 from nextrung.schemas.base import InputError
 from nextrung.schemas.frames import Frames
 
@@ -26,11 +26,11 @@ def test_large_stresses_of_small_frames_are_chosen() -> None:
 
 @pytest.mark.parametrize("factor", [0.5, 1.0, 2.0])
 def test_stresses_of_about_the_size_pass(factor: float) -> None:
-    refuse_wrong_unit(factor * STRESSES, STRESSES)
+    validate_stress_unit(factor * STRESSES, STRESSES)
 
 
 @pytest.mark.parametrize(
-    ("factor", "met"),
+    ("factor", "got"),
     [
         (-1.0, "-1 times"),
         (-10.0, "-10 times"),
@@ -40,18 +40,18 @@ def test_stresses_of_about_the_size_pass(factor: float) -> None:
         (160.2, "160 times"),
     ],
 )
-def test_every_confusion_of_units_and_signs_is_refused(factor: float, met: str) -> None:
+def test_every_confusion_of_units_and_signs_is_refused(factor: float, got: str) -> None:
     """Between GPa, VASP's kBar and eV/Å³."""
-    with pytest.raises(InputError, match=f"met {met} what the potential predicts"):
-        refuse_wrong_unit(factor * STRESSES, STRESSES)
+    with pytest.raises(InputError, match=f"got {got} what the potential predicts"):
+        validate_stress_unit(factor * STRESSES, STRESSES)
 
 
 def test_where_nothing_goes_together_nothing_is_known() -> None:
     other = RNG.normal(scale=500, size=STRESSES.shape).astype(np.float32)
 
-    refuse_wrong_unit(other, STRESSES)
+    validate_stress_unit(other, STRESSES)
 
 
 @pytest.mark.parametrize("value", [np.nan, 0.0])
 def test_without_numbers_nothing_is_known(value: float) -> None:
-    refuse_wrong_unit(np.full_like(STRESSES, value), STRESSES)
+    validate_stress_unit(np.full_like(STRESSES, value), STRESSES)

@@ -63,13 +63,13 @@ def test_fewer_than_two_sizes_have_no_law(n_points: int) -> None:
     law = fit_power_law(curve)
 
     assert law.slope is None
-    assert law.error == f"a law needs two sizes to fit, met {n_points}"
+    assert law.error == f"a law needs two sizes to fit, got {n_points}"
 
 
 def test_two_runs_of_one_size_are_one_size() -> None:
     law = fit_power_law(Curve(sizes=np.array([1e3, 1e3]), errors=np.array([1.0, 0.9])))
 
-    assert law.error == "a law needs two sizes to fit, met 1"
+    assert law.error == "a law needs two sizes to fit, got 1"
 
 
 def test_two_points_always_lie_on_a_line_so_nothing_is_judged() -> None:

@@ -63,5 +63,5 @@ def test_formation_energies_are_taken_from_the_references() -> None:
 def test_two_entries_of_one_id_are_refused() -> None:
     entries = [ComputedEntry("Li", -1, entry_id="mp-1")] * 2
 
-    with pytest.raises(InputError, match="unique entry ids, met mp-1 twice"):
+    with pytest.raises(InputError, match="unique entry ids, got mp-1 twice"):
         EntryTable.from_entries(entries)

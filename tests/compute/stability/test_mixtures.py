@@ -5,8 +5,8 @@ import pytest
 
 from nextrung.compute.stability.mixtures import (
     Phases,
-    allocate_mixtures,
-    fill_mixtures,
+    allocate_decompositions,
+    fill_decompositions,
 )
 
 
@@ -28,9 +28,9 @@ def phases() -> Phases:
 
 def test_a_composition_is_mixed_from_the_others(phases: Phases) -> None:
     """AB without itself is A and B; AB3 is half AB and half B."""
-    mixtures = allocate_mixtures(phases)
+    mixtures = allocate_decompositions(phases)
 
-    fill_mixtures(phases, np.arange(4), mixtures)
+    fill_decompositions(phases, np.arange(4), mixtures)
 
     np.testing.assert_array_equal(mixtures.formation, [0, 0, 0, -0.5, np.nan])
     assert set(mixtures.products[2]) == {0, 1}
@@ -41,9 +41,9 @@ def test_a_composition_is_mixed_from_the_others(phases: Phases) -> None:
 
 
 def test_only_the_chosen_systems_are_mixed(phases: Phases) -> None:
-    mixtures = allocate_mixtures(phases)
+    mixtures = allocate_decompositions(phases)
 
-    fill_mixtures(phases, np.array([0]), mixtures)
+    fill_decompositions(phases, np.array([0]), mixtures)
 
     assert mixtures.formation[0] == 0
     assert mixtures.products[0].tolist() == [0, -1]

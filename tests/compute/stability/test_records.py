@@ -167,7 +167,7 @@ def test_compounds_on_one_line_are_no_obstacle() -> None:
 
 
 def test_no_entries_are_refused() -> None:
-    with pytest.raises(InputError, match="at least one entry to decompose, met none"):
+    with pytest.raises(InputError, match="at least one entry to decompose, got none"):
         score_decomposition([])
 
 

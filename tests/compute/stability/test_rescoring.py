@@ -160,9 +160,9 @@ def test_entries_without_ids_are_named_by_position() -> None:
 @pytest.mark.parametrize(
     ("names", "changed", "line"),
     [
-        (("Li", "F"), {"Mg"}, "expected ids of changed entries, met Mg of none"),
-        (("Li", "F", "LiF"), (), "of every unchanged entry, met none of LiF"),
-        (("Li", "F", "Li"), (), "expected unique entry ids, met Li twice"),
+        (("Li", "F"), {"Mg"}, "expected ids of changed entries, got Mg of none"),
+        (("Li", "F", "LiF"), (), "of every unchanged entry, got none of LiF"),
+        (("Li", "F", "Li"), (), "expected unique entry ids, got Li twice"),
     ],
 )
 def test_ids_that_fit_nothing_are_refused(

@@ -169,5 +169,5 @@ def test_no_materials_have_no_score() -> None:
 
 
 def test_two_materials_of_one_id_are_refused() -> None:
-    with pytest.raises(InputError, match="met Li twice"):
+    with pytest.raises(InputError, match="got Li twice"):
         score_stability([make_material("Li", 0, 0)] * 2, BARTEL)

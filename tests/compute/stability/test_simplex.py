@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from scipy.optimize import linprog
 
 from nextrung.compute.stability import simplex
-from nextrung.compute.stability.simplex import mix_phases
+from nextrung.compute.stability.simplex import minimise_mixture
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -33,7 +33,7 @@ def draw_programme(
 def test_elements_alone_mix_to_nothing_gained() -> None:
     target = np.array([0.25, 0.75])
 
-    cost, basis, amounts = mix_phases(ELEMENTS, np.zeros(2), target)
+    cost, basis, amounts = minimise_mixture(ELEMENTS, np.zeros(2), target)
 
     assert cost == 0
     assert dict(zip(basis, amounts, strict=True)) == {0: 0.25, 1: 0.75}
@@ -43,7 +43,7 @@ def test_a_compound_takes_as_much_as_it_can() -> None:
     """AB at -1 eV/atom in A1B3: half of the atoms are in AB."""
     phases = np.vstack([ELEMENTS, [[0.5, 0.5]]])
 
-    cost, basis, amounts = mix_phases(
+    cost, basis, amounts = minimise_mixture(
         phases, np.array([0, 0, -1.0]), np.array([0.25, 0.75])
     )
 
@@ -54,7 +54,7 @@ def test_a_compound_takes_as_much_as_it_can() -> None:
 def test_a_phase_of_infinite_cost_is_never_used() -> None:
     phases = np.vstack([ELEMENTS, [[0.5, 0.5]]])
 
-    cost, basis, _ = mix_phases(
+    cost, basis, _ = minimise_mixture(
         phases, np.array([0, 0, np.inf]), np.array([0.25, 0.75])
     )
 
@@ -72,7 +72,7 @@ def test_mixtures_cost_what_highs_says(
 ) -> None:
     phases, costs, target = draw_programme(seed, n_elements, n_compounds)
 
-    cost, basis, amounts = mix_phases(phases, costs, target)
+    cost, basis, amounts = minimise_mixture(phases, costs, target)
 
     oracle = linprog(costs, A_eq=phases.T, b_eq=target, method="highs")
     assert cost == pytest.approx(oracle.fun, abs=1e-10)

@@ -61,5 +61,5 @@ def test_a_reference_to_a_planner_leads_to_the_merge(store: JobStore) -> None:
 
 
 def test_a_missing_document_is_named(store: JobStore) -> None:
-    with pytest.raises(InputError, match="the document of job nothing, met none"):
+    with pytest.raises(InputError, match="the document of job nothing, got none"):
         resolve_without_rows([OutputReference("nothing")], store)

@@ -15,10 +15,10 @@ from nextrung.makers.jobs.fingerprints import make_flow
 from nextrung.makers.jobs.task_job import (
     JobState,
     StageMaker,
-    campaign_folder,
     provenance,
     report_progress,
     task_job,
+    work_folder,
 )
 from nextrung.schemas.base import InputError, Record, TaskDoc
 
@@ -49,7 +49,7 @@ class MultiplyMaker(StageMaker):
         report_progress(1, 2, "half way")
         if self.settings.factor == 0:
             raise ValueError("expected a factor other than 0")
-        (campaign_folder() / "note").touch()
+        (work_folder() / "note").touch()
         number = start if isinstance(start, int) else start.product
         product = number * self.settings.factor
         return ProductDoc(
@@ -162,7 +162,7 @@ def test_campaign_folder_is_named_by_the_fingerprint(
 ) -> None:
     fingerprint = run(product_of(2), job_store).provenance.fingerprint
 
-    assert (tmp_path / "campaigns" / fingerprint[:32] / "note").is_file()
+    assert (tmp_path / "work" / fingerprint[:32] / "note").is_file()
 
 
 def test_job_survives_the_trip_through_a_launchpad(job_store: JobStore) -> None:

@@ -71,9 +71,9 @@ def test_a_job_that_fails_lets_others_start() -> None:
 
 
 def test_the_handler_of_another_stays() -> None:
-    met = []
-    signal.signal(signal.SIGTERM, lambda *_: met.append("theirs"))
+    got = []
+    signal.signal(signal.SIGTERM, lambda *_: got.append("theirs"))
 
     be_terminated()
 
-    assert met == ["theirs"]
+    assert got == ["theirs"]

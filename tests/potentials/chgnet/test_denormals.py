@@ -45,8 +45,8 @@ def test_predictions_leave_the_thread_as_it_was(
     target: Potential, structures: list[Structure]
 ) -> None:
     crystals = Crystals.of(structures[:3])
-    own = target.predict(crystals)
+    own = target.predict_batch(crystals)
     assert half_of_the_smallest() > 0
     with flush_denormals():
-        flushed = target.predict(crystals)
+        flushed = target.predict_batch(crystals)
     np.testing.assert_array_equal(own.energies, flushed.energies)

@@ -11,9 +11,9 @@ from torch.func import functional_call
 from nextrung.potentials.chgnet.double_backward import (
     ClosedLayerNorm,
     ClosedSiLU,
-    ease_second_order,
+    use_fast_double_backward,
 )
-from nextrung.potentials.potential import load_potential
+from nextrung.potentials.registry import load_potential
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -83,7 +83,7 @@ def test_a_network_keeps_its_weights_and_their_names() -> None:
     model = load_potential("chgnet-0.3.0", "cpu").copy().model
     before = dict(model.named_parameters())
 
-    ease_second_order(model)
+    use_fast_double_backward(model)
 
     after = dict(model.named_parameters())
     assert list(after) == list(before)

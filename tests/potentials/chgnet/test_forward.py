@@ -15,8 +15,8 @@ from pymatgen.core import Lattice, Structure
 from nextrung.potentials.chgnet.forward import (
     GPA,
     Outputs,
-    predict_batch,
     predict_differentiably,
+    predict_graphs,
 )
 from nextrung.potentials.graphs.crystals import Crystals
 from nextrung.potentials.graphs.graphs import build_graphs
@@ -78,10 +78,10 @@ def as_dict(outputs: Outputs) -> dict[str, Tensor]:
 
 def predict(potential: Potential, structure: Structure) -> dict[str, Tensor]:
     graphs = build_graphs(Crystals.of([structure]), dtype=torch.float64)
-    return as_dict(predict_batch(potential.model, graphs, "efsm"))
+    return as_dict(predict_graphs(potential.model, graphs, "efsm"))
 
 
-@pytest.mark.parametrize("run", [predict_batch, predict_differentiably])
+@pytest.mark.parametrize("run", [predict_graphs, predict_differentiably])
 def test_all_properties_are_those_of_chgnet_in_float64(
     double_model: CHGNet,
     target_double: Potential,
@@ -99,9 +99,9 @@ def test_float32_is_within_its_noise_of_float64(
     target: Potential, target_double: Potential, structures: list[Structure]
 ) -> None:
     crystals = Crystals.of(structures)
-    single = as_dict(predict_batch(target.model, build_graphs(crystals), "efsm"))
+    single = as_dict(predict_graphs(target.model, build_graphs(crystals), "efsm"))
     graphs = build_graphs(crystals, dtype=torch.float64)
-    double = as_dict(predict_batch(target_double.model, graphs, "efsm"))
+    double = as_dict(predict_graphs(target_double.model, graphs, "efsm"))
     per_atom = (single["e"] - double["e"]) / graphs.n_atoms
     assert per_atom.abs().max() < 1e-5
     for name in "fsm":
@@ -118,7 +118,7 @@ def test_crystals_without_angles_are_predicted_alone_and_in_company(
         torch.testing.assert_close(alone[name], value, rtol=1e-9, atol=1e-9)
     crystals = Crystals.of([structures[-1], NO_ANGLES])
     graphs = build_graphs(crystals, dtype=torch.float64)
-    together = predict_batch(target_double.model, graphs, "e")
+    together = predict_graphs(target_double.model, graphs, "e")
     torch.testing.assert_close(together.energies[1:], alone["e"])
 
 
@@ -127,11 +127,11 @@ def test_what_is_not_asked_for_is_not_there(
     target: Potential, structures: list[Structure], properties: str
 ) -> None:
     graphs = build_graphs(Crystals.of(structures[:2]))
-    outputs = predict_batch(target.model, graphs, properties)
+    outputs = predict_graphs(target.model, graphs, properties)
     assert (outputs.forces is not None) == ("f" in properties)
     assert (outputs.stresses is not None) == ("s" in properties)
     assert (outputs.magmoms is not None) == ("m" in properties)
-    everything = predict_batch(target.model, graphs, "efsm")
+    everything = predict_graphs(target.model, graphs, "efsm")
     torch.testing.assert_close(outputs.energies, everything.energies)
 
 
@@ -252,5 +252,5 @@ def test_the_last_angle_update_is_never_used(
     model = target_double.copy().model
     model.angle_layers[-1] = None
     graphs = build_graphs(Crystals.of(structures[-1:]), dtype=torch.float64)
-    bare = predict_batch(model, graphs, "e").energies
-    assert bare.equal(predict_batch(target_double.model, graphs, "e").energies)
+    bare = predict_graphs(model, graphs, "e").energies
+    assert bare.equal(predict_graphs(target_double.model, graphs, "e").energies)

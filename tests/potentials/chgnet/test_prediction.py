@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from nextrung.potentials.chgnet import prediction
-from nextrung.potentials.chgnet.forward import predict_batch
+from nextrung.potentials.chgnet.forward import predict_graphs
 from nextrung.potentials.chgnet.prediction import check_properties
 from nextrung.potentials.graphs.crystals import Crystals
 from nextrung.schemas.base import InputError
@@ -46,9 +46,9 @@ def test_a_prediction_does_not_depend_on_its_batch(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     for potential, energy_noise in ((target, 1e-5), (target_double, 1e-11)):
-        together = potential.predict(crystals, "efsm")
+        together = potential.predict_batch(crystals, "efsm")
         monkeypatch.setattr(prediction, "_CPU_COST", 1)
-        alone = potential.predict(crystals, "efsm")
+        alone = potential.predict_batch(crystals, "efsm")
         monkeypatch.undo()
         per_atom = np.abs(together.energies - alone.energies) / crystals.n_atoms
         assert per_atom.max() < energy_noise
@@ -60,8 +60,8 @@ def test_a_prediction_does_not_depend_on_the_order(
     target_double: Potential, crystals: Crystals
 ) -> None:
     order = np.random.default_rng(0).permutation(len(crystals))
-    own = target_double.predict(crystals, "efsm")
-    other = target_double.predict(crystals[order], "efsm")
+    own = target_double.predict_batch(crystals, "efsm")
+    other = target_double.predict_batch(crystals[order], "efsm")
     np.testing.assert_allclose(own.energies[order], other.energies, rtol=1e-12)
     np.testing.assert_allclose(own.stresses[order], other.stresses, atol=1e-9)
 
@@ -69,9 +69,9 @@ def test_a_prediction_does_not_depend_on_the_order(
 def test_windows_and_batches_change_nothing(
     target_double: Potential, crystals: Crystals, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    own = target_double.predict(crystals)
+    own = target_double.predict_batch(crystals)
     monkeypatch.setattr(prediction, "_WINDOW", 3)
-    other = target_double.predict(crystals)
+    other = target_double.predict_batch(crystals)
     np.testing.assert_allclose(own.energies, other.energies, rtol=1e-12)
     np.testing.assert_allclose(own.forces, other.forces, atol=1e-9)
 
@@ -82,9 +82,9 @@ def test_predictions_do_not_ask_for_gradients_around_them(
     target: Potential,
     crystals: Crystals,
 ) -> None:
-    own = target.predict(crystals, "efsm")
+    own = target.predict_batch(crystals, "efsm")
     with surroundings():
-        within = target.predict(crystals, "efsm")
+        within = target.predict_batch(crystals, "efsm")
     np.testing.assert_array_equal(within.forces, own.forces)
     np.testing.assert_array_equal(within.stresses, own.stresses)
 
@@ -92,7 +92,7 @@ def test_predictions_do_not_ask_for_gradients_around_them(
 def test_properties_not_asked_for_are_not_numbers(
     target: Potential, crystals: Crystals
 ) -> None:
-    predicted = target.predict(crystals, "e")
+    predicted = target.predict_batch(crystals, "e")
     assert np.isfinite(predicted.energies).all()
     assert np.isnan(predicted.forces).all()
     assert np.isnan(predicted.stresses).all()
@@ -113,7 +113,7 @@ def test_batches_on_a_gpu_fill_it_or_its_free_memory(
 
 def refuse_batches_above(limit: int) -> Any:  # noqa: ANN401
     """Make a prediction that runs out of memory above a number of crystals."""
-    genuine = predict_batch
+    genuine = predict_graphs
 
     def predict(model: CHGNet, graphs: GraphBatch, properties: str) -> Outputs:
         if len(graphs) > limit:
@@ -126,9 +126,9 @@ def refuse_batches_above(limit: int) -> Any:  # noqa: ANN401
 def test_a_batch_too_large_for_memory_is_halved(
     target: Potential, crystals: Crystals, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    own = target.predict(crystals)
-    monkeypatch.setattr(prediction, "predict_batch", refuse_batches_above(2))
-    halved = target.predict(crystals)
+    own = target.predict_batch(crystals)
+    monkeypatch.setattr(prediction, "predict_graphs", refuse_batches_above(2))
+    halved = target.predict_batch(crystals)
     assert halved.errors == {}
     np.testing.assert_allclose(halved.energies, own.energies, rtol=1e-5)
 
@@ -136,8 +136,8 @@ def test_a_batch_too_large_for_memory_is_halved(
 def test_a_crystal_too_large_for_memory_is_an_error(
     target: Potential, crystals: Crystals, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(prediction, "predict_batch", refuse_batches_above(0))
-    errors = target.predict(crystals).errors
+    monkeypatch.setattr(prediction, "predict_graphs", refuse_batches_above(0))
+    errors = target.predict_batch(crystals).errors
     assert list(errors) == list(range(len(crystals)))
     assert all("out of memory" in reason for reason in errors.values())
 
@@ -148,9 +148,9 @@ def test_other_failures_of_the_device_are_not_hidden(
     def fail(*_: object) -> None:
         raise RuntimeError("device lost")
 
-    monkeypatch.setattr(prediction, "predict_batch", fail)
+    monkeypatch.setattr(prediction, "predict_graphs", fail)
     with pytest.raises(RuntimeError, match="device lost"):
-        target.predict(crystals)
+        target.predict_batch(crystals)
 
 
 def test_energies_that_are_no_numbers_are_errors(
@@ -160,7 +160,7 @@ def test_energies_that_are_no_numbers_are_errors(
     with torch.no_grad():
         broken.model.site_wise.bias += torch.nan
         broken.model.mlp.layers[-1].bias += torch.nan
-    errors = broken.predict(crystals).errors
+    errors = broken.predict_batch(crystals).errors
     assert set(errors.values()) == {"the prediction is not finite"}
 
 
@@ -204,7 +204,7 @@ def odd_crystals(draw: st.DrawFn) -> Crystals:
 
 
 def assert_result_or_reason(potential: Potential, crystal: Crystals) -> None:
-    predicted = potential.predict(crystal, "efsm")
+    predicted = potential.predict_batch(crystal, "efsm")
     if 0 in predicted.errors:
         assert np.isnan(predicted.energies[0])
         assert predicted.errors[0]

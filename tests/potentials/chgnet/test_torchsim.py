@@ -11,9 +11,8 @@ from ase import units
 from pymatgen.core import Lattice, Structure
 
 from nextrung.potentials.graphs.crystals import Crystals
-from nextrung.potentials.relaxation.engines import relax
 from nextrung.schemas.base import InputError
-from nextrung.schemas.relaxation import RelaxationEngine, RelaxationSettings
+from nextrung.schemas.relaxation import RelaxationSettings
 
 if TYPE_CHECKING:
     from types import ModuleType
@@ -75,7 +74,7 @@ def test_it_answers_what_the_potential_says(
 
     answers = torchsim.TorchSimModel(target_double)(state)
 
-    expected: Any = target_double.evaluate(structures, "efs")
+    expected: Any = target_double.predict(structures, "efs")
     np.testing.assert_allclose(
         answers["energy"], [one.energy for one in expected], atol=1e-9
     )
@@ -114,7 +113,7 @@ def test_a_system_that_cannot_be_predicted_is_nan_with_a_reason(
     assert torch.isfinite(answers["stress"]).all(dim=(1, 2)).tolist() == of_salt
     sites = torch.isfinite(answers["forces"]).all(dim=1)
     assert sites.tolist() == [of_salt[index] for index in state.system_idx]
-    (alone,) = uncovered.evaluate([salt], "e")
+    (alone,) = uncovered.predict([salt], "e")
     assert answers["energy"][1].item() == pytest.approx(alone.energy, abs=1e-5)
 
 
@@ -132,15 +131,37 @@ def test_a_molecule_is_not_taken_for_a_crystal(
     assert model.errors == {0: "not periodic in all three directions"}
 
 
-def test_without_torch_sim_the_engine_says_what_to_install(
-    target: Potential, monkeypatch: pytest.MonkeyPatch
+def test_without_torch_sim_the_module_says_what_to_install(
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     for name in ("torch_sim", "torch_sim.models", "torch_sim.models.interface"):
         monkeypatch.setitem(sys.modules, name, None)
-    monkeypatch.delitem(
-        sys.modules, "nextrung.potentials.chgnet.torchsim", raising=False
-    )
-    settings = RelaxationSettings(engine=RelaxationEngine.TORCHSIM)
+    name = "nextrung.potentials.chgnet.torchsim"
+    monkeypatch.delitem(sys.modules, name, raising=False)
 
     with pytest.raises(InputError, match=r"expected torch-sim.*'nextrung\[torchsim\]'"):
-        relax(target, [], settings)
+        importlib.import_module(name)
+
+
+def test_torch_sims_own_optimiser_relaxes_to_the_same_minimum(
+    ts: ModuleType, torchsim: ModuleType, target: Potential
+) -> None:
+    """Its FIRE with the Frechet cell filter, against the batched engine."""
+    salt = Structure(
+        Lattice.cubic(3.6), ["Na", "Cl"], [[0, 0, 0], [0.5, 0.5, 0.53]]
+    ).perturb(0.03, seed=0)
+    model = torchsim.TorchSimModel(target)
+    optimizer: Any = ts.frechet_cell_fire
+    state = ts.io.structures_to_state([salt], CPU, torch.float64)
+
+    relaxed = ts.optimize(
+        state,
+        model,
+        optimizer=optimizer,
+        convergence_fn=ts.generate_force_convergence_fn(0.01),
+        max_steps=300,
+    )
+
+    (record,) = target.relax(salt, RelaxationSettings(fmax=0.01))
+    assert record.energy is not None
+    assert relaxed.energy.item() / 2 == pytest.approx(record.energy / 2, abs=1e-3)

@@ -30,16 +30,16 @@ def test_adding_up_equals_an_indexed_addition(
 ) -> None:
     rows = torch.randn(len(INDEX), 4, dtype=dtype)
     expected = torch.zeros(N_SOURCES, 4, dtype=dtype).index_add(0, INDEX, rows)
-    torch.testing.assert_close(segments.add_up(rows), expected)
+    torch.testing.assert_close(segments.segment_sum(rows), expected)
 
 
 def test_no_rows_add_up_to_zero() -> None:
     empty = Segments.of(torch.zeros(0, dtype=torch.int64), 3)
-    assert empty.add_up(torch.zeros(0, 2)).equal(torch.zeros(3, 2))
+    assert empty.segment_sum(torch.zeros(0, 2)).equal(torch.zeros(3, 2))
     assert empty.gather(torch.zeros(3, 2)).shape == (0, 2)
 
 
-@pytest.mark.parametrize("method", ["gather", "add_up"])
+@pytest.mark.parametrize("method", ["gather", "segment_sum"])
 def test_gradients_hold_to_second_order(segments: Segments, method: str) -> None:
     n_rows = N_SOURCES if method == "gather" else len(INDEX)
     rows = torch.randn(n_rows, 2, dtype=torch.float64, requires_grad=True)

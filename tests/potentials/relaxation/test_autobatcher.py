@@ -6,7 +6,10 @@ import numpy as np
 import pytest
 from pymatgen.core import Lattice, Structure
 
-from nextrung.potentials.relaxation.autobatcher import Queue, estimate_costs
+from nextrung.potentials.relaxation.autobatcher import (
+    InFlightAutoBatcher,
+    estimate_costs,
+)
 from nextrung.schemas.relaxation import RelaxationSettings, RelaxationStatus
 
 if TYPE_CHECKING:
@@ -31,12 +34,14 @@ def test_costs_are_counts_of_neighbours_and_angles() -> None:
 
 def test_structures_board_until_the_room_is_used_up() -> None:
     """The last may exceed it, so that each structure finds room some day."""
-    queue = Queue([(index, COPPER) for index in range(6)], RelaxationSettings())
+    autobatcher = InFlightAutoBatcher(
+        [(index, COPPER) for index in range(6)], RelaxationSettings()
+    )
 
-    sizes = [len(queue.board(room * COST)) for room in (0.0, 0.1, 1.5, 10.0, 10.0)]
+    sizes = [len(autobatcher.fill(room * COST)) for room in (0.0, 0.1, 1.5, 10.0, 10.0)]
 
     assert sizes == [0, 1, 2, 3, 0]
-    assert not queue
+    assert not autobatcher
 
 
 def test_structures_are_drawn_one_ahead_of_need() -> None:
@@ -47,39 +52,41 @@ def test_structures_are_drawn_one_ahead_of_need() -> None:
             drawn.append(index)
             yield index, COPPER
 
-    queue = Queue(draw(), RelaxationSettings())
+    autobatcher = InFlightAutoBatcher(draw(), RelaxationSettings())
     assert drawn == [0]
 
-    queue.board(1.5 * COST)
+    autobatcher.fill(1.5 * COST)
     assert drawn == [0, 1, 2]
 
 
 def test_who_can_never_board_is_refused_with_a_reason_once() -> None:
     waiting = [(3, DISORDERED), (8, COPPER), (5, DISORDERED)]
-    queue = Queue(waiting, RelaxationSettings())
+    autobatcher = InFlightAutoBatcher(waiting, RelaxationSettings())
 
-    flight = queue.board(10 * COST)
+    batch = autobatcher.fill(10 * COST)
 
-    assert [passenger.index for passenger in flight.passengers] == [8]
-    assert queue
-    refused = queue.pop_refused()
-    assert [index for index, _ in refused] == [3, 5]
-    assert {record.status for _, record in refused} == {RelaxationStatus.ERROR}
-    assert queue.pop_refused() == []
-    assert not queue
+    assert [item.index for item in batch.items] == [8]
+    assert autobatcher
+    rejected = autobatcher.pop_rejected()
+    assert [index for index, _ in rejected] == [3, 5]
+    assert {record.status for _, record in rejected} == {RelaxationStatus.ERROR}
+    assert autobatcher.pop_rejected() == []
+    assert not autobatcher
 
 
 def test_a_symmetry_to_keep_is_found_before_the_start() -> None:
     crooked = COPPER.copy()
     crooked.perturb(0.003)
-    queue = Queue([(0, crooked)], RelaxationSettings(fix_symmetry=True))
+    autobatcher = InFlightAutoBatcher(
+        [(0, crooked)], RelaxationSettings(fix_symmetry=True)
+    )
 
-    ((passenger,)) = queue.board(1.0).passengers
+    ((item,)) = autobatcher.fill(1.0).items
 
-    assert passenger.symmetry is not None
-    assert len(passenger.symmetry.rotations) == 192
-    np.testing.assert_allclose(passenger.structure.lattice.abc, [3.6] * 3, atol=0.01)
-    assert passenger.structure.get_space_group_info(symprec=1e-6)[1] == 225
+    assert item.symmetry is not None
+    assert len(item.symmetry.rotations) == 192
+    np.testing.assert_allclose(item.structure.lattice.abc, [3.6] * 3, atol=0.01)
+    assert item.structure.get_space_group_info(symprec=1e-6)[1] == 225
 
 
 def test_a_structure_without_a_space_group_is_refused(
@@ -90,7 +97,9 @@ def test_a_structure_without_a_space_group_is_refused(
 
     monkeypatch.setattr("nextrung.potentials.relaxation.symmetry.FixSymmetry", fail)
 
-    queue = Queue([(0, COPPER)], RelaxationSettings(fix_symmetry=True))
+    autobatcher = InFlightAutoBatcher(
+        [(0, COPPER)], RelaxationSettings(fix_symmetry=True)
+    )
 
-    ((_, record),) = queue.pop_refused()
+    ((_, record),) = autobatcher.pop_rejected()
     assert record.error == "no space group found: spglib is at a loss"

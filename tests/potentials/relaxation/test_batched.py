@@ -8,7 +8,7 @@ from chgnet.model import StructOptimizer
 from pymatgen.core import Lattice, Structure
 from tests.potentials.lennard_jones import LennardJonesPotential
 
-from nextrung.potentials.chgnet.prediction import BatchPrediction
+from nextrung.potentials.interface import BatchPrediction
 from nextrung.potentials.relaxation.autobatcher import estimate_costs
 from nextrung.potentials.relaxation.batched import relax_batched
 from nextrung.potentials.relaxation.engines import relax
@@ -42,7 +42,7 @@ def test_who_waits_boards_when_others_leave() -> None:
     waiting = [(index, stretched(0.01 * index)) for index in range(5)]
     settings = RelaxationSettings(fmax=0.05, cell=CellDegrees.FIXED)
 
-    ends = dict(relax_batched(potential, waiting, settings, flight_cost=1.5 * COST))
+    ends = dict(relax_batched(potential, waiting, settings, max_batch_cost=1.5 * COST))
 
     assert sorted(ends) == [0, 1, 2, 3, 4]
     sizes = potential.batch_sizes
@@ -56,7 +56,7 @@ def test_a_structure_larger_than_a_batch_is_relaxed_alone() -> None:
     waiting = [(0, DIMER), (1, DIMER)]
 
     ends = dict(
-        relax_batched(potential, waiting, RelaxationSettings(), flight_cost=1.0)
+        relax_batched(potential, waiting, RelaxationSettings(), max_batch_cost=1.0)
     )
 
     assert {record.status for record in ends.values()} == {RelaxationStatus.CONVERGED}
@@ -69,10 +69,10 @@ def spoil(
     """Make a potential whose first crystal goes wrong after some calls."""
 
     class Spoiled(LennardJonesPotential):
-        def predict(
+        def predict_batch(
             self, crystals: Crystals, properties: str = "efs"
         ) -> BatchPrediction:
-            prediction = super().predict(crystals, properties)
+            prediction = super().predict_batch(crystals, properties)
             if len(self.batch_sizes) == after + 1:
                 change(prediction)
             return prediction
@@ -134,7 +134,7 @@ def test_a_cell_that_explodes_or_collapses_is_an_error_before_it_costs_memory(
     change: Callable[[BatchPrediction], None], reason: str
 ) -> None:
     class Forced(LennardJonesPotential):
-        def predict(
+        def predict_batch(
             self, crystals: Crystals, properties: str = "efs"
         ) -> BatchPrediction:
             assert properties == "efs"

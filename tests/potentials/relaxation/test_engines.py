@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -27,20 +26,6 @@ from nextrung.schemas.relaxation import (
 
 both_engines = pytest.mark.parametrize(
     "engine", [RelaxationEngine.BATCHED, RelaxationEngine.ASE]
-)
-every_engine = pytest.mark.parametrize(
-    "engine",
-    [
-        RelaxationEngine.BATCHED,
-        RelaxationEngine.ASE,
-        pytest.param(
-            RelaxationEngine.TORCHSIM,
-            marks=pytest.mark.skipif(
-                find_spec("torch_sim") is None,
-                reason="no torch-sim: install the extra `torchsim`",
-            ),
-        ),
-    ],
 )
 
 
@@ -125,34 +110,34 @@ def test_a_structure_ends_the_same_whatever_it_is_relaxed_with(
         assert all(same_end(record, other) for other in others)
 
 
-@every_engine
+@both_engines
 def test_results_come_in_the_order_of_the_structures(
     structures: list[Structure],
     engine: RelaxationEngine,
 ) -> None:
     """Also where they end in another order, which the callback sees."""
-    met: dict[int, RelaxationRecord] = {}
+    got: dict[int, RelaxationRecord] = {}
 
     records = relax(
         LennardJonesPotential(),
         [*structures, structures[0]],
         RelaxationSettings(engine=engine, max_steps=40),
-        on_record=met.__setitem__,
+        on_record=got.__setitem__,
     )
 
     n_atoms = [len(r.structure) for r in records if r.structure is not None]
     assert n_atoms == [2, 1, 4, 3, 2]
-    assert [met[index] for index in range(5)] == records
+    assert [got[index] for index in range(5)] == records
     if engine is RelaxationEngine.BATCHED:
-        assert list(met) != sorted(met)
+        assert list(got) != sorted(got)
 
 
-@every_engine
+@both_engines
 def test_nothing_to_relax_is_nothing_relaxed(engine: RelaxationEngine) -> None:
     assert relax(LennardJonesPotential(), [], RelaxationSettings(engine=engine)) == []
 
 
-@every_engine
+@both_engines
 def test_a_relaxed_structure_needs_no_step(
     structures: list[Structure],
     engine: RelaxationEngine,
@@ -168,7 +153,7 @@ def test_a_relaxed_structure_needs_no_step(
     assert again.energy == again.initial_energy == pytest.approx(first.energy)
 
 
-@every_engine
+@both_engines
 @pytest.mark.parametrize(
     ("structure", "status", "reason"),
     [
@@ -207,7 +192,7 @@ def test_a_structure_that_cannot_be_relaxed_is_a_record_with_its_reason(
     assert other.status is RelaxationStatus.CONVERGED
 
 
-@every_engine
+@both_engines
 def test_steps_used_up_leave_the_energy_reached(
     structures: list[Structure],
     engine: RelaxationEngine,

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from pymatgen.core import Lattice, Structure
 
-from nextrung.potentials.relaxation.in_flight_batch import Flight, Passenger
+from nextrung.potentials.relaxation.in_flight_batch import BatchItem, InFlightBatch
 
 SALT = Structure(
     Lattice.cubic(4),
@@ -16,12 +16,12 @@ IRON = Structure(Lattice.orthorhombic(2, 3, 4), ["Fe"], [[0.1, 0, 0]])
 
 
 @pytest.fixture
-def flight() -> Flight:
-    return Flight.start([Passenger(4, SALT), Passenger(2, IRON)])
+def batch() -> InFlightBatch:
+    return InFlightBatch.start([BatchItem(4, SALT), BatchItem(2, IRON)])
 
 
-def test_a_flight_asks_about_its_structures_as_they_are(flight: Flight) -> None:
-    crystals = flight.crystals
+def test_a_flight_asks_about_its_structures_as_they_are(batch: InFlightBatch) -> None:
+    crystals = batch.crystals
 
     assert crystals.offsets.tolist() == [0, 2, 3]
     assert crystals.atomic_numbers.tolist() == [11, 17, 26]
@@ -31,12 +31,12 @@ def test_a_flight_asks_about_its_structures_as_they_are(flight: Flight) -> None:
     )
 
 
-def test_a_step_moves_all_and_remembers_where_they_were(flight: Flight) -> None:
+def test_a_step_moves_all_and_remembers_where_they_were(batch: InFlightBatch) -> None:
     forces = np.zeros((9, 3))
     forces[0, 0] = 1.0
     forces[6:, :] = np.eye(3)
 
-    moved = flight.step(forces)
+    moved = batch.step(forces)
 
     assert moved.n_steps.tolist() == [1, 1]
     before = moved.structure_at(moved.previous, 0)
@@ -51,23 +51,23 @@ def test_a_step_moves_all_and_remembers_where_they_were(flight: Flight) -> None:
     np.testing.assert_allclose(grown.frac_coords, IRON.frac_coords)
 
 
-def test_structures_keep_their_species_and_images(flight: Flight) -> None:
+def test_structures_keep_their_species_and_images(batch: InFlightBatch) -> None:
     """Oxidation states stay, and coordinates are not wrapped."""
-    structure = flight.structure_at(flight.coordinates, 0)
+    structure = batch.structure_at(batch.coordinates, 0)
 
     assert structure.species == SALT.species
     assert structure.frac_coords[1, 2] == pytest.approx(1.5)
 
 
-def test_some_leave_and_others_board(flight: Flight) -> None:
-    boarded = flight.keep(np.array([False, True])).join(flight)
+def test_some_leave_and_others_board(batch: InFlightBatch) -> None:
+    boarded = batch.keep(np.array([False, True])).join(batch)
 
-    assert [passenger.index for passenger in boarded.passengers] == [2, 4, 2]
+    assert [item.index for item in boarded.items] == [2, 4, 2]
     assert boarded.crystals.atomic_numbers.tolist() == [26, 11, 17, 26]
     assert len(boarded) == len(boarded.n_steps) == len(boarded.initial_energies) == 3
 
 
 def test_an_empty_flight_can_step() -> None:
-    flight = Flight.start([]).step(np.zeros((0, 3)))
+    batch = InFlightBatch.start([]).step(np.zeros((0, 3)))
 
-    assert len(flight) == len(flight.crystals) == 0
+    assert len(batch) == len(batch.crystals) == 0

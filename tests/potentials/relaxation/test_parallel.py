@@ -8,7 +8,10 @@ from pymatgen.core import Lattice, Structure
 from tests.potentials.lennard_jones import LennardJonesPotential
 
 from nextrung.potentials.relaxation.engines import relax
-from nextrung.potentials.relaxation.parallel import relax_apart, relax_in_processes
+from nextrung.potentials.relaxation.parallel import (
+    relax_in_isolation,
+    relax_in_processes,
+)
 from nextrung.schemas.relaxation import RelaxationSettings
 
 SETTINGS = RelaxationSettings(max_steps=20)
@@ -38,18 +41,18 @@ def test_little_work_is_done_by_this_process(
 def test_much_work_is_shared(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.syspath_prepend(Path(__file__).parents[3])
     structures = [dimer(0.001 * index) for index in range(16)]
-    met: list[int] = []
+    got: list[int] = []
 
     records = relax_in_processes(
         LennardJonesPotential,
         structures,
         SETTINGS,
         n_processes=2,
-        on_record=lambda index, _: met.append(index),
+        on_record=lambda index, _: got.append(index),
     )
 
     assert records == relax(LennardJonesPotential(), structures, SETTINGS)
-    assert sorted(met) == list(range(16))
+    assert sorted(got) == list(range(16))
 
 
 def test_a_single_structure_may_kill_another_process_in_place_of_this_one(
@@ -58,7 +61,7 @@ def test_a_single_structure_may_kill_another_process_in_place_of_this_one(
     monkeypatch.syspath_prepend(Path(__file__).parents[3])
     here = os.getpid()
 
-    (record,) = relax_apart(
+    (record,) = relax_in_isolation(
         LennardJonesPotential, [dimer(0.0, "Kr")], SETTINGS, n_processes=4
     )
 
@@ -67,4 +70,4 @@ def test_a_single_structure_may_kill_another_process_in_place_of_this_one(
 
 
 def test_nothing_starts_no_process() -> None:
-    assert relax_apart(NotImplemented, [], SETTINGS, n_processes=4) == []
+    assert relax_in_isolation(NotImplemented, [], SETTINGS, n_processes=4) == []

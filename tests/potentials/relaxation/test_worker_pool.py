@@ -17,18 +17,18 @@ import pytest
 from pymatgen.core import Lattice, Structure
 from tests.potentials.lennard_jones import DEADLY, LennardJonesPotential
 
-from nextrung.potentials.potential import load_potential
+from nextrung.potentials.registry import load_potential
 from nextrung.potentials.relaxation import worker_pool
 from nextrung.potentials.relaxation.engines import relax
-from nextrung.potentials.relaxation.worker_pool import Crew, one_thread
+from nextrung.potentials.relaxation.worker_pool import WorkerPool, single_threaded
 from nextrung.schemas.base import InputError
 from nextrung.schemas.relaxation import RelaxationRecord, RelaxationSettings
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from nextrung.potentials.chgnet.prediction import BatchPrediction
     from nextrung.potentials.graphs.crystals import Crystals
+    from nextrung.potentials.interface import BatchPrediction
 
 SETTINGS = RelaxationSettings(max_steps=20)
 
@@ -40,24 +40,28 @@ class DeadlyOnce(LennardJonesPotential):
         super().__init__()
         self._mark = mark
 
-    def predict(self, crystals: Crystals, properties: str = "efs") -> BatchPrediction:
+    def predict_batch(
+        self, crystals: Crystals, properties: str = "efs"
+    ) -> BatchPrediction:
         """Predict, with all atoms alike from the second time on."""
         if DEADLY in crystals.atomic_numbers and not self._mark.exists():
             self._mark.touch()
             os._exit(9)
         crystals.atomic_numbers[crystals.atomic_numbers == DEADLY] = 29
-        return super().predict(crystals, properties)
+        return super().predict_batch(crystals, properties)
 
 
 class Endless(LennardJonesPotential):
     """Krypton is thought about for ever, by the process that says so."""
 
-    def predict(self, crystals: Crystals, properties: str = "efs") -> BatchPrediction:
+    def predict_batch(
+        self, crystals: Crystals, properties: str = "efs"
+    ) -> BatchPrediction:
         """Predict, unless there is krypton."""
         if DEADLY in crystals.atomic_numbers:
             print(os.getpid(), flush=True)  # noqa: T201 - a test listens
             time.sleep(1000)
-        return super().predict(crystals, properties)
+        return super().predict_batch(crystals, properties)
 
 
 @pytest.fixture(autouse=True)
@@ -80,9 +84,9 @@ def work(
     timeout: float = 1000,
 ) -> list[RelaxationRecord]:
     """Let a crew relax structures, each told of once."""
-    with Crew(load, structures, SETTINGS, timeout=timeout) as crew:
-        crew.hire(n_workers)
-        ends = list(crew.work())
+    with WorkerPool(load, structures, SETTINGS, timeout=timeout) as pool:
+        pool.start(n_workers)
+        ends = list(pool.work())
     assert sorted(index for index, _ in ends) == list(range(len(structures)))
     return [record for _, record in sorted(ends, key=lambda end: end[0])]
 
@@ -107,7 +111,7 @@ def test_many_suspects_are_halved_until_they_are_few(
 ) -> None:
     """Of five in flight, the one that kills is found by three processes or four."""
     monkeypatch.setattr(worker_pool, "MAX_ATTEMPTS", 1)
-    monkeypatch.setattr(worker_pool, "FEW", 2)
+    monkeypatch.setattr(worker_pool, "SERIAL_LIMIT", 2)
     structures = [dimer(0.01 * index) for index in range(5)]
     structures[3] = dimer(0.0, "Kr")
 
@@ -206,7 +210,7 @@ def test_the_environment_is_as_before(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("OMP_NUM_THREADS", "5")
     monkeypatch.delenv("MKL_NUM_THREADS", raising=False)
 
-    with one_thread():
+    with single_threaded():
         assert os.environ["OMP_NUM_THREADS"] == os.environ["MKL_NUM_THREADS"] == "1"
 
     assert os.environ["OMP_NUM_THREADS"] == "5"

@@ -11,11 +11,11 @@ from chgnet.graph import CrystalGraphConverter
 from chgnet.trainer.trainer import CombinedLoss
 from pymatgen.core import Lattice, Structure
 
-from nextrung.potentials.chgnet.double_backward import ease_second_order
+from nextrung.potentials.chgnet.double_backward import use_fast_double_backward
 from nextrung.potentials.graphs.crystals import Crystals
 from nextrung.potentials.graphs.graphs import build_graphs
-from nextrung.potentials.potential import load_potential
-from nextrung.potentials.training.batch_loss import Score, Scorer
+from nextrung.potentials.registry import load_potential
+from nextrung.potentials.training.batch_loss import BatchLoss, LossEvaluator
 from nextrung.potentials.training.losses import Properties
 from nextrung.schemas.fine_tuning import FineTuningSettings
 
@@ -74,7 +74,7 @@ def differentiate_chgnet(structures: list[Structure], labels: Properties) -> CHG
 
 def differentiate(
     model: CHGNet, structures: list[Structure], labels: Properties, n_threads: int = 1
-) -> list[Score]:
+) -> list[BatchLoss]:
     """Score each structure as a part of its own."""
     crystals = Crystals.of(structures)
     sizes = crystals.n_atoms.tolist()
@@ -90,7 +90,7 @@ def differentiate(
             )
         )
     ]
-    scorer = Scorer(model, FineTuningSettings(), n_threads)
+    scorer = LossEvaluator(model, FineTuningSettings(), n_threads)
     return scorer.differentiate(parts, labels.count())
 
 
@@ -103,7 +103,7 @@ def test_gradients_are_those_of_chgnets_own_loss(
     structures = make_structures()
     labels = make_labels(structures)
     theirs = differentiate_chgnet(structures, labels)
-    ours = ease_second_order(make_model())
+    ours = use_fast_double_backward(make_model())
     with torch.no_grad():
         ours.composition_model.fc.weight.zero_()
 
@@ -140,7 +140,7 @@ def test_validation_scores_as_training_does() -> None:
     structures = make_structures()
     labels = make_labels(structures)
     graphs = build_graphs(Crystals.of(structures), "cpu", torch.float64)
-    scorer = Scorer(make_model(), FineTuningSettings())
+    scorer = LossEvaluator(make_model(), FineTuningSettings())
     part = (graphs, labels)
 
     with torch.no_grad():
@@ -155,6 +155,6 @@ def test_validation_scores_as_training_does() -> None:
 
 
 def test_a_batch_without_parts_has_no_scores() -> None:
-    scorer = Scorer(make_model(), FineTuningSettings(), n_threads=2)
+    scorer = LossEvaluator(make_model(), FineTuningSettings(), n_threads=2)
 
     assert scorer.differentiate([], torch.zeros(4)) == []

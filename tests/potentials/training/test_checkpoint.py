@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 import pytest
 import torch
 
-from nextrung.potentials.training.checkpoint import TrainingState
+from nextrung.potentials.training.state import TrainingState
 from nextrung.schemas.base import InputError
 from nextrung.schemas.fine_tuning import (
     EpochRecord,

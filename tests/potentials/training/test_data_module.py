@@ -7,8 +7,8 @@ import pytest
 import torch
 from pymatgen.core import Lattice, Structure
 
-from nextrung.potentials.training.data_module import EpochBatches, FrameData
-from nextrung.potentials.training.micro_batches import FrameBatches
+from nextrung.potentials.training.data_module import EpochBatches, FrameDataModule
+from nextrung.potentials.training.micro_batches import MicroBatchDataset
 from nextrung.schemas.fine_tuning import FineTuningSettings, Precision
 from nextrung.schemas.frames import Frames
 
@@ -56,7 +56,7 @@ def test_another_epoch_has_other_batches() -> None:
 def test_training_frames_are_shuffled_and_validation_frames_are_not(
     frames: Frames,
 ) -> None:
-    data = FrameData(frames, frames, SETTINGS, device=CPU)
+    data = FrameDataModule(frames, frames, SETTINGS, device=CPU)
 
     train, val = (
         np.concatenate([part.labels.energies for batch in loader for part in batch])
@@ -78,8 +78,8 @@ def test_batches_have_the_type_of_the_training(
     precision: Precision, dtype: torch.dtype, frames: Frames
 ) -> None:
     settings = SETTINGS.model_copy(update={"precision": precision})
-    data = FrameData(frames, frames, settings, device=CPU)
-    batch = FrameBatches(frames, 10_000)[np.arange(2)]
+    data = FrameDataModule(frames, frames, settings, device=CPU)
+    batch = MicroBatchDataset(frames, 10_000)[np.arange(2)]
 
     ((graphs, labels),) = data.transfer_batch_to_device(batch, CPU, 0)
 
@@ -91,9 +91,10 @@ def test_the_digest_tells_labels_apart(frames: Frames) -> None:
     other = replace(frames, energies=frames.energies + 1e-9)
 
     digests = {
-        FrameData(part, part, SETTINGS, device=CPU).digest() for part in (frames, other)
+        FrameDataModule(part, part, SETTINGS, device=CPU).digest()
+        for part in (frames, other)
     }
-    again = FrameData(frames, frames, SETTINGS, device=CPU).digest()
+    again = FrameDataModule(frames, frames, SETTINGS, device=CPU).digest()
 
     assert len(digests) == 2
     assert again in digests

@@ -16,7 +16,7 @@ import torch
 from pymatgen.core import Lattice, Structure
 
 from nextrung.adapters.files.frames import write_frames
-from nextrung.potentials.potential import load_potential
+from nextrung.potentials.registry import load_potential
 from nextrung.potentials.training import ddp_launcher
 from nextrung.potentials.training.fine_tuning import FineTuningResult, fine_tune
 from nextrung.schemas.base import InputError
@@ -58,7 +58,7 @@ def frames() -> Frames:
         structures.append(structure.perturb(0.05, seed=seed))
     names = [f"frame-{index}" for index in range(len(structures))]
     unlabelled = Frames.from_structures(structures, names, functional="r2SCAN")
-    labelled, _ = load_potential("chgnet-r2scan", "cpu").label(unlabelled)
+    labelled, _ = load_potential("chgnet-r2scan", "cpu").predict_frames(unlabelled)
     energies, stresses = labelled.energies.copy(), labelled.stresses.copy()
     energies[[0, 2, 3]] = np.nan
     stresses[1:5] = np.nan
@@ -121,12 +121,12 @@ def assert_alike(one: FineTuningResult, other: FineTuningResult) -> None:
 @pytest.mark.usefixtures("members")
 def test_two_processes_train_as_one_does(tune: Tune, alone: FineTuningResult) -> None:
     """Whatever labels each has, and although the last batch leaves one idle."""
-    met: list[EpochRecord] = []
+    got: list[EpochRecord] = []
 
-    outcome = tune(SETTINGS, on_epoch=met.append)
+    outcome = tune(SETTINGS, on_epoch=got.append)
 
     assert_alike(alone, outcome)
-    assert met == outcome.history
+    assert got == outcome.history
 
 
 def test_a_killed_process_ends_the_training_at_once_and_the_next_goes_on(
@@ -142,11 +142,11 @@ def test_a_killed_process_ends_the_training_at_once_and_the_next_goes_on(
         tune(SETTINGS, on_epoch=kill)
 
     assert time.monotonic() - killed[0] < 10
-    assert [member.poll() is not None for member in members] == [True, True]
-    met: list[EpochRecord] = []
-    outcome = tune(SETTINGS, on_epoch=met.append)
+    assert [rank_process.poll() is not None for rank_process in members] == [True, True]
+    got: list[EpochRecord] = []
+    outcome = tune(SETTINGS, on_epoch=got.append)
     assert_alike(alone, outcome)
-    assert [record.epoch for record in met] in ([2], [])
+    assert [record.epoch for record in got] in ([2], [])
 
 
 def test_a_process_that_is_stuck_ends_the_training(
@@ -154,26 +154,26 @@ def test_a_process_that_is_stuck_ends_the_training(
     members: list[subprocess.Popen[bytes]],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(ddp_launcher, "PATIENCE", timedelta(seconds=2))
+    monkeypatch.setattr(ddp_launcher, "TIMEOUT", timedelta(seconds=2))
 
     with pytest.raises(RuntimeError, match=r"[Tt]imed out"):
         tune(SETTINGS, on_epoch=lambda _: members[1].send_signal(signal.SIGSTOP))
 
-    assert [member.poll() for member in members][1] == -signal.SIGKILL
+    assert [rank_process.poll() for rank_process in members][1] == -signal.SIGKILL
 
 
 def test_all_stop_at_one_batch_and_go_on_there(
     tune: Tune, alone: FineTuningResult, members: list[subprocess.Popen[bytes]]
 ) -> None:
     def terminate(_: EpochRecord) -> None:
-        for member in members:  # as a queue does, which knows no parents
-            member.terminate()
+        for rank_process in members:  # as a queue does, which knows no parents
+            rank_process.terminate()
         os.kill(os.getpid(), signal.SIGTERM)
 
     with pytest.raises(SystemExit, match="143"):
         tune(SETTINGS, on_epoch=terminate)
 
-    assert [member.poll() is not None for member in members] == [True, True]
+    assert [rank_process.poll() is not None for rank_process in members] == [True, True]
     assert_alike(alone, tune(SETTINGS))
 
 
@@ -240,7 +240,7 @@ from pathlib import Path
 from nextrung.adapters.files.frames import read_frames
 from nextrung.potentials.training import ddp_launcher
 from nextrung.potentials.training.fine_tuning import fine_tune
-from nextrung.potentials.potential import load_potential
+from nextrung.potentials.registry import load_potential
 from nextrung.schemas.fine_tuning import FineTuningSettings
 from nextrung.schemas.models import Trained
 

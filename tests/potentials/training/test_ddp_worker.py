@@ -4,7 +4,7 @@ import pickle
 
 import pytest
 
-from nextrung.potentials.training.ddp_worker import _portable
+from nextrung.potentials.training.ddp_worker import _picklable
 from nextrung.schemas.base import InputError
 
 
@@ -26,6 +26,6 @@ class Stubborn(Exception):  # noqa: N818
 def test_every_exception_reaches_the_parent(
     error: Exception, kind: type[Exception], text: str
 ) -> None:
-    returned = pickle.loads(pickle.dumps(_portable(error)))  # noqa: S301
+    returned = pickle.loads(pickle.dumps(_picklable(error)))  # noqa: S301
 
     assert (type(returned), str(returned)) == (kind, text)

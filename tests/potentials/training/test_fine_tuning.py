@@ -11,14 +11,14 @@ import torch
 from chgnet.model import CHGNet
 from pymatgen.core import Element, Lattice, Structure
 
-from nextrung.potentials.potential import load_potential
+from nextrung.potentials.registry import load_potential
 from nextrung.potentials.training import micro_batches
 from nextrung.potentials.training.fine_tuning import (
     STATE_FILE,
     FineTuningResult,
     fine_tune,
 )
-from nextrung.potentials.training.module import Training
+from nextrung.potentials.training.module import FineTuningModule
 from nextrung.schemas.base import InputError
 from nextrung.schemas.fine_tuning import (
     EpochRecord,
@@ -71,7 +71,7 @@ def make_structures() -> list[Structure]:
 def label(structures: list[Structure], splits: list[str]) -> Frames:
     names = [f"frame-{index}" for index in range(len(structures))]
     frames = Frames.from_structures(structures, names, functional="r2SCAN")
-    labelled, _ = load_potential("chgnet-r2scan", "cpu").label(frames)
+    labelled, _ = load_potential("chgnet-r2scan", "cpu").predict_frames(frames)
     return labelled.with_splits(np.array(splits))
 
 
@@ -214,19 +214,19 @@ def test_a_training_terminated_while_it_validates_keeps_the_epoch(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    met: list[int] = []
+    got: list[int] = []
 
     def terminate_once(record: EpochRecord) -> None:
-        met.append(record.epoch)
+        got.append(record.epoch)
 
-    whole = Training.validation_step
+    whole = FineTuningModule.validation_step
 
-    def step(training: Training, parts: list[Any]) -> None:
-        if not met:
+    def step(training: FineTuningModule, parts: list[Any]) -> None:
+        if not got:
             os.kill(os.getpid(), signal.SIGTERM)
         whole(training, parts)
 
-    monkeypatch.setattr(Training, "validation_step", step)
+    monkeypatch.setattr(FineTuningModule, "validation_step", step)
     with pytest.raises(SystemExit, match="143"):
         fine_tune(
             potential,
@@ -237,7 +237,7 @@ def test_a_training_terminated_while_it_validates_keeps_the_epoch(
             on_epoch=terminate_once,
         )
 
-    assert met == [1]
+    assert got == [1]
     assert_same(tune(potential, frames, tmp_path), result)
 
 
@@ -246,15 +246,15 @@ def count_steps(
 ) -> list[int]:
     """Number the steps of trainings, and call a function after each."""
     steps: list[int] = []
-    whole = Training.training_step
+    whole = FineTuningModule.training_step
 
-    def step(training: Training, parts: list[Any]) -> torch.Tensor:
+    def step(training: FineTuningModule, parts: list[Any]) -> torch.Tensor:
         steps.append(len(steps) + 1)
         loss = whole(training, parts)
         after(steps[-1])
         return loss
 
-    monkeypatch.setattr(Training, "training_step", step)
+    monkeypatch.setattr(FineTuningModule, "training_step", step)
     return steps
 
 
@@ -334,7 +334,7 @@ def test_the_best_weights_are_those_of_the_best_epoch(
     potential: Potential, frames: Frames, tmp_path: Path
 ) -> None:
     """Validation labels that agree with the source get worse with every epoch."""
-    source, _ = potential.label(frames)
+    source, _ = potential.predict_frames(frames)
     is_val = frames.splits == "val"
     energies = np.where(is_val, source.energies, frames.energies)
     hostile = replace(frames, energies=energies)
@@ -343,7 +343,7 @@ def test_the_best_weights_are_those_of_the_best_epoch(
 
     errors = [record.val.energy_mae or np.inf for record in outcome.history]
     assert outcome.best_epoch == 1 + int(np.argmin(errors)) == 1
-    predicted, _ = outcome.potential.label(hostile)
+    predicted, _ = outcome.potential.predict_frames(hostile)
     per_atom = np.abs(predicted.energies - energies) / frames.n_atoms
     assert per_atom[is_val].mean() == pytest.approx(min(errors), rel=1e-5)
 
@@ -367,7 +367,7 @@ def test_a_checkpoint_predicts_alike_in_plain_chgnet(
 
     chgnet = CHGNet.from_file(str(tmp_path / "tuned.pth.tar"))
 
-    ours = result.potential.evaluate(structures, "e")
+    ours = result.potential.predict(structures, "e")
     for structure, prediction in zip(structures, ours, strict=True):
         theirs = float(chgnet.predict_structure(structure, task="e")["e"])
         assert prediction.energy is not None
@@ -448,8 +448,8 @@ def test_no_training_returns_what_it_was_given(
 @pytest.mark.parametrize(
     ("split", "message"),
     [
-        ("val", "at least 1 frames in the training split, met 0"),
-        ("train", "a usable validation frame with an energy, met none among 0"),
+        ("val", "at least 1 frames in the training split, got 0"),
+        ("train", "a usable validation frame with an energy, got none among 0"),
     ],
 )
 def test_an_empty_split_is_refused(
@@ -467,7 +467,7 @@ def test_a_training_that_diverges_is_an_error_of_the_settings(
     settings = SETTINGS.model_copy(update={"learning_rate": 1e30})
 
     with pytest.raises(
-        InputError, match=r"met a diverged training; learning_rate 1e\+30"
+        InputError, match=r"got a diverged training; learning_rate 1e\+30"
     ):
         tune(potential, frames, tmp_path, settings=settings)
 

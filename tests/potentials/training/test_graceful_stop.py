@@ -7,7 +7,7 @@ import pytest
 
 from nextrung.potentials.training.graceful_stop import (
     Interrupted,
-    postpone_interruptions,
+    defer_signals,
 )
 
 
@@ -22,7 +22,7 @@ def test_a_signal_ends_the_process_after_the_work(
     done = []
 
     def work() -> None:
-        with postpone_interruptions() as request:
+        with defer_signals() as request:
             signal.raise_signal(signum)
             done.append(request.signum)
 
@@ -34,7 +34,7 @@ def test_a_signal_ends_the_process_after_the_work(
 
 def test_work_that_stops_early_ends_the_same_way() -> None:
     def work() -> None:
-        with postpone_interruptions():
+        with defer_signals():
             signal.raise_signal(signal.SIGTERM)
             raise Interrupted
 
@@ -43,7 +43,7 @@ def test_work_that_stops_early_ends_the_same_way() -> None:
 
 
 def test_work_that_stops_without_a_signal_says_so() -> None:
-    with pytest.raises(Interrupted), postpone_interruptions():
+    with pytest.raises(Interrupted), defer_signals():
         raise Interrupted
 
 
@@ -51,7 +51,7 @@ def test_a_second_ctrl_c_is_not_put_off() -> None:
     done = []
 
     def work() -> None:
-        with postpone_interruptions():
+        with defer_signals():
             signal.raise_signal(signal.SIGINT)
             signal.raise_signal(signal.SIGINT)
             done.append("more")
@@ -65,7 +65,7 @@ def test_a_second_ctrl_c_is_not_put_off() -> None:
 def test_handlers_are_as_before() -> None:
     before = [signal.getsignal(s) for s in (signal.SIGINT, signal.SIGTERM)]
 
-    with postpone_interruptions() as request:
+    with defer_signals() as request:
         pass
 
     assert request.signum == 0
@@ -76,7 +76,7 @@ def test_what_a_process_ignores_it_goes_on_to_ignore() -> None:
     """As one does that a shell without job control has put in the background."""
     before = signal.signal(signal.SIGINT, signal.SIG_IGN)
 
-    with postpone_interruptions() as request:
+    with defer_signals() as request:
         signal.raise_signal(signal.SIGINT)
 
     assert request.signum == 0
@@ -87,7 +87,7 @@ def test_threads_that_may_not_handle_signals_work_all_the_same() -> None:
     done = []
 
     def work() -> None:
-        with postpone_interruptions() as request:
+        with defer_signals() as request:
             done.append(request.signum)
 
     thread = Thread(target=work)

@@ -10,7 +10,7 @@ from pymatgen.core import Lattice, Structure
 from nextrung.potentials.graphs.graphs import build_graphs
 from nextrung.potentials.training.frame_screening import estimate_costs
 from nextrung.potentials.training.micro_batches import (
-    FrameBatches,
+    MicroBatchDataset,
     read_labels,
 )
 from nextrung.schemas.fine_tuning import FineTuningSettings
@@ -56,7 +56,7 @@ def test_missing_labels_stay_missing(frames: Frames) -> None:
 def test_a_batch_holds_the_frames_asked_for(frames: Frames) -> None:
     chosen = np.array([7, 2])
 
-    (part,) = FrameBatches(frames, 10_000)[chosen]
+    (part,) = MicroBatchDataset(frames, 10_000)[chosen]
     graphs, labels = part.to(CPU, torch.float32)
 
     assert graphs.n_atoms.tolist() == [2, 1]
@@ -66,7 +66,7 @@ def test_a_batch_holds_the_frames_asked_for(frames: Frames) -> None:
 
 
 def test_graphs_of_a_batch_are_those_of_its_crystals(frames: Frames) -> None:
-    (part,) = FrameBatches(frames, 10_000)[np.arange(3)]
+    (part,) = MicroBatchDataset(frames, 10_000)[np.arange(3)]
 
     graphs, _ = part.to(CPU, torch.float64)
 
@@ -78,7 +78,7 @@ def test_graphs_of_a_batch_are_those_of_its_crystals(frames: Frames) -> None:
 def test_parts_of_a_batch_make_up_the_batch(max_cost: int, frames: Frames) -> None:
     chosen = np.array([3, 8, 0, 5])
 
-    parts = FrameBatches(frames, max_cost)[chosen]
+    parts = MicroBatchDataset(frames, max_cost)[chosen]
 
     whole = read_labels(frames[chosen])
     for name in ("energies", "forces", "stresses", "magmoms"):
@@ -91,7 +91,7 @@ def test_a_part_costs_no_more_than_the_limit_and_a_frame(frames: Frames) -> None
     costs = estimate_costs(frames)
     limit = 2 * int(costs.max())
 
-    parts = FrameBatches(frames, limit)[np.arange(10)]
+    parts = MicroBatchDataset(frames, limit)[np.arange(10)]
 
     assert 2 < len(parts) < 10
     assert all(part.pairs.costs.sum() < limit + costs.max() for part in parts)
@@ -99,4 +99,4 @@ def test_a_part_costs_no_more_than_the_limit_and_a_frame(frames: Frames) -> None
 
 def test_a_batch_of_no_frame_has_no_parts(frames: Frames) -> None:
     """A process beyond the frames of a small batch has nothing to do."""
-    assert FrameBatches(frames, 10_000)[np.arange(0)] == []
+    assert MicroBatchDataset(frames, 10_000)[np.arange(0)] == []

@@ -4,25 +4,25 @@ from typing import Any
 
 import pytest
 
-from nextrung.potentials.potential import load_potential
-from nextrung.potentials.training.checkpoint import TrainingState
-from nextrung.potentials.training.module import Training
+from nextrung.potentials.registry import load_potential
+from nextrung.potentials.training.module import FineTuningModule
+from nextrung.potentials.training.state import TrainingState
 from nextrung.schemas.fine_tuning import FineTuningSettings
 
 SETTINGS = FineTuningSettings(epochs=4)
 
 
 @pytest.fixture
-def training() -> Training:
+def training() -> FineTuningModule:
     """A training of four epochs of three batches with frozen references."""
     model = load_potential("chgnet-0.3.0", "cpu").copy().model
     model.requires_grad_(requires_grad=True)
     model.composition_model.requires_grad_(requires_grad=False)
-    return Training(model, SETTINGS, n_batches=3, identity="test")
+    return FineTuningModule(model, SETTINGS, n_batches=3, identity="test")
 
 
 def test_the_optimiser_is_the_papers_over_the_trained_weights(
-    training: Training,
+    training: FineTuningModule,
 ) -> None:
     (group,) = training.configure_optimizers()["optimizer"].param_groups
 
@@ -37,7 +37,7 @@ def test_the_optimiser_is_the_papers_over_the_trained_weights(
 
 
 @pytest.mark.filterwarnings("ignore:Detected call of:UserWarning")  # no gradients here
-def test_the_last_of_all_steps_has_the_final_rate(training: Training) -> None:
+def test_the_last_of_all_steps_has_the_final_rate(training: FineTuningModule) -> None:
     configured = training.configure_optimizers()
     scheduler = configured["lr_scheduler"]["scheduler"]
 
@@ -51,7 +51,7 @@ def test_the_last_of_all_steps_has_the_final_rate(training: Training) -> None:
     assert configured["lr_scheduler"]["interval"] == "step"
 
 
-def test_a_checkpoint_carries_the_state(training: Training) -> None:
+def test_a_checkpoint_carries_the_state(training: FineTuningModule) -> None:
     training.state.best_epoch = 2
     checkpoint: dict[str, Any] = {}
     training.on_save_checkpoint(checkpoint)

@@ -8,8 +8,8 @@ import pytest
 from pymatgen.core import Lattice, Structure
 
 from nextrung.compute.preflight import TRIED
-from nextrung.potentials.potential import load_potential
-from nextrung.potentials.training.preflight import Probe, probe, try_models
+from nextrung.potentials.registry import load_potential
+from nextrung.potentials.training.preflight import Sample, predict_sample, try_models
 from nextrung.schemas.fine_tuning import FineTuningSettings
 from nextrung.schemas.frames import Frames
 from nextrung.schemas.models import Model, Rereference
@@ -40,7 +40,7 @@ def frames(source: Potential) -> Frames:
         for metal in ("Mg", "Ca")
     ]
     bare = Frames.from_structures([*cells, *metals], [f"f{i}" for i in range(8)])
-    labelled, _ = source.label(bare)
+    labelled, _ = source.predict_frames(bare)
     shifts = {12: -3.0, 20: -5.0, 8: 1.0}
     moved = np.bincount(
         bare.frame_of_site, [shifts[int(z)] for z in bare.atomic_numbers]
@@ -53,11 +53,11 @@ def frames(source: Potential) -> Frames:
 
 
 @pytest.fixture(scope="module")
-def probed(source: Potential, frames: Frames) -> Probe:
-    return probe(source, frames, frames)
+def probed(source: Potential, frames: Frames) -> Sample:
+    return predict_sample(source, frames, frames)
 
 
-def test_a_pure_shift_of_references_leaves_no_residual(probed: Probe) -> None:
+def test_a_pure_shift_of_references_leaves_no_residual(probed: Sample) -> None:
     assert probed.residuals == pytest.approx(0, abs=1e-4)
     moved, kept = (
         probed.atom_refs[kind] for kind in (Rereference.RESIDUAL, Rereference.NONE)
@@ -75,7 +75,7 @@ def test_frames_of_an_element_that_is_not_trained_are_left_out(
         splits=np.array(["val"]),
     )
     every = Frames.concatenate([frames, extra])
-    probed = probe(source, every, every)
+    probed = predict_sample(source, every, every)
 
     assert probed.unusable == {}
     assert "stranger" not in probed.frames.frame_ids
@@ -97,7 +97,7 @@ def test_frames_that_the_source_cannot_predict_are_named(
     )
     every = Frames.concatenate([frames, extra])
 
-    unusable = probe(source, every, every).unusable
+    unusable = predict_sample(source, every, every).unusable
 
     assert "atomic number 95 is outside 1..94" in unusable["heavy"]
     assert set(unusable) == {"heavy", "lonely"}
@@ -108,14 +108,14 @@ def test_references_that_need_no_prediction_are_fitted_to_all_frames(
 ) -> None:
     sample = frames[[0, 1, 2, 6]]  # magnesium alone, two of its frames to train on
 
-    probed = probe(source, sample, frames)
+    probed = predict_sample(source, sample, frames)
 
     assert set(probed.atom_refs[Rereference.REFIT]) == {"Mg", "Ca", "O"}
     assert set(probed.atom_refs[Rereference.RESIDUAL]) == {"Mg", "O"}
 
 
 def test_every_model_is_trained_on_the_same_frames(
-    source: Potential, probed: Probe, tmp_path: Path
+    source: Potential, probed: Sample, tmp_path: Path
 ) -> None:
     told: list[tuple[int, int, str]] = []
     settings = FineTuningSettings(epochs=1, batch_size=3, gradient_points=2)

@@ -8,9 +8,9 @@ import torch
 from lightning.pytorch.utilities.warnings import PossibleUserWarning
 
 from nextrung.potentials.training.trainer import (
-    choose_arithmetic,
     count_processes,
-    quieten,
+    matmul_precision,
+    silence_lightning,
 )
 from nextrung.schemas.fine_tuning import Precision
 
@@ -26,7 +26,7 @@ from nextrung.schemas.fine_tuning import Precision
 def test_only_tensor_float32_rounds_matrix_products(
     precision: Precision, rounding: str
 ) -> None:
-    with choose_arithmetic(precision):
+    with matmul_precision(precision):
         assert torch.get_float32_matmul_precision() == rounding
 
     assert torch.get_float32_matmul_precision() == "highest"
@@ -34,16 +34,16 @@ def test_only_tensor_float32_rounds_matrix_products(
 
 def test_training_takes_one_core_per_thread_and_gives_them_back() -> None:
     before = torch.get_num_threads()
-    met = []
+    got = []
 
     def fail() -> None:
-        met.append(torch.get_num_threads())
+        got.append(torch.get_num_threads())
         raise RuntimeError
 
-    with pytest.raises(RuntimeError), choose_arithmetic(Precision.TENSOR_FLOAT32):
+    with pytest.raises(RuntimeError), matmul_precision(Precision.TENSOR_FLOAT32):
         fail()
 
-    assert met == [1]
+    assert got == [1]
     assert torch.get_num_threads() == before
     assert torch.get_float32_matmul_precision() == "highest"
 
@@ -52,7 +52,7 @@ def test_lightning_is_quiet_while_it_trains_and_loud_again_afterwards() -> None:
     logger = logging.getLogger("lightning.pytorch")
     level = logger.level
 
-    with quieten():
+    with silence_lightning():
         assert logger.level == logging.ERROR
         warnings.warn("few workers", PossibleUserWarning, stacklevel=1)
 
@@ -60,7 +60,7 @@ def test_lightning_is_quiet_while_it_trains_and_loud_again_afterwards() -> None:
 
 
 def test_warnings_of_others_are_heard() -> None:
-    with quieten(), pytest.warns(UserWarning, match="of another"):
+    with silence_lightning(), pytest.warns(UserWarning, match="of another"):
         warnings.warn("of another", UserWarning, stacklevel=1)
 
 

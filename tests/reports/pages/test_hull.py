@@ -71,7 +71,7 @@ def test_what_cannot_be_drawn_is_a_table(
 def test_an_unknown_system_writes_no_file(
     scored: Mapping[str, StabilityDoc], tmp_path: Path
 ) -> None:
-    with pytest.raises(InputError, match="met Xx; nearest: O, Mn-O, Li-O"):
+    with pytest.raises(InputError, match="got Xx; nearest: O, Mn-O, Li-O"):
         write_hull(scored, "Xx-O", tmp_path / "hull.html")
 
     assert not list(tmp_path.iterdir())

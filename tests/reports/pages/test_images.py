@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 import plotly.graph_objects as go
 import pytest
 
-from nextrung.reports.pages.images import FORMATS, dress, write_images
+from nextrung.reports.pages.images import FORMATS, apply_print_style, write_images
 from nextrung.reports.plots.figure import Figure, plot
 from nextrung.schemas.base import InputError
 
@@ -54,13 +54,13 @@ def test_a_browser_that_fails_is_one_clear_line(
     broken.write_text("#!/bin/sh\nexit 1\n")
     broken.chmod(0o755)
     monkeypatch.setenv("BROWSER_PATH", str(broken))
-    with pytest.raises(InputError, match="expected a browser to draw figures, met"):
+    with pytest.raises(InputError, match="expected a browser to draw figures, got"):
         write_images([make_figure()], tmp_path)
 
 
 def test_images_are_black_on_white_with_a_legend_of_every_name() -> None:
     figure = make_figure()
-    drawn = dress(figure)
+    drawn = apply_print_style(figure)
 
     assert drawn.layout.template.layout.paper_bgcolor == "#ffffff"
     assert [trace.showlegend for trace in drawn.data] == [True, False, True]
@@ -71,7 +71,7 @@ def test_images_are_black_on_white_with_a_legend_of_every_name() -> None:
 def test_the_view_that_a_figure_begins_with_is_drawn() -> None:
     views = {"first": [0], "second": [1, 2]}
 
-    drawn = dress(make_figure(views=views, shown="second"))
+    drawn = apply_print_style(make_figure(views=views, shown="second"))
 
     assert [trace.visible for trace in drawn.data] == [False, True, True]
-    assert dress(make_figure(views=views)).data[0].visible
+    assert apply_print_style(make_figure(views=views)).data[0].visible

@@ -107,5 +107,5 @@ def test_documents_of_another_model_are_refused(
 ) -> None:
     other = documents["evaluation/source"]
     assert isinstance(other, EvaluationDoc)
-    with pytest.raises(InputError, match="expected documents of scratch, met source"):
+    with pytest.raises(InputError, match="expected documents of scratch, got source"):
         describe_model(tuned, other)

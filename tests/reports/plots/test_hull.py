@@ -10,14 +10,14 @@ import pytest
 
 from nextrung.compute.stability import score_stability
 from nextrung.reports.plots.hull import plot_sides
-from nextrung.reports.plots.hull_data import list_within, parse_system, take_side
+from nextrung.reports.plots.hull_data import list_within, parse_system, read_hull_data
 from nextrung.schemas.stability import MaterialEnergies, StabilitySettings
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from nextrung.reports.plots.figure import Figure
-    from nextrung.reports.plots.hull_data import HullSide
+    from nextrung.reports.plots.hull_data import HullData
 
 #: Atoms, and energies in eV/atom of the labels and of two models.
 MATERIALS: tuple[tuple[dict[str, float], float, float, float], ...] = (
@@ -34,8 +34,8 @@ MATERIALS: tuple[tuple[dict[str, float], float, float, float], ...] = (
 )
 
 
-def draw(system: str, n_models: int = 2) -> tuple[Figure, HullSide, list[HullSide]]:
-    sides: list[HullSide] = []
+def draw(system: str, n_models: int = 2) -> tuple[Figure, HullData, list[HullData]]:
+    sides: list[HullData] = []
     for column in range(1, 1 + n_models):
         materials = [
             MaterialEnergies(
@@ -50,9 +50,9 @@ def draw(system: str, n_models: int = 2) -> tuple[Figure, HullSide, list[HullSid
         rows = score_stability(materials, StabilitySettings()).rows
         elements = parse_system(system, rows)
         within = list_within(rows, elements)
-        labels = take_side(within, elements, source="target", title="labels")
+        labels = read_hull_data(within, elements, source="target", title="labels")
         title = f"model {column}"
-        sides.append(take_side(within, elements, source="predicted", title=title))
+        sides.append(read_hull_data(within, elements, source="predicted", title=title))
     return plot_sides(labels, sides), labels, sides
 
 

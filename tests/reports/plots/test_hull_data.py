@@ -11,10 +11,10 @@ from pymatgen.core import Composition
 
 from nextrung.compute.stability import score_stability
 from nextrung.reports.plots.hull_data import (
-    HullSide,
+    HullData,
     list_within,
     parse_system,
-    take_side,
+    read_hull_data,
 )
 from nextrung.schemas.base import InputError
 from nextrung.schemas.stability import MaterialEnergies, StabilitySettings
@@ -49,14 +49,14 @@ def score(energies: dict[str, tuple[float, float | None]]) -> list[StabilityRow]
     return score_stability(materials, StabilitySettings()).rows
 
 
-def make_side(name: str, source: Literal["target", "predicted"]) -> HullSide:
+def make_side(name: str, source: Literal["target", "predicted"]) -> HullData:
     rows = score(ENERGIES)
     elements = parse_system(name, rows)
     within = list_within(rows, elements)
-    return take_side(within, elements, source=source, title=source)
+    return read_hull_data(within, elements, source=source, title=source)
 
 
-def name_edges(side: HullSide) -> set[frozenset[str]]:
+def name_edges(side: HullData) -> set[frozenset[str]]:
     names = [row.material_id.removeprefix("m-") for row in side.rows]
     return {frozenset((names[one], names[other])) for one, other in side.find_edges()}
 
@@ -135,7 +135,7 @@ def test_without_an_elemental_entry_there_is_no_hull() -> None:
     rows = score(energies)
     elements = parse_system("Li-Mn-O", rows)
 
-    side = take_side(
+    side = read_hull_data(
         list_within(rows, elements), elements, source="target", title="labels"
     )
 
@@ -151,10 +151,10 @@ def test_an_element_alone_has_no_neighbours() -> None:
     ("name", "line"),
     [
         ("Li-Mn-0", "chemical system Li-Mn-0: expected elements of the study's"),
-        ("Li-Mn-0", "met 0; nearest: Li-Mn-O"),
-        ("mn-o", "met mn, o; nearest: Mn-O"),
-        ("Li-Na-O", "met Na; nearest: Li-O, Li-Mn-O, Li"),
-        ("LiO2", "met LiO2; nearest: Li"),
+        ("Li-Mn-0", "got 0; nearest: Li-Mn-O"),
+        ("mn-o", "got mn, o; nearest: Mn-O"),
+        ("Li-Na-O", "got Na; nearest: Li-O, Li-Mn-O, Li"),
+        ("LiO2", "got LiO2; nearest: Li"),
         ("", "chemical system : expected elements"),
     ],
 )

@@ -22,7 +22,7 @@ def test_rejections_are_counted_by_rule_and_listed_by_name(study: StudyDoc) -> N
     assert "9 frames or files were left out" in html
     assert "hubbard u" in html
     assert "functional</td>" not in html
-    assert "expected U = 0, met U = 5.3 eV on Fe" in html
+    assert "expected U = 0, got U = 5.3 eV on Fe" in html
 
 
 def test_names_are_escaped(study: StudyDoc) -> None:

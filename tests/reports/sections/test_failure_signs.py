@@ -8,7 +8,7 @@ import pytest
 
 from nextrung.reports.sections.failure_signs import (
     compare_errors,
-    find_signatures,
+    find_failure_signs,
     find_worse_than_scratch,
     read_test_errors,
     write_change,
@@ -42,7 +42,7 @@ def test_negative_transfer_is_named_with_its_size(
             Model.REFITTED_ATOM_REFS: (0.01, 0.9, 0.9),
         },
     )
-    (sign,) = find_signatures(scored)
+    (sign,) = find_failure_signs(scored)
     assert sign.startswith("Negative transfer")
     assert "3 · Frozen atom refs" in sign
     assert "forces" in sign
@@ -53,7 +53,7 @@ def test_negative_transfer_is_named_with_its_size(
 def test_lost_atoms_and_missing_error_cancellation_are_named(
     results: StudyResults,
 ) -> None:
-    signs = find_signatures(results)
+    signs = find_failure_signs(results)
     lost = [sign for sign in signs if sign.startswith("Lost atoms")]
     hulls = [sign for sign in signs if sign.startswith("No error cancellation")]
     assert "1 · From scratch" in " ".join(lost)
@@ -64,9 +64,9 @@ def test_lost_atoms_and_missing_error_cancellation_are_named(
 def test_a_weak_correlation_is_a_sign(results: StudyResults) -> None:
     assert results.alignment is not None
     weak = results.alignment.model_copy(update={"correlation_referenced": 0.5})
-    signs = find_signatures(results.model_copy(update={"alignment": weak}))
+    signs = find_failure_signs(results.model_copy(update={"alignment": weak}))
     assert any(sign.startswith("Weak correlation: 0.50") for sign in signs)
-    assert not any("Weak" in sign for sign in find_signatures(results))
+    assert not any("Weak" in sign for sign in find_failure_signs(results))
 
 
 def test_changes_are_relative_to_the_other_model() -> None:
@@ -93,5 +93,5 @@ def test_one_way_of_rereferencing_that_correlates_is_enough(
     assert results.alignment
     ways = {"correlation_referenced": 0.3, "correlation_residual": 0.99}
     aligned = results.alignment.model_copy(update=ways)
-    signs = find_signatures(results.model_copy(update={"alignment": aligned}))
+    signs = find_failure_signs(results.model_copy(update={"alignment": aligned}))
     assert not any(sign.startswith("Weak correlation") for sign in signs)

@@ -9,7 +9,7 @@ import pytest
 
 from nextrung.reports.html.elements import render
 from nextrung.reports.plots.figure import Figure
-from nextrung.reports.sections.scaling_law import report_scaling_law, say_crossing
+from nextrung.reports.sections.scaling_law import describe_crossing, report_scaling_law
 from nextrung.schemas.scaling_law import Crossing, Leader
 
 if TYPE_CHECKING:
@@ -82,7 +82,7 @@ def test_required_sizes_are_listed(section: Section) -> None:
     ],
 )
 def test_crossings_are_said_with_their_interval(crossing: Crossing, text: str) -> None:
-    assert text in say_crossing(crossing)
+    assert text in describe_crossing(crossing)
 
 
 def test_a_stage_left_out_is_said(study: StudyDoc) -> None:

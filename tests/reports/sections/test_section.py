@@ -6,12 +6,12 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from nextrung.reports.html.elements import paragraph
 from nextrung.reports.sections.section import (
     document_of,
     documents_of,
     explain_absence,
     list_colours,
-    paragraph,
 )
 from nextrung.schemas.alignment import AlignmentDoc, AlignmentSettings
 from nextrung.schemas.base import InputError, TaskDoc
@@ -31,7 +31,7 @@ def test_a_document_is_found_by_its_stage(documents: Mapping[str, TaskDoc]) -> N
 def test_a_document_of_another_stage_is_refused(
     documents: Mapping[str, TaskDoc],
 ) -> None:
-    with pytest.raises(InputError, match=r"'dataset': expected a AlignmentDoc, met a "):
+    with pytest.raises(InputError, match=r"'dataset': expected a AlignmentDoc, got a "):
         document_of(documents, "dataset", AlignmentDoc)
 
 

@@ -72,6 +72,6 @@ def test_relaxations_without_hulls_are_still_counted(
 
 
 def test_a_study_without_relaxation_says_so(study: StudyDoc) -> None:
-    settings = study.settings.model_copy(update={"stability": None, "campaign": None})
+    settings = study.settings.model_copy(update={"stability": None, "relaxation": None})
     section = report_stability(study.model_copy(update={"settings": settings}), {})
     assert "The study leaves the relaxation stage out." in html_of(section)

@@ -8,8 +8,8 @@ import pytest
 
 from nextrung.reports.sections.summary import (
     advise,
-    say_transfer,
-    say_winner,
+    describe_best_model,
+    describe_transfer,
     summarise,
 )
 from nextrung.schemas.models import Model
@@ -30,7 +30,7 @@ def results(study: StudyDoc) -> StudyResults:
 
 
 def test_the_winner_is_set_against_scratch_and_source(results: StudyResults) -> None:
-    (text,) = say_winner(results)
+    (text,) = describe_best_model(results)
     assert text == (
         "Residual atom refs has the lowest energy error on the test split: 15.1 "
         "meV/atom, 4.0 times lower than training from scratch (60.0 meV/atom) and "
@@ -42,7 +42,7 @@ def test_the_winner_is_not_set_against_itself(
     results: StudyResults, score: Score
 ) -> None:
     scored = score(results, {Model.SCRATCH: (0.02, 1, 1)})
-    assert say_winner(scored) == [
+    assert describe_best_model(scored) == [
         "1 · From scratch has the lowest energy error on the test split: 20.0 meV/atom."
     ]
 
@@ -64,14 +64,14 @@ def test_the_verdict_on_transfer_follows_all_errors(
     scored = score(
         results, {Model.SCRATCH: (0.02, 1, 1), Model.REFITTED_ATOM_REFS: errors}
     )
-    (text,) = say_transfer(scored)
+    (text,) = describe_transfer(scored)
     assert text.startswith(verdict)
 
 
 def test_transfer_is_not_judged_without_scratch(
     results: StudyResults, score: Score
 ) -> None:
-    assert say_transfer(score(results, {Model.FROZEN_ATOM_REFS: (1, 1, 1)})) == []
+    assert describe_transfer(score(results, {Model.FROZEN_ATOM_REFS: (1, 1, 1)})) == []
 
 
 def test_negative_transfer_with_moved_references_asks_for_more_training(

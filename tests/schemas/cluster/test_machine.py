@@ -50,7 +50,7 @@ def test_a_category_of_the_user_takes_any_kind_of_job() -> None:
 
 
 def test_a_category_without_workers_is_refused() -> None:
-    with pytest.raises(ValidationError, match=r"jobs\.density: .* cpu, gpu, met gpus"):
+    with pytest.raises(ValidationError, match=r"jobs\.density: .* cpu, gpu, got gpus"):
         Machine.model_validate({"jobs": {"density": {"category": "gpus"}}})
 
 

@@ -23,7 +23,7 @@ def test_duplicates_are_judged_more_loosely_the_more_frames_are_accepted() -> No
 
 
 def test_corrections_are_for_the_functional_they_were_fitted_for() -> None:
-    with pytest.raises(ValidationError, match="expected PBE to correct, met r2SCAN"):
+    with pytest.raises(ValidationError, match="expected PBE to correct, got r2SCAN"):
         CurationSettings(corrections=Corrections.MP2020)
 
 

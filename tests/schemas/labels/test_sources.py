@@ -23,7 +23,7 @@ def test_unknown_keys_are_refused() -> None:
 
 
 def test_made_up_crystals_are_of_elements_that_potentials_know() -> None:
-    with pytest.raises(ValidationError, match="elements up to Pu, met 'Am'"):
+    with pytest.raises(ValidationError, match="elements up to Pu, got 'Am'"):
         DistilledSource(chemical_systems=("Li-Am",))
 
 
@@ -34,7 +34,7 @@ def test_task_documents_are_in_files_or_in_a_store(settings: dict[str, object]) 
 
 
 def test_a_query_is_for_a_store() -> None:
-    with pytest.raises(ValidationError, match="expected a `store` to query, met files"):
+    with pytest.raises(ValidationError, match="expected a `store` to query, got files"):
         TaskDocumentsSource(paths=("a.json",), query={"nsites": 2})
 
 

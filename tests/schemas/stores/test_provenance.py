@@ -4,11 +4,11 @@ import pytest
 from pydantic import ValidationError
 from tests.reports.conftest import make_provenance
 
-from nextrung.schemas.stores.provenance import Ancestor, Lineage
+from nextrung.schemas.stores.provenance import ProvenanceGraph, ProvenanceNode
 
 
 def test_a_chain_survives_json() -> None:
-    ancestor = Ancestor(
+    ancestor = ProvenanceNode(
         uuid="u",
         name="evaluate",
         document="EvaluationDoc",
@@ -20,13 +20,13 @@ def test_a_chain_survives_json() -> None:
         parents={"dataset": "d"},
         provenance=make_provenance("evaluation"),
     )
-    chain = Lineage(
-        asked="u", rows={}, results=("a",), ancestors={"a": ancestor}, missing=("d",)
+    chain = ProvenanceGraph(
+        asked="u", rows={}, results=("a",), nodes={"a": ancestor}, missing=("d",)
     )
 
-    assert Lineage.model_validate_json(chain.model_dump_json()) == chain
+    assert ProvenanceGraph.model_validate_json(chain.model_dump_json()) == chain
 
 
 def test_a_chain_names_what_was_asked() -> None:
     with pytest.raises(ValidationError, match="asked"):
-        Lineage.model_validate({"rows": {}, "results": [], "ancestors": {}})
+        ProvenanceGraph.model_validate({"rows": {}, "results": [], "ancestors": {}})

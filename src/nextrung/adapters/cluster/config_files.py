@@ -41,11 +41,11 @@ def find_configuration(folder: Path | None = None) -> Path:
     if folder is None and not named:
         raise InputError(
             f"expected -c DIR or ${FOLDER_VARIABLE} to name the folder of "
-            f"{LAUNCHPAD_FILE}, met neither: `nextrung init DIR` makes one"
+            f"{LAUNCHPAD_FILE}, got neither: `nextrung init DIR` makes one"
         )
     found = (folder or Path(str(named))).expanduser().resolve()
     if not (found / LAUNCHPAD_FILE).is_file():
-        raise InputError(f"expected {LAUNCHPAD_FILE} in {found}, met none")
+        raise InputError(f"expected {LAUNCHPAD_FILE} in {found}, got none")
     return found
 
 

@@ -67,7 +67,7 @@ def open_launchpad(folder: Path) -> LaunchPad:
         reason = " ".join(str(error).split()).partition(", Timeout:")[0]
         raise InputError(
             f"expected a LaunchPad that answers at {settings.get('host')}, as {file} "
-            f"says, met: {reason}"
+            f"says, got: {reason}"
         ) from error
     return launchpad
 
@@ -109,7 +109,7 @@ def reset_launchpad(launchpad: LaunchPad, database: str) -> None:
     if database != launchpad.name:
         raise InputError(
             f"expected the database of the LaunchPad, {launchpad.name}, to delete its "
-            f"workflows, met {database}"
+            f"workflows, got {database}"
         )
     launchpad.reset("", require_password=False)
 
@@ -136,7 +136,7 @@ def add_workflow(launchpad: LaunchPad, workflow: Workflow) -> int:
     """
     if launchpad.fw_id_assigner.find_one({}) is None:
         raise InputError(
-            f"expected a prepared LaunchPad, met none in the database "
+            f"expected a prepared LaunchPad, got none in the database "
             f"{launchpad.name}: run `nextrung init` on the configuration folder"
         )
     ids: Mapping[int, int] = launchpad.add_wf(workflow)
@@ -193,7 +193,7 @@ def find_newest_workflow(launchpad: LaunchPad, study: str) -> dict[str, Any]:
     if newest is None:
         others = sorted(launchpad.workflows.distinct("metadata.study"))
         raise InputError(
-            f"expected a workflow of study {study} on the LaunchPad, met those of "
+            f"expected a workflow of study {study} on the LaunchPad, got those of "
             f"{', '.join(others) or 'none'}"
         )
     return newest

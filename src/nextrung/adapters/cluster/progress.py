@@ -80,7 +80,7 @@ def follow_study(
 def _follow_shards(
     store: JobStore, uuids: list[str], states: Mapping[str, int]
 ) -> ShardProgress:
-    """Measure the relaxations that are done, and judge how long the others take."""
+    """Measure the relaxations that are done, and estimate how long the others take."""
     done = list(store.query({"uuid": {"$in": uuids}}, list(SHARD_FIELDS)))
     n_left = sum(states.values()) - states.get("COMPLETED", 0)
     n_materials = sum(shard["output"]["n_materials"] for shard in done)

@@ -57,7 +57,7 @@ def write_configuration(
         folder.mkdir(parents=True, exist_ok=True)
         (folder / "logs").mkdir(exist_ok=True)
     except OSError as error:
-        raise InputError(f"expected a folder that can be made, met {error}") from error
+        raise InputError(f"expected a folder that can be made, got {error}") from error
     values = {name: str(value) for name, value in site.model_dump().items()}
     values["password"] = json.dumps(password, ensure_ascii=False)
     templates = TEMPLATES / cluster

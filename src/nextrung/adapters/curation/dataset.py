@@ -14,20 +14,20 @@ import numpy as np
 from pymatgen.core import Element
 
 from nextrung.adapters.curation.duplicates import DuplicateSearch
-from nextrung.adapters.curation.rules import Judge
+from nextrung.adapters.curation.rules import FrameFilter
 from nextrung.adapters.files.artifacts import store_artifact
 from nextrung.adapters.files.frame_stream import (
-    FrameSpool,
+    FrameBuffer,
     FrameWriter,
     RejectionWriter,
     stream_frames,
 )
 from nextrung.adapters.files.frames import read_rejections, write_materials
-from nextrung.adapters.files.staging import UnfinishedFolder, sweep_unfinished
+from nextrung.adapters.files.staging import StagingFolder, remove_stale
 from nextrung.adapters.sources.registry import name_labels, read_source, source_digest
 from nextrung.compute.curation.materials import (
     count_frames_by_element,
-    refuse_repeated_names,
+    validate_unique_names,
 )
 from nextrung.compute.curation.splitting import split_materials
 from nextrung.schemas.base import Artifact, InputError
@@ -66,7 +66,7 @@ class CuratedDataset:
     n_rejected : mapping of Rule to int
         Frames and files left out, by rule.
     n_skipped : mapping of Rule to int
-        Frames that a rule could not judge.
+        Frames that a rule could not frame_filter.
     labels : str
         Where the labels come from, for readers.
     corrections : mapping of str to float
@@ -142,9 +142,9 @@ def curate(
     -----
     Frames pass through memory in parts of some thousand, whatever the number of all.
     """
-    sweep_unfinished()
+    remove_stale()
     with ExitStack() as stack:
-        folder = UnfinishedFolder()
+        folder = StagingFolder()
         stack.callback(folder.remove)
         curated = _curate(folder.path, settings, on_progress)
         stack.pop_all()
@@ -195,19 +195,21 @@ def _curate(
     on_progress: Callable[[int, int, str], None],
 ) -> CuratedDataset:
     """Write good frames and rejections to a folder; find duplicates and splits."""
-    judge, n_rejected = Judge(settings), Counter(dict.fromkeys(Rule, 0))
+    frame_filter, n_rejected = FrameFilter(settings), Counter(dict.fromkeys(Rule, 0))
     with RejectionWriter(folder / REJECTED) as rejections:
-        with FrameSpool(folder / JUDGED) as spool:
+        with FrameBuffer(folder / JUDGED) as spool:
             found = read_source(settings.source, on_progress)
-            for good, broken in judge.judge(found):
+            for good, broken in frame_filter.apply(found):
                 spool.write(good)
                 rejections.write(broken)
                 n_rejected.update(rejection.rule for rejection in broken)
-        if not len(judge.names):
+        if not len(frame_filter.names):
             raise InputError(_explain_nothing(settings, n_rejected))
-        refuse_repeated_names(judge.names)
+        validate_unique_names(frame_filter.names)
         tolerances = settings.curation.duplicate_tolerances
-        with DuplicateSearch(folder / JUDGED, tolerances, judge.scattered) as search:
+        with DuplicateSearch(
+            folder / JUDGED, tolerances, frame_filter.split_across_parts
+        ) as search:
             for broken in search.find_duplicates():
                 rejections.write(broken)
                 n_rejected[Rule.DUPLICATE] += len(broken)
@@ -216,11 +218,11 @@ def _curate(
         folder=folder,
         kept=search.kept,
         splits=splits,
-        materials=judge.materials.collect(splits),
+        materials=frame_filter.materials.collect(splits),
         n_rejected=dict(n_rejected),
-        n_skipped=dict(judge.n_skipped),
+        n_skipped=dict(frame_filter.n_skipped),
         labels=name_labels(settings.source, settings.curation.functional),
-        corrections=judge.corrections,
+        corrections=frame_filter.corrections,
     )
 
 
@@ -249,15 +251,15 @@ def _count(curated: CuratedDataset, settings: DatasetSettings) -> dict[str, Any]
 
 def _explain_nothing(settings: DatasetSettings, counts: Mapping[Rule, int]) -> str:
     """Say in one line what happened to all frames of a source."""
-    met = ", ".join(f"{rule} {count}" for rule, count in counts.items() if count)
+    got = ", ".join(f"{rule} {count}" for rule, count in counts.items() if count)
     paths = getattr(settings.source, "paths", ())
     where = ", ".join(paths) or f"the {settings.source.kind} source"
-    return f"expected usable frames, met none in {where} (rejected: {met or 'none'})"
+    return f"expected usable frames, got none in {where} (rejected: {got or 'none'})"
 
 
 def _store(shelf: str, write: Callable[[Path], object]) -> Artifact:
     """Write a Parquet file beside the artifacts and name it by its content."""
-    with UnfinishedFolder() as folder:
+    with StagingFolder() as folder:
         path = folder / f"{shelf}.parquet"
         write(path)
         return store_artifact(path, shelf)

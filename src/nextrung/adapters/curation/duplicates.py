@@ -37,10 +37,10 @@ class DuplicateSearch:
     Parameters
     ----------
     path : Path
-        What a :class:`~nextrung.adapters.files.frame_stream.FrameSpool` has written.
+        What a :class:`~nextrung.adapters.files.frame_stream.FrameBuffer` has written.
     tolerances : sequence of DuplicateTolerance
         When two frames of a material are the same; none keeps every frame.
-    scattered : set of str
+    split_across_parts : set of str
         Materials with frames in several parts of the file.
 
     Attributes
@@ -52,11 +52,14 @@ class DuplicateSearch:
     """
 
     def __init__(
-        self, path: Path, tolerances: Sequence[DuplicateTolerance], scattered: set[str]
+        self,
+        path: Path,
+        tolerances: Sequence[DuplicateTolerance],
+        split_across_parts: set[str],
     ) -> None:
         self.path = path
         self.tolerances = tolerances
-        self.scattered = scattered
+        self.split_across_parts = split_across_parts
         self.kept: list[NDArray[np.bool_]] = []
         self.elements: dict[str, set[int]] = {}
         self._pool: ProcessPoolExecutor | None = None
@@ -76,9 +79,9 @@ class DuplicateSearch:
         list of Rejection
             The duplicates of each part.
         """
-        dropped = self._find_scattered()
+        dropped = self._find_split_across_parts()
         for frames in stream_frames(self.path):
-            whole = ~_find_names(frames.material_ids, self.scattered)
+            whole = ~_find_names(frames.material_ids, self.split_across_parts)
             kept = ~_find_names(frames.frame_ids, dropped)
             kept[whole] = self._find_unique(frames[whole])
             self.kept.append(kept)
@@ -86,12 +89,12 @@ class DuplicateSearch:
                 self.elements.setdefault(name, set()).update(numbers)
             yield Rejection.of(frames[~kept], Rule.DUPLICATE, "as a frame that is kept")
 
-    def _find_scattered(self) -> set[str]:
+    def _find_split_across_parts(self) -> set[str]:
         """Name the duplicates of the materials that are in several parts."""
-        if not self.scattered:
+        if not self.split_across_parts:
             return set()
         parts = [
-            frames[_find_names(frames.material_ids, self.scattered)]
+            frames[_find_names(frames.material_ids, self.split_across_parts)]
             for frames in stream_frames(self.path)
         ]
         frames = Frames.concatenate(parts)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from nextrung.compute.curation.corrections import correct, find_mp2020_correction
-from nextrung.compute.curation.materials import MaterialCollector, refuse_heavy_elements
+from nextrung.compute.curation.materials import MaterialCollector, validate_elements
 from nextrung.compute.curation.rules import check_frames
 from nextrung.compute.curation.runs import (
     check_energy_scale,
@@ -16,8 +16,8 @@ from nextrung.compute.curation.runs import (
     check_run,
     count_skipped,
 )
-from nextrung.compute.curation.stress_scale import choose_strained, refuse_wrong_unit
-from nextrung.potentials.potential import load_potential
+from nextrung.compute.curation.stress_scale import choose_strained, validate_stress_unit
+from nextrung.potentials.registry import load_potential
 from nextrung.schemas.base import InputError
 from nextrung.schemas.frames import Frames
 from nextrung.schemas.labels.curation import Corrections, MissingInput, Rejection, Rule
@@ -39,7 +39,7 @@ N_STRAINED = 16
 PART_SIZE = 4096
 
 
-class Judge:
+class FrameFilter:
     """Applies the rules but the one on duplicates.
 
     Parameters
@@ -52,8 +52,8 @@ class Judge:
     materials : MaterialCollector
         Materials of the runs that are wanted.
     n_skipped : Counter of Rule
-        Frames that a rule could not judge.
-    scattered : set of str
+        Frames that a rule could not frame_filter.
+    split_across_parts : set of str
         Materials with good frames in several parts.
     corrections : dict of str to float
         What was added to the energies of a material in eV/atom; None where nothing
@@ -64,7 +64,7 @@ class Judge:
         self.settings = settings
         self.materials = MaterialCollector()
         self.n_skipped: Counter[Rule] = Counter()
-        self.scattered: set[str] = set()
+        self.split_across_parts: set[str] = set()
         self.corrections: dict[str, float | None] = {}
         self._seen: set[str] = set()
         self._names: list[NDArray[np.str_]] = []
@@ -74,10 +74,10 @@ class Judge:
         """Names of all good frames, shape (n_frames,)."""
         return np.concatenate([np.array([], dtype=np.str_), *self._names])
 
-    def judge(
+    def apply(
         self, found: Iterable[Trajectory | Rejection]
     ) -> Iterator[tuple[Frames, list[Rejection]]]:
-        """Judge runs part by part.
+        """Check runs part by part.
 
         Parameters
         ----------
@@ -99,7 +99,7 @@ class Judge:
             the first part have not the unit that the source says.
         """
         for runs, rejections in _cut(found):
-            wanted = self._judge_runs(runs, rejections)
+            wanted = self._filter_runs(runs, rejections)
             self.materials.add(wanted)
             kept = []
             for run in wanted:
@@ -120,23 +120,23 @@ class Judge:
             return
         strained = good[choose_strained(good, N_STRAINED)]
         if len(strained):
-            predicted, _ = load_potential(name).label(strained, "es")
-            refuse_wrong_unit(strained.stresses, predicted.stresses)
+            predicted, _ = load_potential(name).predict_frames(strained, "es")
+            validate_stress_unit(strained.stresses, predicted.stresses)
 
     def _note(self, good: Frames) -> None:
         """Note the names of the frames, and materials that were there before."""
         names = set(good.material_ids.tolist())
-        self.scattered |= names & self._seen
+        self.split_across_parts |= names & self._seen
         self._seen |= names
         self._names.append(good.frame_ids)
 
-    def _judge_runs(
+    def _filter_runs(
         self, runs: Sequence[Trajectory], rejections: list[Rejection]
     ) -> list[Trajectory]:
         """Keep the runs that are wanted; add the others to the rejections."""
         curation = self.settings.curation
         for run in runs:
-            refuse_heavy_elements(run.frames)
+            validate_elements(run.frames)
         verdicts = [check_run(run, curation) for run in runs]
         self.materials.note(runs, verdicts)
         kept = _drop_rejected(runs, verdicts, rejections)
@@ -163,13 +163,13 @@ class Judge:
             if (correction := self.corrections[name]) is not None:
                 corrected.append(correct(run, correction))
                 continue
-            met = f"U of {dict(run.hubbard_us)} eV" if run.hubbard_u else "no Hubbard U"
-            reason = f"expected the Hubbard U that MP2020 is for, met {met}"
+            got = f"U of {dict(run.hubbard_us)} eV" if run.hubbard_u else "no Hubbard U"
+            reason = f"expected the Hubbard U that MP2020 is for, got {got}"
             rejections.extend(Rejection.of(run.frames, Rule.UNCORRECTABLE, reason))
         return corrected
 
     def _count_skipped(self, run: Trajectory) -> None:
-        """Count the frames that a rule cannot judge, or stop."""
+        """Count the frames that a rule cannot frame_filter, or stop."""
         skipped = count_skipped(run, self.settings.curation)
         if skipped and self.settings.curation.missing_input is MissingInput.STOP:
             wanted = {
@@ -179,7 +179,7 @@ class Judge:
             rule = next(iter(skipped))
             raise InputError(
                 f"frame {run.frames.frame_ids[0]}: expected {wanted[rule]} to compare "
-                f"with, met none (curation.missing_input is stop)"
+                f"with, got none (curation.missing_input is stop)"
             )
         self.n_skipped.update(skipped)
 
@@ -221,7 +221,7 @@ def _check_energy_scales(
     if name is None or not runs:
         return [[] for _ in runs]
     final = Frames.concatenate([run.frames[-1:] for run in runs])
-    predicted, _ = load_potential(name).label(final, "e")
+    predicted, _ = load_potential(name).predict_frames(final, "e")
     return [
         check_energy_scale(run, energy, settings)
         for run, energy in zip(runs, predicted.energies.tolist(), strict=True)

@@ -60,12 +60,12 @@ def artifact_path(artifact: Artifact) -> Path:
         raise InputError(f"artifact missing: expected a file at {path}")
     if path.stat().st_size != artifact.size:
         raise InputError(
-            f"artifact damaged: expected {artifact.size} bytes, met "
+            f"artifact damaged: expected {artifact.size} bytes, got "
             f"{path.stat().st_size} in {path}"
         )
     if (sha256 := hash_file(path)) != artifact.sha256:
         raise InputError(
-            f"artifact damaged: expected sha256 {artifact.sha256[:12]}…, met "
+            f"artifact damaged: expected sha256 {artifact.sha256[:12]}…, got "
             f"{sha256[:12]}… in {path}"
         )
     return path

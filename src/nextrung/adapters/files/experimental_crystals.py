@@ -57,7 +57,7 @@ def read_crystals(settings: DensitySettings) -> list[ExperimentalCrystal]:
     if settings.n_crystals > len(crystals):
         raise InputError(
             f"expected at least {settings.n_crystals} crystals in {settings.source}, "
-            f"met {len(crystals)}"
+            f"got {len(crystals)}"
         )
     rng = np.random.default_rng(settings.seed)
     chosen = rng.choice(len(crystals), settings.n_crystals, replace=False)
@@ -118,7 +118,7 @@ def _list_cifs(source: str) -> list[Path]:
     folder = expand_path(source)
     paths = sorted(folder.glob("*.cif"))
     if not paths:
-        raise InputError(f"expected files *.cif in {folder}, met none")
+        raise InputError(f"expected files *.cif in {folder}, got none")
     return paths
 
 
@@ -132,7 +132,7 @@ def _read_cif(path: Path) -> ExperimentalCrystal:
     except (ValueError, KeyError, IndexError, StopIteration) as error:
         raise InputError(f"expected a crystal structure in {path}: {error}") from error
     if not structure.is_ordered:
-        raise InputError(f"expected fully occupied sites, met partial ones in {path}")
+        raise InputError(f"expected fully occupied sites, got partial ones in {path}")
     return ExperimentalCrystal(
         crystal_id=path.stem,
         structure=structure,

@@ -102,7 +102,7 @@ class RejectionWriter(_Writer):
             self.file.write_table(pa.Table.from_pylist(rows, schema=self.file.schema))
 
 
-class FrameSpool:
+class FrameBuffer:
     """Frames put down on disk part by part, as they lie in memory.
 
     Parameters
@@ -133,7 +133,7 @@ class FrameSpool:
 
 
 def stream_frames(path: Path) -> Iterator[Frames]:
-    """Read the parts that a :class:`FrameSpool` has written, one at a time.
+    """Read the parts that a :class:`FrameBuffer` has written, one at a time.
 
     Parameters
     ----------

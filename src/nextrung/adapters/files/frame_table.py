@@ -73,7 +73,7 @@ def frames_from_table(table: pa.Table) -> Frames:
     offsets = np.concatenate([[0], np.cumsum(n_atoms)])
     functionals = table["functional"].unique().to_pylist()
     if len(functionals) > 1:
-        raise ValueError(f"expected one functional, met {len(functionals)}")
+        raise ValueError(f"expected one functional, got {len(functionals)}")
     return Frames(
         material_ids=_strings(table["material_id"]),
         frame_ids=_strings(table["frame_id"]),

@@ -264,7 +264,7 @@ def _read_table(path: Path, schema: pa.Schema) -> pa.Table:
     except (OSError, pa.ArrowException) as error:
         raise InputError(_garbled(path, error)) from error
     if missing := [name for name in schema.names if name not in table.column_names]:
-        raise InputError(f"expected a column {missing[0]!r}, met none in {path}")
+        raise InputError(f"expected a column {missing[0]!r}, got none in {path}")
     try:
         return table.select(schema.names).cast(schema)
     except (pa.ArrowException, ValueError) as error:
@@ -273,7 +273,7 @@ def _read_table(path: Path, schema: pa.Schema) -> pa.Table:
 
 def _garbled(path: Path, error: Exception) -> str:
     """Say in one line that a file is not Parquet."""
-    return f"expected a Parquet file, met {str(error).splitlines()[0]!r} in {path}"
+    return f"expected a Parquet file, got {str(error).splitlines()[0]!r} in {path}"
 
 
 def _build_frames(table: pa.Table, path: Path) -> Frames:
@@ -284,16 +284,16 @@ def _build_frames(table: pa.Table, path: Path) -> Frames:
         raise InputError(f"{error} in {path}") from error
     if unknown := set(frames.splits.tolist()) - {"", *SPLITS}:
         raise InputError(
-            f"expected splits {', '.join(SPLITS)}, met {min(unknown)!r} in {path}"
+            f"expected splits {', '.join(SPLITS)}, got {min(unknown)!r} in {path}"
         )
     if repeated := _list_repeated(frames.frame_ids.tolist()):
         raise InputError(
-            f"expected unique frame ids, met {repeated[0]!r} twice in {path}"
+            f"expected unique frame ids, got {repeated[0]!r} twice in {path}"
         )
     pairs = set(zip(frames.material_ids.tolist(), frames.splits.tolist(), strict=True))
     if repeated := _list_repeated(sorted(material for material, _ in pairs)):
         raise InputError(
-            f"expected every material in one split, met {repeated[0]!r} in two in "
+            f"expected every material in one split, got {repeated[0]!r} in two in "
             f"{path}"
         )
     return frames

@@ -49,7 +49,7 @@ def find_json_files(paths: Sequence[str]) -> list[Path]:
     files = [expand_path(written) for written in paths]
     for path in files:
         if not path.is_file():
-            raise InputError(f"expected a JSON file, met a folder at {path}")
+            raise InputError(f"expected a JSON file, got a folder at {path}")
     return files
 
 
@@ -81,7 +81,7 @@ def stream_materials(path: Path) -> Iterator[tuple[str, Mapping[str, Any]]]:
         ((name, frames),) = member.items()
         if not isinstance(frames, dict):
             raise InputError(
-                f"expected an object of frames, met {_describe(frames)} as {name!r} in "
+                f"expected an object of frames, got {_describe(frames)} as {name!r} in "
                 f"{path}"
             )
         if name in names:
@@ -89,7 +89,7 @@ def stream_materials(path: Path) -> Iterator[tuple[str, Mapping[str, Any]]]:
         names.add(name)
         yield name, frames
     if not names:
-        raise InputError(f"expected an object of materials, met none in {path}")
+        raise InputError(f"expected an object of materials, got none in {path}")
 
 
 def stream_documents(path: Path) -> Iterator[Mapping[str, Any]]:
@@ -121,7 +121,7 @@ def stream_documents(path: Path) -> Iterator[Mapping[str, Any]]:
             continue
         (document,) = member
         if not isinstance(document, dict):
-            raise InputError(f"expected documents, met {_describe(document)} in {path}")
+            raise InputError(f"expected documents, got {_describe(document)} in {path}")
         yield document
     if whole:
         yield whole
@@ -193,7 +193,7 @@ def _find_repeated(text: bytes) -> str:
 
 def _repeated(name: str, path: Path) -> str:
     """Say in one line that a name is there twice."""
-    return f"expected every name once, met {name!r} twice in one object of {path}"
+    return f"expected every name once, got {name!r} twice in one object of {path}"
 
 
 def _garbled(path: Path, error: Exception, n_read: int) -> str:
@@ -201,7 +201,7 @@ def _garbled(path: Path, error: Exception, n_read: int) -> str:
     reason = error.msg if isinstance(error, json.JSONDecodeError) else str(error)
     lines = reason.splitlines() or [type(error).__name__]
     after = f" after {n_read} complete entries" if n_read else ""
-    return f"expected JSON, met {lines[0].strip()!r}{after} in {path}"
+    return f"expected JSON, got {lines[0].strip()!r}{after} in {path}"
 
 
 def _describe(value: object) -> str:

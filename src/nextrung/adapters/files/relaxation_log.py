@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 SECONDS_BETWEEN_SYNCS = 1.0
 
 
-class Journal:
+class RelaxationLog:
     """Relaxations of one shard, a line each, written as they finish.
 
     A line outlives the process that wrote it, and a second later the machine.
@@ -84,7 +84,7 @@ class Journal:
             except OSError as error:
                 file.truncate(length)
                 raise InputError(
-                    f"expected room for a relaxation in {self.path}, met: "
+                    f"expected room for a relaxation in {self.path}, got: "
                     f"{error.strerror}"
                 ) from error
 
@@ -122,13 +122,13 @@ class Journal:
         ]
         if others:
             raise InputError(
-                f"expected the journal of this job in {self.path}, met "
+                f"expected the journal of this job in {self.path}, got "
                 f"{', '.join(others)}"
             )
 
 
 @contextmanager
-def mark_attempt(path: Path) -> Iterator[bool]:
+def crash_marker(path: Path) -> Iterator[bool]:
     """Mark that an attempt is made, until it ends in one way or another.
 
     Parameters

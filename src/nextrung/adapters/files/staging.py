@@ -15,7 +15,7 @@ from nextrung.settings import MachineSettings
 PREFIX = ".unfinished-"
 
 
-class UnfinishedFolder:
+class StagingFolder:
     """A folder beside the artifacts that nobody else removes while it is in use.
 
     Attributes
@@ -41,7 +41,7 @@ class UnfinishedFolder:
         os.close(self._held)
 
 
-def sweep_unfinished() -> list[Path]:
+def remove_stale() -> list[Path]:
     """Remove the folders of processes that are dead.
 
     Returns

@@ -1,4 +1,4 @@
-"""Structures to be labelled, one file each, and what of them is labelled."""
+"""Structure files."""
 
 from __future__ import annotations
 
@@ -14,9 +14,7 @@ from nextrung.adapters.files.frames import read_frames
 from nextrung.schemas.base import Artifact, InputError
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Sequence
-
-    from jobflow import JobStore
+    from collections.abc import Sequence
 
 
 def read_structures(paths: Sequence[Path]) -> dict[str, Structure]:
@@ -41,7 +39,7 @@ def read_structures(paths: Sequence[Path]) -> dict[str, Structure]:
     for path in paths:
         for name, structure in _read_named(path):
             if name in found:
-                raise InputError(f"expected names once, met {name!r} again in {path}")
+                raise InputError(f"expected names once, got {name!r} again in {path}")
             found[name] = structure
     return found
 
@@ -67,7 +65,7 @@ def read_structure(path: Path) -> Structure:
     try:
         return Structure.from_file(path)
     except (OSError, ValueError) as error:
-        raise InputError(f"expected a structure in {path}, met: {error}") from error
+        raise InputError(f"expected a structure in {path}, got: {error}") from error
 
 
 def store_structure(structure: Structure) -> Artifact:
@@ -103,25 +101,6 @@ def load_structure(artifact: Artifact) -> Structure:
         The structure.
     """
     return Structure.from_dict(json.loads(artifact_path(artifact).read_text()))
-
-
-def find_finished(store: JobStore, uuids: Collection[str]) -> set[str]:
-    """Find the jobs that have left a document.
-
-    Parameters
-    ----------
-    store : JobStore
-        A connected store.
-    uuids : collection of str
-        Jobs to look for.
-
-    Returns
-    -------
-    set of str
-        Those that are finished.
-    """
-    found = store.query({"uuid": {"$in": list(uuids)}}, ["uuid"])
-    return {document["uuid"] for document in found}
 
 
 def _read_named(path: Path) -> Sequence[tuple[str, Structure]]:

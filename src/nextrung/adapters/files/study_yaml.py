@@ -47,7 +47,7 @@ def _override(settings: dict[str, Any], override: str) -> None:
     """Set one dotted key."""
     keys, equals, text = override.partition("=")
     if not equals:
-        raise InputError(f"--set: expected key.key=value, met {override!r}")
+        raise InputError(f"--set: expected key.key=value, got {override!r}")
     *parents, last = keys.split(".")
     section = settings
     for parent in parents:
@@ -58,5 +58,5 @@ def _override(settings: dict[str, Any], override: str) -> None:
         section[last] = yaml.safe_load(text)
     except yaml.YAMLError as error:
         raise InputError(
-            f"--set {keys}: expected a YAML value, met {text!r}"
+            f"--set {keys}: expected a YAML value, got {text!r}"
         ) from error

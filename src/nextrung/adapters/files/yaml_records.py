@@ -46,10 +46,10 @@ def load_yaml(path: Path, kind: str) -> dict[str, Any]:
     try:
         settings = yaml.safe_load(path.read_text())
     except FileNotFoundError as error:
-        raise InputError(f"expected a {kind}, met no {path}") from error
+        raise InputError(f"expected a {kind}, got no {path}") from error
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
         reason = " ".join(str(error).split())
-        raise InputError(f"{path}: expected YAML, met {reason}") from error
+        raise InputError(f"{path}: expected YAML, got {reason}") from error
     if not isinstance(settings, dict):
         raise InputError(f"{path}: expected keys and values at the top level")
     return settings
@@ -91,8 +91,8 @@ def _explain(record: type[BaseModel], error: ErrorDetails) -> str:
     where = ".".join(str(step) for step in error["loc"])
     if error["type"] != UNKNOWN_KEY:
         whole = isinstance(error["input"], dict)
-        met = "" if whole else f", met {error['input']!r}"
-        return f"{where}: {_lower(error['msg'])}{met}".removeprefix(": ")
+        got = "" if whole else f", got {error['input']!r}"
+        return f"{where}: {_lower(error['msg'])}{got}".removeprefix(": ")
     *parents, unknown = ("", *(str(step) for step in error["loc"]))
     known = list(_known_keys(record))
     siblings = [key for parent, key in known if parent in parents[-2:]]

@@ -68,7 +68,7 @@ def find_files(source: AseSource) -> list[Path]:
     paths = [expand_path(written) for written in source.paths]
     for path in paths:
         if not path.is_file():
-            raise InputError(f"expected a file that ASE reads, met a folder at {path}")
+            raise InputError(f"expected a file that ASE reads, got a folder at {path}")
     return paths
 
 
@@ -122,7 +122,7 @@ def _read_atoms(path: Path) -> Iterator[Atoms]:
             yield from iread(path, index=":")
     except Exception as error:
         raise InputError(
-            f"expected a file that ASE reads, met {type(error).__name__} in {path}: "
+            f"expected a file that ASE reads, got {type(error).__name__} in {path}: "
             f"{error}"
         ) from error
 
@@ -138,7 +138,7 @@ def _name(
             if key is None:
                 continue
             if (name := _look_up(atoms, key)) is None:
-                raise InputError(f"expected the key {key!r}, met none in {counted}")
+                raise InputError(f"expected the key {key!r}, got none in {counted}")
             names[which] = str(name)
         yield _Named(atoms, frame_id=names[0], material_id=names[1])
 
@@ -164,12 +164,12 @@ def _to_frame(named: _Named, source: AseSource) -> Frames:
     atoms, n_atoms = named.atoms, len(named.atoms)
     if not atoms.pbc.all() or not atoms.cell.volume:
         raise InputError(
-            f"frame {named.frame_id}: expected a crystal, met a cell that is not "
+            f"frame {named.frame_id}: expected a crystal, got a cell that is not "
             "periodic in three directions"
         )
     if "occupancy" in atoms.info:
         raise InputError(
-            f"frame {named.frame_id}: expected an ordered structure, met partial "
+            f"frame {named.frame_id}: expected an ordered structure, got partial "
             "occupancy"
         )
     structure = Structure(
@@ -196,11 +196,11 @@ def _label(named: _Named, key: str, shape: tuple[int, ...]) -> NDArray[np.float6
     label = np.asarray(value, dtype=np.float64)
     if label.shape != shape:
         raise InputError(
-            f"frame {named.frame_id}: expected {key} of shape {shape}, met "
+            f"frame {named.frame_id}: expected {key} of shape {shape}, got "
             f"{label.shape}"
         )
     if not np.isfinite(label).all():
-        raise InputError(f"frame {named.frame_id}: expected numbers in {key}, met NaN")
+        raise InputError(f"frame {named.frame_id}: expected numbers in {key}, got NaN")
     return label
 
 

@@ -17,7 +17,7 @@ from nextrung.compute.decoration import (
     perturb,
     scale_to_atoms,
 )
-from nextrung.potentials.potential import load_potential
+from nextrung.potentials.registry import load_potential
 from nextrung.schemas.frames import Frames
 from nextrung.schemas.labels.curation import Rejection, Rule
 from nextrung.schemas.labels.trajectory import Trajectory
@@ -72,7 +72,7 @@ def distil(
     if not relaxed:
         return
     surroundings = _surround(relaxed, source)
-    labelled, errors = teacher.label(surroundings, "efsm")
+    labelled, errors = teacher.predict_frames(surroundings, "efsm")
     for name in relaxed:
         chosen = np.flatnonzero(labelled.material_ids == name).tolist()
         if reason := errors.get(chosen[-1]):
@@ -152,7 +152,7 @@ def _find_collapse(relaxed: Structure) -> str | None:
         return None
     return (
         f"the teacher's relaxation collapsed: expected at least {SMALLEST_VOLUME} "
-        f"Å³/atom, met {volume:.1f}"
+        f"Å³/atom, got {volume:.1f}"
     )
 
 

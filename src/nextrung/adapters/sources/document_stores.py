@@ -71,7 +71,7 @@ def open_store(written: str) -> Iterator[Store]:
     except (PyMongoError, StoreError, OSError) as error:
         reason = (str(error).splitlines() or [type(error).__name__])[0]
         raise InputError(
-            f"expected the store of {path} to answer, met: {reason}"
+            f"expected the store of {path} to answer, got: {reason}"
         ) from error
     finally:
         store.close()
@@ -138,7 +138,7 @@ def stream_groups(
     for group, listed in groupby(documents, key=lambda document: document.group):
         found = [store.query_one({"_id": document.place}) for document in listed]
         if None in found:
-            raise InputError(f"expected the documents of {group}, met one deleted")
+            raise InputError(f"expected the documents of {group}, got one deleted")
         yield found
 
 
@@ -175,11 +175,11 @@ def _build(path: Path) -> Store:
         raise
     except Exception as error:
         raise InputError(
-            f"expected the description of a store, met {type(error).__name__} while "
+            f"expected the description of a store, got {type(error).__name__} while "
             f"reading {path}"
         ) from error
     if not isinstance(described, Store):
-        raise InputError(f"expected the description of a store, met another in {path}")
+        raise InputError(f"expected the description of a store, got another in {path}")
     return described
 
 

@@ -138,7 +138,7 @@ def _read_sites(documents: Sequence[FrameDocument]) -> _Sites:
             _read_sites([document])
         raise InputError(
             f"frame {documents[0].frame_id}: expected a structure of ordered sites, "
-            f"met {str(error) or type(error).__name__}"
+            f"got {str(error) or type(error).__name__}"
         ) from error
 
 
@@ -166,7 +166,7 @@ def _read_label(
                 _read_label([document], name, [shape])
         raise InputError(
             f"frame {documents[0].frame_id}: expected {name} as numbers of shape "
-            f"{shapes[0]}, met {str(documents[0].labels[name])[:40]!r}"
+            f"{shapes[0]}, got {str(documents[0].labels[name])[:40]!r}"
         ) from error
 
 

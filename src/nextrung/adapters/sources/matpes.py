@@ -87,7 +87,7 @@ def _read_document(document: Mapping[str, Any], source: MatpesSource) -> Traject
     name = document.get("matpes_id", "without a name")
     for key in REQUIRED_KEYS:
         if key not in document:
-            raise InputError(f"frame {name}: expected the key {key!r}, met none")
+            raise InputError(f"frame {name}: expected the key {key!r}, got none")
     origin = (document.get("provenance") or {}).get("original_mp_id")
     labels = {**document, "magmoms": _find_magmoms(document)}
     frames = lay_out(

@@ -107,11 +107,11 @@ def _split_name(name: str) -> tuple[str, int, int]:
 def _parse(name: str, frame: Any, source: MptrjJsonSource) -> FrameDocument:  # noqa: ANN401
     """Find the structure and the labels of a frame."""
     if not isinstance(frame, dict):
-        raise InputError(f"frame {name}: expected an object, met {str(frame)[:40]!r}")
+        raise InputError(f"frame {name}: expected an object, got {str(frame)[:40]!r}")
     key = ENERGY_KEYS[source.energy]
     for needed in ("structure", key):
         if needed not in frame:
-            raise InputError(f"frame {name}: expected the key {needed!r}, met none")
+            raise InputError(f"frame {name}: expected the key {needed!r}, got none")
     labels = {
         "energy": frame[key],
         "forces": frame.get("force"),
@@ -159,5 +159,5 @@ def _take_number(frame: Mapping[str, Any], key: str) -> float:
     if value is None:
         return math.nan
     if isinstance(value, bool) or not isinstance(value, int | float):
-        raise InputError(f"expected a number as {key}, met {str(value)[:40]!r}")
+        raise InputError(f"expected a number as {key}, got {str(value)[:40]!r}")
     return float(value)

@@ -104,7 +104,7 @@ def read_labels(source: Source) -> Frames:
     read = read_source(source, lambda _done, _total, _text: None)
     parts = [run.frames for run in read if isinstance(run, Trajectory)]
     if not parts:
-        raise InputError(f"expected frames in the {source.kind} source, met none")
+        raise InputError(f"expected frames in the {source.kind} source, got none")
     return Frames.concatenate(parts)
 
 

@@ -86,7 +86,7 @@ def list_tasks(store: Store, source: TaskDocumentsSource) -> list[StoredDocument
     )
     if not documents:
         raise InputError(
-            f"expected task documents, met none in the store of {source.store} with "
+            f"expected task documents, got none in the store of {source.store} with "
             f"the query {source.query}"
         )
     return documents

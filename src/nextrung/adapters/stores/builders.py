@@ -15,14 +15,14 @@ from maggma.core import Builder
 from maggma.stores import MontyStore
 
 from nextrung.adapters.stores.collections import (
-    LEDGER,
+    BUILDER_STATE,
     describe_collection,
     ensure_indexes,
     remove_rows,
     replace_rows,
 )
-from nextrung.adapters.stores.rows import list_rows, select_sources, stamp_source
-from nextrung.adapters.stores.study_jobs import Member, list_members
+from nextrung.adapters.stores.rows import list_rows, select_sources, source_version
+from nextrung.adapters.stores.study_jobs import StudyJob, list_study_jobs
 from nextrung.schemas.base import InputError
 from nextrung.schemas.stores.collections import KEYS, Collection
 
@@ -53,7 +53,7 @@ class CollectionBuilder(Builder):  # type: ignore[misc]
         Documents of jobs.
     target : Store
         The collection.
-    ledger : Store
+    state : Store
         What was built from which documents.
     collection : str
         Name of the collection.
@@ -66,18 +66,18 @@ class CollectionBuilder(Builder):  # type: ignore[misc]
         jobs: JobStore,
         *,
         target: MongoStore,
-        ledger: MongoStore,
+        state: MongoStore,
         collection: str,
         chunk_size: int = 4,
     ) -> None:
         self.jobs = jobs
         self.target = target
-        self.ledger = ledger
+        self.state = state
         self.collection = collection
         self.failures: list[str] = []
         self.n_rows = 0
         self._superseded: list[dict[str, str]] = []
-        super().__init__([jobs], [target, ledger], chunk_size=chunk_size)
+        super().__init__([jobs], [target, state], chunk_size=chunk_size)
 
     def get_items(self) -> Iterator[dict[str, Any]]:
         """Find the documents that were not built as they are now.
@@ -89,11 +89,11 @@ class CollectionBuilder(Builder):  # type: ignore[misc]
         """
         collection = Collection(self.collection)
         ensure_indexes(self.target, collection)
-        members = list_members(self.jobs)
+        members = list_study_jobs(self.jobs)
         current = select_sources(members, collection)
         answering = {self._key(member) for member in current}
         stamps: dict[str, str] = {}
-        for entry in self.ledger.query({"collection": self.collection}):
+        for entry in self.state.query({"collection": self.collection}):
             stamps[entry["key"]] = entry["stamp"]
             if entry["key"] not in answering:
                 place = {name: entry[name] for name in ("study", "job_uuid")}
@@ -101,7 +101,7 @@ class CollectionBuilder(Builder):  # type: ignore[misc]
         waiting = [
             member
             for member in current
-            if stamps.get(self._key(member)) != stamp_source(member, collection)
+            if stamps.get(self._key(member)) != source_version(member, collection)
         ]
         self.total = len(waiting)
         for member in waiting:
@@ -118,7 +118,7 @@ class CollectionBuilder(Builder):  # type: ignore[misc]
         Returns
         -------
         dict
-            The rows, and their entry in the ledger.
+            The rows, and their entry in the builder state.
         """
         collection = Collection(self.collection)
         member = item["member"]
@@ -127,7 +127,7 @@ class CollectionBuilder(Builder):  # type: ignore[misc]
             "collection": self.collection,
             "study": member.study,
             "job_uuid": member.job.uuid,
-            "stamp": stamp_source(member, collection),
+            "stamp": source_version(member, collection),
         }
         try:
             rows = list_rows(item, collection)
@@ -137,7 +137,7 @@ class CollectionBuilder(Builder):  # type: ignore[misc]
         return {"entry": entry, "rows": [row.model_dump(mode="json") for row in rows]}
 
     def update_targets(self, items: list[dict[str, Any]]) -> None:
-        """Write rows between two notes in the ledger: a kill repeats work, no more.
+        """Write rows between two notes of the state: a kill repeats work, no more.
 
         Parameters
         ----------
@@ -165,21 +165,21 @@ class CollectionBuilder(Builder):  # type: ignore[misc]
         """Remove rows whose document no longer answers; close the stores."""
         for place in self._superseded:
             remove_rows(self.target, dict(place))
-            remove_rows(self.ledger, place | {"collection": self.collection})
+            remove_rows(self.state, place | {"collection": self.collection})
         super().finalize()
 
     def _note(self, entries: list[dict[str, Any]]) -> None:
-        """Write entries of the ledger."""
+        """Write entries of the builder state."""
         now = datetime.now(UTC).isoformat(timespec="seconds")
         noted = [entry | {"completed_at": now} for entry in entries]
         known = [{"key": entry["key"]} for entry in entries]
-        replace_rows(self.ledger, noted, known, key=("key",))
+        replace_rows(self.state, noted, known, key=("key",))
 
-    def _key(self, member: Member) -> str:
-        """Name the entry of a document in the ledger."""
+    def _key(self, member: StudyJob) -> str:
+        """Name the entry of a document in the builder state."""
         return f"{self.collection}/{member.study}/{member.job.uuid}"
 
-    def _load(self, member: Member, members: Sequence[Member]) -> dict[str, Any]:
+    def _load(self, member: StudyJob, members: Sequence[StudyJob]) -> dict[str, Any]:
         """Load what the rows of a document are made of."""
         item: dict[str, Any] = {"member": member}
         if self.collection == Collection.JOBS:
@@ -192,7 +192,7 @@ class CollectionBuilder(Builder):  # type: ignore[misc]
             item["dataset"] = dataset and self._output(dataset)
         return item
 
-    def _output(self, member: Member) -> Any:  # noqa: ANN401 - any document
+    def _output(self, member: StudyJob) -> Any:  # noqa: ANN401 - any document
         """Load the whole output of a job."""
         where = {"uuid": member.job.uuid, "index": member.job.index}
         try:
@@ -221,7 +221,7 @@ def make_builders(store: JobStore) -> list[CollectionBuilder]:
         CollectionBuilder(
             store,
             target=describe_collection(store, collection.value),
-            ledger=describe_collection(store, LEDGER),
+            state=describe_collection(store, BUILDER_STATE),
             collection=collection.value,
             chunk_size=32 if isinstance(store.docs_store, MontyStore) else 4,
         )

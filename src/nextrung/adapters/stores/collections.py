@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from maggma.stores import MongoStore
 
 #: Collection that says from which documents the others were built.
-LEDGER = "builds"
+BUILDER_STATE = "builds"
 
 #: Indexes beside the one on the key; the first fields of each are asked for alone.
 INDEXES: Mapping[Collection, tuple[tuple[str, ...], ...]] = {
@@ -66,11 +66,11 @@ def describe_collection(store: JobStore, name: str) -> MongoStore:
     if docs.collection_name == name:
         raise InputError(
             f"expected another collection than `{name}` for the documents of jobs, "
-            "met it in JOB_STORE: results go there"
+            "got it in JOB_STORE: results go there"
         )
     described = docs.as_dict() | {
         "collection_name": name,
-        "key": "key" if name == LEDGER else "job_uuid",
+        "key": "key" if name == BUILDER_STATE else "job_uuid",
         "last_updated_field": "completed_at",
         "last_updated_type": "isoformat",
     }

@@ -79,7 +79,7 @@ def open_embedded_store(root: Path) -> JobStore:
     """
     folder = root / STORE_FOLDER
     if not folder.is_dir():
-        raise InputError(f"expected a run folder with a store, met no {folder}")
+        raise InputError(f"expected a run folder with a store, got no {folder}")
     return make_embedded_store(root)
 
 
@@ -102,10 +102,10 @@ def open_configured_store() -> JobStore:
     name = os.environ.get(CONFIG_VARIABLE)
     if not name:
         raise InputError(
-            f"expected ${CONFIG_VARIABLE} to name jobflow.yaml, met it unset"
+            f"expected ${CONFIG_VARIABLE} to name jobflow.yaml, got it unset"
         )
     if not Path(name).is_file():
-        raise InputError(f"expected the file ${CONFIG_VARIABLE} names, met no {name}")
+        raise InputError(f"expected the file ${CONFIG_VARIABLE} names, got no {name}")
     return open_store_file(Path(name))
 
 
@@ -128,16 +128,16 @@ def open_store_file(file: Path) -> JobStore:
         If the file is missing or its store cannot be used.
     """
     if not file.is_file():
-        raise InputError(f"expected a jobflow.yaml, met no {file}")
+        raise InputError(f"expected a jobflow.yaml, got no {file}")
     from jobflow.settings import JobflowSettings  # noqa: PLC0415 - reads a file
 
     try:
         store = JobflowSettings(CONFIG_FILE=str(file)).JOB_STORE
     except (ValueError, KeyError, TypeError, OSError) as error:
         reason = str(error).splitlines()[0]
-        raise InputError(f"expected a JOB_STORE in {file}, met: {reason}") from error
+        raise InputError(f"expected a JOB_STORE in {file}, got: {reason}") from error
     if "data" not in store.additional_stores:  # type: ignore[has-type]
-        raise InputError(f"expected the additional store `data` in {file}, met none")
+        raise InputError(f"expected the additional store `data` in {file}, got none")
     return _connected(store)
 
 
@@ -149,7 +149,7 @@ def _connected(store: JobStore) -> JobStore:
     except Exception as error:  # drivers raise what they like
         store.close()  # type: ignore[no-untyped-call]
         reason = str(error).splitlines()[0]
-        raise InputError(f"expected a store that answers, met: {reason}") from error
+        raise InputError(f"expected a store that answers, got: {reason}") from error
     return store
 
 
@@ -228,3 +228,22 @@ def find_documents(
         if uuid not in newest or newest[uuid]["index"] < document["index"]:
             newest[uuid] = document
     return sorted(newest.values(), key=lambda document: document["completed_at"])
+
+
+def find_finished(store: JobStore, uuids: Collection[str]) -> set[str]:
+    """Find the jobs that have left a document.
+
+    Parameters
+    ----------
+    store : JobStore
+        A connected store.
+    uuids : collection of str
+        Jobs to look for.
+
+    Returns
+    -------
+    set of str
+        Those that are finished.
+    """
+    found = store.query({"uuid": {"$in": list(uuids)}}, ["uuid"])
+    return {document["uuid"] for document in found}

@@ -9,7 +9,7 @@ from nextrung.adapters.stores.collections import open_collection
 from nextrung.adapters.stores.study_jobs import REFERENCE
 from nextrung.schemas.base import Artifact, InputError
 from nextrung.schemas.stores.collections import KEYS, Collection
-from nextrung.schemas.stores.provenance import Ancestor, Lineage
+from nextrung.schemas.stores.provenance import ProvenanceGraph, ProvenanceNode
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -47,7 +47,7 @@ _PROPERTIES = (
 _MIN_DIGITS = 8
 
 
-def trace_lineage(store: JobStore, identifier: str) -> Lineage:
+def trace_provenance(store: JobStore, identifier: str) -> ProvenanceGraph:
     """Follow a result back to the frames it came from.
 
     Parameters
@@ -60,7 +60,7 @@ def trace_lineage(store: JobStore, identifier: str) -> Lineage:
 
     Returns
     -------
-    Lineage
+    ProvenanceGraph
         Every document behind the result, with settings, versions and parents.
 
     Raises
@@ -78,23 +78,23 @@ def trace_lineage(store: JobStore, identifier: str) -> Lineage:
         hint = "; `nextrung build` makes rows" if "/" in identifier else ""
         raise InputError(
             "expected a job's uuid, a fingerprint, a checkpoint's sha256, or a row "
-            f"study/model/material, met {identifier}: the store holds none of them"
+            f"study/model/material, got {identifier}: the store holds none of them"
             f"{hint}"
         )
-    ancestors = dict(found)
+    nodes = dict(found)
     waiting = _parents(found.values())
     while waiting:
         generation = _find(
             store, {"output.provenance.fingerprint": {"$in": sorted(waiting)}}
         )
-        ancestors |= generation
-        waiting = _parents(generation.values()) - set(ancestors)
-    return Lineage(
+        nodes |= generation
+        waiting = _parents(generation.values()) - set(nodes)
+    return ProvenanceGraph(
         asked=identifier,
         rows=rows,
         results=tuple(found),
-        ancestors=ancestors,
-        missing=tuple(sorted(_parents(ancestors.values()) - set(ancestors))),
+        nodes=nodes,
+        missing=tuple(sorted(_parents(nodes.values()) - set(nodes))),
     )
 
 
@@ -132,9 +132,9 @@ def _names(identifier: str) -> list[dict[str, Any]]:
     return names
 
 
-def _find(store: JobStore, criteria: dict[str, Any]) -> dict[str, Ancestor]:
+def _find(store: JobStore, criteria: dict[str, Any]) -> dict[str, ProvenanceNode]:
     """Find documents; of copies, the one that was made first."""
-    found: dict[str, Ancestor] = {}
+    found: dict[str, ProvenanceNode] = {}
     for stored in store.query(criteria, list(_PROPERTIES), sort={"completed_at": 1}):
         if "provenance" in (stored.get("output") or {}):
             ancestor = _describe(stored)
@@ -142,7 +142,7 @@ def _find(store: JobStore, criteria: dict[str, Any]) -> dict[str, Ancestor]:
     return found
 
 
-def _describe(stored: Mapping[str, Any]) -> Ancestor:
+def _describe(stored: Mapping[str, Any]) -> ProvenanceNode:
     """Describe a stored document."""
     output = stored["output"]
     plan = output.get("plan") or {}
@@ -150,7 +150,7 @@ def _describe(stored: Mapping[str, Any]) -> Ancestor:
     if plan:
         facts["shard"] = f"{plan['shard'] + 1} of {plan['n_shards']}"
     files = {name: output.get(name) or plan.get(name) for name in _ARTIFACTS}
-    return Ancestor(
+    return ProvenanceNode(
         uuid=stored["uuid"],
         name=stored["name"],
         document=output.get("@class", ""),
@@ -166,6 +166,6 @@ def _describe(stored: Mapping[str, Any]) -> Ancestor:
     )
 
 
-def _parents(ancestors: Iterable[Ancestor]) -> set[str]:
+def _parents(nodes: Iterable[ProvenanceNode]) -> set[str]:
     """List the fingerprints of the inputs of documents."""
-    return {parent for each in ancestors for parent in each.parents.values()}
+    return {parent for each in nodes for parent in each.parents.values()}

@@ -14,7 +14,7 @@ import pyarrow.parquet as pq
 from montydb.errors import MontyError
 from pymongo.errors import PyMongoError
 
-from nextrung.adapters.stores.collections import LEDGER, open_collection
+from nextrung.adapters.stores.collections import BUILDER_STATE, open_collection
 from nextrung.schemas.base import InputError
 from nextrung.schemas.stores.collections import KEYS, ROWS, Collection
 
@@ -30,7 +30,7 @@ _COLUMNS = {bool: pa.bool_(), int: pa.int64(), float: pa.float64(), str: pa.stri
 
 
 @dataclass(frozen=True)
-class Question:
+class CollectionQuery:
     """What is asked of a result collection.
 
     Parameters
@@ -59,7 +59,7 @@ class Question:
         known = dict.fromkeys((*KEYS[self.collection], *_fields(self.collection)))
         return tuple(self.fields or known)
 
-    def about(self, study: str | None) -> Question:
+    def for_study(self, study: str | None) -> CollectionQuery:
         """Ask the same of one study alone.
 
         Parameters
@@ -69,7 +69,7 @@ class Question:
 
         Returns
         -------
-        Question
+        CollectionQuery
             The narrower question.
         """
         if study is None:
@@ -78,14 +78,14 @@ class Question:
         return replace(self, criteria=criteria)
 
 
-def parse_question(
+def parse_query(
     collection: str,
     query: str = "{}",
     *,
     fields: str = "",
     sort: str = "",
     limit: int = 0,
-) -> Question:
+) -> CollectionQuery:
     """Read a question as a person writes it, and check every name in it.
 
     MongoDB answers a misspelt field with nothing; here it is an error.
@@ -105,7 +105,7 @@ def parse_question(
 
     Returns
     -------
-    Question
+    CollectionQuery
         The question.
 
     Raises
@@ -113,7 +113,7 @@ def parse_question(
     InputError
         If a name is not known, or the query is no JSON object.
     """
-    asked = Question(
+    asked = CollectionQuery(
         collection=_named(collection),
         criteria=_parse_criteria(query),
         fields=_split(fields),
@@ -126,14 +126,14 @@ def parse_question(
     return asked
 
 
-def answer(store: JobStore, question: Question) -> list[dict[str, Any]]:
+def answer(store: JobStore, request: CollectionQuery) -> list[dict[str, Any]]:
     """Ask a result collection.
 
     Parameters
     ----------
     store : JobStore
         Store beside whose documents the collection is.
-    question : Question
+    request : CollectionQuery
         What is asked.
 
     Returns
@@ -146,27 +146,27 @@ def answer(store: JobStore, question: Question) -> list[dict[str, Any]]:
     InputError
         If the store cannot run the query.
     """
-    order = {name.removeprefix("-"): _direction(name) for name in question.sort}
-    with _asking(store, question) as target:
+    order = {name.removeprefix("-"): _direction(name) for name in request.sort}
+    with _asking(store, request) as target:
         found = list(
             target.query(
-                dict(question.criteria),
-                list(question.columns),
+                dict(request.criteria),
+                list(request.columns),
                 sort=order or None,
-                limit=question.limit,
+                limit=request.limit,
             )
         )
-    return [{name: row.get(name) for name in question.columns} for row in found]
+    return [{name: row.get(name) for name in request.columns} for row in found]
 
 
-def count_rows(store: JobStore, question: Question) -> int:
+def count_rows(store: JobStore, request: CollectionQuery) -> int:
     """Count the rows that a question is about, its limit aside.
 
     Parameters
     ----------
     store : JobStore
         Store beside whose documents the collection is.
-    question : Question
+    request : CollectionQuery
         What is asked.
 
     Returns
@@ -174,8 +174,8 @@ def count_rows(store: JobStore, question: Question) -> int:
     int
         Number of rows.
     """
-    with _asking(store, question) as target:
-        count: int = target.count(dict(question.criteria))
+    with _asking(store, request) as target:
+        count: int = target.count(dict(request.criteria))
     return count
 
 
@@ -194,19 +194,19 @@ def is_built(store: JobStore, study: str | None) -> bool:
     bool
         Whether something was built.
     """
-    with open_collection(store, LEDGER) as ledger:
-        return bool(ledger.count({} if study is None else {"study": study}))
+    with open_collection(store, BUILDER_STATE) as state:
+        return bool(state.count({} if study is None else {"study": study}))
 
 
 @contextmanager
-def _asking(store: JobStore, question: Question) -> Iterator[MongoStore]:
+def _asking(store: JobStore, request: CollectionQuery) -> Iterator[MongoStore]:
     """Open a collection; say in one line why a query cannot be run."""
     try:
-        with open_collection(store, question.collection.value) as target:
+        with open_collection(store, request.collection.value) as target:
             yield target
     except (PyMongoError, MontyError, TypeError, ValueError) as error:
         reason = str(error).partition(", full error")[0]
-        raise InputError(f"--query: expected a Mongo query, met: {reason}") from error
+        raise InputError(f"--query: expected a Mongo query, got: {reason}") from error
 
 
 def _direction(name: str) -> int:
@@ -215,7 +215,7 @@ def _direction(name: str) -> int:
 
 
 def write_answer(
-    rows: Sequence[Mapping[str, Any]], question: Question, path: Path
+    rows: Sequence[Mapping[str, Any]], request: CollectionQuery, path: Path
 ) -> None:
     """Write rows as a file; its suffix says which kind.
 
@@ -223,7 +223,7 @@ def write_answer(
     ----------
     rows : sequence of mapping
         Answer of the question.
-    question : Question
+    request : CollectionQuery
         What was asked.
     path : Path
         File to write: ``.csv``, ``.json``, ``.jsonl`` or ``.parquet``.
@@ -241,10 +241,10 @@ def write_answer(
     }
     if path.suffix not in writers:
         known = ", ".join(writers)
-        raise InputError(f"--output: expected a name that ends in {known}, met {path}")
+        raise InputError(f"--output: expected a name that ends in {known}, got {path}")
     unfinished = path.with_name(f"{path.name}.unfinished")
     try:
-        writers[path.suffix](rows, question, unfinished)
+        writers[path.suffix](rows, request, unfinished)
         unfinished.replace(path)
     except OSError as error:
         raise InputError(f"--output: cannot write {path}: {error.strerror}") from error
@@ -257,7 +257,7 @@ def _named(collection: str) -> Collection:
     except ValueError as error:
         known = ", ".join(Collection)
         raise InputError(
-            f"--collection: expected one of {known}, met {collection}"
+            f"--collection: expected one of {known}, got {collection}"
         ) from error
 
 
@@ -268,10 +268,10 @@ def _parse_criteria(query: str) -> dict[str, Any]:
     except json.JSONDecodeError as error:
         raise InputError(
             f"--query: expected JSON such as "
-            f'{{"status": "max_steps"}}, met {query!r}: {error}'
+            f'{{"status": "max_steps"}}, got {query!r}: {error}'
         ) from error
     if not isinstance(criteria, dict):
-        raise InputError(f"--query: expected a JSON object, met {query!r}")
+        raise InputError(f"--query: expected a JSON object, got {query!r}")
     return criteria
 
 
@@ -313,11 +313,11 @@ def _fields(collection: Collection) -> tuple[str, ...]:
 
 
 def _write_csv(
-    rows: Iterable[Mapping[str, Any]], question: Question, path: Path
+    rows: Iterable[Mapping[str, Any]], request: CollectionQuery, path: Path
 ) -> None:
     """Write comma-separated values; lists are joined by spaces."""
     with path.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.DictWriter(file, question.columns)
+        writer = csv.DictWriter(file, request.columns)
         writer.writeheader()
         for row in rows:
             writer.writerow(
@@ -329,26 +329,26 @@ def _write_csv(
 
 
 def _write_json(
-    rows: Sequence[Mapping[str, Any]], _question: Question, path: Path
+    rows: Sequence[Mapping[str, Any]], _question: CollectionQuery, path: Path
 ) -> None:
     """Write one list of objects."""
     path.write_text(json.dumps(rows, indent=1) + "\n")
 
 
 def _write_lines(
-    rows: Iterable[Mapping[str, Any]], _question: Question, path: Path
+    rows: Iterable[Mapping[str, Any]], _question: CollectionQuery, path: Path
 ) -> None:
     """Write one object per line."""
     path.write_text("".join(json.dumps(row) + "\n" for row in rows))
 
 
 def _write_parquet(
-    rows: Sequence[Mapping[str, Any]], question: Question, path: Path
+    rows: Sequence[Mapping[str, Any]], request: CollectionQuery, path: Path
 ) -> None:
     """Write a table whose types follow from the fields, not from the rows."""
-    known = ROWS[question.collection].model_fields
+    known = ROWS[request.collection].model_fields
     schema = pa.schema(
-        [(name, _column(known[name].annotation)) for name in question.columns]
+        [(name, _column(known[name].annotation)) for name in request.columns]
     )
     pq.write_table(pa.Table.from_pylist(list(rows), schema), path, compression="zstd")
 

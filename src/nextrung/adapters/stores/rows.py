@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from nextrung.adapters.files.artifacts import artifact_path
 from nextrung.adapters.files.frames import read_materials
 from nextrung.adapters.files.relaxation_table import read_outcomes
-from nextrung.adapters.stores.study_jobs import Member, select_current
+from nextrung.adapters.stores.study_jobs import StudyJob, select_current
 from nextrung.compute.collections import (
     Material,
     describe_materials,
@@ -59,20 +59,20 @@ _LISTED: Mapping[Collection, Callable[[Any, Mapping[str, str]], Sequence[Row]]] 
 
 
 def select_sources(
-    members: Sequence[Member], collection: Collection
-) -> Sequence[Member]:
+    members: Sequence[StudyJob], collection: Collection
+) -> Sequence[StudyJob]:
     """Select the documents a collection is built from.
 
     Parameters
     ----------
-    members : sequence of Member
+    members : sequence of StudyJob
         Finished jobs, oldest first.
     collection : Collection
         The collection.
 
     Returns
     -------
-    sequence of Member
+    sequence of StudyJob
         The current documents; for ``jobs`` all of them.
     """
     if collection is Collection.JOBS:
@@ -82,12 +82,12 @@ def select_sources(
     return select_current(of_stage, document.__name__)
 
 
-def stamp_source(member: Member, collection: Collection) -> str:
+def source_version(member: StudyJob, collection: Collection) -> str:
     """Name what rows are built from: document, place, code, layout of the rows.
 
     Parameters
     ----------
-    member : Member
+    member : StudyJob
         A document in its place.
     collection : Collection
         The collection.
@@ -122,7 +122,7 @@ def list_rows(item: Mapping[str, Any], collection: Collection) -> Sequence[Row]:
     ValueError
         If the document is not what it should be, or a file of it is missing.
     """
-    member: Member = item["member"]
+    member: StudyJob = item["member"]
     origin = {
         "study": member.study,
         "job_uuid": member.job.uuid,
@@ -155,7 +155,7 @@ def _materials(artifact: Artifact) -> dict[str, Material]:
     return describe_materials(read_materials(artifact_path(artifact)).initial)
 
 
-def _job(member: Member, origin: Mapping[str, str]) -> JobRow:
+def _job(member: StudyJob, origin: Mapping[str, str]) -> JobRow:
     """Describe a job."""
     job, provenance = member.job, member.job.provenance
     return JobRow(

@@ -81,7 +81,7 @@ def load_study(store: JobStore, name: str | None = None) -> StudyDoc:
     if not studies:
         wanted = "a finished study" if name is None else f"a finished study {name}"
         others = ", ".join(list_studies(store)) or "none"
-        raise InputError(f"expected {wanted} in the store, met {others}")
+        raise InputError(f"expected {wanted} in the store, got {others}")
     return studies[-1]
 
 
@@ -114,7 +114,7 @@ def load_documents(
 
 
 def find_preflight(store: JobStore, study: StudyDoc) -> PreflightDoc | None:
-    """Find the newest pre-flight on the data set of a study.
+    """Find the newest preflight on the data set of a study.
 
     Parameters
     ----------
@@ -144,7 +144,7 @@ def _output(store: JobStore, uuid: str) -> Any:  # noqa: ANN401 - any document
     try:
         return store.get_output(uuid, load=True)
     except ValueError as error:
-        raise InputError(f"expected the document of job {uuid}, met none") from error
+        raise InputError(f"expected the document of job {uuid}, got none") from error
 
 
 def _studies(store: JobStore, criteria: dict[str, Any]) -> list[StudyDoc]:

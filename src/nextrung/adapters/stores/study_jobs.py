@@ -91,8 +91,8 @@ class StoredJob:
         return self.output.get("model") or self.plan.get("model")
 
     @property
-    def campaign(self) -> str:
-        """What shards of one campaign share, and those of another do not."""
+    def shard_plan(self) -> str:
+        """Hash of what all shards of one relaxation share."""
         shared = {
             name: value
             for name, value in self.plan.items()
@@ -103,7 +103,7 @@ class StoredJob:
 
 
 @dataclass(frozen=True)
-class Member:
+class StudyJob:
     """A job in its place in a study.
 
     Parameters
@@ -124,7 +124,7 @@ class Member:
         return self.part.partition("/")[0]
 
 
-def list_members(store: JobStore) -> list[Member]:
+def list_study_jobs(store: JobStore) -> list[StudyJob]:
     """List the finished jobs of every study.
 
     A job belongs to the study its metadata name, and to every finished study whose
@@ -138,45 +138,50 @@ def list_members(store: JobStore) -> list[Member]:
 
     Returns
     -------
-    list of Member
+    list of StudyJob
         Every job once in each of its studies, oldest first.
     """
     jobs, planned = _list_jobs(store)
-    found = [Member(job.study, job.part, job) for job in jobs if job.study and job.part]
+    found = [
+        StudyJob(job.study, job.part, job) for job in jobs if job.study and job.part
+    ]
     for study in _newest(job for job in jobs if job.document == "StudyDoc"):
         found += _named_by(study, jobs, planned)
-    found.sort(key=lambda member: member.job.stored_at)
+    found.sort(key=lambda study_job: study_job.job.stored_at)
     once = {(each.study, each.part, each.job.fingerprint): each for each in found[::-1]}
     return list(once.values())[::-1]
 
 
-def select_current(members: Iterable[Member], document: str) -> list[Member]:
+def select_current(study_jobs: Iterable[StudyJob], document: str) -> list[StudyJob]:
     """Select the documents of one class that answer for their part of a study.
 
-    That is the newest one; of shards, all of the newest campaign.
+    That is the newest one; of shards, all of the newest relaxation.
 
     Parameters
     ----------
-    members : iterable of Member
+    study_jobs : iterable of StudyJob
         Finished jobs, oldest first.
     document : str
         Class of the documents.
 
     Returns
     -------
-    list of Member
+    list of StudyJob
         The current ones, oldest first.
     """
-    parts: defaultdict[tuple[str, str], list[Member]] = defaultdict(list)
-    for member in members:
-        if member.job.document == document:
-            parts[member.study, member.part].append(member)
+    parts: defaultdict[tuple[str, str], list[StudyJob]] = defaultdict(list)
+    for study_job in study_jobs:
+        if study_job.job.document == document:
+            parts[study_job.study, study_job.part].append(study_job)
     return [
-        member
+        study_job
         for part in parts.values()
-        for member in part
-        if member is part[-1]
-        or (document == "ShardDoc" and member.job.campaign == part[-1].job.campaign)
+        for study_job in part
+        if study_job is part[-1]
+        or (
+            document == "ShardDoc"
+            and study_job.job.shard_plan == part[-1].job.shard_plan
+        )
     ]
 
 
@@ -216,21 +221,21 @@ def _newest(studies: Iterable[StoredJob]) -> list[StoredJob]:
 
 def _named_by(
     study: StoredJob, jobs: Iterable[StoredJob], planned: Mapping[str, str]
-) -> list[Member]:
+) -> list[StudyJob]:
     """List the jobs that the results of a study name, and the shards behind them."""
     results = study.output["results"]
     by_uuid = {job.uuid: job for job in jobs}
     by_fingerprint = {job.fingerprint: job for job in jobs}
-    named: list[Member] = []
+    named: list[StudyJob] = []
     for part, named_uuid in results["jobs"].items():
         uuid = planned.get(named_uuid, named_uuid)
         if uuid not in by_uuid:
             continue
         job = by_uuid[uuid]
-        named.append(Member(results["study"], part, job))
+        named.append(StudyJob(results["study"], part, job))
         if job.document == "RelaxationDoc":
             named += [
-                Member(results["study"], part, by_fingerprint[shard])
+                StudyJob(results["study"], part, by_fingerprint[shard])
                 for shard in job.parents.values()
                 if shard in by_fingerprint
             ]

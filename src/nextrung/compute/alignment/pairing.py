@@ -54,7 +54,7 @@ def pair_frames(
     found = [per_atom[partners[key]] if key in partners else np.nan for key in keys]
     if not np.isfinite(found).any():
         raise InputError(
-            f"alignment: expected {pairing} of both functionals, met none that "
+            f"alignment: expected {pairing} of both functionals, got none that "
             f"{len(target)} target and {len(source)} source frames share, such as "
             f"{keys[0] if keys else 'none'}"
         )

@@ -69,7 +69,7 @@ def score_alignment(
     if not np.array_equal(target.frame_ids, source.frame_ids):
         raise InputError(
             f"expected source energies of the {len(target)} labelled frames in their "
-            f"order, met {len(source)} frames with other ids"
+            f"order, got {len(source)} frames with other ids"
         )
     energies = {
         "target": target.energies / target.n_atoms,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from nextrung.schemas.stores.collections import DensityRow, StabilityResultRow
+from nextrung.schemas.stores.collections import DensityRow, StabilityCollectionRow
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 def list_stability(
     doc: StabilityDoc, origin: Mapping[str, str]
-) -> list[StabilityResultRow]:
+) -> list[StabilityCollectionRow]:
     """List where materials stand on the hulls of labels and model.
 
     Parameters
@@ -27,10 +27,10 @@ def list_stability(
 
     Returns
     -------
-    list of StabilityResultRow
+    list of StabilityCollectionRow
         One row per material.
     """
-    same = StabilityResultRow.model_fields.keys()
+    same = StabilityCollectionRow.model_fields.keys()
     rows = []
     for row in doc.rows:
         target, predicted = (
@@ -44,7 +44,7 @@ def list_stability(
             "predicted_products": row.predicted_competing_phases,
         }
         rows.append(
-            StabilityResultRow(
+            StabilityCollectionRow(
                 **origin,
                 **fields,
                 model=doc.model,

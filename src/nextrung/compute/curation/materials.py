@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 MAX_ATOMIC_NUMBER = 94
 
 
-def refuse_heavy_elements(frames: Frames) -> None:
+def validate_elements(frames: Frames) -> None:
     """Refuse frames that no potential can have learnt.
 
     Parameters
@@ -45,11 +45,11 @@ def refuse_heavy_elements(frames: Frames) -> None:
         frame_id = frames.frame_ids[frames.frame_of_site[heavy[0]]]
         raise InputError(
             f"frame {frame_id}: expected elements up to Pu (Z = {MAX_ATOMIC_NUMBER}), "
-            f"met {Element.from_Z(number)} (Z = {number})"
+            f"got {Element.from_Z(number)} (Z = {number})"
         )
 
 
-def refuse_repeated_names(names: NDArray[np.str_]) -> None:
+def validate_unique_names(names: NDArray[np.str_]) -> None:
     """Refuse frames that cannot be told apart.
 
     Parameters
@@ -65,7 +65,7 @@ def refuse_repeated_names(names: NDArray[np.str_]) -> None:
     seen: set[str] = set()
     for name in names.tolist():
         if name in seen:
-            raise InputError(f"expected a name for every frame, met {name!r} twice")
+            raise InputError(f"expected a name for every frame, got {name!r} twice")
         seen.add(name)
 
 

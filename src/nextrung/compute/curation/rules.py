@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 def check_frames(
     trajectory: Trajectory, settings: CurationSettings
 ) -> tuple[Frames, list[Rejection]]:
-    """Judge every frame of a run by its convergence, its energy and its labels.
+    """Check every frame of a run by its convergence, its energy and its labels.
 
     Parameters
     ----------
@@ -46,9 +46,9 @@ def check_frames(
     kept = np.full(len(frames), fill_value=True)
     rejections = []
     for rule, reasons in (
-        (Rule.NOT_CONVERGED, _judge_convergence(trajectory, settings)),
-        (Rule.ENERGY_WINDOW, _judge_energies(trajectory, settings)),
-        (Rule.MISSING_LABEL, _judge_labels(frames, settings)),
+        (Rule.NOT_CONVERGED, _check_convergence(trajectory, settings)),
+        (Rule.ENERGY_WINDOW, _check_energies(trajectory, settings)),
+        (Rule.MISSING_LABEL, _check_labels(frames, settings)),
     ):
         for index, reason in reasons.items():
             if kept[index]:
@@ -85,7 +85,7 @@ def find_missing(frames: Frames, label: Label) -> NDArray[np.bool_]:
     return missing
 
 
-def _judge_convergence(
+def _check_convergence(
     trajectory: Trajectory, settings: CurationSettings
 ) -> dict[int, str]:
     """Say which frames used up their electronic steps."""
@@ -95,7 +95,7 @@ def _judge_convergence(
     return dict.fromkeys(unconverged, "the electronic steps ran out")
 
 
-def _judge_energies(
+def _check_energies(
     trajectory: Trajectory, settings: CurationSettings
 ) -> dict[int, str]:
     """Say which frames are far from the relaxed structure, where that is known."""
@@ -107,15 +107,15 @@ def _judge_energies(
     outside = (excess > window.above) | (excess < -window.below)
     return {
         index: f"expected -{window.below:g} to +{window.above:g} eV/atom from the "
-        f"relaxed structure, met {excess[index]:+.3f} eV/atom"
+        f"relaxed structure, got {excess[index]:+.3f} eV/atom"
         for index in np.flatnonzero(outside).tolist()
     }
 
 
-def _judge_labels(frames: Frames, settings: CurationSettings) -> dict[int, str]:
+def _check_labels(frames: Frames, settings: CurationSettings) -> dict[int, str]:
     """Say which labels a frame lacks."""
     absent: dict[int, list[str]] = defaultdict(list)
     for label in settings.required_labels:
         for index in np.flatnonzero(find_missing(frames, label)).tolist():
             absent[index].append(label)
-    return {index: f"met no {', '.join(labels)}" for index, labels in absent.items()}
+    return {index: f"got no {', '.join(labels)}" for index, labels in absent.items()}

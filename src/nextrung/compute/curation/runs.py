@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 def check_run(trajectory: Trajectory, settings: CurationSettings) -> list[Rejection]:
-    """Judge a run as a whole by how it was calculated.
+    """Check a run as a whole by how it was calculated.
 
     Parameters
     ----------
@@ -28,15 +28,15 @@ def check_run(trajectory: Trajectory, settings: CurationSettings) -> list[Reject
     """
     functional = trajectory.frames.functional
     if functional != settings.functional:
-        reason = f"expected {settings.functional}, met {functional}"
+        reason = f"expected {settings.functional}, got {functional}"
         return Rejection.of(trajectory.frames, Rule.FUNCTIONAL, reason)
     if settings.hubbard_u is HubbardU.REJECTED and trajectory.hubbard_u > 0:
-        reason = f"expected no Hubbard U, met U = {trajectory.hubbard_u:g} eV"
+        reason = f"expected no Hubbard U, got U = {trajectory.hubbard_u:g} eV"
         return Rejection.of(trajectory.frames, Rule.HUBBARD_U, reason)
     cutoff = settings.min_plane_wave_cutoff
     if cutoff is not None and trajectory.plane_wave_cutoff < cutoff:
         reason = (
-            f"expected a plane-wave cutoff of {cutoff:g} eV or more, met "
+            f"expected a plane-wave cutoff of {cutoff:g} eV or more, got "
             f"{trajectory.plane_wave_cutoff:g} eV"
         )
         return Rejection.of(trajectory.frames, Rule.PLANE_WAVE_CUTOFF, reason)
@@ -46,7 +46,7 @@ def check_run(trajectory: Trajectory, settings: CurationSettings) -> list[Reject
 def check_primary_task(
     trajectory: Trajectory, settings: CurationSettings
 ) -> list[Rejection]:
-    """Judge a run by the primary task of its material, where that is known.
+    """Check a run by the primary task of its material, where that is known.
 
     Parameters
     ----------
@@ -66,23 +66,23 @@ def check_primary_task(
         return []
     difference = abs(task.final_energy - primary.final_energy)
     if task.functional != primary.functional:
-        met = f"{task.functional} where the primary task has {primary.functional}"
+        got = f"{task.functional} where the primary task has {primary.functional}"
     elif dict(task.hubbard_us) != dict(primary.hubbard_us):
-        met = (
+        got = (
             f"{_name_hubbard_us(task)} where the primary task has "
             f"{_name_hubbard_us(primary)}"
         )
     elif not difference <= settings.primary_task.tolerance:
-        met = f"a final energy {difference:.3f} eV/atom from that of the primary task"
+        got = f"a final energy {difference:.3f} eV/atom from that of the primary task"
     else:
         return []
-    return Rejection.of(trajectory.frames, Rule.PRIMARY_TASK, f"met {met}")
+    return Rejection.of(trajectory.frames, Rule.PRIMARY_TASK, f"got {got}")
 
 
 def count_skipped(
     trajectory: Trajectory, settings: CurationSettings
 ) -> dict[Rule, int]:
-    """Count the frames of a run that a rule cannot judge.
+    """Count the frames of a run that a rule cannot check.
 
     Parameters
     ----------
@@ -94,7 +94,7 @@ def count_skipped(
     Returns
     -------
     dict of Rule to int
-        Frames by rule whose source lacks what the rule asks about; rules that judge
+        Frames by rule whose source lacks what the rule asks about; rules that check
         all frames, and rules that are not asked for, are left out.
     """
     n_frames = len(trajectory.frames)
@@ -109,7 +109,7 @@ def count_skipped(
 def check_energy_scale(
     trajectory: Trajectory, expected_energy: float, settings: CurationSettings
 ) -> list[Rejection]:
-    """Judge a run by the scale of its final energy.
+    """Check a run by the scale of its final energy.
 
     Parameters
     ----------
@@ -133,7 +133,7 @@ def check_energy_scale(
     if not abs(label - expected) > settings.energy_scale.tolerance:
         return []
     reason = (
-        f"expected energies on the {frames.functional} scale, met {label:.3f} "
+        f"expected energies on the {frames.functional} scale, got {label:.3f} "
         f"eV/atom where {potential} has {expected:.3f} eV/atom"
     )
     return Rejection.of(frames, Rule.ENERGY_SCALE, reason)

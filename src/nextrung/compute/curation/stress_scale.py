@@ -43,7 +43,7 @@ def choose_strained(frames: Frames, n_frames: int) -> NDArray[np.int64]:
     return chosen[:n_frames]
 
 
-def refuse_wrong_unit(
+def validate_stress_unit(
     labels: NDArray[np.float32], stresses: NDArray[np.float32]
 ) -> None:
     """Refuse stresses that are those of a potential but for a factor.
@@ -70,6 +70,6 @@ def refuse_wrong_unit(
     factor = float(label @ predicted / (predicted @ predicted))
     if not 1 / MAX_FACTOR < factor < MAX_FACTOR:
         raise InputError(
-            f"expected stresses in GPa, compression negative, met {factor:.3g} times "
+            f"expected stresses in GPa, compression negative, got {factor:.3g} times "
             "what the potential predicts: is the stress_unit of the source right?"
         )

@@ -94,7 +94,7 @@ def fit_power_law(curve: Curve) -> PowerLaw:
     n_points, n_sizes = len(curve.sizes), len(np.unique(curve.sizes))
     if n_sizes < TWO_SIZES:
         return PowerLaw(
-            n_points=n_points, error=f"a law needs two sizes to fit, met {n_sizes}"
+            n_points=n_points, error=f"a law needs two sizes to fit, got {n_sizes}"
         )
     x, y = np.log10(curve.sizes), np.log10(curve.errors)
     slope, intercept = solve_lines(x) @ y

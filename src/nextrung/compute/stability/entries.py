@@ -165,7 +165,7 @@ class EntryTable:
         InputError
             If two entries have one id.
         """
-        _refuse_duplicates(entry_ids)
+        _validate_unique_ids(entry_ids)
         counted = [composition.get_el_amt_dict() for composition in compositions]
         symbols = sorted({symbol for amounts in counted for symbol in amounts})
         listed = [sorted(amounts.items()) for amounts in counted]
@@ -208,14 +208,14 @@ def name_entries(entries: Sequence[Entry]) -> list[str]:
     """
     ids = [getattr(entry, "entry_id", None) for entry in entries]
     names = [str(row) if name is None else str(name) for row, name in enumerate(ids)]
-    _refuse_duplicates(names)
+    _validate_unique_ids(names)
     return names
 
 
-def _refuse_duplicates(entry_ids: Sequence[str]) -> None:
+def _validate_unique_ids(entry_ids: Sequence[str]) -> None:
     """Refuse two entries of one name."""
     seen: set[str] = set()
     for name in entry_ids:
         if name in seen:
-            raise InputError(f"expected unique entry ids, met {name} twice")
+            raise InputError(f"expected unique entry ids, got {name} twice")
         seen.add(name)

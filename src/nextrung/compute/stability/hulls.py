@@ -20,10 +20,10 @@ from nextrung.compute.stability.grouping import (
     rank_polymorphs,
 )
 from nextrung.compute.stability.mixtures import (
-    Mixtures,
+    HullDecompositions,
     Phases,
-    allocate_mixtures,
-    fill_mixtures,
+    allocate_decompositions,
+    fill_decompositions,
 )
 
 if TYPE_CHECKING:
@@ -53,7 +53,7 @@ class Hulls:
         Formation energy of each entry in eV/atom; NaN where it is unknown.
     phases : Phases
         What the linear programmes read.
-    mixtures : Mixtures
+    mixtures : HullDecompositions
         What they found.
     """
 
@@ -64,7 +64,7 @@ class Hulls:
     references: NDArray[np.float64]
     formation: NDArray[np.float64]
     phases: Phases
-    mixtures: Mixtures
+    mixtures: HullDecompositions
 
 
 def build_hulls(table: EntryTable) -> Hulls:
@@ -85,8 +85,8 @@ def build_hulls(table: EntryTable) -> Hulls:
     references = _find_references(table, grouping, lowest)
     formation = table.form(references)
     phases = _arrange_phases(table, grouping, formation[lowest])
-    mixtures = allocate_mixtures(phases)
-    fill_mixtures(phases, np.arange(len(grouping.elements)), mixtures)
+    mixtures = allocate_decompositions(phases)
+    fill_decompositions(phases, np.arange(len(grouping.elements)), mixtures)
     return Hulls(
         table=table,
         grouping=grouping,
@@ -123,12 +123,12 @@ def update_hulls(hulls: Hulls, energies: NDArray[np.float64]) -> Hulls:
     references = _find_references(table, hulls.grouping, lowest)
     formation = table.form(references)
     phases = hulls.phases._replace(formation=formation[lowest])
-    mixtures = Mixtures(
+    mixtures = HullDecompositions(
         formation=hulls.mixtures.formation.copy(),
         products=hulls.mixtures.products.copy(),
         shares=hulls.mixtures.shares.copy(),
     )
-    fill_mixtures(phases, list_affected(hulls, phases.formation), mixtures)
+    fill_decompositions(phases, list_affected(hulls, phases.formation), mixtures)
     return replace(
         hulls,
         table=table,

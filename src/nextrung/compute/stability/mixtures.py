@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 from numba import njit
 
-from nextrung.compute.stability.simplex import mix_phases
+from nextrung.compute.stability.simplex import minimise_mixture
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -54,7 +54,7 @@ class Phases(NamedTuple):
     subsystem_offsets: NDArray[np.int64]
 
 
-class Mixtures(NamedTuple):
+class HullDecompositions(NamedTuple):
     """The cheapest mixture of other compositions at every composition.
 
     Attributes
@@ -72,7 +72,7 @@ class Mixtures(NamedTuple):
     shares: NDArray[np.float64]
 
 
-def allocate_mixtures(phases: Phases) -> Mixtures:
+def allocate_decompositions(phases: Phases) -> HullDecompositions:
     """Make room for a mixture at every composition.
 
     Parameters
@@ -82,11 +82,11 @@ def allocate_mixtures(phases: Phases) -> Mixtures:
 
     Returns
     -------
-    Mixtures
+    HullDecompositions
         No mixture anywhere yet.
     """
     shape = (len(phases.formation), int(np.diff(phases.offsets).max(initial=1)))
-    return Mixtures(
+    return HullDecompositions(
         formation=np.full(shape[0], np.nan),
         products=np.full(shape, -1, dtype=np.int64),
         shares=np.zeros(shape),
@@ -94,8 +94,8 @@ def allocate_mixtures(phases: Phases) -> Mixtures:
 
 
 @njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
-def fill_mixtures(
-    phases: Phases, chosen: NDArray[np.int64], mixtures: Mixtures
+def fill_decompositions(
+    phases: Phases, chosen: NDArray[np.int64], mixtures: HullDecompositions
 ) -> None:
     """Find the cheapest mixture at every composition of the chosen systems.
 
@@ -107,7 +107,7 @@ def fill_mixtures(
         Compositions and systems.
     chosen : ndarray of int
         Systems to compute.
-    mixtures : Mixtures
+    mixtures : HullDecompositions
         Rows of the compositions of these systems are overwritten.
     """
     for system in chosen:
@@ -123,7 +123,7 @@ def fill_mixtures(
             own = names == target
             own[: len(fractions)] = False
             allowed = np.where(own, np.inf, costs)
-            cost, basis, shares = mix_phases(columns, allowed, fractions)
+            cost, basis, shares = minimise_mixture(columns, allowed, fractions)
             mixtures.formation[target] = cost
             for row in range(len(basis)):
                 mixtures.products[target, row] = names[basis[row]]

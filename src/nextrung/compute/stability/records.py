@@ -50,7 +50,7 @@ def score_decomposition(
     with either choice of competitors.
     """
     if not entries:
-        raise InputError("expected at least one entry to decompose, met none")
+        raise InputError("expected at least one entry to decompose, got none")
     table = EntryTable.from_entries(entries)
     return list_records(table, decompose(table, competitors))
 

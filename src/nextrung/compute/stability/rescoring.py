@@ -92,11 +92,11 @@ def _check_ids(
     present = set(names)
     for name in changed_ids:
         if name not in present and name not in records:
-            raise InputError(f"expected ids of changed entries, met {name} of none")
+            raise InputError(f"expected ids of changed entries, got {name} of none")
     for name in names:
         if name not in records and name not in changed_ids:
             raise InputError(
-                f"expected a previous record of every unchanged entry, met none of "
+                f"expected a previous record of every unchanged entry, got none of "
                 f"{name}"
             )
 

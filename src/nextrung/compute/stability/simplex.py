@@ -29,7 +29,7 @@ MAX_STEPS = 20_000
 
 
 @njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
-def mix_phases(
+def minimise_mixture(
     phases: NDArray[np.float64],
     costs: NDArray[np.float64],
     target: NDArray[np.float64],

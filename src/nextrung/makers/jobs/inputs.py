@@ -68,7 +68,7 @@ def _find_output(uuid: str, store: JobStore) -> dict[str, Any]:
         lambda: store.query_one({"uuid": uuid}, ["output"], sort=newest, load=False)
     )
     if not found or not found.get("output"):
-        raise InputError(f"expected the document of job {uuid}, met none")
+        raise InputError(f"expected the document of job {uuid}, got none")
     output: dict[str, Any] = found["output"]
     return output
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from nextrung.adapters.files.artifacts import artifact_path
 from nextrung.adapters.files.frames import read_frames
-from nextrung.potentials.potential import load_potential
+from nextrung.potentials.registry import load_potential
 from nextrung.potentials.relaxation.parallel import relax_in_processes
 from nextrung.settings import MachineSettings, choose_device
 
@@ -81,7 +81,7 @@ def relax_with(
     on_record : callable of (int, RelaxationRecord)
         Told of each structure as it ends.
     relaxer : callable
-        ``relax_apart`` where a structure is suspected to kill its process.
+        ``relax_in_isolation`` where a structure is suspected to kill its process.
 
     Returns
     -------

@@ -173,7 +173,7 @@ def _answered_once(
     @wraps(make)
     def answer(maker: StageMaker, *inputs: Any) -> Any:  # noqa: ANN401
         try:
-            _refuse_to_lose_results()
+            _validate_worker()
             return _find_or_make(maker, resolve_without_rows(inputs, CURRENT_JOB.store))
         except Exception as error:
             _announce(JobState.FAILED, error=error)
@@ -201,19 +201,19 @@ def _answered_once(
     return answer
 
 
-def _refuse_to_lose_results() -> None:
+def _validate_worker() -> None:
     """Refuse to compute on a worker that would keep nothing."""
     if "fw_id" not in CURRENT_JOB.job.metadata:
         return
     if not keeps_documents(CURRENT_JOB.store):
         raise InputError(
             f"expected ${CONFIG_VARIABLE} to name the jobflow.yaml of this worker, "
-            f"met {os.environ.get(CONFIG_VARIABLE)}: results would be lost"
+            f"got {os.environ.get(CONFIG_VARIABLE)}: results would be lost"
         )
     root = MachineSettings().root
     if not root.is_absolute():
         raise InputError(
-            f"expected $NEXTRUNG_ROOT to be an absolute path on this worker, met "
+            f"expected $NEXTRUNG_ROOT to be an absolute path on this worker, got "
             f"{root}: artifacts would be lost"
         )
 
@@ -269,7 +269,7 @@ def provenance() -> Provenance:
     )
 
 
-def campaign_folder() -> Path:
+def work_folder() -> Path:
     """Make the folder in which the running job keeps unfinished work.
 
     Returns
@@ -280,7 +280,7 @@ def campaign_folder() -> Path:
     """
     running = _RUNNING.get()
     if running.folder is None:
-        folder = MachineSettings().campaigns / running.fingerprint[:32]
+        folder = MachineSettings().work / running.fingerprint[:32]
         folder.mkdir(parents=True, exist_ok=True)
         running.locked.enter_context(hold_lock(folder / "lock"))
         running.folder = folder

@@ -21,7 +21,7 @@ _sigmoid_gradient = torch.ops.aten.sigmoid_backward
 _norm_gradient = torch.ops.aten.native_layer_norm_backward
 
 
-def ease_second_order(model: CHGNet) -> CHGNet:
+def use_fast_double_backward(model: CHGNet) -> CHGNet:
     """Replace the activations and normalisations of a network by equal, cheaper ones.
 
     Parameters

@@ -60,7 +60,7 @@ class Outputs:
 
 
 @flush_denormals()
-def predict_batch(model: CHGNet, graphs: GraphBatch, properties: str) -> Outputs:
+def predict_graphs(model: CHGNet, graphs: GraphBatch, properties: str) -> Outputs:
     """Predict the properties of a batch; the results know no gradient.
 
     Parameters
@@ -105,7 +105,7 @@ def predict_differentiably(
     graphs : GraphBatch
         Graphs of the batch.
     properties : str
-        Letters of the wanted ones, as for :func:`predict_batch`.
+        Letters of the wanted ones, as for :func:`predict_graphs`.
 
     Returns
     -------
@@ -137,12 +137,12 @@ def _forces_and_stresses(
     virials = graphs.vectors[:, :, None] * gradient[:, None, :] / 2
     pulls = torch.stack([-gradient, gradient]).view(-1, 3)
     rows = torch.cat([pulls, virials.view(-1, 9).repeat(2, 1)], dim=1)
-    onto_atoms = graphs.messages.first.add_up(rows)
+    onto_atoms = graphs.messages.first.segment_sum(rows)
     forces, stresses = None, None
     if "f" in properties:
         forces = onto_atoms[:, :3]
     if "s" in properties:
-        totals = graphs.owners.add_up(onto_atoms[:, 3:]).view(-1, 3, 3)
+        totals = graphs.owners.segment_sum(onto_atoms[:, 3:]).view(-1, 3, 3)
         stresses = totals * (GPA / graphs.volumes)[:, None, None]
     return forces, stresses
 
@@ -151,7 +151,7 @@ def _reference_energies(model: CHGNet, graphs: GraphBatch) -> Tensor:
     """Add up the atomic reference energies of each crystal."""
     per_element = model.composition_model.fc.weight[0].double()
     per_atom = per_element[graphs.atomic_numbers - 1]
-    return graphs.owners.add_up(per_atom[:, None])[:, 0]
+    return graphs.owners.segment_sum(per_atom[:, None])[:, 0]
 
 
 def _run(
@@ -172,7 +172,7 @@ def _run(
     atoms = features.atoms
     if model.readout_norm is not None:
         atoms = model.readout_norm(atoms)
-    energies = graphs.owners.add_up(model.mlp(atoms).double())[:, 0]
+    energies = graphs.owners.segment_sum(model.mlp(atoms).double())[:, 0]
     return vectors, energies, magmoms
 
 
@@ -234,11 +234,11 @@ def _convolve_atoms(layer: Any, graphs: GraphBatch, features: _Features) -> None
     sources = (linear(atoms, centre, gate.bias), linear(atoms, sender))
     messages = gate.finish(graphs.messages.combine(sources, bonds, bond))
     both_ways = messages.view(2, graphs.n_bonds, -1) * features.message_weights
-    onto_atoms = graphs.messages.first.add_up(both_ways.view(messages.shape))
+    onto_atoms = graphs.messages.first.segment_sum(both_ways.view(messages.shape))
     features.atoms = layer.mlp_out(onto_atoms) + atoms
 
 
-def _mix_arms(layer: Any, graphs: GraphBatch, features: _Features) -> Tensor:  # noqa: ANN401
+def _mix_directed_bonds(layer: Any, graphs: GraphBatch, features: _Features) -> Tensor:  # noqa: ANN401
     """Apply a gated layer to both arms, the angle and the atom of each row."""
     bonds, atoms, angles = features.short_bonds, features.atoms, features.angles
     widths = [bonds.shape[1], bonds.shape[1], angles.shape[1], atoms.shape[1]]
@@ -253,14 +253,14 @@ def _mix_arms(layer: Any, graphs: GraphBatch, features: _Features) -> Tensor:  #
 
 def _convolve_bonds(layer: Any, graphs: GraphBatch, features: _Features) -> None:  # noqa: ANN401
     """Update the short bonds by the messages of those they make angles with."""
-    messages = _mix_arms(layer, graphs, features) * features.angle_weights
-    onto_arms = graphs.angles.first.add_up(messages) * features.arm_weights
-    onto_bonds = graphs.arm_bonds.add_up(onto_arms)
+    messages = _mix_directed_bonds(layer, graphs, features) * features.angle_weights
+    onto_arms = graphs.angles.first.segment_sum(messages) * features.arm_weights
+    onto_bonds = graphs.arm_bonds.segment_sum(onto_arms)
     features.short_bonds = layer.mlp_out(onto_bonds) + features.short_bonds
 
 
 def _update_angles(layer: Any, graphs: GraphBatch, features: _Features) -> None:  # noqa: ANN401
     """Update the angles by their two bonds and their atom."""
-    mixed = _mix_arms(layer, graphs, features)
+    mixed = _mix_directed_bonds(layer, graphs, features)
     updated = mixed.view(-1, *features.angles.shape) + features.angles
     features.angles = updated.view(mixed.shape)

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 from pymatgen.core import Element
 
-from nextrung.potentials.chgnet.forward import predict_batch
+from nextrung.potentials.chgnet.forward import predict_graphs
 from nextrung.potentials.graphs.crystals import list_rows
 from nextrung.potentials.graphs.graphs import build_graphs
 from nextrung.potentials.graphs.neighbors import find_pairs
 from nextrung.potentials.graphs.validity import find_cell_faults, find_pair_faults
+from nextrung.potentials.interface import BatchPrediction
 from nextrung.schemas.base import InputError
 
 if TYPE_CHECKING:
@@ -38,32 +38,7 @@ _LARGEST_BLOCK = 33_000_000
 _WINDOW = 2048
 
 
-@dataclass(frozen=True, eq=False)
-class BatchPrediction:
-    """Properties of many crystals; NaN where a crystal failed.
-
-    Parameters
-    ----------
-    energies : ndarray of float, shape (n_crystals,)
-        Total energies in eV.
-    forces : ndarray of float, shape (n_sites, 3)
-        Forces in eV/Å; NaN where not asked for.
-    stresses : ndarray of float, shape (n_crystals, 3, 3)
-        Stresses in GPa, compression negative; NaN where not asked for.
-    magmoms : ndarray of float, shape (n_sites,), or None
-        Magnetic moments in μ_B; None where not asked for.
-    errors : dict of int to str
-        Why a crystal failed, by its index.
-    """
-
-    energies: NDArray[np.float64]
-    forces: NDArray[np.float64]
-    stresses: NDArray[np.float64]
-    magmoms: NDArray[np.float64] | None
-    errors: dict[int, str]
-
-
-def keep_memory() -> None:
+def keep_freed_memory() -> None:
     """Make the C library keep freed memory for the next batch.
 
     glibc returns what batches free to the system, and page faults then cost a sixth
@@ -121,16 +96,16 @@ def predict_crystals(
         If the letters of the properties are unknown.
     """
     check_properties(properties)
-    canvas = _Canvas(model, crystals, properties)
-    canvas.errors.update(find_cell_faults(crystals))
-    canvas.errors.update(_find_uncovered(crystals, covered, canvas.errors))
-    sound = np.setdiff1d(np.arange(len(crystals)), list(canvas.errors))
+    buffer = _PredictionBuffer(model, crystals, properties)
+    buffer.errors.update(find_cell_faults(crystals))
+    buffer.errors.update(_find_uncovered(crystals, covered, buffer.errors))
+    sound = np.setdiff1d(np.arange(len(crystals)), list(buffer.errors))
     for start in range(0, len(sound), _WINDOW):
-        _predict_window(canvas, sound[start : start + _WINDOW])
-    return canvas.finish()
+        _predict_window(buffer, sound[start : start + _WINDOW])
+    return buffer.finish()
 
 
-class _Canvas:
+class _PredictionBuffer:
     """Predictions being filled in."""
 
     def __init__(self, model: CHGNet, crystals: Crystals, properties: str) -> None:
@@ -202,16 +177,16 @@ def _find_uncovered(
     }
 
 
-def _predict_window(canvas: _Canvas, window: NDArray[np.int64]) -> None:
+def _predict_window(buffer: _PredictionBuffer, window: NDArray[np.int64]) -> None:
     """Search the neighbours of some crystals and predict them batch by batch."""
-    crystals = canvas.crystals[window]
-    device = next(canvas.model.parameters()).device
+    crystals = buffer.crystals[window]
+    device = next(buffer.model.parameters()).device
     pairs = find_pairs(crystals, device=device)
     faults = find_pair_faults(crystals, pairs)
-    canvas.errors.update({int(window[i]): reason for i, reason in faults.items()})
+    buffer.errors.update({int(window[i]): reason for i, reason in faults.items()})
     sound = np.setdiff1d(np.arange(len(window)), list(faults))
     for batch in _cut(sound, pairs.costs[sound], _find_cost(device)):
-        _predict_or_halve(canvas, window[batch], pairs[batch])
+        _predict_or_halve(buffer, window[batch], pairs[batch])
 
 
 def _find_cost(device: torch.device) -> int:
@@ -232,26 +207,28 @@ def _cut(
     return (run for run in np.split(rows, edges) if len(run))
 
 
-def _predict_or_halve(canvas: _Canvas, chosen: NDArray[np.int64], pairs: Pairs) -> None:
+def _predict_or_halve(
+    buffer: _PredictionBuffer, chosen: NDArray[np.int64], pairs: Pairs
+) -> None:
     """Predict a batch; where memory does not suffice, each of its halves."""
-    parameter = next(canvas.model.parameters())
+    parameter = next(buffer.model.parameters())
     try:
         graphs = build_graphs(
-            canvas.crystals[chosen], parameter.device, parameter.dtype, pairs=pairs
+            buffer.crystals[chosen], parameter.device, parameter.dtype, pairs=pairs
         )
-        outputs = predict_batch(canvas.model, graphs, canvas.properties)
+        outputs = predict_graphs(buffer.model, graphs, buffer.properties)
     except RuntimeError as error:
         if not _is_out_of_memory(error):
             raise
     else:
-        canvas.fill_in(chosen, outputs)
+        buffer.fill_in(chosen, outputs)
         return
     if len(chosen) == 1:
         reason = f"out of memory: {pairs.n_pairs[0]} bonds, {pairs.n_angles[0]} angles"
-        canvas.errors[int(chosen[0])] = reason
+        buffer.errors[int(chosen[0])] = reason
         return
     for half in np.array_split(np.arange(len(chosen)), 2):
-        _predict_or_halve(canvas, chosen[half], pairs[half])
+        _predict_or_halve(buffer, chosen[half], pairs[half])
 
 
 def _is_out_of_memory(error: RuntimeError) -> bool:

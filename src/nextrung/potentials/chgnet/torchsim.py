@@ -15,14 +15,14 @@ try:
     from torch_sim.models.interface import ModelInterface
 except ImportError as error:
     raise InputError(
-        f"expected torch-sim, met: {error}; pip install 'nextrung[torchsim]'"
+        f"expected torch-sim, got: {error}; pip install 'nextrung[torchsim]'"
     ) from error
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
     from torch_sim.state import SimState
 
-    from nextrung.potentials.relaxation.engines import Relaxable
+    from nextrung.potentials.interface import Relaxable
 
 
 class TorchSimModel(ModelInterface):  # type: ignore[misc]
@@ -67,7 +67,7 @@ class TorchSimModel(ModelInterface):  # type: ignore[misc]
             (n_systems, 3, 3). NaN where a system cannot be predicted.
         """
         crystals = read_state(state)
-        prediction = self.potential.predict(crystals, "efs")
+        prediction = self.potential.predict_batch(crystals, "efs")
         answers = {
             "energy": prediction.energies.copy(),
             "forces": prediction.forces.copy(),

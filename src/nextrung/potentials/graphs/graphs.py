@@ -127,8 +127,8 @@ def build_graphs(
     order, n_short = _short_first(lengths)
     atoms, vectors = atoms[:, order], vectors[order]
     centres = Segments.of(atoms.reshape(-1), len(owners))
-    arms = _list_arms(atoms[:, :n_short], len(owners))
-    left = Segments.of(_pair_arms(arms.arm_atoms), len(arms.arm_bonds.index))
+    arms = _list_directed_bonds(atoms[:, :n_short], len(owners))
+    left = Segments.of(_pair_directed_bonds(arms.arm_atoms), len(arms.arm_bonds.index))
     return GraphBatch(
         atomic_numbers=torch.from_numpy(crystals.atomic_numbers).to(device),
         owners=Segments.of(owners, len(crystals)),
@@ -143,7 +143,7 @@ def build_graphs(
 
 
 @dataclass(frozen=True, eq=False)
-class _Arms:
+class _DirectedBonds:
     """Short bonds seen from each of their two atoms, sorted by atom."""
 
     arm_bonds: Segments
@@ -182,20 +182,20 @@ def _swap_ends(rows: Segments) -> Segments:
     )
 
 
-def _list_arms(atoms: Tensor, n_atoms: int) -> _Arms:
+def _list_directed_bonds(atoms: Tensor, n_atoms: int) -> _DirectedBonds:
     """List short bonds by the atom they are seen from."""
     n_short = atoms.shape[1]
     ends = atoms.reshape(-1)
     order = sort_stably(ends)
     bond = torch.arange(n_short, device=atoms.device).repeat(2)
-    return _Arms(
+    return _DirectedBonds(
         arm_bonds=Segments.of(bond[order], n_short),
         arm_atoms=Segments.of(ends[order], n_atoms),
         arm_signs=torch.where(order < n_short, 1.0, -1.0)[:, None],
     )
 
 
-def _pair_arms(arm_atoms: Segments) -> Tensor:
+def _pair_directed_bonds(arm_atoms: Segments) -> Tensor:
     """Pair the arms of each atom: the left arms of all angles, then the right ones."""
     arms = torch.arange(len(arm_atoms.index), device=arm_atoms.index.device)
     n_later = arm_atoms.starts[1:][arm_atoms.index] - arms - 1

@@ -49,7 +49,7 @@ def search_images(
     shifts = (images[:, None] @ cells)[:, 0]
     image_starts = torch.cumsum(image_counts, 0) - image_counts
     coords = torch.from_numpy(crystals.cart_coords).to(device)
-    ends = _list_duos(crystals, device)
+    ends = _list_atom_pairs(crystals, device)
     found = []
     crystal_of_duo = owners[ends[0]]
     for run in _cut(image_counts[crystal_of_duo]):
@@ -81,7 +81,7 @@ def _list_images(lattices: Tensor, cutoff: float) -> tuple[Tensor, Tensor]:
     return (grid - reach[crystal]).to(lattices.dtype), n_images
 
 
-def _list_duos(crystals: Crystals, device: torch.device) -> Tensor:
+def _list_atom_pairs(crystals: Crystals, device: torch.device) -> Tensor:
     """List all sites with themselves and with the later sites of their crystal."""
     sites = torch.arange(len(crystals.atomic_numbers), device=device)
     stops = np.repeat(crystals.offsets[1:], crystals.n_atoms)

@@ -71,7 +71,7 @@ class Segments:
         gathered: Tensor = _Gather.apply(source, self)  # type: ignore[no-untyped-call]
         return gathered
 
-    def add_up(self, rows: Tensor) -> Tensor:
+    def segment_sum(self, rows: Tensor) -> Tensor:
         """Add up the rows that belong to each source row.
 
         Parameters
@@ -84,7 +84,7 @@ class Segments:
         Tensor of float, shape (n_sources, width)
             Sums, zero where no row belongs.
         """
-        sums: Tensor = _AddUp.apply(rows, self)  # type: ignore[no-untyped-call]
+        sums: Tensor = _SegmentSum.apply(rows, self)  # type: ignore[no-untyped-call]
         return sums
 
 
@@ -187,10 +187,10 @@ class _Gather(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None]:  # noqa: ANN401
-        return ctx.segments.add_up(gradient), None
+        return ctx.segments.segment_sum(gradient), None
 
 
-class _AddUp(torch.autograd.Function):
+class _SegmentSum(torch.autograd.Function):
     """Add rows up; the gradient copies them."""
 
     @staticmethod
@@ -239,8 +239,8 @@ class _Combine(torch.autograd.Function):
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:  # noqa: ANN401
         rows, weight = ctx.saved_tensors
         pair, needed = ctx.pair, ctx.needs_input_grad
-        first = pair.first.add_up(gradient) if needed[0] else None
-        second = pair.second.add_up(gradient) if needed[1] else None
+        first = pair.first.segment_sum(gradient) if needed[0] else None
+        second = pair.second.segment_sum(gradient) if needed[1] else None
         if len(rows) != len(gradient):
             gradient = gradient.view(-1, len(rows), weight.shape[0]).sum(dim=0)
         return (

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
     from ase.calculators.calculator import Calculator
 
-    from nextrung.potentials.relaxation.engines import Relaxable
+    from nextrung.potentials.interface import Relaxable
     from nextrung.schemas.relaxation import RelaxationRecord, RelaxationSettings
 
 

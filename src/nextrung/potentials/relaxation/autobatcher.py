@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 
 from nextrung.potentials.relaxation.checks import describe_unrelaxable, record_failure
-from nextrung.potentials.relaxation.in_flight_batch import Flight, Passenger
+from nextrung.potentials.relaxation.in_flight_batch import BatchItem, InFlightBatch
 from nextrung.potentials.relaxation.symmetry import refine_symmetry
 from nextrung.schemas.base import InputError
 
@@ -48,7 +48,7 @@ def estimate_costs(
     return costs
 
 
-class Queue:
+class InFlightAutoBatcher:
     """Structures that wait to board; true while there is one, or one was refused.
 
     Parameters
@@ -63,14 +63,14 @@ class Queue:
         self, waiting: Iterable[tuple[int, Structure]], settings: RelaxationSettings
     ) -> None:
         self._waiting = iter(waiting)
-        self._prepare = _refine if settings.fix_symmetry else Passenger
-        self._refused: list[tuple[int, RelaxationRecord]] = []
+        self._prepare = _refine if settings.fix_symmetry else BatchItem
+        self._rejected: list[tuple[int, RelaxationRecord]] = []
         self._first = self._draw()
 
     def __bool__(self) -> bool:
-        return self._first is not None or bool(self._refused)
+        return self._first is not None or bool(self._rejected)
 
-    def _draw(self) -> Passenger | None:
+    def _draw(self) -> BatchItem | None:
         """Draw the next structure that can be relaxed; refuse those before it."""
         for index, structure in self._waiting:
             reason = describe_unrelaxable(structure)
@@ -79,10 +79,10 @@ class Queue:
                     return self._prepare(index, structure)
                 except InputError as error:
                     reason = str(error)
-            self._refused.append((index, record_failure(reason)))
+            self._rejected.append((index, record_failure(reason)))
         return None
 
-    def pop_refused(self) -> list[tuple[int, RelaxationRecord]]:
+    def pop_rejected(self) -> list[tuple[int, RelaxationRecord]]:
         """Hand out the structures refused since the last time.
 
         Returns
@@ -90,10 +90,10 @@ class Queue:
         list of (int, RelaxationRecord)
             Number and reason of each.
         """
-        refused, self._refused = self._refused, []
-        return refused
+        rejected, self._rejected = self._rejected, []
+        return rejected
 
-    def board(self, room: float) -> Flight:
+    def fill(self, room: float) -> InFlightBatch:
         """Start structures until the room is used up.
 
         Parameters
@@ -103,21 +103,21 @@ class Queue:
 
         Returns
         -------
-        Flight
+        InFlightBatch
             Those that board, at rest.
         """
-        passengers = []
+        items = []
         while self._first is not None and room > 0:
             structure = self._first.structure
             room -= estimate_costs(
                 structure.lattice.matrix[None], np.array([len(structure)])
             ).item()
-            passengers.append(self._first)
+            items.append(self._first)
             self._first = self._draw()
-        return Flight.start(passengers)
+        return InFlightBatch.start(items)
 
 
-def _refine(index: int, structure: Structure) -> Passenger:
+def _refine(index: int, structure: Structure) -> BatchItem:
     """Put a structure onto its symmetry, which it is to keep."""
     refined, symmetry = refine_symmetry(structure)
-    return Passenger(index, refined, symmetry)
+    return BatchItem(index, refined, symmetry)

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from pymatgen.core import Structure
 
-#: The reason of a relaxation that met NaN or infinity ends with these words.
+#: The reason of a relaxation that got NaN or infinity ends with these words.
 NOT_FINITE: Final = "not finite"
 #: What is said where a potential says nothing.
 BAD_NUMBERS: Final = f"energy, forces or stress are {NOT_FINITE}"
@@ -74,7 +74,7 @@ def describe_cells(
     crowded = n_atoms > MAX_DENSITY * volumes
     torn = np.zeros_like(finite)
     if deformations is not None:
-        torn = _find_torn(deformations)
+        torn = _find_overstrained(deformations)
     faults: list[str | None] = [None] * len(lattices)
     for crystal in np.flatnonzero(~finite | crowded | torn):
         if not finite[crystal]:
@@ -89,7 +89,7 @@ def describe_cells(
     return faults
 
 
-def _find_torn(deformations: NDArray[np.float64]) -> NDArray[np.bool_]:
+def _find_overstrained(deformations: NDArray[np.float64]) -> NDArray[np.bool_]:
     """Find the deformations that stretch or compress beyond reason."""
     stretches = np.linalg.svdvals(np.nan_to_num(deformations))
     torn: NDArray[np.bool_] = (stretches.max(axis=1) > MAX_STRETCH) | (

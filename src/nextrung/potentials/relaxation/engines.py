@@ -2,65 +2,32 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Protocol
+from itertools import chain
+from typing import TYPE_CHECKING
 
+from nextrung.potentials.inputs import list_structures
 from nextrung.potentials.relaxation.ase import relax_with_ase
 from nextrung.potentials.relaxation.batched import relax_batched
-from nextrung.potentials.relaxation.torchsim import relax_with_torchsim
+from nextrung.potentials.relaxation.checks import record_failure
 from nextrung.schemas.relaxation import RelaxationEngine
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable
 
-    import torch
-    from ase.calculators.calculator import Calculator
-    from pymatgen.core import Structure
-
-    from nextrung.potentials.chgnet.prediction import BatchPrediction
-    from nextrung.potentials.graphs.crystals import Crystals
+    from nextrung.potentials.inputs import Structures
+    from nextrung.potentials.interface import Relaxable
     from nextrung.schemas.relaxation import RelaxationRecord, RelaxationSettings
 
 #: The generator of numbered records behind each engine.
 ENGINES = {
     RelaxationEngine.BATCHED: relax_batched,
     RelaxationEngine.ASE: relax_with_ase,
-    RelaxationEngine.TORCHSIM: relax_with_torchsim,
 }
-
-
-class Relaxable(Protocol):
-    """What a relaxation needs of a potential."""
-
-    @property
-    def device(self) -> torch.device:
-        """Device that predicts."""
-        ...
-
-    def predict(self, crystals: Crystals, properties: str) -> BatchPrediction:
-        """Predict energies, forces and stresses.
-
-        Parameters
-        ----------
-        crystals : Crystals
-            Crystals, also such as cannot be predicted.
-        properties : str
-            Always ``efs``.
-
-        Returns
-        -------
-        BatchPrediction
-            Numbers, or the reason why there are none.
-        """
-        ...
-
-    def calculator(self) -> Calculator:
-        """Make an ASE calculator that raises where a structure cannot be predicted."""
-        ...
 
 
 def relax(
     potential: Relaxable,
-    structures: Sequence[Structure],
+    structures: Structures,
     settings: RelaxationSettings,
     *,
     on_record: Callable[[int, RelaxationRecord], None] | None = None,
@@ -71,7 +38,7 @@ def relax(
     ----------
     potential : Relaxable
         What predicts energies, forces and stresses.
-    structures : sequence of Structure
+    structures : Structure, ase.Atoms, or iterable of them
         Where to start from.
     settings : RelaxationSettings
         How to relax.
@@ -87,10 +54,17 @@ def relax(
     -----
     A structure moves as it would alone, whatever else is relaxed with it.
     """
+    listed = list_structures(structures)
+    usable = [each for each in enumerate(listed) if not isinstance(each[1], str)]
+    rejected = [
+        (index, record_failure(reason))
+        for index, reason in enumerate(listed)
+        if isinstance(reason, str)
+    ]
     records: dict[int, RelaxationRecord] = {}
     engine = ENGINES[settings.engine]
-    for index, record in engine(potential, enumerate(structures), settings):
+    for index, record in chain(rejected, engine(potential, usable, settings)):
         records[index] = record
         if on_record is not None:
             on_record(index, record)
-    return [records[index] for index in range(len(structures))]
+    return [records[index] for index in range(len(listed))]

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, eq=False)
-class Passenger:
+class BatchItem:
     """A structure that boards.
 
     Parameters
@@ -40,12 +40,12 @@ class Passenger:
 
 
 @dataclass(frozen=True, eq=False)
-class Flight:
+class InFlightBatch:
     """Structures on their way to their minima.
 
     Parameters
     ----------
-    passengers : tuple of Passenger
+    items : tuple of BatchItem
         The structures as they started.
     atomic_numbers : tuple of ndarray of int, shape (n_atoms,)
         Atomic numbers of each structure.
@@ -61,7 +61,7 @@ class Flight:
         Energy of each at its start in eV; NaN before its first evaluation.
     """
 
-    passengers: tuple[Passenger, ...]
+    items: tuple[BatchItem, ...]
     atomic_numbers: tuple[NDArray[np.int64], ...]
     coordinates: Coordinates
     previous: Coordinates
@@ -70,39 +70,39 @@ class Flight:
     initial_energies: NDArray[np.float64]
 
     @classmethod
-    def start(cls, passengers: Sequence[Passenger]) -> Flight:
+    def start(cls, items: Sequence[BatchItem]) -> InFlightBatch:
         """Put structures at rest at their start.
 
         Parameters
         ----------
-        passengers : sequence of Passenger
+        items : sequence of BatchItem
             Structures with at least one atom each.
 
         Returns
         -------
-        Flight
-            The flight before its first step.
+        InFlightBatch
+            The batch before its first step.
         """
         coordinates = Coordinates.undeformed(
-            [passenger.structure.lattice.matrix for passenger in passengers],
-            [passenger.structure.frac_coords for passenger in passengers],
+            [item.structure.lattice.matrix for item in items],
+            [item.structure.frac_coords for item in items],
         )
         return cls(
-            passengers=tuple(passengers),
+            items=tuple(items),
             atomic_numbers=tuple(
-                np.array(passenger.structure.atomic_numbers, dtype=np.int64)
-                for passenger in passengers
+                np.array(item.structure.atomic_numbers, dtype=np.int64)
+                for item in items
             ),
             coordinates=coordinates,
             previous=coordinates,
             fire=FireState.at_rest(coordinates.n_rows),
-            n_steps=np.zeros(len(passengers), dtype=np.int64),
-            initial_energies=np.full(len(passengers), np.nan),
+            n_steps=np.zeros(len(items), dtype=np.int64),
+            initial_energies=np.full(len(items), np.nan),
         )
 
     def __len__(self) -> int:
         """Count the structures."""
-        return len(self.passengers)
+        return len(self.items)
 
     @property
     def crystals(self) -> Crystals:
@@ -115,7 +115,7 @@ class Flight:
             frac_coords=self.coordinates.frac_coords,
         )
 
-    def keep(self, chosen: NDArray[np.bool_]) -> Flight:
+    def keep(self, chosen: NDArray[np.bool_]) -> InFlightBatch:
         """Let all but some leave.
 
         Parameters
@@ -125,12 +125,12 @@ class Flight:
 
         Returns
         -------
-        Flight
+        InFlightBatch
             Those, in the same order.
         """
         kept = np.flatnonzero(chosen)
-        return Flight(
-            passengers=tuple(self.passengers[k] for k in kept),
+        return InFlightBatch(
+            items=tuple(self.items[k] for k in kept),
             atomic_numbers=tuple(self.atomic_numbers[k] for k in kept),
             coordinates=self.coordinates.keep(chosen),
             previous=self.previous.keep(chosen),
@@ -139,21 +139,21 @@ class Flight:
             initial_energies=self.initial_energies[kept],
         )
 
-    def join(self, other: Flight) -> Flight:
+    def join(self, other: InFlightBatch) -> InFlightBatch:
         """Let others board.
 
         Parameters
         ----------
-        other : Flight
+        other : InFlightBatch
             Structures to put behind these.
 
         Returns
         -------
-        Flight
+        InFlightBatch
             Both, these first.
         """
-        return Flight(
-            passengers=self.passengers + other.passengers,
+        return InFlightBatch(
+            items=self.items + other.items,
             atomic_numbers=self.atomic_numbers + other.atomic_numbers,
             coordinates=self.coordinates.join(other.coordinates),
             previous=self.previous.join(other.previous),
@@ -164,7 +164,7 @@ class Flight:
             ),
         )
 
-    def step(self, forces: NDArray[np.float64]) -> Flight:
+    def step(self, forces: NDArray[np.float64]) -> InFlightBatch:
         """Move every structure by one step of FIRE.
 
         Parameters
@@ -174,8 +174,8 @@ class Flight:
 
         Returns
         -------
-        Flight
-            The flight a step later.
+        InFlightBatch
+            The batch a step later.
         """
         fire, displacements = step_fire(self.fire, forces)
         return replace(
@@ -192,9 +192,9 @@ class Flight:
         Parameters
         ----------
         coordinates : Coordinates
-            The present or the previous coordinates of the flight.
+            The present or the previous coordinates of the batch.
         which : int
-            Number of the structure in the flight.
+            Number of the structure in the batch.
 
         Returns
         -------
@@ -204,6 +204,6 @@ class Flight:
         start, stop = coordinates.offsets[which : which + 2]
         return Structure(
             Lattice(coordinates.lattices[which]),
-            self.passengers[which].structure.species,
+            self.items[which].structure.species,
             coordinates.frac_coords[start:stop],
         )

@@ -6,14 +6,14 @@ import math
 from typing import TYPE_CHECKING, Final
 
 from nextrung.potentials.relaxation.engines import relax
-from nextrung.potentials.relaxation.worker_pool import Crew
+from nextrung.potentials.relaxation.worker_pool import WorkerPool
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from pymatgen.core import Structure
 
-    from nextrung.potentials.relaxation.engines import Relaxable
+    from nextrung.potentials.interface import Relaxable
     from nextrung.schemas.relaxation import RelaxationRecord, RelaxationSettings
 
 #: Structures that repay the start of a process.
@@ -63,7 +63,7 @@ def relax_in_processes(
     n_workers = min(n_processes, len(structures) // WORTHWHILE_SHARE)
     if n_workers <= 1:
         return relax(load(), structures, settings, on_record=on_record)
-    return relax_apart(
+    return relax_in_isolation(
         load,
         structures,
         settings,
@@ -73,7 +73,7 @@ def relax_in_processes(
     )
 
 
-def relax_apart(
+def relax_in_isolation(
     load: Callable[[], Relaxable],
     structures: Sequence[Structure],
     settings: RelaxationSettings,
@@ -112,9 +112,9 @@ def relax_apart(
         another that all structures would.
     """
     records: dict[int, RelaxationRecord] = {}
-    with Crew(load, structures, settings, timeout=timeout) as crew:
-        crew.hire(min(n_processes, len(structures)))
-        for index, record in crew.work():
+    with WorkerPool(load, structures, settings, timeout=timeout) as pool:
+        pool.start(min(n_processes, len(structures)))
+        for index, record in pool.work():
             records[index] = record
             if on_record is not None:
                 on_record(index, record)

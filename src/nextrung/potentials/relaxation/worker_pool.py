@@ -31,20 +31,20 @@ if TYPE_CHECKING:
 
     from pymatgen.core import Structure
 
-    from nextrung.potentials.relaxation.engines import Relaxable
+    from nextrung.potentials.interface import Relaxable
     from nextrung.schemas.relaxation import RelaxationRecord, RelaxationSettings
 
     Tasks = Iterator[tuple[int, Structure]]
     Ends = Iterator[tuple[int, RelaxationRecord]]
 
 #: Structures that a process tries one by one, where another has died of one of them.
-FEW: Final = 32
+SERIAL_LIMIT: Final = 32
 #: Processes that a structure may kill by itself.
 MAX_ATTEMPTS: Final = 2
 #: Processes that may die with nothing finished in between before all is given up.
 MAX_DEATHS: Final = 20
 #: How often to look for processes that are stuck, in s.
-_PULSE: Final = 1.0
+_POLL_INTERVAL: Final = 1.0
 _SPAWN = multiprocessing.get_context("spawn")
 _ONE_THREAD = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 
@@ -57,11 +57,11 @@ class _Worker:
     source: deque[int]
     holding: list[int] = field(default_factory=list)
     ready: bool = False
-    last_words: str = ""
-    heard: float = field(default_factory=time.monotonic)
+    exit_reason: str = ""
+    last_message_at: float = field(default_factory=time.monotonic)
 
 
-class Crew:
+class WorkerPool:
     """The processes at work, and the structures that wait for them.
 
     Leaving it as a context ends all of them.
@@ -93,7 +93,7 @@ class Crew:
         n_atoms = [len(structure) for structure in structures]
         largest_first = sorted(range(len(structures)), key=lambda i: -n_atoms[i])
         self._waiting = deque(largest_first)
-        self._suspects: deque[deque[int]] = deque()
+        self._suspected_groups: deque[deque[int]] = deque()
         self._workers: dict[Connection, _Worker] = {}
         self._attempts: Counter[int] = Counter()
         self._n_deaths = 0
@@ -107,7 +107,7 @@ class Crew:
             worker.process.join()
             connection.close()
 
-    def hire(self, n_workers: int) -> None:
+    def start(self, n_workers: int) -> None:
         """Start processes for what waits, or else for a group of suspects.
 
         Parameters
@@ -117,18 +117,20 @@ class Crew:
         """
         for _ in range(n_workers):
             if self._waiting:
-                self._start(self._waiting)
-            elif self._suspects:
-                self._start(self._suspects.popleft())
+                self._start_worker(self._waiting)
+            elif self._suspected_groups:
+                self._start_worker(self._suspected_groups.popleft())
 
-    def _start(self, source: deque[int]) -> None:
+    def _start_worker(self, source: deque[int]) -> None:
         """Start a process that draws from a source."""
         ours, theirs = _SPAWN.Pipe()
-        suspected = source is not self._waiting and len(source) <= FEW
+        suspected = source is not self._waiting and len(source) <= SERIAL_LIMIT
         way = _relax_one_by_one if suspected else _relax_together
-        orders = _Orders(self._load, self._settings, way)
-        process = _SPAWN.Process(target=_work, args=(theirs, orders), daemon=True)
-        with one_thread():
+        worker_task = _WorkerTask(self._load, self._settings, way)
+        process = _SPAWN.Process(
+            target=_run_worker, args=(theirs, worker_task), daemon=True
+        )
+        with single_threaded():
             process.start()
         theirs.close()
         self._workers[ours] = _Worker(process, source)
@@ -150,32 +152,34 @@ class Crew:
             after another that all structures would.
         """
         while self._workers:
-            for connection in wait(list(self._workers), _PULSE):
-                yield from self._hear(connection)  # type: ignore[arg-type]
+            for connection in wait(list(self._workers), _POLL_INTERVAL):
+                yield from self._receive(connection)  # type: ignore[arg-type]
             for worker in self._workers.values():
                 self._kill_if_stuck(worker)
 
     def _kill_if_stuck(self, worker: _Worker) -> None:
         """Kill a process in which nothing has ended for too long."""
-        silence = time.monotonic() - worker.heard
-        if worker.ready and silence > self._timeout and not worker.last_words:
-            worker.last_words = f": nothing ended in {self._timeout:g} s"
+        silence = time.monotonic() - worker.last_message_at
+        if worker.ready and silence > self._timeout and not worker.exit_reason:
+            worker.exit_reason = f": nothing ended in {self._timeout:g} s"
             worker.process.kill()
 
-    def _hear(self, connection: Connection) -> Iterator[tuple[int, RelaxationRecord]]:
+    def _receive(
+        self, connection: Connection
+    ) -> Iterator[tuple[int, RelaxationRecord]]:
         """Answer a process: it wants a structure, has finished one, or is dead."""
         worker = self._workers[connection]
-        worker.heard = time.monotonic()
+        worker.last_message_at = time.monotonic()
         try:
             message = connection.recv()
         except (EOFError, OSError):
-            yield from self._bury(connection)
+            yield from self._on_exit(connection)
             return
         if message is None:
             worker.ready = True
             self._supply(connection)
         elif isinstance(message, Exception):
-            worker.last_words = f": {message}"
+            worker.exit_reason = f": {message}"
             if not worker.ready:
                 raise message
         else:
@@ -197,7 +201,9 @@ class Crew:
         except OSError:
             return  # it has died meanwhile, which its silence will tell
 
-    def _bury(self, connection: Connection) -> Iterator[tuple[int, RelaxationRecord]]:
+    def _on_exit(
+        self, connection: Connection
+    ) -> Iterator[tuple[int, RelaxationRecord]]:
         """Let others try what a dead process held, each half by itself."""
         worker = self._workers.pop(connection)
         connection.close()
@@ -215,16 +221,16 @@ class Crew:
                 f"{self._n_deaths} processes died one after another, the last "
                 f"{_describe_end(worker)}"
             )
-        if len(lost) == 1 and self._is_hopeless(lost[0]):
+        if len(lost) == 1 and self._has_killed_enough(lost[0]):
             reason = f"the process that relaxed it died {_describe_end(worker)}"
             yield lost[0], record_failure(reason)
             lost = []
-        half = len(lost) // 2 if len(lost) > FEW else 0
+        half = len(lost) // 2 if len(lost) > SERIAL_LIMIT else 0
         groups = (rest, lost[:half], lost[half:])
-        self._suspects += [deque(group) for group in groups if group]
-        self.hire(1)
+        self._suspected_groups += [deque(group) for group in groups if group]
+        self.start(1)
 
-    def _is_hopeless(self, index: int) -> bool:
+    def _has_killed_enough(self, index: int) -> bool:
         """Count one more process that a structure has killed by itself."""
         self._attempts[index] += 1
         return self._attempts[index] >= MAX_ATTEMPTS
@@ -232,11 +238,11 @@ class Crew:
 
 def _describe_end(worker: _Worker) -> str:
     """Say how a process ended."""
-    return f"with exit code {worker.process.exitcode}{worker.last_words}"
+    return f"with exit code {worker.process.exitcode}{worker.exit_reason}"
 
 
 @contextmanager
-def one_thread() -> Iterator[None]:
+def single_threaded() -> Iterator[None]:
     """Let processes that start here use one thread each.
 
     Yields
@@ -257,7 +263,7 @@ def one_thread() -> Iterator[None]:
 
 
 @dataclass(frozen=True)
-class _Orders:
+class _WorkerTask:
     """What a process is told: which potential, how to relax, and how many at once."""
 
     load: Callable[[], Relaxable]
@@ -280,22 +286,22 @@ def _relax_one_by_one(
         yield from ENGINES[settings.engine](potential, iter([task]), settings)
 
 
-def _work(connection: Connection, orders: _Orders) -> None:
+def _run_worker(connection: Connection, worker_task: _WorkerTask) -> None:
     """Relax, in a process of its own, what the connection hands out."""
     for signum in (signal.SIGINT, signal.SIGTERM):
         signal.signal(signum, signal.SIG_IGN)  # the parent ends us, alone or with it
-    Thread(target=_die_with_parent, daemon=True).start()
+    Thread(target=_exit_with_parent, daemon=True).start()
     torch.set_num_threads(1)
     try:
-        potential = orders.load()
-        for end in orders.way(potential, _draw(connection), orders.settings):
+        potential = worker_task.load()
+        for end in worker_task.way(potential, _draw(connection), worker_task.settings):
             connection.send(end)
     except Exception as error:
         connection.send(error)
         raise
 
 
-def _die_with_parent() -> None:
+def _exit_with_parent() -> None:
     """Leave no process behind that nobody hears any more."""
     parent = multiprocessing.parent_process()
     if parent is not None:

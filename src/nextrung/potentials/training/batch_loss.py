@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import torch
 
 from nextrung.potentials.chgnet.denormals import flush_denormals
-from nextrung.potentials.chgnet.forward import predict_batch, predict_differentiably
+from nextrung.potentials.chgnet.forward import predict_differentiably, predict_graphs
 from nextrung.potentials.training.losses import compare_outputs, weigh_loss
 
 if TYPE_CHECKING:
@@ -22,11 +22,11 @@ if TYPE_CHECKING:
     from nextrung.potentials.training.losses import Deviations, Properties
     from nextrung.schemas.fine_tuning import FineTuningSettings
 
-    Part = tuple[GraphBatch, Properties]
+    MicroBatch = tuple[GraphBatch, Properties]
 
 
 @dataclass(frozen=True, eq=False)
-class Score:
+class BatchLoss:
     """What the network makes of a part of a batch.
 
     Parameters
@@ -44,7 +44,7 @@ class Score:
     gradients: tuple[Tensor, ...] = field(default=())
 
 
-class Scorer:
+class LossEvaluator:
     """Scores the parts of batches, several at once where there are threads for them.
 
     The result does not depend on the number of threads: a part is computed by one of
@@ -67,7 +67,9 @@ class Scorer:
         self._settings = settings
         self._n_threads = n_threads
 
-    def differentiate(self, parts: Sequence[Part], n_labels: Tensor) -> list[Score]:
+    def differentiate(
+        self, parts: Sequence[MicroBatch], n_labels: Tensor
+    ) -> list[BatchLoss]:
         """Score parts and find the gradients of their losses.
 
         Parameters
@@ -79,12 +81,12 @@ class Scorer:
 
         Returns
         -------
-        list of Score
+        list of BatchLoss
             One per part, in their order.
         """
         return self._map(lambda part: self._differentiate(part, n_labels), parts)
 
-    def score(self, parts: Sequence[Part], n_labels: Tensor) -> list[Score]:
+    def score(self, parts: Sequence[MicroBatch], n_labels: Tensor) -> list[BatchLoss]:
         """Score parts without a graph of second order.
 
         Parameters
@@ -96,7 +98,7 @@ class Scorer:
 
         Returns
         -------
-        list of Score
+        list of BatchLoss
             One per part, in their order.
         """
         return self._map(lambda part: self._score(part, n_labels), parts)
@@ -106,7 +108,7 @@ class Scorer:
         return [weight for weight in self._model.parameters() if weight.requires_grad]
 
     @flush_denormals()
-    def _differentiate(self, part: Part, n_labels: Tensor) -> Score:
+    def _differentiate(self, part: MicroBatch, n_labels: Tensor) -> BatchLoss:
         """Score a part with the gradient of its loss; zero for weights it lacks."""
         graphs, labels = part
         outputs = predict_differentiably(self._model, graphs, "efsm")
@@ -116,19 +118,19 @@ class Scorer:
         gradients = torch.autograd.grad(
             loss, self.trained_weights(), allow_unused=True, materialize_grads=True
         )
-        return Score(deviations, loss.detach(), gradients)
+        return BatchLoss(deviations, loss.detach(), gradients)
 
-    def _score(self, part: Part, n_labels: Tensor) -> Score:
+    def _score(self, part: MicroBatch, n_labels: Tensor) -> BatchLoss:
         """Score a part."""
         graphs, labels = part
-        outputs = predict_batch(self._model, graphs, "efsm")
+        outputs = predict_graphs(self._model, graphs, "efsm")
         delta = self._settings.huber_delta
         deviations = compare_outputs(outputs, graphs.n_atoms, labels, huber_delta=delta)
-        return Score(deviations, weigh_loss(deviations, n_labels, self._settings))
+        return BatchLoss(deviations, weigh_loss(deviations, n_labels, self._settings))
 
     def _map(
-        self, score: Callable[[Part], Score], parts: Sequence[Part]
-    ) -> list[Score]:
+        self, score: Callable[[MicroBatch], BatchLoss], parts: Sequence[MicroBatch]
+    ) -> list[BatchLoss]:
         """Score parts in their order, or at once."""
         if min(self._n_threads, len(parts)) <= 1:
             return [score(part) for part in parts]

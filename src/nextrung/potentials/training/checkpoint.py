@@ -1,19 +1,14 @@
-"""What a training leaves after each epoch, and how it is kept."""
+"""Callback that writes the state of a training after each epoch."""
 
 from __future__ import annotations
 
 import os
-import pickle
-from dataclasses import asdict, dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-import torch
 from lightning.pytorch.callbacks import Checkpoint
-from torch import Tensor
 
 from nextrung.potentials.training.graceful_stop import Interrupted, StopRequest
 from nextrung.schemas.base import InputError
-from nextrung.schemas.fine_tuning import EpochRecord, GradientRecord
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -21,114 +16,11 @@ if TYPE_CHECKING:
 
     from lightning.pytorch import Trainer
 
-    from nextrung.potentials.training.module import Training
-
-#: Place of the training state in a Lightning checkpoint.
-STATE_KEY = "nextrung"
+    from nextrung.potentials.training.module import FineTuningModule
+    from nextrung.schemas.fine_tuning import EpochRecord
 
 
-@dataclass(frozen=True)
-class Pause:
-    """Where in an epoch a training stopped.
-
-    Parameters
-    ----------
-    n_batches : int
-        Batches of the epoch done.
-    totals : list of float
-        Sums of errors over these batches, of all processes.
-    wall_time : float
-        Time spent on them in s.
-    """
-
-    n_batches: int = 0
-    totals: list[float] = field(default_factory=list)
-    wall_time: float = 0.0
-
-
-@dataclass
-class TrainingState:
-    """What a training has to show so far.
-
-    Parameters
-    ----------
-    identity : str
-        What tells one training from another.
-    history : list of EpochRecord
-        One record per epoch done.
-    gradients : list of GradientRecord
-        Gradients in the first epoch.
-    best_epoch : int or None
-        Epoch of the lowest validation energy error.
-    best_weights : dict of str to Tensor
-        Copy of the weights after the best epoch, on the CPU.
-    pause : Pause
-        Where in the next epoch it stopped.
-    """
-
-    identity: str = ""
-    history: list[EpochRecord] = field(default_factory=list)
-    gradients: list[GradientRecord] = field(default_factory=list)
-    best_epoch: int | None = None
-    best_weights: dict[str, Tensor] = field(default_factory=dict)
-    pause: Pause = field(default_factory=Pause)
-
-    def dump(self) -> dict[str, Any]:
-        """Turn the state into plain values and tensors."""
-        return {
-            **vars(self),
-            "history": [record.model_dump(mode="json") for record in self.history],
-            "gradients": [record.model_dump(mode="json") for record in self.gradients],
-            "pause": asdict(self.pause),
-        }
-
-    @classmethod
-    def load(cls, content: dict[str, Any]) -> TrainingState:
-        """Restore a dumped state.
-
-        Parameters
-        ----------
-        content : dict of str to object
-            What :meth:`dump` returned.
-
-        Returns
-        -------
-        TrainingState
-            The state.
-        """
-        history = [EpochRecord(**record) for record in content["history"]]
-        gradients = [GradientRecord(**record) for record in content["gradients"]]
-        pause = Pause(**content.get("pause", {}))
-        restored = {"history": history, "gradients": gradients, "pause": pause}
-        return cls(**{**content, **restored})
-
-    @classmethod
-    def read(cls, path: Path) -> TrainingState:
-        """Read the state from a Lightning checkpoint.
-
-        Parameters
-        ----------
-        path : Path
-            Checkpoint that :class:`EpochKeeper` wrote.
-
-        Returns
-        -------
-        TrainingState
-            The state.
-
-        Raises
-        ------
-        InputError
-            If the file is not such a checkpoint.
-        """
-        try:
-            checkpoint = torch.load(path, map_location="cpu", weights_only=True)
-            return cls.load(checkpoint[STATE_KEY])
-        except (RuntimeError, pickle.UnpicklingError, EOFError, KeyError) as error:
-            raise InputError(f"{path}: expected the state of a training") from error
-
-
-class EpochKeeper(Checkpoint):  # type: ignore[misc] # untyped base
+class CheckpointCallback(Checkpoint):  # type: ignore[misc] # untyped base
     """Keeps the state of the training after each epoch, whole or not at all.
 
     A training that is asked to stop is kept at the end of its batch, and stops there.
@@ -154,7 +46,7 @@ class EpochKeeper(Checkpoint):  # type: ignore[misc] # untyped base
         self._request = request or StopRequest()
 
     def on_train_batch_end(
-        self, trainer: Trainer, pl_module: Training, *_batch: object
+        self, trainer: Trainer, pl_module: FineTuningModule, *_batch: object
     ) -> None:
         """Stop here, if the training is asked to and the epoch goes on.
 
@@ -162,7 +54,7 @@ class EpochKeeper(Checkpoint):  # type: ignore[misc] # untyped base
         ----------
         trainer : Trainer
             What trains.
-        pl_module : Training
+        pl_module : FineTuningModule
             What is trained.
         *_batch : object
             The batch and what came of it, which are not read.
@@ -174,14 +66,14 @@ class EpochKeeper(Checkpoint):  # type: ignore[misc] # untyped base
             self._keep(trainer)
             raise Interrupted
 
-    def on_train_epoch_end(self, trainer: Trainer, pl_module: Training) -> None:
+    def on_train_epoch_end(self, trainer: Trainer, pl_module: FineTuningModule) -> None:
         """Replace the kept state by that of the epoch that ends.
 
         Parameters
         ----------
         trainer : Trainer
             What trains.
-        pl_module : Training
+        pl_module : FineTuningModule
             What is trained.
         """
         self._keep(trainer)
@@ -206,7 +98,7 @@ class EpochKeeper(Checkpoint):  # type: ignore[misc] # untyped base
         except OSError as error:
             unfinished.unlink(missing_ok=True)
             raise InputError(
-                f"expected room for the state of a training in {self.path}, met: "
+                f"expected room for the state of a training in {self.path}, got: "
                 f"{error.strerror}"
             ) from error
         if trainer.is_global_zero:

@@ -13,7 +13,11 @@ from torch.utils.data import DataLoader, Sampler
 
 from nextrung.compute.fine_tuning import plan_batches
 from nextrung.potentials.training.frame_screening import estimate_costs
-from nextrung.potentials.training.micro_batches import MAX_COST, FrameBatches, Part
+from nextrung.potentials.training.micro_batches import (
+    MAX_COST,
+    MicroBatch,
+    MicroBatchDataset,
+)
 from nextrung.schemas.fine_tuning import Precision
 
 if TYPE_CHECKING:
@@ -83,7 +87,7 @@ class EpochBatches(Sampler["NDArray[np.int64]"]):
         return (batch[self._share] for batch in waiting)
 
 
-class FrameData(LightningDataModule):  # type: ignore[misc] # untyped base
+class FrameDataModule(LightningDataModule):  # type: ignore[misc] # untyped base
     """Training and validation batches.
 
     Parameters
@@ -137,7 +141,7 @@ class FrameData(LightningDataModule):  # type: ignore[misc] # untyped base
         """
         self._resumed = (n_epochs, n_batches)
 
-    def train_dataloader(self) -> DataLoader[list[Part]]:
+    def train_dataloader(self) -> DataLoader[list[MicroBatch]]:
         """Load the shuffled batches of an epoch."""
         rank, n_processes = self._place()
         return self._load(
@@ -151,7 +155,7 @@ class FrameData(LightningDataModule):  # type: ignore[misc] # untyped base
             ),
         )
 
-    def val_dataloader(self) -> DataLoader[list[Part]]:
+    def val_dataloader(self) -> DataLoader[list[MicroBatch]]:
         """Load the validation frames in their order."""
         rank, n_processes = self._place()
         size = self.settings.batch_size
@@ -160,13 +164,13 @@ class FrameData(LightningDataModule):  # type: ignore[misc] # untyped base
         return self._load(self._val, [batch[rank::n_processes] for batch in batches])
 
     def transfer_batch_to_device(
-        self, batch: list[Part], device: torch.device, _: int
+        self, batch: list[MicroBatch], device: torch.device, _: int
     ) -> list[tuple[GraphBatch, Properties]]:
         """Build the graphs of the parts of a batch where the network is.
 
         Parameters
         ----------
-        batch : list of Part
+        batch : list of MicroBatch
             Parts on the host.
         device : torch.device
             Where the network is.
@@ -189,11 +193,11 @@ class FrameData(LightningDataModule):  # type: ignore[misc] # untyped base
 
     def _load(
         self, frames: Frames, batches: Iterable[NDArray[np.int64]]
-    ) -> DataLoader[list[Part]]:
+    ) -> DataLoader[list[MicroBatch]]:
         """Load batches of frames; beside an accelerator, ahead of time."""
         n_workers = _N_WORKERS[self.device.type]
         return DataLoader(
-            FrameBatches(frames, MAX_COST[self.device.type]),
+            MicroBatchDataset(frames, MAX_COST[self.device.type]),
             sampler=batches,
             batch_size=None,
             num_workers=n_workers,

@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Final, Self
 
 from torch.distributed import TCPStore  # type: ignore[attr-defined] # public
 
-from nextrung.potentials.training.ddp_worker import Assignment
+from nextrung.potentials.training.ddp_worker import RankConfig
 from nextrung.potentials.training.graceful_stop import Interrupted
 from nextrung.schemas.base import InputError
 
@@ -30,17 +30,17 @@ if TYPE_CHECKING:
     from multiprocessing.connection import Connection
     from pathlib import Path
 
-    from nextrung.potentials.training.data_module import FrameData
+    from nextrung.potentials.training.data_module import FrameDataModule
     from nextrung.potentials.training.graceful_stop import StopRequest
-    from nextrung.potentials.training.module import Training
+    from nextrung.potentials.training.module import FineTuningModule
     from nextrung.schemas.fine_tuning import EpochRecord
 
 #: How long a process may wait for another; a checkpoint is written meanwhile.
-PATIENCE = timedelta(minutes=10)
+TIMEOUT = timedelta(minutes=10)
 #: How long to wait for news before signals are looked after, in s.
-_PULSE: Final = 0.2
+_POLL_INTERVAL: Final = 0.2
 #: How long to wait, once something failed, for what else there is to say of it, in s.
-_LAST_WORDS: Final = 1.0
+_ERROR_WAIT: Final = 1.0
 _START: Final = (
     "import sys; sys.path[:] = sys.argv.pop().split('\\n'); "
     "from nextrung.potentials.training.ddp_worker import main; main()"
@@ -48,8 +48,8 @@ _START: Final = (
 
 
 def train_in_processes(
-    training: Training,
-    data: FrameData,
+    training: FineTuningModule,
+    data: FrameDataModule,
     path: Path,
     *,
     n_processes: int,
@@ -60,9 +60,9 @@ def train_in_processes(
 
     Parameters
     ----------
-    training : Training
+    training : FineTuningModule
         What is trained; it stays as it is, its state is in the file.
-    data : FrameData
+    data : FrameDataModule
         What it is trained on.
     path : Path
         File of the state.
@@ -81,31 +81,29 @@ def train_in_processes(
         If a process died.
     """
     server = TCPStore(
-        "127.0.0.1", 0, is_master=True, wait_for_workers=False, timeout=PATIENCE
+        "127.0.0.1", 0, is_master=True, wait_for_workers=False, timeout=TIMEOUT
     )
-    assignment = Assignment(
-        training.cpu(), data, path, n_processes, server.port, PATIENCE
-    )
-    with _Team(n_processes, request, on_epoch) as team:
-        team.assign(pickle.dumps(assignment))
-        team.work()
+    config = RankConfig(training.cpu(), data, path, n_processes, server.port, TIMEOUT)
+    with _DDPLauncher(n_processes, request, on_epoch) as launcher:
+        launcher.assign(pickle.dumps(config))
+        launcher.work()
 
 
 @dataclass(frozen=True, eq=False)
-class _Member:
+class _Rank:
     """A process and its number."""
 
     rank: int
     process: subprocess.Popen[bytes]
 
-    def describe_death(self) -> str:
+    def describe_exit(self) -> str:
         """Say which process died, and of what."""
         code = self.process.wait()
         cause = signal.Signals(-code).name if code < 0 else f"exit code {code}"
         return f"process {self.rank + 1} of a training died: {cause}"
 
 
-class _Team:
+class _DDPLauncher:
     """The processes that train together."""
 
     def __init__(
@@ -117,7 +115,7 @@ class _Team:
         self._request = request
         self._on_epoch = on_epoch
         self._interrupted = False
-        self._members: dict[Connection, _Member] = {}
+        self._ranks: dict[Connection, _Rank] = {}
         for rank in range(n_processes):
             self._start(rank)
 
@@ -125,9 +123,9 @@ class _Team:
         return self
 
     def __exit__(self, *_error: object) -> None:
-        for connection, member in self._members.items():
-            member.process.kill()
-            member.process.wait()
+        for connection, rank_process in self._ranks.items():
+            rank_process.process.kill()
+            rank_process.process.wait()
             connection.close()
 
     def _start(self, rank: int) -> None:
@@ -141,49 +139,49 @@ class _Team:
             start_new_session=True,
         )
         theirs.close()
-        self._members[ours] = _Member(rank, process)
+        self._ranks[ours] = _Rank(rank, process)
 
-    def assign(self, assignment: bytes) -> None:
+    def assign(self, config: bytes) -> None:
         """Hand every process what it is to do."""
-        for connection, member in self._members.items():
+        for connection, rank_process in self._ranks.items():
             try:
-                connection.send_bytes(assignment)
+                connection.send_bytes(config)
             except OSError as error:
-                raise RuntimeError(member.describe_death()) from error
+                raise RuntimeError(rank_process.describe_exit()) from error
 
     def work(self) -> None:
         """Listen until all have finished; pass the wish to stop on, once."""
         told = False
-        while self._members:
-            self._hear(_PULSE)
+        while self._ranks:
+            self._raise_errors(_POLL_INTERVAL)
             if self._request.signum and not told:
                 told = True
-                self._tell(self._request.signum)
+                self._forward_signal(self._request.signum)
         if self._interrupted:
             raise Interrupted
 
-    def _tell(self, signum: int) -> None:
+    def _forward_signal(self, signum: int) -> None:
         """Ask all processes to stop."""
-        for connection in self._members:
+        for connection in self._ranks:
             try:
                 connection.send(signum)
             except OSError:
                 continue  # it is dead, which the next round finds out
 
-    def _hear(self, patience: float) -> None:
+    def _raise_errors(self, timeout: float) -> None:
         """Take in what processes have to say, and raise what went wrong."""
-        errors = self._collect_errors(patience)
+        errors = self._collect_errors(timeout)
         if not errors:
             return
-        deadline = time.monotonic() + _LAST_WORDS
-        while self._members and (left := deadline - time.monotonic()) > 0:
+        deadline = time.monotonic() + _ERROR_WAIT
+        while self._ranks and (left := deadline - time.monotonic()) > 0:
             errors += self._collect_errors(left)
         raise min(errors, key=_rank_error)
 
-    def _collect_errors(self, patience: float) -> list[Exception]:
+    def _collect_errors(self, timeout: float) -> list[Exception]:
         """Take in what processes say now; list what went wrong."""
         errors: list[Exception] = []
-        for connection in wait(list(self._members), patience):
+        for connection in wait(list(self._ranks), timeout):
             message = self._receive(connection)  # type: ignore[arg-type]
             if isinstance(message, Interrupted):
                 self._interrupted = True
@@ -195,20 +193,20 @@ class _Team:
 
     def _receive(self, connection: Connection) -> EpochRecord | Exception | None:
         """Take a message in, and forget a process that has said its last."""
-        member = self._members[connection]
+        rank_process = self._ranks[connection]
         message: EpochRecord | Exception | None
         try:
             message = connection.recv()
         except (EOFError, OSError):
-            message = _LostMemberError(member.describe_death())
+            message = _LostRankError(rank_process.describe_exit())
         if message is None or isinstance(message, Exception):
-            del self._members[connection]
+            del self._ranks[connection]
             connection.close()
-            member.process.wait()
+            rank_process.process.wait()
         return message
 
 
-class _LostMemberError(RuntimeError):
+class _LostRankError(RuntimeError):
     """A process ended without a word."""
 
 
@@ -216,4 +214,4 @@ def _rank_error(error: Exception) -> int:
     """Order errors by how much they explain: the others follow from them."""
     if isinstance(error, InputError):
         return 0
-    return 1 if isinstance(error, _LostMemberError) else 2
+    return 1 if isinstance(error, _LostRankError) else 2

@@ -17,7 +17,7 @@ from torch.distributed import (  # type: ignore[attr-defined] # public all the s
     init_process_group,
 )
 
-from nextrung.potentials.training.checkpoint import EpochKeeper
+from nextrung.potentials.training.checkpoint import CheckpointCallback
 from nextrung.potentials.training.graceful_stop import StopRequest
 from nextrung.potentials.training.trainer import run_training
 
@@ -25,24 +25,24 @@ if TYPE_CHECKING:
     from datetime import timedelta
     from pathlib import Path
 
-    from nextrung.potentials.training.data_module import FrameData
-    from nextrung.potentials.training.module import Training
+    from nextrung.potentials.training.data_module import FrameDataModule
+    from nextrung.potentials.training.module import FineTuningModule
 
 #: How long the main thread of a process waits for news before it looks around, in s.
-_PULSE: Final = 0.2
+_POLL_INTERVAL: Final = 0.2
 #: How the processes of a device exchange gradients.
 _BACKENDS: Final = {"cpu": "gloo", "cuda": "nccl"}
 
 
 @dataclass(frozen=True, eq=False)
-class Assignment:
+class RankConfig:
     """What each of the processes that train together is given.
 
     Parameters
     ----------
-    training : Training
+    training : FineTuningModule
         What is trained, on the CPU.
-    data : FrameData
+    data : FrameDataModule
         What it is trained on.
     path : Path
         File of the state.
@@ -50,16 +50,16 @@ class Assignment:
         Processes that share every batch.
     port : int
         Port of this machine at which they meet.
-    patience : timedelta
+    timeout : timedelta
         How long a process waits for the others in one exchange.
     """
 
-    training: Training
-    data: FrameData
+    training: FineTuningModule
+    data: FrameDataModule
     path: Path
     n_processes: int
     port: int
-    patience: timedelta
+    timeout: timedelta
 
     def join(self, rank: int) -> None:
         """Meet the other processes.
@@ -69,7 +69,7 @@ class Assignment:
         rank : int
             Number of this process.
         """
-        store = TCPStore("127.0.0.1", self.port, is_master=False, timeout=self.patience)
+        store = TCPStore("127.0.0.1", self.port, is_master=False, timeout=self.timeout)
         kind = self.data.device.type
         if kind == "cuda":
             torch.cuda.set_device(rank)
@@ -78,7 +78,7 @@ class Assignment:
             store=store,
             rank=rank,
             world_size=self.n_processes,
-            timeout=self.patience,
+            timeout=self.timeout,
         )
 
     def work(self, connection: Connection, request: StopRequest) -> None:
@@ -92,7 +92,7 @@ class Assignment:
             Whether to stop.
         """
         self.join(int(os.environ["LOCAL_RANK"]))
-        keeper = EpochKeeper(self.path, connection.send, request)
+        keeper = CheckpointCallback(self.path, connection.send, request)
         run_training(self.training, self.data, keeper, n_processes=self.n_processes)
 
 
@@ -101,28 +101,26 @@ def main() -> None:
     for signum in (signal.SIGINT, signal.SIGTERM):
         signal.signal(signum, signal.SIG_IGN)  # the parent is told, and tells us all
     connection = Connection(int(sys.argv[1]))
-    assignment = pickle.loads(connection.recv_bytes())  # noqa: S301 - from our parent
+    config = pickle.loads(connection.recv_bytes())  # noqa: S301 - from our parent
     request = StopRequest()
-    worker = Thread(target=_report, args=(assignment, connection, request), daemon=True)
+    worker = Thread(target=_report, args=(config, connection, request), daemon=True)
     worker.start()
     while worker.is_alive():
         _listen(connection, request)
     os._exit(0)  # the libraries behind the exchange may wait for dead processes
 
 
-def _report(
-    assignment: Assignment, connection: Connection, request: StopRequest
-) -> None:
+def _report(config: RankConfig, connection: Connection, request: StopRequest) -> None:
     """Work, and say at the end how it went: nothing, or the exception."""
     try:
-        assignment.work(connection, request)
+        config.work(connection, request)
     except Exception as error:  # noqa: BLE001 - raised again by the parent
-        connection.send(_portable(error))
+        connection.send(_picklable(error))
     else:
         connection.send(None)
 
 
-def _portable(error: Exception) -> Exception:
+def _picklable(error: Exception) -> Exception:
     """Replace an exception that another process could not read."""
     try:
         pickle.loads(pickle.dumps(error))  # noqa: S301 - just dumped
@@ -134,7 +132,7 @@ def _portable(error: Exception) -> Exception:
 def _listen(connection: Connection, request: StopRequest) -> None:
     """Hear whether to stop; end at once where the parent is gone."""
     try:
-        if connection.poll(_PULSE):
+        if connection.poll(_POLL_INTERVAL):
             request.note(connection.recv())
     except (EOFError, OSError):
         os._exit(1)

@@ -8,13 +8,14 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from nextrung.compute.fine_tuning import select_train_frames
-from nextrung.potentials.chgnet.double_backward import ease_second_order
-from nextrung.potentials.training.checkpoint import EpochKeeper, TrainingState
-from nextrung.potentials.training.data_module import FrameData
+from nextrung.potentials.chgnet.double_backward import use_fast_double_backward
+from nextrung.potentials.training.checkpoint import CheckpointCallback
+from nextrung.potentials.training.data_module import FrameDataModule
 from nextrung.potentials.training.ddp_launcher import train_in_processes
 from nextrung.potentials.training.frame_screening import find_unusable
-from nextrung.potentials.training.graceful_stop import postpone_interruptions
-from nextrung.potentials.training.module import Training
+from nextrung.potentials.training.graceful_stop import defer_signals
+from nextrung.potentials.training.module import FineTuningModule
+from nextrung.potentials.training.state import TrainingState
 from nextrung.potentials.training.trainer import count_processes, run_training
 from nextrung.schemas.base import InputError
 from nextrung.schemas.fine_tuning import Precision
@@ -118,7 +119,7 @@ def fine_tune(
     if trained is Trained.NOTHING or settings.epochs == 0:
         state = TrainingState()
     else:
-        data = FrameData(train, val, settings, device=potential.device)
+        data = FrameDataModule(train, val, settings, device=potential.device)
         training = _start(potential, data, trained)
         state = _fit(training, data, workdir / STATE_FILE, on_epoch=on_epoch)
     return FineTuningResult(
@@ -142,22 +143,24 @@ def _select_frames(
     val = usable.split("val")
     if not np.isfinite(val.energies).any():
         raise InputError(
-            f"expected a usable validation frame with an energy, met none among "
+            f"expected a usable validation frame with an energy, got none among "
             f"{np.sum(frames.splits == 'val')}"
         )
     return select_train_frames(usable, settings), val, unusable
 
 
-def _start(potential: Potential, data: FrameData, trained: Trained) -> Training:
+def _start(
+    potential: Potential, data: FrameDataModule, trained: Trained
+) -> FineTuningModule:
     """Copy the network of a potential and choose which of its weights move."""
     double = data.settings.precision is Precision.FLOAT64
     model = (potential.double() if double else potential.copy()).model
-    ease_second_order(model).train().requires_grad_(requires_grad=True)
+    use_fast_double_backward(model).train().requires_grad_(requires_grad=True)
     moving = trained is Trained.NETWORK_AND_ATOM_REFS
     model.composition_model.requires_grad_(requires_grad=moving)
     identity = f"{trained} {data.digest()} {data.settings.model_dump_json()}"
     n_cores = MachineSettings().n_processes if data.device.type == "cpu" else 1
-    return Training(
+    return FineTuningModule(
         model,
         data.settings,
         n_batches=data.n_batches,
@@ -167,8 +170,8 @@ def _start(potential: Potential, data: FrameData, trained: Trained) -> Training:
 
 
 def _fit(
-    training: Training,
-    data: FrameData,
+    training: FineTuningModule,
+    data: FrameDataModule,
     path: Path,
     *,
     on_epoch: Callable[[EpochRecord], None] | None,
@@ -178,15 +181,15 @@ def _fit(
         state = TrainingState.read(path)
         if state.identity != training.state.identity:
             raise InputError(
-                f"{path}: expected the state of this training, met another"
+                f"{path}: expected the state of this training, got another"
             )
         if len(state.history) == data.settings.epochs:
             return state
     path.parent.mkdir(parents=True, exist_ok=True)
     n_processes = count_processes(data.device)
-    with postpone_interruptions() as request:
+    with defer_signals() as request:
         if n_processes == 1:
-            run_training(training, data, EpochKeeper(path, on_epoch, request))
+            run_training(training, data, CheckpointCallback(path, on_epoch, request))
         else:
             train_in_processes(
                 training,

@@ -53,7 +53,7 @@ class StopRequest:
 
 
 @contextmanager
-def postpone_interruptions() -> Iterator[StopRequest]:
+def defer_signals() -> Iterator[StopRequest]:
     """Take SIGINT and SIGTERM down instead of ending at once; end on leaving.
 
     Yields

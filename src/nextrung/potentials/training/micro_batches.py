@@ -27,7 +27,7 @@ MAX_COST = {"cpu": 10_000, "cuda": 500_000}
 
 
 @dataclass(frozen=True, eq=False)
-class Part:
+class MicroBatch:
     """Frames of a batch that pass through the network together.
 
     Parameters
@@ -92,7 +92,7 @@ def read_labels(frames: Frames) -> Properties:
     )
 
 
-class FrameBatches(Dataset[list[Part]]):
+class MicroBatchDataset(Dataset[list[MicroBatch]]):
     """Batches by the indices of their frames.
 
     Parameters
@@ -108,13 +108,13 @@ class FrameBatches(Dataset[list[Part]]):
         self._frames = frames
         self._max_cost = max_cost
 
-    def __getitem__(self, indices: NDArray[np.int64]) -> list[Part]:
+    def __getitem__(self, indices: NDArray[np.int64]) -> list[MicroBatch]:
         """Build the parts of the batch of these frames."""
         frames = self._frames[indices]
         crystals = Crystals.from_frames(frames)
         pairs = find_pairs(crystals)
         return [
-            Part(crystals[run], pairs[run], read_labels(frames[run]))
+            MicroBatch(crystals[run], pairs[run], read_labels(frames[run]))
             for run in _cut(pairs.costs, self._max_cost)
         ]
 

@@ -11,10 +11,10 @@ from torch.optim import Adam
 from torch.optim.lr_scheduler import LambdaLR
 
 from nextrung.compute.fine_tuning import cool_learning_rate, plan_gradient_steps
-from nextrung.potentials.training.batch_loss import Scorer
-from nextrung.potentials.training.checkpoint import STATE_KEY, Pause, TrainingState
+from nextrung.potentials.training.batch_loss import LossEvaluator
 from nextrung.potentials.training.gradients import record_gradients
 from nextrung.potentials.training.losses import ErrorMeter
+from nextrung.potentials.training.state import STATE_KEY, EpochProgress, TrainingState
 from nextrung.schemas.base import InputError
 from nextrung.schemas.fine_tuning import EpochRecord
 
@@ -24,11 +24,11 @@ if TYPE_CHECKING:
     from chgnet.model import CHGNet
     from torch import Tensor
 
-    from nextrung.potentials.training.batch_loss import Part, Score
+    from nextrung.potentials.training.batch_loss import BatchLoss, MicroBatch
     from nextrung.schemas.fine_tuning import FineTuningSettings
 
 
-class Training(LightningModule):  # type: ignore[misc] # untyped base
+class FineTuningModule(LightningModule):  # type: ignore[misc] # untyped base
     """A network under training.
 
     Parameters
@@ -59,7 +59,7 @@ class Training(LightningModule):  # type: ignore[misc] # untyped base
         self.settings = settings
         self.state = TrainingState(identity)
         self._n_batches = n_batches
-        self._scorer = Scorer(model, settings, n_threads)
+        self._scorer = LossEvaluator(model, settings, n_threads)
         self._gradient_steps = set(plan_gradient_steps(n_batches, settings))
         self._train_errors = ErrorMeter()
         self._val_errors = ErrorMeter()
@@ -95,18 +95,18 @@ class Training(LightningModule):  # type: ignore[misc] # untyped base
     def pause(self) -> None:
         """Take down where in the epoch the training is."""
         totals = self._sum_up(self._train_errors)
-        self.state.pause = Pause(
+        self.state.pause = EpochProgress(
             n_batches=self.trainer.fit_loop.epoch_loop.batch_progress.current.ready,
             totals=totals.tolist(),
             wall_time=time.perf_counter() - self._started,
         )
 
-    def training_step(self, parts: list[Part]) -> Tensor:
+    def training_step(self, parts: list[MicroBatch]) -> Tensor:
         """Compute the gradients of a batch part by part.
 
         Parameters
         ----------
-        parts : list of Part
+        parts : list of MicroBatch
             The batch, cut into what memory holds.
 
         Returns
@@ -138,12 +138,12 @@ class Training(LightningModule):  # type: ignore[misc] # untyped base
             fraction = step / self._n_batches
             self.state.gradients += record_gradients(self.model, step, fraction)
 
-    def validation_step(self, parts: list[Part]) -> None:
+    def validation_step(self, parts: list[MicroBatch]) -> None:
         """Add the errors of a validation batch, without a graph of second order.
 
         Parameters
         ----------
-        parts : list of Part
+        parts : list of MicroBatch
             The batch, cut into what memory holds.
         """
         scores = self._scorer.score(parts, self._count_labels(parts))
@@ -159,7 +159,7 @@ class Training(LightningModule):  # type: ignore[misc] # untyped base
                 for name, weight in self.model.state_dict().items()
             }
         self.state.history.append(record)
-        self.state.pause = Pause()
+        self.state.pause = EpochProgress()
         self._start_epoch()
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
@@ -209,7 +209,7 @@ class Training(LightningModule):  # type: ignore[misc] # untyped base
         self._val_errors.reset()
         self._started = time.perf_counter()
 
-    def _count_labels(self, parts: list[Part]) -> Tensor:
+    def _count_labels(self, parts: list[MicroBatch]) -> Tensor:
         """Count the labels of a batch that all processes share."""
         none = torch.zeros(4, dtype=torch.int64, device=self.device)
         n_labels = sum((labels.count() for _, labels in parts), none)
@@ -217,7 +217,7 @@ class Training(LightningModule):  # type: ignore[misc] # untyped base
             n_labels = self.all_gather(n_labels).sum(dim=0)
         return n_labels
 
-    def _note(self, scores: Iterable[Score], meter: ErrorMeter) -> None:
+    def _note(self, scores: Iterable[BatchLoss], meter: ErrorMeter) -> None:
         """Add the scores of a batch to the means of the epoch.
 
         The loss of a batch is the sum over processes, the recorded one their mean.
@@ -231,7 +231,7 @@ class Training(LightningModule):  # type: ignore[misc] # untyped base
         """Stop a training whose loss is lost."""
         if not torch.isfinite(values).all():
             raise InputError(
-                f"epoch {len(self.state.history) + 1}: expected a finite loss, met a "
+                f"epoch {len(self.state.history) + 1}: expected a finite loss, got a "
                 f"diverged training; learning_rate {self.settings.learning_rate} may "
                 f"be too high"
             )

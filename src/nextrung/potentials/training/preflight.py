@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, eq=False)
-class Probe:
+class Sample:
     """Frames that every model can be tried on, and what is known of them.
 
     Parameters
@@ -70,7 +70,7 @@ class Probe:
         return residuals
 
 
-def probe(source: Potential, sample: Frames, whole: Frames) -> Probe:
+def predict_sample(source: Potential, sample: Frames, whole: Frames) -> Sample:
     """Predict a sample of frames and move the references to their labels.
 
     Parameters
@@ -84,7 +84,7 @@ def probe(source: Potential, sample: Frames, whole: Frames) -> Probe:
 
     Returns
     -------
-    Probe
+    Sample
         What every model can be tried on: frames of elements that a training frame of
         the sample holds too.
     """
@@ -101,13 +101,13 @@ def probe(source: Potential, sample: Frames, whole: Frames) -> Probe:
     }
     strange = find_unusable(usable, set(atom_refs[Rereference.RESIDUAL]))
     usable = usable[~np.isin(usable.frame_ids, list(strange))]
-    predicted, _ = source.label(usable, "e")
-    return Probe(usable, predicted, atom_refs, unusable)
+    predicted, _ = source.predict_frames(usable, "e")
+    return Sample(usable, predicted, atom_refs, unusable)
 
 
 def try_models(
     source: Potential,
-    probed: Probe,
+    probed: Sample,
     settings: FineTuningSettings,
     *,
     workdir: Path,
@@ -119,7 +119,7 @@ def try_models(
     ----------
     source : Potential
         The source potential.
-    probed : Probe
+    probed : Sample
         Frames and references.
     settings : FineTuningSettings
         How to train.

@@ -13,31 +13,35 @@ from lightning.pytorch.plugins.environments import LightningEnvironment
 from lightning.pytorch.strategies import DDPStrategy
 from lightning.pytorch.utilities.warnings import PossibleUserWarning
 
-from nextrung.potentials.training.checkpoint import TrainingState
+from nextrung.potentials.training.state import TrainingState
 from nextrung.schemas.fine_tuning import Precision
 from nextrung.settings import MachineSettings
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from nextrung.potentials.training.checkpoint import EpochKeeper
-    from nextrung.potentials.training.data_module import FrameData
-    from nextrung.potentials.training.module import Training
+    from nextrung.potentials.training.checkpoint import CheckpointCallback
+    from nextrung.potentials.training.data_module import FrameDataModule
+    from nextrung.potentials.training.module import FineTuningModule
     from nextrung.schemas.fine_tuning import FineTuningSettings
 
 
 def run_training(
-    training: Training, data: FrameData, keeper: EpochKeeper, *, n_processes: int = 1
+    training: FineTuningModule,
+    data: FrameDataModule,
+    keeper: CheckpointCallback,
+    *,
+    n_processes: int = 1,
 ) -> None:
     """Train from the kept state on, or from the start.
 
     Parameters
     ----------
-    training : Training
+    training : FineTuningModule
         What is trained.
-    data : FrameData
+    data : FrameDataModule
         What it is trained on.
-    keeper : EpochKeeper
+    keeper : CheckpointCallback
         Keeps the state.
     n_processes : int
         Processes that share every batch, of which this is one.
@@ -46,7 +50,7 @@ def run_training(
     if kept:
         state = TrainingState.read(keeper.path)
         data.skip(len(state.history), state.pause.n_batches)
-    with quieten(), choose_arithmetic(training.settings.precision):
+    with silence_lightning(), matmul_precision(training.settings.precision):
         make_trainer(
             data.device, training.settings, keeper, n_processes=n_processes
         ).fit(
@@ -60,7 +64,7 @@ def run_training(
 def make_trainer(
     device: torch.device,
     settings: FineTuningSettings,
-    keeper: EpochKeeper,
+    keeper: CheckpointCallback,
     *,
     n_processes: int,
 ) -> Trainer:
@@ -72,7 +76,7 @@ def make_trainer(
         Kind of device to train on.
     settings : FineTuningSettings
         How long to train.
-    keeper : EpochKeeper
+    keeper : CheckpointCallback
         Keeps the state; all files go beside its own.
     n_processes : int
         Processes that share every batch; they exist already.
@@ -121,7 +125,7 @@ def count_processes(device: torch.device) -> int:
 
 
 @contextmanager
-def quieten() -> Iterator[None]:
+def silence_lightning() -> Iterator[None]:
     """Silence what Lightning says about the machine, about workers and of itself."""
     logger = logging.getLogger("lightning.pytorch")
     level = logger.level
@@ -136,7 +140,7 @@ def quieten() -> Iterator[None]:
 
 
 @contextmanager
-def choose_arithmetic(precision: Precision) -> Iterator[None]:
+def matmul_precision(precision: Precision) -> Iterator[None]:
     """Round matrix products as asked for, and leave the cores to our own threads.
 
     Parameters

@@ -252,3 +252,21 @@ def embed_json(content: str | Mapping[str, object], **attributes: str) -> Elemen
     text = content if isinstance(content, str) else json.dumps(content)
     safe = text.replace("<", "\\u003c")
     return element("script", safe, type="application/json", **attributes)
+
+
+def paragraph(text: str, **attributes: str) -> Element:
+    """Build a paragraph.
+
+    Parameters
+    ----------
+    text : str
+        Its text.
+    **attributes : str
+        Attributes as for :func:`~nextrung.reports.html.elements.element`.
+
+    Returns
+    -------
+    Element
+        A ``p``.
+    """
+    return element("p", text, **attributes)

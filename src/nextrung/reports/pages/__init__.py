@@ -1,3 +1,3 @@
-"""Whole pages: study report, comparison, hulls, pre-flight, model cards."""
+"""Whole pages: study report, comparison, hulls, preflight, model cards."""
 
 from __future__ import annotations

@@ -15,6 +15,7 @@ from nextrung.reports.html.elements import (
     header,
     number,
     numeric,
+    paragraph,
     row,
     table,
 )
@@ -22,7 +23,7 @@ from nextrung.reports.html.model_style import appearance, in_order, model_cell
 from nextrung.reports.pages.page import write_page
 from nextrung.reports.plots.figure import Figure, log_axis, plot
 from nextrung.reports.sections.benchmarks import COLUMNS
-from nextrung.reports.sections.section import Section, paragraph
+from nextrung.reports.sections.section import Section
 from nextrung.reports.sections.table import column_title
 from nextrung.schemas.base import InputError
 
@@ -58,7 +59,7 @@ def write_comparison(studies: Sequence[StudyDoc], path: Path) -> None:
     names = [study.results.study for study in studies]
     if len(set(names)) < max(len(names), 2):
         raise InputError(
-            "comparison: expected two or more studies of different names, met "
+            "comparison: expected two or more studies of different names, got "
             f"{', '.join(names) or 'none'}"
         )
     sections = (

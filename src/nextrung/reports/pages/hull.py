@@ -11,14 +11,15 @@ from nextrung.reports.html.elements import (
     header,
     number,
     numeric,
+    paragraph,
     row,
     table,
 )
 from nextrung.reports.html.model_style import appearance
 from nextrung.reports.pages.page import write_page
 from nextrung.reports.plots.hull import DRAWABLE, plot_sides
-from nextrung.reports.plots.hull_data import list_within, parse_system, take_side
-from nextrung.reports.sections.section import Section, paragraph
+from nextrung.reports.plots.hull_data import list_within, parse_system, read_hull_data
+from nextrung.reports.sections.section import Section
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -57,11 +58,11 @@ def write_hull(documents: Mapping[str, StabilityDoc], system: str, path: Path) -
     labelled = next(iter(rows.values()))
     blocks: list[Element | Figure] = [_introduce(labelled, elements)]
     if len(elements) in DRAWABLE:
-        labels = take_side(
+        labels = read_hull_data(
             labelled, elements, source="target", title=f"labels: {first.labels}"
         )
         models = [
-            take_side(
+            read_hull_data(
                 found, elements, source="predicted", title=appearance(model).title
             )
             for model, found in rows.items()

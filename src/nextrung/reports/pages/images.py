@@ -68,7 +68,7 @@ def write_images(figures: Iterable[Figure], folder: Path) -> list[Path]:
     folder.mkdir(parents=True, exist_ok=True)
     tasks = [
         {
-            "fig": dress(figure),
+            "fig": apply_print_style(figure),
             "path": folder / f"{figure.name}.{suffix}",
             "opts": {
                 "format": suffix,
@@ -85,11 +85,11 @@ def write_images(figures: Iterable[Figure], folder: Path) -> list[Path]:
             thread.submit(_draw, tasks).result()
     except errors.ChromeNotFoundError as error:
         raise InputError(
-            "expected Chrome or Chromium to draw figures as PDF and PNG, met none; "
+            "expected Chrome or Chromium to draw figures as PDF and PNG, got none; "
             "their data are written as CSV"
         ) from error
     except (errors.KaleidoError, errors.BrowserFailedError, TimeoutError) as error:
-        raise InputError(f"expected a browser to draw figures, met: {error}") from error
+        raise InputError(f"expected a browser to draw figures, got: {error}") from error
     return [task["path"] for task in tasks]
 
 
@@ -106,7 +106,7 @@ async def _draw_all(tasks: list[dict[str, Any]]) -> None:
         await browser.write_fig_from_object(tasks, cancel_on_error=True)
 
 
-def dress(figure: Figure) -> go.Figure:
+def apply_print_style(figure: Figure) -> go.Figure:
     """Give a plot the colours of paper, and the view it begins with.
 
     Parameters

@@ -150,7 +150,7 @@ def describe_model(
     others = sorted({document.model for document in scored} - {tuned.model})
     if others:
         raise InputError(
-            f"model card: expected documents of {tuned.model}, met {', '.join(others)}"
+            f"model card: expected documents of {tuned.model}, got {', '.join(others)}"
         )
     known = [Element.from_Z(number).symbol for number in range(1, _N_ELEMENTS + 1)]
     test = stability.metrics.get("test") if stability else None

@@ -1,4 +1,4 @@
-"""The pre-flight of a study as a page of its own."""
+"""The preflight of a study as a page of its own."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ if TYPE_CHECKING:
 
 
 def write_preflight(document: PreflightDoc, study: str, path: Path) -> None:
-    """Write a pre-flight as a page of its own.
+    """Write a preflight as a page of its own.
 
     Parameters
     ----------
     document : PreflightDoc
-        The pre-flight.
+        The preflight.
     study : str
         Name of the study.
     path : Path
@@ -28,9 +28,9 @@ def write_preflight(document: PreflightDoc, study: str, path: Path) -> None:
     """
     head = element(
         "header",
-        element("p", "nextrung pre-flight", class_="kicker"),
+        element("p", "nextrung preflight", class_="kicker"),
         element("h1", study),
         element("p", f"labels: {document.labels}", class_="labels"),
     )
     section = report_preflight({"preflight": document})
-    write_page(path, f"{study} pre-flight", header=head, sections=[section])
+    write_page(path, f"{study} preflight", header=head, sections=[section])

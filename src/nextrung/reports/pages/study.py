@@ -4,20 +4,20 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from nextrung.reports.html.elements import MISSING, element
+from nextrung.reports.html.elements import MISSING, element, paragraph
 from nextrung.reports.sections.alignment import report_alignment
 from nextrung.reports.sections.benchmarks import COLUMNS
 from nextrung.reports.sections.dataset import report_dataset
 from nextrung.reports.sections.density import report_density
 from nextrung.reports.sections.evaluation import report_evaluation
-from nextrung.reports.sections.failure_signs import find_signatures
+from nextrung.reports.sections.failure_signs import find_failure_signs
 from nextrung.reports.sections.fine_tuning import report_fine_tuning
 from nextrung.reports.sections.intervals import estimate_intervals
 from nextrung.reports.sections.preflight import report_preflight
 from nextrung.reports.sections.provenance import report_provenance
 from nextrung.reports.sections.published_values import CITATION, PAPER_STUDY
 from nextrung.reports.sections.scaling_law import report_scaling_law
-from nextrung.reports.sections.section import Section, paragraph
+from nextrung.reports.sections.section import Section
 from nextrung.reports.sections.stability import report_stability
 from nextrung.reports.sections.summary import advise, summarise
 from nextrung.reports.sections.table import html_table
@@ -74,7 +74,7 @@ def report_summary(study: StudyDoc) -> Section:
         The section of the summary.
     """
     results = study.results
-    signs = find_signatures(results)
+    signs = find_failure_signs(results)
     blocks = [_list(summarise(results), "findings")]
     if signs:
         blocks += [element("h3", "Signs of failure"), _list(signs, "signs")]

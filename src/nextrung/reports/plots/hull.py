@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from nextrung.reports.plots.hull_data import HullSide
+    from nextrung.reports.plots.hull_data import HullData
 
 #: Numbers of elements whose hull can be drawn.
 DRAWABLE = (2, *CORNERS)
@@ -28,14 +28,14 @@ _OUTSIDE = 0.07
 _MOST_NAMED = 15
 
 
-def plot_sides(labels: HullSide, models: Sequence[HullSide]) -> Figure:
+def plot_sides(labels: HullData, models: Sequence[HullData]) -> Figure:
     """Draw the hull of the labels beside that of one model at a time.
 
     Parameters
     ----------
-    labels : HullSide
+    labels : HullData
         Materials with the energies of the labels.
-    models : sequence of HullSide
+    models : sequence of HullData
         The same system with the energies of each model; at least one.
 
     Returns
@@ -78,7 +78,7 @@ def _describe(n_elements: int) -> str:
     )
 
 
-def _draw_side(side: HullSide, panel: int) -> list[go.Scatter | go.Scatter3d]:
+def _draw_side(side: HullData, panel: int) -> list[go.Scatter | go.Scatter3d]:
     """Draw edges, materials and names of one side."""
     points = _locate(side)
     edges = side.find_edges()
@@ -103,7 +103,7 @@ def _draw_side(side: HullSide, panel: int) -> list[go.Scatter | go.Scatter3d]:
 
 
 def _draw_materials(
-    side: HullSide, points: NDArray[np.float64], panel: int
+    side: HullData, points: NDArray[np.float64], panel: int
 ) -> go.Scatter | go.Scatter3d:
     """Draw a marker per material, its energies where the pointer is."""
     return _trace(
@@ -126,7 +126,7 @@ def _draw_materials(
     )
 
 
-def _say(side: HullSide, place: int) -> str:
+def _say(side: HullData, place: int) -> str:
     """Name a material and its energies."""
     row = side.rows[place]
     return (
@@ -143,7 +143,7 @@ def _write_pair(energy: float | None) -> str:
     return "–" if energy is None else f"{1000 * energy:.1f}"
 
 
-def _locate(side: HullSide) -> NDArray[np.float64]:
+def _locate(side: HullData) -> NDArray[np.float64]:
     """Place every material, shape (n_materials, 2 or 3)."""
     n_elements = len(side.elements)
     fractions = [side.fractions(place) for place in range(len(side.rows))]
@@ -182,7 +182,7 @@ def _trace(
     return go.Scatter(**axes, xaxis=f"x{suffix}", yaxis=f"y{suffix}", **options)
 
 
-def _list_columns(sides: Sequence[HullSide]) -> dict[str, list[object]]:
+def _list_columns(sides: Sequence[HullData]) -> dict[str, list[object]]:
     """Lay the materials of all sides out as columns."""
     listed = [(side, place) for side in sides for place in range(len(side.rows))]
     return {

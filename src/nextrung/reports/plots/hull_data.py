@@ -24,7 +24,7 @@ N_NEAREST = 3
 
 
 @dataclass(frozen=True)
-class HullSide:
+class HullData:
     """Materials of a chemical system with the energies of the labels or of a model.
 
     Parameters
@@ -96,13 +96,13 @@ class HullSide:
         return PDEntry(composition, self.formation[place] * composition.num_atoms)
 
 
-def take_side(
+def read_hull_data(
     rows: Iterable[StabilityRow],
     elements: tuple[str, ...],
     *,
     source: Literal["target", "predicted"],
     title: str,
-) -> HullSide:
+) -> HullData:
     """Take the materials of a system with the energies of one source.
 
     Parameters
@@ -118,7 +118,7 @@ def take_side(
 
     Returns
     -------
-    HullSide
+    HullData
         The materials that have an energy, those on the hull last: drawn on top.
     """
     found = [
@@ -128,7 +128,7 @@ def take_side(
         and (above_hull := getattr(row, f"{source}_energy_above_hull")) is not None
     ]
     found.sort(key=lambda material: -material[2])
-    return HullSide(
+    return HullData(
         title=title,
         elements=elements,
         rows=tuple(row for row, _, _ in found),
@@ -188,6 +188,6 @@ def parse_system(name: str, rows: Sequence[StabilityRow]) -> tuple[str, ...]:
     nearest = get_close_matches("-".join(sorted(elements)), known, N_NEAREST, cutoff=0)
     missing = ", ".join(symbol for symbol in elements if symbol not in held)
     raise InputError(
-        f"chemical system {name}: expected elements of the study's materials, met "
+        f"chemical system {name}: expected elements of the study's materials, got "
         f"{missing or 'none'}; nearest: {', '.join(nearest) or 'none'}"
     )

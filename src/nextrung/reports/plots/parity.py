@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 import plotly.graph_objects as go
 
+from nextrung.reports.html.elements import paragraph
 from nextrung.reports.html.model_style import appearance
 from nextrung.reports.plots.figure import GUIDE, Figure, log_axis, plot
 from nextrung.reports.plots.sampling import choose_points, count_neighbours
-from nextrung.reports.sections.section import paragraph
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

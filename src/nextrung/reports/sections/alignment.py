@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import plotly.graph_objects as go
 
-from nextrung.reports.html.elements import MISSING, count
+from nextrung.reports.html.elements import MISSING, count, paragraph
 from nextrung.reports.plots.element_alignment import plot_elements
 from nextrung.reports.plots.figure import GUIDE, Figure, plot
 from nextrung.reports.plots.sampling import choose_points
@@ -21,7 +21,6 @@ from nextrung.reports.sections.section import (
     document_of,
     documents_of,
     explain_absence,
-    paragraph,
 )
 from nextrung.schemas.alignment import AlignmentDoc, SourceEnergies
 from nextrung.schemas.atom_refs import AtomRefDoc
@@ -60,7 +59,7 @@ def report_alignment(study: StudyDoc, documents: Mapping[str, TaskDoc]) -> Secti
         blocks.append(explain_absence("alignment", study.settings.alignment))
     else:
         blocks += [
-            _say_correlation(study, document),
+            _describe_correlation(study, document),
             *_plot_energies(document),
             *plot_elements(document),
         ]
@@ -68,7 +67,7 @@ def report_alignment(study: StudyDoc, documents: Mapping[str, TaskDoc]) -> Secti
     return Section("alignment", "Energy alignment", tuple(blocks))
 
 
-def _say_correlation(study: StudyDoc, document: AlignmentDoc) -> Element:
+def _describe_correlation(study: StudyDoc, document: AlignmentDoc) -> Element:
     """Say how much re-referencing aligns the energies."""
     before = _write(document.correlation)
     after = _write(document.correlation_referenced)

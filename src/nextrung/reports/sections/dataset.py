@@ -4,10 +4,18 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from nextrung.reports.html.elements import details, header, number, numeric, row, table
+from nextrung.reports.html.elements import (
+    details,
+    header,
+    number,
+    numeric,
+    paragraph,
+    row,
+    table,
+)
 from nextrung.reports.plots.figure import Figure
 from nextrung.reports.plots.periodic_table import Scale, plot_periodic_table
-from nextrung.reports.sections.section import Section, paragraph
+from nextrung.reports.sections.section import Section
 
 if TYPE_CHECKING:
     from xml.etree.ElementTree import Element
@@ -37,7 +45,7 @@ def report_dataset(study: StudyDoc) -> Section:
         "dataset",
         "Data set",
         (
-            _say_origin(study.settings.dataset, study.results.labels),
+            _describe_origin(study.settings.dataset, study.results.labels),
             _count_splits(summary),
             _plot_elements(summary),
             *_list_rejections(summary),
@@ -45,7 +53,7 @@ def report_dataset(study: StudyDoc) -> Section:
     )
 
 
-def _say_origin(settings: DatasetSettings, labels: str) -> Element:
+def _describe_origin(settings: DatasetSettings, labels: str) -> Element:
     """Say where the frames and the labels come from."""
     text = (
         f"Source: {settings.source.kind}; labels: {labels}; functional asked for: "

@@ -15,17 +15,13 @@ from nextrung.reports.html.elements import (
     header,
     number,
     numeric,
+    paragraph,
     row,
     table,
 )
 from nextrung.reports.html.model_style import appearance, model_cell
 from nextrung.reports.plots.figure import GUIDE, Figure, plot
-from nextrung.reports.sections.section import (
-    Section,
-    documents_of,
-    explain_absence,
-    paragraph,
-)
+from nextrung.reports.sections.section import Section, documents_of, explain_absence
 from nextrung.schemas.density import DensityDoc
 
 if TYPE_CHECKING:

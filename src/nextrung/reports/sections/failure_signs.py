@@ -41,7 +41,7 @@ def read_test_errors(results: StudyResults) -> dict[str, PropertyErrors]:
     return {m: e for m, e in errors.items() if e and e.energy_mae is not None}
 
 
-def find_signatures(results: StudyResults) -> list[str]:
+def find_failure_signs(results: StudyResults) -> list[str]:
     """Name the signs of failure that the numbers show.
 
     Parameters

@@ -12,18 +12,14 @@ from nextrung.reports.html.elements import (
     header,
     number,
     numeric,
+    paragraph,
     row,
     table,
     write_duration,
 )
 from nextrung.reports.html.model_style import appearance, model_cell
 from nextrung.reports.plots.figure import Figure, log_axis, plot
-from nextrung.reports.sections.section import (
-    Section,
-    documents_of,
-    list_colours,
-    paragraph,
-)
+from nextrung.reports.sections.section import Section, documents_of, list_colours
 from nextrung.schemas.fine_tuning import FineTuningDoc, TrackedLayer
 
 if TYPE_CHECKING:

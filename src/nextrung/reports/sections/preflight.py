@@ -1,4 +1,4 @@
-"""Whether a study was worth its computing time, as its pre-flight judged."""
+"""Whether a study was worth its computing time, as its preflight found."""
 
 from __future__ import annotations
 
@@ -16,13 +16,14 @@ from nextrung.reports.html.elements import (
     header,
     number,
     numeric,
+    paragraph,
     row,
     table,
     write_duration,
 )
 from nextrung.reports.html.model_style import appearance, model_cell, transfers
 from nextrung.reports.plots.figure import GUIDE, Figure, log_axis, plot
-from nextrung.reports.sections.section import Section, document_of, paragraph
+from nextrung.reports.sections.section import Section, document_of
 from nextrung.schemas.models import Model
 from nextrung.schemas.preflight import Outcome, PreflightDoc
 
@@ -41,7 +42,7 @@ _MARKS = {
 
 
 def report_preflight(documents: Mapping[str, TaskDoc]) -> Section:
-    """Report what the pre-flight of a study found.
+    """Report what the preflight of a study found.
 
     Parameters
     ----------
@@ -51,23 +52,23 @@ def report_preflight(documents: Mapping[str, TaskDoc]) -> Section:
     Returns
     -------
     Section
-        The section of the pre-flight.
+        The section of the preflight.
     """
     document = document_of(documents, "preflight", PreflightDoc)
     if document is None:
         text = "The study was not tried out before it ran (nextrung preflight)."
         blocks: tuple[Element | Figure, ...] = (paragraph(text, class_="absent"),)
-        return Section("preflight", "Pre-flight", blocks)
-    return Section("preflight", "Pre-flight", tuple(_report(document)))
+        return Section("preflight", "Preflight", blocks)
+    return Section("preflight", "Preflight", tuple(_report(document)))
 
 
 def preflight_table(document: PreflightDoc) -> Table:
-    """Lay the checks of a pre-flight out for a terminal.
+    """Lay the checks of a preflight out for a terminal.
 
     Parameters
     ----------
     document : PreflightDoc
-        The pre-flight.
+        The preflight.
 
     Returns
     -------
@@ -104,7 +105,7 @@ def _report(document: PreflightDoc) -> list[Element | Figure]:
         paragraph(f"Short trainings on {tried}"),
         _list_trials(document),
         *_plot_gradients(document),
-        *_list_odd_frames(document),
+        *_list_out_of_range_frames(document),
     ]
 
 
@@ -190,10 +191,11 @@ def _plot_gradients(document: PreflightDoc) -> list[Figure]:
     return [Figure("preflight-gradients", caption, drawn, columns)]
 
 
-def _list_odd_frames(document: PreflightDoc) -> list[Element]:
+def _list_out_of_range_frames(document: PreflightDoc) -> list[Element]:
     """List the first frames that are out of range."""
-    if not document.odd_frames:
+    if not document.out_of_range_frames:
         return []
-    rows = [row(frame.frame_id, frame.reason) for frame in document.odd_frames]
-    title = f"Frames out of range: {document.n_odd_frames:,}, the first {len(rows)}"
+    rows = [row(frame.frame_id, frame.reason) for frame in document.out_of_range_frames]
+    n_frames = document.n_out_of_range_frames
+    title = f"Frames out of range: {n_frames:,}, the first {len(rows)}"
     return [details(title, table(header("Frame", "Why"), rows))]

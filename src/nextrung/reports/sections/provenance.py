@@ -14,12 +14,13 @@ from nextrung.reports.html.elements import (
     header,
     number,
     numeric,
+    paragraph,
     row,
     table,
     write_duration,
 )
 from nextrung.reports.html.model_style import appearance
-from nextrung.reports.sections.section import Section, paragraph
+from nextrung.reports.sections.section import Section
 from nextrung.reports.sections.table import anchor
 
 if TYPE_CHECKING:
@@ -52,7 +53,7 @@ def report_provenance(study: StudyDoc, documents: Mapping[str, TaskDoc]) -> Sect
     rows = [_describe(key, jobs.get(key), documents.get(key)) for key in keys]
     rows.append(_describe("study", jobs.get("study"), study))
     titles = header(*_HEADERS, *numeric("Time (s)"), "Settings, versions")
-    blocks = (_say_cost(documents), table(titles, rows))
+    blocks = (_describe_cost(documents), table(titles, rows))
     return Section("provenance", "Provenance", blocks)
 
 
@@ -116,7 +117,7 @@ def _list_settings(document: TaskDoc) -> Element:
     return details("JSON", element("pre", text))
 
 
-def _say_cost(documents: Mapping[str, TaskDoc]) -> Element:
+def _describe_cost(documents: Mapping[str, TaskDoc]) -> Element:
     """Say how long all jobs took, by device."""
     times: dict[str, float] = defaultdict(float)
     for document in documents.values():

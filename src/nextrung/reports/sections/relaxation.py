@@ -8,12 +8,12 @@ from nextrung.reports.html.elements import (
     header,
     number,
     numeric,
+    paragraph,
     row,
     table,
     write_duration,
 )
 from nextrung.reports.html.model_style import in_order, model_cell
-from nextrung.reports.sections.section import paragraph
 from nextrung.schemas.relaxation import RelaxationStatus
 
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ def list_statuses(
     statuses : mapping of str to mapping of str to int
         Relaxations by status, by model.
     documents : mapping of str to RelaxationDoc
-        What is known of the campaigns beyond that; may be empty.
+        What is known of the relaxations beyond that; may be empty.
 
     Returns
     -------
@@ -49,10 +49,10 @@ def list_statuses(
     ]
     titles = numeric(*(status.replace("_", " ") for status in RelaxationStatus))
     counted = table(header("Relaxations by how they ended", *titles), rows)
-    return [counted, *_say_settings(documents)]
+    return [counted, *_describe_settings(documents)]
 
 
-def _say_settings(documents: Mapping[str, RelaxationDoc]) -> list[Element]:
+def _describe_settings(documents: Mapping[str, RelaxationDoc]) -> list[Element]:
     """Say how structures were relaxed, and how fast."""
     if not documents:
         return []

@@ -11,18 +11,14 @@ from nextrung.reports.html.elements import (
     header,
     number,
     numeric,
+    paragraph,
     row,
     table,
 )
 from nextrung.reports.html.model_style import appearance, model_cell
 from nextrung.reports.plots.power_laws import PROPERTIES, plot_law
 from nextrung.reports.sections.published_values import CITATION, PAPER_STUDY, SLOPES
-from nextrung.reports.sections.section import (
-    Section,
-    document_of,
-    explain_absence,
-    paragraph,
-)
+from nextrung.reports.sections.section import Section, document_of, explain_absence
 from nextrung.schemas.scaling_law import Leader, ScalingLawDoc
 
 if TYPE_CHECKING:
@@ -69,7 +65,10 @@ def report_scaling_law(study: StudyDoc, documents: Mapping[str, TaskDoc]) -> Sec
     ]
     for name, scaling in document.laws.items():
         blocks += plot_law(name, document.points, scaling)
-    blocks += [_list_laws(document, study.results.study), *_say_crossings(document)]
+    blocks += [
+        _list_laws(document, study.results.study),
+        *_describe_crossings(document),
+    ]
     blocks += [*_list_sizes(document), *_list_missing(document)]
     return Section("scaling-law", "Scaling law", tuple(blocks))
 
@@ -79,7 +78,7 @@ def _list_laws(document: ScalingLawDoc, study: str) -> Element:
     rows = []
     for name, scaling in document.laws.items():
         for model, law in scaling.laws.items():
-            reason = law.error or "two points leave nothing to judge the fit by"
+            reason = law.error or "two points leave nothing to check the fit against"
             paper = SLOPES[name].get(model) if study == PAPER_STUDY else None
             said = f"paper: slope {paper} ({CITATION})" if paper is not None else ""
             rows.append(
@@ -96,15 +95,15 @@ def _list_laws(document: ScalingLawDoc, study: str) -> Element:
     return table(header("Model", "Property", *titles, "Remark"), rows)
 
 
-def _say_crossings(document: ScalingLawDoc) -> list[Element]:
+def _describe_crossings(document: ScalingLawDoc) -> list[Element]:
     """Say where transfer meets scratch, property by property."""
     return [
-        paragraph(f"{PROPERTIES[name][0]}: {say_crossing(scaling.crossing)}")
+        paragraph(f"{PROPERTIES[name][0]}: {describe_crossing(scaling.crossing)}")
         for name, scaling in document.laws.items()
     ]
 
 
-def say_crossing(crossing: Crossing) -> str:
+def describe_crossing(crossing: Crossing) -> str:
     """Say where transfer meets scratch.
 
     Parameters
@@ -131,12 +130,12 @@ def say_crossing(crossing: Crossing) -> str:
         where = " beyond the data," if beyond else ""
         parts.append(
             f"the fits cross{where} at {crossing.n_frames:,.0f} training frames"
-            f"{_say_interval(crossing)}"
+            f"{_describe_interval(crossing)}"
         )
     return f"{'; '.join(parts)}."
 
 
-def _say_interval(crossing: Crossing) -> str:
+def _describe_interval(crossing: Crossing) -> str:
     """Say how sure a crossing is, where it was resampled."""
     if crossing.low is None:
         return ""

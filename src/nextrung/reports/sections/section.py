@@ -64,8 +64,8 @@ def document_of(
     document = documents.get(key)
     if document is None or isinstance(document, kind):
         return document
-    met = type(document).__name__
-    raise InputError(f"document {key!r}: expected a {kind.__name__}, met a {met}")
+    got = type(document).__name__
+    raise InputError(f"document {key!r}: expected a {kind.__name__}, got a {got}")
 
 
 def documents_of(
@@ -116,24 +116,6 @@ def explain_absence(stage: str, settings: object | None) -> Element:
     else:
         text = f"There is no document of the {stage} stage: it has not ended yet."
     return element("p", text, class_="absent")
-
-
-def paragraph(text: str, **attributes: str) -> Element:
-    """Build a paragraph.
-
-    Parameters
-    ----------
-    text : str
-        Its text.
-    **attributes : str
-        Attributes as for :func:`~nextrung.reports.html.elements.element`.
-
-    Returns
-    -------
-    Element
-        A ``p``.
-    """
-    return element("p", text, **attributes)
 
 
 def list_colours(models: Iterable[str]) -> Element:

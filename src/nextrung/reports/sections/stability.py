@@ -10,6 +10,7 @@ from nextrung.reports.html.elements import (
     header,
     number,
     numeric,
+    paragraph,
     row,
     table,
 )
@@ -17,12 +18,7 @@ from nextrung.reports.html.model_style import model_cell
 from nextrung.reports.plots.decomposition import plot_decomposition
 from nextrung.reports.sections.hull import explore_hull
 from nextrung.reports.sections.relaxation import list_statuses
-from nextrung.reports.sections.section import (
-    Section,
-    documents_of,
-    explain_absence,
-    paragraph,
-)
+from nextrung.reports.sections.section import Section, documents_of, explain_absence
 from nextrung.schemas.relaxation import RelaxationDoc
 from nextrung.schemas.stability import Competitors, StabilityDoc
 
@@ -64,22 +60,22 @@ def report_stability(study: StudyDoc, documents: Mapping[str, TaskDoc]) -> Secti
         blocks.append(explain_absence("stability", study.settings.stability))
     else:
         blocks += [
-            _say_rule(scored),
-            *_say_missing_phases(scored),
+            _describe_rule(scored),
+            *_describe_missing_phases(scored),
             *plot_decomposition(scored),
             _list_confusion(scored),
         ]
         blocks.append(_list_errors(scored))
     if statuses:
         blocks += list_statuses(statuses, relaxed)
-    elif study.settings.campaign is None:
+    elif study.settings.relaxation is None:
         blocks.append(explain_absence("relaxation", None))
     blocks += _list_failed(scored)
     blocks += [explore_hull(scored)] if scored else []
     return Section("stability", "Phase stability", tuple(blocks))
 
 
-def _say_rule(documents: Mapping[str, StabilityDoc]) -> Element:
+def _describe_rule(documents: Mapping[str, StabilityDoc]) -> Element:
     """Say how a decomposition energy is defined here."""
     settings = next(iter(documents.values())).settings
     return paragraph(
@@ -90,7 +86,7 @@ def _say_rule(documents: Mapping[str, StabilityDoc]) -> Element:
     )
 
 
-def _say_missing_phases(documents: Mapping[str, StabilityDoc]) -> list[Element]:
+def _describe_missing_phases(documents: Mapping[str, StabilityDoc]) -> list[Element]:
     """Name the elements that the labels have no pure phase of."""
     rows = next(iter(documents.values())).rows
     needed = {symbol for row in rows for symbol in row.chemical_system.split("-")}

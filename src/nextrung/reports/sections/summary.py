@@ -12,7 +12,7 @@ from nextrung.reports.sections.failure_signs import (
     read_test_errors,
     write_change,
 )
-from nextrung.reports.sections.scaling_law import say_crossing
+from nextrung.reports.sections.scaling_law import describe_crossing
 from nextrung.schemas.models import RECIPES, Model, Rereference
 
 if TYPE_CHECKING:
@@ -38,9 +38,13 @@ def summarise(results: StudyResults) -> list[str]:
     list of str
         Sentences, most important first.
     """
-    said = [*say_winner(results), *say_transfer(results), *_say_alignment(results)]
+    said = [
+        *describe_best_model(results),
+        *describe_transfer(results),
+        *_describe_alignment(results),
+    ]
     if results.scaling_law and "energy_mae" in results.scaling_law:
-        crossing = say_crossing(results.scaling_law["energy_mae"].crossing)
+        crossing = describe_crossing(results.scaling_law["energy_mae"].crossing)
         said.append(f"Scaling law of the energy: {crossing}")
     n_test = results.dataset.n_materials_by_split.get("test", 0)
     if 0 < n_test < FEW_TEST_MATERIALS:
@@ -51,7 +55,7 @@ def summarise(results: StudyResults) -> list[str]:
     return said or ["No model was scored on the test split."]
 
 
-def say_winner(results: StudyResults) -> list[str]:
+def describe_best_model(results: StudyResults) -> list[str]:
     """Say which model has the lowest energy error, and how far the others are.
 
     Parameters
@@ -89,7 +93,7 @@ def _ratio(larger: float, smaller: float) -> str:
     return f"{larger / smaller:,.1f} times lower than" if smaller else "lower than"
 
 
-def say_transfer(results: StudyResults) -> list[str]:
+def describe_transfer(results: StudyResults) -> list[str]:
     """Say whether training from the source's weights beats training from scratch.
 
     Parameters
@@ -121,7 +125,7 @@ def say_transfer(results: StudyResults) -> list[str]:
     return [text]
 
 
-def _say_alignment(results: StudyResults) -> list[str]:
+def _describe_alignment(results: StudyResults) -> list[str]:
     """Say what re-referencing does to the correlation."""
     alignment = results.alignment
     if alignment is None or alignment.correlation_referenced is None:

@@ -22,11 +22,11 @@ class Finding(Record):
 
     subject: str = Field(description="What was looked at.")
     level: Level = Field(description="How bad it is.")
-    found: str = Field(description="What was met, in one line.")
+    found: str = Field(description="What was got, in one line.")
     advice: str = Field("", description="What to do about it; empty where it is fine.")
 
 
-def judge(subject: str, level: Level, found: str, advice: str = "") -> Finding:  # noqa: PLR0917 - as it reads
+def make_finding(subject: str, level: Level, found: str, advice: str = "") -> Finding:  # noqa: PLR0917 - as it reads
     """Make a finding in one line.
 
     Parameters
@@ -36,7 +36,7 @@ def judge(subject: str, level: Level, found: str, advice: str = "") -> Finding: 
     level : Level
         How bad it is.
     found : str
-        What was met.
+        What was got.
     advice : str
         What to do about it.
 

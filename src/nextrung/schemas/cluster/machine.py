@@ -91,7 +91,7 @@ class Machine(Record):
             if category not in self.categories:
                 raise ValueError(
                     f"jobs.{kind}: expected a category among "
-                    f"{', '.join(self.categories)}, met {category}"
+                    f"{', '.join(self.categories)}, got {category}"
                 )
         return self
 

@@ -46,7 +46,7 @@ class Rejection(Record):
     frame_id: str = Field(description="Frame, or file where none could be read.")
     material_id: str = Field(description="Material the frame belongs to.")
     rule: Rule = Field(description="First rule that the frame broke.")
-    reason: str = Field(description="What was expected and what was met, in figures.")
+    reason: str = Field(description="What was expected and what was got, in figures.")
 
     @classmethod
     def of(cls, frames: Frames, rule: Rule, reason: str) -> list[Self]:
@@ -59,7 +59,7 @@ class Rejection(Record):
         rule : Rule
             Rule that they break.
         reason : str
-            What was expected and what was met.
+            What was expected and what was got.
 
         Returns
         -------
@@ -210,5 +210,5 @@ class CurationSettings(Record):
     def _correct_what_can_be(self) -> CurationSettings:
         """Refuse corrections of energies that they were not fitted for."""
         if self.corrections is Corrections.MP2020 and self.functional != "PBE":
-            raise ValueError(f"expected PBE to correct, met {self.functional}")
+            raise ValueError(f"expected PBE to correct, got {self.functional}")
         return self

@@ -164,14 +164,14 @@ class TaskDocumentsSource(Record):
     def _be_somewhere(self) -> TaskDocumentsSource:
         """Refuse no place, two places, and what may hold a password.
 
-        Validators of one field would repeat what they met.
+        Validators of one field would repeat what they got.
         """
         if self.store and ("://" in self.store or "\n" in self.store):
             raise ValueError("expected the path of a file that describes the store")
         if bool(self.paths) == bool(self.store):
             raise ValueError("expected either `paths` or `store`")
         if self.query and not self.store:
-            raise ValueError("expected a `store` to query, met files")
+            raise ValueError("expected a `store` to query, got files")
         return self
 
 
@@ -260,7 +260,7 @@ class DistilledSource(Record):
         """Refuse what is no element, or one that no potential has a place for."""
         for symbol in (symbol for system in systems for symbol in system.split("-")):
             if not Element.is_valid_symbol(symbol) or Element(symbol).Z > MAX_ELEMENT:
-                raise ValueError(f"expected elements up to Pu, met {symbol!r}")
+                raise ValueError(f"expected elements up to Pu, got {symbol!r}")
         return systems
 
 

@@ -123,11 +123,11 @@ class RelaxationRow(Row):
     volume_per_atom: float | None = Field(description="Relaxed, in Å³.")
     initial_volume_per_atom: float = Field(description="Before, in Å³.")
     error: str | None = Field(description="Why it failed.")
-    shard: int = Field(ge=0, description="Share of the campaign.")
+    shard: int = Field(ge=0, description="Number of the shard.")
     relaxations: str = Field(description="File of the relaxed structure, artifact.")
 
 
-class StabilityResultRow(Row):
+class StabilityCollectionRow(Row):
     """One material on the hull of the labels and on that of a model, in eV/atom."""
 
     model: str = Field(description="Model of the study.")
@@ -200,7 +200,7 @@ class JobRow(Row):
     stage: str = Field(description="Stage of the study.")
     model: str | None = Field(description="Model of the study; null for all.")
     document: str = Field(description="Class of the document.")
-    shard: int | None = Field(description="Share of the campaign; null if not one.")
+    shard: int | None = Field(description="Number of the shard; null if not one.")
     n_materials: int | None = Field(description="Materials of the document.")
     wall_time: float = Field(ge=0, description="Duration in s.")
     host: str = Field(description="Name of the machine.")
@@ -216,7 +216,7 @@ ROWS: Mapping[Collection, type[Row]] = {
     Collection.METRICS: MetricsRow,
     Collection.RESIDUALS: ResidualRow,
     Collection.RELAXATIONS: RelaxationRow,
-    Collection.STABILITY: StabilityResultRow,
+    Collection.STABILITY: StabilityCollectionRow,
     Collection.DENSITIES: DensityRow,
     Collection.SCALING: ScalingRow,
     Collection.JOBS: JobRow,

@@ -9,7 +9,7 @@ from pydantic import Field
 from nextrung.schemas.base import Artifact, Provenance, Record
 
 
-class Ancestor(Record):
+class ProvenanceNode(Record):
     """A document in the chain behind a result."""
 
     uuid: str = Field(description="Job that made it.")
@@ -24,7 +24,7 @@ class Ancestor(Record):
     provenance: Provenance = Field(description="Where, when and with what.")
 
 
-class Lineage(Record):
+class ProvenanceGraph(Record):
     """The chain behind a result."""
 
     asked: str = Field(description="What was asked for.")
@@ -34,7 +34,7 @@ class Lineage(Record):
     results: tuple[str, ...] = Field(
         description="Fingerprints of the documents that hold the result."
     )
-    ancestors: dict[str, Ancestor] = Field(
+    nodes: dict[str, ProvenanceNode] = Field(
         description="These documents and all behind them, by fingerprint."
     )
     missing: tuple[str, ...] = Field(

@@ -10,8 +10,8 @@ from jobflow import job
 from jobflow.managers.fireworks import JobFiretask
 
 from nextrung.adapters.cluster.checks.launchpad import (
-    _compare_clocks,
-    examine_launchpad,
+    _check_clocks,
+    check_launchpad,
 )
 
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ def nothing() -> None:
 
 def examine(launchpad: LaunchPad, folder: Path) -> dict[str, Finding]:
     """Findings by subject."""
-    return {found.subject: found for found in examine_launchpad(launchpad, folder)}
+    return {found.subject: found for found in check_launchpad(launchpad, folder)}
 
 
 def write_workers(folder: Path, **categories: str) -> None:
@@ -141,7 +141,7 @@ class Clock:
     ("seconds", "level"), [(0, "ok"), (60, "warn"), (-60, "warn"), (900, "fail")]
 )
 def test_clocks_are_compared(seconds: float, level: str) -> None:
-    found = _compare_clocks(Clock(seconds))
+    found = _check_clocks(Clock(seconds))
 
     assert found.level == level
     assert found.found.startswith(f"{abs(seconds)}.")

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from nextrung.adapters.cluster.checks import machine
-from nextrung.adapters.cluster.checks.machine import THREAD_VARIABLES, examine_machine
+from nextrung.adapters.cluster.checks.machine import THREAD_VARIABLES, check_machine
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -41,7 +41,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def examine(folder: Path) -> dict[str, Finding]:
     """Findings by subject."""
-    return {found.subject: found for found in examine_machine(folder)}
+    return {found.subject: found for found in check_machine(folder)}
 
 
 def test_a_machine_on_which_all_is_well(folder: Path) -> None:

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from nextrung.adapters.cluster.checks.queue import examine_queue
+from nextrung.adapters.cluster.checks.queue import check_queue
 from nextrung.adapters.cluster.templates import write_configuration
 from nextrung.schemas.cluster.machine import Cluster, Site
 
@@ -31,7 +31,7 @@ def examine(folder: Path, cluster: Cluster, **site: Any) -> dict[str, Finding]: 
         {"cpus": 1, "gpus": 2, "launchpad_database": "l"} | where | site
     )
     write_configuration(folder, cluster, settings, password="none")
-    return {found.subject: found for found in examine_queue(folder)}
+    return {found.subject: found for found in check_queue(folder)}
 
 
 @pytest.mark.slurm
@@ -110,7 +110,7 @@ def test_a_file_that_fireworks_cannot_use_is_a_failure(
     (tmp_path / "cpu").mkdir()
     (tmp_path / "cpu" / "my_qadapter.yaml").write_text(content)
 
-    (found,) = examine_queue(tmp_path)
+    (found,) = check_queue(tmp_path)
 
     assert found.level == "fail"
     assert reason in found.found

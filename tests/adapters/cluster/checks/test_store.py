@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from nextrung.adapters.cluster.checks.store import examine_store, installed_version
+from nextrung.adapters.cluster.checks.store import check_store, installed_version
 from nextrung.adapters.stores.job_store import (
     INDEXED_FIELDS,
     make_embedded_store,
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 def examine(store: JobStore) -> dict[str, Finding]:
     """Findings by subject."""
-    return {found.subject: found for found in examine_store(store, ("torch",))}
+    return {found.subject: found for found in check_store(store, ("torch",))}
 
 
 def filled_by(torch: str) -> dict[str, Any]:

@@ -122,7 +122,7 @@ def test_patience_ends_with_one_clear_line(
     server.failures = [503] * 7
 
     with pytest.raises(
-        InputError, match=r"expected .*tasks/ to answer, met HTTP 503 the last of 7 tim"
+        InputError, match=r"expected .*tasks/ to answer, got HTTP 503 the last of 7 tim"
     ):
         fetch(api)
 
@@ -152,10 +152,10 @@ def test_a_download_that_broke_off_goes_on_where_it_was(
 @pytest.mark.parametrize(
     ("status", "reason"),
     [
-        (403, r"to take the key in \$MP_API_KEY, met HTTP 403"),
-        (401, r"to take the key in \$MP_API_KEY, met HTTP 401"),
-        (422, "to take the query, met HTTP 422"),
-        (404, "to take the query, met HTTP 404"),
+        (403, r"to take the key in \$MP_API_KEY, got HTTP 403"),
+        (401, r"to take the key in \$MP_API_KEY, got HTTP 401"),
+        (422, "to take the query, got HTTP 422"),
+        (404, "to take the query, got HTTP 404"),
     ],
 )
 def test_what_does_not_pass_is_not_waited_for(
@@ -175,7 +175,7 @@ def test_a_missing_key_is_one_clear_line(
 ) -> None:
     monkeypatch.delenv("MP_API_KEY")
 
-    with pytest.raises(InputError, match=r"a key in \$MP_API_KEY, met it unset"):
+    with pytest.raises(InputError, match=r"a key in \$MP_API_KEY, got it unset"):
         fetch(api)
 
 
@@ -185,7 +185,7 @@ def test_nobody_there_is_one_clear_line(
     monkeypatch.setenv("MP_API_KEY", KEY)
     api = PagedApi("http://127.0.0.1:9", tmp_path)
 
-    with pytest.raises(InputError, match=r"heartbeat to answer, met .*refused"):
+    with pytest.raises(InputError, match=r"heartbeat to answer, got .*refused"):
         api.fetch_version()
 
     assert len(waits) == 6
@@ -215,7 +215,7 @@ def test_the_key_is_not_handed_on_to_another_server(
     with serve(ProjectServer({})) as other:
         server.redirect = f"{other.endpoint}/heartbeat"
 
-        with pytest.raises(InputError, match="met HTTP 403"):
+        with pytest.raises(InputError, match="got HTTP 403"):
             api.fetch_version()
 
         assert other.asked == ["/heartbeat"]

@@ -201,7 +201,7 @@ def test_materials_may_be_named(server: ProjectServer) -> None:
 
 
 def test_no_material_is_one_clear_line(server: ProjectServer) -> None:
-    with pytest.raises(InputError, match="expected materials, met none of Po at http"):
+    with pytest.raises(InputError, match="expected materials, got none of Po at http"):
         read(make_source(server, chemical_systems=["Po"]))
 
 

@@ -85,12 +85,12 @@ def test_a_hubbard_u_is_known_although_not_its_size() -> None:
 @pytest.mark.parametrize(
     ("changes", "rule", "reason"),
     [
-        ({"task_type": "NSCF Line"}, Rule.TASK_TYPE, "met NSCF Line"),
+        ({"task_type": "NSCF Line"}, Rule.TASK_TYPE, "got NSCF Line"),
         ({"cart_coords": [None, None]}, Rule.INCOMPLETE_FILE, "IndexError"),
         ({"elements": [55]}, Rule.INCOMPLETE_FILE, "ValueError"),
-        ({"elements": [55, 999]}, Rule.INCOMPLETE_FILE, "met ValueError"),
+        ({"elements": [55, 999]}, Rule.INCOMPLETE_FILE, "got ValueError"),
         ({"forces": [[[1.0]], []]}, Rule.INCOMPLETE_FILE, "t-0#0: expected forces as"),
-        ({"lattice": None}, Rule.INCOMPLETE_FILE, "met TypeError"),
+        ({"lattice": None}, Rule.INCOMPLETE_FILE, "got TypeError"),
         ({"lattice": [[[0.0] * 3] * 3]}, Rule.INCOMPLETE_FILE, "Singular matrix"),
         ({"run_type": None}, Rule.FUNCTIONAL, ""),
     ],
@@ -113,7 +113,7 @@ def test_no_trajectories_are_a_rejection() -> None:
     found = read()
 
     assert isinstance(found, Rejection)
-    assert found.reason == "expected trajectories, met none"
+    assert found.reason == "expected trajectories, got none"
 
 
 def make_trajectory(calculation: dict[str, Any]) -> dict[str, Any]:

@@ -94,7 +94,7 @@ def test_a_source_may_be_a_file(tmp_path: Path) -> None:
 
 
 def test_a_folder_without_runs_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match=r"OUTCAR or vasprun\.xml files, met none in"):
+    with pytest.raises(InputError, match=r"OUTCAR or vasprun\.xml files, got none in"):
         find_runs(touch(tmp_path / "data", "POSCAR"))
 
 
@@ -103,7 +103,7 @@ def test_two_runs_of_one_name_are_refused(tmp_path: Path) -> None:
     touch(tmp_path / "second" / "data", "Fe/OUTCAR")
     roots = [str(tmp_path / name / "data") for name in ("first", "second")]
 
-    with pytest.raises(InputError, match=r"names, met 'data/Fe' as .*first"):
+    with pytest.raises(InputError, match=r"names, got 'data/Fe' as .*first"):
         find_runs(VaspSource(paths=tuple(roots)))
 
 

@@ -40,10 +40,10 @@ def test_a_task_says_what_is_compared_of_it() -> None:
 @pytest.mark.parametrize(
     ("changes", "rule", "reason"),
     [
-        ({"task_type": "NSCF Line"}, Rule.TASK_TYPE, "expected Static, met NSCF Line"),
-        ({"calcs_reversed": []}, Rule.INCOMPLETE_FILE, "expected calculations, met no"),
-        ({"calcs_reversed": [{}]}, Rule.INCOMPLETE_FILE, "met KeyError: 'output'"),
-        ({"calcs_reversed": 3}, Rule.INCOMPLETE_FILE, "met TypeError"),
+        ({"task_type": "NSCF Line"}, Rule.TASK_TYPE, "expected Static, got NSCF Line"),
+        ({"calcs_reversed": []}, Rule.INCOMPLETE_FILE, "expected calculations, got no"),
+        ({"calcs_reversed": [{}]}, Rule.INCOMPLETE_FILE, "got KeyError: 'output'"),
+        ({"calcs_reversed": 3}, Rule.INCOMPLETE_FILE, "got TypeError"),
     ],
 )
 def test_a_task_of_another_kind_or_layout_is_one_rejection(

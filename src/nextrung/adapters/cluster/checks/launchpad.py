@@ -10,7 +10,7 @@ from fireworks.fw_config import RUN_EXPIRATION_SECS
 
 from nextrung.adapters.cluster.config_files import read_machine, read_workers
 from nextrung.adapters.cluster.launchpad import count_jobs
-from nextrung.schemas.cluster.checks import Finding, Level, judge
+from nextrung.schemas.cluster.checks import Finding, Level, make_finding
 from nextrung.schemas.cluster.machine import JobRoutes
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ LARGE_SKEW = 300.0
 WAITING_STATES = ("WAITING", "READY", "PAUSED")
 
 
-def examine_launchpad(launchpad: LaunchPad, folder: Path) -> Iterator[Finding]:
+def check_launchpad(launchpad: LaunchPad, folder: Path) -> Iterator[Finding]:
     """Look at a LaunchPad that answered.
 
     Parameters
@@ -42,24 +42,24 @@ def examine_launchpad(launchpad: LaunchPad, folder: Path) -> Iterator[Finding]:
     Finding
         Versions, preparation, clocks, lost runs, and categories without workers.
     """
-    yield _look_at_server(launchpad)
-    yield _compare_clocks(launchpad)
-    yield _look_for_lost_runs(launchpad)
-    yield _look_for_unpulled_jobs(launchpad, folder)
-    yield _look_for_idle_workers(folder)
+    yield _check_server(launchpad)
+    yield _check_clocks(launchpad)
+    yield _check_lost_runs(launchpad)
+    yield _check_unpulled_jobs(launchpad, folder)
+    yield _check_idle_workers(folder)
 
 
-def _look_at_server(launchpad: LaunchPad) -> Finding:
+def _check_server(launchpad: LaunchPad) -> Finding:
     """Name the versions; say whether the LaunchPad was ever prepared."""
     server = launchpad.connection.server_info()["version"]
     found = f"FireWorks {version('fireworks')}, MongoDB {server}, {launchpad.name}"
     if launchpad.fw_id_assigner.find_one({}) is None:
         advice = "`nextrung init` on the configuration folder prepares it"
-        return judge("LaunchPad", Level.FAIL, f"{found}, never prepared", advice)
-    return judge("LaunchPad", Level.OK, found)
+        return make_finding("LaunchPad", Level.FAIL, f"{found}, never prepared", advice)
+    return make_finding("LaunchPad", Level.OK, found)
 
 
-def _compare_clocks(launchpad: LaunchPad) -> Finding:
+def _check_clocks(launchpad: LaunchPad) -> Finding:
     """Compare the clock of the server with that of this machine."""
     before = datetime.now(UTC)
     there = launchpad.connection.admin.command("hello")["localTime"].replace(tzinfo=UTC)
@@ -68,24 +68,24 @@ def _compare_clocks(launchpad: LaunchPad) -> Finding:
     level = Level.WARN if skew > SMALL_SKEW else Level.OK
     level = Level.FAIL if skew > LARGE_SKEW else level
     advice = "" if level is Level.OK else "set the clocks of both by NTP"
-    return judge("clocks", level, f"{skew:.1f} s from that of MongoDB", advice)
+    return make_finding("clocks", level, f"{skew:.1f} s from that of MongoDB", advice)
 
 
-def _look_for_lost_runs(launchpad: LaunchPad) -> Finding:
+def _check_lost_runs(launchpad: LaunchPad) -> Finding:
     """Count the jobs that should run and have not reported for long."""
     _, lost, _ = launchpad.detect_lostruns(expiration_secs=RUN_EXPIRATION_SECS)
     if lost:
-        met = f"{len(lost)} silent for over {RUN_EXPIRATION_SECS} s"
+        got = f"{len(lost)} silent for over {RUN_EXPIRATION_SECS} s"
         advice = f"`lpad detect_lostruns --time {RUN_EXPIRATION_SECS} --rerun`"
-        return judge("running jobs", Level.WARN, met, advice)
-    return judge("running jobs", Level.OK, "none is lost")
+        return make_finding("running jobs", Level.WARN, got, advice)
+    return make_finding("running jobs", Level.OK, "none is lost")
 
 
-def _look_for_unpulled_jobs(launchpad: LaunchPad, folder: Path) -> Finding:
+def _check_unpulled_jobs(launchpad: LaunchPad, folder: Path) -> Finding:
     """Name the categories of waiting jobs that no worker file pulls."""
     subject, workers = "jobs without worker", read_workers(folder)
     if () in workers.values():
-        return judge(subject, Level.OK, "a worker pulls every category")
+        return make_finding(subject, Level.OK, "a worker pulls every category")
     pulled = {category for names in workers.values() for category in names}
     waiting = {"state": {"$in": list(WAITING_STATES)}}
     counts = count_jobs(launchpad, waiting, "spec._category")
@@ -94,13 +94,13 @@ def _look_for_unpulled_jobs(launchpad: LaunchPad, folder: Path) -> Finding:
     routes = {machine.route(kind).category for kind in JobRoutes.model_fields}
     unpulled = sorted({str(name) for name in routes - pulled} | set(map(str, alone)))
     if unpulled:
-        met = ", ".join(f"{name} ({alone.get(name, 0)} waiting)" for name in unpulled)
+        got = ", ".join(f"{name} ({alone.get(name, 0)} waiting)" for name in unpulled)
         advice = "write a my_fworker.yaml that pulls them, or change machine.yaml"
-        return judge(subject, Level.FAIL, f"no worker pulls {met}", advice)
-    return judge(subject, Level.OK, f"workers pull {', '.join(sorted(pulled))}")
+        return make_finding(subject, Level.FAIL, f"no worker pulls {got}", advice)
+    return make_finding(subject, Level.OK, f"workers pull {', '.join(sorted(pulled))}")
 
 
-def _look_for_idle_workers(folder: Path) -> Finding:
+def _check_idle_workers(folder: Path) -> Finding:
     """Name the worker files whose categories the machine file does not know."""
     known = set(read_machine(folder).categories)
     idle = [
@@ -110,7 +110,7 @@ def _look_for_idle_workers(folder: Path) -> Finding:
     ]
     if idle:
         advice = "name their category in machine.yaml, or delete them"
-        return judge(
+        return make_finding(
             "workers without job", Level.WARN, f"no job for {', '.join(idle)}", advice
         )
-    return judge("workers without job", Level.OK, "none")
+    return make_finding("workers without job", Level.OK, "none")

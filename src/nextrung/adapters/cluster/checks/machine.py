@@ -13,13 +13,13 @@ import torch
 from packaging.requirements import Requirement
 
 from nextrung.adapters.cluster.checks.store import installed_version
-from nextrung.schemas.cluster.checks import Finding, Level, judge
+from nextrung.schemas.cluster.checks import Finding, Level, make_finding
 from nextrung.settings import MachineSettings
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-#: Free space in GB below which a campaign should not start, or cannot.
+#: Free space in GB below which a study should not start, or cannot.
 LITTLE_SPACE = 50
 NO_SPACE = 1
 
@@ -30,7 +30,7 @@ THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"
 SECRET_FILES = ("my_launchpad.yaml", "jobflow.yaml", ".env")
 
 
-def examine_machine(folder: Path) -> Iterator[Finding]:
+def check_machine(folder: Path) -> Iterator[Finding]:
     """Look at the machine this process runs on.
 
     Parameters
@@ -43,15 +43,15 @@ def examine_machine(folder: Path) -> Iterator[Finding]:
     Finding
         Packages, GPU, run folder, threads, configuration of FireWorks, secrets.
     """
-    yield _look_at_packages()
-    yield _look_at_gpus()
-    yield _look_at_run_folder(MachineSettings().root)
-    yield _look_at_threads()
-    yield _look_at_fireworks(folder)
-    yield _look_at_secrets(folder)
+    yield _check_packages()
+    yield _check_gpus()
+    yield _check_run_folder(MachineSettings().root)
+    yield _check_threads()
+    yield _check_fireworks(folder)
+    yield _check_secrets(folder)
 
 
-def _look_at_packages() -> Finding:
+def _check_packages() -> Finding:
     """Name the packages that are not as this package wants them."""
     wanted = [Requirement(line) for line in requires("nextrung") or ()]
     needed = [one for one in wanted if not one.marker or one.marker.evaluate()]
@@ -63,64 +63,66 @@ def _look_at_packages() -> Finding:
     ]
     if wrong:
         advice = "`pip install -c constraints.txt nextrung`"
-        return judge("packages", Level.FAIL, ", ".join(wrong), advice)
+        return make_finding("packages", Level.FAIL, ", ".join(wrong), advice)
     names = ("nextrung", "torch", "chgnet", "jobflow")
     shown = ", ".join(f"{name} {installed_version(name)}" for name in names)
-    return judge("packages", Level.OK, shown)
+    return make_finding("packages", Level.OK, shown)
 
 
-def _look_at_gpus() -> Finding:
+def _check_gpus() -> Finding:
     """Name the GPUs that torch sees."""
     count = torch.cuda.device_count()
     if count == 0:
-        met = f"none visible to torch {torch.__version__}"
-        return judge("GPU", Level.WARN, met, "fine on a node that only submits")
+        got = f"none visible to torch {torch.__version__}"
+        return make_finding("GPU", Level.WARN, got, "fine on a node that only submits")
     names = {torch.cuda.get_device_name(number) for number in range(count)}
-    return judge("GPU", Level.OK, f"{count} × {', '.join(sorted(names))}")
+    return make_finding("GPU", Level.OK, f"{count} × {', '.join(sorted(names))}")
 
 
-def _look_at_run_folder(root: Path) -> Finding:
+def _check_run_folder(root: Path) -> Finding:
     """Say whether artifacts can be written, and how much space is left."""
     subject = "run folder"
     if not root.is_absolute():
         advice = "export NEXTRUNG_ROOT, an absolute path: source env.sh"
-        return judge(subject, Level.FAIL, f"{root} is relative", advice)
+        return make_finding(subject, Level.FAIL, f"{root} is relative", advice)
     place = next(path for path in (root, *root.parents) if path.exists())
     if not os.access(place, os.W_OK):
         advice = "name a folder of your own in NEXTRUNG_ROOT"
-        return judge(subject, Level.FAIL, f"{place} cannot be written", advice)
+        return make_finding(subject, Level.FAIL, f"{place} cannot be written", advice)
     free = shutil.disk_usage(place).free / 1e9
     level = Level.WARN if free < LITTLE_SPACE else Level.OK
     level = Level.FAIL if free < NO_SPACE else level
     advice = "" if level is Level.OK else "free space, or move NEXTRUNG_ROOT"
-    return judge(subject, level, f"{root}, {free:.0f} GB free", advice)
+    return make_finding(subject, level, f"{root}, {free:.0f} GB free", advice)
 
 
-def _look_at_threads() -> Finding:
+def _check_threads() -> Finding:
     """Name the thread variables that are not 1."""
     wrong = [name for name in THREAD_VARIABLES if os.environ.get(name) != "1"]
     if wrong:
-        met = ", ".join(f"{name}={os.environ.get(name, '')}" for name in wrong)
-        return judge("threads", Level.WARN, met, "export them as 1: source env.sh")
-    return judge("threads", Level.OK, "one BLAS thread per process")
+        got = ", ".join(f"{name}={os.environ.get(name, '')}" for name in wrong)
+        return make_finding(
+            "threads", Level.WARN, got, "export them as 1: source env.sh"
+        )
+    return make_finding("threads", Level.OK, "one BLAS thread per process")
 
 
-def _look_at_fireworks(folder: Path) -> Finding:
+def _check_fireworks(folder: Path) -> Finding:
     """Say which FW_config.yaml FireWorks reads: the first of three places wins."""
     subject, wanted = "FW_config.yaml", folder / "FW_config.yaml"
     for place in (Path.cwd(), Path.home() / ".fireworks"):
         shadow = place / "FW_config.yaml"
         if shadow.is_file() and shadow.resolve() != wanted.resolve():
             advice = f"move it away: FireWorks reads it in place of {wanted}"
-            return judge(subject, Level.WARN, f"{shadow} is there", advice)
+            return make_finding(subject, Level.WARN, f"{shadow} is there", advice)
     named = os.environ.get("FW_CONFIG_FILE", "")
     if not named or Path(named).resolve() != wanted.resolve():
-        met = f"FW_CONFIG_FILE names {named or 'nothing'}"
-        return judge(subject, Level.WARN, met, f"source {folder}/env.sh")
-    return judge(subject, Level.OK, str(wanted))
+        got = f"FW_CONFIG_FILE names {named or 'nothing'}"
+        return make_finding(subject, Level.WARN, got, f"source {folder}/env.sh")
+    return make_finding(subject, Level.OK, str(wanted))
 
 
-def _look_at_secrets(folder: Path) -> Finding:
+def _check_secrets(folder: Path) -> Finding:
     """Name the files with a password that others can read."""
     files = [folder / name for name in SECRET_FILES]
     opened = [
@@ -130,6 +132,6 @@ def _look_at_secrets(folder: Path) -> Finding:
     ]
     if opened:
         names = " ".join(map(str, opened))
-        met = f"others can read {', '.join(file.name for file in opened)}"
-        return judge("passwords", Level.WARN, met, f"chmod 600 {names}")
-    return judge("passwords", Level.OK, "for their owner alone")
+        got = f"others can read {', '.join(file.name for file in opened)}"
+        return make_finding("passwords", Level.WARN, got, f"chmod 600 {names}")
+    return make_finding("passwords", Level.OK, "for their owner alone")

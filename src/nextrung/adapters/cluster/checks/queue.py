@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from fireworks.user_objects.queue_adapters.common_adapter import CommonAdapter
 
 from nextrung.adapters.files.yaml_records import load_yaml
-from nextrung.schemas.cluster.checks import Finding, Level, judge
+from nextrung.schemas.cluster.checks import Finding, Level, make_finding
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -23,7 +23,7 @@ ADAPTER_FILES = "*/*_qadapter.yaml"
 PATIENCE = 30
 
 
-def examine_queue(folder: Path) -> Iterator[Finding]:
+def check_queue(folder: Path) -> Iterator[Finding]:
     """Ask Slurm whether it would take the jobs of the workers.
 
     Parameters
@@ -38,20 +38,22 @@ def examine_queue(folder: Path) -> Iterator[Finding]:
     """
     files = sorted(folder.glob(ADAPTER_FILES))
     if files and shutil.which("sbatch") is None:
-        met = "no sbatch on this machine"
-        yield judge("queue", Level.WARN, met, "call doctor where jobs are submitted")
+        got = "no sbatch on this machine"
+        yield make_finding(
+            "queue", Level.WARN, got, "call doctor where jobs are submitted"
+        )
         return
     for file in files:
         yield _try(file, str(file.relative_to(folder)))
 
 
 def _try(file: Path, name: str) -> Finding:
-    """Have Slurm judge one job script, without submitting it."""
+    """Have Slurm check one job script, without submitting it."""
     try:
         adapter = CommonAdapter.from_dict(load_yaml(file, "queue adapter file"))
         content = adapter.get_script_str("/tmp")  # noqa: S108 - nothing runs there
     except (KeyError, ValueError, OSError) as error:
-        return judge(
+        return make_finding(
             name, Level.FAIL, f"FireWorks cannot use it: {error}", f"see {file}"
         )
     with NamedTemporaryFile("w", suffix=".sh") as script:
@@ -67,10 +69,12 @@ def _try(file: Path, name: str) -> Finding:
                 timeout=PATIENCE,
             )
         except subprocess.TimeoutExpired:
-            met = f"Slurm did not answer within {PATIENCE} s"
-            return judge(name, Level.FAIL, met, "is its controller there?")
+            got = f"Slurm did not answer within {PATIENCE} s"
+            return make_finding(name, Level.FAIL, got, "is its controller there?")
     if done.returncode:
         reason = " ".join(done.stderr.replace("sbatch: error:", "").split())
         advice = f"change {file} to what `sinfo` shows"
-        return judge(name, Level.FAIL, f"Slurm would refuse: {reason}", advice)
-    return judge(name, Level.OK, f"Slurm would take its jobs, in {adapter['queue']}")
+        return make_finding(name, Level.FAIL, f"Slurm would refuse: {reason}", advice)
+    return make_finding(
+        name, Level.OK, f"Slurm would take its jobs, in {adapter['queue']}"
+    )

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from maggma.stores import MemoryStore
 
 from nextrung.adapters.stores.job_store import INDEXED_FIELDS
-from nextrung.schemas.cluster.checks import Finding, Level, judge
+from nextrung.schemas.cluster.checks import Finding, Level, make_finding
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from jobflow import JobStore
 
 
-def examine_store(store: JobStore, packages: Sequence[str]) -> Iterator[Finding]:
+def check_store(store: JobStore, packages: Sequence[str]) -> Iterator[Finding]:
     """Look at a store that answered.
 
     Parameters
@@ -33,45 +33,51 @@ def examine_store(store: JobStore, packages: Sequence[str]) -> Iterator[Finding]
         Whether it can be written, has its indexes, and was filled by these versions.
     """
     yield _write_and_remove(store)
-    yield _look_at_indexes(store)
-    yield _compare_versions(store, packages)
+    yield _check_indexes(store)
+    yield _check_versions(store, packages)
 
 
 def _write_and_remove(store: JobStore) -> Finding:
     """Write a document and an array, read them back, and remove both."""
     name = f"doctor-{uuid.uuid4()}"
-    probe = {"uuid": name, "index": 1, "name": "doctor", "output": {"rows": [1, 2, 3]}}
+    sample = {"uuid": name, "index": 1, "name": "doctor", "output": {"rows": [1, 2, 3]}}
     data = store.additional_stores["data"]  # type: ignore[has-type]
     try:
-        store.update([probe], key=["uuid", "index"], save={"data": ["rows"]})
+        store.update([sample], key=["uuid", "index"], save={"data": ["rows"]})
         read = store.get_output(name, load=True)
         store.remove_docs({"uuid": name})
         data.remove_docs({"job_uuid": name})
     except Exception as error:  # noqa: BLE001 - drivers raise what they like
         reason = " ".join(str(error).split())
         advice = "give the user of jobflow.yaml the role readWrite"
-        return judge("store writable", Level.FAIL, reason, advice)
-    if read != probe["output"]:
+        return make_finding("store writable", Level.FAIL, reason, advice)
+    if read != sample["output"]:
         advice = "look at the additional store `data` of jobflow.yaml"
-        return judge("store writable", Level.FAIL, f"arrays return as {read}", advice)
-    return judge("store writable", Level.OK, "document and array written and read")
+        return make_finding(
+            "store writable", Level.FAIL, f"arrays return as {read}", advice
+        )
+    return make_finding(
+        "store writable", Level.OK, "document and array written and read"
+    )
 
 
-def _look_at_indexes(store: JobStore) -> Finding:
+def _check_indexes(store: JobStore) -> Finding:
     """Name the indexes that are missing."""
     docs: Any = store.docs_store
     if isinstance(docs, MemoryStore):
-        return judge("indexes", Level.OK, "an embedded store knows none")
+        return make_finding("indexes", Level.OK, "an embedded store knows none")
     indexes = docs._collection.index_information()  # noqa: SLF001 - maggma lists none
     made = {next(iter(index["key"]))[0] for index in indexes.values()}
     missing = [field for field in INDEXED_FIELDS if field not in made]
     if missing:
         advice = "`nextrung init` on the configuration folder makes them"
-        return judge("indexes", Level.WARN, f"none on {', '.join(missing)}", advice)
-    return judge("indexes", Level.OK, f"on {', '.join(INDEXED_FIELDS)}")
+        return make_finding(
+            "indexes", Level.WARN, f"none on {', '.join(missing)}", advice
+        )
+    return make_finding("indexes", Level.OK, f"on {', '.join(INDEXED_FIELDS)}")
 
 
-def _compare_versions(store: JobStore, packages: Sequence[str]) -> Finding:
+def _check_versions(store: JobStore, packages: Sequence[str]) -> Finding:
     """Compare installed versions with those of the newest document."""
     found = store.query_one(
         {"output.provenance.versions": {"$exists": True}},
@@ -79,7 +85,7 @@ def _compare_versions(store: JobStore, packages: Sequence[str]) -> Finding:
         sort={"completed_at": -1},
     )
     if found is None:
-        return judge("versions in the store", Level.OK, "no document yet")
+        return make_finding("versions in the store", Level.OK, "no document yet")
     stored = found["output"]["provenance"]["versions"]
     other = [
         f"{package} {stored[package]}, here {installed_version(package)}"
@@ -88,9 +94,9 @@ def _compare_versions(store: JobStore, packages: Sequence[str]) -> Finding:
     ]
     if other:
         advice = "install the same on all nodes, or accept that jobs run again"
-        met = f"the newest document has {'; '.join(other)}"
-        return judge("versions in the store", Level.WARN, met, advice)
-    return judge("versions in the store", Level.OK, "those of this machine")
+        got = f"the newest document has {'; '.join(other)}"
+        return make_finding("versions in the store", Level.WARN, got, advice)
+    return make_finding("versions in the store", Level.OK, "those of this machine")
 
 
 def installed_version(package: str) -> str:

@@ -125,7 +125,7 @@ def _fetch(url: str, check: Callable[[bytes], object]) -> bytes:
     """Ask until the answer is whole, with longer and longer waits."""
     key, reason = os.environ.get(KEY_VARIABLE), ""
     if not key:
-        raise InputError(f"expected a key in ${KEY_VARIABLE}, met it unset")
+        raise InputError(f"expected a key in ${KEY_VARIABLE}, got it unset")
     for attempt in range(MAX_ATTEMPTS):
         asked_for = 0.0
         try:
@@ -142,7 +142,7 @@ def _fetch(url: str, check: Callable[[bytes], object]) -> bytes:
         if attempt < MAX_ATTEMPTS - 1:
             time.sleep(min(max(FIRST_WAIT * 2**attempt, asked_for), MAX_WAIT))
     raise InputError(
-        f"expected {_shorten(url)} to answer, met {reason} the last of {MAX_ATTEMPTS} "
+        f"expected {_shorten(url)} to answer, got {reason} the last of {MAX_ATTEMPTS} "
         "times; what was fetched before is kept"
     )
 
@@ -160,12 +160,12 @@ def _refuse_for_good(error: HTTPError, url: str) -> None:
     """Stop where asking again is no use."""
     if error.code in FORBIDDEN:
         raise InputError(
-            f"expected {_shorten(url)} to take the key in ${KEY_VARIABLE}, met HTTP "
+            f"expected {_shorten(url)} to take the key in ${KEY_VARIABLE}, got HTTP "
             f"{error.code}"
         ) from error
     if error.code not in PASSING:
         raise InputError(
-            f"expected {_shorten(url)} to take the query, met HTTP {error.code}"
+            f"expected {_shorten(url)} to take the query, got HTTP {error.code}"
         ) from error
 
 

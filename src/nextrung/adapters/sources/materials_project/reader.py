@@ -122,7 +122,7 @@ def _list_tasks(api: PagedApi, source: MaterialsProjectSource) -> dict[str, list
             tasks[str(material.get("material_id"))] = _choose_tasks(material, source)
     if not tasks:
         raise InputError(
-            f"expected materials, met none of {', '.join(names)} at {source.endpoint}"
+            f"expected materials, got none of {', '.join(names)} at {source.endpoint}"
         )
     return tasks
 
@@ -191,7 +191,7 @@ def _read(
             frame_id=task_id,
             material_id=material_id,
             rule=Rule.INCOMPLETE_FILE,
-            reason=f"expected a document, met none at {source.endpoint}",
+            reason=f"expected a document, got none at {source.endpoint}",
         )
     tasks = source.documents is ProjectDocuments.TASKS
     read = read_task if tasks else read_trajectories

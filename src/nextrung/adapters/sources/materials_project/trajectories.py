@@ -53,14 +53,14 @@ def read_trajectories(
     -----
     The limit of the electronic steps is not said, and taken for VASP's own.
     """
-    rule, reason = Rule.INCOMPLETE_FILE, "expected trajectories, met none"
+    rule, reason = Rule.INCOMPLETE_FILE, "expected trajectories, got none"
     try:
         listed = document["trajectories"]
         kinds = {_name(trajectory, "task_type") for trajectory in listed}
         if kinds - set(task_types):
             rule = Rule.TASK_TYPE
             wanted = " or ".join(task_types)
-            reason = f"expected {wanted}, met {', '.join(sorted(kinds))}"
+            reason = f"expected {wanted}, got {', '.join(sorted(kinds))}"
         elif listed:
             runs = [
                 _read(trajectory, f"{task_id}-{len(listed) - 1 - number}", material_id)
@@ -68,7 +68,7 @@ def read_trajectories(
             ]
             return ReadTask(task_id, material_id, runs, _summarise(runs[-1]))
     except WRONG as error:
-        reason = f"{error}" if isinstance(error, InputError) else f"met {error!r}"
+        reason = f"{error}" if isinstance(error, InputError) else f"got {error!r}"
     return Rejection(
         frame_id=task_id, material_id=material_id, rule=rule, reason=reason
     )

@@ -73,12 +73,12 @@ def find_runs(source: VaspSource) -> list[RunFile]:
         found = list(_prefer_outcars(root))
         if not found:
             raise InputError(
-                f"expected OUTCAR or vasprun.xml files, met none in {root}"
+                f"expected OUTCAR or vasprun.xml files, got none in {root}"
             )
         for run in found:
             if run.run_id in runs:
                 raise InputError(
-                    f"expected runs of different names, met {run.run_id!r} as "
+                    f"expected runs of different names, got {run.run_id!r} as "
                     f"{runs[run.run_id].path} and {run.path}"
                 )
             runs[run.run_id] = run

@@ -88,14 +88,14 @@ def read_task(
     kind = _name_task_type(document)
     if kind not in task_types:
         rule = Rule.TASK_TYPE
-        reason = f"expected {' or '.join(task_types)}, met {kind}"
+        reason = f"expected {' or '.join(task_types)}, got {kind}"
     else:
         try:
             return _to_task(document, task_id, material_id)
         except InputError as error:
             reason = str(error)
         except (KeyError, TypeError, ValueError, IndexError, AttributeError) as error:
-            reason = f"expected a task document, met {type(error).__name__}: {error}"
+            reason = f"expected a task document, got {type(error).__name__}: {error}"
     return Rejection(
         frame_id=task_id, material_id=material_id, rule=rule, reason=reason
     )
@@ -180,7 +180,7 @@ def _to_task(document: Mapping[str, Any], task_id: str, material_id: str) -> Rea
     """Read the calculations of a task, the first one first."""
     calculations = document["calcs_reversed"]
     if not calculations:
-        raise InputError("expected calculations, met none")
+        raise InputError("expected calculations, got none")
     runs = [
         _read_calculation(calculations[number], f"{task_id}-{number}", material_id)
         for number in reversed(range(len(calculations)))

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from nextrung.adapters.files.places import require_absolute_paths
+from nextrung.adapters.files.paths import require_absolute_paths
 from nextrung.adapters.files.study_yaml import read_study
 from nextrung.schemas.base import InputError
 from nextrung.schemas.study import StudySettings
