@@ -14,7 +14,7 @@ from maggma.stores import MemoryStore, MontyStore
 from nextrung.schemas.base import InputError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Collection, Mapping
 
 #: Environment variable in which jobflow looks for its configuration.
 CONFIG_VARIABLE = "JOBFLOW_CONFIG_FILE"
