@@ -5,14 +5,12 @@ import gc
 import gzip
 import json
 import lzma
-import weakref
 from typing import TYPE_CHECKING, Any
 
+import orjson
 import pytest
 
-from nextrung.adapters.files import json_stream
 from nextrung.adapters.files.json_stream import (
-    find_json_files,
     stream_documents,
     stream_materials,
 )
@@ -26,13 +24,6 @@ MATERIALS = {
     "a": {"a-0": {"structure": 1.5}},
     "b": {"b-0": {"structure": 2}, "b-1": {}},
 }
-
-
-class Cycle:
-    """An object that only the collector of cycles can remove."""
-
-    def __init__(self) -> None:
-        self.itself = self
 
 
 def members(path: Path) -> Generator[tuple[str, Any]]:
@@ -176,18 +167,33 @@ def test_what_is_no_document_is_one_clear_line(
         list(stream_documents(path))
 
 
-def test_the_collector_rests_and_is_left_as_it_was(tmp_path: Path) -> None:
+def test_the_garbage_collector_is_off_while_the_parser_runs_and_no_longer(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     path = written(tmp_path / "frames.json", MATERIALS)
-    during = [gc.isenabled() for _ in members(path)]
-    abandoned = members(path)
-    next(abandoned)
-    abandoned.close()
+    while_parsing = []
 
-    assert during == [False, False]
+    def loads(text: bytes) -> Any:  # noqa: ANN401
+        while_parsing.append(gc.isenabled())
+        return json.loads(text)
+
+    monkeypatch.setattr(orjson, "loads", loads)
+
+    assert [gc.isenabled() for _ in members(path)] == [True, True]
+    assert while_parsing == [False, False]
+
+
+def test_the_garbage_collector_is_on_after_invalid_json(tmp_path: Path) -> None:
+    path = tmp_path / "frames.json"
+    path.write_text('{"a": {"b": nothing}}')
+
+    with pytest.raises(InputError, match="expected JSON"):
+        list(members(path))
+
     assert gc.isenabled()
 
 
-def test_a_collector_at_rest_is_not_woken(tmp_path: Path) -> None:
+def test_a_disabled_garbage_collector_stays_disabled(tmp_path: Path) -> None:
     path = written(tmp_path / "frames.json", MATERIALS)
     gc.disable()
     try:
@@ -195,35 +201,3 @@ def test_a_collector_at_rest_is_not_woken(tmp_path: Path) -> None:
         assert not gc.isenabled()
     finally:
         gc.enable()
-
-
-def test_cycles_made_meanwhile_are_collected(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(json_stream, "COLLECT_EVERY", 1)
-    path = written(tmp_path / "frames.json", MATERIALS)
-    cycles = []
-    for name, _ in members(path):
-        cycle = Cycle()
-        cycles.append((name, weakref.ref(cycle)))
-        del cycle
-
-    assert [reference() is None for _, reference in cycles] == [True, True]
-
-
-def test_files_are_found_in_their_order(tmp_path: Path) -> None:
-    names = [str(written(tmp_path / f"{name}.json", MATERIALS)) for name in "ba"]
-
-    assert [str(path) for path in find_json_files(names)] == names
-
-
-def test_a_folder_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="expected a JSON file, got a folder at"):
-        find_json_files([str(tmp_path)])
-
-
-def test_a_missing_file_is_refused(tmp_path: Path) -> None:
-    missing: list[Any] = [str(tmp_path / "none.json")]
-
-    with pytest.raises(InputError, match="expected a file or folder, got none at"):
-        find_json_files(missing)

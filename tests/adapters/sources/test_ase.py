@@ -10,7 +10,7 @@ from ase.calculators.singlepoint import SinglePointCalculator
 from ase.db import connect
 from ase.io import write
 
-from nextrung.adapters.sources.ase import find_files, read_ase
+from nextrung.adapters.sources.ase import read_ase
 from nextrung.potentials.registry import load_potential
 from nextrung.schemas.base import InputError
 from nextrung.schemas.frames import Frames
@@ -209,12 +209,12 @@ def test_a_garbled_file_is_refused(name: str, tmp_path: Path) -> None:
 
 def test_a_folder_is_refused(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="a file that ASE reads, got a folder"):
-        find_files(source_of(tmp_path))
+        read(source_of(tmp_path))
 
 
 def test_a_missing_file_is_refused(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="expected a file or folder, got none at"):
-        find_files(source_of(tmp_path / "none.xyz"))
+        read(source_of(tmp_path / "none.xyz"))
 
 
 def test_real_stresses_are_those_of_the_model_trained_on_them(real_data: Path) -> None:

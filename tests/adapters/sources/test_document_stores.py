@@ -236,7 +236,7 @@ def test_a_wrong_password_is_one_clear_line_without_it(
     described = {"type": "MongoStore", "collection_name": "tasks", **where}
     source = TaskDocumentsSource(store=write(tmp_path, described))
 
-    with pytest.raises(InputError, match="to answer, got: Authentication fail") as got:
+    with pytest.raises(InputError, match="to respond, got: Authentication fail") as got:
         read(source)
 
     assert "wrong-secret" not in str(got.value)

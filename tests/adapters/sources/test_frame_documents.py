@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from pymatgen.core import Lattice, Structure
 
-from nextrung.adapters.sources.frame_documents import FrameDocument, lay_out
+from nextrung.adapters.sources.frame_documents import FrameDocument, flatten_documents
 from nextrung.schemas.base import InputError
 
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ LABELS: dict[str, Any] = {
 def read(structure: object, labels: dict[str, Any]) -> Frames:
     """Read the frame of one document, its stress as it is."""
     documents = [FrameDocument("a#0", structure, labels)]
-    return lay_out("a", documents, functional="PBE", gpa_per_unit=1.0)
+    return flatten_documents("a", documents, functional="PBE", gpa_per_unit=1.0)
 
 
 def test_structures_are_those_that_pymatgen_wrote() -> None:
@@ -73,7 +73,7 @@ def test_frames_follow_one_another_in_our_units() -> None:
     """VASP's 10 kBar of compression are -1 GPa."""
     large = SALT.make_supercell([2, 1, 1], in_place=False)
     without = {"energy": -13.0, "stress": VOIGT}
-    frames = lay_out(
+    frames = flatten_documents(
         "mp-1",
         [
             FrameDocument("a", SALT.as_dict(), LABELS),
@@ -186,7 +186,7 @@ def test_the_frame_that_is_wrong_is_named(
     )
 
     with pytest.raises(InputError, match="frame bad: "):
-        lay_out("a", [good, bad, good], functional="PBE", gpa_per_unit=1.0)
+        flatten_documents("a", [good, bad, good], functional="PBE", gpa_per_unit=1.0)
 
 
 def list_places(value: Any, place: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:  # noqa: ANN401

@@ -260,12 +260,12 @@ def test_documents_of_a_job_store_hold_the_task_as_their_output(
         (
             task(calculation(has_vasp_completed=False)),
             Rule.INCOMPLETE_FILE,
-            "calculation mp-9-0 was not completed",
+            "calculation mp-9-0 is incomplete",
         ),
         (
             task(calculation(has_vasp_completed="failed")),
             Rule.INCOMPLETE_FILE,
-            "was not completed",
+            "is incomplete",
         ),
         (
             task(calculation(output={"ionic_steps": []})),

@@ -1,4 +1,4 @@
-"""JSON files of any size, plain or compressed, one member at a time."""
+"""JSON files of any size, plain or compressed, parsed one member at a time."""
 
 from __future__ import annotations
 
@@ -14,43 +14,14 @@ import orjson
 from monty.io import zopen
 
 from nextrung.adapters.files.json_split import cut_members
-from nextrung.adapters.files.paths import expand_path
 from nextrung.schemas.base import InputError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping
     from pathlib import Path
 
-#: Members between two looks of the collector of cycles.
-COLLECT_EVERY = 1000
-
-#: What truncated, garbled and wrongly compressed files raise.
+#: Exceptions of truncated, invalid and wrongly compressed files.
 UNREADABLE = (ValueError, OSError, EOFError, lzma.LZMAError, zlib.error)
-
-
-def find_json_files(paths: Sequence[str]) -> list[Path]:
-    """Find the JSON files that a source names.
-
-    Parameters
-    ----------
-    paths : sequence of str
-        Files as the study writes them.
-
-    Returns
-    -------
-    list of Path
-        The files, in order.
-
-    Raises
-    ------
-    InputError
-        If a file does not exist or is a folder.
-    """
-    files = [expand_path(written) for written in paths]
-    for path in files:
-        if not path.is_file():
-            raise InputError(f"expected a JSON file, got a folder at {path}")
-    return files
 
 
 def stream_materials(path: Path) -> Iterator[tuple[str, Mapping[str, Any]]]:
@@ -71,8 +42,8 @@ def stream_materials(path: Path) -> Iterator[tuple[str, Mapping[str, Any]]]:
     Raises
     ------
     InputError
-        If the file breaks off, is no JSON or no object of objects, or a name occurs
-        twice in one object, at any level down to the keys of a frame.
+        If the file is truncated, is not JSON or not an object of objects, or a name
+        occurs twice in one object, at any level down to the keys of a frame.
     """
     names: set[str] = set()
     for member in _stream_members(path):
@@ -85,7 +56,7 @@ def stream_materials(path: Path) -> Iterator[tuple[str, Mapping[str, Any]]]:
                 f"{path}"
             )
         if name in names:
-            raise InputError(_repeated(name, path))
+            raise InputError(_describe_repeated(name, path))
         names.add(name)
         yield name, frames
     if not names:
@@ -108,7 +79,7 @@ def stream_documents(path: Path) -> Iterator[Mapping[str, Any]]:
     Raises
     ------
     InputError
-        If the file breaks off, is no JSON, or holds something else, or a name occurs
+        If the file is truncated, is not JSON, or holds other values, or a name occurs
         twice in one object near the top.
     """
     whole: dict[str, Any] = {}
@@ -116,7 +87,7 @@ def stream_documents(path: Path) -> Iterator[Mapping[str, Any]]:
         if isinstance(member, dict):
             ((name, value),) = member.items()
             if name in whole:
-                raise InputError(_repeated(name, path))
+                raise InputError(_describe_repeated(name, path))
             whole[name] = value
             continue
         (document,) = member
@@ -128,13 +99,7 @@ def stream_documents(path: Path) -> Iterator[Mapping[str, Any]]:
 
 
 def _stream_members(path: Path) -> Iterator[dict[str, Any] | list[Any]]:
-    """Parse objects of one name, or lists of one item, with the collector at rest.
-
-    JSON has no cycles, but so many objects that the collector would take half of the
-    time. It sees what is young now and then, and wakes at the end.
-    """
-    collects = gc.isenabled()
-    gc.disable()
+    """Parse members as objects of one name, or as lists of one item."""
     n_read = 0
     try:
         with zopen(path, "rb") as file:
@@ -142,24 +107,31 @@ def _stream_members(path: Path) -> Iterator[dict[str, Any] | list[Any]]:
                 member = _parse(text, n_names, path)
                 n_read += 1
                 yield member
-                if n_read % COLLECT_EVERY == 0:
-                    gc.collect(0)
     except InputError:
         raise
     except UNREADABLE as error:
-        raise InputError(_garbled(path, error, n_read)) from error
-    finally:
-        if collects:
-            gc.enable()
+        raise InputError(_describe_invalid(path, error, n_read)) from error
 
 
 def _parse(text: bytes, n_names: int, path: Path) -> dict[str, Any] | list[Any]:
-    """Parse a member and refuse names that JSON forgets."""
-    member: dict[str, Any] | list[Any] = orjson.loads(text)
+    """Parse a member; reject repeated names, of which parsers keep the last."""
+    member = _load(text)
     if not member:
         raise ValueError("a comma without an entry")
     if n_names != sum(len(value) for value in _list_objects(member)):
-        raise InputError(_repeated(_find_repeated(text), path))
+        raise InputError(_describe_repeated(_find_repeated(text), path))
+    return member
+
+
+def _load(text: bytes) -> dict[str, Any] | list[Any]:
+    """Parse without the garbage collector, which would take as long as the parser."""
+    collects = gc.isenabled()
+    gc.disable()
+    try:
+        member: dict[str, Any] | list[Any] = orjson.loads(text)
+    finally:
+        if collects:
+            gc.enable()
     return member
 
 
@@ -172,14 +144,14 @@ def _list_objects(member: object) -> Iterator[dict[str, Any]]:
 
 
 def _list_children(value: object) -> Iterable[Any]:
-    """List what an object or a list holds."""
+    """List the values of an object or a list."""
     if isinstance(value, dict):
         return value.values()
     return value if isinstance(value, list) else ()
 
 
 def _find_repeated(text: bytes) -> str:
-    """Find the first name that is written twice in one object."""
+    """Find the first name that occurs twice in one object."""
     repeated: list[str] = []
 
     def collect(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -191,13 +163,13 @@ def _find_repeated(text: bytes) -> str:
     return repeated[0]
 
 
-def _repeated(name: str, path: Path) -> str:
-    """Say in one line that a name is there twice."""
+def _describe_repeated(name: str, path: Path) -> str:
+    """Describe a repeated name in one line."""
     return f"expected every name once, got {name!r} twice in one object of {path}"
 
 
-def _garbled(path: Path, error: Exception, n_read: int) -> str:
-    """Say in one line where a file stops to be JSON."""
+def _describe_invalid(path: Path, error: Exception, n_read: int) -> str:
+    """Describe in one line where a file stops being JSON."""
     reason = error.msg if isinstance(error, json.JSONDecodeError) else str(error)
     lines = reason.splitlines() or [type(error).__name__]
     after = f" after {n_read} complete entries" if n_read else ""

@@ -151,7 +151,7 @@ def test_a_functional_without_a_hull_has_none_either(server: ProjectServer) -> N
     (found,) = read(make_source(server, functional="HSE06"))
 
     assert isinstance(found, Rejection)
-    assert not any("thermo" in path for path in server.asked)
+    assert not any("thermo" in path for path in server.requests)
 
 
 def test_a_task_that_the_server_lacks_is_rejected(server: ProjectServer) -> None:
@@ -172,7 +172,9 @@ def test_deprecated_tasks_and_other_kinds_are_not_asked_for(
 
     names = {run.frames.frame_ids[0].rpartition("-")[0] for run in runs}
     assert tasks[0]["task_id"] not in names
-    (asked,) = (path for path in server.asked if path.startswith("/materials/tasks/"))
+    (asked,) = (
+        path for path in server.requests if path.startswith("/materials/tasks/")
+    )
     assert "mp-7" not in asked
 
 
@@ -190,7 +192,7 @@ def test_only_kinds_that_are_wanted_are_read(
 def test_a_chemical_system_holds_those_within_it(server: ProjectServer) -> None:
     read(make_source(server))
 
-    (asked,) = (path for path in server.asked if "/core/" in path)
+    (asked,) = (path for path in server.requests if "/core/" in path)
     assert "chemsys=As%2CAs-O%2CAs-O-S%2CAs-S%2CO%2CO-S%2CS" in asked
 
 
@@ -208,11 +210,11 @@ def test_no_material_is_one_clear_line(server: ProjectServer) -> None:
 def test_what_was_fetched_is_read_from_disk(server: ProjectServer) -> None:
     """Only the version of the database is asked for again."""
     first = read_runs(make_source(server))
-    n_asked = len(server.asked)
+    n_asked = len(server.requests)
 
     again = read_runs(make_source(server))
 
-    assert server.asked[n_asked:] == ["/heartbeat"]
+    assert server.requests[n_asked:] == ["/heartbeat"]
     assert [run.frames.frame_ids[0] for run in again] == [
         run.frames.frame_ids[0] for run in first
     ]
@@ -222,12 +224,12 @@ def test_another_version_of_the_database_is_fetched_anew(server: ProjectServer) 
     source = make_source(server)
     before = digest_project(source)
     read(source)
-    n_asked = len(server.asked)
+    n_asked = len(server.requests)
     server.version = "2025_10_01"
 
     read(source)
 
-    assert len(server.asked) > n_asked + 1
+    assert len(server.requests) > n_asked + 1
     assert digest_project(source) != before
 
 

@@ -78,7 +78,7 @@ def test_a_file_that_breaks_off_is_refused(
 ) -> None:
     path.write_text(vasprun()[:-100])
 
-    with pytest.raises(InputError, match="the XML breaks off"):
+    with pytest.raises(InputError, match="the XML is truncated"):
         read_vasprun(path)
 
 
