@@ -8,7 +8,7 @@ import numpy as np
 from pymatgen.core import Lattice, Structure
 
 from nextrung.schemas.frames import Frames
-from nextrung.schemas.labels.trajectory import Trajectory
+from nextrung.schemas.labels.trajectory import ElectronicState, Trajectory
 
 
 def make_frames() -> Frames:
@@ -30,7 +30,13 @@ def run_of(
     hubbard_u: float = 0.0,
     plane_wave_cutoff: float = 520.0,
     relaxed_energy: float = np.nan,
+    states: frozenset[ElectronicState] = frozenset(),
 ) -> Trajectory:
     return Trajectory(
-        frames, np.array(converged), hubbard_u, plane_wave_cutoff, relaxed_energy
+        frames,
+        np.array(converged),
+        hubbard_u,
+        plane_wave_cutoff,
+        relaxed_energy,
+        states=states,
     )

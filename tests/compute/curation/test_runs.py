@@ -20,7 +20,7 @@ from nextrung.schemas.labels.curation import (
     HubbardU,
     Rule,
 )
-from nextrung.schemas.labels.trajectory import Task
+from nextrung.schemas.labels.trajectory import ElectronicState, Task
 
 if TYPE_CHECKING:
     from nextrung.schemas.frames import Frames
@@ -40,6 +40,12 @@ def test_a_wanted_run_breaks_no_rule(frames: Frames) -> None:
     [
         ({}, {"functional": "PBE"}, Rule.FUNCTIONAL, "expected PBE, got r2SCAN"),
         ({"hubbard_u": 3.5}, {}, Rule.HUBBARD_U, "no Hubbard U, got U = 3.5 eV"),
+        (
+            {"states": frozenset(ElectronicState)},
+            {"allowed_states": ["electric_field", "fixed_density"]},
+            Rule.NOT_GROUND_STATE,
+            "ground state of a neutral cell, got charged, constrained_moments, spin_or",
+        ),
         (
             {"plane_wave_cutoff": 450.0},
             {"min_plane_wave_cutoff": 520},
@@ -69,8 +75,12 @@ def test_an_unwanted_run_loses_all_its_frames(
         ({"plane_wave_cutoff": 520.0}, {"min_plane_wave_cutoff": 520}),
         ({"plane_wave_cutoff": np.nan}, {"min_plane_wave_cutoff": 520}),
         ({"plane_wave_cutoff": 100.0}, {}),
+        (
+            {"states": frozenset({ElectronicState.CHARGED})},
+            {"allowed_states": ["charged"]},
+        ),
     ],
-    ids=["u-allowed", "cutoff-reached", "cutoff-unknown", "any-cutoff"],
+    ids=["u-allowed", "cutoff-reached", "cutoff-unknown", "any-cutoff", "charged"],
 )
 def test_what_the_settings_allow_is_kept(
     changes: dict[str, Any], settings: dict[str, Any], frames: Frames

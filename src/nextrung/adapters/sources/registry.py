@@ -176,7 +176,11 @@ def list_source_files(source: Source) -> dict[str, Path]:
     """
     match source:
         case VaspSource():
-            return {run.run_id: run.path for run in find_runs(source)}
+            return {
+                f"{run.run_id}{f' {path.name}' if number else ''}": path
+                for run in find_runs(source)
+                for number, path in enumerate(run.paths)
+            }
         case AseSource():
             files = expand_files(source.paths, "a file that ASE reads")
             return {path.name: path for path in files}

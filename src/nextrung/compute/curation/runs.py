@@ -30,6 +30,12 @@ def check_run(trajectory: Trajectory, settings: CurationSettings) -> list[Reject
     if functional != settings.functional:
         reason = f"expected {settings.functional}, got {functional}"
         return Rejection.of(trajectory.frames, Rule.FUNCTIONAL, reason)
+    if states := trajectory.states.difference(settings.allowed_states):
+        reason = (
+            "expected the self-consistent ground state of a neutral cell, got "
+            f"{', '.join(sorted(states))} (curation.allowed_states)"
+        )
+        return Rejection.of(trajectory.frames, Rule.NOT_GROUND_STATE, reason)
     if settings.hubbard_u is HubbardU.REJECTED and trajectory.hubbard_u > 0:
         reason = f"expected no Hubbard U, got U = {trajectory.hubbard_u:g} eV"
         return Rejection.of(trajectory.frames, Rule.HUBBARD_U, reason)

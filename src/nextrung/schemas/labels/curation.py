@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Self
 from pydantic import Field, model_validator
 
 from nextrung.schemas.base import Record
+from nextrung.schemas.labels.trajectory import ElectronicState
 
 if TYPE_CHECKING:
     from nextrung.schemas.frames import Frames
@@ -28,6 +29,7 @@ class Rule(StrEnum):
     INCOMPLETE_FILE = "incomplete_file"
     TASK_TYPE = "task_type"
     FUNCTIONAL = "functional"
+    NOT_GROUND_STATE = "not_ground_state"
     HUBBARD_U = "hubbard_u"
     PLANE_WAVE_CUTOFF = "plane_wave_cutoff"
     NOT_CONVERGED = "not_converged"
@@ -163,6 +165,11 @@ class CurationSettings(Record):
     functional: str = Field("r2SCAN", description="Functional the labels must have.")
     hubbard_u: HubbardU = Field(
         HubbardU.REJECTED, description="What becomes of runs with U > 0."
+    )
+    allowed_states: tuple[ElectronicState, ...] = Field(
+        (),
+        description="Runs to keep though their energy is not that of the "
+        "self-consistent ground state of a neutral cell without spin-orbit coupling.",
     )
     min_plane_wave_cutoff: float | None = Field(
         None, gt=0, description="Smallest plane-wave cutoff in eV; null for any."

@@ -14,6 +14,13 @@ from nextrung.schemas.base import Record
 MAX_ELEMENT = 94
 
 
+class VaspEnergy(StrEnum):
+    """Which energy of VASP is the label."""
+
+    FREE_ENERGY = "free_energy"
+    SIGMA_TO_ZERO = "sigma_to_zero"
+
+
 class VaspSource(Record):
     """VASP runs below folders, one material per run, one frame per ionic step."""
 
@@ -21,6 +28,11 @@ class VaspSource(Record):
     paths: tuple[str, ...] = Field(
         min_length=1,
         description="Folders or files; environment variables are expanded on reading.",
+    )
+    energy: VaspEnergy = Field(
+        VaspEnergy.FREE_ENERGY,
+        description="Energy that is the label: `free_energy` (TOTEN, which the forces "
+        "are derivatives of) or `sigma_to_zero` (E0, without smearing).",
     )
 
 

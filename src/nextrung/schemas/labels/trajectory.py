@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from enum import StrEnum
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -12,6 +13,16 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from nextrung.schemas.frames import Frames
+
+
+class ElectronicState(StrEnum):
+    """How the electrons of a run are not in the ground state of a neutral crystal."""
+
+    FIXED_DENSITY = "fixed_density"
+    CHARGED = "charged"
+    SPIN_ORBIT = "spin_orbit"
+    CONSTRAINED_MOMENTS = "constrained_moments"
+    ELECTRIC_FIELD = "electric_field"
 
 
 @dataclass(frozen=True)
@@ -55,6 +66,8 @@ class Trajectory:
         The primary task of the material, where the source says.
     hubbard_us : mapping of str to float
         Hubbard U above zero in eV by element, where the source says.
+    states : frozenset of ElectronicState
+        Why its energies are not those of the ground state; empty where they are.
     """
 
     frames: Frames
@@ -65,6 +78,7 @@ class Trajectory:
     task: Task | None = None
     primary_task: Task | None = None
     hubbard_us: Mapping[str, float] = field(default_factory=dict)
+    states: frozenset[ElectronicState] = frozenset()
 
     @property
     def material_id(self) -> str:

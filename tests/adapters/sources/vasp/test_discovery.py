@@ -8,7 +8,7 @@ import pytest
 from nextrung.adapters.sources.vasp.discovery import find_runs, read_vasp
 from nextrung.schemas.base import InputError
 from nextrung.schemas.labels.curation import Rejection, Rule
-from nextrung.schemas.labels.sources import VaspSource
+from nextrung.schemas.labels.sources import VaspEnergy, VaspSource
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -74,7 +74,8 @@ def test_consecutive_runs_belong_to_one_material(tmp_path: Path) -> None:
 def test_of_two_files_of_a_run_the_outcar_is_read(tmp_path: Path) -> None:
     source = touch(tmp_path / "data", "Fe/OUTCAR.gz", "Fe/vasprun.xml.gz")
 
-    assert [run.path.name for run in find_runs(source)] == ["OUTCAR.gz"]
+    (run,) = find_runs(source)
+    assert [path.name for path in run.paths] == ["OUTCAR.gz", "vasprun.xml.gz"]
 
 
 def test_other_files_are_left_alone(tmp_path: Path) -> None:
@@ -177,3 +178,97 @@ def test_progress_counts_runs(tmp_path: Path, outcar: Callable[..., str]) -> Non
     list(read_vasp(source, lambda *step: told.append(step)))
 
     assert told == [(0, 2, "data/a"), (1, 2, "data/b")]
+
+
+@pytest.mark.parametrize(
+    ("name", "material"),
+    [
+        ("core.diff.OUTCAR", "data/Fe/core.diff"),
+        ("hybrid_vasprun.xml.gz", "data/Fe/hybrid"),
+        ("relax1_OUTCAR.bz2", "data/Fe"),
+    ],
+)
+def test_what_stands_before_the_name_of_a_file_is_its_tag(
+    name: str, material: str, tmp_path: Path
+) -> None:
+    source = touch(tmp_path / "data", f"Fe/{name}")
+
+    ((found, _),) = names_of(source)
+
+    assert found == material
+
+
+def test_a_readable_vasprun_stands_in_for_an_unreadable_outcar(
+    tmp_path: Path, outcar: Callable[..., str], vasprun: Callable[..., str]
+) -> None:
+    source = touch(tmp_path / "data", "a/OUTCAR", "a/vasprun.xml")
+    (tmp_path / "data/a/OUTCAR").write_text(outcar(end=""))
+    (tmp_path / "data/a/vasprun.xml").write_text(vasprun())
+
+    (run,) = read_all(source)
+
+    assert not isinstance(run, Rejection)
+    assert run.frames.energies.tolist() == [-8.25]
+
+
+def test_where_both_files_are_unreadable_both_reasons_are_given(
+    tmp_path: Path, outcar: Callable[..., str]
+) -> None:
+    source = touch(tmp_path / "data", "a/OUTCAR", "a/vasprun.xml")
+    (tmp_path / "data/a/OUTCAR").write_text(outcar(end=""))
+
+    (rejection,) = read_all(source)
+
+    assert isinstance(rejection, Rejection)
+    assert rejection.reason.startswith("OUTCAR: the run stops after ionic step 2")
+    assert "; vasprun.xml: " in rejection.reason
+
+
+def damaged(content: bytes) -> bytes:
+    """A gzip file whose compressed block does not say what it should."""
+    packed = bytearray(gzip.compress(content))
+    packed[len(packed) // 2] ^= 0xFF
+    return bytes(packed)
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"\x89PNG\r\n\x1a\n" + bytes(range(256)),
+        b"free  energy   TOTEN  = not a number eV\n",
+        b"<modeling><incar><i name='ALGO'>38</i></incar></modeling>",
+        b"<html><body>404</body></html>",
+        b"   ions per type = a b\n",
+        b"   TITEL  =\n",
+    ],
+)
+@pytest.mark.parametrize(
+    "name", ["OUTCAR", "OUTCAR.gz", "vasprun.xml", "vasprun.xml.gz"]
+)
+def test_no_content_ends_a_build(name: str, content: bytes, tmp_path: Path) -> None:
+    source = touch(tmp_path / "data", f"Fe/{name}", "good")
+    written = damaged(content * 40) if name.endswith("gz") else content
+    (tmp_path / "data" / "Fe" / name).write_bytes(written)
+
+    (rejection,) = read_all(source)
+
+    assert isinstance(rejection, Rejection)
+    assert rejection.rule is Rule.INCOMPLETE_FILE
+    assert rejection.reason.startswith(f"{name}: ")
+    assert "\n" not in rejection.reason
+
+
+def test_the_energy_without_smearing_is_taken_where_asked_for(
+    tmp_path: Path, outcar: Callable[..., str]
+) -> None:
+    source = touch(tmp_path / "data", "a/OUTCAR")
+    (tmp_path / "data/a/OUTCAR").write_text(outcar())
+    chosen = source.model_copy(update={"energy": VaspEnergy.SIGMA_TO_ZERO})
+
+    (free,), (extrapolated,) = read_all(source), read_all(chosen)
+
+    assert not isinstance(free, Rejection)
+    assert not isinstance(extrapolated, Rejection)
+    assert free.frames.energies.tolist() == [-8.0, -8.25]
+    assert extrapolated.frames.energies.tolist() == [-2.0, -2.0]
+    assert extrapolated.relaxed_energy == -1.0

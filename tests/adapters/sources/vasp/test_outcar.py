@@ -187,3 +187,179 @@ def test_both_files_of_a_real_run_agree(real_data: Path) -> None:
         assert other.stress is not None
         np.testing.assert_allclose(step.forces, other.forces, atol=1e-6)
         np.testing.assert_allclose(step.stress, other.stress, atol=1e-5)
+
+
+#: What VASP writes of an ionic step that its machine-learned force field made.
+ML_STEP = """\
+ POSITION                                       TOTAL-FORCE (eV/Angst) (ML)
+ -------------------------------------------------------------------------------
+      0.00000      0.00000      0.00000         9.000000      9.000000      9.000000
+      2.00000      1.80000      2.50000        -9.000000     -9.000000     -9.000000
+ -------------------------------------------------------------------------------
+  free  energy ML TOTEN  =         0.00000000 eV
+
+  ML energy  without entropy=      -1.00000000  ML energy(sigma->0) =      -2.00000000
+"""
+
+
+def test_steps_of_a_machine_learned_force_field_are_no_labels(
+    read: Callable[[str], VaspRun], outcar: Callable[..., str]
+) -> None:
+    """Neither those between DFT steps nor those that repeat a DFT step."""
+    text = outcar().replace(" General timing", f"{ML_STEP} General timing")
+    middle = text.rindex("--------------------------------------- Iteration      1(")
+    first = text.index("--------------------------------------- Iteration      1(")
+
+    run = read(text[:first] + ML_STEP + text[first:middle] + text[middle:])
+
+    assert [step.energy for step in run.steps] == [-8.0, -8.25]
+    forces = run.steps[1].forces
+    assert forces is not None
+    assert forces[0].tolist() == [0.1, 0.2, 0.3]
+    assert run.steps[1].energy_without_smearing == -2.0
+
+
+def test_positions_may_follow_the_energy_as_in_vasp_5_2(
+    read: Callable[[str], VaspRun], outcar: Callable[..., str]
+) -> None:
+    text = outcar()
+    blocks = text.split(" POSITION  ")
+    moved = blocks[0]
+    for block in blocks[1:]:
+        sites, _, rest = block.partition("  FREE ENERGIE")
+        energy, _, after = rest.partition("energy(sigma->0) =      -2.00000000\n")
+        moved += f"  FREE ENERGIE{energy}energy(sigma->0) =      -2.00000000\n"
+        moved += f" POSITION  {sites}{after}"
+
+    run, usual = read(moved), read(text)
+
+    for step, other in zip(run.steps, usual.steps, strict=True):
+        assert step.energy == other.energy
+        assert step.energy_without_smearing == other.energy_without_smearing == -2.0
+        np.testing.assert_array_equal(step.forces, other.forces)
+        np.testing.assert_array_equal(step.frac_coords, other.frac_coords)
+
+
+def test_the_forces_of_a_table_with_dispersion_are_the_total_ones(
+    read: Callable[[str], VaspRun], outcar: Callable[..., str]
+) -> None:
+    """Three more columns hold the forces of the dispersion correction alone."""
+    text = outcar().replace("0.300000\n", "0.300000   7.000000   7.000000   7.000000\n")
+
+    forces = read(text).steps[0].forces
+
+    assert forces is not None
+    assert forces.tolist() == [[0.1, 0.2, 0.3], [-0.1, -10.2, -0.3]]
+
+
+def test_elements_are_known_without_titles(
+    read: Callable[[str], VaspRun], outcar: Callable[..., str]
+) -> None:
+    text = outcar().replace("   TITEL  = PAW_PBE Na_pv 19Sep2006\n", "")
+    text = text.replace("   TITEL  = PAW_PBE Cl 06Sep2000\n", "   VRHFIN =Cl: s2p5\n")
+
+    assert read(text).atomic_numbers == [11, 17]
+
+
+def test_more_than_ten_species_wrap_into_the_next_line(
+    read: Callable[[str], VaspRun], outcar: Callable[..., str]
+) -> None:
+    chlorine = "   TITEL  = PAW_PBE Cl 06Sep2000\n"
+    zeros = "   0" * 9
+    text = outcar(
+        hubbard=f"   U (eV)           for each species LDAUU =   0.0{'  0.0' * 9}"
+        "\n 0.0  2.5",
+    )
+    text = text.replace(chlorine, chlorine * 11)
+    text = text.replace(
+        "   ions per type =               1   1\n",
+        f"   ions per type =               1{zeros}\n   0   1\n",
+    )
+
+    run = read(text)
+
+    assert run.atomic_numbers == [11, 17]
+    assert run.hubbard_us == {"Na": 0.0, "Cl": 2.5}
+
+
+@pytest.mark.parametrize(
+    ("more", "expected"),
+    [
+        ("   ICHARG =     11    charge: 1-file 2-atom 10-const", {"fixed_density"}),
+        ("   ICHARG =      1    charge: 1-file 2-atom 10-const", set()),
+        ("   LSORBIT =      T    spin-orbit coupling", {"spin_orbit"}),
+        ("   NELECT =      14.0000    total number of electrons", set()),
+        ("   NELECT =      13.0000    total number of electrons", {"charged"}),
+    ],
+)
+def test_the_electronic_state_is_read(
+    more: str,
+    expected: set[str],
+    read: Callable[[str], VaspRun],
+    outcar: Callable[..., str],
+) -> None:
+    text = outcar(more=more)
+    for title in ("PAW_PBE Na_pv 19Sep2006", "PAW_PBE Cl 06Sep2000"):
+        valence = "   POMASS =   1.000; ZVAL   =    7.000    mass and valenz\n"
+        text = text.replace(f"TITEL  = {title}\n", f"TITEL  = {title}\n{valence}")
+
+    assert read(text).states == expected
+
+
+HSE06_SUMMARY = """\
+   LHFCALC =     T    Hartree Fock is set to
+   AEXX    =    0.2500 exact exchange contribution
+   HFSCREEN=    0.2000 screening length (either q_TF or 0.3 A-1)
+   AGGAX   =    0.7500
+   ALDAC   =    1.0000
+   AGGAC   =    1.0000"""
+
+#: The same functionals as the two files of a run tell them.
+BOTH_FILES = [
+    (
+        HSE06_SUMMARY,
+        '<i type="logical" name="LHFCALC"> T </i><i name="HFSCREEN"> 0.2 </i>',
+        "HSE06",
+    ),
+    (
+        "   LHFCALC =     T    Hartree Fock is set to\n   AEXX    =    0.3000 exact",
+        '<i type="logical" name="LHFCALC"> T </i><i name="AEXX"> 0.3 </i>',
+        "unknown: GGA = PE, LHFCALC = T, AEXX = 0.3",
+    ),
+    ("   GGA     =    PS    GGA type", '<i type="string" name="GGA">PS</i>', "PBEsol"),
+    (
+        "   GGA     =    CX    GGA type",
+        '<i type="string" name="GGA">CX</i>',
+        "unknown: GGA = CX",
+    ),
+    ("   IVDW = 12", '<i type="int" name="IVDW"> 12 </i>', "PBE-D3(BJ)"),
+]
+
+
+@pytest.mark.parametrize(("summary", "incar", "expected"), BOTH_FILES)
+def test_both_files_name_the_same_functional(
+    summary: str,
+    incar: str,
+    expected: str,
+    read: Callable[[str], VaspRun],
+    outcar: Callable[..., str],
+    vasprun: Callable[..., str],
+    tmp_path: Path,
+) -> None:
+    plain = vasprun(incar).replace('<i type="string" name="METAGGA"> R2SCAN</i>', "", 1)
+    (tmp_path / "vasprun.xml").write_text(plain)
+    text = outcar(metagga="", more=summary).replace("   METAGGA = R2SCAN\n", "")
+
+    assert read(text).functional == expected
+    assert read_vasprun(tmp_path / "vasprun.xml").functional == expected
+
+
+def test_the_incar_tells_functionals_apart_that_the_summary_cuts_off(
+    read: Callable[[str], VaspRun], outcar: Callable[..., str]
+) -> None:
+    """The summary holds five letters: R2SCAN and R2SCANL are both R2SCA there."""
+    text = outcar(metagga=" METAGGA = R2SCA    LMAXTAU =  6")
+
+    assert read(text).functional == "r2SCAN"
+    other = text.replace("METAGGA = R2SCAN\n", "METAGGA = R2SCANL\n")
+    assert read(other).functional == "r2SCAN-L"

@@ -1,12 +1,11 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any
 
 import numpy as np
 import pytest
 
-from nextrung.adapters.sources.vasp.run import IonicStep, VaspRun, name_functional
+from nextrung.adapters.sources.vasp.run import IonicStep, VaspRun
 
 
 @pytest.fixture
@@ -83,30 +82,3 @@ def test_a_step_that_used_up_its_electronic_steps_is_not_converged(
     assert trajectory.hubbard_u == 1.0
     assert trajectory.hubbard_us == {"Na": 1.0}
     assert trajectory.plane_wave_cutoff == 680.0
-
-
-@pytest.mark.parametrize(
-    ("tags", "expected"),
-    [
-        ({}, "PBE"),
-        ({"GGA": "PE"}, "PBE"),
-        ({"GGA": "PS"}, "PBEsol"),
-        ({"METAGGA": "R2scan"}, "r2SCAN"),
-        ({"METAGGA": "R2SCA"}, "r2SCAN"),
-        ({"METAGGA": "R2SCAN", "GGA": "PS"}, "r2SCAN"),
-        ({"METAGGA": "Scan"}, "SCAN"),
-        ({"METAGGA": "R2SCAN", "LDAU": True}, "r2SCAN"),
-        ({"LHFCALC": True}, "PBE0"),
-        ({"LHFCALC": True, "HFSCREEN": 0.2}, "HSE06"),
-        ({"IVDW": 11}, "PBE-D3"),
-        ({"IVDW": 263}, "PBE-IVDW263"),
-    ],
-)
-def test_functionals_are_named_as_emmet_does(
-    tags: dict[str, Any], expected: str
-) -> None:
-    assert name_functional(tags) == expected
-
-
-def test_the_pseudopotentials_decide_where_no_tag_does() -> None:
-    assert name_functional({"GGA": "--"}, "CA") == "LDA"

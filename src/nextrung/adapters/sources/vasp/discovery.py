@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import defaultdict
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -13,17 +14,21 @@ from nextrung.schemas.base import InputError
 from nextrung.schemas.labels.curation import Rejection, Rule
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
-    from nextrung.schemas.labels.sources import VaspSource
+    from nextrung.schemas.labels.sources import VaspEnergy, VaspSource
     from nextrung.schemas.labels.trajectory import Trajectory
 
 #: Suffixes of compressed files.
 COMPRESSED = re.compile(r"\.(?:gz|bz2|xz|lzma)$")
 
-#: File names such as OUTCAR, OUTCAR.relax1, vasprun.xml and vasprun.Al.xml.
-RUN_FILE = re.compile(r"(?:OUTCAR|vasprun(?=.*\.xml))((?:[._-].*)?)")
+#: File names such as OUTCAR, core.OUTCAR.relax1, vasprun.xml and hybrid_vasprun.Al.xml.
+RUN_FILE = re.compile(
+    r"(?:(?P<before>.+)[._-])?(?P<kind>OUTCAR|vasprun(?=.*\.xml))(?P<after>(?:[._-].*)?)"
+)
+#: Reader of each kind of file; the first one that can read a run is taken.
+READERS = {"OUTCAR": read_outcar, "vasprun": read_vasprun}
 
 #: Tags of consecutive runs of one material.
 CONSECUTIVE = re.compile(r"(?:relax\d*|static)?")
@@ -31,12 +36,13 @@ CONSECUTIVE = re.compile(r"(?:relax\d*|static)?")
 
 @dataclass(frozen=True)
 class RunFile:
-    """Output file of one run.
+    """Output files of one run.
 
     Parameters
     ----------
-    path : Path
-        OUTCAR or vasprun.xml, plain or compressed.
+    paths : tuple of Path
+        OUTCAR and vasprun.xml, plain or compressed, in the order in which they are
+        tried.
     material_id : str
         Path of the run from the source's folder, with the tag of the file name where
         runs of several materials share a folder.
@@ -44,7 +50,7 @@ class RunFile:
         The same, also with the tag of consecutive runs of one material.
     """
 
-    path: Path
+    paths: tuple[Path, ...]
     material_id: str
     run_id: str
 
@@ -60,8 +66,8 @@ def find_runs(source: VaspSource) -> list[RunFile]:
     Returns
     -------
     list of RunFile
-        One file per run, sorted by name; an OUTCAR, which has magnetic moments, is
-        preferred to a vasprun.xml.
+        Runs sorted by name; an OUTCAR, which has magnetic moments, is tried before a
+        vasprun.xml.
 
     Raises
     ------
@@ -71,7 +77,7 @@ def find_runs(source: VaspSource) -> list[RunFile]:
     runs: dict[str, RunFile] = {}
     for written in source.paths:
         root = expand_path(written)
-        found = list(_prefer_outcars(root))
+        found = _group_files(root)
         if not found:
             raise InputError(
                 f"expected OUTCAR or vasprun.xml files, got none in {root}"
@@ -80,7 +86,7 @@ def find_runs(source: VaspSource) -> list[RunFile]:
             if run.run_id in runs:
                 raise InputError(
                     f"expected runs of different names, got {run.run_id!r} as "
-                    f"{runs[run.run_id].path} and {run.path}"
+                    f"{runs[run.run_id].paths[0]} and {run.paths[0]}"
                 )
             runs[run.run_id] = run
     return [runs[name] for name in sorted(runs)]
@@ -106,39 +112,54 @@ def read_vasp(
     runs = find_runs(source)
     for index, run in enumerate(runs):
         on_progress(index, len(runs), run.run_id)
-        yield _read_run(run)
+        yield _read_run(run, source.energy)
 
 
-def _prefer_outcars(root: Path) -> Iterable[RunFile]:
-    """List one file per run, the OUTCAR where there are several."""
+def _group_files(root: Path) -> list[RunFile]:
+    """List the runs below a folder with their files, an OUTCAR before a vasprun.xml."""
+    top = root.parent if root.is_dir() else root.parent.parent
     paths = [root] if root.is_file() else root.rglob("*")
-    runs: dict[str, RunFile] = {}
-    for path in sorted(paths, key=lambda path: (path.name.startswith("OUTCAR"), path)):
+    found: dict[tuple[Path, str], dict[str, Path]] = defaultdict(dict)
+    for path in sorted(paths):
         match = RUN_FILE.fullmatch(COMPRESSED.sub("", path.name))
         if match and path.is_file():
-            tag = match[1].replace(".xml", "").strip("._-")
-            top = root.parent if root.is_dir() else root.parent.parent
-            run = _name_run(path, path.parent.relative_to(top), tag)
-            runs[run.run_id] = run
-    return runs.values()
+            parts = (match["before"] or "", match["after"].replace(".xml", ""))
+            tag = ".".join(part for each in parts if (part := each.strip("._-")))
+            found[path.parent.relative_to(top), tag].setdefault(match["kind"], path)
+    return [
+        _name_run(tuple(files[kind] for kind in READERS if kind in files), *name)
+        for name, files in found.items()
+    ]
 
 
-def _name_run(path: Path, folder: Path, tag: str) -> RunFile:
-    """Name a run by its folder and the tag of its file name."""
+def _name_run(paths: tuple[Path, ...], folder: Path, tag: str) -> RunFile:
+    """Name a run by its folder and the tag of its file names."""
     run_id = (folder / tag).as_posix()
     material = folder.as_posix() if CONSECUTIVE.fullmatch(tag) else run_id
-    return RunFile(path, material, run_id)
+    return RunFile(paths, material, run_id)
 
 
-def _read_run(run: RunFile) -> Trajectory | Rejection:
-    """Read one run, or reject it."""
-    read = read_outcar if run.path.name.startswith("OUTCAR") else read_vasprun
-    try:
-        return read(run.path).to_trajectory(run.material_id, run.run_id)
-    except (InputError, OSError, EOFError, LookupError, ValueError) as error:
-        return Rejection(
-            frame_id=run.run_id,
-            material_id=run.material_id,
-            rule=Rule.INCOMPLETE_FILE,
-            reason=f"{run.path.name}: {error}",
-        )
+def _read_run(run: RunFile, energy: VaspEnergy) -> Trajectory | Rejection:
+    """Read one run from the first of its files that can be read, or reject it."""
+    reasons = []
+    for path in run.paths:
+        match = RUN_FILE.fullmatch(COMPRESSED.sub("", path.name))
+        read = READERS[match["kind"] if match else "OUTCAR"]
+        try:
+            return read(path).to_trajectory(run.material_id, run.run_id, energy)
+        except Exception as error:  # noqa: BLE001 - whatever a file holds, it is one row
+            reasons.append(f"{path.name}: {_describe(error)}")
+    return Rejection(
+        frame_id=run.run_id,
+        material_id=run.material_id,
+        rule=Rule.INCOMPLETE_FILE,
+        reason="; ".join(reasons),
+    )
+
+
+def _describe(error: Exception) -> str:
+    """Describe why a file cannot be read, in one line."""
+    text = " ".join(str(error).split())
+    if isinstance(error, InputError | OSError | EOFError | ValueError) and text:
+        return text
+    return f"{type(error).__name__}: {text}"

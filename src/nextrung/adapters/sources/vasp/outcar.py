@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from itertools import islice
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from monty.io import zopen
 from pymatgen.core import Element
 
-from nextrung.adapters.sources.vasp.run import IonicStep, VaspRun, name_functional
+from nextrung.adapters.sources.vasp.functional import name_functional
+from nextrung.adapters.sources.vasp.run import IonicStep, VaspRun
+from nextrung.adapters.sources.vasp.states import find_states
 from nextrung.schemas.base import InputError
 
 if TYPE_CHECKING:
@@ -20,7 +23,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 #: Tags such as ``ENCUT = 520``.
-TAG = re.compile(r"\b([A-Z][A-Z_]+)\s*=\s*([^\s;]+)")
+TAG = re.compile(r"\b(Zab_VDW|[A-Z][A-Z0-9_]+)\s*=\s*([^\s;]+)")
 #: VASP's fixed-width columns may have no space: ``-1.25-10.75`` are two numbers.
 NUMBER = re.compile(r"-?\d*\.\d+|NaN|\*+")
 
@@ -52,6 +55,8 @@ def read_outcar(path: Path) -> VaspRun:
     with zopen(path, mode="rt", encoding="utf-8", errors="replace") as file:
         reader = _Reader(iter(file))
         reader.read()
+    if reader.energy is not None:
+        raise InputError(f"ionic step {len(reader.steps) + 1} has no positions")
     if not reader.steps:
         raise InputError("no ionic step was completed")
     if not reader.complete:
@@ -68,7 +73,8 @@ class _Reader:
     def __init__(self, lines: Iterator[str]) -> None:
         self.lines = lines
         self.tags: dict[str, str] = {}
-        self.symbols: list[str] = []
+        self.symbols: dict[str, list[str]] = {"TITEL": [], "VRHFIN": []}
+        self.valences: list[float] = []
         self.counts: list[int] = []
         self.exchange = "PE"
         self.hubbard_us: list[float] = []
@@ -83,7 +89,8 @@ class _Reader:
             "in kB   ": self._read_stress,
             "direct l": self._read_lattice,
             "POSITION": self._read_sites,
-            "free  en": self._finish_step,
+            "free  en": self._read_free_energy,
+            "energy  ": self._read_energy_without_smearing,
             "General ": self._finish,
         }
 
@@ -94,6 +101,8 @@ class _Reader:
         self.stress: NDArray[np.float64] | None = None
         self.magmoms: NDArray[np.float64] | None = None
         self.sites: NDArray[np.float64] | None = None
+        self.energy: float | None = None
+        self.energy_without_smearing = np.nan
 
     def read(self) -> None:
         """Read the header, then the steps."""
@@ -111,42 +120,71 @@ class _Reader:
 
     def to_run(self) -> VaspRun:
         """Build the run."""
-        tags: dict[str, Any] = dict(self.tags)
-        tags["LHFCALC"] = tags.get("LHFCALC", "F").strip(".").upper().startswith("T")
-        for name in ("AEXX", "HFSCREEN", "IVDW"):
-            if name in tags:
-                tags[name] = float(tags[name])
+        hubbard_us: dict[str, float] = {}
+        for symbol, u in zip(self.species, self.hubbard_us, strict=False):
+            hubbard_us[symbol] = max(u, hubbard_us.get(symbol, 0.0))
+        electrons = np.nan
+        if len(self.valences) == len(self.counts):
+            electrons = float(np.dot(self.valences, self.counts))
         return VaspRun(
             atomic_numbers=self.atomic_numbers,
-            functional=name_functional(tags, self.exchange),
-            hubbard_us=dict(zip(self.symbols, self.hubbard_us, strict=False)),
+            functional=name_functional(self.tags, self.exchange),
+            hubbard_us=hubbard_us,
             plane_wave_cutoff=float(self.tags["ENCUT"]),
             max_electronic_steps=int(self.tags["NELM"]),
             steps=self.steps,
+            states=find_states(self.tags, electrons),
         )
+
+    @property
+    def species(self) -> list[str]:
+        """Element of each pseudopotential, from its title or its configuration."""
+        return self.symbols["TITEL"] or self.symbols["VRHFIN"]
 
     @property
     def atomic_numbers(self) -> list[int]:
         """Atomic number of every site."""
         return [
             Element(symbol).Z
-            for symbol, count in zip(self.symbols, self.counts, strict=True)
+            for symbol, count in zip(self.species, self.counts, strict=True)
             for _ in range(count)
         ]
 
     def _read_header(self, line: str) -> None:
         """Store the tags of a line; VASP's later summary wins over the INCAR."""
         key, _, text = (part.strip() for part in line.partition("="))
-        if key == "TITEL":
-            self.symbols.append(re.split(r"[^A-Za-z]", text.split()[1])[0])
+        if key in self.symbols:
+            title = text.split()[1] if key == "TITEL" else text
+            self.symbols[key].append(re.split(r"[^A-Za-z]", title)[0])
         elif key == "LEXCH" and text.isalpha():
             self.exchange = text
+        elif line.rstrip().endswith("mass and valenz"):
+            self.valences.append(float(text.split()[-4]))
         elif key == "ions per type":
-            self.counts = [int(count) for count in text.split()]
+            self.counts = [int(count) for count in self._read_wrapped(text)]
         elif key.startswith("U (eV)"):
-            self.hubbard_us = [float(value) for value in text.split()]
+            self.hubbard_us = [float(value) for value in self._read_wrapped(text)]
         elif NO_FUNCTIONAL not in line:
-            self.tags.update(TAG.findall(line))
+            self.tags.update(
+                (name, value)
+                for name, value in TAG.findall(line)
+                if name != "METAGGA" or not self._cuts_off(value)
+            )
+
+    def _cuts_off(self, functional: str) -> bool:
+        """Tell whether VASP's summary has the first letters of the INCAR's METAGGA."""
+        given = self.tags.get("METAGGA", "").upper()
+        return given != functional and given.startswith(functional)
+
+    def _read_wrapped(self, text: str) -> list[str]:
+        """Read one value per pseudopotential; ten of them fill a line."""
+        values = text.split()
+        while values and len(values) < len(self.species):
+            more = next(self.lines, "").split()
+            if not more:
+                break
+            values += more
+        return values
 
     def _count_electronic_step(self, line: str) -> None:
         """Count a line such as ``--- Iteration 3( 7) ---``."""
@@ -175,22 +213,48 @@ class _Reader:
         components = np.array(NUMBER.findall(line), dtype=np.float64)
         self.stress = components[np.array(STRESS_ORDER)]
 
-    def _read_sites(self, line: str) -> None:  # noqa: ARG002
-        """Read positions and forces."""
+    def _read_sites(self, line: str) -> None:
+        """Read positions and forces, except those of a machine-learned model."""
+        if "(ML)" in line:
+            return
         self.sites = self._read_rows(sum(self.counts), 1)
+        if self.energy is not None:  # VASP 5.2 writes the energy first
+            self._finish_step(self.energy, self.sites)
 
-    def _finish_step(self, line: str) -> None:
-        """Read the energy, the last label of a step."""
-        if self.sites is None:
+    def _read_free_energy(self, line: str) -> None:
+        """Read the energy, the last label of a step since VASP 5.3."""
+        if "ML TOTEN" in line:
+            if not self.n_electronic_steps:
+                self._begin_step()
+            return
+        if self.energy is not None:
             raise InputError(f"ionic step {len(self.steps) + 1} has no positions")
+        self.energy = float(line.split("=")[1].split(maxsplit=1)[0])
+        if self.sites is not None:
+            self._finish_step(self.energy, self.sites)
+
+    def _read_energy_without_smearing(self, line: str) -> None:
+        """Read the energy extrapolated to zero smearing, after the free energy."""
+        text = line.rpartition("energy(sigma->0) =")[2]
+        if text == line or "ML energy" in line:
+            return
+        if self.energy is not None:
+            self.energy_without_smearing = float(text)
+        elif self.steps:
+            energy = float(text)
+            self.steps[-1] = replace(self.steps[-1], energy_without_smearing=energy)
+
+    def _finish_step(self, energy: float, sites: NDArray[np.float64]) -> None:
+        """Store a step, once it has an energy and positions."""
         step = IonicStep(
             lattice=self.lattice,
-            frac_coords=np.linalg.solve(self.lattice.T, self.sites[:, :3].T).T,
-            energy=float(line.split("=")[1].split(maxsplit=1)[0]),
-            forces=self.sites[:, 3:],
+            frac_coords=np.linalg.solve(self.lattice.T, sites[:, :3].T).T,
+            energy=energy,
+            forces=sites[:, 3:6],
             stress=self.stress,
             magmoms=self.magmoms if self.collinear else None,
             n_electronic_steps=self.n_electronic_steps,
+            energy_without_smearing=self.energy_without_smearing,
         )
         self.steps.append(step)
         self._begin_step()

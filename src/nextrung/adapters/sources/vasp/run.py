@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
-from emmet.core.vasp.calc_types.utils import run_type
 
 from nextrung.schemas.frames import Frames
+from nextrung.schemas.labels.sources import VaspEnergy
 from nextrung.schemas.labels.trajectory import Trajectory
 
 if TYPE_CHECKING:
@@ -16,14 +16,10 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from nextrung.schemas.labels.trajectory import ElectronicState
+
 #: Factor from kBar, compression positive, to GPa, compression negative.
 GPA_PER_KBAR = -0.1
-
-#: VASP's defaults of the tags that define a hybrid functional.
-HYBRID_DEFAULTS = {"AEXX": 0.25, "AGGAX": 0.75, "AGGAC": 1.0, "ALDAC": 1.0}
-
-#: VASP's IVDW, by the name of the dispersion correction.
-DISPERSIONS = {1: "D2", 10: "D2", 11: "D3", 12: "D3(BJ)", 13: "D4", 20: "TS"}
 
 
 @dataclass(frozen=True, eq=False)
@@ -46,6 +42,8 @@ class IonicStep:
         Moments within the PAW spheres in μ_B.
     n_electronic_steps : int
         Electronic steps done.
+    energy_without_smearing : float
+        Energy extrapolated to zero smearing in eV, VASP's E0; NaN where it is missing.
     """
 
     lattice: NDArray[np.float64]
@@ -55,6 +53,7 @@ class IonicStep:
     stress: NDArray[np.float64] | None
     magmoms: NDArray[np.float64] | None
     n_electronic_steps: int
+    energy_without_smearing: float = np.nan
 
 
 @dataclass(frozen=True, eq=False)
@@ -75,6 +74,8 @@ class VaspRun:
         Maximum number of electronic steps, NELM.
     steps : sequence of IonicStep
         Ionic steps, in order.
+    states : frozenset of ElectronicState
+        Why its energies are not those of the ground state; empty where they are.
     """
 
     atomic_numbers: Sequence[int]
@@ -83,13 +84,19 @@ class VaspRun:
     plane_wave_cutoff: float
     max_electronic_steps: int
     steps: Sequence[IonicStep]
+    states: frozenset[ElectronicState] = frozenset()
 
     @property
     def hubbard_u(self) -> float:
         """Largest Hubbard U in eV."""
         return max(self.hubbard_us.values(), default=0.0)
 
-    def to_trajectory(self, material_id: str, run_id: str) -> Trajectory:
+    def to_trajectory(
+        self,
+        material_id: str,
+        run_id: str,
+        energy: VaspEnergy = VaspEnergy.FREE_ENERGY,
+    ) -> Trajectory:
         """Convert to frames in the units of this package.
 
         Parameters
@@ -98,6 +105,8 @@ class VaspRun:
             Name of the material.
         run_id : str
             Name of the run; frames are named by it and the number of their step.
+        energy : VaspEnergy
+            Energy that is the label.
 
         Returns
         -------
@@ -105,6 +114,14 @@ class VaspRun:
             One frame per ionic step.
         """
         n_atoms, n_steps = len(self.atomic_numbers), len(self.steps)
+        energies = np.array(
+            [
+                step.energy
+                if energy is VaspEnergy.FREE_ENERGY
+                else step.energy_without_smearing
+                for step in self.steps
+            ]
+        )
         frames = Frames(
             material_ids=np.full(n_steps, material_id),
             frame_ids=np.array([f"{run_id}#{index}" for index in range(n_steps)]),
@@ -113,7 +130,7 @@ class VaspRun:
             atomic_numbers=np.tile(np.array(self.atomic_numbers, np.int16), n_steps),
             lattices=np.array([step.lattice for step in self.steps]),
             frac_coords=np.concatenate([step.frac_coords for step in self.steps]),
-            energies=np.array([step.energy for step in self.steps]),
+            energies=energies,
             forces=self._labels("forces", (n_atoms, 3)).reshape(-1, 3),
             stresses=GPA_PER_KBAR * self._labels("stress", (3, 3)),
             magmoms=self._labels("magmoms", (n_atoms,)).reshape(-1),
@@ -127,7 +144,8 @@ class VaspRun:
             hubbard_u=self.hubbard_u,
             hubbard_us={name: u for name, u in self.hubbard_us.items() if u},
             plane_wave_cutoff=self.plane_wave_cutoff,
-            relaxed_energy=self.steps[-1].energy / n_atoms if converged[-1] else np.nan,
+            relaxed_energy=energies[-1] / n_atoms if converged[-1] else np.nan,
+            states=self.states,
         )
 
     def _labels(self, name: str, shape: tuple[int, ...]) -> NDArray[np.float32]:
@@ -137,35 +155,3 @@ class VaspRun:
             if (label := getattr(step, name)) is not None:
                 labels[index] = label
         return labels
-
-
-def name_functional(tags: Mapping[str, Any], potcar_exchange: str = "PE") -> str:
-    """Name the functional of a run from its tags.
-
-    Parameters
-    ----------
-    tags : mapping
-        INCAR tags; a Hubbard U is not part of the name.
-    potcar_exchange : str
-        ``LEXCH`` of the pseudopotentials, VASP's default.
-
-    Returns
-    -------
-    str
-        Name as in emmet, such as ``PBE``, ``r2SCAN`` or ``HSE06``, with the dispersion
-        correction if any, such as ``PBE-D3``.
-    """
-    known = {"GGA": "--"} | dict(tags)
-    known["METAGGA"] = {"R2SCA": "R2SCAN"}.get(
-        str(known.get("METAGGA", "")).strip().upper(), known.get("METAGGA")
-    )
-    if known["GGA"] == "--":
-        known["GGA"] = potcar_exchange
-    if known.get("LHFCALC"):
-        known = HYBRID_DEFAULTS | known
-    known.pop("LDAU", None)
-    name = run_type(known).value
-    dispersion = int(known.get("IVDW", 0))
-    if not dispersion:
-        return name
-    return f"{name}-{DISPERSIONS.get(dispersion, f'IVDW{dispersion}')}"

@@ -11,7 +11,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from nextrung.adapters.sources.frame_documents import FrameDocument, flatten_documents
-from nextrung.adapters.sources.vasp.run import GPA_PER_KBAR, name_functional
+from nextrung.adapters.sources.vasp.functional import name_functional
+from nextrung.adapters.sources.vasp.run import GPA_PER_KBAR
+from nextrung.adapters.sources.vasp.states import FIXED_DENSITY, find_states
 from nextrung.schemas.base import InputError
 from nextrung.schemas.labels.curation import Rejection, Rule
 from nextrung.schemas.labels.sources import TaskType
@@ -24,7 +26,7 @@ if TYPE_CHECKING:
 DEFAULT_NELM = 60
 
 #: Smallest ``ICHARG`` of a fixed density, and ``IBRION`` of linear response.
-FIXED_DENSITY, FIRST_RESPONSE = 10, 5
+FIRST_RESPONSE = 5
 
 #: Values of ``has_vasp_completed`` for incomplete calculations.
 INCOMPLETE = {False, "failed", "unsuccessful", "error"}
@@ -240,6 +242,7 @@ def _read_calculation(
         hubbard_us=hubbard_us,
         plane_wave_cutoff=float(tags.get("ENCUT", tags.get("ENMAX", math.nan))),
         relaxed_energy=final if converged[-1] else math.nan,
+        states=find_states(tags),
     )
 
 

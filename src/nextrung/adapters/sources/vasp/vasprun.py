@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import math
 import warnings
 from typing import TYPE_CHECKING, Any
+from xml.etree import ElementTree as ET
 
 import numpy as np
+from monty.io import zopen
 from pymatgen.io.vasp.outputs import Vasprun
 
-from nextrung.adapters.sources.vasp.run import IonicStep, VaspRun, name_functional
+from nextrung.adapters.sources.vasp.functional import name_functional
+from nextrung.adapters.sources.vasp.run import IonicStep, VaspRun
+from nextrung.adapters.sources.vasp.states import find_states
 from nextrung.schemas.base import InputError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
 
@@ -43,19 +48,41 @@ def read_vasprun(path: Path) -> VaspRun:
     except SyntaxError as error:  # base class of XML parse errors
         raise InputError(f"the XML is truncated: {error}") from error
     tags = {**vasprun.parameters, **vasprun.incar}
+    steps = [_read_step(step) for step in vasprun.ionic_steps]
+    if tags.get("ML_LMLFF"):
+        steps = [step for step in steps if step.n_electronic_steps]
+    if not steps:
+        raise InputError("no ionic step was completed")
     hubbards = vasprun.hubbards if tags.get("LDAU") else {}
     return VaspRun(
         atomic_numbers=vasprun.initial_structure.atomic_numbers,
-        functional=name_functional(tags),
+        functional=name_functional(tags, _find_exchange(vasprun.potcar_symbols)),
         hubbard_us=hubbards,
         plane_wave_cutoff=float(tags.get("ENCUT", tags["ENMAX"])),
         max_electronic_steps=int(tags["NELM"]),
-        steps=[_read_step(step) for step in vasprun.ionic_steps],
+        steps=steps,
+        states=find_states(tags, _count_valence_electrons(path)),
     )
 
 
+def _find_exchange(titles: Sequence[str]) -> str:
+    """Find the exchange of pseudopotentials from titles such as ``PAW_PBE Na_pv``."""
+    kind = titles[0].split()[0] if titles and titles[0].split() else ""
+    return {"PAW_PBE": "PE", "PAW_GGA": "91", "PAW": "CA"}.get(kind, "PE")
+
+
+def _count_valence_electrons(path: Path) -> float:
+    """Count the valence electrons of the neutral cell, from ``atominfo``."""
+    with zopen(path, mode="rb") as file:
+        for _, element in ET.iterparse(file):  # noqa: S314 - expat, no entities
+            if element.tag == "array" and element.get("name") == "atomtypes":
+                rows = [[cell.text or "" for cell in row] for row in element.iter("rc")]
+                return sum(int(row[0]) * float(row[3]) for row in rows)
+    return math.nan
+
+
 def _read_step(step: Mapping[str, Any]) -> IonicStep:
-    """Convert a step; ``e_0_energy`` may be 0 or a difference."""
+    """Convert a step."""
     structure = step["structure"]
     return IonicStep(
         lattice=structure.lattice.matrix,
@@ -65,7 +92,14 @@ def _read_step(step: Mapping[str, Any]) -> IonicStep:
         stress=_to_array(step.get("stress")),
         magmoms=None,
         n_electronic_steps=len(step["electronic_steps"]),
+        energy_without_smearing=_read_energy_without_smearing(step),
     )
+
+
+def _read_energy_without_smearing(step: Mapping[str, Any]) -> float:
+    """Read ``e_0_energy``; NaN where it is 0 or a difference, as in VASP 5.4.4."""
+    energy, free_energy = float(step.get("e_0_energy") or 0), float(step["e_fr_energy"])
+    return energy if abs(energy - free_energy) < abs(energy) else math.nan
 
 
 def _to_array(rows: Any) -> np.ndarray[Any, np.dtype[np.float64]] | None:  # noqa: ANN401
