@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from nextrung.schemas.frames import Frames
+    from nextrung.schemas.labels.identity import LabelIdentity
 
 
 class ElectronicState(StrEnum):
@@ -68,6 +69,8 @@ class Trajectory:
         Hubbard U above zero in eV by element, where the source says.
     states : frozenset of ElectronicState
         Why its energies are not those of the ground state; empty where they are.
+    identity : LabelIdentity, optional
+        How the frames were calculated, where the source says.
     """
 
     frames: Frames
@@ -79,6 +82,7 @@ class Trajectory:
     primary_task: Task | None = None
     hubbard_us: Mapping[str, float] = field(default_factory=dict)
     states: frozenset[ElectronicState] = frozenset()
+    identity: LabelIdentity | None = None
 
     @property
     def material_id(self) -> str:

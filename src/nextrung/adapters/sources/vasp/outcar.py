@@ -75,6 +75,9 @@ class _Reader:
         self.tags: dict[str, str] = {}
         self.symbols: dict[str, list[str]] = {"TITEL": [], "VRHFIN": []}
         self.valences: list[float] = []
+        self.titles: list[str] = []
+        self.version = ""
+        self.k_points: list[int] = []
         self.counts: list[int] = []
         self.exchange = "PE"
         self.hubbard_us: list[float] = []
@@ -114,6 +117,10 @@ class _Reader:
                 self._read_header(line)
             elif "direct lattice vectors" in line:
                 self._read_lattice(line)
+            elif "generate k-points for:" in line:
+                self.k_points = [int(count) for count in line.split(":")[1].split()]
+            elif not self.version and line.lstrip().startswith("vasp."):
+                self.version = line.split()[0].removeprefix("vasp.")
         for line in self.lines:
             if action := self.actions.get(line.lstrip()[:8]):
                 action(line)
@@ -134,6 +141,10 @@ class _Reader:
             max_electronic_steps=int(self.tags["NELM"]),
             steps=self.steps,
             states=find_states(self.tags, electrons),
+            version=self.version,
+            potentials=dict(zip(self.symbols["TITEL"], self.titles, strict=True)),
+            k_points=self.k_points,
+            tags=self.tags,
         )
 
     @property
@@ -154,7 +165,10 @@ class _Reader:
         """Store the tags of a line; VASP's later summary wins over the INCAR."""
         key, _, text = (part.strip() for part in line.partition("="))
         if key in self.symbols:
-            title = text.split()[1] if key == "TITEL" else text
+            title = text
+            if key == "TITEL":
+                self.titles.append(text)
+                title = text.split()[1]
             self.symbols[key].append(re.split(r"[^A-Za-z]", title)[0])
         elif key == "LEXCH" and text.isalpha():
             self.exchange = text

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from nextrung.schemas.frames import Frames
+from nextrung.schemas.labels.identity import LabelIdentity
 from nextrung.schemas.labels.sources import VaspEnergy
 from nextrung.schemas.labels.trajectory import Trajectory
 
@@ -20,6 +21,9 @@ if TYPE_CHECKING:
 
 #: Factor from kBar, compression positive, to GPa, compression negative.
 GPA_PER_KBAR = -0.1
+
+#: Tags that describe the smearing.
+SMEARING = ("ISMEAR", "SIGMA")
 
 
 @dataclass(frozen=True, eq=False)
@@ -76,6 +80,14 @@ class VaspRun:
         Ionic steps, in order.
     states : frozenset of ElectronicState
         Why its energies are not those of the ground state; empty where they are.
+    version : str
+        Version of VASP; empty where it is unknown.
+    potentials : mapping of str to str
+        Title of the PAW data set by element.
+    k_points : sequence of int
+        Divisions of the k-point mesh along each reciprocal vector; empty where unknown.
+    tags : mapping of str to object
+        Tags of the run, of which smearing and projection are read.
     """
 
     atomic_numbers: Sequence[int]
@@ -85,6 +97,10 @@ class VaspRun:
     max_electronic_steps: int
     steps: Sequence[IonicStep]
     states: frozenset[ElectronicState] = frozenset()
+    version: str = ""
+    potentials: Mapping[str, str] = field(default_factory=dict)
+    k_points: Sequence[int] = ()
+    tags: Mapping[str, object] = field(default_factory=dict)
 
     @property
     def hubbard_u(self) -> float:
@@ -146,6 +162,34 @@ class VaspRun:
             plane_wave_cutoff=self.plane_wave_cutoff,
             relaxed_energy=energies[-1] / n_atoms if converged[-1] else np.nan,
             states=self.states,
+            identity=self._identify(energy),
+        )
+
+    def _identify(self, energy: VaspEnergy) -> LabelIdentity:
+        """Describe how the run was calculated."""
+        spacing = None
+        if len(self.k_points) == len(self.steps[0].lattice):
+            reciprocal = 2 * np.pi * np.linalg.inv(self.steps[0].lattice).T
+            lengths = np.linalg.norm(reciprocal, axis=1)
+            spacing = round(float((lengths / np.array(self.k_points)).max()), 3)
+        smearing = [
+            f"{key} {float(str(self.tags[key])):g}"
+            for key in SMEARING
+            if key in self.tags
+        ]
+        projection = str(self.tags.get("LREAL", "")).strip(" .").upper()
+        real = projection[:1] in {"A", "O", "T"}
+        return LabelIdentity(
+            code="VASP",
+            version=self.version,
+            functional=self.functional,
+            potentials=dict(self.potentials),
+            hubbard_us={name: u for name, u in self.hubbard_us.items() if u},
+            plane_wave_cutoff=self.plane_wave_cutoff,
+            k_spacing=spacing,
+            smearing=", ".join(smearing),
+            projection=("real" if real else "reciprocal") if projection else "",
+            energy=energy.value,
         )
 
     def _labels(self, name: str, shape: tuple[int, ...]) -> NDArray[np.float32]:

@@ -16,6 +16,9 @@ from nextrung.adapters.sources.vasp.run import IonicStep, VaspRun
 from nextrung.adapters.sources.vasp.states import find_states
 from nextrung.schemas.base import InputError
 
+#: Reciprocal vectors that a k-point mesh divides.
+N_DIMENSIONS = 3
+
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
@@ -62,6 +65,14 @@ def read_vasprun(path: Path) -> VaspRun:
         max_electronic_steps=int(tags["NELM"]),
         steps=steps,
         states=find_states(tags, _count_valence_electrons(path)),
+        version=vasprun.vasp_version.strip(),
+        potentials={
+            title.split()[1].partition("_")[0]: title.strip()
+            for title in vasprun.potcar_symbols
+            if len(title.split()) > 1
+        },
+        k_points=_read_mesh(vasprun),
+        tags=tags,
     )
 
 
@@ -69,6 +80,14 @@ def _find_exchange(titles: Sequence[str]) -> str:
     """Find the exchange of pseudopotentials from titles such as ``PAW_PBE Na_pv``."""
     kind = titles[0].split()[0] if titles and titles[0].split() else ""
     return {"PAW_PBE": "PE", "PAW_GGA": "91", "PAW": "CA"}.get(kind, "PE")
+
+
+def _read_mesh(vasprun: Vasprun) -> Sequence[int]:
+    """Read the divisions of the k-point mesh; empty where points are listed."""
+    kpoints = vasprun.kpoints
+    counts = kpoints.kpts[0] if kpoints is not None and kpoints.kpts else ()
+    whole = len(counts) == N_DIMENSIONS and all(float(n).is_integer() for n in counts)
+    return [int(count) for count in counts] if whole and min(counts) > 0 else []
 
 
 def _count_valence_electrons(path: Path) -> float:
