@@ -148,6 +148,16 @@ class DuplicateTolerance(Record):
     angle: float = Field(gt=0, description="StructureMatcher's `angle_tol` in degrees.")
 
 
+class CrystalTolerance(Record):
+    """When the relaxed structures of two materials are the same crystal."""
+
+    length: float = Field(0.2, gt=0, description="StructureMatcher's `ltol`.")
+    site: float = Field(0.3, gt=0, description="StructureMatcher's `stol`.")
+    angle: float = Field(
+        5.0, gt=0, description="StructureMatcher's `angle_tol` in degrees."
+    )
+
+
 #: Tolerances of the MPtrj data set, from the authors' ``examples/QueryMPtrj.md``.
 MPTRJ_TOLERANCES = (
     DuplicateTolerance(
