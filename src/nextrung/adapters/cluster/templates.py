@@ -8,13 +8,20 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import nextrung
 from nextrung.schemas.base import InputError
 
 if TYPE_CHECKING:
     from nextrung.schemas.cluster.machine import Cluster, Site
 
-#: One folder of templates per kind of cluster.
-TEMPLATES = Path(__file__).parents[2] / "launchpad_configs"
+_PACKAGE = Path(nextrung.__file__).parent
+#: One folder of templates per kind of cluster: in the installed package, or in the
+#: checkout that an editable installation runs from.
+TEMPLATES = next(
+    folder
+    for root in (_PACKAGE, _PACKAGE.parents[1])
+    if (folder := root / "launchpad_configs").is_dir()
+)
 
 #: What stands for a value in a template, such as ``<host>``.
 PLACEHOLDER = re.compile(r"<([a-z_]+)>")
