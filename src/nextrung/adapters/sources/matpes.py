@@ -58,16 +58,13 @@ def read_matpes(
     """
     files = expand_files(source.paths, "a JSON file")
     for index, path in enumerate(files):
-        for count, document in enumerate(_stream(path)):
+        for count, run in enumerate(_stream(path, source)):
             if count % REPORT_EVERY == 0:
                 on_progress(index, len(files), f"{path.name}: document {count}")
-            try:
-                yield _read_document(document, source)
-            except InputError as error:
-                raise InputError(f"{error} in {path}") from error
+            yield run
 
 
-def _stream(path: Path) -> Iterator[Mapping[str, Any]]:
+def _stream(path: Path, source: MatpesSource) -> Iterator[Trajectory]:
     """Read the documents of a list, or of an object by name."""
     try:
         with zopen(path, "rb") as file:
@@ -75,11 +72,11 @@ def _stream(path: Path) -> Iterator[Mapping[str, Any]]:
     except (OSError, EOFError):
         listed = True  # stream_documents describes the error
     if listed:
-        return stream_documents(path)
-    return (document for _, document in stream_materials(path))
+        return stream_documents(path, lambda document: _read(document, source))
+    return stream_materials(path, lambda _, document: _read(document, source))
 
 
-def _read_document(document: Mapping[str, Any], source: MatpesSource) -> Trajectory:
+def _read(document: Mapping[str, Any], source: MatpesSource) -> Trajectory:
     """Convert a document to a run of one frame."""
     name = document.get("matpes_id", "without a name")
     for key in REQUIRED_KEYS:

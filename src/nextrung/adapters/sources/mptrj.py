@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import re
+from functools import partial
 from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
@@ -68,18 +69,16 @@ def read_mptrj(
     as in ``calcs_reversed``; frames are sorted by step, not by their order in the file.
     """
     files = expand_files(source.paths, "a JSON file")
+    read = partial(_read_material, source=source)
     for index, path in enumerate(files):
-        for count, (material_id, frames) in enumerate(stream_materials(path)):
+        for count, runs in enumerate(stream_materials(path, read)):
             if count % REPORT_EVERY == 0:
                 on_progress(index, len(files), f"{path.name}: material {count}")
-            try:
-                yield from _read_material(material_id, frames, source)
-            except InputError as error:
-                raise InputError(f"{error} in {path}") from error
+            yield from runs
 
 
 def _read_material(
-    material_id: str, frames: Mapping[str, Any], source: MptrjJsonSource
+    material_id: str, frames: Mapping[str, Any], *, source: MptrjJsonSource
 ) -> list[Trajectory]:
     """Read the tasks of one material in the order of the file."""
     parts = {name: _split_name(name) for name in frames}

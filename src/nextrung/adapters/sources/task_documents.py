@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import count
 from typing import TYPE_CHECKING, Any
 
 from nextrung.adapters.files.json_stream import stream_documents
@@ -105,9 +106,11 @@ def _read_files(
     tasks: list[ReadTask] = []
     files = expand_files(source.paths, "a JSON file")
     for index, path in enumerate(files):
-        for count, document in enumerate(stream_documents(path)):
-            on_progress(index, len(files), f"{path.name}: document {count}")
-            found = _read(document, f"{path.name}#{count}", source)
+        default_ids = (f"{path.name}#{number}" for number in count())
+        for number, found in enumerate(
+            stream_documents(path, lambda task: _read(task, next(default_ids), source))
+        ):
+            on_progress(index, len(files), f"{path.name}: document {number}")
             if isinstance(found, Rejection):
                 yield found
             else:
