@@ -187,7 +187,7 @@ def test_a_password_that_cannot_be_written_is_refused(
 def test_a_folder_that_cannot_be_made_is_named(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
 
-    with pytest.raises(InputError, match="expected a folder that can be made, got"):
+    with pytest.raises(InputError, match="expected a folder that can be created, got"):
         write_configuration(
             tmp_path / "file", Cluster.SLURM, site_of(tmp_path), password="a"
         )

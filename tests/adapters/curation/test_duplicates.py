@@ -31,7 +31,7 @@ def search(
     parts: list[Frames], folder: Path, split_across_parts: set[str]
 ) -> DuplicateSearch:
     """Look for duplicates in a file of these parts, to the end."""
-    path = folder / "judged.arrow"
+    path = folder / "accepted.arrow"
     with FrameBuffer(path) as spool:
         for part in parts:
             spool.write(part)
@@ -130,7 +130,7 @@ def test_processes_change_nothing(
         relaxation[30:60],
     ]
     alone = search(parts, tmp_path, {"a", "b", "c"})
-    monkeypatch.setattr(duplicates, "WORTHWHILE", 2)
+    monkeypatch.setattr(duplicates, "MIN_PARALLEL", 2)
     monkeypatch.setenv("NEXTRUNG_N_PROCESSES", "2")
 
     together = search(parts, tmp_path, {"a", "b", "c"})

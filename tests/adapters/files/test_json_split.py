@@ -116,9 +116,9 @@ def test_names_are_counted_on_two_levels(text: bytes, expected: list[int]) -> No
         (b"", "nothing"),
         (b" 1", "no object or list"),
         (b'{"a": 1', "the end of the file within an entry"),
-        (b'{"a": 1]', "an end that does not fit"),
-        (b'{"a": 1} x', "or something after it"),
-        (b"[1]   \n  [", "or something after it"),
+        (b'{"a": 1]', "a closing bracket that does not match"),
+        (b'{"a": 1} x', "or data after it"),
+        (b"[1]   \n  [", "or data after it"),
     ],
 )
 def test_what_is_no_object_or_list_is_refused(text: bytes, reason: str) -> None:

@@ -55,7 +55,7 @@ def test_a_held_lock_is_waited_for(
 
     release.wait()
     assert waited > 0.5
-    assert "another process is at this job; waiting" in caplog.text
+    assert "another process runs this job; waiting" in caplog.text
 
 
 def test_the_lock_of_a_killed_process_is_free(

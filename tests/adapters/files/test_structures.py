@@ -51,7 +51,7 @@ def test_structures_come_from_files_and_from_frames_files(
 def test_a_name_met_twice_is_refused(iron: Structure, tmp_path: Path) -> None:
     iron.to(str(tmp_path / "Fe.cif"))
     iron.to(str(tmp_path / "Fe.vasp"), fmt="poscar")
-    with pytest.raises(InputError, match=r"names once, got 'Fe' again in .*Fe\.vasp"):
+    with pytest.raises(InputError, match=r"unique names, got 'Fe' again in .*Fe\.vasp"):
         read_structures([tmp_path / "Fe.cif", tmp_path / "Fe.vasp"])
 
 

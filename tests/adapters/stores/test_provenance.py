@@ -118,5 +118,5 @@ def test_an_input_that_is_gone_is_named(
 
 @pytest.mark.parametrize("identifier", ["nothing", "demo/scratch/m-None", "0123abcd"])
 def test_an_unknown_result_is_one_line(store: JobStore, identifier: str) -> None:
-    with pytest.raises(InputError, match=f"got {identifier}: the store holds none"):
+    with pytest.raises(InputError, match=f"got {identifier}, which the store does"):
         trace_provenance(store, identifier)

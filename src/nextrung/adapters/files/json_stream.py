@@ -159,10 +159,11 @@ def _parse(text: bytes, n_names: int, n_read: int) -> dict[str, Any] | list[Any]
     """Parse a member; reject repeated names, of which parsers keep the last."""
     try:
         member: dict[str, Any] | list[Any] = orjson.loads(text)
-        if not member:
-            raise ValueError("a comma without an entry")
     except ValueError as error:
         raise InputError(_describe_invalid(error, n_read)) from error
+    if not member:
+        comma = ValueError("a comma without an entry")
+        raise InputError(_describe_invalid(comma, n_read))
     if n_names != sum(len(value) for value in _list_objects(member)):
         raise InputError(_describe_repeated(_find_repeated(text)))
     return member

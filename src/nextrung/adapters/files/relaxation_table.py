@@ -1,4 +1,4 @@
-"""Tables of relaxations, written when all of a shard or of a model are done."""
+"""Parquet tables of the relaxations of a shard or a model."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ _SCHEMA = pa.schema(
     ]
 )
 
-#: Columns of the relaxed structure that describe its sites.
+#: Columns of the sites of the relaxed structure.
 _SITES = ("atomic_numbers", "frac_coords")
 
 
@@ -45,7 +45,7 @@ def write_relaxations(path: Path, records: Mapping[str, RelaxationRecord]) -> No
     path : Path
         File to write.
     records : mapping of str to RelaxationRecord
-        How each relaxation ended, by material.
+        Relaxations by material.
     """
     rows = [{"material_id": name, **_row(record)} for name, record in records.items()]
     pq.write_table(pa.Table.from_pylist(rows, _SCHEMA), path, compression="zstd")
@@ -57,17 +57,17 @@ def read_relaxations(path: Path) -> dict[str, RelaxationRecord]:
     Parameters
     ----------
     path : Path
-        File that :func:`write_relaxations` wrote.
+        Table of relaxations.
 
     Returns
     -------
     dict of str to RelaxationRecord
-        How each relaxation ended, by material, in the order written.
+        Relaxations by material, in the order of the rows.
 
     Raises
     ------
     InputError
-        If the file is no such table.
+        If the file is not a table of relaxations.
     """
     try:
         rows = pq.read_table(path, schema=_SCHEMA).to_pylist()
@@ -77,14 +77,14 @@ def read_relaxations(path: Path) -> dict[str, RelaxationRecord]:
 
 
 def join_relaxations(parts: Sequence[Path], order: Sequence[str], path: Path) -> None:
-    """Write several tables of relaxations as one.
+    """Merge tables of relaxations.
 
     Parameters
     ----------
     parts : sequence of Path
-        Files that :func:`write_relaxations` wrote.
+        Tables of relaxations.
     order : sequence of str
-        Materials in the order wanted; each is in one of the parts.
+        Materials in the order of the merged rows; each is in one of the parts.
     path : Path
         File to write.
     """
@@ -96,22 +96,22 @@ def join_relaxations(parts: Sequence[Path], order: Sequence[str], path: Path) ->
 
 
 def read_outcomes(path: Path) -> list[Outcome]:
-    """Read how relaxations ended, and no site.
+    """Read the outcomes of relaxations, without the columns of sites.
 
     Parameters
     ----------
     path : Path
-        File that :func:`write_relaxations` wrote.
+        Table of relaxations.
 
     Returns
     -------
     list of Outcome
-        One per material, in the order written.
+        One per material, in the order of the rows.
 
     Raises
     ------
     InputError
-        If the file is no such table.
+        If the file is not a table of relaxations.
     """
     columns = [name for name in _SCHEMA.names if name not in _SITES]
     try:
@@ -122,7 +122,7 @@ def read_outcomes(path: Path) -> list[Outcome]:
 
 
 def _outcome(row: dict[str, Any]) -> Outcome:
-    """Build an outcome from its columns."""
+    """Convert a row to an outcome."""
     name, lattice = row.pop("material_id"), row.pop("lattice")
     return Outcome(
         material_id=name,
@@ -132,7 +132,7 @@ def _outcome(row: dict[str, Any]) -> Outcome:
 
 
 def _row(record: RelaxationRecord) -> dict[str, Any]:
-    """Lay a record out as columns."""
+    """Convert a record to a row."""
     structure = record.structure
     columns = record.model_dump(mode="json", exclude={"structure"})
     if structure is not None:
@@ -145,7 +145,7 @@ def _row(record: RelaxationRecord) -> dict[str, Any]:
 
 
 def _record(row: dict[str, Any]) -> RelaxationRecord:
-    """Build a record from its columns."""
+    """Convert a row to a record."""
     numbers, lattice, frac_coords = (
         row.pop(column) for column in ("atomic_numbers", "lattice", "frac_coords")
     )

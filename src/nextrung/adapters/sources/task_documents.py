@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from itertools import count
+from functools import partial
+from itertools import count, repeat
 from typing import TYPE_CHECKING, Any
 
 from nextrung.adapters.files.json_stream import stream_documents
@@ -106,10 +107,9 @@ def _read_files(
     tasks: list[ReadTask] = []
     files = expand_files(source.paths, "a JSON file")
     for index, path in enumerate(files):
-        default_ids = (f"{path.name}#{number}" for number in count())
-        for number, found in enumerate(
-            stream_documents(path, lambda task: _read(task, next(default_ids), source))
-        ):
+        ids = (f"{path.name}#{number}" for number in count())
+        read = partial(_read, default_ids=ids, source=source)
+        for number, found in enumerate(stream_documents(path, read)):
             on_progress(index, len(files), f"{path.name}: document {number}")
             if isinstance(found, Rejection):
                 yield found
@@ -129,7 +129,8 @@ def _read_store(
         n_read = 0
         for group in stream_groups(store, documents):
             on_progress(n_read, len(documents), f"document {n_read} of {store_file}")
-            found = [_read(task, "", source) for task in group]
+            read = partial(_read, default_ids=repeat(""), source=source)
+            found = list(map(read, group))
             n_read += len(group)
             yield from (one for one in found if isinstance(one, Rejection))
             tasks = [one for one in found if isinstance(one, ReadTask)]
@@ -137,11 +138,14 @@ def _read_store(
 
 
 def _read(
-    document: Mapping[str, Any], default_id: str, source: TaskDocumentsSource
+    document: Mapping[str, Any],
+    *,
+    default_ids: Iterator[str],
+    source: TaskDocumentsSource,
 ) -> ReadTask | Rejection:
-    """Read a document; the default id is for a document without one."""
+    """Read a document; a default id replaces a missing one."""
     task = _unwrap(document)
-    ids = _find_ids(task, default_id, source)
+    ids = _find_ids(task, next(default_ids), source)
     return read_task(task, *ids, task_types=source.task_types)
 
 

@@ -1,4 +1,4 @@
-"""What the rows of a result collection are read from."""
+"""Rows of the result collections, and the documents they are built from."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from nextrung.schemas.base import Artifact, TaskDoc
     from nextrung.schemas.stores.collections import Row
 
-#: Stage and document that each collection is built from; jobs come from all.
+#: Stage and document class of each collection; jobs are built from all documents.
 _SOURCES: Mapping[Collection, tuple[str, type[TaskDoc]]] = {
     Collection.MODELS: ("fine_tuning", FineTuningDoc),
     Collection.METRICS: ("evaluation", EvaluationDoc),
@@ -49,7 +49,8 @@ _SOURCES: Mapping[Collection, tuple[str, type[TaskDoc]]] = {
     Collection.SCALING: ("scaling_law", ScalingLawDoc),
 }
 
-_LISTED: Mapping[Collection, Callable[[Any, Mapping[str, str]], Sequence[Row]]] = {
+#: Functions that list rows from a document alone.
+_LISTERS: Mapping[Collection, Callable[[Any, Mapping[str, str]], Sequence[Row]]] = {
     Collection.METRICS: list_metrics,
     Collection.RESIDUALS: list_residuals,
     Collection.STABILITY: list_stability,
@@ -59,13 +60,13 @@ _LISTED: Mapping[Collection, Callable[[Any, Mapping[str, str]], Sequence[Row]]] 
 
 
 def select_sources(
-    members: Sequence[StudyJob], collection: Collection
+    jobs: Sequence[StudyJob], collection: Collection
 ) -> Sequence[StudyJob]:
-    """Select the documents a collection is built from.
+    """Select the documents of a collection.
 
     Parameters
     ----------
-    members : sequence of StudyJob
+    jobs : sequence of StudyJob
         Finished jobs, oldest first.
     collection : Collection
         The collection.
@@ -73,42 +74,42 @@ def select_sources(
     Returns
     -------
     sequence of StudyJob
-        The current documents; for ``jobs`` all of them.
+        The current documents; all documents for ``jobs``.
     """
     if collection is Collection.JOBS:
-        return members
+        return jobs
     stage, document = _SOURCES[collection]
-    of_stage = [member for member in members if member.stage == stage]
+    of_stage = [study_job for study_job in jobs if study_job.stage == stage]
     return select_current(of_stage, document.__name__)
 
 
-def source_version(member: StudyJob, collection: Collection) -> str:
-    """Name what rows are built from: document, place, code, layout of the rows.
+def source_version(study_job: StudyJob, collection: Collection) -> str:
+    """Return the version of a document, its part, the code and the row layout.
 
     Parameters
     ----------
-    member : StudyJob
-        A document in its place.
+    study_job : StudyJob
+        Job of the document.
     collection : Collection
         The collection.
 
     Returns
     -------
     str
-        A stamp; another one means that the rows are to be built again.
+        The version; rows are rebuilt when it changes.
     """
-    job = member.job
+    job = study_job.job
     code = version("nextrung")
-    return f"{job.index} {job.stored_at} {member.part} {code} {_layout(collection)}"
+    return f"{job.index} {job.stored_at} {study_job.part} {code} {_layout(collection)}"
 
 
 def list_rows(item: Mapping[str, Any], collection: Collection) -> Sequence[Row]:
-    """Make the rows of one document.
+    """List the rows of one document.
 
     Parameters
     ----------
     item : mapping
-        The ``member``, its ``output``, and for models the ``dataset`` behind it.
+        The ``job``, its ``output``, and for models the output of its ``dataset``.
     collection : Collection
         The collection.
 
@@ -120,17 +121,17 @@ def list_rows(item: Mapping[str, Any], collection: Collection) -> Sequence[Row]:
     Raises
     ------
     ValueError
-        If the document is not what it should be, or a file of it is missing.
+        If the document is invalid, or one of its files is missing.
     """
-    member: StudyJob = item["member"]
+    study_job: StudyJob = item["job"]
     origin = {
-        "study": member.study,
-        "job_uuid": member.job.uuid,
-        "fingerprint": member.job.fingerprint,
-        "completed_at": member.job.provenance["completed_at"],
+        "study": study_job.study,
+        "job_uuid": study_job.job.uuid,
+        "fingerprint": study_job.job.fingerprint,
+        "completed_at": study_job.job.provenance["completed_at"],
     }
     if collection is Collection.JOBS:
-        return [_job(member, origin)]
+        return [_describe_job(study_job, origin)]
     doc: Any = _SOURCES[collection][1].model_validate(item["output"])
     if collection is Collection.MODELS:
         labels = item["dataset"] and DatasetDoc.model_validate(item["dataset"])
@@ -139,7 +140,7 @@ def list_rows(item: Mapping[str, Any], collection: Collection) -> Sequence[Row]:
         outcomes = read_outcomes(artifact_path(doc.records))
         materials = _materials(doc.plan.materials)
         return list_relaxations(doc, outcomes, materials=materials, origin=origin)
-    return _LISTED[collection](doc, origin)
+    return _LISTERS[collection](doc, origin)
 
 
 @lru_cache
@@ -151,18 +152,18 @@ def _layout(collection: Collection) -> str:
 
 @lru_cache(maxsize=2)
 def _materials(artifact: Artifact) -> dict[str, Material]:
-    """Describe the materials of a file, once for all shards."""
+    """Describe the materials of a file; cached for all shards."""
     return describe_materials(read_materials(artifact_path(artifact)).initial)
 
 
-def _job(member: StudyJob, origin: Mapping[str, str]) -> JobRow:
+def _describe_job(study_job: StudyJob, origin: Mapping[str, str]) -> JobRow:
     """Describe a job."""
-    job, provenance = member.job, member.job.provenance
+    job, provenance = study_job.job, study_job.job.provenance
     return JobRow(
         **origin,
         name=job.name,
-        part=member.part,
-        stage=member.stage,
+        part=study_job.part,
+        stage=study_job.stage,
         model=job.model,
         document=job.document,
         shard=job.plan.get("shard"),

@@ -1,4 +1,4 @@
-"""Which stored documents answer for a study: the newest of each of its parts."""
+"""Selection of the current document of each part of a study."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from jobflow import JobStore
 
-#: What is read of every document; arrays and histories stay where they are.
+#: Fields that are read of every document, without arrays and histories.
 _PROPERTIES = (
     "uuid",
     "index",
@@ -31,7 +31,7 @@ _PROPERTIES = (
     "output.uuid",
 )
 
-#: Class of the output of a job that planned others: it points to theirs.
+#: Class of the output of a job that planned others, which refers to their output.
 REFERENCE = "OutputReference"
 
 
@@ -42,17 +42,17 @@ class StoredJob:
     Parameters
     ----------
     uuid, index : str, int
-        Where its document is.
+        Key of its document.
     name : str
         Name of the job.
     document : str
         Class of the document.
     stored_at : str
-        When it was stored, as jobflow writes it: local time.
+        Local time at which jobflow stored it.
     study, part : str or None
-        Study and part its metadata name.
+        Study and part in its metadata.
     output : mapping
-        Light fields of the document.
+        Fields of the document without results.
     """
 
     uuid: str
@@ -66,7 +66,7 @@ class StoredJob:
 
     @property
     def provenance(self) -> Mapping[str, Any]:
-        """Where the document came from."""
+        """Provenance of the document."""
         provenance: Mapping[str, Any] = self.output["provenance"]
         return provenance
 
@@ -87,12 +87,12 @@ class StoredJob:
 
     @property
     def model(self) -> str | None:
-        """Model the document is about."""
+        """Model of the document."""
         return self.output.get("model") or self.plan.get("model")
 
     @property
     def shard_plan(self) -> str:
-        """Hash of what all shards of one relaxation share."""
+        """Hash of the settings that all shards of one relaxation share."""
         shared = {
             name: value
             for name, value in self.plan.items()
@@ -104,12 +104,12 @@ class StoredJob:
 
 @dataclass(frozen=True)
 class StudyJob:
-    """A job in its place in a study.
+    """A job as a part of a study.
 
     Parameters
     ----------
     study, part : str
-        The place; a part is a stage or ``stage/model``.
+        Study, and stage or ``stage/model``.
     job : StoredJob
         The job.
     """
@@ -127,8 +127,8 @@ class StudyJob:
 def list_study_jobs(store: JobStore) -> list[StudyJob]:
     """List the finished jobs of every study.
 
-    A job belongs to the study its metadata name, and to every finished study whose
-    results name it: two studies may share a job, whose metadata then name the one
+    A job belongs to the study in its metadata, and to every finished study whose
+    results refer to it: the metadata of a job that two studies share name the study
     that ran last.
 
     Parameters
@@ -139,23 +139,23 @@ def list_study_jobs(store: JobStore) -> list[StudyJob]:
     Returns
     -------
     list of StudyJob
-        Every job once in each of its studies, oldest first.
+        Each job once per study, oldest first.
     """
     jobs, planned = _list_jobs(store)
     found = [
         StudyJob(job.study, job.part, job) for job in jobs if job.study and job.part
     ]
     for study in _newest(job for job in jobs if job.document == "StudyDoc"):
-        found += _named_by(study, jobs, planned)
+        found += _list_referenced(study, jobs, planned)
     found.sort(key=lambda study_job: study_job.job.stored_at)
     once = {(each.study, each.part, each.job.fingerprint): each for each in found[::-1]}
     return list(once.values())[::-1]
 
 
 def select_current(study_jobs: Iterable[StudyJob], document: str) -> list[StudyJob]:
-    """Select the documents of one class that answer for their part of a study.
+    """Select the current documents of one class in each part of a study.
 
-    That is the newest one; of shards, all of the newest relaxation.
+    That is the newest document; for shards, all shards of the newest relaxation.
 
     Parameters
     ----------
@@ -186,7 +186,7 @@ def select_current(study_jobs: Iterable[StudyJob], document: str) -> list[StudyJ
 
 
 def _list_jobs(store: JobStore) -> tuple[list[StoredJob], dict[str, str]]:
-    """List every finished job, its newest index alone; and who answers for planners."""
+    """List finished jobs at their newest index, and the job each planner refers to."""
     newest: dict[str, StoredJob] = {}
     planned: dict[str, str] = {}
     for found in store.query({"metadata.study": {"$exists": True}}, list(_PROPERTIES)):
@@ -212,31 +212,31 @@ def _list_jobs(store: JobStore) -> tuple[list[StoredJob], dict[str, str]]:
 
 
 def _newest(studies: Iterable[StoredJob]) -> list[StoredJob]:
-    """Keep the newest results of each study."""
+    """Select the newest results of each study."""
     newest: dict[str, StoredJob] = {}
     for job in sorted(studies, key=lambda job: job.stored_at):
         newest[job.output["results"]["study"]] = job
     return list(newest.values())
 
 
-def _named_by(
+def _list_referenced(
     study: StoredJob, jobs: Iterable[StoredJob], planned: Mapping[str, str]
 ) -> list[StudyJob]:
-    """List the jobs that the results of a study name, and the shards behind them."""
+    """List the jobs in the results of a study, and the shards of its relaxations."""
     results = study.output["results"]
     by_uuid = {job.uuid: job for job in jobs}
     by_fingerprint = {job.fingerprint: job for job in jobs}
-    named: list[StudyJob] = []
-    for part, named_uuid in results["jobs"].items():
-        uuid = planned.get(named_uuid, named_uuid)
+    referenced: list[StudyJob] = []
+    for part, stored_uuid in results["jobs"].items():
+        uuid = planned.get(stored_uuid, stored_uuid)
         if uuid not in by_uuid:
             continue
         job = by_uuid[uuid]
-        named.append(StudyJob(results["study"], part, job))
+        referenced.append(StudyJob(results["study"], part, job))
         if job.document == "RelaxationDoc":
-            named += [
+            referenced += [
                 StudyJob(results["study"], part, by_fingerprint[shard])
                 for shard in job.parents.values()
                 if shard in by_fingerprint
             ]
-    return named
+    return referenced

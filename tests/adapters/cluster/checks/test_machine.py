@@ -122,7 +122,7 @@ def test_a_file_that_fireworks_would_read_first_is_named(
     shadow.parent.mkdir(exist_ok=True)
     shadow.touch()
 
-    assert "in place of" in examine(folder)["FW_config.yaml"].advice
+    assert "instead of" in examine(folder)["FW_config.yaml"].advice
 
 
 def test_an_environment_that_was_not_sourced_is_noticed(

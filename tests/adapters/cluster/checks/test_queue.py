@@ -96,7 +96,7 @@ def test_a_controller_that_does_not_answer_is_a_failure(
 
     found = examine(tmp_path, Cluster.SLURM)["cpu/my_qadapter.yaml"]
 
-    assert (found.level, found.advice) == ("fail", "is its controller there?")
+    assert (found.level, found.advice) == ("fail", "check that its controller runs")
 
 
 @pytest.mark.parametrize(
