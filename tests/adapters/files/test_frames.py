@@ -14,14 +14,11 @@ from nextrung.adapters.files.frames import (
     read_frames,
     read_materials,
     read_metadata,
-    read_rejections,
     write_frames,
     write_materials,
-    write_rejections,
 )
 from nextrung.schemas.base import InputError
 from nextrung.schemas.frames import Frames
-from nextrung.schemas.labels.curation import Rejection, Rule
 from nextrung.schemas.labels.materials import Materials
 
 if TYPE_CHECKING:
@@ -156,17 +153,6 @@ def test_materials_say_what_they_are_made_of_and_of_what_energy(
     assert formed[3] == {}
 
 
-def test_rejections_come_back(tmp_path: Path) -> None:
-    rejections = [
-        Rejection(frame_id="a-0", material_id="a", rule=Rule.HUBBARD_U, reason="U = 3")
-    ]
-
-    write_rejections(rejections, tmp_path / "rejections.parquet")
-
-    assert read_rejections(tmp_path / "rejections.parquet") == rejections
-
-
-@pytest.mark.parametrize("content", [b"", b"PAR1 not really PAR1"])
 def test_a_garbled_file_is_refused(content: bytes, tmp_path: Path) -> None:
     path = tmp_path / "frames.parquet"
     path.write_bytes(content)

@@ -20,17 +20,12 @@ WORKER_FILE = "my_fworker.yaml"
 
 
 def find_configuration(folder: Path | None = None) -> Path:
-    """Find the configuration folder of this machine.
+    """Find the configuration folder of this machine, as an absolute path.
 
     Parameters
     ----------
     folder : Path, optional
         The folder; that of ``NEXTRUNG_CONFIG`` by default.
-
-    Returns
-    -------
-    Path
-        Absolute path.
 
     Raises
     ------
@@ -50,17 +45,12 @@ def find_configuration(folder: Path | None = None) -> Path:
 
 
 def read_machine(folder: Path) -> Machine:
-    """Read the machine file of a configuration folder.
+    """Read the machine file of a configuration folder, or return the defaults.
 
     Parameters
     ----------
     folder : Path
         The folder.
-
-    Returns
-    -------
-    Machine
-        Content of the file; the defaults where it is missing.
     """
     file = folder / MACHINE_FILE
     if not file.is_file():

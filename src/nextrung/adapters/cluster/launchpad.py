@@ -144,7 +144,7 @@ def add_workflow(launchpad: LaunchPad, workflow: Workflow) -> int:
 
 
 def find_active_workflows(launchpad: LaunchPad, study: str) -> list[WorkflowSummary]:
-    """Find the workflows of a study that have not ended.
+    """Find the workflows of a study that have not ended, oldest first.
 
     Parameters
     ----------
@@ -152,11 +152,6 @@ def find_active_workflows(launchpad: LaunchPad, study: str) -> list[WorkflowSumm
         The LaunchPad.
     study : str
         Name of the study.
-
-    Returns
-    -------
-    list of WorkflowSummary
-        Workflows, oldest first.
     """
     criteria = {"metadata.study": study, "state": {"$nin": list(ENDED_STATES)}}
     fields = ["nodes", "metadata", "state", "fw_states"]
@@ -167,7 +162,7 @@ def find_active_workflows(launchpad: LaunchPad, study: str) -> list[WorkflowSumm
 
 
 def find_newest_workflow(launchpad: LaunchPad, study: str) -> dict[str, Any]:
-    """Find the newest workflow of a study.
+    """Find the document of the newest workflow of a study.
 
     Parameters
     ----------
@@ -175,11 +170,6 @@ def find_newest_workflow(launchpad: LaunchPad, study: str) -> dict[str, Any]:
         The LaunchPad.
     study : str
         Name of the study.
-
-    Returns
-    -------
-    dict
-        Its document.
 
     Raises
     ------

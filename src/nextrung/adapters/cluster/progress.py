@@ -49,11 +49,6 @@ def follow_study(
         Name of the study.
     kind_of : callable of str to str or None
         Returns the kind of a job from its name.
-
-    Returns
-    -------
-    StudyProgress
-        Jobs by kind and state, failures, shards.
     """
     workflow = find_newest_workflow(launchpad, study)
     criteria = {"fw_id": {"$in": workflow["nodes"]}}

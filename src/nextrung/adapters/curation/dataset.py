@@ -125,11 +125,6 @@ def curate(
     on_progress : callable, optional
         Receives the number of steps done, of all steps, and a description.
 
-    Returns
-    -------
-    CuratedDataset
-        Frames, materials and rejections.
-
     Raises
     ------
     InputError

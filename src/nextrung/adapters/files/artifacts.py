@@ -20,11 +20,6 @@ def store_artifact(path: Path, folder: str) -> Artifact:
         The file.
     folder : str
         Folder below the artifacts folder, such as ``frames``.
-
-    Returns
-    -------
-    Artifact
-        Path below the artifacts folder, hash and size.
     """
     sha256 = hash_file(path)
     size = path.stat().st_size
@@ -40,17 +35,12 @@ def store_artifact(path: Path, folder: str) -> Artifact:
 
 
 def artifact_path(artifact: Artifact) -> Path:
-    """Find the file of an artifact and verify its content.
+    """Return the path of an artifact on this machine, after a check of its content.
 
     Parameters
     ----------
     artifact : Artifact
         The artifact.
-
-    Returns
-    -------
-    Path
-        Its path on this machine.
 
     Raises
     ------
@@ -74,17 +64,12 @@ def artifact_path(artifact: Artifact) -> Path:
 
 
 def hash_file(path: Path) -> str:
-    """Hash the content of a file.
+    """Hash the content of a file with SHA-256.
 
     Parameters
     ----------
     path : Path
         File to read.
-
-    Returns
-    -------
-    str
-        Its sha256 in hexadecimal digits.
     """
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()

@@ -29,17 +29,12 @@ TEMPERATURE_KEYS = ("_cell_measurement_temperature", "_diffrn_ambient_temperatur
 
 
 def read_crystals(settings: DensitySettings) -> list[ExperimentalCrystal]:
-    """Read the reference crystals of a density benchmark.
+    """Read the reference crystals of a density benchmark, in a fixed order.
 
     Parameters
     ----------
     settings : DensitySettings
         Source of the crystals, and number to draw.
-
-    Returns
-    -------
-    list of ExperimentalCrystal
-        Crystals in the order of the table, or by file name.
 
     Raises
     ------
@@ -65,17 +60,12 @@ def read_crystals(settings: DensitySettings) -> list[ExperimentalCrystal]:
 
 
 def digest_crystals(settings: DensitySettings) -> str:
-    """Hash the files that :func:`read_crystals` reads.
+    """Hash names and contents of the files of :func:`read_crystals`.
 
     Parameters
     ----------
     settings : DensitySettings
         Source of the crystals.
-
-    Returns
-    -------
-    str
-        SHA-256 of file names and contents.
 
     Raises
     ------

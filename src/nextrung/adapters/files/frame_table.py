@@ -15,17 +15,12 @@ if TYPE_CHECKING:
 
 
 def frames_to_columns(frames: Frames) -> dict[str, pa.Array]:
-    """Convert frames to the columns of a table, one row per frame.
+    """Convert frames to columns, one row per frame; missing labels become null.
 
     Parameters
     ----------
     frames : Frames
         Frames whose missing labels are NaN.
-
-    Returns
-    -------
-    dict of str to pyarrow.Array
-        Columns; missing labels are null.
     """
     return {
         "material_id": pa.array(frames.material_ids.tolist(), pa.string()),
@@ -51,17 +46,12 @@ def frames_to_columns(frames: Frames) -> dict[str, pa.Array]:
 
 
 def frames_from_table(table: pa.Table) -> Frames:
-    """Convert a table with the columns and types of a frames file to frames.
+    """Convert a table with the schema of a frames file; null labels become NaN.
 
     Parameters
     ----------
     table : pyarrow.Table
         One row per frame.
-
-    Returns
-    -------
-    Frames
-        Frames whose missing labels are NaN.
 
     Raises
     ------
@@ -99,11 +89,6 @@ def nan_to_null(values: NDArray[Any]) -> pa.Array:
     ----------
     values : ndarray of float
         Values of any shape.
-
-    Returns
-    -------
-    pyarrow.Array
-        All values, in order.
     """
     return pa.array(values.reshape(-1), from_pandas=True)
 
@@ -115,11 +100,6 @@ def to_array(column: pa.ChunkedArray | pa.Array) -> NDArray[Any]:
     ----------
     column : pyarrow.ChunkedArray or pyarrow.Array
         Numbers.
-
-    Returns
-    -------
-    ndarray
-        The numbers, in order.
     """
     array: NDArray[Any] = column.to_numpy(zero_copy_only=False)
     array = array.astype(column.type.to_pandas_dtype(), copy=False)

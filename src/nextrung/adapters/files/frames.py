@@ -109,17 +109,12 @@ def read_frames(path: Path) -> Frames:
 
 
 def read_metadata(path: Path) -> dict[str, Any]:
-    """Read the settings and counts in the metadata of a file.
+    """Read the settings and counts in the metadata of a file; empty if missing.
 
     Parameters
     ----------
     path : Path
         Parquet file written by this module.
-
-    Returns
-    -------
-    dict
-        The metadata; empty where there is none.
 
     Raises
     ------
@@ -170,11 +165,6 @@ def read_materials(path: Path) -> Materials:
     path : Path
         Parquet file.
 
-    Returns
-    -------
-    Materials
-        The materials, in the order of the rows.
-
     Raises
     ------
     InputError
@@ -212,20 +202,6 @@ def _unpack_energies(
     return {name: np.array([row.get(name, np.nan) for row in known]) for name in names}
 
 
-def write_rejections(rejections: Sequence[Rejection], path: Path) -> None:
-    """Write rejections, one row each.
-
-    Parameters
-    ----------
-    rejections : sequence of Rejection
-        Rejections to write.
-    path : Path
-        File to write.
-    """
-    rows = [rejection.model_dump(mode="json") for rejection in rejections]
-    _write_table(pa.Table.from_pylist(rows, schema=REJECTION_SCHEMA), path, None)
-
-
 def read_rejections(path: Path) -> list[Rejection]:
     """Read a rejections file.
 
@@ -233,11 +209,6 @@ def read_rejections(path: Path) -> list[Rejection]:
     ----------
     path : Path
         Parquet file.
-
-    Returns
-    -------
-    list of Rejection
-        The rejections, in the order of the rows.
 
     Raises
     ------

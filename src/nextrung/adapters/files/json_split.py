@@ -72,7 +72,7 @@ def cut_members(file: IO[bytes]) -> Iterator[tuple[bytes, int]]:
     state, pending, n_cut = np.array([1, OUTSIDE, 0]), [opening], 0
     for block in chain([first[1:]], blocks):
         start = 0
-        for end, n_names in find_ends(np.frombuffer(block, np.uint8), state).tolist():
+        for end, n_names in _find_ends(np.frombuffer(block, np.uint8), state).tolist():
             text = b"".join([*pending, block[start:end], closing])
             if state[0] or n_cut or text[1:-1].strip():
                 yield text, n_names
@@ -91,21 +91,10 @@ def cut_members(file: IO[bytes]) -> Iterator[tuple[bytes, int]]:
 
 
 @njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
-def find_ends(block: NDArray[np.uint8], state: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Find the bytes at which members of the outermost object or list end.
+def _find_ends(block: NDArray[np.uint8], state: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Find commas between members and the last bracket; count names before each.
 
-    Parameters
-    ----------
-    block : ndarray of int, shape (n_bytes,)
-        Part of a file.
-    state : ndarray of int, shape (3,)
-        Scanner state, updated in position: open brackets, state, names counted.
-
-    Returns
-    -------
-    ndarray of int, shape (n_ends, 2)
-        Position of each comma between members and of the last bracket, where the scan
-        stops; names counted since the previous one.
+    The state (open brackets, scanner state, names counted) is updated in place.
     """
     level, mode, n_names = state
     ends = [(0, 0)]  # numba cannot type an empty list

@@ -52,17 +52,12 @@ def write_relaxations(path: Path, records: Mapping[str, RelaxationRecord]) -> No
 
 
 def read_relaxations(path: Path) -> dict[str, RelaxationRecord]:
-    """Read a table of relaxations.
+    """Read a table of relaxations, by material.
 
     Parameters
     ----------
     path : Path
         Table of relaxations.
-
-    Returns
-    -------
-    dict of str to RelaxationRecord
-        Relaxations by material, in the order of the rows.
 
     Raises
     ------
@@ -102,11 +97,6 @@ def read_outcomes(path: Path) -> list[Outcome]:
     ----------
     path : Path
         Table of relaxations.
-
-    Returns
-    -------
-    list of Outcome
-        One per material, in the order of the rows.
 
     Raises
     ------

@@ -42,12 +42,7 @@ class StagingFolder:
 
 
 def remove_stale() -> list[Path]:
-    """Remove the staging folders of processes that no longer run.
-
-    Returns
-    -------
-    list of Path
-        Folders that were removed.
+    """Remove the staging folders of processes that no longer run; return them.
 
     Notes
     -----

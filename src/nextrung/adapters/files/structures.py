@@ -18,17 +18,12 @@ if TYPE_CHECKING:
 
 
 def read_structures(paths: Sequence[Path]) -> dict[str, Structure]:
-    """Read structures of any format of pymatgen, or of frames files.
+    """Read structures of any format of pymatgen, or of frames files, by name.
 
     Parameters
     ----------
     paths : sequence of Path
         Structure files, whose stem is the name, or frames files.
-
-    Returns
-    -------
-    dict of str to Structure
-        Structures by name.
 
     Raises
     ------
@@ -52,11 +47,6 @@ def read_structure(path: Path) -> Structure:
     path : Path
         CIF, POSCAR or another file of one structure.
 
-    Returns
-    -------
-    Structure
-        The structure.
-
     Raises
     ------
     InputError
@@ -69,17 +59,12 @@ def read_structure(path: Path) -> Structure:
 
 
 def store_structure(structure: Structure) -> Artifact:
-    """Store a structure as an artifact.
+    """Store a structure as an artifact; equal structures share a file.
 
     Parameters
     ----------
     structure : Structure
         Structure with its site properties, such as magnetic moments.
-
-    Returns
-    -------
-    Artifact
-        The file; equal structures share one.
     """
     with TemporaryDirectory() as folder:
         path = Path(folder) / "structure.json"
@@ -94,11 +79,6 @@ def load_structure(artifact: Artifact) -> Structure:
     ----------
     artifact : Artifact
         Its file.
-
-    Returns
-    -------
-    Structure
-        The structure.
     """
     return Structure.from_dict(json.loads(artifact_path(artifact).read_text()))
 

@@ -27,11 +27,6 @@ def read_study(path: Path, overrides: Sequence[str] = ()) -> StudySettings:
         Settings that replace those of the file, such as ``training.epochs=5``, with
         YAML values.
 
-    Returns
-    -------
-    StudySettings
-        Settings of the study.
-
     Raises
     ------
     InputError

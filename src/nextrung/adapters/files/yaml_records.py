@@ -33,11 +33,6 @@ def load_yaml(path: Path, kind: str) -> dict[str, Any]:
     kind : str
         Kind of file for error messages.
 
-    Returns
-    -------
-    dict
-        Its keys and values.
-
     Raises
     ------
     InputError
@@ -68,11 +63,6 @@ def validate_record(
         Keys and values of the file.
     path : Path
         The file, for error messages.
-
-    Returns
-    -------
-    Record
-        The record.
 
     Raises
     ------

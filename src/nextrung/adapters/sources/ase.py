@@ -81,8 +81,6 @@ def read_ase(
             yield Trajectory(
                 frames=frames,
                 converged=np.full(len(frames), fill_value=True),
-                hubbard_u=0.0,
-                plane_wave_cutoff=np.nan,
                 relaxed_energy=float(final) if relaxed else np.nan,
             )
 

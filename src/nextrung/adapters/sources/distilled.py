@@ -216,7 +216,5 @@ def _to_trajectory(frames: Frames) -> Trajectory:
     return Trajectory(
         frames=frames,
         converged=np.full(len(frames), fill_value=True),
-        hubbard_u=0.0,
-        plane_wave_cutoff=math.nan,
         relaxed_energy=float(frames.energies[-1] / frames.n_atoms[-1]),
     )

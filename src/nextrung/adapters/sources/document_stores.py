@@ -96,11 +96,6 @@ def list_documents(
         Fields that find_group needs.
     find_group : callable
         Returns the group of a document that has only these fields.
-
-    Returns
-    -------
-    list of StoredDocument
-        The documents, group by group, in the order in which they were completed.
     """
     newest: dict[Any, tuple[int, StoredDocument]] = {}
     for document in store.query(dict(query), properties=[*IDENTITY, *fields]):
@@ -148,11 +143,6 @@ def digest_documents(documents: Sequence[StoredDocument]) -> str:
     ----------
     documents : sequence of StoredDocument
         Documents of :func:`list_documents`.
-
-    Returns
-    -------
-    str
-        The hash.
     """
     digest = hashlib.sha256()
     for document in documents:

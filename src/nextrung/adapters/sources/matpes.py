@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -90,13 +89,7 @@ def _read(document: Mapping[str, Any], source: MatpesSource) -> Trajectory:
         functional=document["functional"],
         gpa_per_unit=GPA_PER[source.stress_unit],
     )
-    return Trajectory(
-        frames=frames,
-        converged=np.array([True]),
-        hubbard_u=0.0,
-        plane_wave_cutoff=math.nan,
-        relaxed_energy=math.nan,
-    )
+    return Trajectory(frames=frames, converged=np.array([True]))
 
 
 def _find_magmoms(document: Mapping[str, Any]) -> list[float] | None:

@@ -130,8 +130,6 @@ def _to_trajectory(
     return Trajectory(
         frames=frames,
         converged=np.full(len(frames), fill_value=True),
-        hubbard_u=0.0,
-        plane_wave_cutoff=math.nan,
         relaxed_energy=relaxed,
     )
 

@@ -71,11 +71,6 @@ def list_tasks(store: Store, source: TaskDocumentsSource) -> list[StoredDocument
     source : TaskDocumentsSource
         Query, and the key of the material.
 
-    Returns
-    -------
-    list of StoredDocument
-        The tasks.
-
     Raises
     ------
     InputError

@@ -58,11 +58,6 @@ def trace_provenance(store: JobStore, identifier: str) -> ProvenanceGraph:
         Uuid of a job, fingerprint or its first digits, sha256 of a checkpoint, or the
         row ``study/model/material`` or ``study/model`` of a result collection.
 
-    Returns
-    -------
-    ProvenanceGraph
-        Every document that the result depends on, with settings, versions and parents.
-
     Raises
     ------
     InputError

@@ -59,11 +59,6 @@ class CollectionQuery:
         ----------
         study : str or None
             Name of the study; None for all.
-
-        Returns
-        -------
-        CollectionQuery
-            The restricted query.
         """
         if study is None:
             return self
@@ -96,11 +91,6 @@ def parse_query(
     limit : int
         Maximum number of rows; 0 for all.
 
-    Returns
-    -------
-    CollectionQuery
-        The query.
-
     Raises
     ------
     InputError
@@ -120,7 +110,7 @@ def parse_query(
 
 
 def run_query(store: JobStore, query: CollectionQuery) -> list[dict[str, Any]]:
-    """Run a query.
+    """Run a query and return its rows, with the columns of the query.
 
     Parameters
     ----------
@@ -128,11 +118,6 @@ def run_query(store: JobStore, query: CollectionQuery) -> list[dict[str, Any]]:
         Store whose database has the collection.
     query : CollectionQuery
         The query.
-
-    Returns
-    -------
-    list of dict
-        Rows with the columns of the query.
 
     Raises
     ------
@@ -161,11 +146,6 @@ def count_rows(store: JobStore, query: CollectionQuery) -> int:
         Store whose database has the collection.
     query : CollectionQuery
         The query.
-
-    Returns
-    -------
-    int
-        Number of rows.
     """
     with _open(store, query) as target:
         count: int = target.count(dict(query.criteria))
@@ -181,11 +161,6 @@ def is_built(store: JobStore, study: str | None) -> bool:
         Store whose database has the collections.
     study : str or None
         Name of the study; None for any.
-
-    Returns
-    -------
-    bool
-        Whether rows were built.
     """
     with open_collection(store, BUILDER_STATE) as state:
         return bool(state.count({} if study is None else {"study": study}))

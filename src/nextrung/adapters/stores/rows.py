@@ -113,11 +113,6 @@ def list_rows(item: Mapping[str, Any], collection: Collection) -> Sequence[Row]:
     collection : Collection
         The collection.
 
-    Returns
-    -------
-    sequence of Row
-        Its rows.
-
     Raises
     ------
     ValueError

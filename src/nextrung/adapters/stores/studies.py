@@ -57,7 +57,7 @@ def list_studies(store: JobStore) -> list[str]:
 
 
 def load_study(store: JobStore, name: str | None = None) -> StudyDoc:
-    """Load the summary document of a study.
+    """Load the newest summary document of a study.
 
     Parameters
     ----------
@@ -65,11 +65,6 @@ def load_study(store: JobStore, name: str | None = None) -> StudyDoc:
         A connected store.
     name : str, optional
         Name of the study; the one finished last by default.
-
-    Returns
-    -------
-    StudyDoc
-        The newest summary of the study.
 
     Raises
     ------

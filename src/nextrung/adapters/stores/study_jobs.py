@@ -153,7 +153,7 @@ def list_study_jobs(store: JobStore) -> list[StudyJob]:
 
 
 def select_current(study_jobs: Iterable[StudyJob], document: str) -> list[StudyJob]:
-    """Select the current documents of one class in each part of a study.
+    """Select the current documents of one class in each part, oldest first.
 
     That is the newest document; for shards, all shards of the newest relaxation.
 
@@ -163,11 +163,6 @@ def select_current(study_jobs: Iterable[StudyJob], document: str) -> list[StudyJ
         Finished jobs, oldest first.
     document : str
         Class of the documents.
-
-    Returns
-    -------
-    list of StudyJob
-        The current ones, oldest first.
     """
     parts: defaultdict[tuple[str, str], list[StudyJob]] = defaultdict(list)
     for study_job in study_jobs:

@@ -100,17 +100,12 @@ def _check_versions(store: JobStore, packages: Sequence[str]) -> Finding:
 
 
 def installed_version(package: str) -> str:
-    """Look up the version of a package.
+    """Look up the version of a package; ``none`` where it is not installed.
 
     Parameters
     ----------
     package : str
         Name of the package.
-
-    Returns
-    -------
-    str
-        Its version; ``none`` where it is not installed.
     """
     try:
         return version(package)

@@ -99,11 +99,6 @@ class PagedApi:
     def fetch_version(self) -> str:
         """Fetch the version of the database, such as ``2025_09_25``; never cached.
 
-        Returns
-        -------
-        str
-            The version.
-
         Raises
         ------
         InputError

@@ -88,11 +88,6 @@ def digest_project(source: MaterialsProjectSource) -> str:
     ----------
     source : MaterialsProjectSource
         Materials and kinds of calculation.
-
-    Returns
-    -------
-    str
-        The hash.
     """
     version = _open(source).cache.name
     return hashlib.sha256(f"{version} {source.model_dump_json()}".encode()).hexdigest()

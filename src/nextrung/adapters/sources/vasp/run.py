@@ -90,7 +90,7 @@ class VaspRun:
         return max(self.hubbard_us.values(), default=0.0)
 
     def to_trajectory(self, material_id: str, run_id: str) -> Trajectory:
-        """Convert to frames in the units of this package.
+        """Convert to one frame per ionic step, in the units of this package.
 
         Parameters
         ----------
@@ -98,11 +98,6 @@ class VaspRun:
             Name of the material.
         run_id : str
             Name of the run; frames are named by it and the number of their step.
-
-        Returns
-        -------
-        Trajectory
-            One frame per ionic step.
         """
         n_atoms, n_steps = len(self.atomic_numbers), len(self.steps)
         frames = Frames(

@@ -72,11 +72,6 @@ def read_task(
     task_types : sequence of TaskType
         Accepted kinds of calculation.
 
-    Returns
-    -------
-    ReadTask or Rejection
-        Its calculations, or its rejection.
-
     Notes
     -----
     The energy is ``e_fr_energy``; ``e_0_energy`` is 0 in many documents and a
@@ -102,17 +97,12 @@ def read_task(
 
 
 def name_run_type(run_type: str) -> str:
-    """Name the functional of a run type of emmet, which may include a Hubbard U.
+    """Name the functional of a run type of emmet, without the Hubbard U.
 
     Parameters
     ----------
     run_type : str
         Such as ``GGA+U`` or ``r2SCAN``.
-
-    Returns
-    -------
-    str
-        The functional, such as ``PBE``.
     """
     name = re.sub(r"[+_]U$", "", run_type)
     return {"GGA": "PBE", "R2SCAN": "r2SCAN"}.get(name, name)
@@ -125,11 +115,6 @@ def enum_value(stored: Any) -> Any:  # noqa: ANN401
     ----------
     stored : object
         Value of a document.
-
-    Returns
-    -------
-    object
-        The value.
     """
     return stored.get("value") if isinstance(stored, dict) else stored
 
