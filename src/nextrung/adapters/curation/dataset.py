@@ -98,13 +98,7 @@ class CuratedDataset:
         return sum(len(part) for part in self.kept)
 
     def stream(self) -> Iterator[Frames]:
-        """Read the kept frames with their splits, part by part.
-
-        Yields
-        ------
-        Frames
-            Some thousand frames; a material may be in several parts.
-        """
+        """Read the kept frames with their splits, some thousand at a time."""
         parts = stream_frames(self.folder / ACCEPTED)
         for part, kept in zip(parts, self.kept, strict=True):
             frames = part[kept]

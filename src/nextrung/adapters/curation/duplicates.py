@@ -72,13 +72,7 @@ class DuplicateSearch:
             self._pool.shutdown(cancel_futures=True)
 
     def find_duplicates(self) -> Iterator[list[Rejection]]:
-        """Find the duplicates of each part; fill in the attributes.
-
-        Yields
-        ------
-        list of Rejection
-            Duplicates of a part.
-        """
+        """Yield the duplicates of each part; fill in the attributes."""
         duplicates = self._find_across_parts()
         for frames in stream_frames(self.path):
             within = ~_is_in(frames.material_ids, self.split_across_parts)

@@ -78,19 +78,12 @@ class FrameFilter:
     def apply(
         self, found: Iterable[Trajectory | Rejection]
     ) -> Iterator[tuple[Frames, list[Rejection]]]:
-        """Check runs part by part.
+        """Yield the accepted frames and the rejections of each part.
 
         Parameters
         ----------
         found : iterable of Trajectory or Rejection
             Runs, and rejections of runs that cannot be read.
-
-        Yields
-        ------
-        frames : Frames
-            Accepted frames of a part.
-        rejections : list of Rejection
-            Rejected frames of the part.
 
         Raises
         ------

@@ -139,11 +139,6 @@ def stream_frames(path: Path) -> Iterator[Frames]:
     ----------
     path : Path
         File of the buffer; it is not validated.
-
-    Yields
-    ------
-    Frames
-        The frames of a part.
     """
     with pa.OSFile(str(path)) as file, pa.ipc.open_file(file) as parts:
         for index in range(parts.num_record_batches):

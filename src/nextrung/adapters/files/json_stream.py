@@ -30,7 +30,7 @@ UNREADABLE = (ValueError, OSError, EOFError, lzma.LZMAError, zlib.error)
 def stream_materials(
     path: Path, convert: Callable[[str, Mapping[str, Any]], _Item]
 ) -> Iterator[_Item]:
-    """Read a JSON object of materials, each an object of frames, one after another.
+    """Read and convert the materials of a JSON object, each an object of frames.
 
     Parameters
     ----------
@@ -39,11 +39,6 @@ def stream_materials(
     convert : callable
         Receives the name of a material and its frames by name; what it returns must
         not refer to these, so that they are freed at once.
-
-    Yields
-    ------
-    object
-        A converted material.
 
     Raises
     ------
@@ -74,7 +69,7 @@ def stream_materials(
 def stream_documents(
     path: Path, convert: Callable[[Mapping[str, Any]], _Item]
 ) -> Iterator[_Item]:
-    """Read the documents of a file one after another.
+    """Read and convert the documents of a file one after another.
 
     Parameters
     ----------
@@ -82,11 +77,6 @@ def stream_documents(
         File that holds a list of objects, or one object.
     convert : callable
         Receives a document; what it returns must not refer to it.
-
-    Yields
-    ------
-    object
-        A converted document.
 
     Raises
     ------

@@ -27,11 +27,6 @@ def hold_lock(path: Path) -> Iterator[None]:
     path : Path
         Lock file; created where it is missing, and kept.
 
-    Yields
-    ------
-    None
-        While the lock is held.
-
     Notes
     -----
     The lock is a POSIX record lock: the kernel releases it when its process exits, and

@@ -64,10 +64,7 @@ def read_relaxations(path: Path) -> dict[str, RelaxationRecord]:
     InputError
         If the file is not a table of relaxations.
     """
-    try:
-        rows = pq.read_table(path, schema=_SCHEMA).to_pylist()
-    except (OSError, pa.ArrowInvalid) as error:
-        raise InputError(f"expected a table of relaxations in {path}") from error
+    rows = _read_rows(path, _SCHEMA.names)
     return {row.pop("material_id"): _record(row) for row in rows}
 
 
@@ -104,11 +101,17 @@ def read_outcomes(path: Path) -> list[Outcome]:
         If the file is not a table of relaxations.
     """
     columns = [name for name in _SCHEMA.names if name not in _SITES]
+    return [_outcome(row) for row in _read_rows(path, columns)]
+
+
+def _read_rows(path: Path, columns: Sequence[str]) -> list[dict[str, Any]]:
+    """Read some columns of a table of relaxations."""
     try:
-        rows = pq.read_table(path, columns=columns).to_pylist()
-        return [_outcome(row) for row in rows]
+        table = pq.read_table(path, columns=columns)
+        rows: list[dict[str, Any]] = table.select(columns).to_pylist()
     except (OSError, KeyError, pa.ArrowInvalid) as error:
         raise InputError(f"expected a table of relaxations in {path}") from error
+    return rows
 
 
 def _outcome(row: dict[str, Any]) -> Outcome:

@@ -59,11 +59,6 @@ def read_ase(
     on_progress : callable
         Receives the number of files read, of all files, and the name of the next.
 
-    Yields
-    ------
-    Trajectory
-        Frames of one material.
-
     Raises
     ------
     InputError

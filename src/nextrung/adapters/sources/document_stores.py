@@ -45,18 +45,13 @@ class StoredDocument(NamedTuple):
 
 @contextmanager
 def open_store(written: str) -> Iterator[Store]:
-    """Connect to the store that a file describes.
+    """Open the store that a file describes, and close it after the block.
 
     Parameters
     ----------
     written : str
         Path of the file as in the study: a ``jobflow.yaml``, the keys of a job store,
         the keys of one store with its ``type``, or a store serialised by monty.
-
-    Yields
-    ------
-    Store
-        The store, connected; closed on leaving the block.
 
     Raises
     ------
@@ -110,7 +105,7 @@ def list_documents(
 def stream_groups(
     store: Store, documents: Sequence[StoredDocument]
 ) -> Iterator[list[dict[str, Any]]]:
-    """Read listed documents, one group at a time.
+    """Read listed documents, one group at a time and in order.
 
     Parameters
     ----------
@@ -118,11 +113,6 @@ def stream_groups(
         A connected store.
     documents : sequence of StoredDocument
         Documents of :func:`list_documents`.
-
-    Yields
-    ------
-    list of dict
-        The documents of a group, in order.
 
     Raises
     ------

@@ -83,11 +83,6 @@ def open_collection(store: JobStore, name: str) -> Iterator[MongoStore]:
         Documents of jobs.
     name : str
         Name of the collection.
-
-    Yields
-    ------
-    MongoStore
-        A connected store of the same class as the documents.
     """
     collection = describe_collection(store, name)
     collection.connect()

@@ -50,7 +50,7 @@ def test_the_settings_of_the_run_are_read(
     run = read_vasprun(path)
 
     assert run.functional == "r2SCAN"
-    assert run.hubbard_u == 0
+    assert max(run.hubbard_us.values(), default=0) == 0
     assert run.plane_wave_cutoff == 520
     assert run.max_electronic_steps == 60
     assert [step.n_electronic_steps for step in run.steps] == [2]
@@ -70,7 +70,7 @@ def test_u_is_read_from_the_incar(
         )
     )
 
-    assert read_vasprun(path).hubbard_u == expected
+    assert max(read_vasprun(path).hubbard_us.values(), default=0) == expected
 
 
 def test_a_truncated_file_is_rejected(path: Path, vasprun: Callable[..., str]) -> None:

@@ -75,11 +75,6 @@ class PagedApi:
         **parameters : str
             The query.
 
-        Yields
-        ------
-        dict
-            A document.
-
         Raises
         ------
         InputError

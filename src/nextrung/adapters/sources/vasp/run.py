@@ -84,11 +84,6 @@ class VaspRun:
     max_electronic_steps: int
     steps: Sequence[IonicStep]
 
-    @property
-    def hubbard_u(self) -> float:
-        """Largest Hubbard U in eV."""
-        return max(self.hubbard_us.values(), default=0.0)
-
     def to_trajectory(self, material_id: str, run_id: str) -> Trajectory:
         """Convert to one frame per ionic step, in the units of this package.
 
@@ -114,15 +109,12 @@ class VaspRun:
             magmoms=self._labels("magmoms", (n_atoms,)).reshape(-1),
             functional=self.functional,
         )
-        done = np.array([step.n_electronic_steps for step in self.steps])
-        converged = done < self.max_electronic_steps
-        return Trajectory(
-            frames=frames,
-            converged=converged,
-            hubbard_u=self.hubbard_u,
+        n_done = np.array([step.n_electronic_steps for step in self.steps])
+        return make_trajectory(
+            frames,
+            n_done < self.max_electronic_steps,
             hubbard_us={name: u for name, u in self.hubbard_us.items() if u},
             plane_wave_cutoff=self.plane_wave_cutoff,
-            relaxed_energy=self.steps[-1].energy / n_atoms if converged[-1] else np.nan,
         )
 
     def _labels(self, name: str, shape: tuple[int, ...]) -> NDArray[np.float32]:
@@ -132,6 +124,37 @@ class VaspRun:
             if (label := getattr(step, name)) is not None:
                 labels[index] = label
         return labels
+
+
+def make_trajectory(
+    frames: Frames,
+    converged: NDArray[np.bool_],
+    *,
+    hubbard_us: Mapping[str, float],
+    plane_wave_cutoff: float = np.nan,
+) -> Trajectory:
+    """Build the trajectory of a run whose last frame, if converged, is relaxed.
+
+    Parameters
+    ----------
+    frames : Frames
+        Frames of the run.
+    converged : ndarray of bool, shape (n_frames,)
+        Whether the electronic steps of each frame converged.
+    hubbard_us : mapping of str to float
+        Nonzero Hubbard U in eV, by element.
+    plane_wave_cutoff : float
+        Plane-wave cutoff in eV.
+    """
+    final = float(frames.energies[-1] / frames.n_atoms[-1])
+    return Trajectory(
+        frames=frames,
+        converged=converged,
+        hubbard_u=max(hubbard_us.values(), default=0.0),
+        hubbard_us=hubbard_us,
+        plane_wave_cutoff=plane_wave_cutoff,
+        relaxed_energy=final if converged[-1] else np.nan,
+    )
 
 
 def name_functional(tags: Mapping[str, Any], potcar_exchange: str = "PE") -> str:

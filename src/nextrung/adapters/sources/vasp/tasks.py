@@ -11,7 +11,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from nextrung.adapters.sources.frame_documents import FrameDocument, flatten_documents
-from nextrung.adapters.sources.vasp.run import GPA_PER_KBAR, name_functional
+from nextrung.adapters.sources.vasp.run import (
+    GPA_PER_KBAR,
+    make_trajectory,
+    name_functional,
+)
 from nextrung.schemas.base import InputError
 from nextrung.schemas.labels.curation import Rejection, Rule
 from nextrung.schemas.labels.sources import TaskType
@@ -122,7 +126,7 @@ def enum_value(stored: Any) -> Any:  # noqa: ANN401
 def compare_tasks(
     tasks: Iterable[ReadTask], choose: Callable[[ReadTask, ReadTask], bool]
 ) -> Iterator[Trajectory]:
-    """Add the primary task of its material to every run.
+    """Add the primary task to every run, material by material.
 
     Parameters
     ----------
@@ -131,11 +135,6 @@ def compare_tasks(
     choose : callable
         Whether the second task of a material may be the primary task of the first; the
         lowest in energy of these is chosen.
-
-    Yields
-    ------
-    Trajectory
-        The runs by material, in the order of first tasks.
     """
     materials: dict[str, list[ReadTask]] = defaultdict(list)
     for task in tasks:
@@ -200,7 +199,6 @@ def _read_calculation(
     if calculation.get("has_vasp_completed", True) in INCOMPLETE:
         raise InputError(f"calculation {name} is incomplete")
     tags = _read_tags(calculation)
-    hubbard_us = _read_hubbard_us(calculation)
     steps = calculation["output"]["ionic_steps"]
     if not steps:
         raise InputError(f"calculation {name} has no ionic steps")
@@ -215,16 +213,12 @@ def _read_calculation(
         functional=_name_functional(tags, calculation),
         gpa_per_unit=GPA_PER_KBAR,
     )
-    done = np.array([_count_electronic_steps(step) for step in steps])
-    converged = done < int(tags.get("NELM", DEFAULT_NELM))
-    final = float(frames.energies[-1] / frames.n_atoms[-1])
-    return Trajectory(
-        frames=frames,
-        converged=converged,
-        hubbard_u=max(hubbard_us.values(), default=0.0),
-        hubbard_us=hubbard_us,
+    n_done = np.array([_count_electronic_steps(step) for step in steps])
+    return make_trajectory(
+        frames,
+        n_done < int(tags.get("NELM", DEFAULT_NELM)),
+        hubbard_us=_read_hubbard_us(calculation),
         plane_wave_cutoff=float(tags.get("ENCUT", tags.get("ENMAX", math.nan))),
-        relaxed_energy=final if converged[-1] else math.nan,
     )
 
 
