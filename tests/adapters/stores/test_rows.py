@@ -27,7 +27,7 @@ def study_jobs(
 
 
 def load(store: JobStore, study_job: StudyJob) -> dict[str, object]:
-    output = store.get_output(study_job.job.uuid, load=True)
+    output = store.get_output(study_job.uuid, load=True)
     return {"job": study_job, "output": output, "dataset": None}
 
 
@@ -41,7 +41,7 @@ def test_every_document_has_rows_of_its_collection(
 
     assert rows
     assert {type(row) for row in rows} == {ROWS[collection]}
-    assert {row.job_uuid for row in rows} == {source.job.uuid}
+    assert {row.job_uuid for row in rows} == {source.uuid}
 
 
 def test_relaxed_volumes_are_read_from_the_file(
@@ -63,7 +63,7 @@ def test_the_source_version_depends_on_time_job_and_collection(
 ) -> None:
     first, second = study_jobs[:2]
 
-    assert first.job.stored_at in source_version(first, Collection.JOBS)
+    assert first.stored_at in source_version(first, Collection.JOBS)
     assert source_version(first, Collection.JOBS) != source_version(
         second, Collection.JOBS
     )

@@ -28,7 +28,7 @@ def store(
 def test_every_job_is_listed_once_per_study(store: JobStore) -> None:
     study_jobs = list_study_jobs(store)
 
-    parts = {(job.study, job.part, job.job.uuid) for job in study_jobs}
+    parts = {(job.study, job.part, job.uuid) for job in study_jobs}
     planners = store.count({"output.@class": "OutputReference"})
     assert len(parts) == len(study_jobs) == store.count() - planners
     assert ("demo", "stability/source", "uuid-of-stability/source") in parts
@@ -44,10 +44,10 @@ def test_the_shards_of_a_relaxation_belong_to_the_study_of_its_merge(
 
     after = list_study_jobs(store)
 
-    parts = {(m.part, m.job.uuid) for m in before if m.stage == "relaxation"}
+    parts = {(m.part, m.uuid) for m in before if m.stage == "relaxation"}
     for study in ("demo", "later"):
         found = {
-            (m.part, m.job.uuid)
+            (m.part, m.uuid)
             for m in after
             if m.stage == "relaxation" and m.study == study
         }
@@ -63,7 +63,7 @@ def test_the_newest_document_of_a_part_is_current(store: JobStore) -> None:
 
     current = select_current(list_study_jobs(store), "StabilityDoc")
 
-    uuids = {job.part: job.job.uuid for job in current}
+    uuids = {job.part: job.uuid for job in current}
     assert uuids["stability/source"] == "newer"
     assert uuids["stability/scratch"] == "uuid-of-stability/scratch"
 
@@ -81,16 +81,14 @@ def test_all_shards_of_the_newest_relaxation_are_current(store: JobStore) -> Non
     store_document(store, shard, part, uuid="other", when=when)
     after = select_current(list_study_jobs(store), "ShardDoc")
 
-    of_source = [m.job.uuid for m in after if m.part == "relaxation/source"]
+    of_source = [m.uuid for m in after if m.part == "relaxation/source"]
     assert of_source == ["other"]
     assert len(before) == 2 * len(Model)
     assert len(after) == len(before) - 1
 
 
 def test_parents_of_a_shard_are_those_of_its_plan(store: JobStore) -> None:
-    (shard,) = [
-        m.job for m in list_study_jobs(store) if m.job.uuid == "uuid-of-shard/source/1"
-    ]
+    (shard,) = [m for m in list_study_jobs(store) if m.uuid == "uuid-of-shard/source/1"]
 
     assert shard.parents["model"] == "fingerprint-of-fine_tuning/source"
     assert shard.model == "source"

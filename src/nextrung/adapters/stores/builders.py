@@ -123,14 +123,14 @@ class CollectionBuilder(Builder):  # type: ignore[misc]
             "key": self._key(job),
             "collection": self.collection,
             "study": job.study,
-            "job_uuid": job.job.uuid,
+            "job_uuid": job.uuid,
             "stamp": source_version(job, collection),
         }
         try:
             rows = list_rows(item, collection)
         except ValueError as error:
             reason = " ".join(str(error).split())
-            return {"entry": entry, "error": f"{job.job.name}: {reason}"}
+            return {"entry": entry, "error": f"{job.name}: {reason}"}
         return {"entry": entry, "rows": [row.model_dump(mode="json") for row in rows]}
 
     def update_targets(self, items: list[dict[str, Any]]) -> None:
@@ -176,7 +176,7 @@ class CollectionBuilder(Builder):  # type: ignore[misc]
 
     def _key(self, job: StudyJob) -> str:
         """Return the key of a document in the builder state."""
-        return f"{self.collection}/{job.study}/{job.job.uuid}"
+        return f"{self.collection}/{job.study}/{job.uuid}"
 
     def _load(self, job: StudyJob, jobs: Sequence[StudyJob]) -> dict[str, Any]:
         """Load the outputs from which the rows of a document are built."""
@@ -185,15 +185,15 @@ class CollectionBuilder(Builder):  # type: ignore[misc]
             return item
         item["output"] = self._output(job)
         if self.collection == Collection.MODELS:
-            fingerprint = job.job.parents.get("dataset")
-            datasets = (each for each in jobs if each.job.fingerprint == fingerprint)
+            fingerprint = job.parents.get("dataset")
+            datasets = (each for each in jobs if each.fingerprint == fingerprint)
             dataset = next(datasets, None)
             item["dataset"] = dataset and self._output(dataset)
         return item
 
     def _output(self, job: StudyJob) -> Any:  # noqa: ANN401 - any document
         """Load the whole output of a job."""
-        where = {"uuid": job.job.uuid, "index": job.job.index}
+        where = {"uuid": job.uuid, "index": job.index}
         try:
             found = self.jobs.query_one(where, load=True)
         except KeyError:  # its arrays are missing

@@ -79,16 +79,16 @@ def select_sources(
     if collection is Collection.JOBS:
         return jobs
     stage, document = _SOURCES[collection]
-    of_stage = [study_job for study_job in jobs if study_job.stage == stage]
+    of_stage = [job for job in jobs if job.stage == stage]
     return select_current(of_stage, document.__name__)
 
 
-def source_version(study_job: StudyJob, collection: Collection) -> str:
+def source_version(job: StudyJob, collection: Collection) -> str:
     """Return the version of a document, its part, the code and the row layout.
 
     Parameters
     ----------
-    study_job : StudyJob
+    job : StudyJob
         Job of the document.
     collection : Collection
         The collection.
@@ -98,9 +98,8 @@ def source_version(study_job: StudyJob, collection: Collection) -> str:
     str
         The version; rows are rebuilt when it changes.
     """
-    job = study_job.job
     code = version("nextrung")
-    return f"{job.index} {job.stored_at} {study_job.part} {code} {_layout(collection)}"
+    return f"{job.index} {job.stored_at} {job.part} {code} {_layout(collection)}"
 
 
 def list_rows(item: Mapping[str, Any], collection: Collection) -> Sequence[Row]:
@@ -118,15 +117,15 @@ def list_rows(item: Mapping[str, Any], collection: Collection) -> Sequence[Row]:
     ValueError
         If the document is invalid, or one of its files is missing.
     """
-    study_job: StudyJob = item["job"]
+    job: StudyJob = item["job"]
     origin = {
-        "study": study_job.study,
-        "job_uuid": study_job.job.uuid,
-        "fingerprint": study_job.job.fingerprint,
-        "completed_at": study_job.job.provenance["completed_at"],
+        "study": job.study,
+        "job_uuid": job.uuid,
+        "fingerprint": job.fingerprint,
+        "completed_at": job.provenance["completed_at"],
     }
     if collection is Collection.JOBS:
-        return [_describe_job(study_job, origin)]
+        return [_describe_job(job, origin)]
     doc: Any = _SOURCES[collection][1].model_validate(item["output"])
     if collection is Collection.MODELS:
         labels = item["dataset"] and DatasetDoc.model_validate(item["dataset"])
@@ -151,14 +150,14 @@ def _materials(artifact: Artifact) -> dict[str, Material]:
     return describe_materials(read_materials(artifact_path(artifact)).initial)
 
 
-def _describe_job(study_job: StudyJob, origin: Mapping[str, str]) -> JobRow:
+def _describe_job(job: StudyJob, origin: Mapping[str, str]) -> JobRow:
     """Describe a job."""
-    job, provenance = study_job.job, study_job.job.provenance
+    provenance = job.provenance
     return JobRow(
         **origin,
         name=job.name,
-        part=study_job.part,
-        stage=study_job.stage,
+        part=job.part,
+        stage=job.stage,
         model=job.model,
         document=job.document,
         shard=job.plan.get("shard"),

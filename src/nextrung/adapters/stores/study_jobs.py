@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections import defaultdict
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -36,8 +36,8 @@ REFERENCE = "OutputReference"
 
 
 @dataclass(frozen=True)
-class StoredJob:
-    """A finished job, without its results.
+class StudyJob:
+    """A finished job of a study, without its results.
 
     Parameters
     ----------
@@ -49,8 +49,8 @@ class StoredJob:
         Class of the document.
     stored_at : str
         Local time at which jobflow stored it.
-    study, part : str or None
-        Study and part in its metadata.
+    study, part : str
+        Study, and stage or ``stage/model``; empty where they are unknown.
     output : mapping
         Fields of the document without results.
     """
@@ -60,8 +60,8 @@ class StoredJob:
     name: str
     document: str
     stored_at: str
-    study: str | None
-    part: str | None
+    study: str
+    part: str
     output: Mapping[str, Any]
 
     @property
@@ -91,6 +91,11 @@ class StoredJob:
         return self.output.get("model") or self.plan.get("model")
 
     @property
+    def stage(self) -> str:
+        """Stage of the part."""
+        return self.part.partition("/")[0]
+
+    @property
     def shard_plan(self) -> str:
         """Hash of the settings that all shards of one relaxation share."""
         shared = {
@@ -100,28 +105,6 @@ class StoredJob:
         }
         key = json.dumps([shared, self.output.get("settings")], sort_keys=True)
         return hashlib.sha256(key.encode()).hexdigest()
-
-
-@dataclass(frozen=True)
-class StudyJob:
-    """A job as a part of a study.
-
-    Parameters
-    ----------
-    study, part : str
-        Study, and stage or ``stage/model``.
-    job : StoredJob
-        The job.
-    """
-
-    study: str
-    part: str
-    job: StoredJob
-
-    @property
-    def stage(self) -> str:
-        """Stage of the part."""
-        return self.part.partition("/")[0]
 
 
 def list_study_jobs(store: JobStore) -> list[StudyJob]:
@@ -142,47 +125,42 @@ def list_study_jobs(store: JobStore) -> list[StudyJob]:
         Each job once per study, oldest first.
     """
     jobs, planned = _list_jobs(store)
-    found = [
-        StudyJob(job.study, job.part, job) for job in jobs if job.study and job.part
-    ]
+    found = [job for job in jobs if job.study and job.part]
     for study in _newest(job for job in jobs if job.document == "StudyDoc"):
         found += _list_referenced(study, jobs, planned)
-    found.sort(key=lambda study_job: study_job.job.stored_at)
-    once = {(each.study, each.part, each.job.fingerprint): each for each in found[::-1]}
+    found.sort(key=lambda job: job.stored_at)
+    once = {(job.study, job.part, job.fingerprint): job for job in found[::-1]}
     return list(once.values())[::-1]
 
 
-def select_current(study_jobs: Iterable[StudyJob], document: str) -> list[StudyJob]:
+def select_current(jobs: Iterable[StudyJob], document: str) -> list[StudyJob]:
     """Select the current documents of one class in each part, oldest first.
 
     That is the newest document; for shards, all shards of the newest relaxation.
 
     Parameters
     ----------
-    study_jobs : iterable of StudyJob
+    jobs : iterable of StudyJob
         Finished jobs, oldest first.
     document : str
         Class of the documents.
     """
     parts: defaultdict[tuple[str, str], list[StudyJob]] = defaultdict(list)
-    for study_job in study_jobs:
-        if study_job.job.document == document:
-            parts[study_job.study, study_job.part].append(study_job)
+    for job in jobs:
+        if job.document == document:
+            parts[job.study, job.part].append(job)
     return [
-        study_job
+        job
         for part in parts.values()
-        for study_job in part
-        if study_job is part[-1]
-        or (
-            document == "ShardDoc"
-            and study_job.job.shard_plan == part[-1].job.shard_plan
-        )
+        for job in part
+        if job is part[-1]
+        or (document == "ShardDoc" and job.shard_plan == part[-1].shard_plan)
     ]
 
 
-def _list_jobs(store: JobStore) -> tuple[list[StoredJob], dict[str, str]]:
+def _list_jobs(store: JobStore) -> tuple[list[StudyJob], dict[str, str]]:
     """List finished jobs at their newest index, and the job each planner refers to."""
-    newest: dict[str, StoredJob] = {}
+    newest: dict[str, StudyJob] = {}
     planned: dict[str, str] = {}
     for found in store.query({"metadata.study": {"$exists": True}}, list(_PROPERTIES)):
         output = found.get("output") or {}
@@ -191,14 +169,14 @@ def _list_jobs(store: JobStore) -> tuple[list[StoredJob], dict[str, str]]:
         if "provenance" not in output:
             continue
         metadata = found.get("metadata") or {}
-        job = StoredJob(
+        job = StudyJob(
             uuid=found["uuid"],
             index=found["index"],
             name=found["name"],
             document=output.get("@class", ""),
             stored_at=found["completed_at"],
-            study=metadata.get("study"),
-            part=metadata.get("part"),
+            study=metadata.get("study") or "",
+            part=metadata.get("part") or "",
             output=output,
         )
         if job.uuid not in newest or newest[job.uuid].index < job.index:
@@ -206,16 +184,16 @@ def _list_jobs(store: JobStore) -> tuple[list[StoredJob], dict[str, str]]:
     return list(newest.values()), planned
 
 
-def _newest(studies: Iterable[StoredJob]) -> list[StoredJob]:
+def _newest(studies: Iterable[StudyJob]) -> list[StudyJob]:
     """Select the newest results of each study."""
-    newest: dict[str, StoredJob] = {}
+    newest: dict[str, StudyJob] = {}
     for job in sorted(studies, key=lambda job: job.stored_at):
         newest[job.output["results"]["study"]] = job
     return list(newest.values())
 
 
 def _list_referenced(
-    study: StoredJob, jobs: Iterable[StoredJob], planned: Mapping[str, str]
+    study: StudyJob, jobs: Iterable[StudyJob], planned: Mapping[str, str]
 ) -> list[StudyJob]:
     """List the jobs in the results of a study, and the shards of its relaxations."""
     results = study.output["results"]
@@ -227,10 +205,10 @@ def _list_referenced(
         if uuid not in by_uuid:
             continue
         job = by_uuid[uuid]
-        referenced.append(StudyJob(results["study"], part, job))
+        referenced.append(replace(job, study=results["study"], part=part))
         if job.document == "RelaxationDoc":
             referenced += [
-                StudyJob(results["study"], part, by_fingerprint[shard])
+                replace(by_fingerprint[shard], study=results["study"], part=part)
                 for shard in job.parents.values()
                 if shard in by_fingerprint
             ]
