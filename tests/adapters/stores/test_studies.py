@@ -6,7 +6,7 @@ import pytest
 
 from nextrung.adapters.stores.studies import (
     DOCUMENTS,
-    list_studies,
+    _list_studies,
     load_documents,
     load_study,
 )
@@ -90,7 +90,7 @@ def test_last_finished_study_is_loaded(job_store: JobStore) -> None:
 
     assert load_study(job_store).results.study == "second"
     assert load_study(job_store, "first").results.study == "first"
-    assert list_studies(job_store) == ["first", "second"]
+    assert _list_studies(job_store) == ["first", "second"]
 
 
 def test_documents_are_loaded_by_stage(

@@ -115,7 +115,7 @@ def reset_launchpad(launchpad: LaunchPad, database: str) -> None:
 
 
 def add_workflow(launchpad: LaunchPad, workflow: Workflow) -> int:
-    """Add a workflow to a LaunchPad.
+    """Add a workflow to a LaunchPad, and return its smallest firework id.
 
     Parameters
     ----------
@@ -123,11 +123,6 @@ def add_workflow(launchpad: LaunchPad, workflow: Workflow) -> int:
         The LaunchPad.
     workflow : Workflow
         The workflow.
-
-    Returns
-    -------
-    int
-        The smallest firework id of the workflow: `lpad` finds it by any of them.
 
     Raises
     ------

@@ -127,17 +127,12 @@ class RelaxationLog:
 
 @contextmanager
 def crash_marker(path: Path) -> Iterator[bool]:
-    """Keep a marker file while the block runs; a crash or kill leaves it behind.
+    """Keep a marker file while the block runs; yield whether a crash left one before.
 
     Parameters
     ----------
     path : Path
         Marker file.
-
-    Yields
-    ------
-    bool
-        Whether an earlier attempt left its marker.
     """
     crashed = path.exists()
     path.touch()

@@ -30,7 +30,7 @@ REPORT_EVERY = 1000
 def read_matpes(
     source: MatpesSource, on_progress: Callable[[int, int, str], None]
 ) -> Iterator[Trajectory]:
-    """Read the documents of a source.
+    """Read the documents of a source as runs of one frame, by original material.
 
     Parameters
     ----------
@@ -38,12 +38,6 @@ def read_matpes(
         Files.
     on_progress : callable
         Receives the number of files read, of all files, and a description.
-
-    Yields
-    ------
-    Trajectory
-        One frame; frames derived from one material of the Materials Project have its
-        name.
 
     Raises
     ------

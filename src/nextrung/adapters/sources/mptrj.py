@@ -43,7 +43,7 @@ REPORT_EVERY = 500
 def read_mptrj(
     source: MptrjJsonSource, on_progress: Callable[[int, int, str], None]
 ) -> Iterator[Trajectory]:
-    """Read the tasks of the materials of a source.
+    """Read the tasks of the materials of a source, each as one run.
 
     Parameters
     ----------
@@ -51,11 +51,6 @@ def read_mptrj(
         Files, and which of their energies is the label.
     on_progress : callable
         Receives the number of files read, of all files, and a description.
-
-    Yields
-    ------
-    Trajectory
-        Frames of one task of a material, from its first ionic step to its last.
 
     Raises
     ------

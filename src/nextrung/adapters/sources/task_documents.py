@@ -36,7 +36,7 @@ TASK_FIELDS = (*(f"{key}.dir_name" for key in CALCULATIONS), "output.task_id")
 def read_task_documents(
     source: TaskDocumentsSource, on_progress: Callable[[int, int, str], None]
 ) -> Iterator[Trajectory | Rejection]:
-    """Read the task documents of a source, material by material.
+    """Read the task documents of a source by material; reject invalid tasks.
 
     Parameters
     ----------
@@ -44,11 +44,6 @@ def read_task_documents(
         Files or store, and the key of the material.
     on_progress : callable
         Receives the number of files read, of all files, and a description.
-
-    Yields
-    ------
-    Trajectory or Rejection
-        Frames of one calculation of a task, or the rejection of a task.
 
     Raises
     ------

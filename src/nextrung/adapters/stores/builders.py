@@ -79,13 +79,7 @@ class CollectionBuilder(Builder):  # type: ignore[misc]
         super().__init__([jobs], [target, state], chunk_size=chunk_size)
 
     def get_items(self) -> Iterator[dict[str, Any]]:
-        """Find the documents whose source version differs from the builder state.
-
-        Yields
-        ------
-        dict
-            A job, its output and the output of its data set.
-        """
+        """Yield the documents whose source version differs from the builder state."""
         collection = Collection(self.collection)
         ensure_indexes(self.target, collection)
         jobs = list_study_jobs(self.jobs)

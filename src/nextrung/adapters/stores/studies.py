@@ -40,19 +40,8 @@ DOCUMENTS: Mapping[str, type[TaskDoc]] = {
 }
 
 
-def list_studies(store: JobStore) -> list[str]:
-    """List the finished studies of a store.
-
-    Parameters
-    ----------
-    store : JobStore
-        A connected store.
-
-    Returns
-    -------
-    list of str
-        Names, in order of completion.
-    """
+def _list_studies(store: JobStore) -> list[str]:
+    """List the names of the finished studies, in order of completion."""
     return list(dict.fromkeys(found.results.study for found in _studies(store, {})))
 
 
@@ -75,7 +64,7 @@ def load_study(store: JobStore, name: str | None = None) -> StudyDoc:
     studies = _studies(store, criteria)
     if not studies:
         expected = "a finished study" if name is None else f"a finished study {name}"
-        others = ", ".join(list_studies(store)) or "none"
+        others = ", ".join(_list_studies(store)) or "none"
         raise InputError(f"expected {expected} in the store, got {others}")
     return studies[-1]
 

@@ -28,7 +28,7 @@ WAITING_STATES = ("WAITING", "READY", "PAUSED")
 
 
 def check_launchpad(launchpad: LaunchPad, folder: Path) -> Iterator[Finding]:
-    """Check a LaunchPad.
+    """Check versions, preparation, clocks, lost runs and workers of a LaunchPad.
 
     Parameters
     ----------
@@ -36,11 +36,6 @@ def check_launchpad(launchpad: LaunchPad, folder: Path) -> Iterator[Finding]:
         The LaunchPad.
     folder : Path
         Configuration folder, with its worker files.
-
-    Yields
-    ------
-    Finding
-        Versions, preparation, clocks, lost runs, and categories without workers.
     """
     yield _check_server(launchpad)
     yield _check_clocks(launchpad)

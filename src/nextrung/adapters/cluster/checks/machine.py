@@ -31,17 +31,12 @@ SECRET_FILES = ("my_launchpad.yaml", "jobflow.yaml", ".env")
 
 
 def check_machine(folder: Path) -> Iterator[Finding]:
-    """Check this machine.
+    """Check packages, GPUs, run folder, threads, FireWorks files and file modes.
 
     Parameters
     ----------
     folder : Path
         Configuration folder.
-
-    Yields
-    ------
-    Finding
-        Packages, GPU, run folder, threads, configuration of FireWorks, secrets.
     """
     yield _check_packages()
     yield _check_gpus()

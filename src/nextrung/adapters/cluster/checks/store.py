@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 def check_store(store: JobStore, packages: Sequence[str]) -> Iterator[Finding]:
-    """Check a store.
+    """Check that a store can be written, its indexes, and versions in its documents.
 
     Parameters
     ----------
@@ -26,11 +26,6 @@ def check_store(store: JobStore, packages: Sequence[str]) -> Iterator[Finding]:
         A connected store.
     packages : sequence of str
         Packages whose versions are part of fingerprints.
-
-    Yields
-    ------
-    Finding
-        Whether it can be written, has its indexes, and has documents of these versions.
     """
     yield _write_and_remove(store)
     yield _check_indexes(store)

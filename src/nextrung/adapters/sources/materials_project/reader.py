@@ -57,11 +57,6 @@ def read_materials_project(
     on_progress : callable
         Receives the number of materials read, of all materials, and a description.
 
-    Yields
-    ------
-    Trajectory or Rejection
-        Frames of one calculation of a task, or the rejection of a task.
-
     Raises
     ------
     InputError

@@ -22,7 +22,7 @@ GPA_PER_KBAR = -0.1
 #: VASP's defaults of the tags that define a hybrid functional.
 HYBRID_DEFAULTS = {"AEXX": 0.25, "AGGAX": 0.75, "AGGAC": 1.0, "ALDAC": 1.0}
 
-#: VASP's IVDW, by the name of the dispersion correction.
+#: Name of the dispersion correction by VASP's IVDW.
 DISPERSIONS = {1: "D2", 10: "D2", 11: "D3", 12: "D3(BJ)", 13: "D4", 20: "TS"}
 
 

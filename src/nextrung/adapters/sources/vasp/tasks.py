@@ -83,8 +83,7 @@ def read_task(
     right than ``run_type``. Magnetic moments are those of the OUTCAR for the last step;
     other steps have none.
     """
-    rule, reason = Rule.INCOMPLETE_FILE, ""
-    kind = _name_task_type(document)
+    rule, kind = Rule.INCOMPLETE_FILE, _name_task_type(document)
     if kind not in task_types:
         rule = Rule.TASK_TYPE
         reason = f"expected {' or '.join(task_types)}, got {kind}"
