@@ -39,7 +39,7 @@ from fireworks.core.rocket_launcher import rapidfire
 from jobflow import SETTINGS
 
 from nextrung.adapters.curation.dataset import REJECTED, CuratedDataset
-from nextrung.adapters.files.frames import write_rejections
+from nextrung.adapters.files.frame_stream import RejectionWriter
 from nextrung.adapters.stores.builders import make_builders, run_builder
 from nextrung.adapters.stores.job_store import make_indexes
 from nextrung.makers.submission import make_workflow
@@ -217,7 +217,7 @@ class StandIn:
 
     def curate(self, *_settings: object) -> CuratedDataset:
         """Hand the made-up frames on as curated."""
-        write_rejections([], self.folder / REJECTED)
+        RejectionWriter(self.folder / REJECTED).file.close()
         frames = self.made.frames
         curated = CuratedDataset(
             folder=self.folder,

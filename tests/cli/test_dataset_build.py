@@ -65,7 +65,7 @@ def list_left_behind(root: Path) -> list[str]:
     return sorted(
         path.relative_to(root).as_posix()
         for path in (root / "artifacts").rglob("*")
-        if path.is_file() or path.name.startswith(".unfinished-")
+        if path.is_file() or path.name.startswith(".staging-")
     )
 
 

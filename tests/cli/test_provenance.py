@@ -68,4 +68,4 @@ def test_an_unknown_result_is_one_line_and_exit_code_2(
 
     assert ended.code == 2
     assert ended.errors.count("\n") == 1
-    assert "got nothing: the store holds none of them" in ended.errors
+    assert "got nothing, which the store does not contain" in ended.errors

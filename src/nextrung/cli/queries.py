@@ -16,12 +16,12 @@ from nextrung.adapters.stores.builders import build_collections
 from nextrung.adapters.stores.job_store import open_configured_store
 from nextrung.adapters.stores.queries import (
     CollectionQuery,
-    answer,
     count_rows,
     is_built,
     parse_query,
-    write_answer,
+    run_query,
 )
+from nextrung.adapters.stores.query_export import write_rows
 from nextrung.adapters.stores.studies import load_study
 from nextrung.cli.running import Name, Where, console, locate_study
 from nextrung.reports.sections.table import results_table
@@ -78,11 +78,11 @@ def results(
     with _open_built(where, study) as (store, name):
         request = request.for_study(name)
         if output is not None:
-            rows = answer(store, request)
-            write_answer(rows, request, output)
+            rows = run_query(store, request)
+            write_rows(rows, request, output)
             console.print(f"{len(rows)} rows: {output}", soft_wrap=True)
         elif as_json:
-            typer.echo(json.dumps(answer(store, request), indent=1))
+            typer.echo(json.dumps(run_query(store, request), indent=1))
         else:
             _show_rows(store, request)
 
@@ -115,7 +115,7 @@ def _open_built(where: str, study: str | None) -> Iterator[tuple[JobStore, str |
 
 def _show_rows(store: JobStore, request: CollectionQuery) -> None:
     """Print the first rows of an answer as a table."""
-    shown = answer(store, replace(request, limit=request.limit or SHOWN_ROWS))
+    shown = run_query(store, replace(request, limit=request.limit or SHOWN_ROWS))
     table = Table(*request.columns)
     for row in shown:
         table.add_row(*(_cell(row[name]) for name in request.columns))

@@ -15,6 +15,7 @@ from nextrung.adapters.files.experimental_crystals import digest_crystals
 from nextrung.adapters.files.study_yaml import read_study
 from nextrung.adapters.sources.registry import list_source_files
 from nextrung.adapters.stores.studies import load_documents, load_study
+from nextrung.atomic_write import atomic_write
 from nextrung.cli.running import (
     Name,
     Overrides,
@@ -140,9 +141,8 @@ def _require_inputs(settings: StudySettings, file: Path) -> None:
 
 def _write_outputs(store: JobStore, document: StudyDoc, folder: Path) -> None:
     """Write results, report, and every model with its card beside the store."""
-    unfinished = folder / "results.json.unfinished"
-    unfinished.write_text(document.results.model_dump_json(indent=1) + "\n")
-    unfinished.replace(folder / "results.json")
+    with atomic_write(folder / "results.json") as file:
+        file.write_text(document.results.model_dump_json(indent=1) + "\n")
     documents: dict[str, Any] = load_documents(store, document)
     write_report(document, documents, folder / "report.html")
     for model in document.settings.models:

@@ -129,7 +129,7 @@ class ShardMaker(StageMaker):
         names = share.material_ids.tolist()
         folder = work_folder()
         header = _describe(plan, self.settings, names)
-        journal = RelaxationLog(folder / "journal.jsonl", header)
+        journal = RelaxationLog(folder / "relaxations.jsonl", header)
         waiting = [i for i, name in enumerate(names) if name not in journal.finished]
         pace = Throughput(names, journal.finished)
         pace.report()

@@ -1,4 +1,4 @@
-"""Configuration folders of clusters, made from the templates of the package."""
+"""Configuration folders of clusters from the templates of the package."""
 
 from __future__ import annotations
 
@@ -23,38 +23,38 @@ TEMPLATES = next(
     if (folder := root / "launchpad_configs").is_dir()
 )
 
-#: What stands for a value in a template, such as ``<host>``.
+#: Placeholder of a value in a template, such as ``<host>``.
 PLACEHOLDER = re.compile(r"<([a-z_]+)>")
 
-#: File from which ``docker compose`` takes the password.
+#: File of the password for ``docker compose``.
 SECRET_FILE = ".env"  # noqa: S105 - a file name
 
 
 def write_configuration(
     folder: Path, cluster: Cluster, site: Site, *, password: str
 ) -> list[Path]:
-    """Write the files of a configuration folder; those that exist are kept.
+    """Write the files of a configuration folder; keep existing files.
 
     Parameters
     ----------
     folder : Path
-        Where the files go.
+        The configuration folder.
     cluster : Cluster
         Kind of cluster.
     site : Site
-        What the templates are filled with.
+        Values of the placeholders.
     password : str
-        Password of MongoDB; files that hold it can be read by their owner alone.
+        Password of MongoDB; only the owner can read files that contain it.
 
     Returns
     -------
     list of Path
-        Files written just now.
+        Files that were written.
 
     Raises
     ------
     InputError
-        If the password cannot be written, or the folder not made.
+        If the password has invalid characters, or the folder cannot be created.
     """
     if not password or not password.isprintable() or "'" in password:
         raise InputError(
@@ -64,7 +64,9 @@ def write_configuration(
         folder.mkdir(parents=True, exist_ok=True)
         (folder / "logs").mkdir(exist_ok=True)
     except OSError as error:
-        raise InputError(f"expected a folder that can be made, got {error}") from error
+        raise InputError(
+            f"expected a folder that can be created, got {error}"
+        ) from error
     values = {name: str(value) for name, value in site.model_dump().items()}
     values["password"] = json.dumps(password, ensure_ascii=False)
     templates = TEMPLATES / cluster
@@ -82,7 +84,7 @@ def write_configuration(
 
 
 def _write_new(file: Path, content: str, values: dict[str, str]) -> bool:
-    """Fill a template in, unless its file exists; keep secrets to the owner."""
+    """Fill in a template unless the file exists; only the owner can read secrets."""
     secret = "<password>" in content or file.name == SECRET_FILE
     filled = content
     if file.name != SECRET_FILE:

@@ -1,4 +1,4 @@
-"""Paths as studies write them: expanded, and found on every machine."""
+"""Paths in study files: expansion of variables, and checks that files exist."""
 
 from __future__ import annotations
 
@@ -10,17 +10,17 @@ from typing import TYPE_CHECKING, Any
 from nextrung.schemas.base import InputError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from nextrung.schemas.study import StudySettings
 
-#: Keys of settings that hold paths alone.
+#: Keys of settings whose values are paths.
 PATH_KEYS = ("paths", "store")
 
-#: Keys of settings that hold a path or a name.
+#: Keys of settings whose values are a path or a name.
 NAME_KEYS = ("source", "teacher", "source_references", "target_references")
 
-#: How paths begin that do not depend on the working directory.
+#: Beginnings of paths that do not depend on the working directory.
 ABSOLUTE = ("/", "$", "~")
 
 
@@ -32,15 +32,10 @@ def expand_path(written: str) -> Path:
     written : str
         Path, such as ``$NEXTRUNG_DATA/runs``.
 
-    Returns
-    -------
-    Path
-        The file or folder.
-
     Raises
     ------
     InputError
-        If a variable is not set or there is nothing at the path.
+        If a variable is not set or the path does not exist.
     """
     expanded = os.path.expandvars(written)
     if unset := re.search(r"\$\{?(\w+)", expanded):
@@ -51,8 +46,30 @@ def expand_path(written: str) -> Path:
     return path
 
 
+def expand_files(written: Sequence[str], kind: str) -> list[Path]:
+    """Expand paths that must be files, as :func:`expand_path`.
+
+    Parameters
+    ----------
+    written : sequence of str
+        Paths as in :func:`expand_path`.
+    kind : str
+        Kind of file for the error message, such as ``a JSON file``.
+
+    Raises
+    ------
+    InputError
+        If a file does not exist or is a folder.
+    """
+    files = [expand_path(path) for path in written]
+    for path in files:
+        if not path.is_file():
+            raise InputError(f"expected {kind}, got a folder at {path}")
+    return files
+
+
 def require_absolute_paths(settings: StudySettings) -> None:
-    """Refuse paths that a worker, in a folder of its own, would not find.
+    """Reject relative paths, since workers run in folders of their own.
 
     Parameters
     ----------
@@ -64,7 +81,7 @@ def require_absolute_paths(settings: StudySettings) -> None:
     InputError
         If a path of the study is relative.
     """
-    for where, path in _paths(settings.model_dump(mode="json")):
+    for where, path in _list_paths(settings.model_dump(mode="json")):
         if not path.startswith(ABSOLUTE):
             raise InputError(
                 f"{where}: expected a path that workers find, absolute or with a "
@@ -72,12 +89,14 @@ def require_absolute_paths(settings: StudySettings) -> None:
             )
 
 
-def _paths(settings: dict[str, Any], parent: str = "") -> Iterator[tuple[str, str]]:
-    """List the paths in a nest of settings, each with its dotted key."""
+def _list_paths(
+    settings: dict[str, Any], parent: str = ""
+) -> Iterator[tuple[str, str]]:
+    """List the paths in nested settings, each with its dotted key."""
     for key, value in settings.items():
         where = f"{parent}{key}"
         if isinstance(value, dict):
-            yield from _paths(value, f"{where}.")
+            yield from _list_paths(value, f"{where}.")
         elif key in PATH_KEYS:
             written = [value] if isinstance(value, str) else value or ()
             yield from ((where, path) for path in written)

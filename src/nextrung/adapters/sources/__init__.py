@@ -1,3 +1,3 @@
-"""Readers of labels: VASP runs, JSON, task documents, ASE files."""
+"""Readers of label sources: VASP runs, JSON, task documents, ASE files."""
 
 from __future__ import annotations

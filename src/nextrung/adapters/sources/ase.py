@@ -1,4 +1,4 @@
-"""Labelled structures in files that ASE reads: extxyz and ASE databases."""
+"""Reader of labelled structures in files of ASE: extxyz and ASE databases."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from ase.io import iread
 from ase.stress import voigt_6_to_full_3x3_stress
 from pymatgen.core import Structure
 
-from nextrung.adapters.files.paths import expand_path
+from nextrung.adapters.files.paths import expand_files
 from nextrung.schemas.base import InputError
 from nextrung.schemas.frames import Frames
 from nextrung.schemas.labels.sources import LastFrame, StressUnit
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
     from nextrung.schemas.labels.sources import AseSource
 
-#: GPa, compression negative, per unit of the source.
+#: Factors that convert stresses of a source to GPa, compression negative.
 GPA_PER = {
     StressUnit.EV_PER_CUBIC_ANGSTROM: 1 / units.GPa,
     StressUnit.GPA: 1.0,
@@ -47,55 +47,25 @@ class _Named:
     material_id: str
 
 
-def find_files(source: AseSource) -> list[Path]:
-    """Find the files of a source.
-
-    Parameters
-    ----------
-    source : AseSource
-        Where to look.
-
-    Returns
-    -------
-    list of Path
-        The files, in the order of the source.
-
-    Raises
-    ------
-    InputError
-        If a file does not exist.
-    """
-    paths = [expand_path(written) for written in source.paths]
-    for path in paths:
-        if not path.is_file():
-            raise InputError(f"expected a file that ASE reads, got a folder at {path}")
-    return paths
-
-
 def read_ase(
     source: AseSource, on_progress: Callable[[int, int, str], None]
 ) -> Iterator[Trajectory]:
-    """Read the files of a source; frames in a row of one material are a run.
+    """Read the files of a source; consecutive frames of one material form a run.
 
     Parameters
     ----------
     source : AseSource
-        Where to look and what the labels are called.
+        Paths of the files and keys of the labels.
     on_progress : callable
-        Told the number of files read, of all files, and the name of the next.
-
-    Yields
-    ------
-    Trajectory
-        Frames of one material.
+        Receives the number of files read, of all files, and the name of the next.
 
     Raises
     ------
     InputError
-        If a file cannot be read, lacks a name that is asked for, or has a label that
-        is not a number or has not the shape of its property.
+        If a file cannot be read, lacks a name, or has a label of another type or shape
+        than its property.
     """
-    files = find_files(source)
+    files = expand_files(source.paths, "a file that ASE reads")
     for index, path in enumerate(files):
         on_progress(index, len(files), path.name)
         named = _name(_read_atoms(path), source, path)
@@ -106,8 +76,6 @@ def read_ase(
             yield Trajectory(
                 frames=frames,
                 converged=np.full(len(frames), fill_value=True),
-                hubbard_u=0.0,
-                plane_wave_cutoff=np.nan,
                 relaxed_energy=float(final) if relaxed else np.nan,
             )
 
@@ -130,37 +98,37 @@ def _read_atoms(path: Path) -> Iterator[Atoms]:
 def _name(
     atoms_of_file: Iterator[Atoms], source: AseSource, path: Path
 ) -> Iterator[_Named]:
-    """Name material and frame of every structure."""
+    """Find the names of frame and material of every structure, or number it."""
     for index, atoms in enumerate(atoms_of_file):
-        counted = f"{path.name}#{index}"
-        names = [counted, counted]
+        default = f"{path.name}#{index}"
+        names = [default, default]
         for which, key in enumerate((source.frame_id_key, source.material_id_key)):
             if key is None:
                 continue
             if (name := _look_up(atoms, key)) is None:
-                raise InputError(f"expected the key {key!r}, got none in {counted}")
+                raise InputError(f"expected the key {key!r}, got none in {default}")
             names[which] = str(name)
         yield _Named(atoms, frame_id=names[0], material_id=names[1])
 
 
 def _look_up(atoms: Atoms, key: str) -> Any:  # noqa: ANN401
-    """Find a value by its key among results, notes and arrays of a structure."""
+    """Find a value by its key in the results, info and arrays of a structure."""
     results = {} if atoms.calc is None else atoms.calc.results
-    notes = atoms.info
-    for place in (
+    info = atoms.info
+    for values in (
         results,
-        notes,
-        notes.get("key_value_pairs", {}),
-        notes.get("data", {}),
+        info,
+        info.get("key_value_pairs", {}),
+        info.get("data", {}),
         atoms.arrays,
     ):
-        if key in place:
-            return place[key]
+        if key in values:
+            return values[key]
     return None
 
 
 def _to_frame(named: _Named, source: AseSource) -> Frames:
-    """Make a labelled frame of a structure."""
+    """Convert a structure to a labelled frame."""
     atoms, n_atoms = named.atoms, len(named.atoms)
     if not atoms.pbc.all() or not atoms.cell.volume:
         raise InputError(
@@ -189,7 +157,7 @@ def _to_frame(named: _Named, source: AseSource) -> Frames:
 
 
 def _label(named: _Named, key: str, shape: tuple[int, ...]) -> NDArray[np.float64]:
-    """Find a label; NaN where the structure has none."""
+    """Read a label; NaN where the structure has none."""
     value = _look_up(named.atoms, key)
     if value is None:
         return np.full(shape, np.nan)
@@ -205,7 +173,7 @@ def _label(named: _Named, key: str, shape: tuple[int, ...]) -> NDArray[np.float6
 
 
 def _stress(named: _Named, source: AseSource) -> NDArray[np.float64]:
-    """Find the stress, in whatever layout, in GPa; NaN where there is none."""
+    """Read the stress, of any layout, in GPa; NaN where the structure has none."""
     value = _look_up(named.atoms, source.stress_key)
     if value is not None and np.size(value) == N_VOIGT:
         voigt = _label(named, source.stress_key, (N_VOIGT,))

@@ -1,4 +1,4 @@
-"""An embedded data set: made-up crystals, relaxed and labelled by a potential."""
+"""Source of generated crystals, relaxed and labelled by a teacher potential."""
 
 from __future__ import annotations
 
@@ -32,35 +32,35 @@ if TYPE_CHECKING:
     from nextrung.schemas.labels.sources import DistilledSource
     from nextrung.schemas.relaxation import RelaxationRecord
 
-#: Energy in eV/atom within which relaxed crystals of one formula are compared.
+#: Energy difference in eV/atom below which relaxed structures are compared.
 SAME_ENERGY = 0.002
-#: Volume in Å³/atom below which a crystal has collapsed; diamond, where atoms are
-#: densest at ambient pressure, has 5.7.
+#: Volume in Å³/atom below which a crystal has collapsed; diamond, with the highest
+#: atomic density at ambient pressure, has 5.7.
 SMALLEST_VOLUME = 5.0
 
 
 def distil(
     source: DistilledSource, on_progress: Callable[[int, int, str], None]
 ) -> Iterator[Trajectory | Rejection]:
-    """Make up crystals, relax them and label them and their surroundings.
+    """Generate crystals, relax them, and label relaxed and perturbed structures.
 
     Parameters
     ----------
     source : DistilledSource
-        Which crystals, how they are perturbed, and who labels.
+        Crystals, perturbations and teacher potential.
     on_progress : callable
-        Told the number of crystals relaxed, of all crystals, and the name of the last.
+        Receives the number of crystals relaxed, of all crystals, and the last name.
 
     Yields
     ------
     Trajectory or Rejection
-        Per crystal its frames, from the most perturbed to the relaxed one, or why
-        there are none: the teacher failed, or it relaxed to a crystal that is there.
+        Frames of a crystal, perturbed ones first and the relaxed one last; or a
+        rejection where the teacher failed or the crystal relaxed to a previous one.
 
     Notes
     -----
-    The first frame is the crystal's initial structure, the last its relaxed one, as
-    in a relaxation; so the same rules find them.
+    The order is that of a relaxation, so the same rules find the initial and the
+    relaxed structure.
     """
     teacher = load_potential(source.teacher)
     relaxed: dict[str, Structure] = {}
@@ -71,8 +71,8 @@ def distil(
             relaxed[name] = outcome
     if not relaxed:
         return
-    surroundings = _surround(relaxed, source)
-    labelled, errors = teacher.predict_frames(surroundings, "efsm")
+    perturbed = _perturb_all(relaxed, source)
+    labelled, errors = teacher.predict_frames(perturbed, "efsm")
     for name in relaxed:
         chosen = np.flatnonzero(labelled.material_ids == name).tolist()
         if reason := errors.get(chosen[-1]):
@@ -83,22 +83,13 @@ def distil(
             yield from Rejection.of(
                 labelled[[index]], Rule.FAILED_LABELLING, errors[index]
             )
-        yield _collect(labelled[[index for index in chosen if index not in errors]])
+        yield _to_trajectory(
+            labelled[[index for index in chosen if index not in errors]]
+        )
 
 
-def make_crystals(source: DistilledSource) -> dict[str, Structure]:
-    """Make the crystals of a source, before any relaxation.
-
-    Parameters
-    ----------
-    source : DistilledSource
-        Chemical systems, sizes and seed.
-
-    Returns
-    -------
-    dict of str to Structure
-        Crystals by name, elements first.
-    """
+def _make_crystals(source: DistilledSource) -> dict[str, Structure]:
+    """Generate the crystals of a source by name, elements first."""
     prototypes = list_prototypes(source.max_atoms)
     rng = np.random.default_rng([source.seed, 0])
     systems = [system.split("-") for system in source.chemical_systems]
@@ -119,8 +110,8 @@ def _relax(
     source: DistilledSource,
     on_progress: Callable[[int, int, str], None],
 ) -> Iterator[tuple[str, Structure | Rejection]]:
-    """Relax the crystals; reject failures and crystals that became another's."""
-    crystals = make_crystals(source)
+    """Relax the crystals; reject failures and duplicates of relaxed structures."""
+    crystals = _make_crystals(source)
     names, n_done = list(crystals), itertools.count(1)
     records = teacher.relax(
         list(crystals.values()),
@@ -132,13 +123,13 @@ def _relax(
     kept: dict[str, RelaxationRecord] = {}
     for name, record in zip(names, records, strict=True):
         if record.status is not RelaxationStatus.CONVERGED or record.structure is None:
-            why = record.error or f"{record.status} after {record.n_steps} steps"
-            reason = f"the teacher's relaxation failed: {why}"
+            cause = record.error or f"{record.status} after {record.n_steps} steps"
+            reason = f"the teacher's relaxation failed: {cause}"
             yield name, _reject(name, Rule.FAILED_LABELLING, reason)
         elif collapse := _find_collapse(record.structure):
             yield name, _reject(name, Rule.FAILED_LABELLING, collapse)
-        elif twin := _find_twin(record, kept):
-            reason = f"relaxes to the same crystal as {twin}"
+        elif other := _find_same_crystal(record, kept):
+            reason = f"relaxes to the same crystal as {other}"
             yield name, _reject(name, Rule.DUPLICATE, reason)
         else:
             kept[name] = record
@@ -146,7 +137,7 @@ def _relax(
 
 
 def _find_collapse(relaxed: Structure) -> str | None:
-    """Say that a crystal fell into a hole: CHGNet knows no repulsion at close range."""
+    """Describe an unphysical volume: CHGNet lacks repulsion at short distances."""
     volume = relaxed.volume / len(relaxed)
     if volume >= SMALLEST_VOLUME:
         return None
@@ -156,10 +147,10 @@ def _find_collapse(relaxed: Structure) -> str | None:
     )
 
 
-def _find_twin(
+def _find_same_crystal(
     record: RelaxationRecord, others: Mapping[str, RelaxationRecord]
 ) -> str | None:
-    """Find the crystal that a relaxation has ended in, if it is known."""
+    """Find a previous crystal with the same relaxed structure."""
     matcher = StructureMatcher()
     for name, other in others.items():
         same_energy = abs(_energy_per_atom(record) - _energy_per_atom(other))
@@ -169,24 +160,24 @@ def _find_twin(
 
 
 def _energy_per_atom(record: RelaxationRecord) -> float:
-    """Divide the energy of a relaxation that did not fail by its atoms, in eV."""
+    """Return the relaxed energy in eV/atom; NaN for a failure."""
     if record.energy is None or record.structure is None:
         return math.nan
     return record.energy / len(record.structure)
 
 
 def _reject(name: str, rule: Rule, reason: str) -> Rejection:
-    """Reject a crystal."""
+    """Reject a crystal that has no frames."""
     return Rejection(frame_id=name, material_id=name, rule=rule, reason=reason)
 
 
-def _surround(relaxed: Mapping[str, Structure], source: DistilledSource) -> Frames:
-    """Lay out perturbed copies of each crystal, then the crystal itself."""
+def _perturb_all(relaxed: Mapping[str, Structure], source: DistilledSource) -> Frames:
+    """List perturbed copies of each crystal, then the crystal itself."""
     rng = np.random.default_rng([source.seed, 1])
     structures = [
-        member
+        frame
         for structure in relaxed.values()
-        for member in (
+        for frame in (
             *(
                 perturb(
                     structure,
@@ -209,12 +200,10 @@ def _surround(relaxed: Mapping[str, Structure], source: DistilledSource) -> Fram
     return replace(frames, material_ids=names)
 
 
-def _collect(frames: Frames) -> Trajectory:
-    """Make a trajectory of labelled frames."""
+def _to_trajectory(frames: Frames) -> Trajectory:
+    """Convert labelled frames that end at the relaxed structure."""
     return Trajectory(
         frames=frames,
         converged=np.full(len(frames), fill_value=True),
-        hubbard_u=0.0,
-        plane_wave_cutoff=math.nan,
         relaxed_energy=float(frames.energies[-1] / frames.n_atoms[-1]),
     )

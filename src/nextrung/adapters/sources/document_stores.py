@@ -1,4 +1,4 @@
-"""Documents of a maggma store that a file describes; no study holds its password."""
+"""Documents of maggma stores; a file outside the study holds store and password."""
 
 from __future__ import annotations
 
@@ -21,47 +21,42 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
     from pathlib import Path
 
-#: What tells the versions of a document apart.
+#: Fields that identify a version of a document.
 IDENTITY = ("uuid", "index", "task_id", "completed_at", "last_updated")
 
 
 class StoredDocument(NamedTuple):
-    """Where a document is, and what it belongs to.
+    """Group, version and database id of a stored document.
 
     Attributes
     ----------
     group : str
-        Documents of one group come together.
+        Documents of one group are read together.
     version : tuple of str
-        Changes whenever the document does, as far as the store says.
-    place : object
-        The database's own name of it.
+        Values of the fields that identify its version.
+    id : object
+        Its id in the database.
     """
 
     group: str
     version: tuple[str, ...]
-    place: Any
+    id: Any
 
 
 @contextmanager
 def open_store(written: str) -> Iterator[Store]:
-    """Connect to the store that a file describes.
+    """Open the store that a file describes, and close it after the block.
 
     Parameters
     ----------
     written : str
-        Path of the file as the study writes it. It may be a ``jobflow.yaml``, the keys
-        of a job store, those of one store with its ``type``, or what monty has written.
-
-    Yields
-    ------
-    Store
-        The store, connected; closed on leaving the block.
+        Path of the file as in the study: a ``jobflow.yaml``, the keys of a job store,
+        the keys of one store with its ``type``, or a store serialised by monty.
 
     Raises
     ------
     InputError
-        If the file is missing or describes no store, or the store does not answer.
+        If the file is missing or describes no store, or the store does not respond.
     """
     path = expand_path(written)
     store = _build(path)
@@ -71,7 +66,7 @@ def open_store(written: str) -> Iterator[Store]:
     except (PyMongoError, StoreError, OSError) as error:
         reason = (str(error).splitlines() or [type(error).__name__])[0]
         raise InputError(
-            f"expected the store of {path} to answer, got: {reason}"
+            f"expected the store of {path} to respond, got: {reason}"
         ) from error
     finally:
         store.close()
@@ -84,30 +79,24 @@ def list_documents(
     fields: Sequence[str],
     find_group: Callable[[Mapping[str, Any]], str],
 ) -> list[StoredDocument]:
-    """List documents without reading them, the last of each job only.
+    """List documents without their contents, only the newest index of each job.
 
     Parameters
     ----------
     store : Store
         A connected store.
     query : mapping
-        Which documents, as for Mongo.
+        Mongo-style query.
     fields : sequence of str
-        What is needed to tell the groups of documents.
+        Fields that find_group needs.
     find_group : callable
-        Names the group of a document that has only these fields.
-
-    Returns
-    -------
-    list of StoredDocument
-        The documents, group by group, in the order in which they were completed.
+        Returns the group of a document that has only these fields.
     """
     newest: dict[Any, tuple[int, StoredDocument]] = {}
     for document in store.query(dict(query), properties=[*IDENTITY, *fields]):
-        place = document["_id"]
         version = tuple(str(document.get(key, "")) for key in reversed(IDENTITY))
-        listed = StoredDocument(find_group(document), version, place)
-        job, index = document.get("uuid", place), int(document.get("index") or 0)
+        listed = StoredDocument(find_group(document), version, document["_id"])
+        job, index = document.get("uuid", listed.id), int(document.get("index") or 0)
         if job not in newest or newest[job][0] < index:
             newest[job] = index, listed
     return sorted((listed for _, listed in newest.values()), key=lambda d: d[:2])
@@ -116,44 +105,34 @@ def list_documents(
 def stream_groups(
     store: Store, documents: Sequence[StoredDocument]
 ) -> Iterator[list[dict[str, Any]]]:
-    """Read listed documents, those of one group at a time.
+    """Read listed documents, one group at a time and in order.
 
     Parameters
     ----------
     store : Store
         A connected store.
     documents : sequence of StoredDocument
-        What :func:`list_documents` has found.
-
-    Yields
-    ------
-    list of dict
-        The documents of a group, in order.
+        Documents of :func:`list_documents`.
 
     Raises
     ------
     InputError
-        If a document is gone.
+        If a document was deleted.
     """
     for group, listed in groupby(documents, key=lambda document: document.group):
-        found = [store.query_one({"_id": document.place}) for document in listed]
+        found = [store.query_one({"_id": document.id}) for document in listed]
         if None in found:
             raise InputError(f"expected the documents of {group}, got one deleted")
         yield found
 
 
 def digest_documents(documents: Sequence[StoredDocument]) -> str:
-    """Hash what tells a change of the documents, without reading them.
+    """Hash the groups and versions of documents, without reading their contents.
 
     Parameters
     ----------
     documents : sequence of StoredDocument
-        What :func:`list_documents` has found.
-
-    Returns
-    -------
-    str
-        Hash of their groups and versions.
+        Documents of :func:`list_documents`.
     """
     digest = hashlib.sha256()
     for document in documents:
@@ -162,7 +141,7 @@ def digest_documents(documents: Sequence[StoredDocument]) -> str:
 
 
 def _build(path: Path) -> Store:
-    """Make the store; what is wrong is not repeated, for it may be a password."""
+    """Build the store; errors do not quote the file, which may hold a password."""
     try:
         described = loadfn(path)
         if isinstance(described, dict) and "JOB_STORE" in described:
@@ -170,7 +149,7 @@ def _build(path: Path) -> Store:
             if isinstance(described, str):
                 return _build(expand_path(described))
         if isinstance(described, dict):
-            described = _interpret(described)
+            described = _parse(described)
     except InputError:
         raise
     except Exception as error:
@@ -183,8 +162,8 @@ def _build(path: Path) -> Store:
     return described
 
 
-def _interpret(described: dict[str, Any]) -> object:
-    """Make what keys describe: a job store, one store by its type, or monty's."""
+def _parse(described: dict[str, Any]) -> object:
+    """Build a job store, one store by its type, or one serialised by monty."""
     if "@class" in described:
         return MontyDecoder().process_decoded(described)
     if "docs_store" in described:

@@ -1,4 +1,4 @@
-"""Frames as JSON documents tell them, laid out flat."""
+"""Conversion of frames in JSON documents to flat arrays."""
 
 from __future__ import annotations
 
@@ -20,27 +20,27 @@ if TYPE_CHECKING:
 #: Atomic number of every element by its symbol.
 ATOMIC_NUMBERS = {element.symbol: element.Z for element in Element}
 
-#: Volume in Å³ below which lattice vectors span no cell.
+#: Volume in Å³ below which a cell is rejected as degenerate.
 MIN_VOLUME = 1e-3
 
-#: Components of a stress in Voigt's order xx, yy, zz, yz, xz, xy as a 3 × 3 matrix.
+#: Index of each element of a 3 × 3 stress in Voigt's order xx, yy, zz, yz, xz, xy.
 VOIGT_ORDER = ((0, 5, 4), (5, 1, 3), (4, 3, 2))
 N_VOIGT = 6
 
-#: Kinds of numpy arrays that hold numbers, and that may hold null among them.
+#: numpy dtype kinds of numbers, and of numbers that may be null.
 NUMBERS, NUMBERS_OR_NULL = "fiu", "fiuO"
 
-#: What documents of another layout raise.
+#: Exceptions of documents of another layout.
 WRONG = (KeyError, TypeError, ValueError, IndexError)
 
 
 class FrameDocument(NamedTuple):
-    """One labelled structure as a document tells it.
+    """One labelled structure of a document.
 
     Attributes
     ----------
     frame_id : str
-        Name of the frame, for readers of errors too.
+        Name of the frame, also in error messages.
     structure : object
         ``Structure.as_dict()``.
     labels : mapping
@@ -63,14 +63,14 @@ class _Sites(NamedTuple):
     lattices: NDArray[np.float64]
 
 
-def lay_out(
+def flatten_documents(
     material_id: str,
     documents: Sequence[FrameDocument],
     *,
     functional: str,
     gpa_per_unit: float,
 ) -> Frames:
-    """Lay the frames of one material out flat.
+    """Convert the frames of one material to flat arrays.
 
     Parameters
     ----------
@@ -81,18 +81,13 @@ def lay_out(
     functional : str
         Functional of the labels.
     gpa_per_unit : float
-        GPa, compression negative, per unit of the documents' stresses.
-
-    Returns
-    -------
-    Frames
-        The frames, in order.
+        Factor that converts stresses to GPa, compression negative.
 
     Raises
     ------
     InputError
-        If a structure has no sites, a partly occupied one, an unknown element or no
-        volume, or a value has not the type and shape of its property.
+        If a structure has no sites, partial occupancy, an unknown element or no
+        volume, or a value has another type or shape than its property.
     """
     sites = _read_sites(documents)
     n_frames, n_atoms = len(documents), sites.n_atoms
@@ -117,20 +112,22 @@ def lay_out(
 
 
 def _read_sites(documents: Sequence[FrameDocument]) -> _Sites:
-    """Read all structures at once; say which of them cannot be read."""
+    """Read all structures at once; name the first invalid one in the error."""
     try:
         sites = [document.structure["sites"] for document in documents]
         if not all(sites):
             raise ValueError("no sites")
-        every = list(chain.from_iterable(sites))
+        all_sites = list(chain.from_iterable(sites))
         vectors = [d.structure["lattice"]["matrix"] for d in documents]
         lattices = _to_array(vectors, (len(documents), 3, 3), NUMBERS)
         if not (np.abs(np.linalg.det(lattices)) >= MIN_VOLUME).all():
             raise ValueError("a cell without a volume")
         return _Sites(
             n_atoms=[len(listed) for listed in sites],
-            atomic_numbers=_read_numbers([site["species"] for site in every]),
-            frac_coords=_to_array([s["abc"] for s in every], (len(every), 3), NUMBERS),
+            atomic_numbers=_read_numbers([site["species"] for site in all_sites]),
+            frac_coords=_to_array(
+                [site["abc"] for site in all_sites], (len(all_sites), 3), NUMBERS
+            ),
             lattices=lattices,
         )
     except WRONG as error:
@@ -143,7 +140,7 @@ def _read_sites(documents: Sequence[FrameDocument]) -> _Sites:
 
 
 def _read_numbers(species: Sequence[Sequence[Mapping[str, Any]]]) -> NDArray[np.int16]:
-    """Look up the one element that occupies each site."""
+    """Look up the atomic number of each fully occupied site."""
     occupants = [occupant for (occupant,) in species]
     if (occupancies := {occupant["occu"] for occupant in occupants}) != {1}:
         raise ValueError(f"an occupancy of {min(occupancies)}")
@@ -153,12 +150,14 @@ def _read_numbers(species: Sequence[Sequence[Mapping[str, Any]]]) -> NDArray[np.
 def _read_label(
     documents: Sequence[FrameDocument], name: str, shapes: Sequence[tuple[int, ...]]
 ) -> NDArray[np.float64]:
-    """Read a label of all documents, row by row; NaN where there is none."""
+    """Read a label of all documents, row by row; NaN where it is missing."""
     rows: list[Any] = []
     try:
         for document, shape in zip(documents, shapes, strict=True):
             value = document.labels.get(name)
-            rows += _list_rows(_spell_out(value) if name == "stress" else value, shape)
+            rows += _list_rows(
+                _expand_voigt(value) if name == "stress" else value, shape
+            )
         return _to_array(rows, (len(rows), *shapes[0][1:]), NUMBERS_OR_NULL)
     except WRONG as error:
         for document, shape in zip(documents, shapes, strict=True):
@@ -170,15 +169,15 @@ def _read_label(
         ) from error
 
 
-def _spell_out(stress: Any) -> Any:  # noqa: ANN401
-    """Make a matrix of six components in Voigt's order."""
+def _expand_voigt(stress: Any) -> Any:  # noqa: ANN401
+    """Expand six components in Voigt's order to a matrix."""
     if isinstance(stress, list) and len(stress) == N_VOIGT:
-        return [[stress[place] for place in row] for row in VOIGT_ORDER]
+        return [[stress[index] for index in row] for row in VOIGT_ORDER]
     return stress
 
 
 def _list_rows(value: Any, shape: tuple[int, ...]) -> Iterable[Any]:  # noqa: ANN401
-    """List the rows of a label; blank ones where there is none."""
+    """List the rows of a label; rows of NaN where it is missing."""
     if not shape:
         return (math.nan if value is None else value,)
     if value is None:
@@ -191,7 +190,7 @@ def _list_rows(value: Any, shape: tuple[int, ...]) -> Iterable[Any]:  # noqa: AN
 def _to_array(
     values: Sequence[Any], shape: tuple[int, ...], kinds: str
 ) -> NDArray[np.float64]:
-    """Make an array of numbers; refuse what numpy would turn into some."""
+    """Convert to an array of numbers; reject types that numpy would convert."""
     array = np.array(values)
     if array.dtype.kind not in kinds or array.shape != shape:
         raise ValueError(f"{array.dtype} of shape {array.shape}")

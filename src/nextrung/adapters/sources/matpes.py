@@ -1,20 +1,16 @@
-"""MatPES: one flat document per structure."""
+"""Reader of MatPES: one flat document per structure."""
 
 from __future__ import annotations
 
-import math
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from monty.io import zopen
 
-from nextrung.adapters.files.json_stream import (
-    find_json_files,
-    stream_documents,
-    stream_materials,
-)
+from nextrung.adapters.files.json_stream import stream_documents, stream_materials
+from nextrung.adapters.files.paths import expand_files
 from nextrung.adapters.sources.ase import GPA_PER
-from nextrung.adapters.sources.frame_documents import FrameDocument, lay_out
+from nextrung.adapters.sources.frame_documents import FrameDocument, flatten_documents
 from nextrung.schemas.base import InputError
 from nextrung.schemas.labels.trajectory import Trajectory
 
@@ -24,7 +20,7 @@ if TYPE_CHECKING:
 
     from nextrung.schemas.labels.sources import MatpesSource
 
-#: What a document must have.
+#: Keys that every document must have.
 REQUIRED_KEYS = ("matpes_id", "structure", "energy", "functional")
 
 #: Documents between two reports of progress.
@@ -34,79 +30,64 @@ REPORT_EVERY = 1000
 def read_matpes(
     source: MatpesSource, on_progress: Callable[[int, int, str], None]
 ) -> Iterator[Trajectory]:
-    """Read the documents of a source.
+    """Read the documents of a source as runs of one frame, by original material.
 
     Parameters
     ----------
     source : MatpesSource
         Files.
     on_progress : callable
-        Told the number of files read, of all files, and what is read.
-
-    Yields
-    ------
-    Trajectory
-        One frame; those that were made from one material of the Materials Project
-        have its name.
+        Receives the number of files read, of all files, and a description.
 
     Raises
     ------
     InputError
-        If a file cannot be read, a document lacks a key, or a value has not the type
-        and shape of its property.
+        If a file cannot be read, a document lacks a key, or a value has another type
+        or shape than its property.
 
     Notes
     -----
-    Moments are those that VASP left on the sites of the structure, not Bader's.
+    Magnetic moments are VASP's, from the sites of the structure, not Bader's.
     """
-    files = find_json_files(source.paths)
+    files = expand_files(source.paths, "a JSON file")
     for index, path in enumerate(files):
-        for count, document in enumerate(_stream(path)):
+        for count, run in enumerate(_stream(path, source)):
             if count % REPORT_EVERY == 0:
                 on_progress(index, len(files), f"{path.name}: document {count}")
-            try:
-                yield _read_document(document, source)
-            except InputError as error:
-                raise InputError(f"{error} in {path}") from error
+            yield run
 
 
-def _stream(path: Path) -> Iterator[Mapping[str, Any]]:
+def _stream(path: Path, source: MatpesSource) -> Iterator[Trajectory]:
     """Read the documents of a list, or of an object by name."""
     try:
         with zopen(path, "rb") as file:
             listed = file.read(1024).lstrip()[:1] == b"["
     except (OSError, EOFError):
-        listed = True  # so that reading it says what is wrong
+        listed = True  # stream_documents describes the error
     if listed:
-        return stream_documents(path)
-    return (document for _, document in stream_materials(path))
+        return stream_documents(path, lambda document: _read(document, source))
+    return stream_materials(path, lambda _, document: _read(document, source))
 
 
-def _read_document(document: Mapping[str, Any], source: MatpesSource) -> Trajectory:
-    """Make a run of the one frame of a document."""
+def _read(document: Mapping[str, Any], source: MatpesSource) -> Trajectory:
+    """Convert a document to a run of one frame."""
     name = document.get("matpes_id", "without a name")
     for key in REQUIRED_KEYS:
         if key not in document:
             raise InputError(f"frame {name}: expected the key {key!r}, got none")
     origin = (document.get("provenance") or {}).get("original_mp_id")
     labels = {**document, "magmoms": _find_magmoms(document)}
-    frames = lay_out(
+    frames = flatten_documents(
         origin or name,
         [FrameDocument(name, document["structure"], labels)],
         functional=document["functional"],
         gpa_per_unit=GPA_PER[source.stress_unit],
     )
-    return Trajectory(
-        frames=frames,
-        converged=np.array([True]),
-        hubbard_u=0.0,
-        plane_wave_cutoff=math.nan,
-        relaxed_energy=math.nan,
-    )
+    return Trajectory(frames=frames, converged=np.array([True]))
 
 
 def _find_magmoms(document: Mapping[str, Any]) -> list[float] | None:
-    """Find the moments of the sites; None where one of them has none."""
+    """Read the moments of the sites; None where one of them has none."""
     try:
         return [s["properties"]["magmom"] for s in document["structure"]["sites"]]
     except (KeyError, TypeError):

@@ -1,17 +1,19 @@
-"""MPtrj and data sets of its layout: frames by id, by material, in one JSON object."""
+"""Reader of MPtrj and its layout: frames by id, by material, in one JSON object."""
 
 from __future__ import annotations
 
 import math
 import re
+from functools import partial
 from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from nextrung.adapters.files.json_stream import find_json_files, stream_materials
+from nextrung.adapters.files.json_stream import stream_materials
+from nextrung.adapters.files.paths import expand_files
 from nextrung.adapters.sources.ase import GPA_PER
-from nextrung.adapters.sources.frame_documents import FrameDocument, lay_out
+from nextrung.adapters.sources.frame_documents import FrameDocument, flatten_documents
 from nextrung.schemas.base import InputError
 from nextrung.schemas.labels.sources import EnergyLabel, LastFrame
 from nextrung.schemas.labels.trajectory import Trajectory
@@ -28,7 +30,7 @@ ENERGY_KEYS = {
     EnergyLabel.CORRECTED: "corrected_total_energy",
 }
 
-#: Key of the corrected energy of the relaxed structure in eV/atom; MPtrj alone has it.
+#: Key of the corrected energy of the relaxed structure in eV/atom; only in MPtrj.
 RELAXED_KEY = "e_per_atom_relaxed"
 
 #: Task, calculation and ionic step of a frame.
@@ -41,56 +43,48 @@ REPORT_EVERY = 500
 def read_mptrj(
     source: MptrjJsonSource, on_progress: Callable[[int, int, str], None]
 ) -> Iterator[Trajectory]:
-    """Read the tasks of the materials of a source.
+    """Read the tasks of the materials of a source, each as one run.
 
     Parameters
     ----------
     source : MptrjJsonSource
-        Files and which of their energies is the label.
+        Files, and which of their energies is the label.
     on_progress : callable
-        Told the number of files read, of all files, and what is read.
-
-    Yields
-    ------
-    Trajectory
-        Frames of one task of a material, from its first ionic step to its last.
+        Receives the number of files read, of all files, and a description.
 
     Raises
     ------
     InputError
-        If a file cannot be read, a frame lacks the energy that is asked for, or a
-        value has not the type and shape of its property.
+        If a file cannot be read, a frame lacks the chosen energy, or a value has
+        another type or shape than its property.
 
     Notes
     -----
     A frame is named ``task-calculation-step``. Calculation 0 is the last of a task,
-    as in ``calcs_reversed``; so frames are put in the order of their steps, whatever
-    their order in the file.
+    as in ``calcs_reversed``; frames are sorted by step, not by their order in the file.
     """
-    files = find_json_files(source.paths)
+    files = expand_files(source.paths, "a JSON file")
+    read = partial(_read_material, source=source)
     for index, path in enumerate(files):
-        for count, (material_id, frames) in enumerate(stream_materials(path)):
+        for count, runs in enumerate(stream_materials(path, read)):
             if count % REPORT_EVERY == 0:
                 on_progress(index, len(files), f"{path.name}: material {count}")
-            try:
-                yield from _read_material(material_id, frames, source)
-            except InputError as error:
-                raise InputError(f"{error} in {path}") from error
+            yield from runs
 
 
 def _read_material(
-    material_id: str, frames: Mapping[str, Any], source: MptrjJsonSource
+    material_id: str, frames: Mapping[str, Any], *, source: MptrjJsonSource
 ) -> list[Trajectory]:
-    """Read the tasks of one material in the order in which they come."""
+    """Read the tasks of one material in the order of the file."""
     parts = {name: _split_name(name) for name in frames}
-    order = {task: place for place, (task, _, _) in enumerate(parts.values())}
+    order = {task: index for index, (task, _, _) in enumerate(parts.values())}
     names = sorted(frames, key=lambda name: (order[parts[name][0]], parts[name]))
     runs = []
     for _, group in groupby(names, key=lambda name: parts[name][0]):
         chosen = list(group)
-        laid_out = lay_out(
+        laid_out = flatten_documents(
             material_id,
-            [_parse(name, frames[name], source) for name in chosen],
+            [_to_document(name, frames[name], source) for name in chosen],
             functional=source.functional,
             gpa_per_unit=GPA_PER[source.stress_unit],
         )
@@ -99,13 +93,13 @@ def _read_material(
 
 
 def _split_name(name: str) -> tuple[str, int, int]:
-    """Split a name into its task and two numbers that grow with time."""
+    """Split a name into its task, and two numbers that increase with time."""
     match = FRAME_NAME.fullmatch(name)
     return (match[1], -int(match[2]), int(match[3])) if match else ("", 0, 0)
 
 
-def _parse(name: str, frame: Any, source: MptrjJsonSource) -> FrameDocument:  # noqa: ANN401
-    """Find the structure and the labels of a frame."""
+def _to_document(name: str, frame: Any, source: MptrjJsonSource) -> FrameDocument:  # noqa: ANN401
+    """Select the structure and the labels of a frame."""
     if not isinstance(frame, dict):
         raise InputError(f"frame {name}: expected an object, got {str(frame)[:40]!r}")
     key = ENERGY_KEYS[source.energy]
@@ -124,15 +118,13 @@ def _parse(name: str, frame: Any, source: MptrjJsonSource) -> FrameDocument:  # 
 def _to_trajectory(
     frames: Frames, last: Mapping[str, Any], source: MptrjJsonSource
 ) -> Trajectory:
-    """Make a run of the frames of one task, given the document of the last."""
+    """Convert the frames of one task, given the document of the last."""
     relaxed = _relaxed_energy(last, source, int(frames.n_atoms[-1]))
     if math.isnan(relaxed) and source.last_frame is LastFrame.RELAXED:
         relaxed = float(frames.energies[-1] / frames.n_atoms[-1])
     return Trajectory(
         frames=frames,
         converged=np.full(len(frames), fill_value=True),
-        hubbard_u=0.0,
-        plane_wave_cutoff=math.nan,
         relaxed_energy=relaxed,
     )
 
@@ -142,19 +134,19 @@ def _relaxed_energy(
 ) -> float:
     """Read the energy of the relaxed structure in eV/atom, corrected as the label is.
 
-    The correction depends on the composition alone, so a frame tells it.
+    The correction depends on the composition only, so any frame of the task gives it.
     """
-    relaxed = _take_number(frame, RELAXED_KEY)
+    relaxed = _read_number(frame, RELAXED_KEY)
     if source.energy is EnergyLabel.CORRECTED:
         return relaxed
     corrected, raw = (
-        _take_number(frame, ENERGY_KEYS[label]) for label in reversed(EnergyLabel)
+        _read_number(frame, ENERGY_KEYS[label]) for label in reversed(EnergyLabel)
     )
     return relaxed - (corrected - raw) / n_atoms
 
 
-def _take_number(frame: Mapping[str, Any], key: str) -> float:
-    """Read a number; NaN where there is none."""
+def _read_number(frame: Mapping[str, Any], key: str) -> float:
+    """Read a number; NaN where it is missing."""
     value = frame.get(key)
     if value is None:
         return math.nan

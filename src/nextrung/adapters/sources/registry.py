@@ -1,4 +1,4 @@
-"""Sources of frames by their kind: how each is read, named and hashed."""
+"""Registry of label sources: reader, name and hash by kind."""
 
 from __future__ import annotations
 
@@ -7,9 +7,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from nextrung.adapters.files.artifacts import hash_file
-from nextrung.adapters.files.json_stream import find_json_files
-from nextrung.adapters.files.paths import expand_path
-from nextrung.adapters.sources.ase import find_files, read_ase
+from nextrung.adapters.files.paths import expand_files, expand_path
+from nextrung.adapters.sources.ase import read_ase
 from nextrung.adapters.sources.distilled import distil
 from nextrung.adapters.sources.document_stores import digest_documents, open_store
 from nextrung.adapters.sources.materials_project.reader import (
@@ -39,8 +38,7 @@ if TYPE_CHECKING:
     from nextrung.schemas.labels.curation import Rejection
     from nextrung.schemas.labels.sources import Source
 
-
-#: What reads a source of each kind.
+#: Reader of each kind of source.
 READERS: Mapping[str, Callable[[Any, Any], Iterator[Trajectory | Rejection]]] = {
     "vasp": read_vasp,
     "ase": read_ase,
@@ -51,7 +49,7 @@ READERS: Mapping[str, Callable[[Any, Any], Iterator[Trajectory | Rejection]]] = 
     "distilled": distil,
 }
 
-#: Where the labels of each kind come from, for readers.
+#: Name of the labels of each kind of source, for headings.
 LABELS = {
     "vasp": "{functional} (VASP)",
     "ase": "{functional} (ASE files)",
@@ -66,35 +64,25 @@ LABELS = {
 def read_source(
     source: Source, on_progress: Callable[[int, int, str], None]
 ) -> Iterator[Trajectory | Rejection]:
-    """Read the frames of a source, run by run.
+    """Read the frames of a source, run by run; reject runs that cannot be read.
 
     Parameters
     ----------
     source : Source
         Where frames come from.
     on_progress : callable
-        Told the number of steps done, of all steps, and what is read.
-
-    Returns
-    -------
-    iterator of Trajectory or Rejection
-        Runs, and why others cannot be read.
+        Receives the number of steps done, of all steps, and a description.
     """
     return READERS[source.kind](source, on_progress)
 
 
 def read_labels(source: Source) -> Frames:
-    """Read all frames of a source, uncurated; what cannot be read is left out.
+    """Read all frames of a source, uncurated; skip those that cannot be read.
 
     Parameters
     ----------
     source : Source
         Where frames come from.
-
-    Returns
-    -------
-    Frames
-        The frames in their order.
 
     Raises
     ------
@@ -109,7 +97,7 @@ def read_labels(source: Source) -> Frames:
 
 
 def name_labels(source: Source, functional: str) -> str:
-    """Say for readers where the labels come from.
+    """Name the labels of a source for headings, such as ``r2SCAN (VASP)``.
 
     Parameters
     ----------
@@ -117,17 +105,12 @@ def name_labels(source: Source, functional: str) -> str:
         Where frames come from.
     functional : str
         Functional of the labels.
-
-    Returns
-    -------
-    str
-        Words for a heading, such as ``r2SCAN (VASP)``.
     """
     return LABELS[source.kind].format(functional=functional, source=source)
 
 
 def source_digest(source: Source) -> str:
-    """Hash what a source holds, so that changed data are noticed.
+    """Hash the content of a source, so that changed data are detected.
 
     Parameters
     ----------
@@ -137,9 +120,8 @@ def source_digest(source: Source) -> str:
     Returns
     -------
     str
-        Hash of names and contents of its files; of names and dates of the documents in
-        a store; of the settings, and of a teacher that is a file, where crystals are
-        made up.
+        Hash of names and contents of files, of names and dates of documents in a
+        store, or of the settings and the teacher of generated crystals.
 
     Raises
     ------
@@ -160,7 +142,7 @@ def source_digest(source: Source) -> str:
 
 
 def list_source_files(source: Source) -> dict[str, Path]:
-    """List the files that a source reads, without opening them.
+    """List the files of a source by name, without opening them.
 
     Parameters
     ----------
@@ -170,8 +152,7 @@ def list_source_files(source: Source) -> dict[str, Path]:
     Returns
     -------
     dict of str to Path
-        Files by name; the one that describes a store; where crystals are made up, a
-        teacher that is a file.
+        Data files, the file that describes a store, or the file of a teacher.
 
     Raises
     ------
@@ -182,11 +163,13 @@ def list_source_files(source: Source) -> dict[str, Path]:
         case VaspSource():
             return {run.run_id: run.path for run in find_runs(source)}
         case AseSource():
-            return {path.name: path for path in find_files(source)}
+            files = expand_files(source.paths, "a file that ASE reads")
+            return {path.name: path for path in files}
         case TaskDocumentsSource(store=str(store_file)):
             return {"store": expand_path(store_file)}
         case MptrjJsonSource() | MatpesSource() | TaskDocumentsSource():
-            return {path.name: path for path in find_json_files(source.paths)}
+            files = expand_files(source.paths, "a JSON file")
+            return {path.name: path for path in files}
         case MaterialsProjectSource():
             return {}
         case DistilledSource():

@@ -1,10 +1,13 @@
-"""VASP task documents of emmet and its forerunners."""
+"""Reader of VASP task documents of emmet and its predecessors."""
 
 from __future__ import annotations
 
+from functools import partial
+from itertools import count, repeat
 from typing import TYPE_CHECKING, Any
 
-from nextrung.adapters.files.json_stream import find_json_files, stream_documents
+from nextrung.adapters.files.json_stream import stream_documents
+from nextrung.adapters.files.paths import expand_files
 from nextrung.adapters.sources.document_stores import (
     StoredDocument,
     list_documents,
@@ -24,27 +27,23 @@ if TYPE_CHECKING:
     from nextrung.schemas.labels.sources import TaskDocumentsSource
     from nextrung.schemas.labels.trajectory import Trajectory
 
-#: What a task has, as such or as the output of a job; a small part of that.
+#: Keys of the calculations, in a task and in the output of a job.
 CALCULATIONS = ("calcs_reversed", "output.calcs_reversed")
-MARKS = (*(f"{key}.dir_name" for key in CALCULATIONS), "output.task_id")
+#: Small fields by which a task is recognised.
+TASK_FIELDS = (*(f"{key}.dir_name" for key in CALCULATIONS), "output.task_id")
 
 
 def read_task_documents(
     source: TaskDocumentsSource, on_progress: Callable[[int, int, str], None]
 ) -> Iterator[Trajectory | Rejection]:
-    """Read the task documents of a source, material by material.
+    """Read the task documents of a source by material; reject invalid tasks.
 
     Parameters
     ----------
     source : TaskDocumentsSource
-        Files, and how tasks belong together.
+        Files or store, and the key of the material.
     on_progress : callable
-        Told the number of files read, of all files, and what is read.
-
-    Yields
-    ------
-    Trajectory or Rejection
-        Frames of one calculation of a task, or why a task cannot be used.
+        Receives the number of files read, of all files, and a description.
 
     Raises
     ------
@@ -63,26 +62,25 @@ def list_tasks(store: Store, source: TaskDocumentsSource) -> list[StoredDocument
     Parameters
     ----------
     store : Store
-        A connected store; that of jobs has tasks among other documents.
+        A connected store; a job store also holds other documents.
     source : TaskDocumentsSource
-        Which of them, and how they belong together.
-
-    Returns
-    -------
-    list of StoredDocument
-        The tasks.
+        Query, and the key of the material.
 
     Raises
     ------
     InputError
-        If there is none.
+        If there are none.
     """
     tasks = [{key: {"$exists": True}} for key in CALCULATIONS]
     documents = list_documents(
         store,
         {"$and": [{"$or": tasks}, source.query]},
-        fields=[*MARKS, source.material_id_key, f"output.{source.material_id_key}"],
-        find_group=lambda document: _name(_unwrap(document), "", source)[1],
+        fields=[
+            *TASK_FIELDS,
+            source.material_id_key,
+            f"output.{source.material_id_key}",
+        ],
+        find_group=lambda document: _find_ids(_unwrap(document), "", source)[1],
     )
     if not documents:
         raise InputError(
@@ -95,13 +93,14 @@ def list_tasks(store: Store, source: TaskDocumentsSource) -> list[StoredDocument
 def _read_files(
     source: TaskDocumentsSource, on_progress: Callable[[int, int, str], None]
 ) -> Iterator[Trajectory | Rejection]:
-    """Read documents in any order; materials come after the last of them."""
+    """Read documents in any order; yield the materials after the last document."""
     tasks: list[ReadTask] = []
-    files = find_json_files(source.paths)
+    files = expand_files(source.paths, "a JSON file")
     for index, path in enumerate(files):
-        for count, document in enumerate(stream_documents(path)):
-            on_progress(index, len(files), f"{path.name}: document {count}")
-            found = _read(document, f"{path.name}#{count}", source)
+        ids = (f"{path.name}#{number}" for number in count())
+        read = partial(_read, default_ids=ids, source=source)
+        for number, found in enumerate(stream_documents(path, read)):
+            on_progress(index, len(files), f"{path.name}: document {number}")
             if isinstance(found, Rejection):
                 yield found
             else:
@@ -114,13 +113,14 @@ def _read_store(
     store_file: str,
     on_progress: Callable[[int, int, str], None],
 ) -> Iterator[Trajectory | Rejection]:
-    """Read the documents of one material after another."""
+    """Read the documents of a store, one material at a time."""
     with open_store(store_file) as store:
         documents = list_tasks(store, source)
         n_read = 0
         for group in stream_groups(store, documents):
             on_progress(n_read, len(documents), f"document {n_read} of {store_file}")
-            found = [_read(task, "", source) for task in group]
+            read = partial(_read, default_ids=repeat(""), source=source)
+            found = list(map(read, group))
             n_read += len(group)
             yield from (one for one in found if isinstance(one, Rejection))
             tasks = [one for one in found if isinstance(one, ReadTask)]
@@ -128,18 +128,21 @@ def _read_store(
 
 
 def _read(
-    document: Mapping[str, Any], name: str, source: TaskDocumentsSource
+    document: Mapping[str, Any],
+    *,
+    default_ids: Iterator[str],
+    source: TaskDocumentsSource,
 ) -> ReadTask | Rejection:
-    """Read a document; the name is for one that has none."""
+    """Read a document; a default id replaces a missing one."""
     task = _unwrap(document)
-    names = _name(task, name, source)
-    return read_task(task, *names, task_types=source.task_types)
+    ids = _find_ids(task, next(default_ids), source)
+    return read_task(task, *ids, task_types=source.task_types)
 
 
 def _compare(
     tasks: Iterable[ReadTask], source: TaskDocumentsSource
 ) -> Iterator[Trajectory]:
-    """Hand on runs with the primary task of their material."""
+    """Add the primary task of its material to every run."""
     if source.primary_task is PrimaryTask.NAMESAKE:
         return compare_tasks(tasks, lambda _, other: other.task_id == other.material_id)
     return compare_tasks(
@@ -148,7 +151,7 @@ def _compare(
 
 
 def _unwrap(document: Mapping[str, Any]) -> Mapping[str, Any]:
-    """Find the task in the document that a job has stored it in."""
+    """Find the task in the document of a job that stored it."""
     output = document.get("output")
     if isinstance(output, dict) and "calcs_reversed" in output:
         known = {key: document.get(key) for key in ("metadata", "uuid")}
@@ -156,16 +159,16 @@ def _unwrap(document: Mapping[str, Any]) -> Mapping[str, Any]:
     return document
 
 
-def _name(
-    document: Mapping[str, Any], name: str, source: TaskDocumentsSource
+def _find_ids(
+    document: Mapping[str, Any], default_id: str, source: TaskDocumentsSource
 ) -> tuple[str, str]:
-    """Name a task and its material; by another name where it has none."""
-    task_id = str(document.get("task_id") or document.get("uuid") or name)
+    """Find the ids of a task and of its material."""
+    task_id = str(document.get("task_id") or document.get("uuid") or default_id)
     return task_id, str(_look_up(document, source.material_id_key) or task_id)
 
 
 def _look_up(document: Mapping[str, Any], dotted: str) -> Any:  # noqa: ANN401
-    """Follow a dotted key; None where it leads nowhere."""
+    """Look up a dotted key; None where it is missing."""
     value: Any = document
     for key in dotted.split("."):
         value = value.get(key) if isinstance(value, dict) else None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -59,9 +60,9 @@ class Trajectory:
 
     frames: Frames
     converged: NDArray[np.bool_]
-    hubbard_u: float
-    plane_wave_cutoff: float
-    relaxed_energy: float
+    hubbard_u: float = 0.0
+    plane_wave_cutoff: float = math.nan
+    relaxed_energy: float = math.nan
     task: Task | None = None
     primary_task: Task | None = None
     hubbard_us: Mapping[str, float] = field(default_factory=dict)

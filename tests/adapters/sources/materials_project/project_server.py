@@ -1,4 +1,4 @@
-"""A server of the Materials Project's kind on this machine, which can misbehave."""
+"""Local HTTP server with the interface of the Materials Project and set failures."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 KEY = "key-of-a-test"
 
-#: What a query may choose documents by, and the key of the document.
+#: Parameters of a query that select documents, and the key of the document.
 CHOICES = {
     "material_ids": "material_id",
     "chemsys": "chemsys",
@@ -26,27 +26,27 @@ CHOICES = {
 
 @dataclass
 class ProjectServer:
-    """Collections by path, and what went wrong or was asked so far.
+    """Documents by path, requests so far, and failures to come.
 
     Parameters
     ----------
     collections : dict
         Documents by path.
     failures : list
-        What happens to the next requests, the first one first: a status, the headers
-        of a 429, ``cut`` for a broken connection, or a body.
+        Responses to the next requests, in order: a status, the headers of a 429,
+        ``cut`` for a truncated body, or a body.
     """
 
     collections: dict[str, list[dict[str, Any]]]
     failures: list[Any] = field(default_factory=list)
-    asked: list[str] = field(default_factory=list)
+    requests: list[str] = field(default_factory=list)
     version: str = "2025_09_25"
     page_size: int = 1000
     endpoint: str = ""
     redirect: str = ""
 
-    def answer(self, path: str) -> dict[str, Any]:
-        """Find the documents that a query matches, and cut out its page."""
+    def respond(self, path: str) -> dict[str, Any]:
+        """Return the page of the documents that match a query."""
         url = urlsplit(path)
         query = {key: value[0] for key, value in parse_qs(url.query).items()}
         if url.path == "/heartbeat":
@@ -64,13 +64,13 @@ class ProjectServer:
 
 
 class _Handler(BaseHTTPRequestHandler):
-    """Answers for a :class:`ProjectServer`, or fails as it says."""
+    """Responds for a :class:`ProjectServer`, or fails as set."""
 
     project: ProjectServer
 
     def do_GET(self) -> None:
         project = self.project
-        project.asked.append(self.path)
+        project.requests.append(self.path)
         failure = project.failures.pop(0) if project.failures else None
         if self.headers["X-API-KEY"] != KEY:
             failure = 403
@@ -85,7 +85,7 @@ class _Handler(BaseHTTPRequestHandler):
         elif failure is not None:
             self._send(200, failure.encode())
         else:
-            self._send(200, json.dumps(project.answer(self.path)).encode())
+            self._send(200, json.dumps(project.respond(self.path)).encode())
 
     def _send(
         self, status: int, body: bytes, headers: dict[str, str] | None = None
@@ -97,12 +97,12 @@ class _Handler(BaseHTTPRequestHandler):
         self.wfile.write(body)
 
     def log_message(self, *_: object) -> None:
-        """Say nothing."""
+        """Log nothing."""
 
 
 @contextmanager
 def serve(project: ProjectServer) -> Iterator[ProjectServer]:
-    """Listen on a free port of this machine while the block runs."""
+    """Serve on a free local port while the block runs."""
     handler = type("Handler", (_Handler,), {"project": project})
     listener = ThreadingHTTPServer(("127.0.0.1", 0), handler)
     project.endpoint = f"http://127.0.0.1:{listener.server_port}"

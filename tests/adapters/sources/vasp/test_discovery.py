@@ -133,12 +133,12 @@ def unreadable_files(outcar: Callable[..., str]) -> Sequence[tuple[str, bytes, s
         ("OUTCAR", outcar(force="**********").encode(), "could not convert"),
         ("OUTCAR", whole[:800], "no ionic step"),
         ("OUTCAR", b"", "no ionic step"),
-        ("vasprun.xml", b"<modeling>", "the XML breaks off"),
+        ("vasprun.xml", b"<modeling>", "the XML is truncated"),
     )
 
 
 @pytest.mark.parametrize("case", range(7))
-def test_a_file_that_cannot_be_read_is_a_row_with_its_reason(
+def test_an_unreadable_file_is_a_rejection_with_a_reason(
     case: int, tmp_path: Path, outcar: Callable[..., str]
 ) -> None:
     name, content, reason = unreadable_files(outcar)[case]
@@ -154,10 +154,10 @@ def test_a_file_that_cannot_be_read_is_a_row_with_its_reason(
     assert reason in rejection.reason
 
 
-def test_wherever_a_file_is_cut_it_is_a_row(
+def test_a_file_truncated_anywhere_is_a_rejection(
     tmp_path: Path, outcar: Callable[..., str]
 ) -> None:
-    """Cut within header, tables and numbers, up to VASP's closing accounting."""
+    """Cut within header, tables and numbers, up to VASP's final timing section."""
     whole = outcar()
     end = whole.index(" General timing")
     source = touch(tmp_path / "data", "Fe/OUTCAR")

@@ -1,4 +1,4 @@
-"""Calculations of the Materials Project over its HTTP interface."""
+"""Reader of calculations of the Materials Project."""
 
 from __future__ import annotations
 
@@ -26,13 +26,13 @@ if TYPE_CHECKING:
     from nextrung.schemas.labels.sources import MaterialsProjectSource
     from nextrung.schemas.labels.trajectory import Trajectory
 
-#: Names in one query, materials read together, and tasks of one page.
+#: Names per query, materials per batch, and tasks per page.
 N_NAMES, N_MATERIALS, N_TASKS = 100, 25, 10
 
-#: Name of the hull that holds the energies of a functional.
+#: Name of the hull with the energies of a functional.
 THERMO_TYPES = {"r2SCAN": "R2SCAN", "PBE": "GGA_GGA+U"}
 
-#: Where each kind of document is, and what of it is read.
+#: Path and fields of each kind of document.
 DOCUMENTS = {
     ProjectDocuments.TASKS: (
         "materials/tasks/",
@@ -48,29 +48,24 @@ DOCUMENTS = {
 def read_materials_project(
     source: MaterialsProjectSource, on_progress: Callable[[int, int, str], None]
 ) -> Iterator[Trajectory | Rejection]:
-    """Read the calculations of materials; what was fetched once is read from disk.
+    """Read the calculations of materials; pages fetched before are read from disk.
 
     Parameters
     ----------
     source : MaterialsProjectSource
-        Which materials and calculations.
+        Materials and kinds of calculation.
     on_progress : callable
-        Told the number of materials read, of all materials, and what is read.
-
-    Yields
-    ------
-    Trajectory or Rejection
-        Frames of one calculation of a task, or why a task cannot be used.
+        Receives the number of materials read, of all materials, and a description.
 
     Raises
     ------
     InputError
-        If there is no key, the server does not answer, or no material is found.
+        If there is no key, the server does not respond, or no material is found.
 
     Notes
     -----
     The primary task of a material is that of its thermodynamic document, or else the
-    one of lowest energy; the energy of the relaxed structure is uncorrected.
+    task of lowest energy; the energy of the relaxed structure is uncorrected.
     """
     api = _open(source)
     tasks = _list_tasks(api, source)
@@ -82,31 +77,26 @@ def read_materials_project(
 
 
 def digest_project(source: MaterialsProjectSource) -> str:
-    """Hash what a source asks for, and of which version of the database.
+    """Hash the settings of a source and the version of the database.
 
     Parameters
     ----------
     source : MaterialsProjectSource
-        Which materials and calculations.
-
-    Returns
-    -------
-    str
-        The hash.
+        Materials and kinds of calculation.
     """
     version = _open(source).cache.name
     return hashlib.sha256(f"{version} {source.model_dump_json()}".encode()).hexdigest()
 
 
 def _open(source: MaterialsProjectSource) -> PagedApi:
-    """Keep the pages of each version of the database in a folder of their own."""
+    """Open the API with one cache folder per version of the database."""
     downloads = MachineSettings().downloads
     version = PagedApi(source.endpoint, downloads).fetch_version()
     return PagedApi(source.endpoint, downloads / version.replace("/", "_"))
 
 
 def _list_tasks(api: PagedApi, source: MaterialsProjectSource) -> dict[str, list[str]]:
-    """List the wanted tasks of every material by their names."""
+    """List the ids of the selected tasks by material."""
     if source.material_ids:
         key, names = "material_ids", sorted(source.material_ids)
     else:
@@ -128,7 +118,7 @@ def _list_tasks(api: PagedApi, source: MaterialsProjectSource) -> dict[str, list
 
 
 def _list_systems(systems: Sequence[str]) -> Iterator[str]:
-    """List chemical systems and all within them, elements in alphabetical order."""
+    """List chemical systems and their subsystems, elements in alphabetical order."""
     for system in systems:
         symbols = sorted(system.split("-"))
         for size in range(1, len(symbols) + 1):
@@ -138,14 +128,14 @@ def _list_systems(systems: Sequence[str]) -> Iterator[str]:
 def _choose_tasks(
     material: Mapping[str, Any], source: MaterialsProjectSource
 ) -> list[str]:
-    """Choose the tasks of the functional and the kinds that are wanted."""
+    """Select the tasks of the functional and of the kinds of calculation."""
     deprecated = set(material.get("deprecated_tasks") or ())
     chosen = []
     for task_id, calc_type in (material.get("calc_types") or {}).items():
         for kind in source.task_types:
             run_type = str(calc_type).removesuffix(f" {kind}")
-            wanted = name_run_type(run_type) == source.functional
-            if wanted and run_type != calc_type and task_id not in deprecated:
+            matches = name_run_type(run_type) == source.functional
+            if matches and run_type != calc_type and task_id not in deprecated:
                 chosen.append(task_id)
     return sorted(chosen)
 
@@ -153,7 +143,7 @@ def _choose_tasks(
 def _read_materials(
     api: PagedApi, tasks: Mapping[str, Sequence[str]], source: MaterialsProjectSource
 ) -> Iterator[Trajectory | Rejection]:
-    """Read the tasks of some materials, in the order of their names."""
+    """Read the tasks of some materials, sorted by name."""
     energies, primaries = _fetch_energies(api, list(tasks), source.functional)
     documents = _fetch_tasks(api, list(chain(*tasks.values())), source)
     read: list[ReadTask] = []
@@ -164,13 +154,13 @@ def _read_materials(
                 yield found
             else:
                 read.append(found)
-    there = {task.task_id for task in read}
-    primaries = {name: task for name, task in primaries.items() if task in there}
+    known = {task.task_id for task in read}
+    primaries = {name: task for name, task in primaries.items() if task in known}
 
     def may_be_primary(task: ReadTask, other: ReadTask) -> bool:
-        named = primaries.get(task.material_id)
-        if named is not None:
-            return other.task_id == named
+        primary = primaries.get(task.material_id)
+        if primary is not None:
+            return other.task_id == primary
         return other.task.functional == task.task.functional
 
     for run in compare_tasks(read, may_be_primary):
@@ -185,7 +175,7 @@ def _read(
     *,
     source: MaterialsProjectSource,
 ) -> ReadTask | Rejection:
-    """Read a task in either layout; say where the server has none."""
+    """Read a task of either layout; reject one that the server lacks."""
     if document is None:
         return Rejection(
             frame_id=task_id,
@@ -201,7 +191,7 @@ def _read(
 def _fetch_energies(
     api: PagedApi, names: Sequence[str], functional: str
 ) -> tuple[dict[str, float], dict[str, str]]:
-    """Fetch the energies in eV/atom of relaxed structures, and their tasks."""
+    """Fetch the energies of relaxed structures in eV/atom, and their task ids."""
     energies: dict[str, float] = {}
     primaries: dict[str, str] = {}
     if functional not in THERMO_TYPES:
@@ -226,7 +216,7 @@ def _fetch_energies(
 def _fetch_tasks(
     api: PagedApi, task_ids: Sequence[str], source: MaterialsProjectSource
 ) -> dict[str, dict[str, Any]]:
-    """Fetch the documents of tasks by their names."""
+    """Fetch the documents of tasks, by task id."""
     path, fields = DOCUMENTS[source.documents]
     documents = {}
     for start in range(0, len(task_ids), N_TASKS):

@@ -1,4 +1,4 @@
-"""Trajectories as the Materials Project hands them out, one array per property."""
+"""Reader of trajectory documents of the Materials Project, one array per property."""
 
 from __future__ import annotations
 
@@ -8,9 +8,18 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from pymatgen.core import Element
 
-from nextrung.adapters.sources.frame_documents import WRONG, FrameDocument, lay_out
+from nextrung.adapters.sources.frame_documents import (
+    WRONG,
+    FrameDocument,
+    flatten_documents,
+)
 from nextrung.adapters.sources.vasp.run import GPA_PER_KBAR
-from nextrung.adapters.sources.vasp.tasks import DEFAULT_NELM, ReadTask, name_run_type
+from nextrung.adapters.sources.vasp.tasks import (
+    DEFAULT_NELM,
+    ReadTask,
+    enum_value,
+    name_run_type,
+)
 from nextrung.schemas.base import InputError
 from nextrung.schemas.labels.curation import Rejection, Rule
 from nextrung.schemas.labels.trajectory import Task, Trajectory
@@ -20,7 +29,7 @@ if TYPE_CHECKING:
 
     from nextrung.schemas.labels.sources import TaskType
 
-#: Hubbard U in eV of a run that has one, of which its trajectory says no more.
+#: Hubbard U in eV of a run with a U of unknown value.
 UNKNOWN_U = math.inf
 
 
@@ -31,32 +40,27 @@ def read_trajectories(
     *,
     task_types: Sequence[TaskType],
 ) -> ReadTask | Rejection:
-    """Read the trajectories of a task, the first one first.
+    """Read the trajectories of a task in the order in which they ran, or reject it.
 
     Parameters
     ----------
     document : mapping
         Key ``trajectories``: emmet's ``RelaxTrajectory`` documents.
     task_id : str
-        Name of the task.
+        Id of the task.
     material_id : str
-        Name of its material.
+        Id of its material.
     task_types : sequence of TaskType
-        Kinds of calculation that are wanted.
-
-    Returns
-    -------
-    ReadTask or Rejection
-        Its calculations, or why it cannot be used.
+        Accepted kinds of calculation.
 
     Notes
     -----
-    The limit of the electronic steps is not said, and taken for VASP's own.
+    The documents lack NELM, so VASP's default is assumed.
     """
     rule, reason = Rule.INCOMPLETE_FILE, "expected trajectories, got none"
     try:
         listed = document["trajectories"]
-        kinds = {_name(trajectory, "task_type") for trajectory in listed}
+        kinds = {str(enum_value(trajectory["task_type"])) for trajectory in listed}
         if kinds - set(task_types):
             rule = Rule.TASK_TYPE
             wanted = " or ".join(task_types)
@@ -74,14 +78,8 @@ def read_trajectories(
     )
 
 
-def _name(trajectory: Mapping[str, Any], key: str) -> str:
-    """Read a name, which may be an enum of emmet."""
-    said = trajectory[key]
-    return str(said["value"] if isinstance(said, dict) else said)
-
-
 def _summarise(run: Trajectory) -> Task:
-    """Say what is compared with the primary task."""
+    """Collect the values that are compared with the primary task."""
     final = run.frames
     return Task(
         final_energy=float(final.energies[-1] / final.n_atoms[-1]),
@@ -91,11 +89,11 @@ def _summarise(run: Trajectory) -> Task:
 
 
 def _read(trajectory: Mapping[str, Any], name: str, material_id: str) -> Trajectory:
-    """Read the frames of a trajectory whose coordinates are kept."""
+    """Read the frames of a trajectory that have coordinates."""
     coords = trajectory["cart_coords"]
-    kept = [index for index, known in enumerate(coords) if known is not None]
-    run_type = _name(trajectory, "run_type")
-    frames = lay_out(
+    kept = [index for index, sites in enumerate(coords) if sites is not None]
+    run_type = str(enum_value(trajectory["run_type"]))
+    frames = flatten_documents(
         material_id,
         [_make_frame(trajectory, index, f"{name}#{index}") for index in kept],
         functional=name_run_type(run_type),
@@ -108,13 +106,12 @@ def _read(trajectory: Mapping[str, Any], name: str, material_id: str) -> Traject
         frames=frames,
         converged=converged,
         hubbard_u=UNKNOWN_U if run_type.endswith(("+U", "_U")) else 0.0,
-        plane_wave_cutoff=math.nan,
         relaxed_energy=final if converged[-1] else math.nan,
     )
 
 
 def _make_frame(trajectory: Mapping[str, Any], index: int, name: str) -> FrameDocument:
-    """Make the document of one frame out of the arrays of all."""
+    """Build the document of one frame from the arrays of all frames."""
     lattices = trajectory["lattice"]
     matrix = np.array(lattices[index if len(lattices) > 1 else 0], np.float64)
     cartesian = np.array(trajectory["cart_coords"][index], np.float64)

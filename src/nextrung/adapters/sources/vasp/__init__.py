@@ -1,3 +1,3 @@
-"""VASP runs: which files are runs, OUTCAR, vasprun.xml and the tasks of a run."""
+"""Readers of VASP runs: discovery, OUTCAR, vasprun.xml and task documents."""
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""VASP runs below folders: which files belong to which material."""
+"""Discovery of VASP runs below folders, and their materials."""
 
 from __future__ import annotations
 
@@ -19,28 +19,29 @@ if TYPE_CHECKING:
     from nextrung.schemas.labels.sources import VaspSource
     from nextrung.schemas.labels.trajectory import Trajectory
 
+#: Suffixes of compressed files.
 COMPRESSED = re.compile(r"\.(?:gz|bz2|xz|lzma)$")
 
-#: Names such as OUTCAR, OUTCAR.relax1, vasprun.xml and vasprun.Al.xml.
+#: File names such as OUTCAR, OUTCAR.relax1, vasprun.xml and vasprun.Al.xml.
 RUN_FILE = re.compile(r"(?:OUTCAR|vasprun(?=.*\.xml))((?:[._-].*)?)")
 
-#: Tags of the runs that follow one another for one material.
+#: Tags of consecutive runs of one material.
 CONSECUTIVE = re.compile(r"(?:relax\d*|static)?")
 
 
 @dataclass(frozen=True)
 class RunFile:
-    """The file that tells one run.
+    """Output file of one run.
 
     Parameters
     ----------
     path : Path
         OUTCAR or vasprun.xml, plain or compressed.
     material_id : str
-        Folder of the run, from the name of the source's folder on; with the tag of
-        the file's name where that tells runs of one folder apart.
+        Path of the run from the source's folder, with the tag of the file name where
+        runs of several materials share a folder.
     run_id : str
-        The same, with the tags of consecutive runs of one material.
+        The same, also with the tag of consecutive runs of one material.
     """
 
     path: Path
@@ -54,18 +55,18 @@ def find_runs(source: VaspSource) -> list[RunFile]:
     Parameters
     ----------
     source : VaspSource
-        Where to look.
+        Folders to search.
 
     Returns
     -------
     list of RunFile
-        One file per run, by name; an OUTCAR, which has the moments of the sites, is
+        One file per run, sorted by name; an OUTCAR, which has magnetic moments, is
         preferred to a vasprun.xml.
 
     Raises
     ------
     InputError
-        If a folder does not exist, holds no run, or two runs have one name.
+        If a folder does not exist or has no run, or two runs have the same name.
     """
     runs: dict[str, RunFile] = {}
     for written in source.paths:
@@ -88,19 +89,14 @@ def find_runs(source: VaspSource) -> list[RunFile]:
 def read_vasp(
     source: VaspSource, on_progress: Callable[[int, int, str], None]
 ) -> Iterator[Trajectory | Rejection]:
-    """Read the runs below the folders of a source.
+    """Read the runs below the folders of a source; reject unreadable ones.
 
     Parameters
     ----------
     source : VaspSource
-        Where to look.
+        Folders to search.
     on_progress : callable
-        Told the number of runs read, of all runs, and the name of the last.
-
-    Yields
-    ------
-    Trajectory or Rejection
-        A run, or why it cannot be read.
+        Receives the number of runs read, of all runs, and the name of the next.
     """
     runs = find_runs(source)
     for index, run in enumerate(runs):
@@ -109,7 +105,7 @@ def read_vasp(
 
 
 def _prefer_outcars(root: Path) -> Iterable[RunFile]:
-    """List one file per run: where there are several, the OUTCAR."""
+    """List one file per run, the OUTCAR where there are several."""
     paths = [root] if root.is_file() else root.rglob("*")
     runs: dict[str, RunFile] = {}
     for path in sorted(paths, key=lambda path: (path.name.startswith("OUTCAR"), path)):
@@ -123,14 +119,14 @@ def _prefer_outcars(root: Path) -> Iterable[RunFile]:
 
 
 def _name_run(path: Path, folder: Path, tag: str) -> RunFile:
-    """Name a run by its folder and, where its file name has one, by its tag."""
+    """Name a run by its folder and the tag of its file name."""
     run_id = (folder / tag).as_posix()
     material = folder.as_posix() if CONSECUTIVE.fullmatch(tag) else run_id
     return RunFile(path, material, run_id)
 
 
 def _read_run(run: RunFile) -> Trajectory | Rejection:
-    """Read one run; say why where that is impossible."""
+    """Read one run, or reject it."""
     read = read_outcar if run.path.name.startswith("OUTCAR") else read_vasprun
     try:
         return read(run.path).to_trajectory(run.material_id, run.run_id)

@@ -1,4 +1,4 @@
-"""OUTCAR, read line by line: no library gives every label of every ionic step."""
+"""Reader of OUTCAR that keeps every label of every ionic step."""
 
 from __future__ import annotations
 
@@ -19,14 +19,15 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+#: Tags such as ``ENCUT = 520``.
 TAG = re.compile(r"\b([A-Z][A-Z_]+)\s*=\s*([^\s;]+)")
-#: VASP's fixed-width columns may touch: ``-1.25-10.75`` are two numbers.
+#: VASP's fixed-width columns may have no space: ``-1.25-10.75`` are two numbers.
 NUMBER = re.compile(r"-?\d*\.\d+|NaN|\*+")
 
-#: What follows a switch of VASP 6.1 that has the name of the functional's tag.
+#: Description of a switch of VASP 6.1 that shares the name of the functional's tag.
 NO_FUNCTIONAL = "non-selfconsistent MetaGGA"
 
-#: Order of the six components of ``in kB`` (XX YY ZZ XY YZ ZX) in a 3 × 3 matrix.
+#: Index of each element of a 3 × 3 matrix in ``in kB`` (XX YY ZZ XY YZ ZX).
 STRESS_ORDER = ((0, 3, 5), (3, 1, 4), (5, 4, 2))
 
 
@@ -41,12 +42,12 @@ def read_outcar(path: Path) -> VaspRun:
     Returns
     -------
     VaspRun
-        The run, with moments of every step for collinear spins.
+        The run, with magnetic moments of every step for collinear spins.
 
     Raises
     ------
     InputError
-        If the run has not come to its end, or the file cannot be understood.
+        If the run is incomplete or the file cannot be parsed.
     """
     with zopen(path, mode="rt", encoding="utf-8", errors="replace") as file:
         reader = _Reader(iter(file))
@@ -56,13 +57,13 @@ def read_outcar(path: Path) -> VaspRun:
     if not reader.complete:
         raise InputError(
             f"the run stops after ionic step {len(reader.steps)}, without VASP's "
-            "closing accounting"
+            "final timing section"
         )
     return reader.to_run()
 
 
 class _Reader:
-    """A pass over the lines of an OUTCAR."""
+    """Parser state over the lines of an OUTCAR."""
 
     def __init__(self, lines: Iterator[str]) -> None:
         self.lines = lines
@@ -75,7 +76,7 @@ class _Reader:
         self.complete = False
         self.lattice = np.full((3, 3), np.nan)
         self._begin_step()
-        #: What to do at a line, by the first eight characters that are not blank.
+        #: Action at a line, by its first eight characters after blanks.
         self.actions: dict[str, Callable[[str], None]] = {
             "--------": self._count_electronic_step,
             "magnetiz": self._read_magmoms,
@@ -87,7 +88,7 @@ class _Reader:
         }
 
     def _begin_step(self) -> None:
-        """Forget the labels of the step before."""
+        """Clear the labels of the previous step."""
         self.n_electronic_steps = 0
         self.collinear = True
         self.stress: NDArray[np.float64] | None = None
@@ -109,7 +110,7 @@ class _Reader:
                 action(line)
 
     def to_run(self) -> VaspRun:
-        """Put the run together."""
+        """Build the run."""
         tags: dict[str, Any] = dict(self.tags)
         tags["LHFCALC"] = tags.get("LHFCALC", "F").strip(".").upper().startswith("T")
         for name in ("AEXX", "HFSCREEN", "IVDW"):
@@ -134,7 +135,7 @@ class _Reader:
         ]
 
     def _read_header(self, line: str) -> None:
-        """Keep the tags of a line; VASP's own summary overrules the INCAR echo."""
+        """Store the tags of a line; VASP's later summary wins over the INCAR."""
         key, _, text = (part.strip() for part in line.partition("="))
         if key == "TITEL":
             self.symbols.append(re.split(r"[^A-Za-z]", text.split()[1])[0])
@@ -152,7 +153,7 @@ class _Reader:
         self.n_electronic_steps += "Iteration" in line
 
     def _read_rows(self, n_rows: int, n_skipped: int) -> NDArray[np.float64]:
-        """Read the numbers of the next rows, after some that are skipped."""
+        """Skip some rows and read the numbers of the next ones."""
         lines = list(islice(self.lines, n_skipped, n_skipped + n_rows))
         if len(lines) < n_rows:
             raise InputError(f"the file ends within ionic step {len(self.steps) + 1}")
@@ -163,7 +164,7 @@ class _Reader:
         self.lattice = self._read_rows(3, 0)[:, :3]
 
     def _read_magmoms(self, line: str) -> None:
-        """Read the sum over s, p, d and f in the table of one spin direction."""
+        """Read the total moments in the table of one spin direction."""
         if "(x)" in line:
             self.magmoms = self._read_rows(sum(self.counts), 3)[:, -1]
         else:
@@ -179,7 +180,7 @@ class _Reader:
         self.sites = self._read_rows(sum(self.counts), 1)
 
     def _finish_step(self, line: str) -> None:
-        """Read the energy, which VASP writes last."""
+        """Read the energy, the last label of a step."""
         if self.sites is None:
             raise InputError(f"ionic step {len(self.steps) + 1} has no positions")
         step = IonicStep(
@@ -195,5 +196,5 @@ class _Reader:
         self._begin_step()
 
     def _finish(self, line: str) -> None:
-        """Note that VASP came to its end."""
+        """Record that VASP finished."""
         self.complete = self.complete or line.strip().startswith("General timing")

@@ -1,4 +1,4 @@
-"""A VASP run as any of its output files tells it, in VASP's units."""
+"""Data of a VASP run in VASP's units, independent of the output file."""
 
 from __future__ import annotations
 
@@ -16,19 +16,19 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-#: kBar, compression positive, to GPa, compression negative.
+#: Factor from kBar, compression positive, to GPa, compression negative.
 GPA_PER_KBAR = -0.1
 
-#: What VASP takes for the tags that a hybrid functional is told by.
+#: VASP's defaults of the tags that define a hybrid functional.
 HYBRID_DEFAULTS = {"AEXX": 0.25, "AGGAX": 0.75, "AGGAC": 1.0, "ALDAC": 1.0}
 
-#: VASP's IVDW, by the name of the dispersion correction.
+#: Name of the dispersion correction by VASP's IVDW.
 DISPERSIONS = {1: "D2", 10: "D2", 11: "D3", 12: "D3(BJ)", 13: "D4", 20: "TS"}
 
 
 @dataclass(frozen=True, eq=False)
 class IonicStep:
-    """One configuration of a run with VASP's labels.
+    """One structure of a run with VASP's labels.
 
     Parameters
     ----------
@@ -43,7 +43,7 @@ class IonicStep:
     stress : ndarray of float, shape (3, 3), or None
         Stress in kBar, compression positive.
     magmoms : ndarray of float, shape (n_atoms,), or None
-        Moments within the spheres in μ_B.
+        Moments within the PAW spheres in μ_B.
     n_electronic_steps : int
         Electronic steps done.
     """
@@ -66,15 +66,15 @@ class VaspRun:
     atomic_numbers : sequence of int
         Atomic number of each site.
     functional : str
-        Functional by the tags of the run.
+        Functional from the tags of the run.
     hubbard_us : mapping of str to float
         Hubbard U in eV by element.
     plane_wave_cutoff : float
         Plane-wave cutoff in eV.
     max_electronic_steps : int
-        Electronic steps after which VASP gives up, NELM.
+        Maximum number of electronic steps, NELM.
     steps : sequence of IonicStep
-        Its ionic steps, in order.
+        Ionic steps, in order.
     """
 
     atomic_numbers: Sequence[int]
@@ -84,25 +84,15 @@ class VaspRun:
     max_electronic_steps: int
     steps: Sequence[IonicStep]
 
-    @property
-    def hubbard_u(self) -> float:
-        """Largest Hubbard U in eV."""
-        return max(self.hubbard_us.values(), default=0.0)
-
     def to_trajectory(self, material_id: str, run_id: str) -> Trajectory:
-        """Convert to frames, in the units of this package.
+        """Convert to one frame per ionic step, in the units of this package.
 
         Parameters
         ----------
         material_id : str
             Name of the material.
         run_id : str
-            Name of the run; the frames are this and the number of their step.
-
-        Returns
-        -------
-        Trajectory
-            One frame per ionic step.
+            Name of the run; frames are named by it and the number of their step.
         """
         n_atoms, n_steps = len(self.atomic_numbers), len(self.steps)
         frames = Frames(
@@ -119,19 +109,16 @@ class VaspRun:
             magmoms=self._labels("magmoms", (n_atoms,)).reshape(-1),
             functional=self.functional,
         )
-        done = np.array([step.n_electronic_steps for step in self.steps])
-        converged = done < self.max_electronic_steps
-        return Trajectory(
-            frames=frames,
-            converged=converged,
-            hubbard_u=self.hubbard_u,
+        n_done = np.array([step.n_electronic_steps for step in self.steps])
+        return make_trajectory(
+            frames,
+            n_done < self.max_electronic_steps,
             hubbard_us={name: u for name, u in self.hubbard_us.items() if u},
             plane_wave_cutoff=self.plane_wave_cutoff,
-            relaxed_energy=self.steps[-1].energy / n_atoms if converged[-1] else np.nan,
         )
 
     def _labels(self, name: str, shape: tuple[int, ...]) -> NDArray[np.float32]:
-        """Stack a label of all steps, NaN where a step lacks it."""
+        """Stack a label of all steps; NaN where a step lacks it."""
         labels = np.full((len(self.steps), *shape), np.nan, dtype=np.float32)
         for index, step in enumerate(self.steps):
             if (label := getattr(step, name)) is not None:
@@ -139,21 +126,52 @@ class VaspRun:
         return labels
 
 
+def make_trajectory(
+    frames: Frames,
+    converged: NDArray[np.bool_],
+    *,
+    hubbard_us: Mapping[str, float],
+    plane_wave_cutoff: float = np.nan,
+) -> Trajectory:
+    """Build the trajectory of a run whose last frame, if converged, is relaxed.
+
+    Parameters
+    ----------
+    frames : Frames
+        Frames of the run.
+    converged : ndarray of bool, shape (n_frames,)
+        Whether the electronic steps of each frame converged.
+    hubbard_us : mapping of str to float
+        Nonzero Hubbard U in eV, by element.
+    plane_wave_cutoff : float
+        Plane-wave cutoff in eV.
+    """
+    final = float(frames.energies[-1] / frames.n_atoms[-1])
+    return Trajectory(
+        frames=frames,
+        converged=converged,
+        hubbard_u=max(hubbard_us.values(), default=0.0),
+        hubbard_us=hubbard_us,
+        plane_wave_cutoff=plane_wave_cutoff,
+        relaxed_energy=final if converged[-1] else np.nan,
+    )
+
+
 def name_functional(tags: Mapping[str, Any], potcar_exchange: str = "PE") -> str:
-    """Name the functional that a run was told to use.
+    """Name the functional of a run from its tags.
 
     Parameters
     ----------
     tags : mapping
-        INCAR tags of the run; a Hubbard U is not part of the name.
+        INCAR tags; a Hubbard U is not part of the name.
     potcar_exchange : str
-        ``LEXCH`` of the pseudopotentials, which VASP falls back on.
+        ``LEXCH`` of the pseudopotentials, VASP's default.
 
     Returns
     -------
     str
-        Name as emmet has it, such as ``PBE``, ``r2SCAN`` or ``HSE06``, followed by
-        the dispersion correction where there is one, such as ``PBE-D3``.
+        Name as in emmet, such as ``PBE``, ``r2SCAN`` or ``HSE06``, with the dispersion
+        correction if any, such as ``PBE-D3``.
     """
     known = {"GGA": "--"} | dict(tags)
     known["METAGGA"] = {"R2SCA": "R2SCAN"}.get(

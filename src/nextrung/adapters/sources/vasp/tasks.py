@@ -1,4 +1,4 @@
-"""One VASP task as emmet and its forerunners document it."""
+"""Reader of one VASP task document of emmet or its predecessors."""
 
 from __future__ import annotations
 
@@ -10,8 +10,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from nextrung.adapters.sources.frame_documents import FrameDocument, lay_out
-from nextrung.adapters.sources.vasp.run import GPA_PER_KBAR, name_functional
+from nextrung.adapters.sources.frame_documents import FrameDocument, flatten_documents
+from nextrung.adapters.sources.vasp.run import (
+    GPA_PER_KBAR,
+    make_trajectory,
+    name_functional,
+)
 from nextrung.schemas.base import InputError
 from nextrung.schemas.labels.curation import Rejection, Rule
 from nextrung.schemas.labels.sources import TaskType
@@ -20,30 +24,30 @@ from nextrung.schemas.labels.trajectory import Task, Trajectory
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
-#: VASP's own limit of the electronic steps.
+#: VASP's default of NELM.
 DEFAULT_NELM = 60
 
-#: ``ICHARG`` from which the density is fixed, and ``IBRION`` of linear responses.
+#: Smallest ``ICHARG`` of a fixed density, and ``IBRION`` of linear response.
 FIXED_DENSITY, FIRST_RESPONSE = 10, 5
 
-#: What ``has_vasp_completed`` says of calculations that have not.
+#: Values of ``has_vasp_completed`` for incomplete calculations.
 INCOMPLETE = {False, "failed", "unsuccessful", "error"}
 
 
 @dataclass(frozen=True)
 class ReadTask:
-    """A task as a document tells it.
+    """Calculations of a task document.
 
     Parameters
     ----------
     task_id : str
-        Its name.
+        Id of the task.
     material_id : str
-        Name of its material.
+        Id of its material.
     runs : sequence of Trajectory
-        Its calculations, the first one first.
+        Its calculations, in the order in which they ran.
     task : Task
-        What is compared with the primary task.
+        Values that are compared with the primary task.
     """
 
     task_id: str
@@ -59,33 +63,27 @@ def read_task(
     *,
     task_types: Sequence[TaskType],
 ) -> ReadTask | Rejection:
-    """Read one task; say why where that is impossible.
+    """Read one task, or reject it.
 
     Parameters
     ----------
     document : mapping
-        The task, as emmet or one of its forerunners writes it.
+        The task document.
     task_id : str
-        Its name.
+        Id of the task.
     material_id : str
-        Name of its material.
+        Id of its material.
     task_types : sequence of TaskType
-        Kinds of calculation that are wanted.
-
-    Returns
-    -------
-    ReadTask or Rejection
-        Its calculations, or why it cannot be used.
+        Accepted kinds of calculation.
 
     Notes
     -----
-    The energy is ``e_fr_energy``; ``e_0_energy`` is 0 in many documents, and a
-    difference in others. A calculation's functional is told by its INCAR, which
-    documents have right more often than their ``run_type``. The moments of the last
-    step are those of the OUTCAR; other steps have none.
+    The energy is ``e_fr_energy``; ``e_0_energy`` is 0 in many documents and a
+    difference in others. The functional follows from the INCAR, which is more often
+    right than ``run_type``. Magnetic moments are those of the OUTCAR for the last step;
+    other steps have none.
     """
-    rule, reason = Rule.INCOMPLETE_FILE, ""
-    kind = _name_task_type(document)
+    rule, kind = Rule.INCOMPLETE_FILE, _name_task_type(document)
     if kind not in task_types:
         rule = Rule.TASK_TYPE
         reason = f"expected {' or '.join(task_types)}, got {kind}"
@@ -102,39 +100,40 @@ def read_task(
 
 
 def name_run_type(run_type: str) -> str:
-    """Name the functional of a run type of emmet, which a Hubbard U is part of.
+    """Name the functional of a run type of emmet, without the Hubbard U.
 
     Parameters
     ----------
     run_type : str
         Such as ``GGA+U`` or ``r2SCAN``.
-
-    Returns
-    -------
-    str
-        The functional, such as ``PBE``.
     """
     name = re.sub(r"[+_]U$", "", run_type)
     return {"GGA": "PBE", "R2SCAN": "r2SCAN"}.get(name, name)
 
 
+def enum_value(stored: Any) -> Any:  # noqa: ANN401
+    """Return the value of a stored enum of emmet, or the stored value itself.
+
+    Parameters
+    ----------
+    stored : object
+        Value of a document.
+    """
+    return stored.get("value") if isinstance(stored, dict) else stored
+
+
 def compare_tasks(
     tasks: Iterable[ReadTask], choose: Callable[[ReadTask, ReadTask], bool]
 ) -> Iterator[Trajectory]:
-    """Hand on the runs of tasks, each with the primary task of its material.
+    """Add the primary task to every run, material by material.
 
     Parameters
     ----------
     tasks : iterable of ReadTask
         Tasks of any materials.
     choose : callable
-        Says of a task and another one of its material whether that may be its primary
-        task; the lowest in energy of those is.
-
-    Yields
-    ------
-    Trajectory
-        The runs, material by material, in the order of their first tasks.
+        Whether the second task of a material may be the primary task of the first; the
+        lowest in energy of these is chosen.
     """
     materials: dict[str, list[ReadTask]] = defaultdict(list)
     for task in tasks:
@@ -155,12 +154,10 @@ def compare_tasks(
 
 
 def _name_task_type(document: Mapping[str, Any]) -> str:
-    """Name the kind of calculation, by the document or else by its tags."""
-    said = document.get("task_type")
-    said = said.get("value") if isinstance(said, dict) else said
-    if said:
-        known = [kind for kind in TaskType if str(said).endswith(kind)]
-        return known[0] if known else str(said)
+    """Return the kind of calculation in the document, or deduce it from the tags."""
+    if name := enum_value(document.get("task_type")):
+        known = [kind for kind in TaskType if str(name).endswith(kind)]
+        return known[0] if known else str(name)
     tags = _read_tags((document.get("calcs_reversed") or [{}])[0])
     if int(tags.get("ICHARG") or 0) >= FIXED_DENSITY:
         return "NSCF"
@@ -171,13 +168,13 @@ def _name_task_type(document: Mapping[str, Any]) -> str:
 
 
 def _read_tags(calculation: Mapping[str, Any]) -> dict[str, Any]:
-    """Collect the tags of a calculation; the INCAR overrules VASP's summary."""
+    """Collect the tags of a calculation; the INCAR wins over VASP's summary."""
     given = calculation.get("input") or {}
     return {**(given.get("parameters") or {}), **(given.get("incar") or {})}
 
 
 def _to_task(document: Mapping[str, Any], task_id: str, material_id: str) -> ReadTask:
-    """Read the calculations of a task, the first one first."""
+    """Read the calculations of a task in the order in which they ran."""
     calculations = document["calcs_reversed"]
     if not calculations:
         raise InputError("expected calculations, got none")
@@ -199,15 +196,14 @@ def _read_calculation(
 ) -> Trajectory:
     """Read the ionic steps of one calculation."""
     if calculation.get("has_vasp_completed", True) in INCOMPLETE:
-        raise InputError(f"calculation {name} was not completed")
+        raise InputError(f"calculation {name} is incomplete")
     tags = _read_tags(calculation)
-    hubbard_us = _read_hubbard_us(calculation)
     steps = calculation["output"]["ionic_steps"]
     if not steps:
         raise InputError(f"calculation {name} has no ionic steps")
     labels = [{**step, "energy": step["e_fr_energy"]} for step in steps]
     labels[-1]["magmoms"] = _find_magmoms(calculation["output"], steps[-1])
-    frames = lay_out(
+    frames = flatten_documents(
         material_id,
         [
             FrameDocument(f"{name}#{index}", step["structure"], known)
@@ -216,29 +212,24 @@ def _read_calculation(
         functional=_name_functional(tags, calculation),
         gpa_per_unit=GPA_PER_KBAR,
     )
-    done = np.array([_count_electronic_steps(step) for step in steps])
-    converged = done < int(tags.get("NELM", DEFAULT_NELM))
-    final = float(frames.energies[-1] / frames.n_atoms[-1])
-    return Trajectory(
-        frames=frames,
-        converged=converged,
-        hubbard_u=max(hubbard_us.values(), default=0.0),
-        hubbard_us=hubbard_us,
+    n_done = np.array([_count_electronic_steps(step) for step in steps])
+    return make_trajectory(
+        frames,
+        n_done < int(tags.get("NELM", DEFAULT_NELM)),
+        hubbard_us=_read_hubbard_us(calculation),
         plane_wave_cutoff=float(tags.get("ENCUT", tags.get("ENMAX", math.nan))),
-        relaxed_energy=final if converged[-1] else math.nan,
     )
 
 
 def _name_functional(tags: Mapping[str, Any], calculation: Mapping[str, Any]) -> str:
-    """Name the functional by the tags, or by the run type where there are none."""
+    """Name the functional from the tags, or from the run type without tags."""
     if tags:
         return name_functional(tags)
-    said = calculation.get("run_type")
-    return name_run_type(str(said.get("value") if isinstance(said, dict) else said))
+    return name_run_type(str(enum_value(calculation.get("run_type"))))
 
 
 def _read_hubbard_us(calculation: Mapping[str, Any]) -> dict[str, float]:
-    """Read the Hubbard U above zero by element."""
+    """Read the nonzero Hubbard U by element."""
     given = calculation.get("input") or {}
     tags = _read_tags(calculation)
     us = given.get("hubbards") or {}
@@ -249,7 +240,7 @@ def _read_hubbard_us(calculation: Mapping[str, Any]) -> dict[str, float]:
 
 
 def _count_electronic_steps(step: Mapping[str, Any]) -> int:
-    """Count the electronic steps of an ionic one; 0 where nothing is said of them."""
+    """Count the electronic steps of an ionic step; 0 where they are not stored."""
     counted = step.get("electronic_steps") or ()
     return len(counted) or int(step.get("num_electronic_steps") or 0)
 
@@ -257,7 +248,7 @@ def _count_electronic_steps(step: Mapping[str, Any]) -> int:
 def _find_magmoms(
     output: Mapping[str, Any], last: Mapping[str, Any]
 ) -> list[float] | None:
-    """Find the moments of the sites after the last step; None where there are none."""
+    """Read the collinear moments of the last step; None where they are missing."""
     outcar = output.get("outcar") or {}
     moments = [site["tot"] for site in outcar.get("magnetization") or ()]
     collinear = all(isinstance(moment, int | float) for moment in moments)

@@ -1,4 +1,4 @@
-"""Readers of vasprun.xml, through pymatgen."""
+"""Reader of vasprun.xml, through pymatgen."""
 
 from __future__ import annotations
 
@@ -27,12 +27,12 @@ def read_vasprun(path: Path) -> VaspRun:
     Returns
     -------
     VaspRun
-        The run; vasprun.xml holds no site moments.
+        The run; vasprun.xml has no magnetic moments of sites.
 
     Raises
     ------
     InputError
-        If the run has not come to its end.
+        If the run is incomplete.
     """
     try:
         with warnings.catch_warnings():
@@ -40,8 +40,8 @@ def read_vasprun(path: Path) -> VaspRun:
             vasprun = Vasprun(
                 path, parse_dos=False, parse_eigen=False, parse_potcar_file=False
             )
-    except SyntaxError as error:  # base of every XML parser's error
-        raise InputError(f"the XML breaks off: {error}") from error
+    except SyntaxError as error:  # base class of XML parse errors
+        raise InputError(f"the XML is truncated: {error}") from error
     tags = {**vasprun.parameters, **vasprun.incar}
     hubbards = vasprun.hubbards if tags.get("LDAU") else {}
     return VaspRun(
@@ -55,7 +55,7 @@ def read_vasprun(path: Path) -> VaspRun:
 
 
 def _read_step(step: Mapping[str, Any]) -> IonicStep:
-    """Take the labels of a step; ``e_0_energy`` may be 0 or a difference."""
+    """Convert a step; ``e_0_energy`` may be 0 or a difference."""
     structure = step["structure"]
     return IonicStep(
         lattice=structure.lattice.matrix,
@@ -69,5 +69,5 @@ def _read_step(step: Mapping[str, Any]) -> IonicStep:
 
 
 def _to_array(rows: Any) -> np.ndarray[Any, np.dtype[np.float64]] | None:  # noqa: ANN401
-    """Make an array of rows that may be missing."""
+    """Convert rows to an array; None where they are missing."""
     return None if rows is None else np.array(rows, dtype=np.float64)
