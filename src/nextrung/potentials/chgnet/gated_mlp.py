@@ -1,8 +1,8 @@
 """The gated layers of CHGNet with their first linear maps applied before the gather.
 
 A gated layer of chgnet concatenates features of atoms, bonds and angles, row by row,
-and sends them through two perceptrons. The first linear map of a concatenation is
-the sum of linear maps of its parts, so it is applied to the atoms and bonds
+and applies two multilayer perceptrons to them. The first linear map of a concatenation
+is the sum of linear maps of its parts, so it is applied to the atoms and bonds
 themselves, of which there are far fewer than rows.
 """
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, eq=False)
 class SplitGate:
-    """A gated layer cut at its first linear map; its weights stay chgnet's own.
+    """A gated layer split at its first linear map; its weights are those of the layer.
 
     Parameters
     ----------
@@ -37,7 +37,7 @@ class SplitGate:
     layer: Any
 
     def finish(self, hidden: Tensor) -> Tensor:
-        """Apply everything after the first linear map.
+        """Apply the layers after the first linear map.
 
         Parameters
         ----------
@@ -63,7 +63,7 @@ class SplitGate:
 
 
 def split_gate(layer: Any, widths: Sequence[int]) -> SplitGate:  # noqa: ANN401
-    """Cut a gated layer at its first linear map.
+    """Split a gated layer at its first linear map.
 
     Parameters
     ----------
@@ -75,7 +75,7 @@ def split_gate(layer: Any, widths: Sequence[int]) -> SplitGate:  # noqa: ANN401
     Returns
     -------
     SplitGate
-        The cut layer; gradients flow to the parameters of ``layer``.
+        The split layer; gradients flow to the parameters of ``layer``.
     """
     core = next(_linears(layer.mlp_core.layers))
     gate = next(_linears(layer.mlp_gate.layers))
