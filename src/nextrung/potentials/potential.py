@@ -162,7 +162,7 @@ class Potential:
         BatchPrediction
             Flat properties in the order given, and the reasons of those that failed.
         """
-        return predict_crystals(self.model, crystals, properties, covered=self.elements)
+        return predict_crystals(self.model, crystals, properties, elements=self.elements)
 
     def predict_frames(
         self, frames: Frames, properties: str = "efsm"
