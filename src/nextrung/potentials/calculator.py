@@ -1,4 +1,4 @@
-"""The potential as an ASE calculator."""
+"""ASE calculator of a potential."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class PotentialCalculator(Calculator):  # type: ignore[misc]
     Parameters
     ----------
     potential : Predictor
-        What predicts.
+        Potential.
     """
 
     implemented_properties: ClassVar[list[str]] = [
@@ -55,9 +55,9 @@ class PotentialCalculator(Calculator):  # type: ignore[misc]
         atoms : Atoms, optional
             Periodic atoms.
         properties : sequence of str
-            Wanted properties; all are computed whatever they are.
+            Wanted properties; all are computed in any case.
         system_changes : sequence of str
-            What changed since the last call.
+            Changes since the last call.
 
         Raises
         ------

@@ -84,18 +84,23 @@ def _convert(item: object) -> IStructure | str:
     """Convert an item to a structure, or describe why it cannot be used."""
     if isinstance(item, IStructure):
         return describe_unusable(item) or item
-    if not isinstance(item, Atoms):
-        return f"expected a pymatgen Structure or ASE Atoms, got {_describe_type(item)}"
-    if not all(item.pbc):
+    if isinstance(item, Atoms):
+        return _convert_atoms(item)
+    return f"expected a pymatgen Structure or ASE Atoms, got {_describe_type(item)}"
+
+
+def _convert_atoms(atoms: Atoms) -> IStructure | str:
+    """Convert ASE atoms to a structure, or describe why they cannot be used."""
+    if not all(atoms.pbc):
         return "not periodic in all three directions"
-    if not np.isfinite(item.cell.array).all():
+    if not np.isfinite(atoms.cell.array).all():
         return "the cell is not finite"
-    if not np.isfinite(item.positions).all():
+    if not np.isfinite(atoms.positions).all():
         return "a coordinate is not finite"
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # on constraints that pymatgen lacks
-            structure: Structure = AseAtomsAdaptor.get_structure(item)
+            structure: Structure = AseAtomsAdaptor.get_structure(atoms)
     except np.linalg.LinAlgError:
         return "the cell is singular: its vectors lie in a plane"
     return describe_unusable(structure) or structure

@@ -124,7 +124,7 @@ def read_checkpoint(path: Path) -> Checkpoint:
     _check_supported(model, path)
     metadata = dict(content.get("nextrung", {}))
     elements = metadata.pop("elements", None)
-    covered = elements_with_reference(model) if elements is None else elements
+    covered = _find_referenced_elements(model) if elements is None else elements
     return Checkpoint(freeze(model), frozenset(covered), metadata)
 
 
@@ -190,19 +190,8 @@ def freeze(model: CHGNet) -> CHGNet:
     return model.eval().requires_grad_(requires_grad=False)
 
 
-def elements_with_reference(model: CHGNet) -> frozenset[str]:
-    """List the elements whose atomic reference energy is not zero.
-
-    Parameters
-    ----------
-    model : CHGNet
-        Model with an AtomRef.
-
-    Returns
-    -------
-    frozenset of str
-        Symbols of the elements.
-    """
+def _find_referenced_elements(model: CHGNet) -> frozenset[str]:
+    """Find the elements whose atomic reference energy is not zero."""
     energies = model.composition_model.fc.weight[0].tolist()
     return frozenset(
         Element.from_Z(number).symbol

@@ -37,67 +37,32 @@ def use_fast_double_backward(model: CHGNet) -> CHGNet:
     for module in list(model.modules()):
         for name, child in list(module.named_children()):
             if type(child) is nn.SiLU:
-                setattr(module, name, FastSiLU())
+                setattr(module, name, _FastSiLU())
             elif type(child) is nn.LayerNorm:
-                setattr(module, name, FastLayerNorm.like(child))
+                setattr(module, name, _FastLayerNorm.like(child))
     return model
 
 
-class FastSiLU(nn.SiLU):
+class _FastSiLU(nn.SiLU):
     """SiLU with its second derivative in closed form."""
 
     def forward(self, values: Tensor) -> Tensor:
-        """Apply the activation.
-
-        Parameters
-        ----------
-        values : Tensor of float
-            Inputs.
-
-        Returns
-        -------
-        Tensor of float
-            ``values * sigmoid(values)``.
-        """
         activated: Tensor = _SiLU.apply(values)  # type: ignore[no-untyped-call]
         return activated
 
 
-class FastLayerNorm(nn.LayerNorm):
+class _FastLayerNorm(nn.LayerNorm):
     """Layer normalisation of rows with its second derivative in closed form."""
 
     @classmethod
-    def like(cls, layer: nn.LayerNorm) -> FastLayerNorm:
-        """Build a layer that shares the weights of another.
-
-        Parameters
-        ----------
-        layer : LayerNorm
-            Normalisation of rows with weight and bias.
-
-        Returns
-        -------
-        FastLayerNorm
-            An equal layer.
-        """
+    def like(cls, layer: nn.LayerNorm) -> _FastLayerNorm:
+        """Build a layer that shares the weights of another."""
         (width,) = layer.normalized_shape
         fast = cls(width, eps=layer.eps, device="meta")
         fast.weight, fast.bias = layer.weight, layer.bias
         return fast
 
     def forward(self, rows: Tensor) -> Tensor:
-        """Normalise rows.
-
-        Parameters
-        ----------
-        rows : Tensor of float, shape (n_rows, width)
-            Inputs.
-
-        Returns
-        -------
-        Tensor of float, shape (n_rows, width)
-            Rows of mean 0 and variance 1, scaled and shifted.
-        """
         normalised: Tensor = _Norm.apply(  # type: ignore[no-untyped-call]
             rows, self.weight, self.bias, self.eps
         )

@@ -13,7 +13,7 @@ B. Deng et al., Nat. Mach. Intell. 5, 1031 (2023).
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -77,18 +77,10 @@ def predict_graphs(model: CHGNet, graphs: GraphBatch, properties: str) -> Output
     Outputs
         Detached tensors.
     """
-    forces, stresses, gradient = None, None, None
     with torch.set_grad_enabled(_wants_gradient(properties)):
-        vectors, energies, magmoms = _run(model, graphs, properties)
-        if _wants_gradient(properties):
-            (gradient,) = torch.autograd.grad(energies.sum(), vectors)
-    with torch.no_grad():
-        if gradient is not None:
-            forces, stresses = _forces_and_stresses(graphs, gradient, properties)
-        total = energies.detach() + _reference_energies(model, graphs)
-    return Outputs(
-        total, forces, stresses, None if magmoms is None else magmoms.detach()
-    )
+        outputs = _predict(model, graphs, properties, create_graph=False)
+    magmoms = None if outputs.magmoms is None else outputs.magmoms.detach()
+    return replace(outputs, energies=outputs.energies.detach(), magmoms=magmoms)
 
 
 @flush_denormals()
@@ -111,10 +103,19 @@ def predict_differentiably(
     Outputs
         Tensors that depend on the parameters that require gradients.
     """
+    return _predict(model, graphs, properties, create_graph=True)
+
+
+def _predict(
+    model: CHGNet, graphs: GraphBatch, properties: str, *, create_graph: bool
+) -> Outputs:
+    """Predict properties; forces and stresses depend on the parameters if asked."""
     vectors, energies, magmoms = _run(model, graphs, properties)
     forces, stresses = None, None
     if _wants_gradient(properties):
-        (gradient,) = torch.autograd.grad(energies.sum(), vectors, create_graph=True)
+        (gradient,) = torch.autograd.grad(
+            energies.sum(), vectors, create_graph=create_graph
+        )
         forces, stresses = _forces_and_stresses(graphs, gradient, properties)
     total = energies + _reference_energies(model, graphs)
     return Outputs(total, forces, stresses, magmoms)

@@ -50,19 +50,8 @@ def keep_freed_memory() -> None:
     torch.empty(_LARGEST_BLOCK, dtype=torch.uint8)
 
 
-def check_properties(properties: str) -> None:
-    """Check the letters of properties.
-
-    Parameters
-    ----------
-    properties : str
-        Letters of the wanted properties.
-
-    Raises
-    ------
-    InputError
-        If a letter is unknown, or ``e`` is missing.
-    """
+def _check_properties(properties: str) -> None:
+    """Check the letters of properties."""
     if "e" not in properties or not set(properties) <= set(PROPERTIES):
         raise InputError(
             f"properties: expected 'e' and any of 'f', 's', 'm', got {properties!r}"
@@ -97,7 +86,7 @@ def predict_crystals(
     InputError
         If a letter of the properties is unknown.
     """
-    check_properties(properties)
+    _check_properties(properties)
     buffer = _PredictionBuffer(model, crystals, properties)
     buffer.errors |= check_references(crystals, elements) | check_cells(crystals)
     valid = np.setdiff1d(np.arange(len(crystals)), list(buffer.errors))

@@ -66,7 +66,7 @@ class TorchSimModel(ModelInterface):  # type: ignore[misc]
             (n_atoms, 3); ``stress`` in eV/Å³, compression negative, shape
             (n_systems, 3, 3). NaN for a system that cannot be predicted.
         """
-        crystals = read_state(state)
+        crystals = _read_state(state)
         prediction = self.potential.predict_batch(crystals, "efs")
         properties = {
             "energy": prediction.energies.copy(),
@@ -86,19 +86,8 @@ class TorchSimModel(ModelInterface):  # type: ignore[misc]
         return torch.as_tensor(values, dtype=self._dtype, device=self._device)
 
 
-def read_state(state: SimState) -> Crystals:
-    """Read the systems of a torch-sim state.
-
-    Parameters
-    ----------
-    state : SimState
-        Systems, whose lattice vectors are columns.
-
-    Returns
-    -------
-    Crystals
-        The systems, with lattice vectors as rows; not wrapped.
-    """
+def _read_state(state: SimState) -> Crystals:
+    """Read the systems of a state, whose lattice vectors are columns, as crystals."""
     cells, positions = (
         tensor.numpy(force=True).astype(np.float64)
         for tensor in (state.cell, state.positions)

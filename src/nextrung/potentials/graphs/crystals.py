@@ -13,35 +13,16 @@ from nextrung.schemas.base import InputError
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from numpy.typing import ArrayLike, NDArray
+    from numpy.typing import NDArray
     from pymatgen.core import Structure
 
     from nextrung.schemas.frames import Frames
 
+    #: Indices, a mask or a slice.
+    Selection = slice | Sequence[int] | NDArray[np.generic]
+
 #: Atomic numbers of elements; those of dummy species are hashes of their names.
 _ELEMENT_NUMBERS = frozenset(range(1, 119))
-
-
-def select(n_items: int, chosen: ArrayLike | slice) -> NDArray[np.int64]:
-    """List the indices that a selection means.
-
-    Parameters
-    ----------
-    n_items : int
-        Number of items to select from.
-    chosen : array-like of int or bool, or slice
-        Indices, also negative ones, a mask or a slice.
-
-    Returns
-    -------
-    ndarray of int, shape (n_chosen,)
-        Indices from 0, in the order given.
-    """
-    indices: NDArray[np.int64] = np.arange(n_items)
-    if isinstance(chosen, slice):
-        return indices[chosen]
-    asked = np.asarray(chosen)
-    return indices[asked] if asked.size else indices[:0]
 
 
 def list_rows(
@@ -92,9 +73,9 @@ class Crystals:
         """Count the crystals."""
         return len(self.lattices)
 
-    def __getitem__(self, chosen: ArrayLike | slice) -> Crystals:
+    def __getitem__(self, chosen: Selection) -> Crystals:
         """Select crystals by indices, mask or slice, in the order given."""
-        indices = select(len(self), chosen)
+        indices = np.arange(len(self))[chosen]
         sites = list_rows(self.offsets, indices)
         return Crystals(
             offsets=np.concatenate([[0], np.cumsum(self.n_atoms[indices])]),

@@ -9,12 +9,14 @@ import numpy as np
 import torch
 from pymatgen.optimization.neighbors import find_points_in_spheres
 
-from nextrung.potentials.graphs.crystals import Crystals, list_rows, select
+from nextrung.potentials.graphs.crystals import Crystals, list_rows
 from nextrung.potentials.graphs.periodic_images import search_images
 
 if TYPE_CHECKING:
-    from numpy.typing import ArrayLike, NDArray
+    from numpy.typing import NDArray
     from torch import Tensor
+
+    from nextrung.potentials.graphs.crystals import Selection
 
 #: Cutoff of the atom graph in Å, that of every shipped model.
 ATOM_CUTOFF = 6.0
@@ -49,9 +51,9 @@ class Pairs:
     lengths: Tensor
     n_angles: NDArray[np.int64]
 
-    def __getitem__(self, chosen: ArrayLike | slice) -> Pairs:
-        """Select the pairs of crystals by indices, mask or slice, in the order given."""
-        indices = select(len(self.n_angles), chosen)
+    def __getitem__(self, chosen: Selection) -> Pairs:
+        """Select the pairs of crystals by indices, mask or slice, in that order."""
+        indices = np.arange(len(self.n_angles))[chosen]
         rows = torch.from_numpy(list_rows(self.offsets, indices))
         rows = rows.to(self.lengths.device)
         return Pairs(

@@ -13,7 +13,7 @@ from nextrung.potentials.graphs.neighbors import ATOM_CUTOFF, find_pairs
 if TYPE_CHECKING:
     from collections.abc import Collection
 
-    from numpy.typing import NDArray
+    from numpy.typing import ArrayLike, NDArray
 
     from nextrung.potentials.graphs.crystals import Crystals
     from nextrung.potentials.graphs.neighbors import Pairs
@@ -106,9 +106,7 @@ def check_pairs(crystals: Crystals, pairs: Pairs) -> dict[int, str]:
     )
 
 
-def check_references(
-    crystals: Crystals, elements: Collection[str]
-) -> dict[int, str]:
+def check_references(crystals: Crystals, elements: Collection[str]) -> dict[int, str]:
     """Check that all elements have an atomic reference energy.
 
     Parameters
@@ -180,16 +178,16 @@ def _is_unknown(numbers: NDArray[np.int64]) -> NDArray[np.bool_]:
     return unknown
 
 
-def _label(mask: NDArray[np.bool_], reason: str) -> dict[int, str]:
+def _label(mask: ArrayLike, reason: str) -> dict[int, str]:
     """Give each index where a mask is true the same reason."""
     return dict.fromkeys(np.flatnonzero(mask).tolist(), reason)
 
 
-def _label_sites(
-    crystals: Crystals, mask: NDArray[np.bool_], reason: str
-) -> dict[int, str]:
+def _label_sites(crystals: Crystals, mask: ArrayLike, reason: str) -> dict[int, str]:
     """Give each crystal with a site where a mask is true the same reason."""
-    return dict.fromkeys(np.unique(crystals.crystal_of_site[mask]).tolist(), reason)
+    return dict.fromkeys(
+        np.unique(crystals.crystal_of_site[np.asarray(mask)]).tolist(), reason
+    )
 
 
 def _check_numbers(crystals: Crystals) -> dict[int, str]:

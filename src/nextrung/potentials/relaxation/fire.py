@@ -114,7 +114,9 @@ def step_fire(
     uphill = ~downhill & state.moving
     accelerated = downhill & (state.n_downhill > N_DELAY_STEPS)
     time_steps = np.where(
-        accelerated, np.minimum(state.time_steps * GROWTH, MAX_TIME_STEP), state.time_steps
+        accelerated,
+        np.minimum(state.time_steps * GROWTH, MAX_TIME_STEP),
+        state.time_steps,
     )
     time_steps = np.where(uphill, time_steps * CUT, time_steps)
     mixings = np.where(accelerated, state.mixings * MIXING_DECAY, state.mixings)

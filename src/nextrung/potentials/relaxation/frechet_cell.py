@@ -12,7 +12,7 @@ References
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, ClassVar, Final, Self
 
@@ -40,8 +40,8 @@ class Coordinates(SystemBatch):
 
     Parameters
     ----------
-    n_atoms : ndarray of int, shape (n_crystals,)
-        Atoms of each crystal.
+    n_rows : ndarray of int, shape (n_crystals,)
+        Rows of each crystal: its atoms and three.
     reference_lattices : ndarray of float, shape (n_crystals, 3, 3)
         Undeformed lattice vectors as rows in Å.
     rows : ndarray of float, shape ((n_atoms + 3).sum(), 3)
@@ -50,7 +50,7 @@ class Coordinates(SystemBatch):
 
     ROW_FIELDS: ClassVar = frozenset({"rows"})
 
-    n_atoms: NDArray[np.int64]
+    n_rows: NDArray[np.int64]
     reference_lattices: NDArray[np.float64]
     rows: NDArray[np.float64]
 
@@ -81,14 +81,14 @@ class Coordinates(SystemBatch):
             for block in (frac @ lattice, no_deformation)
         ]
         return cls(
-            n_atoms=np.array([len(frac) for frac in fracs], dtype=np.int64),
+            n_rows=np.array([len(frac) for frac in fracs], np.int64) + CELL_ROWS,
             reference_lattices=np.array(lattices, dtype=np.float64).reshape(-1, 3, 3),
             rows=np.concatenate([np.zeros((0, 3)), *blocks]),
         )
 
     def __len__(self) -> int:
         """Count the crystals."""
-        return len(self.n_atoms)
+        return len(self.n_rows)
 
     @property
     def offsets(self) -> NDArray[np.int64]:
@@ -96,9 +96,9 @@ class Coordinates(SystemBatch):
         return np.concatenate([[0], np.cumsum(self.n_atoms)]).astype(np.int64)
 
     @cached_property
-    def n_rows(self) -> NDArray[np.int64]:
-        """Rows of each crystal, shape (n_crystals,)."""
-        return self.n_atoms + CELL_ROWS
+    def n_atoms(self) -> NDArray[np.int64]:
+        """Atoms of each crystal, shape (n_crystals,)."""
+        return self.n_rows - CELL_ROWS
 
     @cached_property
     def cell_rows(self) -> NDArray[np.int64]:
@@ -137,22 +137,7 @@ class Coordinates(SystemBatch):
         """Fractional coordinates, shape (n_atoms.sum(), 3)."""
         inverses = np.linalg.inv(self.reference_lattices)
         positions = self.rows[self.is_atom]
-        return multiply_rows(positions, inverses.astype(np.float64), self.n_atoms)
-
-    def displace(self, displacements: NDArray[np.float64]) -> Coordinates:
-        """Displace every row.
-
-        Parameters
-        ----------
-        displacements : ndarray of float, shape ((n_atoms + 3).sum(), 3)
-            Displacement of each row.
-
-        Returns
-        -------
-        Coordinates
-            The displaced crystals.
-        """
-        return replace(self, rows=self.rows + displacements)
+        return _multiply_rows(positions, inverses.astype(np.float64), self.n_atoms)
 
 
 def generalise_forces(
@@ -182,7 +167,7 @@ def generalise_forces(
         of atoms; zero for fixed degrees of freedom.
     """
     rows = np.zeros_like(coordinates.rows)
-    rows[coordinates.is_atom] = multiply_rows(
+    rows[coordinates.is_atom] = _multiply_rows(
         forces, coordinates.deformations, coordinates.n_atoms
     )
     if degrees is not CellDegrees.FIXED:
@@ -208,25 +193,10 @@ def _force_on_logarithms(
     )
 
 
-def multiply_rows(
+def _multiply_rows(
     rows: NDArray[np.float64], matrices: NDArray[np.float64], n_rows: NDArray[np.int64]
 ) -> NDArray[np.float64]:
-    """Multiply each row vector by the matrix of its crystal.
-
-    Parameters
-    ----------
-    rows : ndarray of float, shape (n_rows.sum(), 3)
-        Row vectors, crystal after crystal.
-    matrices : ndarray of float, shape (n_crystals, 3, 3)
-        Matrix of each crystal.
-    n_rows : ndarray of int, shape (n_crystals,)
-        Rows of each crystal.
-
-    Returns
-    -------
-    ndarray of float, shape (n_rows.sum(), 3)
-        The products.
-    """
+    """Multiply each row vector by the matrix of its crystal."""
     products: NDArray[np.float64] = (
         rows[:, None, :] @ np.repeat(matrices, n_rows, axis=0)
     )[:, 0]

@@ -131,9 +131,10 @@ class InFlightBatch(SystemBatch):
             The batch after the step.
         """
         fire, displacements = step_fire(self.fire, forces)
+        rows = self.coordinates.rows + displacements
         return replace(
             self,
-            coordinates=self.coordinates.displace(displacements),
+            coordinates=replace(self.coordinates, rows=rows),
             previous=self.coordinates,
             fire=fire,
             n_steps=self.n_steps + 1,
