@@ -11,7 +11,6 @@ from ase.calculators.calculator import (
     all_changes,
 )
 from ase.stress import full_3x3_to_voigt_6_stress
-from pymatgen.io.ase import AseAtomsAdaptor
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -65,8 +64,7 @@ class PotentialCalculator(Calculator):  # type: ignore[misc]
             If the atoms cannot be predicted; the message says why.
         """
         super().calculate(atoms, properties, system_changes)
-        structure = AseAtomsAdaptor.get_structure(self.atoms)
-        [prediction] = self.potential.predict([structure])
+        [prediction] = self.potential.predict([self.atoms])
         if prediction.error is not None:
             raise CalculationFailed(prediction.error)
         stress: Any = prediction.stress

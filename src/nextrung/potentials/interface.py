@@ -10,6 +10,7 @@ if TYPE_CHECKING:
 
     import numpy as np
     import torch
+    from ase import Atoms
     from ase.calculators.calculator import Calculator
     from numpy.typing import NDArray
     from pymatgen.core import Structure
@@ -47,13 +48,13 @@ class Predictor(Protocol):
     """A potential that predicts structures."""
 
     def predict(
-        self, structures: Sequence[Structure], properties: str = "efsm"
+        self, structures: Sequence[Structure | Atoms], properties: str = "efsm"
     ) -> list[Prediction]:
         """Predict properties of structures.
 
         Parameters
         ----------
-        structures : sequence of Structure
+        structures : sequence of (Structure or ase.Atoms)
             Structures.
         properties : str
             Letters of the wanted properties, ``e`` among them.

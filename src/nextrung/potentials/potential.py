@@ -17,7 +17,6 @@ from nextrung.potentials.chgnet.checkpoints import (
     UNKNOWN_FUNCTIONAL,
     Checkpoint,
     build_model,
-    freeze,
     write_checkpoint,
 )
 from nextrung.potentials.chgnet.prediction import predict_crystals
@@ -282,7 +281,6 @@ class Potential:
             weight.zero_()
             for symbol, energy in energies.items():
                 weight[0, _find_column(symbol, energy, weight.shape[1])] = energy
-        freeze(copied.model)
         copied.elements = frozenset(energies)
         return copied
 
@@ -304,7 +302,7 @@ class Potential:
         atom_refs = self.model.composition_model.state_dict()
         model.composition_model.load_state_dict(atom_refs)
         parameter = next(self.model.parameters())
-        model = freeze(model.to(parameter.device, parameter.dtype))
+        model.to(parameter.device, parameter.dtype)
         return Potential(
             model, f"random-{seed}", self.elements, functional=self.functional
         )

@@ -125,7 +125,7 @@ def read_checkpoint(path: Path) -> Checkpoint:
     metadata = dict(content.get("nextrung", {}))
     elements = metadata.pop("elements", None)
     covered = _find_referenced_elements(model) if elements is None else elements
-    return Checkpoint(freeze(model), frozenset(covered), metadata)
+    return Checkpoint(model, frozenset(covered), metadata)
 
 
 def write_checkpoint(checkpoint: Checkpoint, path: Path) -> None:
@@ -155,7 +155,9 @@ def write_checkpoint(checkpoint: Checkpoint, path: Path) -> None:
 
 
 def build_model(arguments: Mapping[str, Any], seed: int = 0) -> CHGNet:
-    """Build a CHGNet with random weights, without output; torch's seed is kept.
+    """Build a frozen CHGNet with random weights, in evaluation mode.
+
+    Nothing is printed, and the seed of torch is kept.
 
     Parameters
     ----------
@@ -171,22 +173,7 @@ def build_model(arguments: Mapping[str, Any], seed: int = 0) -> CHGNet:
     """
     with contextlib.redirect_stdout(io.StringIO()), torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        return CHGNet(**arguments)
-
-
-def freeze(model: CHGNet) -> CHGNet:
-    """Put a model into evaluation mode and freeze its parameters.
-
-    Parameters
-    ----------
-    model : CHGNet
-        Model to change in place.
-
-    Returns
-    -------
-    CHGNet
-        The same model.
-    """
+        model: CHGNet = CHGNet(**arguments)
     return model.eval().requires_grad_(requires_grad=False)
 
 

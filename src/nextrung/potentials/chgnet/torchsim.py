@@ -74,16 +74,15 @@ class TorchSimModel(ModelInterface):  # type: ignore[misc]
             "stress": prediction.stresses * units.GPa,
         }
         self.errors = dict(prediction.errors)
-        if not _is_periodic(state):
+        if not torch.as_tensor(state.pbc).all():
             reason = "not periodic in all three directions"
             self.errors = dict.fromkeys(range(len(crystals)), reason)
             for values in properties.values():
                 values[:] = np.nan
-        return {name: self._convert(values) for name, values in properties.items()}
-
-    def _convert(self, values: NDArray[np.float64]) -> torch.Tensor:
-        """Convert an array to a tensor on the device."""
-        return torch.as_tensor(values, dtype=self._dtype, device=self._device)
+        return {
+            name: torch.as_tensor(values, dtype=self._dtype, device=self._device)
+            for name, values in properties.items()
+        }
 
 
 def _read_state(state: SimState) -> Crystals:
@@ -119,8 +118,3 @@ def _compute_frac_coords(
         inverses[sound] = np.linalg.inv(lattices[sound])
         fracs: NDArray[np.float64] = (positions[:, None] @ inverses[system_idx])[:, 0]
     return fracs
-
-
-def _is_periodic(state: SimState) -> bool:
-    """Tell whether the systems are periodic in all directions."""
-    return bool(torch.as_tensor(state.pbc).all())
