@@ -238,12 +238,7 @@ class Potential:
         Potential
             An independent, equal potential.
         """
-        return Potential(
-            copy.deepcopy(self.model),
-            self.name,
-            self.elements,
-            functional=self.functional,
-        )
+        return copy.deepcopy(self)
 
     def double(self) -> Potential:
         """Copy the potential to double precision.

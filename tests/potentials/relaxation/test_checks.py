@@ -9,7 +9,6 @@ from nextrung.potentials.relaxation.checks import (
     BAD_NUMBERS,
     describe_cells,
     describe_unrelaxable,
-    record_end,
     record_failure,
 )
 from nextrung.schemas.relaxation import RelaxationStatus
@@ -76,12 +75,3 @@ def test_the_reason_of_a_failure_determines_its_status(
     assert record.error == reason
     assert record.failed
     assert (record.structure, record.n_steps, record.initial_energy) == (COPPER, 3, -1)
-
-
-@pytest.mark.parametrize("converged", [True, False])
-def test_the_record_of_a_relaxation_has_its_energies(*, converged: bool) -> None:
-    record = record_end(COPPER, (-1.0, -2.0), n_steps=5, fmax=0.1, converged=converged)
-
-    assert record.status == ("converged" if converged else "max_steps")
-    assert (record.initial_energy, record.energy) == (-1, -2)
-    assert not record.failed

@@ -18,11 +18,11 @@ from nextrung.potentials.relaxation.checks import (
     BAD_NUMBERS,
     describe_cells,
     describe_unrelaxable,
-    record_end,
     record_failure,
 )
 from nextrung.potentials.relaxation.symmetry import build_atoms
-from nextrung.schemas.relaxation import CellDegrees
+from nextrung.schemas.relaxation import CellDegrees, RelaxationRecord
+from nextrung.schemas.relaxation import RelaxationStatus as Status
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from pymatgen.core import Structure
 
     from nextrung.potentials.interface import Relaxable
-    from nextrung.schemas.relaxation import RelaxationRecord, RelaxationSettings
+    from nextrung.schemas.relaxation import RelaxationSettings
 
 
 def relax_with_ase(
@@ -115,12 +115,13 @@ class _Relaxation:
             fmax = float(optimizer.optimizable.gradient_norm(gradient))
             converged = fmax < self._settings.fmax
             if converged or self._n_steps == self._settings.max_steps:
-                return record_end(
-                    self._last_valid,
-                    (self._initial_energy, energy),
+                return RelaxationRecord(
+                    status=Status.CONVERGED if converged else Status.MAX_STEPS,
+                    energy=energy,
+                    initial_energy=self._initial_energy,
+                    structure=self._last_valid,
                     n_steps=self._n_steps,
                     fmax=fmax,
-                    converged=converged,
                 )
             optimizer.step()
             self._n_steps += 1

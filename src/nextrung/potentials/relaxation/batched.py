@@ -15,11 +15,12 @@ from nextrung.potentials.relaxation.autobatcher import (
 from nextrung.potentials.relaxation.checks import (
     BAD_NUMBERS,
     describe_cells,
-    record_end,
     record_failure,
 )
 from nextrung.potentials.relaxation.frechet_cell import generalise_forces
 from nextrung.potentials.relaxation.in_flight_batch import InFlightBatch
+from nextrung.schemas.relaxation import RelaxationRecord
+from nextrung.schemas.relaxation import RelaxationStatus as Status
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
     from pymatgen.core import Structure
 
     from nextrung.potentials.interface import BatchPrediction, Relaxable
-    from nextrung.schemas.relaxation import RelaxationRecord, RelaxationSettings
+    from nextrung.schemas.relaxation import RelaxationSettings
 
 #: Magnitude from which energies, forces and stresses count as infinite.
 _MAX_VALUE: Final = 1e30
@@ -183,12 +184,13 @@ def _record(
         reason = evaluation.errors.get(position, BAD_NUMBERS)
         return _record_failure(batch, position, reason)
     reached = float(evaluation.fmaxes[position])
-    record = record_end(
-        batch.structure_at(batch.coordinates, position),
-        (float(batch.initial_energies[position]), energy),
+    record = RelaxationRecord(
+        status=Status.CONVERGED if reached < fmax else Status.MAX_STEPS,
+        energy=energy,
+        initial_energy=float(batch.initial_energies[position]),
+        structure=batch.structure_at(batch.coordinates, position),
         n_steps=int(batch.n_steps[position]),
         fmax=reached,
-        converged=reached < fmax,
     )
     return batch.items[position].index, record
 

@@ -1,4 +1,4 @@
-"""Checks before and during a relaxation, and the records of its end."""
+"""Checks before and during a relaxation, and the records of failures."""
 
 from __future__ import annotations
 
@@ -129,43 +129,4 @@ def record_failure(
         structure=structure,
         n_steps=n_steps,
         error=reason,
-    )
-
-
-def record_end(
-    structure: Structure,
-    energies: tuple[float, float],
-    *,
-    n_steps: int,
-    fmax: float,
-    converged: bool,
-) -> RelaxationRecord:
-    """Build the record of a relaxation that converged or used up its steps.
-
-    Parameters
-    ----------
-    structure : Structure
-        The last structure.
-    energies : tuple of (float, float)
-        Total energies of the first and the last structure in eV.
-    n_steps : int
-        Steps done.
-    fmax : float
-        Largest generalised force in eV/Å.
-    converged : bool
-        Whether it is below the limit.
-
-    Returns
-    -------
-    RelaxationRecord
-        The record.
-    """
-    initial_energy, energy = energies
-    return RelaxationRecord(
-        status=RelaxationStatus.CONVERGED if converged else RelaxationStatus.MAX_STEPS,
-        energy=energy,
-        initial_energy=initial_energy,
-        structure=structure,
-        n_steps=n_steps,
-        fmax=fmax,
     )

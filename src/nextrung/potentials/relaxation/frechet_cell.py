@@ -86,10 +86,6 @@ class Coordinates(SystemBatch):
             rows=np.concatenate([np.zeros((0, 3)), *blocks]),
         )
 
-    def __len__(self) -> int:
-        """Count the crystals."""
-        return len(self.n_rows)
-
     @property
     def offsets(self) -> NDArray[np.int64]:
         """Atoms of crystal ``i`` are ``offsets[i]:offsets[i + 1]`` of all atoms."""
