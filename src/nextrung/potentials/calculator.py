@@ -61,7 +61,7 @@ class PotentialCalculator(Calculator):  # type: ignore[misc]
         Raises
         ------
         CalculationFailed
-            If the atoms cannot be predicted; the message says why.
+            If the atoms cannot be predicted; the message is the reason.
         """
         super().calculate(atoms, properties, system_changes)
         [prediction] = self.potential.predict([self.atoms])

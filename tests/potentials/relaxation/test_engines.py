@@ -50,7 +50,7 @@ def structures() -> list[Structure]:
 
 
 def is_same(one: RelaxationRecord, other: RelaxationRecord) -> bool:
-    """Tell whether two records agree bit for bit."""
+    """Return whether two records agree bit for bit."""
     assert one.structure is not None
     assert other.structure is not None
     return (

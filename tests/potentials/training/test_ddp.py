@@ -228,7 +228,7 @@ def test_ranks_exit_with_their_parent(frames: Frames, tmp_path: Path) -> None:
 
 
 def _is_running(pid: int) -> bool:
-    """Tell whether a process is neither gone nor a zombie."""
+    """Return whether a process is neither gone nor a zombie."""
     try:
         with open(f"/proc/{pid}/stat") as file:  # noqa: PTH123
             return file.read().rpartition(")")[2].split()[0] != "Z"

@@ -250,7 +250,7 @@ def _build_arguments(model: CHGNet) -> dict[str, Any]:
 
 
 def _is_named(weight: torch.Tensor, name: str) -> bool:
-    """Tell whether atomic references are the set of this name in chgnet."""
+    """Return whether atomic references are the set of this name in chgnet."""
     reference = AtomRef(max_num_elements=N_ELEMENTS)
     reference.initialize_from(name)
     return torch.allclose(weight, reference.fc.weight.detach(), rtol=0, atol=1e-6)

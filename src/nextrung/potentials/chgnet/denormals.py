@@ -29,5 +29,5 @@ def flush_denormals() -> Iterator[None]:
 
 
 def _are_flushed() -> bool:
-    """Tell whether denormal numbers are flushed to zero on this thread."""
+    """Return whether denormal numbers are flushed to zero on this thread."""
     return sys.float_info.min / 2 == 0

@@ -122,7 +122,7 @@ def _predict(
 
 
 def _wants_gradient(properties: str) -> bool:
-    """Tell whether forces or stresses are wanted."""
+    """Return whether forces or stresses are wanted."""
     return "f" in properties or "s" in properties
 
 

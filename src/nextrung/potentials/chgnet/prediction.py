@@ -139,7 +139,7 @@ class _PredictionBuffer:
         )
 
     def _is_finite(self) -> NDArray[np.bool_]:
-        """Tell for which crystals all wanted energies, forces, stresses are finite."""
+        """Return which crystals have finite energies, forces and stresses."""
         finite: NDArray[np.bool_] = np.isfinite(self.energies)
         if "s" in self.properties:
             finite &= np.isfinite(self.stresses).all(axis=(1, 2))
@@ -195,6 +195,6 @@ def _predict_or_halve(
 
 
 def _is_out_of_memory(error: RuntimeError) -> bool:
-    """Tell whether memory ran out, on the device or on the host."""
+    """Return whether memory ran out, on the device or on the host."""
     out_of_memory = isinstance(error, torch.OutOfMemoryError)
     return out_of_memory or "can't allocate memory" in str(error)

@@ -113,8 +113,8 @@ def _compute_frac_coords(
     """Compute fractional coordinates; 0 in a singular cell."""
     with np.errstate(all="ignore"):
         volumes = np.abs(np.linalg.det(lattices))
-        sound = np.isfinite(volumes) & (volumes > 0)
+        valid = np.isfinite(volumes) & (volumes > 0)
         inverses = np.zeros_like(lattices)
-        inverses[sound] = np.linalg.inv(lattices[sound])
+        inverses[valid] = np.linalg.inv(lattices[valid])
         fracs: NDArray[np.float64] = (positions[:, None] @ inverses[system_idx])[:, 0]
     return fracs

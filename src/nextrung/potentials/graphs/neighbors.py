@@ -164,7 +164,7 @@ def _search_cells(
 def _is_canonical(
     first: NDArray[np.int64], second: NDArray[np.int64], images: NDArray[np.float64]
 ) -> NDArray[np.bool_]:
-    """Tell which of the two directions of each pair is kept."""
+    """Return which of the two directions of each pair is kept."""
     forward = images @ [1e12, 1e6, 1.0] > 0
     canonical: NDArray[np.bool_] = (first < second) | ((first == second) & forward)
     return canonical

@@ -173,18 +173,18 @@ def _name_site(crystals: Crystals, site: int) -> str:
 
 
 def _is_unknown(numbers: NDArray[np.int64]) -> NDArray[np.bool_]:
-    """Tell which atomic numbers have no row in chgnet's embedding."""
+    """Return which atomic numbers have no row in chgnet's embedding."""
     unknown: NDArray[np.bool_] = (numbers < 1) | (numbers > N_ELEMENTS)
     return unknown
 
 
 def _label(mask: ArrayLike, reason: str) -> dict[int, str]:
-    """Give each index where a mask is true the same reason."""
+    """Map each index where a mask is true to a reason."""
     return dict.fromkeys(np.flatnonzero(mask).tolist(), reason)
 
 
 def _label_sites(crystals: Crystals, mask: ArrayLike, reason: str) -> dict[int, str]:
-    """Give each crystal with a site where a mask is true the same reason."""
+    """Map each crystal with a site where a mask is true to a reason."""
     return dict.fromkeys(
         np.unique(crystals.crystal_of_site[np.asarray(mask)]).tolist(), reason
     )

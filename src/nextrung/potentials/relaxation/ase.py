@@ -21,8 +21,11 @@ from nextrung.potentials.relaxation.checks import (
     record_failure,
 )
 from nextrung.potentials.relaxation.symmetry import build_atoms
-from nextrung.schemas.relaxation import CellDegrees, RelaxationRecord
-from nextrung.schemas.relaxation import RelaxationStatus as Status
+from nextrung.schemas.relaxation import (
+    CellDegrees,
+    RelaxationRecord,
+    RelaxationStatus,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -116,7 +119,7 @@ class _Relaxation:
             converged = fmax < self._settings.fmax
             if converged or self._n_steps == self._settings.max_steps:
                 return RelaxationRecord(
-                    status=Status.CONVERGED if converged else Status.MAX_STEPS,
+                    status=RelaxationStatus("converged" if converged else "max_steps"),
                     energy=energy,
                     initial_energy=self._initial_energy,
                     structure=self._last_valid,

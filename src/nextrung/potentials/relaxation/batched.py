@@ -19,8 +19,7 @@ from nextrung.potentials.relaxation.checks import (
 )
 from nextrung.potentials.relaxation.frechet_cell import generalise_forces
 from nextrung.potentials.relaxation.in_flight_batch import InFlightBatch
-from nextrung.schemas.relaxation import RelaxationRecord
-from nextrung.schemas.relaxation import RelaxationStatus as Status
+from nextrung.schemas.relaxation import RelaxationRecord, RelaxationStatus
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -185,7 +184,7 @@ def _record(
         return _record_failure(batch, position, reason)
     reached = float(evaluation.fmaxes[position])
     record = RelaxationRecord(
-        status=Status.CONVERGED if reached < fmax else Status.MAX_STEPS,
+        status=RelaxationStatus("converged" if reached < fmax else "max_steps"),
         energy=energy,
         initial_energy=float(batch.initial_energies[position]),
         structure=batch.structure_at(batch.coordinates, position),

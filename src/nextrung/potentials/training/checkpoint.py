@@ -84,7 +84,7 @@ class CheckpointCallback(Checkpoint):  # type: ignore[misc] # untyped base
             raise Interrupted
 
     def _should_stop(self, trainer: Trainer) -> bool:
-        """Tell whether any rank has received a request to stop."""
+        """Return whether any rank has received a request to stop."""
         requested = bool(self._request.signum)
         if trainer.world_size == 1:
             return requested

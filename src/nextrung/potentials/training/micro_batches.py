@@ -114,6 +114,6 @@ class MicroBatchDataset(Dataset[list[MicroBatch]]):
         crystals = Crystals.from_frames(frames)
         pairs = find_pairs(crystals)
         return [
-            MicroBatch(crystals[part], pairs[part], read_labels(frames[part]))
-            for part in split_by_cost(pairs.costs, self._max_cost)
+            MicroBatch(crystals[chosen], pairs[chosen], read_labels(frames[chosen]))
+            for chosen in split_by_cost(pairs.costs, self._max_cost)
         ]

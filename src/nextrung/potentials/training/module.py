@@ -240,7 +240,7 @@ class FineTuningModule(LightningModule):  # type: ignore[misc] # untyped base
             )
 
     def _is_best(self, record: EpochRecord) -> bool:
-        """Tell whether an epoch has the lowest validation energy error so far."""
+        """Return whether an epoch has the lowest validation energy error so far."""
         errors = [epoch.val.energy_mae for epoch in [*self.state.history, record]]
         return errors[-1] == min(e for e in errors if e is not None) and (
             errors.index(errors[-1]) == len(errors) - 1

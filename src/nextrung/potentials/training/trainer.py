@@ -23,7 +23,6 @@ if TYPE_CHECKING:
     from nextrung.potentials.training.checkpoint import CheckpointCallback
     from nextrung.potentials.training.data_module import FrameDataModule
     from nextrung.potentials.training.module import FineTuningModule
-    from nextrung.schemas.fine_tuning import FineTuningSettings
 
 
 def run_training(
@@ -51,39 +50,27 @@ def run_training(
         state = TrainingState.read(callback.path)
         data.skip(len(state.history), state.epoch_progress.n_batches)
     with _silence_lightning(), _matmul_precision(module.settings.precision):
-        _make_trainer(
-            data.device, module.settings, callback, n_processes=n_processes
-        ).fit(
+        trainer = Trainer(
+            accelerator="gpu" if data.device.type == "cuda" else "cpu",
+            devices=n_processes,
+            strategy=DDPStrategy() if n_processes > 1 else "auto",
+            max_epochs=module.settings.epochs,
+            callbacks=[callback],
+            default_root_dir=callback.path.parent,
+            plugins=[LightningEnvironment()],
+            logger=False,
+            enable_progress_bar=False,
+            enable_model_summary=False,
+            num_sanity_val_steps=0,
+            use_distributed_sampler=False,
+            inference_mode=False,
+        )
+        trainer.fit(
             module,
             datamodule=data,
             ckpt_path=callback.path if resumed else None,
             weights_only=True,
         )
-
-
-def _make_trainer(
-    device: torch.device,
-    settings: FineTuningSettings,
-    callback: CheckpointCallback,
-    *,
-    n_processes: int,
-) -> Trainer:
-    """Make a trainer without logger, progress bar or files of its own."""
-    return Trainer(
-        accelerator="gpu" if device.type == "cuda" else "cpu",
-        devices=n_processes,
-        strategy=DDPStrategy() if n_processes > 1 else "auto",
-        max_epochs=settings.epochs,
-        callbacks=[callback],
-        default_root_dir=callback.path.parent,
-        plugins=[LightningEnvironment()],
-        logger=False,
-        enable_progress_bar=False,
-        enable_model_summary=False,
-        num_sanity_val_steps=0,
-        use_distributed_sampler=False,
-        inference_mode=False,
-    )
 
 
 def count_processes(device: torch.device) -> int:
