@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import os
+import pickle
 import signal
 import subprocess
 import sys
@@ -18,6 +19,7 @@ from pymatgen.core import Lattice, Structure
 from nextrung.adapters.files.frames import write_frames
 from nextrung.potentials.registry import load_potential
 from nextrung.potentials.training import ddp_launcher
+from nextrung.potentials.training.ddp_worker import _picklable
 from nextrung.potentials.training.fine_tuning import FineTuningResult, fine_tune
 from nextrung.schemas.base import InputError
 from nextrung.schemas.fine_tuning import EpochRecord, FineTuningSettings, Precision
@@ -28,6 +30,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from nextrung.potentials.potential import Potential
+
 
 SETTINGS = FineTuningSettings(
     epochs=2, batch_size=3, gradient_points=2, precision=Precision.FLOAT64
@@ -78,19 +81,19 @@ def tune(potential: Potential, frames: Frames, tmp_path: Path) -> Tune:
 
 
 @pytest.fixture(scope="module")
-def alone(
+def single(
     potential: Potential, frames: Frames, tmp_path_factory: pytest.TempPathFactory
 ) -> FineTuningResult:
     """The training by one process."""
-    folder = tmp_path_factory.mktemp("alone")
+    folder = tmp_path_factory.mktemp("single")
     return fine_tune(
         potential, frames, SETTINGS, trained=Trained.NETWORK, workdir=folder
     )
 
 
 @pytest.fixture
-def members(monkeypatch: pytest.MonkeyPatch) -> list[subprocess.Popen[bytes]]:
-    """Two processes train; here they are."""
+def ranks(monkeypatch: pytest.MonkeyPatch) -> list[subprocess.Popen[bytes]]:
+    """The two processes of a training."""
     monkeypatch.setenv("NEXTRUNG_N_TRAINING_PROCESSES", "2")
     started: list[subprocess.Popen[bytes]] = []
 
@@ -104,7 +107,7 @@ def members(monkeypatch: pytest.MonkeyPatch) -> list[subprocess.Popen[bytes]]:
     return started
 
 
-def assert_alike(one: FineTuningResult, other: FineTuningResult) -> None:
+def assert_equal(one: FineTuningResult, other: FineTuningResult) -> None:
     """Two trainings agree to the rounding of float64."""
     for a, b in zip(one.history, other.history, strict=True):
         assert (a.epoch, a.learning_rate) == (b.epoch, b.learning_rate)
@@ -118,74 +121,76 @@ def assert_alike(one: FineTuningResult, other: FineTuningResult) -> None:
         torch.testing.assert_close(weights[name], weight, rtol=1e-5, atol=1e-7)
 
 
-@pytest.mark.usefixtures("members")
-def test_two_processes_train_as_one_does(tune: Tune, alone: FineTuningResult) -> None:
-    """Whatever labels each has, and although the last batch leaves one idle."""
+@pytest.mark.usefixtures("ranks")
+def test_two_ranks_train_as_one_process_does(
+    tune: Tune, single: FineTuningResult
+) -> None:
+    """Also with different labels, and without a frame of the last batch for one."""
     got: list[EpochRecord] = []
 
     outcome = tune(SETTINGS, on_epoch=got.append)
 
-    assert_alike(alone, outcome)
+    assert_equal(single, outcome)
     assert got == outcome.history
 
 
-def test_a_killed_process_ends_the_training_at_once_and_the_next_goes_on(
-    tune: Tune, alone: FineTuningResult, members: list[subprocess.Popen[bytes]]
+def test_a_killed_rank_ends_the_training_at_once_and_the_next_call_resumes(
+    tune: Tune, single: FineTuningResult, ranks: list[subprocess.Popen[bytes]]
 ) -> None:
     killed: list[float] = []
 
     def kill(_: EpochRecord) -> None:
-        members[1].kill()
+        ranks[1].kill()
         killed.append(time.monotonic())
 
     with pytest.raises(RuntimeError, match="process 2 of a training died: SIGKILL"):
         tune(SETTINGS, on_epoch=kill)
 
     assert time.monotonic() - killed[0] < 10
-    assert [rank_process.poll() is not None for rank_process in members] == [True, True]
+    assert [rank.poll() is not None for rank in ranks] == [True, True]
     got: list[EpochRecord] = []
     outcome = tune(SETTINGS, on_epoch=got.append)
-    assert_alike(alone, outcome)
+    assert_equal(single, outcome)
     assert [record.epoch for record in got] in ([2], [])
 
 
-def test_a_process_that_is_stuck_ends_the_training(
+def test_a_stopped_rank_ends_the_training_after_the_timeout(
     tune: Tune,
-    members: list[subprocess.Popen[bytes]],
+    ranks: list[subprocess.Popen[bytes]],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(ddp_launcher, "TIMEOUT", timedelta(seconds=2))
 
     with pytest.raises(RuntimeError, match=r"[Tt]imed out"):
-        tune(SETTINGS, on_epoch=lambda _: members[1].send_signal(signal.SIGSTOP))
+        tune(SETTINGS, on_epoch=lambda _: ranks[1].send_signal(signal.SIGSTOP))
 
-    assert [rank_process.poll() for rank_process in members][1] == -signal.SIGKILL
+    assert [rank.poll() for rank in ranks][1] == -signal.SIGKILL
 
 
-def test_all_stop_at_one_batch_and_go_on_there(
-    tune: Tune, alone: FineTuningResult, members: list[subprocess.Popen[bytes]]
+def test_all_ranks_stop_after_the_same_batch_and_resume_there(
+    tune: Tune, single: FineTuningResult, ranks: list[subprocess.Popen[bytes]]
 ) -> None:
     def terminate(_: EpochRecord) -> None:
-        for rank_process in members:  # as a queue does, which knows no parents
-            rank_process.terminate()
+        for rank in ranks:  # as a queue does, which signals every process
+            rank.terminate()
         os.kill(os.getpid(), signal.SIGTERM)
 
     with pytest.raises(SystemExit, match="143"):
         tune(SETTINGS, on_epoch=terminate)
 
-    assert [rank_process.poll() is not None for rank_process in members] == [True, True]
-    assert_alike(alone, tune(SETTINGS))
+    assert [rank.poll() is not None for rank in ranks] == [True, True]
+    assert_equal(single, tune(SETTINGS))
 
 
-@pytest.mark.usefixtures("members")
-def test_an_error_of_the_settings_is_the_one_that_is_raised(tune: Tune) -> None:
+@pytest.mark.usefixtures("ranks")
+def test_an_input_error_of_a_rank_is_raised(tune: Tune) -> None:
     settings = SETTINGS.model_copy(update={"learning_rate": 1e30})
 
     with pytest.raises(InputError, match=r"a diverged training; learning_rate 1e\+30"):
         tune(settings)
 
 
-def test_a_process_that_dies_at_the_start_is_an_error(
+def test_a_rank_that_exits_at_the_start_is_an_error(
     tune: Tune, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("NEXTRUNG_N_TRAINING_PROCESSES", "2")
@@ -198,10 +203,8 @@ def test_a_process_that_dies_at_the_start_is_an_error(
 
 
 @pytest.mark.slow
-def test_processes_end_with_the_one_that_started_them(
-    frames: Frames, tmp_path: Path
-) -> None:
-    """Nothing is left to write into a folder that another training goes on in."""
+def test_ranks_exit_with_their_parent(frames: Frames, tmp_path: Path) -> None:
+    """None is left to write into the folder of a resumed training."""
     script = tmp_path / "train.py"
     script.write_text(_SCRIPT)
     write_frames(frames, tmp_path / "frames.parquet")
@@ -217,15 +220,15 @@ def test_processes_end_with_the_one_that_started_them(
     parent.communicate()
 
     deadline = time.monotonic() + 10
-    while any(map(_runs, children)) and time.monotonic() < deadline:
+    while any(map(_is_running, children)) and time.monotonic() < deadline:
         time.sleep(0.1)
 
     assert len(children) == 2
-    assert [_runs(pid) for pid in children] == [False, False]
+    assert [_is_running(pid) for pid in children] == [False, False]
 
 
-def _runs(pid: int) -> bool:
-    """Whether a process is neither gone nor a zombie."""
+def _is_running(pid: int) -> bool:
+    """Return whether a process is neither gone nor a zombie."""
     try:
         with open(f"/proc/{pid}/stat") as file:  # noqa: PTH123
             return file.read().rpartition(")")[2].split()[0] != "Z"
@@ -233,7 +236,7 @@ def _runs(pid: int) -> bool:
         return False
 
 
-#: A script without a guard: nothing of it may run again in the other processes.
+#: A script without a main guard: the ranks must not run it again.
 _SCRIPT = """
 import sys
 from pathlib import Path
@@ -259,3 +262,26 @@ fine_tune(
     on_epoch=lambda record: record.epoch == 1 and print(*pids, flush=True),
 )
 """
+
+
+class Unpicklable(Exception):  # noqa: N818
+    """An exception that cannot be made from its arguments."""
+
+    def __init__(self, first: str, second: str) -> None:
+        super().__init__(first + second)
+
+
+@pytest.mark.parametrize(
+    ("error", "kind", "text"),
+    [
+        (InputError("too high"), InputError, "too high"),
+        (Unpicklable("a", "b"), RuntimeError, "Unpicklable: ab"),
+    ],
+    ids=["plain", "unpicklable"],
+)
+def test_every_exception_can_be_pickled(
+    error: Exception, kind: type[Exception], text: str
+) -> None:
+    returned = pickle.loads(pickle.dumps(_picklable(error)))  # noqa: S301
+
+    assert (type(returned), str(returned)) == (kind, text)
