@@ -93,6 +93,11 @@ class Section:
         return "-".join(filter(None, (path or "study", self.kind)))
 
     @property
+    def label(self) -> str:
+        """Name in the table of contents, which shows the level by itself."""
+        return self.kind or self.path.rpartition(".")[2] or self.title
+
+    @property
     def link(self) -> str:
         """Link to the section, from the same page."""
         return f"[`{self.kind or self.path}`](#{self.anchor})"
@@ -205,7 +210,8 @@ def _write_section(section: Section, links: Mapping[type[BaseModel], str]) -> st
     level = "#" * min(4, 2 + section.path.count("."))
     summary = inspect.getdoc(section.record) or ""
     lines = [
-        f"{level} {section.title} {{ #{section.anchor} }}",
+        f"{level} {section.title} "
+        f'{{ #{section.anchor} data-toc-label="{section.label}" }}',
         "",
         summary.partition("\n\n")[0],
         "",
