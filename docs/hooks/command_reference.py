@@ -18,9 +18,9 @@ if TYPE_CHECKING:
 _INTRODUCTION = """# Command line
 
 Every command with its arguments and options, read out of the commands themselves;
-`nextrung COMMAND --help` says the same. Exit codes: 0 all was done; 1 the answer is no
-(`preflight`: no-go; `doctor`: a check failed) or a job failed; 2 the input cannot be used,
-which one line explains.
+`nextrung COMMAND --help` says the same. Exit code 0 means that all was done, 1 that the
+answer is no (`preflight`: no-go; `doctor`: a check failed) or that a job failed, 2 that
+the input cannot be used, which one line explains.
 """
 
 
@@ -64,9 +64,7 @@ def walk() -> Iterator[Any]:
         Context of click for the command; groups of commands are left out.
     """
     command = typer.main.get_command(app)
-    waiting: list[Any] = [
-        command.make_context("nextrung", [], resilient_parsing=True)
-    ]
+    waiting: list[Any] = [command.make_context("nextrung", [], resilient_parsing=True)]
     while waiting:
         context = waiting.pop(0)
         group = context.command

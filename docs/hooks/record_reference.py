@@ -23,9 +23,9 @@ if TYPE_CHECKING:
 
 _INTRODUCTION = """# Records
 
-What is chosen (`…Settings`), computed, and stored by jobs (`…Doc`), field by field with its
-unit. Records are frozen and refuse unknown fields. The keys of a study file are listed
-[by their path](study.md) as well.
+What is chosen (`…Settings`), computed, and stored by jobs (`…Doc`), field by field with
+its unit. Records are frozen and refuse unknown fields. The keys of a study file are
+listed [by their path](study.md) as well.
 """
 
 
@@ -93,10 +93,13 @@ def list_records(module: ModuleType) -> Iterator[type[BaseModel | Enum]]:
         Classes in the order of the module.
     """
     for name, member in vars(module).items():
-        own = getattr(member, "__module__", "") == module.__name__
-        if own and inspect.isclass(member) and not name.startswith("_"):
-            if issubclass(member, BaseModel | Enum):
-                yield member
+        if (
+            inspect.isclass(member)
+            and issubclass(member, BaseModel | Enum)
+            and member.__module__ == module.__name__
+            and not name.startswith("_")
+        ):
+            yield member
 
 
 def _write(record: type[BaseModel | Enum]) -> str:
@@ -117,19 +120,19 @@ def _write(record: type[BaseModel | Enum]) -> str:
 def _write_type(annotation: Any) -> str:  # noqa: ANN401
     """Write the type of a field, with links to records."""
     origin, parts = get_origin(annotation), get_args(annotation)
-    if origin is Annotated:
-        return _write_type(parts[0])
-    if origin is Literal:
-        return ", ".join(f"`{value}`" for value in parts)
-    if origin in {Union, UnionType}:
-        return " or ".join(map(_write_type, parts))
-    if origin is not None:
-        listed = ", ".join(_write_type(part) for part in parts if part is not ...)
-        return f"{origin.__name__} of {listed}"
-    if annotation is NoneType:
-        return "None"
     name = getattr(annotation, "__name__", str(annotation))
     module = getattr(annotation, "__module__", "")
-    if module.startswith(f"{schemas.__name__}."):
-        return f"[{name}](#{module}.{name})"
-    return str(name)
+    if origin is Annotated:
+        text = _write_type(parts[0])
+    elif origin is Literal:
+        text = ", ".join(f"`{value}`" for value in parts)
+    elif origin in {Union, UnionType}:
+        text = " or ".join(map(_write_type, parts))
+    elif origin is not None:
+        listed = ", ".join(_write_type(part) for part in parts if part is not ...)
+        text = f"{origin.__name__} of {listed}"
+    elif module.startswith(f"{schemas.__name__}."):
+        text = f"[{name}](#{module}.{name})"
+    else:
+        text = "None" if annotation is NoneType else str(name)
+    return text

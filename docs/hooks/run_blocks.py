@@ -1,8 +1,8 @@
-"""Python blocks of the site that run while it is built; the page shows what they print.
+"""Python blocks of the site that run while it is built, and what they print.
 
-A block that begins with ```` ```python run ```` is run, after the others of its page and in
-the same namespace. What it prints stands below it, and a figure of matplotlib that it
-leaves open is drawn there.
+A block that begins with ```` ```python run ```` is run, after those before it and in
+the same namespace. What it prints stands below it, and a figure of matplotlib that
+it leaves open is drawn there.
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ RUN = re.compile(r"^```python run\n(.*?)^```$", re.DOTALL | re.MULTILINE)
 
 def on_page_markdown(
     markdown: str,
+    *,
     page: Page,
     config: MkDocsConfig,  # noqa: ARG001 - passed by its name
     files: Files,  # noqa: ARG001
@@ -89,4 +90,4 @@ def _draw() -> str:
     plt.savefig(drawn, format="svg", metadata={"Date": None}, transparent=True)
     plt.close("all")
     svg = drawn.getvalue()
-    return f'\n\n<figure class="plot">{svg[svg.index("<svg"):].strip()}</figure>'
+    return f'\n\n<figure class="plot">{svg[svg.index("<svg") :].strip()}</figure>'

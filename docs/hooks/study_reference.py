@@ -57,7 +57,7 @@ are on the page [Studies](studies.md).
 _STUDIES_INTRODUCTION = """# Studies
 
 The study files that come with nextrung, in the folder `workflows`. Each runs with
-`nextrung run workflows/NAME.yaml`; the [keys](study.md) are explained on their own page.
+`nextrung run workflows/NAME.yaml`; their keys are explained [here](study.md).
 """
 
 
@@ -209,9 +209,9 @@ def _write_section(section: Section, links: Mapping[type[BaseModel], str]) -> st
     """Write heading, summary and table of one record."""
     level = "#" * min(4, 2 + section.path.count("."))
     summary = inspect.getdoc(section.record) or ""
+    label = f'data-toc-label="{section.label}"'
     lines = [
-        f"{level} {section.title} "
-        f'{{ #{section.anchor} data-toc-label="{section.label}" }}',
+        f"{level} {section.title} {{ #{section.anchor} {label} }}",
         "",
         summary.partition("\n\n")[0],
         "",
@@ -253,27 +253,28 @@ def _describe_type(
     schema: Mapping[str, Any], definitions: Mapping[str, Mapping[str, Any]]
 ) -> str:
     """Describe the values that a key may have, from its JSON schema."""
-    if "$ref" in schema:
-        return _describe_type(
-            definitions[schema["$ref"].rpartition("/")[2]], definitions
-        )
-    if "enum" in schema:
-        return ", ".join(f"`{value}`" for value in schema["enum"])
-    if "const" in schema:
-        return f"`{schema['const']}`"
-    if "anyOf" in schema:
-        parts = [_describe_type(part, definitions) for part in schema["anyOf"]]
-        return " or ".join(parts)
-    if schema.get("type") == "array":
-        items = schema.get("items") or {"anyOf": schema.get("prefixItems", [])}
-        return f"list of {_describe_type(items, definitions)}"
-    if schema.get("type") == "object":
-        values = schema.get("additionalProperties")
-        if not isinstance(values, dict):
-            return "keys and values"
-        return f"keys with values: {_describe_type(values, definitions)}"
-    limits = [text.format(schema[key]) for key, text in _LIMITS.items() if key in schema]
-    return " ".join([_TYPES.get(schema.get("type", ""), "any value"), *limits])
+    match schema:
+        case {"$ref": reference}:
+            found = definitions[reference.rpartition("/")[2]]
+            text = _describe_type(found, definitions)
+        case {"enum": values}:
+            text = ", ".join(f"`{value}`" for value in values)
+        case {"const": value}:
+            text = f"`{value}`"
+        case {"anyOf": parts}:
+            text = " or ".join(_describe_type(part, definitions) for part in parts)
+        case {"type": "array", "items": items}:
+            text = f"list of {_describe_type(items, definitions)}"
+        case {"type": "object", "additionalProperties": dict(values)}:
+            text = f"keys with values: {_describe_type(values, definitions)}"
+        case {"type": "object"}:
+            text = "keys and values"
+        case _:
+            limits = (
+                w.format(schema[key]) for key, w in _LIMITS.items() if key in schema
+            )
+            text = " ".join((_TYPES.get(schema.get("type", ""), "any value"), *limits))
+    return text
 
 
 def _describe_default(field: FieldInfo) -> str:
