@@ -188,6 +188,17 @@ def test_links_lead_somewhere(page: Path) -> None:
         assert generated or target.exists(), link
 
 
+@pytest.mark.parametrize("page", ["docs/developers.md", "CONTRIBUTING.md"])
+def test_paths_of_the_code_are_there(page: str) -> None:
+    layers = "schemas|compute|potentials|adapters|makers|reports|docs|benchmarks"
+    named = re.findall(rf"`((?:{layers})/[^`]*)`", (ROOT / page).read_text())
+
+    paths = [path for path in named if "NAME" not in path]
+    assert len(paths) > 5
+    for path in paths:
+        assert (ROOT / "src/nextrung" / path).exists() or (ROOT / path).exists(), path
+
+
 def test_every_page_is_in_the_navigation() -> None:
     navigation = (ROOT / "mkdocs.yml").read_text()
     named = set(re.findall(r": (\S+\.md)$", navigation, re.MULTILINE))
