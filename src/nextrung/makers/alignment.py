@@ -16,7 +16,8 @@ from nextrung.compute.alignment import (
 )
 from nextrung.compute.atom_refs import fit_atom_refs
 from nextrung.makers.jobs.models import open_frames, open_potential
-from nextrung.makers.jobs.task_job import StageMaker, provenance, task_job
+from nextrung.makers.jobs.stage_maker import StageMaker
+from nextrung.makers.jobs.task_job import provenance, task_job
 from nextrung.potentials.registry import load_potential
 from nextrung.schemas.alignment import (
     AlignmentDoc,
@@ -70,7 +71,7 @@ class AlignmentMaker(StageMaker):
         """Hash the labels of the source functional, where there are any."""
         return source_digest(self.settings.source) if self.settings.source else ""
 
-    @task_job(AlignmentDoc, rows=["rows"])
+    @task_job(output_schema=AlignmentDoc, data="rows")
     def make(
         self,
         dataset: DatasetDoc,

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from nextrung.adapters.curation.dataset import curate, source_digest, store_dataset
+from nextrung.makers.jobs.stage_maker import StageMaker
 from nextrung.makers.jobs.task_job import (
-    StageMaker,
     provenance,
     report_progress,
     task_job,
@@ -33,7 +33,7 @@ class DatasetMaker(StageMaker):
         """Hash the files of the source."""
         return source_digest(self.settings.source)
 
-    @task_job(DatasetDoc)
+    @task_job(output_schema=DatasetDoc)
     def make(self) -> DatasetDoc:
         """Curate the frames of the source and store them."""
         curated = curate(self.settings, report_progress)

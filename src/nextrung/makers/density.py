@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 from nextrung.adapters.files.experimental_crystals import digest_crystals, read_crystals
 from nextrung.compute.density import score_densities, strain_lattice
 from nextrung.makers.jobs.models import relax_with
+from nextrung.makers.jobs.stage_maker import StageMaker
 from nextrung.makers.jobs.task_job import (
-    StageMaker,
     provenance,
     report_progress,
     task_job,
@@ -40,7 +40,7 @@ class DensityMaker(StageMaker):
         """Hash the experimental crystals."""
         return digest_crystals(self.settings)
 
-    @task_job(DensityDoc, rows=["rows"])
+    @task_job(output_schema=DensityDoc, data="rows")
     def make(self, model: FineTuningDoc) -> DensityDoc:
         """Relax the crystals with a model.
 

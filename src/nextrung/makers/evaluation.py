@@ -9,7 +9,8 @@ import numpy as np
 
 from nextrung.compute.evaluation import score_predictions
 from nextrung.makers.jobs.models import open_frames, open_potential
-from nextrung.makers.jobs.task_job import StageMaker, provenance, task_job
+from nextrung.makers.jobs.stage_maker import StageMaker
+from nextrung.makers.jobs.task_job import provenance, task_job
 from nextrung.schemas.evaluation import EvaluationDoc, EvaluationSettings
 
 if TYPE_CHECKING:
@@ -32,7 +33,7 @@ class EvaluationMaker(StageMaker):
     name: str = "evaluate"
     settings: EvaluationSettings = field(default_factory=EvaluationSettings)
 
-    @task_job(EvaluationDoc, rows=["rows"])
+    @task_job(output_schema=EvaluationDoc, data="rows")
     def make(self, dataset: DatasetDoc, model: FineTuningDoc) -> EvaluationDoc:
         """Predict the frames of a data set and compare.
 

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 from nextrung.adapters.files.artifacts import hash_file, store_artifact
 from nextrung.makers.jobs.models import open_frames, open_potential
+from nextrung.makers.jobs.stage_maker import StageMaker
 from nextrung.makers.jobs.task_job import (
-    StageMaker,
     provenance,
     report_progress,
     task_job,
@@ -52,7 +52,7 @@ class SourceMaker(StageMaker):
         """Hash the checkpoint of the source."""
         return hash_file(find_checkpoint(self.potential))
 
-    @task_job(FineTuningDoc)
+    @task_job(output_schema=FineTuningDoc)
     def make(self) -> FineTuningDoc:
         """Store the untouched source as the first model of the study."""
         source = load_potential(self.potential, MachineSettings().device)
@@ -83,11 +83,7 @@ class ReReferenceMaker(StageMaker):
     name: str = "re-reference"
     model: Model = Model.SOURCE_REFIT
 
-    def __post_init__(self) -> None:
-        """Restore the model, which JSON hands back as plain text."""
-        self.model = Model(self.model)
-
-    @task_job(FineTuningDoc)
+    @task_job(output_schema=FineTuningDoc)
     def make(
         self, dataset: DatasetDoc, source: FineTuningDoc, atom_refs: AtomRefDoc
     ) -> FineTuningDoc:
@@ -133,11 +129,7 @@ class FineTuningMaker(StageMaker):
     model: Model = Model.REFITTED_ATOM_REFS
     settings: FineTuningSettings = field(default_factory=FineTuningSettings)
 
-    def __post_init__(self) -> None:
-        """Restore the model, which JSON hands back as plain text."""
-        self.model = Model(self.model)
-
-    @task_job(FineTuningDoc)
+    @task_job(output_schema=FineTuningDoc)
     def make(
         self, dataset: DatasetDoc, source: FineTuningDoc, atom_refs: AtomRefDoc | None
     ) -> FineTuningDoc:

@@ -16,8 +16,8 @@ from atomate2.vasp.jobs.matpes import MatPesGGAStaticMaker, MatPesMetaGGAStaticM
 from atomate2.vasp.jobs.mp import MPGGAStaticMaker, MPMetaGGAStaticMaker
 
 from nextrung.adapters.files.structures import load_structure
-from nextrung.makers.jobs.fingerprints import identify, make_flow
-from nextrung.makers.jobs.task_job import StageMaker
+from nextrung.makers.jobs.flow import derive_uuid, make_flow
+from nextrung.makers.jobs.stage_maker import StageMaker
 from nextrung.schemas.base import Artifact
 from nextrung.schemas.labelling import JOB_NAME, InputSet, LabelSettings
 
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from atomate2.vasp.jobs.base import BaseVaspMaker
-    from jobflow import Flow, Job, Response
+    from jobflow import Flow, Response
 
 #: atomate2's Maker of each input set.
 STATIC_MAKERS: Mapping[InputSet, type[BaseVaspMaker]] = {
@@ -70,6 +70,7 @@ class LabelMaker(StageMaker):
     name: str = JOB_NAME
     settings: LabelSettings = field(default_factory=LabelSettings)
 
+    @derive_uuid
     @vasp_job
     def make(self, structure: Artifact) -> Response[Any]:
         """Run the calculation where the job runs.
@@ -114,14 +115,9 @@ class LabellingMaker(StageMaker):
             Independent jobs in the order of the structures.
         """
         maker = LabelMaker(settings=self.settings)
-        jobs = [_make_job(maker, file, name) for name, file in structures.items()]
-        return make_flow(jobs, [job.output for job in jobs], self.name)
-
-
-def _make_job(maker: LabelMaker, structure: Artifact, name: str) -> Job:
-    """Make the job of one structure and note what it labels."""
-    make: Callable[[Artifact], Job] = maker.make
-    job = make(structure)
-    job.set_uuid(identify(maker, [structure]))
-    job.update_metadata({"material_id": name})
-    return job
+        jobs = {name: maker.make(file) for name, file in structures.items()}
+        for name, job in jobs.items():
+            job.update_metadata({"material_id": name})
+        return make_flow(
+            list(jobs.values()), [job.output for job in jobs.values()], self.name
+        )

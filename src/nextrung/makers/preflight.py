@@ -20,10 +20,10 @@ from nextrung.compute.preflight import (
 )
 from nextrung.makers.dataset import DatasetMaker
 from nextrung.makers.fine_tuning import SourceMaker
-from nextrung.makers.jobs.fingerprints import make_flow
+from nextrung.makers.jobs.flow import make_flow
 from nextrung.makers.jobs.models import open_frames, open_potential
+from nextrung.makers.jobs.stage_maker import StageMaker
 from nextrung.makers.jobs.task_job import (
-    StageMaker,
     provenance,
     report_progress,
     task_job,
@@ -32,6 +32,7 @@ from nextrung.makers.jobs.task_job import (
 from nextrung.schemas.fine_tuning import FineTuningSettings
 from nextrung.schemas.models import Rereference
 from nextrung.schemas.preflight import PreflightDoc, PreflightSettings
+from nextrung.schemas.study import StudySettings
 
 if TYPE_CHECKING:
     from jobflow import Flow
@@ -42,7 +43,6 @@ if TYPE_CHECKING:
     from nextrung.schemas.frames import Frames
     from nextrung.schemas.models import Model
     from nextrung.schemas.preflight import Check, OutOfRangeFrame, Trial
-    from nextrung.schemas.study import StudySettings
 
 #: Frames out of range that the document lists.
 MAX_LISTED = 100
@@ -66,7 +66,7 @@ class TrialMaker(StageMaker):
     settings: PreflightSettings = field(default_factory=PreflightSettings)
     training: FineTuningSettings = field(default_factory=FineTuningSettings)
 
-    @task_job(PreflightDoc)
+    @task_job(output_schema=PreflightDoc)
     def make(self, dataset: DatasetDoc, source: FineTuningDoc) -> PreflightDoc:
         """Correlate, train for a short while, and check.
 

@@ -18,10 +18,10 @@ from nextrung.adapters.files.relaxation_table import (
     write_relaxations,
 )
 from nextrung.compute.relaxation import count_shards, count_statuses, cut_shards
-from nextrung.makers.jobs.fingerprints import make_flow
+from nextrung.makers.jobs.flow import make_flow
 from nextrung.makers.jobs.models import relax_with
+from nextrung.makers.jobs.stage_maker import StageMaker
 from nextrung.makers.jobs.task_job import (
-    StageMaker,
     provenance,
     report_progress,
     task_job,
@@ -101,7 +101,7 @@ class ShardMaker(StageMaker):
     name: str = "relax shard"
     settings: RelaxationSettings = field(default_factory=RelaxationSettings)
 
-    @task_job(ShardDoc)
+    @task_job(output_schema=ShardDoc)
     def make(self, plan: ShardPlan) -> ShardDoc:
         """Relax the materials of one shard from their initial structures.
 
@@ -162,7 +162,7 @@ class MergeMaker(StageMaker):
 
     name: str = "merge shards"
 
-    @task_job(RelaxationDoc)
+    @task_job(output_schema=RelaxationDoc)
     def make(self, shards: list[ShardDoc]) -> RelaxationDoc:
         """Join shards into one table in the order of the materials.
 

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 from nextrung.compute.scaling_law import score_scaling_law
 from nextrung.makers.evaluation import EvaluationMaker
 from nextrung.makers.fine_tuning import FineTuningMaker
-from nextrung.makers.jobs.fingerprints import make_flow
-from nextrung.makers.jobs.task_job import Reading, StageMaker, provenance, task_job
+from nextrung.makers.jobs.flow import make_flow
+from nextrung.makers.jobs.stage_maker import StageMaker
+from nextrung.makers.jobs.task_job import provenance, task_job
 from nextrung.schemas.evaluation import EvaluationDoc, EvaluationSettings
 from nextrung.schemas.fine_tuning import FineTuningDoc, FineTuningSettings
 from nextrung.schemas.models import RECIPES
@@ -44,7 +45,7 @@ class ScalingLawFitMaker(StageMaker):
     name: str = "fit scaling law"
     settings: ScalingLawSettings = field(default_factory=ScalingLawSettings)
 
-    @task_job(ScalingLawDoc, reading=Reading.WITHOUT_ROWS)
+    @task_job(output_schema=ScalingLawDoc, load=False)
     def make(
         self, models: list[FineTuningDoc], evaluations: list[EvaluationDoc]
     ) -> ScalingLawDoc:

@@ -9,7 +9,8 @@ from nextrung.adapters.files.artifacts import artifact_path
 from nextrung.adapters.files.frames import read_materials
 from nextrung.adapters.files.relaxation_table import read_outcomes
 from nextrung.compute.stability import score_stability
-from nextrung.makers.jobs.task_job import StageMaker, provenance, task_job
+from nextrung.makers.jobs.stage_maker import StageMaker
+from nextrung.makers.jobs.task_job import provenance, task_job
 from nextrung.schemas.stability import (
     MaterialEnergies,
     StabilityDoc,
@@ -39,7 +40,7 @@ class StabilityMaker(StageMaker):
     name: str = "score stability"
     settings: StabilitySettings = field(default_factory=StabilitySettings)
 
-    @task_job(StabilityDoc, rows=["rows"])
+    @task_job(output_schema=StabilityDoc, data="rows")
     def make(self, dataset: DatasetDoc, relaxation: RelaxationDoc) -> StabilityDoc:
         """Build both hulls and compare them.
 

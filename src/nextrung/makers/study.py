@@ -16,8 +16,9 @@ from nextrung.makers.dataset import DatasetMaker
 from nextrung.makers.density import DensityMaker
 from nextrung.makers.evaluation import EvaluationMaker
 from nextrung.makers.fine_tuning import FineTuningMaker, ReReferenceMaker, SourceMaker
-from nextrung.makers.jobs.fingerprints import make_flow
-from nextrung.makers.jobs.task_job import Reading, StageMaker, provenance, task_job
+from nextrung.makers.jobs.flow import make_flow
+from nextrung.makers.jobs.stage_maker import StageMaker
+from nextrung.makers.jobs.task_job import provenance, task_job
 from nextrung.makers.relaxation import RelaxationMaker
 from nextrung.makers.scaling_law import ScalingLawMaker
 from nextrung.makers.stability import StabilityMaker
@@ -69,7 +70,7 @@ class SummaryMaker(StageMaker):
     name: str = "gather results"
     settings: StudySettings = field(default_factory=lambda: StudySettings(name="study"))
 
-    @task_job(StudyDoc, reading=Reading.WITHOUT_ROWS)
+    @task_job(output_schema=StudyDoc, load=False)
     def make(self, parts: dict[str, TaskDoc], jobs: dict[str, str]) -> StudyDoc:
         """Summarise the documents of a study.
 

@@ -56,7 +56,7 @@ def load_yaml(path: Path, kind: str) -> dict[str, Any]:
 
 
 def validate_record(
-    record: type[_Record], settings: dict[str, Any], path: Path
+    record: type[_Record], settings: dict[str, Any], path: Path | str
 ) -> _Record:
     """Turn the keys and values of a file into a record.
 
@@ -66,8 +66,8 @@ def validate_record(
         What the file describes.
     settings : dict
         Its keys and values.
-    path : Path
-        The file, for messages.
+    path : Path or str
+        The file, or what else holds them, for messages.
 
     Returns
     -------

@@ -27,7 +27,7 @@ _LAUNCHING: Final = (
 
 
 @contextmanager
-def end_when_terminated() -> Iterator[None]:
+def raise_on_sigterm() -> Iterator[None]:
     """Let SIGTERM end a job as an exception, and the launcher after the job.
 
     Raises
