@@ -81,9 +81,11 @@ def test_a_look_up_is_retried(
     job_store: JobStore, waits: list[float], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     flaky = Flaky(2, AutoReconnect("gone"))
-    monkeypatch.setattr(job_store.docs_store, "query", lambda **_: iter([flaky()]))
+    monkeypatch.setattr(
+        job_store.docs_store, "query", lambda **_: iter([{"n": flaky()}])
+    )
 
-    assert RetryingJobStore.wrap(job_store).query_one({"uuid": "a"}) == 3
+    assert RetryingJobStore.wrap(job_store).query_one({"uuid": "a"}) == {"n": 3}
     assert len(waits) == 2
 
 
