@@ -1,4 +1,4 @@
-"""The job that moves atomic reference energies to the functional of the labels."""
+"""Job that fits atomic reference energies to the labels."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class AtomRefMaker(StageMaker):
     name : str
         Name of the job.
     settings : AtomRefSettings
-        How the references are moved.
+        Kind of fit.
     """
 
     name: str = "fit atom refs"
@@ -33,7 +33,7 @@ class AtomRefMaker(StageMaker):
 
     @task_job(output_schema=AtomRefDoc)
     def make(self, dataset: DatasetDoc, source: FineTuningDoc) -> AtomRefDoc:
-        """Fit the training frames of a data set.
+        """Fit the references to the training frames of a data set.
 
         Parameters
         ----------

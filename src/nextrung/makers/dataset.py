@@ -1,4 +1,4 @@
-"""The job that turns a source of labels into curated, split frames."""
+"""Job that reads, curates and splits the labelled frames of a source."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class DatasetMaker(StageMaker):
     name : str
         Name of the job.
     settings : DatasetSettings
-        Where frames come from, which are kept, and how they are split.
+        Source of the frames, rules of curation, and splits.
     """
 
     name: str = "curate frames"

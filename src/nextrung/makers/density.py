@@ -1,4 +1,4 @@
-"""The job that compares the densities a model predicts with experiment."""
+"""Job that compares predicted densities with experiment."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ if TYPE_CHECKING:
 
 @dataclass(kw_only=True)
 class DensityMaker(StageMaker):
-    """Compress experimental crystals, relax them, and compare densities.
+    """Compress experimental crystals, relax them, and compare their densities.
 
     Parameters
     ----------
     name : str
         Name of the job.
     settings : DensitySettings
-        Which crystals, and how they are relaxed.
+        Crystals, and settings of their relaxation.
     """
 
     name: str = "score densities"

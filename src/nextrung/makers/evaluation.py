@@ -1,4 +1,4 @@
-"""The job that compares the predictions of a model with the labels."""
+"""Job that scores the predictions of a model against the labels."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class EvaluationMaker(StageMaker):
     name : str
         Name of the job.
     settings : EvaluationSettings
-        Which splits are scored.
+        Splits to score.
     """
 
     name: str = "evaluate"
@@ -35,7 +35,7 @@ class EvaluationMaker(StageMaker):
 
     @task_job(output_schema=EvaluationDoc, data="rows")
     def make(self, dataset: DatasetDoc, model: FineTuningDoc) -> EvaluationDoc:
-        """Predict the frames of a data set and compare.
+        """Predict the frames of a data set and compute the errors.
 
         Parameters
         ----------

@@ -1,8 +1,7 @@
-"""The jobs that label structures: single-point calculations of atomate2.
+"""Jobs that label structures by single-point calculations of atomate2.
 
-A label is an atomate2 job like any other: its document in the store is a VASP task
-document, with which material it belongs to in its metadata. What atomate2 reads, reads
-it, and the source ``task_documents`` of a study does.
+The output is a VASP task document of atomate2, with the material in the metadata of the
+job. The source ``task_documents`` of a study reads it.
 """
 
 from __future__ import annotations
@@ -43,7 +42,7 @@ def make_static_maker(settings: LabelSettings) -> BaseVaspMaker:
     Parameters
     ----------
     settings : LabelSettings
-        Input set, and what differs from it.
+        Input set and changes of it.
 
     Returns
     -------
@@ -64,7 +63,7 @@ class LabelMaker(StageMaker):
     name : str
         Name of the job.
     settings : LabelSettings
-        How structures are labelled.
+        Settings of the calculation.
     """
 
     name: str = JOB_NAME
@@ -88,31 +87,31 @@ class LabelMaker(StageMaker):
 
 @dataclass(kw_only=True)
 class LabellingMaker(StageMaker):
-    """Label structures by VASP, each by a job of its own.
+    """Label structures by VASP, one job per structure.
 
     Parameters
     ----------
     name : str
         Name of the flow.
     settings : LabelSettings
-        How structures are labelled.
+        Settings of the calculation.
     """
 
     name: str = "label structures"
     settings: LabelSettings = field(default_factory=LabelSettings)
 
     def make(self, structures: Mapping[str, Artifact]) -> Flow:
-        """Make the flow; the same structure and settings make the same job.
+        """Make one job per structure; equal structures and settings give equal uuids.
 
         Parameters
         ----------
         structures : mapping of str to Artifact
-            File of each structure, by the name of its material.
+            File of each structure, by material_id.
 
         Returns
         -------
         Flow
-            Independent jobs in the order of the structures.
+            Independent jobs, in the order of the structures.
         """
         maker = LabelMaker(settings=self.settings)
         jobs = {name: maker.make(file) for name, file in structures.items()}

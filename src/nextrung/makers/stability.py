@@ -1,4 +1,4 @@
-"""The job that compares the hull of a model with the hull of the labels."""
+"""Job that compares the convex hulls of a model and of the labels."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class StabilityMaker(StageMaker):
     name : str
         Name of the job.
     settings : StabilitySettings
-        Which entries compete, and what is called stable.
+        Competing entries, and the threshold of stability.
     """
 
     name: str = "score stability"
@@ -69,7 +69,7 @@ class StabilityMaker(StageMaker):
 def _pair(
     materials: Materials, records: Mapping[str, RelaxationRecord]
 ) -> list[MaterialEnergies]:
-    """Put the target energy of each material beside the model's."""
+    """Pair the target energy of each material with the energies of the model."""
     initial = materials.initial
     paired = []
     for name, split, composition, energy in zip(

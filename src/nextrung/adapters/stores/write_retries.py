@@ -80,7 +80,7 @@ class RetryingJobStore(JobStore):
             return store
         return cls(store.docs_store, store.additional_stores, store.save, store.load)  # type: ignore[has-type]
 
-    def query_one(self, *arguments: Any, **options: Any) -> dict[str, Any] | None:  # noqa: ANN401
+    def query_one(self, *arguments: Any, **options: Any) -> dict[str, Any] | None:  # noqa: ANN401  # numpydoc ignore=PR01
         """Find one document, as ``JobStore.query_one`` does, with retries."""
         return retry(partial(super().query_one, *arguments, **options))
 

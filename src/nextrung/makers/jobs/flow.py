@@ -46,12 +46,12 @@ class TaskJob(Job):
         """
         return super().run(RetryingJobStore.wrap(store), job_dir)  # type: ignore[arg-type]
 
-    def update_kwargs(self, *arguments: Any, **options: Any) -> None:  # noqa: ANN401
+    def update_kwargs(self, *arguments: Any, **options: Any) -> None:  # noqa: ANN401  # numpydoc ignore=PR01
         """Update inputs as ``Job.update_kwargs`` does, and the uuid with them."""
         super().update_kwargs(*arguments, **options)
         self.derive_uuid()
 
-    def update_maker_kwargs(self, *arguments: Any, **options: Any) -> None:  # noqa: ANN401
+    def update_maker_kwargs(self, *arguments: Any, **options: Any) -> None:  # noqa: ANN401  # numpydoc ignore=PR01
         """Update the Maker as ``Job.update_maker_kwargs`` does, and the uuid too."""
         super().update_maker_kwargs(*arguments, **options)
         self.derive_uuid()
@@ -70,12 +70,12 @@ class TaskFlow(Flow):
     flow, and all references to them follow.
     """
 
-    def update_kwargs(self, *arguments: Any, **options: Any) -> None:  # noqa: ANN401
+    def update_kwargs(self, *arguments: Any, **options: Any) -> None:  # noqa: ANN401  # numpydoc ignore=PR01
         """Update inputs as ``Flow.update_kwargs`` does, and the uuids with them."""
         with self._deriving_uuids():
             super().update_kwargs(*arguments, **options)
 
-    def update_maker_kwargs(self, *arguments: Any, **options: Any) -> None:  # noqa: ANN401
+    def update_maker_kwargs(self, *arguments: Any, **options: Any) -> None:  # noqa: ANN401  # numpydoc ignore=PR01
         """Update Makers as ``Flow.update_maker_kwargs`` does, and the uuids too."""
         with self._deriving_uuids():
             super().update_maker_kwargs(*arguments, **options)
