@@ -20,8 +20,16 @@ PATIENCE = 300
 def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Build the wheel as a release would."""
     folder = tmp_path_factory.mktemp("wheel")
-    command = [sys.executable, "-m", "pip", "wheel", "--no-deps", "--quiet"]
-    subprocess.run([*command, "--wheel-dir", folder, ROOT], check=True)  # noqa: S603 - ours
+    command = [
+        sys.executable,
+        "-m",
+        "pip",
+        "wheel",
+        "--no-deps",
+        "--quiet",
+        "--wheel-dir",
+    ]
+    subprocess.run([*command, str(folder), str(ROOT)], check=True)  # noqa: S603 - ours
     (built,) = folder.glob("nextrung-*.whl")
     return built
 
@@ -38,8 +46,8 @@ def installed(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     (site_packages,) = folder.glob("lib/python*/site-packages")
     dependencies = next(path for path in sys.path if path.endswith("site-packages"))
     (site_packages / "dependencies.pth").write_text(f"{dependencies}\n")
-    command = [sys.executable, "-m", "pip", "--python", folder / "bin" / "python"]
-    arguments = ["install", "--quiet", "--no-deps", "--no-index", wheel]
+    command = [sys.executable, "-m", "pip", "--python", str(folder / "bin" / "python")]
+    arguments = ["install", "--quiet", "--no-deps", "--no-index", str(wheel)]
     subprocess.run([*command, *arguments], check=True)  # noqa: S603 - ours
     return folder / "bin" / "nextrung"
 
@@ -69,10 +77,17 @@ def test_an_installed_wheel_makes_a_configuration_folder(
     installed: Path, tmp_path: Path
 ) -> None:
     environment = {"NEXTRUNG_MONGO_PASSWORD": "secret", "PATH": "/usr/bin:/bin"}
-    arguments = ["init", "config", "--host", "127.0.0.1:9", "--root", tmp_path / "run"]
+    arguments = [
+        "init",
+        "config",
+        "--host",
+        "127.0.0.1:9",
+        "--root",
+        str(tmp_path / "run"),
+    ]
 
     ended = subprocess.run(  # noqa: S603 - ours
-        [installed, *arguments],
+        [str(installed), *arguments],
         cwd=tmp_path,
         env=environment,
         capture_output=True,
@@ -93,7 +108,7 @@ def test_an_installed_wheel_runs_the_first_jobs_of_the_demo(
     study = ROOT / "workflows" / "demo.yaml"
     with (tmp_path / "log").open("w") as log:
         process = subprocess.Popen(  # noqa: S603 - ours
-            [installed, "run", study, "--root", tmp_path / "demo"],
+            [str(installed), "run", str(study), "--root", str(tmp_path / "demo")],
             cwd=tmp_path,
             stdout=log,
             stderr=log,

@@ -12,7 +12,8 @@ from fireworks.core.rocket_launcher import rapidfire
 from jobflow import SETTINGS, Flow, run_locally
 from jobflow.managers.fireworks import flow_to_workflow
 
-from nextrung.makers.jobs.task_job import StageMaker, provenance, task_job
+from nextrung.makers.jobs.stage_maker import StageMaker
+from nextrung.makers.jobs.task_job import provenance, task_job
 from nextrung.schemas.base import Record, TaskDoc
 
 if TYPE_CHECKING:
@@ -44,7 +45,7 @@ class OutageMaker(StageMaker):
     name: str = "work without a database"
     settings: OutageSettings = field(default_factory=OutageSettings)
 
-    @task_job(RowsDoc, rows=["rows"])
+    @task_job(output_schema=RowsDoc, data=["rows"])
     def make(self) -> RowsDoc:
         CALLS.append(1)
         for server in SERVER:

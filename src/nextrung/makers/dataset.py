@@ -1,12 +1,12 @@
-"""The job that turns a source of labels into curated, split frames."""
+"""Job that reads, curates and splits the labelled frames of a source."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
 
 from nextrung.adapters.curation.dataset import curate, source_digest, store_dataset
+from nextrung.makers.jobs.stage_maker import StageMaker
 from nextrung.makers.jobs.task_job import (
-    StageMaker,
     provenance,
     report_progress,
     task_job,
@@ -23,7 +23,7 @@ class DatasetMaker(StageMaker):
     name : str
         Name of the job.
     settings : DatasetSettings
-        Where frames come from, which are kept, and how they are split.
+        Source of the frames, rules of curation, and splits.
     """
 
     name: str = "curate frames"
@@ -33,7 +33,7 @@ class DatasetMaker(StageMaker):
         """Hash the files of the source."""
         return source_digest(self.settings.source)
 
-    @task_job(DatasetDoc)
+    @task_job(output_schema=DatasetDoc)
     def make(self) -> DatasetDoc:
         """Curate the frames of the source and store them."""
         curated = curate(self.settings, report_progress)

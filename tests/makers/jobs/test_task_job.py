@@ -11,10 +11,10 @@ from jobflow import Flow, run_locally
 from monty.json import MontyDecoder, MontyEncoder
 
 from nextrung.adapters.stores.job_store import make_embedded_store
-from nextrung.makers.jobs.fingerprints import make_flow
+from nextrung.makers.jobs.flow import make_flow
+from nextrung.makers.jobs.stage_maker import StageMaker
 from nextrung.makers.jobs.task_job import (
     JobState,
-    StageMaker,
     provenance,
     report_progress,
     task_job,
@@ -43,7 +43,7 @@ class MultiplyMaker(StageMaker):
     name: str = "multiply"
     settings: FactorSettings = field(default_factory=FactorSettings)
 
-    @task_job(ProductDoc, rows=["rows"])
+    @task_job(output_schema=ProductDoc, data=["rows"])
     def make(self, start: ProductDoc | int) -> ProductDoc:
         CALLS.append(self.settings.factor)
         report_progress(1, 2, "half way")
@@ -65,7 +65,7 @@ class FileMaker(StageMaker):
     def digest_files(self) -> str:
         return Path(self.path).read_text()
 
-    @task_job(ProductDoc)
+    @task_job(output_schema=ProductDoc)
     def make(self) -> ProductDoc:
         CALLS.append(-1)
         return ProductDoc(product=0, rows=[], provenance=provenance())

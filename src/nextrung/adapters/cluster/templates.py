@@ -8,13 +8,12 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import nextrung
 from nextrung.schemas.base import InputError
 
 if TYPE_CHECKING:
     from nextrung.schemas.cluster.machine import Cluster, Site
 
-_PACKAGE = Path(nextrung.__file__).parent
+_PACKAGE = Path(__file__).parents[2]
 #: One folder of templates per kind of cluster: in the installed package, or in the
 #: checkout that an editable installation runs from.
 TEMPLATES = next(

@@ -51,7 +51,7 @@ def load_yaml(path: Path, kind: str) -> dict[str, Any]:
 
 
 def validate_record(
-    record: type[_Record], settings: dict[str, Any], path: Path
+    record: type[_Record], settings: dict[str, Any], path: Path | str
 ) -> _Record:
     """Validate the content of a file as a record.
 
@@ -61,8 +61,13 @@ def validate_record(
         Class of the record.
     settings : dict
         Keys and values of the file.
-    path : Path
-        The file, for error messages.
+    path : Path or str
+        File, or what else holds them, for error messages.
+
+    Returns
+    -------
+    Record
+        The record.
 
     Raises
     ------

@@ -7,14 +7,16 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from jobflow import JobStore
 from maggma.core import StoreError
 from maggma.stores import MemoryStore, MontyStore
 
+from nextrung.adapters.stores.write_retries import RetryingJobStore
 from nextrung.schemas.base import InputError
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
+
+    from jobflow import JobStore
 
 #: Environment variable in which jobflow looks for its configuration.
 CONFIG_VARIABLE = "JOBFLOW_CONFIG_FILE"
@@ -56,7 +58,7 @@ def make_embedded_store(root: Path) -> JobStore:
         MontyStore(collection, database_path=str(folder))
         for collection in ("docs", "data")
     )
-    return _connected(JobStore(docs, additional_stores={"data": data}))
+    return _connected(RetryingJobStore(docs, additional_stores={"data": data}))
 
 
 def open_embedded_store(root: Path) -> JobStore:
@@ -138,11 +140,11 @@ def open_store_file(file: Path) -> JobStore:
         raise InputError(f"expected a JOB_STORE in {file}, got: {reason}") from error
     if "data" not in store.additional_stores:  # type: ignore[has-type]
         raise InputError(f"expected the additional store `data` in {file}, got none")
-    return _connected(store)
+    return _connected(RetryingJobStore.wrap(store))
 
 
 def _connected(store: JobStore) -> JobStore:
-    """Connect a store; say in one line why it cannot be reached."""
+    """Connect a store; raise an error of one line where it cannot be reached."""
     try:
         store.connect()
         store.count()
