@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from nextrung.atomic_write import atomic_write
 from nextrung.cli.options import (
     Configuration,
     Device,
@@ -161,9 +162,8 @@ def _write_outputs(store: JobStore, document: StudyDoc) -> Path:
     from nextrung.settings import MachineSettings
 
     folder = MachineSettings().root
-    unfinished = folder / "results.json.unfinished"
-    unfinished.write_text(document.results.model_dump_json(indent=1) + "\n")
-    unfinished.replace(folder / "results.json")
+    with atomic_write(folder / "results.json") as file:
+        file.write_text(document.results.model_dump_json(indent=1) + "\n")
     documents: dict[str, Any] = load_documents(store, document)
     write_report(document, documents, folder / "report.html")
     for model in document.settings.models:

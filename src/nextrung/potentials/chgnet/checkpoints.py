@@ -10,7 +10,6 @@ from __future__ import annotations
 import contextlib
 import io
 import pickle
-import tempfile
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -23,6 +22,7 @@ from chgnet.model.composition_model import AtomRef
 from pymatgen.core import Element
 from torch import nn
 
+from nextrung.atomic_write import atomic_write
 from nextrung.potentials.graphs.neighbors import ATOM_CUTOFF, BOND_CUTOFF
 from nextrung.potentials.graphs.validity import N_ELEMENTS
 from nextrung.schemas.base import InputError
@@ -150,9 +150,8 @@ def write_checkpoint(checkpoint: Checkpoint, path: Path) -> None:
         },
     }
     path.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=path.parent) as folder:
-        torch.save(content, Path(folder) / path.name)
-        (Path(folder) / path.name).replace(path)
+    with atomic_write(path) as file:
+        torch.save(content, file)
 
 
 def build_model(arguments: Mapping[str, Any], seed: int = 0) -> CHGNet:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import os
 from typing import TYPE_CHECKING
 
 from lightning.pytorch.callbacks import Checkpoint
 
+from nextrung.atomic_write import atomic_write
 from nextrung.potentials.training.graceful_stop import Interrupted, StopRequest
 from nextrung.schemas.base import InputError
 
@@ -92,17 +92,12 @@ class CheckpointCallback(Checkpoint):  # type: ignore[misc] # untyped base
 
     def _keep(self, trainer: Trainer) -> None:
         """Replace the kept state, once the new one is on the disk."""
-        unfinished = self.path.with_suffix(".unfinished")
         try:
-            trainer.save_checkpoint(unfinished)
+            with atomic_write(self.path) as file:
+                trainer.save_checkpoint(file)
         except OSError as error:
-            unfinished.unlink(missing_ok=True)
             raise InputError(
                 f"expected room for the state of a training in {self.path}, got: "
                 f"{error.strerror}"
             ) from error
-        if trainer.is_global_zero:
-            with unfinished.open("rb") as file:
-                os.fsync(file.fileno())
-            unfinished.replace(self.path)
         trainer.strategy.barrier("state kept")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from importlib.resources import files
 from string import Template
 from typing import TYPE_CHECKING
@@ -11,6 +10,7 @@ from typing import TYPE_CHECKING
 from pydantic import Field
 from pymatgen.core import Element
 
+from nextrung.atomic_write import atomic_write
 from nextrung.reports.html.elements import MISSING, count, format_number
 from nextrung.reports.html.model_style import appearance
 from nextrung.reports.sections.published_values import CITATION
@@ -104,16 +104,11 @@ def write_model_card(
     card = describe_model(tuned, evaluation, stability=stability, density=density)
     folder.mkdir(parents=True, exist_ok=True)
     markdown, machine = folder / f"{card.model}.md", folder / f"{card.model}.json"
-    _write(markdown, write_markdown(card))
-    _write(machine, json.dumps(card.model_dump(mode="json"), indent=1) + "\n")
+    with atomic_write(markdown) as file:
+        file.write_text(write_markdown(card), encoding="utf-8")
+    with atomic_write(machine) as file:
+        file.write_text(json.dumps(card.model_dump(mode="json"), indent=1) + "\n")
     return markdown, machine
-
-
-def _write(path: Path, text: str) -> None:
-    """Write a file whole or not at all."""
-    unfinished = path.with_name(f".{path.name}.{os.getpid()}")
-    unfinished.write_text(text, encoding="utf-8")
-    unfinished.replace(path)
 
 
 def describe_model(

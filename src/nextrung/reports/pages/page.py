@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import os
 from importlib.resources import files
 from typing import TYPE_CHECKING
 
 from plotly.offline import get_plotlyjs
 
+from nextrung.atomic_write import atomic_write
 from nextrung.reports.html.elements import element, render
 from nextrung.reports.pages.study import report_study
 from nextrung.reports.plots.figure import Figure, embed
@@ -57,10 +57,9 @@ def write_page(
         The sections, in order.
     """
     page = _assemble(title, header, sections)
-    unfinished = path.with_name(f".{path.name}.{os.getpid()}")
     path.parent.mkdir(parents=True, exist_ok=True)
-    unfinished.write_text(f"<!DOCTYPE html>\n{render(page)}\n", encoding="utf-8")
-    unfinished.replace(path)
+    with atomic_write(path) as file:
+        file.write_text(f"<!DOCTYPE html>\n{render(page)}\n", encoding="utf-8")
 
 
 def _assemble(title: str, header: Element, sections: Sequence[Section]) -> Element:
