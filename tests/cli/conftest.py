@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -35,7 +36,8 @@ def call(
         monkeypatch.setenv("NEXTRUNG_ROOT", root)
         monkeypatch.setattr(console, "width", 160)
         capsys.readouterr()
-        with pytest.raises(SystemExit) as ended:
+        with monkeypatch.context() as patch, pytest.raises(SystemExit) as ended:
+            patch.setenv("NEXTRUNG_DEVICE", os.environ.get("NEXTRUNG_DEVICE", "auto"))
             main()
         captured = capsys.readouterr()
         code = ended.value.code

@@ -13,7 +13,7 @@ import typer
 
 from nextrung.cli.cluster import add_once
 from nextrung.cli.options import Configuration, Root
-from nextrung.cli.running import console, open_run
+from nextrung.cli.running import console, open_cluster_store, open_run
 from nextrung.schemas.base import InputError
 from nextrung.schemas.labelling import InputSet, LabelSettings
 
@@ -57,11 +57,12 @@ def label(
     """Label structures by VASP; finished calculations are not repeated."""
     from nextrung.adapters.cluster.config_files import find_configuration
     from nextrung.adapters.files.structures import read_structures, store_structure
-    from nextrung.adapters.stores.job_store import open_configured_store
     from nextrung.compute.labelling import choose_structures
     from nextrung.makers.labelling import LabellingMaker
     from nextrung.settings import MachineSettings
 
+    if config is not None and not submit:
+        raise InputError("-c: expected --submit beside it")
     wanted = _read_settings(settings, input_set)
     folder = find_configuration(config) if submit else None
     if folder is None:
@@ -75,7 +76,7 @@ def label(
     elements = [set(structure.atomic_numbers) for structure in read.values()]
     order = choose_structures(elements, count or len(read), seed)
     names = [list(read)[index] for index in order]
-    store = open_run(root, NAME) if folder is None else open_configured_store()
+    store = open_run(root, NAME) if folder is None else open_cluster_store(config)
     files = {name: store_structure(read[name]) for name in names}
     maker = LabellingMaker(settings=wanted)
     with closing(store):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -68,21 +67,21 @@ def provenance(
 
 
 def _split(where: str) -> tuple[str, str]:
-    """Split WHERE/RESULT: at the run folder that it begins with, or at the first slash."""
+    """Split WHERE/RESULT, at the run folder it begins with or at the first slash."""
     from nextrung.adapters.stores.job_store import STORE_FOLDER
 
-    names = where.split(os.sep)
-    heads = [os.sep.join(names[:n]) for n in range(len(names), 0, -1)]
-    folders = (head for head in heads if head and Path(head, STORE_FOLDER).is_dir())
-    head = next(folders, where if names[0] in {"", ".", ".."} else names[0])
-    result = where[len(head) + 1 :]
+    path = Path(where)
+    heads = [path, *path.parents]
+    study = path if where[:1] in {"/", "."} else heads[-2]
+    head = next((head for head in heads if (head / STORE_FOLDER).is_dir()), study)
+    result = "" if head == path else path.relative_to(head).as_posix()
     if not result:
-        locate_study(head)  # raises where there is no such place
+        locate_study(str(head))  # raises where there is no such place
         raise InputError(
             f"expected a result beside {where}: MODEL/MATERIAL, MODEL, a job's uuid, a "
             "fingerprint, or the sha256 of a checkpoint"
         )
-    return head, result
+    return str(head), result
 
 
 def _find_last_study(store: JobStore) -> str:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
+from rich.table import Table
 
 from nextrung.cli.options import AsJson, Configuration, StudyName, Where
 from nextrung.cli.running import console, locate_study, open_cluster_store
@@ -36,9 +37,7 @@ def build(
     *,
     config: Configuration = None,
 ) -> None:
-    """Update the result collections from the finished jobs of all studies of a store."""
-    from rich.table import Table
-
+    """Update the result collections of all studies of a store."""
     from nextrung.adapters.stores.builders import build_collections
 
     store = (
@@ -147,8 +146,6 @@ def _open_built(
 
 def _show_rows(store: JobStore, request: CollectionQuery) -> None:
     """Print the first rows of an answer as a table."""
-    from rich.table import Table
-
     from nextrung.adapters.stores.queries import answer, count_rows
 
     shown = answer(store, replace(request, limit=request.limit or SHOWN_ROWS))

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import typer
+from rich.table import Table
 
 from nextrung.cli.options import AsJson, Configuration, StudyName, Where
 from nextrung.cli.running import console, locate_study, opened
@@ -100,8 +101,6 @@ def _follow(store: JobStore, name: str, config: Path | None) -> StudyProgress:
 
 def _show(progress: StudyProgress) -> None:
     """Print a table of jobs, the shards, and the failed jobs."""
-    from rich.table import Table
-
     from nextrung.makers.routing import JOB_NAMES
 
     console.print(

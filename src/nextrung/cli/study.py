@@ -154,7 +154,7 @@ def _require_inputs(settings: StudySettings, file: Path) -> None:
 
 
 def _write_outputs(store: JobStore, document: StudyDoc) -> Path:
-    """Write results, models with their cards, and the report, whose path is returned."""
+    """Write results, models with their cards, and the report; return its path."""
     from nextrung.adapters.files.artifacts import artifact_path
     from nextrung.adapters.stores.studies import load_documents
     from nextrung.reports.pages.model_card import write_model_card

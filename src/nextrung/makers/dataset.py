@@ -69,6 +69,4 @@ class FramesFileMaker(StageMaker):
     @task_job(DatasetDoc)
     def make(self) -> DatasetDoc:
         """Store the frames of the file."""
-        return DatasetDoc(
-            provenance=provenance(), **store_frames_file(Path(self.path))
-        )
+        return DatasetDoc(provenance=provenance(), **store_frames_file(Path(self.path)))

@@ -15,7 +15,7 @@ class EvaluationSettings(Record):
     splits: tuple[Literal["all", "train", "val", "test"], ...] = Field(
         ("train", "val", "test"),
         min_length=1,
-        description="Splits, each on its own; `all` for every frame, in a split or not.",
+        description="Splits, each on its own; `all` for every frame, split or not.",
     )
 
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import csv
 import json
-from typing import TYPE_CHECKING, Any, get_args
+from typing import TYPE_CHECKING, Any, get_args, get_origin
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from nextrung.adapters.files.output_paths import replace_whole
+from nextrung.atomic_write import atomic_write
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -40,7 +40,7 @@ def write_rows(path: Path, rows: _Rows, schema: pa.Schema) -> None:
     schema : pyarrow.Schema
         Names and types of the columns.
     """
-    with replace_whole(path) as temporary:
+    with atomic_write(path) as temporary:
         _WRITERS[path.suffix](temporary, rows, schema)
 
 
@@ -57,7 +57,7 @@ def make_schema(record: type[BaseModel], fields: Sequence[str] = ()) -> pa.Schem
     Returns
     -------
     pyarrow.Schema
-        A column per field; lists of text stay lists, whatever is no number is text.
+        A column per field; whatever is neither a number nor a list is text.
     """
     known = record.model_fields
     return pa.schema(
@@ -69,7 +69,8 @@ def _column_type(annotation: Any) -> pa.DataType:  # noqa: ANN401 - any annotati
     """Choose the type of a column."""
     leaves = _list_leaves(annotation)
     found = (_COLUMN_TYPES[kind] for kind in _COLUMN_TYPES if kind in leaves)
-    return next(found, pa.string())
+    column = next(found, pa.string())
+    return pa.list_(column) if get_origin(annotation) in {list, tuple} else column
 
 
 def _list_leaves(annotation: Any) -> list[Any]:  # noqa: ANN401 - any annotation
