@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import sys
 from dataclasses import dataclass
@@ -39,6 +40,7 @@ def call(
         with monkeypatch.context() as patch, pytest.raises(SystemExit) as ended:
             patch.setenv("NEXTRUNG_DEVICE", os.environ.get("NEXTRUNG_DEVICE", "auto"))
             main()
+        logging.getLogger("jobflow").handlers.clear()  # they write to captured streams
         captured = capsys.readouterr()
         code = ended.value.code
         return Finished(

@@ -81,7 +81,8 @@ def test_untrained_method_is_refused(call: Call, frames_file: Path) -> None:
     ended = call("fine-tune", frames_file, "--method", "source_refit")
 
     assert ended.code == 2
-    assert "--method: expected one that trains" in ended.errors
+    assert "Invalid value for '--method'" in ended.errors
+    assert "residual_atom_refs" in ended.errors
 
 
 @pytest.mark.parametrize("engine", ["batched", "ase"])

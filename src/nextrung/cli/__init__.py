@@ -94,6 +94,11 @@ def _print_line(text: str, style: str) -> None:
     )
 
 
+def _name_variable(field: str) -> str:
+    """Name the environment variable of a setting of the machine."""
+    return f"$NEXTRUNG_{field.upper()}"
+
+
 def main() -> None:
     """Run the command line; unusable input is one line and exit code 2."""
     warnings.showwarning = _show_warning  # type: ignore[assignment]
@@ -106,7 +111,7 @@ def main() -> None:
     except ValidationError as error:
         if error.title != "MachineSettings":
             raise
-        _print_line(describe_invalid(error, "$NEXTRUNG_{}", "_"), "red")
+        _print_line(describe_invalid(error, _name_variable), "red")
         sys.exit(2)
     finally:
         opened.close()

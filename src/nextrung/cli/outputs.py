@@ -30,15 +30,11 @@ EVALUATIONS = (".extxyz", *ROW_SUFFIXES)
 RELAXATIONS = (".extxyz", ".cif", ".csv", ".json", ".parquet", "")
 DENSITIES = ROW_SUFFIXES
 
-#: Fields of a relaxation that are columns of its row.
-_RELAXATION_COLUMNS = (
-    "status",
-    "energy",
-    "initial_energy",
-    "n_steps",
-    "fmax",
-    "error",
+#: Columns of the row of a relaxation: of its structure, and fields of its record.
+_STRUCTURE_COLUMNS = pa.schema(
+    [("structure", pa.string()), ("formula", pa.string()), ("n_atoms", pa.int64())]
 )
+_RECORD_COLUMNS = ("status", "energy", "initial_energy", "n_steps", "fmax", "error")
 
 
 def validate_output(path: Path | None, suffixes: Sequence[str] = ()) -> None:
@@ -114,9 +110,10 @@ def write_relaxations(path: Path, records: Mapping[str, RelaxationRecord]) -> No
             with atomic_write(path) as temporary:
                 write_relaxation_table(temporary, records)
         case ".csv":
-            schema = make_schema(RelaxationRecord, _RELAXATION_COLUMNS)
+            columns = make_schema(RelaxationRecord, _RECORD_COLUMNS)
+            schema = pa.unify_schemas([_STRUCTURE_COLUMNS, columns])
             rows = [_tabulate(name, record) for name, record in records.items()]
-            write_rows(path, rows, schema.insert(0, pa.field("structure", pa.string())))
+            write_rows(path, rows, schema)
         case _:
             found = {name: record.structure for name, record in records.items()}
             write_cif(path, {n: each for n, each in found.items() if each is not None})
@@ -138,5 +135,10 @@ def write_densities(path: Path, rows: Sequence[DensityRecord]) -> None:
 
 def _tabulate(name: str, record: RelaxationRecord) -> dict[str, Any]:
     """List the columns of a relaxation."""
-    columns = record.model_dump(mode="json", include=set(_RELAXATION_COLUMNS))
-    return {"structure": name, **columns}
+    structure = record.structure
+    return {
+        "structure": name,
+        "formula": structure and structure.composition.reduced_formula,
+        "n_atoms": structure and len(structure),
+        **record.model_dump(mode="json", include=set(_RECORD_COLUMNS)),
+    }

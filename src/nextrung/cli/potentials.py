@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from shutil import copyfile
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
@@ -332,7 +334,12 @@ def _read_labels(source: Path | DatasetSettings) -> Frames:
     from nextrung.adapters.curation.dataset import curate
     from nextrung.adapters.files.frames import read_frames
 
-    return read_frames(source) if isinstance(source, Path) else curate(source).frames
+    if isinstance(source, Path):
+        return read_frames(source)
+    with TemporaryDirectory(prefix="nextrung-") as folder:
+        if not os.environ.get("NEXTRUNG_ROOT"):  # curation keeps its parts on disk
+            os.environ["NEXTRUNG_ROOT"] = folder
+        return curate(source).frames
 
 
 def _train(

@@ -13,6 +13,8 @@ from rich.console import Console
 from nextrung.schemas.base import InputError, Record
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from jobflow import Flow, JobStore
 
 console = Console()
@@ -65,20 +67,18 @@ def validate_options(record: type[_Settings], **options: Any) -> _Settings:  # n
     try:
         return record(**options)
     except ValidationError as error:
-        raise InputError(describe_invalid(error, "--{}", "-")) from error
+        raise InputError(describe_invalid(error, _name_option)) from error
 
 
-def describe_invalid(error: ValidationError, name: str, separator: str) -> str:
+def describe_invalid(error: ValidationError, name: Callable[[str], str]) -> str:
     """Describe the first invalid value in one line.
 
     Parameters
     ----------
     error : ValidationError
         What is wrong.
-    name : str
-        Template of a field's name for users, such as ``--{}``.
-    separator : str
-        What stands between the words of the name.
+    name : callable of str to str
+        What users call a field, such as an option.
 
     Returns
     -------
@@ -90,8 +90,12 @@ def describe_invalid(error: ValidationError, name: str, separator: str) -> str:
     message = message[:1].lower() + message[1:]
     if not first["loc"]:
         return message
-    field = str(first["loc"][-1]).replace("_", separator)
-    return f"{name.format(field)}: {message}, got {first['input']!r}"
+    return f"{name(str(first['loc'][-1]))}: {message}, got {first['input']!r}"
+
+
+def _name_option(field: str) -> str:
+    """Name the option of a field."""
+    return f"--{field.replace('_', '-')}"
 
 
 def open_run(root: Path | None, name: str) -> JobStore:
