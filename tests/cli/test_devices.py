@@ -42,7 +42,10 @@ def study_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.parametrize("command", COMPUTING, ids=" ".join)
 def test_an_unknown_device_is_one_line_before_anything_is_read(
-    call: Call, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, command: tuple[str, ...]
+    call: Call,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    command: tuple[str, ...],
 ) -> None:
     named = call(*command, "--device", "nonsense")
     monkeypatch.setenv("NEXTRUNG_DEVICE", "nonsense")

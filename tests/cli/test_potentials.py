@@ -5,41 +5,17 @@ from typing import TYPE_CHECKING
 
 import pytest
 from monty.json import MontyDecoder
-from pymatgen.core import Lattice, Structure
 
-from nextrung.adapters.files.frames import write_frames
-from nextrung.potentials.registry import load_potential
-from nextrung.schemas.frames import Frames
 from nextrung.schemas.relaxation import RelaxationRecord
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
+    from pymatgen.core import Structure
     from tests.cli.conftest import Finished
 
     Call = Callable[..., Finished]
-
-
-@pytest.fixture(scope="module")
-def salt() -> Structure:
-    return Structure(Lattice.cubic(3.5), ["Na", "Cl"], [[0, 0, 0], [0.5, 0.5, 0.52]])
-
-
-@pytest.fixture
-def frames_file(tmp_path: Path, salt: Structure) -> Path:
-    """Strained crystals labelled by the r²SCAN potential itself."""
-    sodium = Structure(Lattice.cubic(4.2), ["Na", "Na"], [[0, 0, 0], [0.5] * 3])
-    structures = [
-        structure.copy().apply_strain(0.01 * strain, inplace=False)
-        for strain, structure in enumerate([salt, salt, salt, sodium, salt, salt])
-    ]
-    frames = Frames.from_structures(structures, functional="r2SCAN")
-    labelled, _ = load_potential("chgnet-r2scan", "cpu").predict_frames(frames)
-    splits = frames.splits.copy()
-    splits[:] = ["train", "train", "train", "train", "val", "test"]
-    write_frames(labelled.with_splits(splits), tmp_path / "frames.parquet", {})
-    return tmp_path / "frames.parquet"
 
 
 def test_potential_reproduces_its_own_labels(call: Call, frames_file: Path) -> None:

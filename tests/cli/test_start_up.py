@@ -83,6 +83,8 @@ def test_shells_complete_commands_and_choices(line: str, offered: set[str]) -> N
 
 
 def test_the_version_is_that_of_the_package() -> None:
-    code = "import sys; sys.argv[1:] = ['--version']; import nextrung.cli as c; c.main()"
+    code = (
+        "import sys; sys.argv[1:] = ['--version']; import nextrung.cli as c; c.main()"
+    )
 
     assert run(code).strip() == f"nextrung {nextrung.__version__}"
