@@ -42,9 +42,10 @@ def call(
         monkeypatch.setenv("NEXTRUNG_ROOT", root)
         monkeypatch.setattr(console, "width", 160)
         capsys.readouterr()
-        with monkeypatch.context() as patch, pytest.raises(SystemExit) as ended:
+        with monkeypatch.context() as patch:
             patch.setenv("NEXTRUNG_DEVICE", os.environ.get("NEXTRUNG_DEVICE", "auto"))
-            main()
+            with pytest.raises(SystemExit) as ended:
+                main()
         logging.getLogger("jobflow").handlers.clear()  # they write to captured streams
         captured = capsys.readouterr()
         code = ended.value.code

@@ -92,9 +92,10 @@ def test_a_model_of_a_run_folder_is_a_checkpoint_too(
 ) -> None:
     file = tmp_path / "tuned.pth.tar"
     options = ("--method", method, "--epochs", 1, "--precision", "float64")
-    options += ("--root", tmp_path / "run", "-o", file)
 
-    tuned = call("fine-tune", frames_file, *options)
+    tuned = call(
+        "fine-tune", frames_file, *options, "--root", tmp_path / "run", "-o", file
+    )
 
     assert tuned.code == 0, tuned.errors
     assert "best epoch 1" in tuned.output

@@ -76,9 +76,8 @@ def test_a_frames_file_of_unknown_origin_is_a_data_set_too(
 ) -> None:
     monkeypatch.setenv("NEXTRUNG_ROOT", str(tmp_path))
     iron = Structure(Lattice.cubic(2.8), ["Fe"], [[0, 0, 0]])
-    frames = Frames.from_structures(
-        [iron, iron.scale_lattice(20), iron], ["b", "a", "c"]
-    )
+    strained = iron.copy().scale_lattice(20)
+    frames = Frames.from_structures([iron, strained, iron], ["b", "a", "c"])
     named = replace(frames, material_ids=np.array(["y", "y", "x"]))
     write_frames(named, tmp_path / "frames.parquet")
 

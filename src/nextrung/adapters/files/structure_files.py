@@ -97,8 +97,9 @@ def write_predictions(
         atoms.info = {
             "material_id": str(frames.material_ids[index]),
             "frame_id": str(frames.frame_ids[index]),
-            "split": str(frames.splits[index]),
         }
+        if split := str(frames.splits[index]):  # ASE cannot read an empty text back
+            atoms.info["split"] = split
         atoms.calc = SinglePointCalculator(atoms, **_list_labels(frames, index))
         for name, value in _list_labels(predicted, index).items():
             per_atom = name in {"forces", "magmoms"}
