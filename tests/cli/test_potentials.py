@@ -6,6 +6,9 @@ from typing import TYPE_CHECKING
 import pytest
 from monty.json import MontyDecoder
 
+from nextrung.makers.jobs import models
+from nextrung.potentials.relaxation import parallel
+from nextrung.potentials.relaxation.checks import record_failure
 from nextrung.schemas.relaxation import RelaxationRecord
 
 if TYPE_CHECKING:
@@ -74,6 +77,34 @@ def test_relaxed_structures_are_written(
     assert isinstance(record, RelaxationRecord)
     assert record.status == "converged"
     assert "converged" in shown.output
+
+
+def test_relaxation_uses_the_processes_of_the_machine(
+    call: Call, tmp_path: Path, salt: Structure, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    used = []
+
+    def relax(
+        _load: object,
+        structures: list[Structure],
+        *_: object,
+        n_processes: int,
+        **__: object,
+    ) -> list[RelaxationRecord]:
+        used.append(n_processes)
+        return [record_failure("not tried")] * len(structures)
+
+    monkeypatch.setattr(parallel, "relax_in_isolation", relax)
+    monkeypatch.setattr(models, "STRUCTURES_PER_PROCESS", parallel.WORTHWHILE_SHARE)
+    monkeypatch.setenv("NEXTRUNG_N_PROCESSES", "2")
+    files = [
+        tmp_path / f"{index}.cif" for index in range(2 * parallel.WORTHWHILE_SHARE)
+    ]
+    for file in files:
+        salt.to(str(file))
+
+    assert call("relax", *files, "--device", "cpu").code == 0
+    assert used == [2]
 
 
 def test_unreadable_structure_is_one_line_and_exit_code_2(

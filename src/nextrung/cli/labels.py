@@ -31,7 +31,7 @@ NAME = "labels"
 def label(
     structures: Annotated[
         list[Path],
-        typer.Argument(metavar="FILE...", help="CIF, POSCAR, … files or frames files."),
+        typer.Argument(metavar="FILE", help="CIF, POSCAR, … files or frames files."),
     ],
     *,
     input_set: Annotated[
@@ -44,7 +44,7 @@ def label(
     count: Annotated[
         int | None,
         typer.Option(
-            min=1, help="Structures to label, rare elements first.  [default: all]"
+            min=1, help="Structures to label, rare elements first.", show_default="all"
         ),
     ] = None,
     seed: Annotated[int, typer.Option(min=0, help="Seed of the choice.")] = 0,

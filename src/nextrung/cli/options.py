@@ -18,7 +18,8 @@ StudyName = Annotated[
     typer.Option(
         "--study",
         metavar="NAME",
-        help="Study of a run folder with several.  [default: finished last]",
+        help="Study of a run folder with several.",
+        show_default="finished last",
     ),
 ]
 Configuration = Annotated[
@@ -27,8 +28,8 @@ Configuration = Annotated[
         "--config",
         "-c",
         metavar="DIR",
-        help="Configuration folder of the cluster.  "
-        "[default: that of the environment, set by env.sh]",
+        help="Configuration folder of the cluster.",
+        show_default="that of env.sh",
     ),
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON value.")]
@@ -46,7 +47,7 @@ Overrides = Annotated[
 ]
 Root = Annotated[
     Path | None,
-    typer.Option("--root", metavar="DIR", help="Run folder.  [default: runs/NAME]"),
+    typer.Option("--root", metavar="DIR", help="Run folder.", show_default="runs/NAME"),
 ]
 Device = Annotated[
     str,
@@ -80,6 +81,7 @@ StageRoot = Annotated[
         "--root",
         metavar="DIR",
         help="Run as jobs whose documents are kept in this run folder; what it holds "
-        "is not computed again.  [default: keep nothing]",
+        "is not computed again.",
+        show_default="keep nothing",
     ),
 ]

@@ -114,7 +114,7 @@ def fine_tune(
         Precision, typer.Option(help="Floating-point precision of a training step.")
     ] = _TRAINING.precision,
     n_train_frames: Annotated[
-        int | None, typer.Option(help="Training frames to use.  [default: all]")
+        int | None, typer.Option(help="Training frames to use.", show_default="all")
     ] = None,
     seed: Annotated[
         int, typer.Option(help="Seed of weights, subset and shuffling.")
@@ -156,12 +156,15 @@ def fine_tune(
 
 def relax(
     structures: Annotated[
-        list[Path], typer.Argument(metavar="FILE...", help="CIF, POSCAR, … files.")
+        list[Path], typer.Argument(metavar="FILE", help="CIF, POSCAR, … files.")
     ],
     *,
     model: Potential = "chgnet-r2scan",
     engine: Annotated[
-        Engine, typer.Option(help="Relaxation engine: batched (default) or ase.")
+        Engine,
+        typer.Option(
+            help="Relaxation engine: batched (default) or ase.", show_default=False
+        ),
     ] = "batched",
     fmax: Annotated[
         float, typer.Option(help="Largest force at convergence, eV/Å.")

@@ -29,9 +29,9 @@ def build(
     where: Annotated[
         str | None,
         typer.Argument(
-            metavar="[WHERE]",
-            help="Run folder, or name of a study on the cluster.  "
-            "[default: all studies on the cluster]",
+            metavar="WHERE",
+            help="Run folder, or name of a study on the cluster.",
+            show_default="all studies on the cluster",
         ),
     ] = None,
     *,
@@ -66,7 +66,7 @@ def results(
         str, typer.Option(help="Mongo-style query of the rows.", metavar="JSON")
     ] = "{}",
     fields: Annotated[
-        str, typer.Option(metavar="A,B", help="Fields to show.  [default: all]")
+        str, typer.Option(metavar="A,B", help="Fields to show.", show_default="all")
     ] = "",
     sort: Annotated[
         str,

@@ -82,7 +82,8 @@ def plot(
         typer.Option(
             "--model",
             metavar="MODEL",
-            help="Model of the study to show; repeatable.  [default: all]",
+            help="Model of the study to show; repeatable.",
+            show_default="all",
         ),
     ] = None,
     output: Annotated[

@@ -33,7 +33,9 @@ def init(
     ] = "nextrung",
     launchpad_database: Annotated[
         str | None,
-        typer.Option(help="Database of the LaunchPad.  [default: DATABASE_launchpad]"),
+        typer.Option(
+            help="Database of the LaunchPad.", show_default="DATABASE_launchpad"
+        ),
     ] = None,
     user: Annotated[str, typer.Option(help="User of MongoDB.")] = "nextrung",
     auth_database: Annotated[

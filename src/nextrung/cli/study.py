@@ -107,7 +107,7 @@ def report(
     where: Annotated[
         list[str],
         typer.Argument(
-            metavar="WHERE...", help="Run folders, or names of studies on the cluster."
+            metavar="WHERE", help="Run folders, or names of studies on the cluster."
         ),
     ],
     *,
@@ -128,6 +128,8 @@ def report(
     from nextrung.reports.pages.figure_files import write_figures
     from nextrung.reports.pages.page import write_report
 
+    if figures is not None and len(where) > 1:
+        raise InputError(f"--figures: expected one study, got {len(where)}")
     located = [locate_study(place, study, config) for place in where]
     studies = [load_study(store, name) for store, name in located]
     if len(studies) > 1:
