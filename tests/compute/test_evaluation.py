@@ -161,6 +161,18 @@ def test_only_the_chosen_splits_are_scored(labelled: Frames) -> None:
     assert score.failures == []
 
 
+def test_all_frames_are_scored_together_split_or_not(labelled: Frames) -> None:
+    """Off by 1, 3 and 5 eV/atom; the last frame is in no split."""
+    unsplit = labelled.with_splits(np.array(["test", "test", ""]))
+    predicted = replace(unsplit, energies=np.array([2.0, -3.0, 10.0]))
+
+    score = score_predictions(unsplit, predicted, {}, splits=("all", "test"))
+
+    assert score.metrics["all"].n_frames == len(score.rows.frame_id) == 3
+    assert score.metrics["all"].energy_mae == pytest.approx((1 + 3 + 5) / 3)
+    assert score.metrics["test"].energy_mae == pytest.approx((1 + 3) / 2)
+
+
 def test_an_empty_split_has_no_frames_and_no_errors(labelled: Frames) -> None:
     errors = score_predictions(labelled, labelled, {}).metrics["train"]
 

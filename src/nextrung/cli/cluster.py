@@ -1,24 +1,15 @@
-"""Commands on clusters: submit a study to a LaunchPad."""
+"""The command that submits studies to a LaunchPad: submit."""
 
 from __future__ import annotations
 
 import re
 from collections import Counter
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from nextrung.adapters.cluster.config_files import find_configuration, read_machine
-from nextrung.adapters.cluster.launchpad import (
-    add_workflow,
-    find_active_workflows,
-    open_launchpad,
-)
-from nextrung.adapters.files.paths import require_absolute_paths
-from nextrung.adapters.files.study_yaml import read_study
-from nextrung.cli.running import Overrides, console, opened
-from nextrung.makers.submission import make_workflow
+from nextrung.cli.options import Configuration, Overrides, StudyFile
+from nextrung.cli.running import console, opened
 from nextrung.schemas.base import InputError
 
 if TYPE_CHECKING:
@@ -26,28 +17,26 @@ if TYPE_CHECKING:
 
     from fireworks import LaunchPad, Workflow
 
-Configuration = Annotated[
-    Path | None,
-    typer.Option(
-        "--config",
-        "-c",
-        help="Folder of my_launchpad.yaml and machine.yaml.  "
-        "[default: $NEXTRUNG_CONFIG]",
-    ),
-]
-
 
 def submit(
-    study: Annotated[Path, typer.Argument(help="Study file, YAML.")],
+    study: StudyFile,
     *,
     config: Configuration = None,
     overrides: Overrides = None,
     labels: Annotated[
         list[str] | None,
-        typer.Option("--label", help="Label of the workflow.", metavar="KEY=VALUE"),
+        typer.Option(
+            "--label", metavar="KEY=VALUE", help="Label the workflow; repeatable."
+        ),
     ] = None,
 ) -> None:
     """Submit a whole study to the LaunchPad of a cluster."""
+    from nextrung.adapters.cluster.config_files import find_configuration, read_machine
+    from nextrung.adapters.cluster.launchpad import open_launchpad
+    from nextrung.adapters.files.paths import require_absolute_paths
+    from nextrung.adapters.files.study_yaml import read_study
+    from nextrung.makers.submission import make_workflow
+
     settings = read_study(study, overrides or ())
     require_absolute_paths(settings)
     folder = find_configuration(config)
@@ -59,7 +48,7 @@ def submit(
 
 
 def add_once(launchpad: LaunchPad, workflow: Workflow) -> str:
-    """Add a workflow where none of the same flow is active.
+    """Add a workflow unless one of the same flow is active.
 
     Parameters
     ----------
@@ -73,6 +62,8 @@ def add_once(launchpad: LaunchPad, workflow: Workflow) -> str:
     str
         What was done.
     """
+    from nextrung.adapters.cluster.launchpad import add_workflow, find_active_workflows
+
     study, flow = workflow.metadata["study"], workflow.metadata["flow"]
     active = find_active_workflows(launchpad, study)
     for found in active:
@@ -94,7 +85,7 @@ def add_once(launchpad: LaunchPad, workflow: Workflow) -> str:
 
 
 def _read_labels(labels: Sequence[str]) -> dict[str, str]:
-    """Read labels; their keys are field names of stored documents."""
+    """Parse labels; their keys are field names of stored documents."""
     read: dict[str, str] = {}
     for label in labels:
         key, equals, value = label.partition("=")

@@ -1,4 +1,4 @@
-"""Commands on data: build and inspect a data set, fit atomic references."""
+"""Commands on data: build and describe a data set, fit atomic references."""
 
 from __future__ import annotations
 
@@ -6,34 +6,43 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from jobflow import Flow
 from rich.table import Table
 
-from nextrung.adapters.files.artifacts import artifact_path
-from nextrung.adapters.files.frames import read_frames
-from nextrung.adapters.files.study_yaml import read_study
-from nextrung.cli.running import Overrides, Root, console, open_run, run_flow
-from nextrung.makers.dataset import DatasetMaker
-from nextrung.potentials.atom_refs import move_atom_refs
-from nextrung.potentials.registry import load_potential
-from nextrung.schemas.dataset import DatasetDoc
+from nextrung.cli.options import (
+    Device,
+    FramesFile,
+    Overrides,
+    Root,
+    Source,
+    StageRoot,
+    StudyFile,
+)
+from nextrung.cli.potentials import load
+from nextrung.cli.running import console, open_run, run_flow, use_device
 from nextrung.schemas.models import Rereference
 
-dataset = typer.Typer(help="Build and inspect data sets.", no_args_is_help=True)
+dataset = typer.Typer(help="Build and describe data sets.", no_args_is_help=True)
 atom_refs = typer.Typer(help="Fit atomic reference energies.", no_args_is_help=True)
-
-FramesFile = Annotated[Path, typer.Argument(help="Frames file, Parquet.")]
 
 
 @dataset.command()
 def build(
-    study: Annotated[Path, typer.Argument(help="Study file, YAML.")],
+    study: StudyFile,
     *,
     root: Root = None,
     overrides: Overrides = None,
+    device: Device = "auto",
 ) -> None:
     """Curate the frames of a study; a later run of the study uses them."""
+    from jobflow import Flow
+
+    from nextrung.adapters.files.artifacts import artifact_path
+    from nextrung.adapters.files.study_yaml import read_study
+    from nextrung.makers.dataset import DatasetMaker
+    from nextrung.schemas.dataset import DatasetDoc
+
     settings = read_study(study, overrides or ())
+    use_device(device)
     store = open_run(root, settings.name)
     job = DatasetMaker(settings=settings.dataset).make()
     run_flow(Flow(job), store)
@@ -50,6 +59,8 @@ def build(
 @dataset.command()
 def info(frames_file: FramesFile) -> None:
     """Count the frames and materials of a frames file."""
+    from nextrung.adapters.files.frames import read_frames
+
     frames = read_frames(frames_file)
     table = Table("split", "materials", "frames", "atoms", title=frames.functional)
     for split in dict.fromkeys(frames.splits.tolist()):
@@ -64,19 +75,34 @@ def fit(
     frames_file: FramesFile,
     *,
     kind: Annotated[
-        Rereference, typer.Option(help="How the references are moved.")
+        Rereference,
+        typer.Option(
+            help="refit total energies, fit the residual of the source, or keep (none)."
+        ),
     ] = Rereference.REFIT,
-    source: Annotated[
-        str, typer.Option(help="Source potential: a name or a checkpoint.")
-    ] = "chgnet-0.3.0",
+    source: Source = "chgnet-0.3.0",
     output: Annotated[
-        Path | None, typer.Option("--output", "-o", help="Checkpoint to write.")
+        Path | None,
+        typer.Option("--output", "-o", metavar="FILE", help="Checkpoint to write."),
     ] = None,
+    root: StageRoot = None,
+    device: Device = "auto",
 ) -> None:
-    """Move atomic references to the labels; write the re-referenced potential."""
+    """Fit atomic references to labels, and write the re-referenced potential."""
+    from nextrung.adapters.files.frames import read_frames
+    from nextrung.cli.outputs import validate_output
+    from nextrung.potentials.atom_refs import move_atom_refs
+
+    validate_output(output)
+    use_device(device)
     frames = read_frames(frames_file)
-    potential = load_potential(source)
-    _, moved = move_atom_refs(potential, frames, kind)
+    potential = load(source)
+    if root is None:
+        _, moved = move_atom_refs(potential, frames, kind)
+    else:
+        from nextrung.cli.stages import StageRun
+
+        moved = StageRun(root, source).fit_atom_refs(frames_file, kind).atom_refs
     table = Table("element", "before / eV", "after / eV")
     for symbol, energy in moved.items():
         before = potential.atom_refs.get(symbol)

@@ -1,4 +1,4 @@
-"""The command that examines a cluster: doctor."""
+"""The command that checks a cluster: doctor."""
 
 from __future__ import annotations
 
@@ -9,35 +9,28 @@ from typing import TYPE_CHECKING
 import typer
 from rich.markup import escape
 
-from nextrung.adapters.cluster.checks.launchpad import check_launchpad
-from nextrung.adapters.cluster.checks.machine import check_machine
-from nextrung.adapters.cluster.checks.queue import check_queue
-from nextrung.adapters.cluster.checks.store import check_store
-from nextrung.adapters.cluster.config_files import find_configuration
-from nextrung.adapters.cluster.launchpad import open_launchpad
-from nextrung.adapters.stores.job_store import (
-    CONFIG_VARIABLE,
-    close_store,
-    open_configured_store,
-)
-from nextrung.cli.cluster import Configuration
+from nextrung.cli.options import Configuration
 from nextrung.cli.running import console, opened
-from nextrung.makers.jobs.fingerprints import DECISIVE_PACKAGES
 from nextrung.schemas.base import InputError
 from nextrung.schemas.cluster.checks import Finding, Level, make_finding
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-#: How findings are marked.
+#: Colour of each level of a finding.
 COLOURS = {Level.OK: "green", Level.WARN: "yellow", Level.FAIL: "red"}
 
 
 def doctor(*, config: Configuration = None) -> None:
-    """Examine this machine, its store and its LaunchPad; say what to do."""
+    """Check this machine, its job store, LaunchPad and queue; advise what to mend.
+
+    One line per check; exit code 1 where a check failed.
+    """
+    from nextrung.adapters.cluster.config_files import find_configuration
+
     folder = find_configuration(config)
     levels: list[Level] = []
-    for finding in _examine(folder):
+    for finding in _check_all(folder):
         levels.append(finding.level)
         colour = COLOURS[finding.level]
         mark = f"[{colour}]{finding.level:4}[/]"
@@ -48,16 +41,27 @@ def doctor(*, config: Configuration = None) -> None:
         raise typer.Exit(1)
 
 
-def _examine(folder: Path) -> Iterator[Finding]:
-    """Look at everything, each thing even where another fails."""
+def _check_all(folder: Path) -> Iterator[Finding]:
+    """Run every check, also after one has failed."""
+    from nextrung.adapters.cluster.checks.machine import check_machine
+    from nextrung.adapters.cluster.checks.queue import check_queue
+
     yield from check_machine(folder)
     yield from check_queue(folder)
-    yield from _examine_store(folder)
-    yield from _examine_launchpad(folder)
+    yield from _check_store(folder)
+    yield from _check_launchpad(folder)
 
 
-def _examine_store(folder: Path) -> Iterator[Finding]:
-    """Look at the store that jobs will use: that of the environment."""
+def _check_store(folder: Path) -> Iterator[Finding]:
+    """Check the job store that the environment names."""
+    from nextrung.adapters.cluster.checks.store import check_store
+    from nextrung.adapters.stores.job_store import (
+        CONFIG_VARIABLE,
+        close_store,
+        open_configured_store,
+    )
+    from nextrung.makers.jobs.fingerprints import DECISIVE_PACKAGES
+
     try:
         store = open_configured_store()
     except InputError as error:
@@ -74,8 +78,11 @@ def _examine_store(folder: Path) -> Iterator[Finding]:
     yield from check_store(store, DECISIVE_PACKAGES)
 
 
-def _examine_launchpad(folder: Path) -> Iterator[Finding]:
-    """Look at the LaunchPad of the configuration folder."""
+def _check_launchpad(folder: Path) -> Iterator[Finding]:
+    """Check the LaunchPad of the configuration folder."""
+    from nextrung.adapters.cluster.checks.launchpad import check_launchpad
+    from nextrung.adapters.cluster.launchpad import open_launchpad
+
     try:
         launchpad = open_launchpad(folder)
     except InputError as error:

@@ -99,7 +99,7 @@ def score_predictions(
     errors : mapping of int to str
         Why a frame has no prediction, by its index.
     splits : sequence of str
-        Splits to score, each on its own.
+        Splits to score, each on its own; ``all`` for every frame, in a split or not.
 
     Returns
     -------
@@ -117,11 +117,12 @@ def score_predictions(
     failed = np.zeros(len(target), dtype=bool)
     failed[list(reasons)] = True
     sums = {name: _sum_by_frame(pair, len(target)) for name, pair in properties.items()}
-    chosen = np.isin(target.splits, splits)
+    scored = {split: _select(target, split) for split in splits}
+    chosen = np.any(list(scored.values()), axis=0)
     return EvaluationScore(
         metrics={
-            split: _score_frames(sums, target.splits == split, failed)
-            for split in splits
+            split: _score_frames(sums, selected, failed)
+            for split, selected in scored.items()
         },
         failures=_group_failures(target, reasons, chosen),
         rows=_tabulate(target, predicted, sums=sums, chosen=chosen & ~failed),
@@ -138,6 +139,13 @@ def _check_same_frames(target: Frames, predicted: Frames) -> None:
     same_sites = np.array_equal(target.offsets, predicted.offsets)
     if not same_sites or (target.atomic_numbers != predicted.atomic_numbers).any():
         raise InputError("expected predictions of the labelled atoms, got other atoms")
+
+
+def _select(frames: Frames, split: str) -> NDArray[np.bool_]:
+    """Select the frames of a split, or every frame."""
+    if split == "all":
+        return np.ones(len(frames), dtype=bool)
+    return np.asarray(frames.splits == split)
 
 
 def _pair_properties(target: Frames, predicted: Frames) -> dict[str, _Property]:

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from nextrung.adapters.curation.dataset import curate, source_digest, store_dataset
+from nextrung.adapters.curation.frames_file import store_frames_file
+from nextrung.adapters.files.artifacts import hash_file
 from nextrung.makers.jobs.stage_maker import StageMaker
 from nextrung.makers.jobs.task_job import (
     provenance,
@@ -42,3 +45,28 @@ class DatasetMaker(StageMaker):
             provenance=provenance(),
             **store_dataset(curated, self.settings),
         )
+
+
+@dataclass(kw_only=True)
+class FramesFileMaker(StageMaker):
+    """Take a frames file as a data set, in the splits it has.
+
+    Parameters
+    ----------
+    name : str
+        Name of the job.
+    path : str
+        The file, Parquet.
+    """
+
+    name: str = "read frames"
+    path: str = "frames.parquet"
+
+    def digest_files(self) -> str:
+        """Hash the frames file."""
+        return hash_file(Path(self.path))
+
+    @task_job(output_schema=DatasetDoc)
+    def make(self) -> DatasetDoc:
+        """Store the frames of the file."""
+        return DatasetDoc(provenance=provenance(), **store_frames_file(Path(self.path)))

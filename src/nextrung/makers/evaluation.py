@@ -45,7 +45,8 @@ class EvaluationMaker(StageMaker):
             The model to score.
         """
         frames = open_frames(dataset)
-        frames = frames[np.isin(frames.splits, self.settings.splits)]
+        if "all" not in self.settings.splits:
+            frames = frames[np.isin(frames.splits, self.settings.splits)]
         predicted, errors = open_potential(model).predict_frames(frames)
         score = score_predictions(
             frames, predicted, errors, splits=self.settings.splits

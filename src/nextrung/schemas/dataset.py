@@ -53,7 +53,9 @@ class DatasetSettings(Record):
 class DatasetDoc(TaskDoc):
     """Output of :class:`~nextrung.makers.dataset.DatasetMaker`."""
 
-    settings: DatasetSettings = Field(description="Settings the stage ran with.")
+    settings: DatasetSettings | None = Field(
+        description="Settings the stage ran with; null where frames were given whole."
+    )
     labels: str = Field(description="Where the labels come from, for readers.")
     functional: str = Field(description="Functional of the labels.")
     n_materials: int = Field(ge=0, description="Materials kept.")

@@ -12,8 +12,10 @@ from nextrung.schemas.base import Record, TaskDoc
 class EvaluationSettings(Record):
     """Which frames are scored."""
 
-    splits: tuple[Literal["train", "val", "test"], ...] = Field(
-        ("train", "val", "test"), min_length=1, description="Splits, each on its own."
+    splits: tuple[Literal["all", "train", "val", "test"], ...] = Field(
+        ("train", "val", "test"),
+        min_length=1,
+        description="Splits, each on its own; `all` for every frame, split or not.",
     )
 
 

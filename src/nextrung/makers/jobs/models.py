@@ -88,12 +88,45 @@ def relax_with(
     list of RelaxationRecord
         The result of each structure, in the order given.
     """
-    machine = MachineSettings()
     path = str(artifact_path(checkpoint))
+    return relax_in_workers(
+        path, structures, settings, on_record=on_record, relaxer=relaxer
+    )
+
+
+def relax_in_workers(
+    potential: str,
+    structures: Sequence[Structure],
+    settings: RelaxationSettings,
+    *,
+    on_record: Callable[[int, RelaxationRecord], None] | None = None,
+    relaxer: Callable[..., list[RelaxationRecord]] = relax_in_processes,
+) -> list[RelaxationRecord]:
+    """Relax structures on the device and in the processes of this machine.
+
+    Parameters
+    ----------
+    potential : str
+        Name of a shipped potential, or a checkpoint file.
+    structures : sequence of Structure
+        Initial structures.
+    settings : RelaxationSettings
+        How to relax.
+    on_record : callable of (int, RelaxationRecord), optional
+        Told of each structure as it ends.
+    relaxer : callable
+        ``relax_in_isolation`` where a structure is suspected to kill its process.
+
+    Returns
+    -------
+    list of RelaxationRecord
+        The end of each structure, in the order given.
+    """
+    machine = MachineSettings()
     on_cpu = choose_device(machine.device).type == "cpu"
     wanted = max(1, len(structures) // STRUCTURES_PER_PROCESS)
     return relaxer(
-        partial(load_potential, path, machine.device),
+        partial(load_potential, potential, machine.device),
         structures,
         settings,
         n_processes=min(machine.n_processes, wanted) if on_cpu else 1,

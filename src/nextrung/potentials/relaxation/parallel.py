@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from nextrung.schemas.relaxation import RelaxationRecord, RelaxationSettings
 
 #: Structures per process below which starting one does not save time.
-__MIN_SHARE: Final = 8
+MIN_SHARE: Final = 8
 
 
 def relax_in_processes(
@@ -51,7 +51,7 @@ def relax_in_processes(
     list of RelaxationRecord
         One per structure, in the order given.
     """
-    n_workers = min(n_processes, len(structures) // __MIN_SHARE)
+    n_workers = min(n_processes, len(structures) // MIN_SHARE)
     if n_workers <= 1:
         return relax(load(), structures, settings, on_record=on_record)
     return relax_in_isolation(
