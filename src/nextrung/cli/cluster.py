@@ -48,20 +48,7 @@ def submit(
 
 
 def add_once(launchpad: LaunchPad, workflow: Workflow) -> str:
-    """Add a workflow unless one of the same flow is active.
-
-    Parameters
-    ----------
-    launchpad : LaunchPad
-        The LaunchPad.
-    workflow : Workflow
-        What to add; its metadata name its study and its flow.
-
-    Returns
-    -------
-    str
-        What was done.
-    """
+    """Add a workflow unless one of the same flow is active."""
     from nextrung.adapters.cluster.launchpad import add_workflow, find_active_workflows
 
     study, flow = workflow.metadata["study"], workflow.metadata["flow"]

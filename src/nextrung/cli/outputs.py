@@ -38,20 +38,7 @@ _RECORD_COLUMNS = ("status", "energy", "initial_energy", "n_steps", "fmax", "err
 
 
 def validate_output(path: Path | None, suffixes: Sequence[str] = ()) -> None:
-    """Check that a file can be written, before anything is computed.
-
-    Parameters
-    ----------
-    path : Path or None
-        The file; None for none.
-    suffixes : sequence of str
-        Suffixes it may have, the empty one for a folder; any by default.
-
-    Raises
-    ------
-    InputError
-        If the suffix is of no known kind of file, or the folder does not exist.
-    """
+    """Check that a file can be written, before anything is computed."""
     if path is None:
         return
     if suffixes and path.suffix not in suffixes:
@@ -65,15 +52,7 @@ def validate_output(path: Path | None, suffixes: Sequence[str] = ()) -> None:
 
 
 def write_evaluation(path: Path, score: EvaluationScore) -> None:
-    """Write one row per frame: its errors, or the reason of a missing prediction.
-
-    Parameters
-    ----------
-    path : Path
-        File to write or replace.
-    score : EvaluationScore
-        Predictions against labels.
-    """
+    """Write one row per frame: its errors, or the reason of a missing prediction."""
     columns = make_schema(FrameResiduals)
     schema = pa.schema([(column.name, column.type.value_type) for column in columns])
     values = score.rows.model_dump(mode="json")
@@ -90,16 +69,7 @@ def write_evaluation(path: Path, score: EvaluationScore) -> None:
 
 
 def write_relaxations(path: Path, records: Mapping[str, RelaxationRecord]) -> None:
-    """Write relaxed structures, or rows without structures.
-
-    Parameters
-    ----------
-    path : Path
-        File to write or replace: extxyz or CIF of the structures, JSON of the whole
-        records, a Parquet table of both, CSV of the rows; or a folder of CIFs.
-    records : mapping of str to RelaxationRecord
-        Relaxations by name.
-    """
+    """Write relaxed structures, or rows without structures."""
     match path.suffix:
         case ".extxyz":
             write_relaxed_extxyz(path, records)
@@ -120,15 +90,7 @@ def write_relaxations(path: Path, records: Mapping[str, RelaxationRecord]) -> No
 
 
 def write_densities(path: Path, rows: Sequence[DensityRecord]) -> None:
-    """Write one row per crystal.
-
-    Parameters
-    ----------
-    path : Path
-        File to write or replace.
-    rows : sequence of DensityRecord
-        Measured and predicted densities.
-    """
+    """Write one row per crystal."""
     plain = [row.model_dump(mode="json") for row in rows]
     write_rows(path, plain, make_schema(DensityRecord))
 

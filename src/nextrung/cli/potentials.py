@@ -287,18 +287,7 @@ def density(
 
 
 def load(name: str) -> LoadedPotential:
-    """Load a potential on the device of this machine.
-
-    Parameters
-    ----------
-    name : str
-        Name of a shipped potential, or a checkpoint file.
-
-    Returns
-    -------
-    Potential
-        The potential.
-    """
+    """Load a potential on the device of this machine."""
     from nextrung.potentials.registry import load_potential
     from nextrung.settings import MachineSettings
 

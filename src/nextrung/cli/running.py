@@ -26,18 +26,7 @@ _Settings = TypeVar("_Settings", bound=Record)
 
 
 def use_device(name: str) -> None:
-    """Compute on a device, in this process and in those it starts.
-
-    Parameters
-    ----------
-    name : str
-        ``auto``, or a torch device.
-
-    Raises
-    ------
-    InputError
-        If this machine has no such device.
-    """
+    """Compute on a device, in this process and in those it starts."""
     from nextrung.settings import choose_device
 
     choose_device(name)
@@ -45,25 +34,7 @@ def use_device(name: str) -> None:
 
 
 def validate_options(record: type[_Settings], **options: Any) -> _Settings:  # noqa: ANN401
-    """Make settings of options that have the names of their fields.
-
-    Parameters
-    ----------
-    record : type of Record
-        The settings.
-    **options : object
-        Values by field.
-
-    Returns
-    -------
-    Record
-        The settings.
-
-    Raises
-    ------
-    InputError
-        If a value cannot be used: one line that names the option.
-    """
+    """Make settings of options that have the names of their fields."""
     try:
         return record(**options)
     except ValidationError as error:
@@ -71,20 +42,7 @@ def validate_options(record: type[_Settings], **options: Any) -> _Settings:  # n
 
 
 def describe_invalid(error: ValidationError, name: Callable[[str], str]) -> str:
-    """Describe the first invalid value in one line.
-
-    Parameters
-    ----------
-    error : ValidationError
-        What is wrong.
-    name : callable of str to str
-        What users call a field, such as an option.
-
-    Returns
-    -------
-    str
-        Name of the value, what is wrong with it, and the value.
-    """
+    """Describe the first invalid value in one line."""
     first = error.errors()[0]
     message = first["msg"].removeprefix("Value error, ")
     message = message[:1].lower() + message[1:]
@@ -99,20 +57,7 @@ def _name_option(field: str) -> str:
 
 
 def open_run(root: Path | None, name: str) -> JobStore:
-    """Make the run folder that this process works in, and open its store.
-
-    Parameters
-    ----------
-    root : Path or None
-        The run folder; ``runs/NAME`` by default.
-    name : str
-        Name of the study.
-
-    Returns
-    -------
-    JobStore
-        The connected store of the folder.
-    """
+    """Make the run folder that this process works in, and open its store."""
     from nextrung.adapters.stores.job_store import make_embedded_store
 
     folder = (root or Path("runs") / name).resolve()
@@ -123,29 +68,7 @@ def open_run(root: Path | None, name: str) -> JobStore:
 def locate_study(
     where: str, study: str | None = None, config: Path | None = None
 ) -> tuple[JobStore, str | None]:
-    """Open the store that a run folder or the name of a study points to.
-
-    Parameters
-    ----------
-    where : str
-        A run folder, or the name of a study on the cluster.
-    study : str or None
-        Name of the study in a run folder; the one finished last by default.
-    config : Path or None
-        Configuration folder of the cluster; the environment names it by default.
-
-    Returns
-    -------
-    store : JobStore
-        The connected store.
-    name : str or None
-        Name of the study; None for the one finished last.
-
-    Raises
-    ------
-    InputError
-        If there is neither a run folder of that name nor a cluster to ask.
-    """
+    """Open the store that a run folder or the name of a study points to."""
     from nextrung.adapters.stores.job_store import CONFIG_VARIABLE, open_embedded_store
 
     folder = Path(where)
@@ -168,19 +91,7 @@ def locate_study(
 
 
 def open_cluster_store(config: Path | None) -> JobStore:
-    """Open the job store of a cluster until the command ends.
-
-    Parameters
-    ----------
-    config : Path or None
-        Configuration folder of the cluster; the environment names its
-        ``jobflow.yaml`` by default.
-
-    Returns
-    -------
-    JobStore
-        The connected store.
-    """
+    """Open the job store of a cluster until the command ends."""
     from nextrung.adapters.stores.job_store import (
         close_store,
         open_configured_store,
@@ -196,18 +107,7 @@ def open_cluster_store(config: Path | None) -> JobStore:
 
 
 def count_jobs(flow: Flow) -> int:
-    """Count the jobs of a flow and of the flows in it.
-
-    Parameters
-    ----------
-    flow : Flow
-        A flow.
-
-    Returns
-    -------
-    int
-        Jobs before any of them plans others.
-    """
+    """Count the jobs of a flow and of the flows in it."""
     from jobflow import Job
 
     return sum(
@@ -216,20 +116,7 @@ def count_jobs(flow: Flow) -> int:
 
 
 def run_flow(flow: Flow, store: JobStore) -> None:
-    """Run a flow and show its progress; independent jobs go on where one fails.
-
-    Parameters
-    ----------
-    flow : Flow
-        What to run.
-    store : JobStore
-        Where documents are kept, and looked up before anything is computed.
-
-    Raises
-    ------
-    Exception
-        The error of the first job that failed.
-    """
+    """Run a flow and show its progress; independent jobs go on where one fails."""
     from jobflow import run_locally
 
     from nextrung.cli.progress import JobProgress

@@ -45,15 +45,7 @@ _Doc = TypeVar("_Doc", bound="TaskDoc")
 
 
 class StageRun:
-    """Stages run as jobs in a run folder.
-
-    Parameters
-    ----------
-    root : Path
-        The run folder.
-    potential : str
-        Potential of the stages: a name or a checkpoint file.
-    """
+    """Stages run as jobs in a run folder."""
 
     def __init__(self, root: Path, potential: str) -> None:
         self.store = open_run(root, root.name)
@@ -64,20 +56,7 @@ class StageRun:
     def evaluate(
         self, labels: Path | DatasetSettings, settings: EvaluationSettings
     ) -> EvaluationDoc:
-        """Score the potential on labelled frames.
-
-        Parameters
-        ----------
-        labels : Path or DatasetSettings
-            Frames file, or how frames are read.
-        settings : EvaluationSettings
-            Which splits are scored.
-
-        Returns
-        -------
-        EvaluationDoc
-            The scores.
-        """
+        """Score the potential on labelled frames."""
         dataset = (
             _read_frames(labels)
             if isinstance(labels, Path)
@@ -91,20 +70,7 @@ class StageRun:
     def relax(
         self, structures: Mapping[str, Structure], settings: RelaxationSettings
     ) -> dict[str, RelaxationRecord]:
-        """Relax structures in shards, each by the worker processes of this machine.
-
-        Parameters
-        ----------
-        structures : mapping of str to Structure
-            Initial structures by name.
-        settings : RelaxationSettings
-            How to relax.
-
-        Returns
-        -------
-        dict of str to RelaxationRecord
-            The end of each structure, by name.
-        """
+        """Relax structures in shards, each by the worker processes of this machine."""
         frames = Frames.from_structures([*structures.values()], [*structures])
         with TemporaryDirectory() as folder:
             file = Path(folder) / "frames.parquet"
@@ -117,36 +83,12 @@ class StageRun:
         return read_relaxations(artifact_path(done.records))
 
     def score_densities(self, settings: DensitySettings) -> DensityDoc:
-        """Compare densities with experiment.
-
-        Parameters
-        ----------
-        settings : DensitySettings
-            Which crystals, and how they are relaxed.
-
-        Returns
-        -------
-        DensityDoc
-            The scores.
-        """
+        """Compare densities with experiment."""
         job = DensityMaker(settings=settings).make(self.source.output)
         return self._run([self.source, job], DensityDoc)
 
     def fit_atom_refs(self, frames_file: Path, kind: Rereference) -> AtomRefDoc:
-        """Fit atomic reference energies.
-
-        Parameters
-        ----------
-        frames_file : Path
-            Frames file with target energies.
-        kind : Rereference
-            How the references are moved.
-
-        Returns
-        -------
-        AtomRefDoc
-            The references.
-        """
+        """Fit atomic reference energies."""
         dataset = _read_frames(frames_file)
         job = self._fit(dataset, kind)
         return self._run([dataset, self.source, job], AtomRefDoc)
@@ -154,22 +96,7 @@ class StageRun:
     def fine_tune(
         self, frames_file: Path, method: Model, settings: FineTuningSettings
     ) -> FineTuningDoc:
-        """Re-reference and train the potential.
-
-        Parameters
-        ----------
-        frames_file : Path
-            Frames file with splits.
-        method : Model
-            How the model is made.
-        settings : FineTuningSettings
-            How it is trained.
-
-        Returns
-        -------
-        FineTuningDoc
-            The model.
-        """
+        """Re-reference and train the potential."""
         dataset = _read_frames(frames_file)
         jobs = [dataset, self.source]
         references = None
