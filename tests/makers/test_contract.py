@@ -30,7 +30,7 @@ from nextrung.makers.evaluation import EvaluationMaker
 from nextrung.makers.fine_tuning import FineTuningMaker, ReReferenceMaker, SourceMaker
 from nextrung.makers.jobs.fingerprints import identify
 from nextrung.makers.jobs.flow import TaskFlow, TaskJob
-from nextrung.makers.jobs.stage_maker import StageMaker
+from nextrung.makers.jobs.stage_maker import RecordMaker, StageMaker
 from nextrung.makers.labelling import LabellingMaker, LabelMaker
 from nextrung.makers.preflight import PreflightMaker, TrialMaker
 from nextrung.makers.relaxation import MergeMaker, RelaxationMaker, ShardMaker
@@ -83,7 +83,7 @@ class Context:
 class Example:
     """How to make a Maker, its inputs by name, and a change of its settings."""
 
-    maker: Callable[[Context], StageMaker]
+    maker: Callable[[Context], RecordMaker]
     inputs: Callable[[Context], dict[str, Any]]
     change: dict[str, Any]
 
@@ -234,12 +234,11 @@ def find_makers() -> set[type[Maker]]:
         if isinstance(kind, type)
         and issubclass(kind, Maker)
         and kind.__module__ == module.__name__
-        and kind is not StageMaker
     }
 
 
 def test_every_maker_has_an_example() -> None:
-    assert find_makers() == set(EXAMPLES)
+    assert find_makers() == set(EXAMPLES) | {RecordMaker, StageMaker}
 
 
 every_maker = pytest.mark.parametrize(
@@ -289,6 +288,10 @@ def finished_context(
             }
         ),
     )
+
+
+#: Makers of documents of atomate2, which hold their metadata themselves.
+LABELLING = {LabelMaker, LabellingMaker}
 
 
 def make(kind: type[Maker], context: Context) -> Job | Flow:
@@ -422,7 +425,7 @@ def test_an_unknown_setting_is_an_error_that_names_it(
     kind: type[Maker], context: Context
 ) -> None:
     maker = EXAMPLES[kind].maker(context)
-    with pytest.raises(InputError, match=rf"of {kind.__name__}, got nonsense"):
+    with pytest.raises(InputError, match=rf"of {kind.__name__}: .*; got nonsense"):
         maker.update_kwargs({"nonsense": 1})
     if "settings" in field_names(kind):
         with pytest.raises(InputError, match="nonsense: unknown key"):
@@ -433,7 +436,7 @@ def test_an_unknown_setting_is_an_error_that_names_it(
 
 @every_maker
 @pytest.mark.filterwarnings("ignore")
-def test_run_locally_leaves_the_document(
+def test_run_locally_leaves_documents_with_the_metadata_that_atomate2_adds(
     kind: type[Maker],
     finished_context: Context,
     finished_store: JobStore,
@@ -443,9 +446,11 @@ def test_run_locally_leaves_the_document(
     (tmp_path / "work").mkdir()
     monkeypatch.chdir(tmp_path / "work")
     made = make(kind, finished_context)
+    flow = get_flow(made, allow_external_references=True)
+    add_metadata_to_flow(flow, {"project": "oxides"}, StageMaker)
 
     run_locally(
-        made,
+        flow,
         log=False,
         store=finished_store,
         ensure_success=True,
@@ -454,6 +459,10 @@ def test_run_locally_leaves_the_document(
 
     for job in list_jobs(made):
         assert finished_store.get_output(job.uuid, load=True)
+        stored = finished_store.query_one({"uuid": job.uuid})
+        assert stored is not None
+        held = stored["output" if kind in LABELLING else "metadata"]
+        assert held["project"] == "oxides"
 
 
 @every_maker
@@ -494,19 +503,27 @@ def test_graphs_show_every_job(kind: type[Maker], context: Context) -> None:
 
 
 @every_maker
-def test_metadata_of_task_documents_are_for_makers_of_atomate2(
+def test_metadata_are_added_to_the_makers_of_the_filter_alone(
     kind: type[Maker], context: Context
 ) -> None:
-    """The jobs beside them keep their documents; ``update_metadata`` is for all."""
     flow = get_flow(make(kind, context), allow_external_references=True)
-    uuids = flow.all_uuids
+    uuids, jobs = flow.all_uuids, list_jobs(flow)
 
     add_metadata_to_flow(flow, {"project": "oxides"}, BaseVaspMaker)
+    assert not any(additional_fields(job) for job in jobs)
+    chosen = type(maker_of(jobs[0]))
+    add_metadata_to_flow(flow, {"project": "oxides"}, chosen)
+    for job in jobs:
+        expected = {"project": "oxides"} if type(job.maker) is chosen else {}
+        assert additional_fields(job) == expected
     assert flow.all_uuids == uuids
-    with pytest.raises(InputError, match="got task_document_kwargs"):
-        add_metadata_to_flow(flow, {"project": "oxides"}, StageMaker)
-    flow.update_metadata({"project": "oxides"})
-    assert {job.metadata["project"] for job in list_jobs(flow)} == {"oxides"}
+
+
+def additional_fields(job: Job) -> dict[str, Any]:
+    """What the Maker of a job adds to its document."""
+    maker = maker_of(job)
+    assert isinstance(maker, StageMaker)
+    return maker.task_document_kwargs.additional_fields
 
 
 @every_maker

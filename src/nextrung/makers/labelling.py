@@ -16,7 +16,7 @@ from atomate2.vasp.jobs.mp import MPGGAStaticMaker, MPMetaGGAStaticMaker
 
 from nextrung.adapters.files.structures import load_structure
 from nextrung.makers.jobs.flow import derive_uuid, make_flow
-from nextrung.makers.jobs.stage_maker import StageMaker
+from nextrung.makers.jobs.stage_maker import RecordMaker, StageMaker
 from nextrung.schemas.base import Artifact
 from nextrung.schemas.labelling import JOB_NAME, InputSet, LabelSettings
 
@@ -81,12 +81,13 @@ class LabelMaker(StageMaker):
         """
         loaded = load_structure(Artifact.model_validate(structure))
         static = make_static_maker(self.settings)
+        static.task_document_kwargs |= self.task_document_kwargs.model_dump()
         run: Callable[..., Response[Any]] = static.make.original  # type: ignore[attr-defined]
         return run(static, loaded)
 
 
 @dataclass(kw_only=True)
-class LabellingMaker(StageMaker):
+class LabellingMaker(RecordMaker):
     """Label structures by VASP, one job per structure.
 
     Parameters

@@ -22,7 +22,7 @@ from nextrung.makers.dataset import DatasetMaker
 from nextrung.makers.fine_tuning import SourceMaker
 from nextrung.makers.jobs.flow import make_flow
 from nextrung.makers.jobs.models import open_frames, open_potential
-from nextrung.makers.jobs.stage_maker import StageMaker
+from nextrung.makers.jobs.stage_maker import RecordMaker, StageMaker
 from nextrung.makers.jobs.task_job import (
     provenance,
     report_progress,
@@ -170,7 +170,7 @@ class TrialMaker(StageMaker):
 
 
 @dataclass
-class PreflightMaker(StageMaker):
+class PreflightMaker(RecordMaker):
     """Make the flow of a preflight; the study reuses its first two jobs.
 
     Parameters

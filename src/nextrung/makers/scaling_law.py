@@ -9,7 +9,7 @@ from nextrung.compute.scaling_law import score_scaling_law
 from nextrung.makers.evaluation import EvaluationMaker
 from nextrung.makers.fine_tuning import FineTuningMaker
 from nextrung.makers.jobs.flow import make_flow
-from nextrung.makers.jobs.stage_maker import StageMaker
+from nextrung.makers.jobs.stage_maker import RecordMaker, StageMaker
 from nextrung.makers.jobs.task_job import provenance, task_job
 from nextrung.schemas.evaluation import EvaluationDoc, EvaluationSettings
 from nextrung.schemas.fine_tuning import FineTuningDoc, FineTuningSettings
@@ -73,7 +73,7 @@ class ScalingLawFitMaker(StageMaker):
 
 
 @dataclass(kw_only=True)
-class ScalingLawMaker(StageMaker):
+class ScalingLawMaker(RecordMaker):
     """Train models on nested subsets and fit power laws to their errors.
 
     Parameters

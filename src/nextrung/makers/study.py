@@ -17,7 +17,7 @@ from nextrung.makers.density import DensityMaker
 from nextrung.makers.evaluation import EvaluationMaker
 from nextrung.makers.fine_tuning import FineTuningMaker, ReReferenceMaker, SourceMaker
 from nextrung.makers.jobs.flow import make_flow
-from nextrung.makers.jobs.stage_maker import StageMaker
+from nextrung.makers.jobs.stage_maker import RecordMaker, StageMaker
 from nextrung.makers.jobs.task_job import provenance, task_job
 from nextrung.makers.relaxation import RelaxationMaker
 from nextrung.makers.scaling_law import ScalingLawMaker
@@ -105,7 +105,7 @@ class SummaryMaker(StageMaker):
 
 
 @dataclass
-class StudyMaker(StageMaker):
+class StudyMaker(RecordMaker):
     """Make the flow of all stages of a study.
 
     Parameters

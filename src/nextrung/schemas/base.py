@@ -63,6 +63,14 @@ class Provenance(Record):
     wall_time: float = Field(ge=0, description="Duration of the computation in s.")
 
 
+class TaskDocumentKwargs(Record):
+    """Options of documents, by the names that the powerups of atomate2 use."""
+
+    additional_fields: dict[str, Any] = Field(
+        default_factory=dict, description="Metadata of the stored document."
+    )
+
+
 class TaskDoc(Record):
     """The output of one job."""
 

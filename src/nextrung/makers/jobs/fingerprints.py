@@ -25,6 +25,9 @@ if TYPE_CHECKING:
 #: Packages whose version is part of a fingerprint: another version computes anew.
 DECISIVE_PACKAGES = ("chgnet", "nextrung", "torch")
 
+#: Fields of Makers that change no result.
+_METADATA = {"name", "task_document_kwargs"}
+
 #: Namespace of the uuids of this package.
 _NAMESPACE = uuid.uuid5(uuid.NAMESPACE_URL, "nextrung")
 
@@ -44,7 +47,7 @@ def fingerprint_of(maker: Maker, inputs: Sequence[Any]) -> str:
     Parameters
     ----------
     maker : Maker
-        Maker of the job; every field but the name is hashed.
+        Maker of the job; every field but name and metadata is hashed.
     inputs : sequence
         Resolved inputs; a document is hashed as its own fingerprint.
 
@@ -130,12 +133,12 @@ def look_up_versions(packages: Sequence[str]) -> dict[str, str]:
 
 
 def _maker_fields(maker: Maker) -> dict[str, Any]:
-    """Return the class of a Maker and all its fields but the name."""
+    """Return the class of a Maker and all its fields that determine results."""
     kind = type(maker)
     settings = {
         entry.name: getattr(maker, entry.name)
         for entry in fields(maker)
-        if entry.name != "name"
+        if entry.name not in _METADATA
     }
     return {"maker": f"{kind.__module__}.{kind.__qualname__}", **settings}
 

@@ -22,8 +22,9 @@ if TYPE_CHECKING:
 class TaskJob(Job):
     """A job of a Maker, whose uuid follows from the Maker and the inputs.
 
-    An update of either gives it another uuid, so that its document does not replace
-    that of the job as it was; references to its output follow.
+    An update of either changes the uuid, so that the document does not replace that of
+    the job before the update; references to its output follow. Where the job is part of
+    a flow, update the flow: the uuids of the jobs that depend on it then follow too.
     """
 
     def run(self, store: JobStore, job_dir: Path | None = None) -> Response[Any]:
@@ -35,7 +36,7 @@ class TaskJob(Job):
         Parameters
         ----------
         store : JobStore
-            Where inputs are and the document goes.
+            Store of inputs and documents.
         job_dir : Path, optional
             Folder in which the job runs.
 
@@ -66,8 +67,8 @@ class TaskJob(Job):
 class TaskFlow(Flow):
     """A flow whose uuid follows from its name and its jobs.
 
-    After an update of Makers or inputs, the uuids of all jobs that depend on it, of the
-    flow, and all references to them follow.
+    An update of Makers or inputs changes the uuids of the updated jobs, of all jobs that
+    depend on them and of the flow, and all references to them.
     """
 
     def update_kwargs(self, *arguments: Any, **options: Any) -> None:  # noqa: ANN401  # numpydoc ignore=PR01
@@ -82,7 +83,7 @@ class TaskFlow(Flow):
 
     @contextmanager
     def _deriving_uuids(self) -> Iterator[None]:
-        """Derive the uuids of jobs, parents first, after what is done meanwhile."""
+        """Derive the uuids of jobs, parents first, after the body of the context."""
         before = [(job, job.uuid) for job, _ in self.iterflow()]  # type: ignore[no-untyped-call]
         yield
         renamed: dict[str, str] = {}
@@ -175,7 +176,7 @@ def bind_inputs(
 
 
 def _rename(value: Any, renamed: Mapping[str, str]) -> Any:  # noqa: ANN401
-    """Replace uuids of jobs, plain and in references, in a nest of inputs."""
+    """Replace uuids of jobs, plain and in references, in nested inputs."""
     if isinstance(value, OutputReference):
         return value.set_uuid(renamed.get(value.uuid, value.uuid))
     if isinstance(value, str):

@@ -1,10 +1,10 @@
-"""Base class of the Makers of this package."""
+"""Base classes of the Makers of this package."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from copy import copy
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from difflib import get_close_matches
 from enum import Enum
 from typing import Any, Self, get_type_hints
@@ -14,11 +14,11 @@ from monty.json import MontyDecoder, jsanitize
 from pydantic import BaseModel
 
 from nextrung.adapters.files.yaml_records import validate_record
-from nextrung.schemas.base import InputError, Record
+from nextrung.schemas.base import InputError, Record, TaskDocumentKwargs
 
 
 @dataclass(kw_only=True)
-class StageMaker(Maker):
+class RecordMaker(Maker):
     """A Maker whose settings are records.
 
     A mapping that is assigned to a field of records changes the keys that it names and
@@ -31,7 +31,7 @@ class StageMaker(Maker):
         Name of what is made.
     """
 
-    name: str = "stage"
+    name: str = "record"
 
     def __setattr__(self, name: str, value: Any) -> None:  # noqa: ANN401
         """Set a field; a mapping for a record is merged into it and validated."""
@@ -69,7 +69,7 @@ class StageMaker(Maker):
 
         Returns
         -------
-        StageMaker
+        RecordMaker
             The Maker, its records validated.
 
         Raises
@@ -87,6 +87,23 @@ class StageMaker(Maker):
         return cls(**values)
 
 
+@dataclass(kw_only=True)
+class StageMaker(RecordMaker):
+    """A Maker of one job.
+
+    Parameters
+    ----------
+    name : str
+        Name of the job.
+    task_document_kwargs : TaskDocumentKwargs
+        Metadata of the document, where atomate2's ``add_metadata_to_flow`` sets them;
+        they change neither uuid nor fingerprint.
+    """
+
+    name: str = "stage"
+    task_document_kwargs: TaskDocumentKwargs = field(default_factory=TaskDocumentKwargs)
+
+
 class _MakerFields(dict[str, Any]):
     """Fields of a Maker as plain JSON.
 
@@ -94,7 +111,7 @@ class _MakerFields(dict[str, Any]):
     another; here this sets the fields of a copy of the Maker.
     """
 
-    def __init__(self, maker: StageMaker, values: Mapping[str, Any]) -> None:
+    def __init__(self, maker: RecordMaker, values: Mapping[str, Any]) -> None:
         plain = jsanitize(dict(values), strict=True, enum_values=True)
         super().__init__(plain)
         self._maker = maker
@@ -107,12 +124,12 @@ class _MakerFields(dict[str, Any]):
         super().update(changed.as_dict())
 
 
-def _field_types(kind: type[StageMaker]) -> dict[str, type]:
+def _field_types(kind: type[RecordMaker]) -> dict[str, type]:
     """Look up the type of each field; ``object`` for what is no class."""
     hints = get_type_hints(kind)
     return {
-        field.name: hint if isinstance(hint := hints[field.name], type) else object
-        for field in fields(kind)
+        entry.name: hint if isinstance(hint := hints[entry.name], type) else object
+        for entry in fields(kind)
     }
 
 
@@ -130,9 +147,9 @@ def _merge(current: Any, changes: Mapping[str, Any]) -> dict[str, Any]:  # noqa:
     }
 
 
-def _explain_unknown(kind: type[StageMaker], name: str) -> str:
+def _explain_unknown(kind: type[RecordMaker], name: str) -> str:
     """Name an unknown field of a Maker and the nearest one there is."""
     known = list(_field_types(kind))
     nearest = get_close_matches(name, known, 1, cutoff=0.5)
     hint = f"; did you mean {nearest[0]}?" if nearest else ""
-    return f"expected {' or '.join(known)} of {kind.__name__}, got {name}{hint}"
+    return f"expected a field of {kind.__name__}: {', '.join(known)}; got {name}{hint}"

@@ -42,9 +42,10 @@ from nextrung.settings import MachineSettings, choose_device
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from jobflow import JobStore, Maker
+    from jobflow import JobStore
 
     from nextrung.makers.jobs.flow import TaskJob
+    from nextrung.makers.jobs.stage_maker import StageMaker
 
 logger = logging.getLogger("nextrung")
 
@@ -127,9 +128,10 @@ def _compute_once(
     """Wrap ``make`` so that it returns the stored document where there is one."""
 
     @wraps(make)
-    def find_or_make(maker: Maker, *arguments: Any, **options: Any) -> Any:  # noqa: ANN401
+    def find_or_make(maker: StageMaker, *arguments: Any, **options: Any) -> Any:  # noqa: ANN401
         try:
             _validate_worker()
+            CURRENT_JOB.job.metadata |= maker.task_document_kwargs.additional_fields
             inputs = bind_inputs(make, maker, *arguments, **options)
             resolved = resolve_without_arrays(inputs, CURRENT_JOB.store)
             fingerprint = fingerprint_of(maker, list(resolved.values()))
