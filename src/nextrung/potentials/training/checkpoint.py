@@ -97,7 +97,7 @@ class CheckpointCallback(Checkpoint):  # type: ignore[misc] # untyped base
                 trainer.save_checkpoint(file)
         except OSError as error:
             raise InputError(
-                f"expected room for the state of a training in {self.path}, got: "
+                f"expected disk space for the checkpoint {self.path}, got: "
                 f"{error.strerror}"
             ) from error
         trainer.strategy.barrier("state kept")
