@@ -81,7 +81,7 @@ def test_a_full_disk_is_one_error_and_what_was_kept_stays(
 
     failed = list(campaign.launchpad.fireworks.find({"state": "FIZZLED"}))
     assert len(failed) == 1
-    assert "InputError: expected room for" in campaign.logs
+    assert "InputError: expected disk space for" in campaign.logs
     assert "No space left on device" in campaign.logs
     subprocess.run(  # noqa: S603
         ["mount", "-o", "remount,size=64m", str(small_disk)],  # noqa: S607
