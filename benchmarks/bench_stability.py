@@ -32,8 +32,8 @@ from nextrung.compute.stability import (
     rescore_decomposition,
     score_decomposition,
 )
+from nextrung.compute.stability.hull_decompositions import fill_decompositions
 from nextrung.compute.stability.hulls import build_hulls, list_affected, update_hulls
-from nextrung.compute.stability.mixtures import fill_decompositions
 
 if TYPE_CHECKING:
     from collections.abc import Callable

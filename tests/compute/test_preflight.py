@@ -24,7 +24,7 @@ from nextrung.schemas.frames import Frames
 from nextrung.schemas.models import Model, Rereference
 from nextrung.schemas.preflight import (
     Check,
-    Outcome,
+    CheckOutcome,
     PreflightSettings,
     Trial,
     Verdict,
@@ -129,13 +129,13 @@ def test_elements_need_a_source_reference_and_a_training_frame() -> None:
 @pytest.mark.parametrize(
     ("after", "outcome"),
     [
-        ({Rereference.REFIT: 0.5, Rereference.RESIDUAL: 0.95}, Outcome.PASSED),
-        ({Rereference.REFIT: 0.5, Rereference.RESIDUAL: 0.79}, Outcome.FAILED),
-        ({Rereference.REFIT: None, Rereference.RESIDUAL: None}, Outcome.WARNING),
+        ({Rereference.REFIT: 0.5, Rereference.RESIDUAL: 0.95}, CheckOutcome.PASSED),
+        ({Rereference.REFIT: 0.5, Rereference.RESIDUAL: 0.79}, CheckOutcome.FAILED),
+        ({Rereference.REFIT: None, Rereference.RESIDUAL: None}, CheckOutcome.WARNING),
     ],
 )
 def test_one_aligned_way_of_rereferencing_is_enough(
-    after: dict[Rereference, float | None], outcome: Outcome
+    after: dict[Rereference, float | None], outcome: CheckOutcome
 ) -> None:
     assert check_correlation(0.1, after, SETTINGS).outcome is outcome
 
@@ -151,14 +151,14 @@ def test_gradients_are_compared_with_scratch() -> None:
 @pytest.mark.parametrize(
     ("frozen", "refitted", "residual", "outcome"),
     [
-        (5, 5, 1, Outcome.PASSED),
-        (20, 5, 1, Outcome.WARNING),
-        (20, 20, 1, Outcome.WARNING),
-        (20, 20, 20, Outcome.FAILED),
+        (5, 5, 1, CheckOutcome.PASSED),
+        (20, 5, 1, CheckOutcome.WARNING),
+        (20, 20, 1, CheckOutcome.WARNING),
+        (20, 20, 20, CheckOutcome.FAILED),
     ],
 )
 def test_misaligned_references_show_in_gradients(
-    frozen: float, refitted: float, residual: float, outcome: Outcome
+    frozen: float, refitted: float, residual: float, outcome: CheckOutcome
 ) -> None:
     trials = [
         make_trial(Model.SCRATCH, 1, 1),
@@ -169,7 +169,7 @@ def test_misaligned_references_show_in_gradients(
     check = check_gradients(trials, SETTINGS)
 
     assert check.outcome is outcome
-    assert ("misaligned" in check.finding) == (outcome is not Outcome.PASSED)
+    assert ("misaligned" in check.finding) == (outcome is not CheckOutcome.PASSED)
 
 
 def test_without_a_gradient_of_scratch_nothing_is_said_of_gradients() -> None:
@@ -177,20 +177,20 @@ def test_without_a_gradient_of_scratch_nothing_is_said_of_gradients() -> None:
         make_trial(Model.SCRATCH, 1, 1, 0),
         make_trial(Model.FROZEN_ATOM_REFS, 1, 1),
     ]
-    assert check_gradients(trials, SETTINGS).outcome is Outcome.WARNING
+    assert check_gradients(trials, SETTINGS).outcome is CheckOutcome.WARNING
 
 
 @pytest.mark.parametrize(
     ("energy", "forces", "outcome"),
     [
-        (0.01, 0.02, Outcome.PASSED),
-        (0.01, 0.2, Outcome.WARNING),
-        (0.1, 0.02, Outcome.WARNING),
-        (0.1, 0.2, Outcome.FAILED),
+        (0.01, 0.02, CheckOutcome.PASSED),
+        (0.01, 0.2, CheckOutcome.WARNING),
+        (0.1, 0.02, CheckOutcome.WARNING),
+        (0.1, 0.2, CheckOutcome.FAILED),
     ],
 )
 def test_transfer_must_beat_scratch_on_energies_and_forces(
-    energy: float, forces: float, outcome: Outcome
+    energy: float, forces: float, outcome: CheckOutcome
 ) -> None:
     trials = [
         make_trial(Model.SCRATCH, 0.05, 0.1),
@@ -211,9 +211,11 @@ def test_a_trial_without_energy_is_never_the_best() -> None:
 
 @pytest.mark.parametrize(
     ("n_lost", "outcome"),
-    [(0, Outcome.PASSED), (5, Outcome.WARNING), (6, Outcome.FAILED)],
+    [(0, CheckOutcome.PASSED), (5, CheckOutcome.WARNING), (6, CheckOutcome.FAILED)],
 )
-def test_a_study_may_lose_one_frame_in_twenty(n_lost: int, outcome: Outcome) -> None:
+def test_a_study_may_lose_one_frame_in_twenty(
+    n_lost: int, outcome: CheckOutcome
+) -> None:
     check = check_losses("frames", (n_lost, 100), why="far off", settings=SETTINGS)
 
     assert check.outcome is outcome
@@ -223,7 +225,7 @@ def test_a_study_may_lose_one_frame_in_twenty(n_lost: int, outcome: Outcome) -> 
 def test_one_failed_check_is_a_no_go_and_the_reason() -> None:
     checks = [
         Check(name=str(outcome), outcome=outcome, finding="so")
-        for outcome in (Outcome.PASSED, Outcome.WARNING, Outcome.FAILED)
+        for outcome in (CheckOutcome.PASSED, CheckOutcome.WARNING, CheckOutcome.FAILED)
     ]
 
     assert reach_verdict(checks) == (Verdict.NO_GO, "failed: so.")

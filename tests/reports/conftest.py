@@ -38,7 +38,7 @@ from nextrung.schemas.labels.curation import Rejection, Rule
 from nextrung.schemas.models import RECIPES, Model, Rereference, Trained
 from nextrung.schemas.preflight import (
     Check,
-    Outcome,
+    CheckOutcome,
     OutOfRangeFrame,
     PreflightDoc,
     PreflightSettings,
@@ -505,8 +505,10 @@ def make_preflight() -> PreflightDoc:
         verdict=Verdict.NO_GO,
         reason="correlation: 0.1 before re-referencing.",
         checks=[
-            Check(name="correlation", outcome=Outcome.FAILED, finding="0.1 before"),
-            Check(name="gradients", outcome=Outcome.PASSED, finding="3 times"),
+            Check(
+                name="correlation", outcome=CheckOutcome.FAILED, finding="0.1 before"
+            ),
+            Check(name="gradients", outcome=CheckOutcome.PASSED, finding="3 times"),
         ],
         n_train_frames=21,
         n_val_frames=3,

@@ -4,7 +4,7 @@ import pytest
 from pydantic import ValidationError
 
 from nextrung.schemas.dataset import DatasetSettings, SplitSettings
-from nextrung.schemas.labels.curation import Corrections, CurationSettings
+from nextrung.schemas.labels.curation import CorrectionScheme, CurationSettings
 from nextrung.schemas.labels.sources import (
     AseSource,
     DistilledSource,
@@ -53,5 +53,7 @@ def test_corrected_energies_are_not_corrected_again() -> None:
     with pytest.raises(ValidationError, match="uncorrected energies to correct"):
         DatasetSettings(
             source=MptrjJsonSource(paths=("a",), energy=EnergyLabel.CORRECTED),
-            curation=CurationSettings(functional="PBE", corrections=Corrections.MP2020),
+            curation=CurationSettings(
+                functional="PBE", corrections=CorrectionScheme.MP2020
+            ),
         )

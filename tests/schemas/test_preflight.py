@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 from pydantic import ValidationError
 
-from nextrung.schemas.preflight import Check, Outcome, PreflightSettings
+from nextrung.schemas.preflight import Check, CheckOutcome, PreflightSettings
 
 
 def test_the_defaults_are_the_limits_of_the_paper() -> None:
@@ -30,6 +30,6 @@ def test_nonsense_is_refused(nonsense: dict[str, float]) -> None:
 
 
 def test_a_check_survives_json() -> None:
-    check = Check(name="a", outcome=Outcome.WARNING, finding="b")
+    check = Check(name="a", outcome=CheckOutcome.WARNING, finding="b")
 
     assert Check.model_validate_json(check.model_dump_json()) == check

@@ -40,7 +40,7 @@ def find_references(
     return dict(sorted(references.items()))
 
 
-def form(
+def formation_energies(
     compositions: Sequence[Composition],
     energies: NDArray[np.float64],
     references: Mapping[str, float],

@@ -16,7 +16,7 @@ from pymatgen.core import Element
 from nextrung.schemas.base import InputError
 from nextrung.schemas.fine_tuning import TrackedLayer
 from nextrung.schemas.models import RECIPES, Model, Rereference
-from nextrung.schemas.preflight import Check, Outcome, OutOfRangeFrame, Verdict
+from nextrung.schemas.preflight import Check, CheckOutcome, OutOfRangeFrame, Verdict
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
@@ -165,10 +165,10 @@ def check_correlation(
     shown = ", ".join(f"{value:.3f} ({kind})" for kind, value in known.items())
     start = "–" if before is None else f"{before:.3f}"
     if not known:
-        outcome, said = Outcome.WARNING, "energies do not vary: there is none"
+        outcome, said = CheckOutcome.WARNING, "energies do not vary: there is none"
     else:
         good = max(known.values()) >= settings.min_correlation
-        outcome = Outcome.PASSED if good else Outcome.FAILED
+        outcome = CheckOutcome.PASSED if good else CheckOutcome.FAILED
         said = f"{start} before re-referencing, {shown} after"
         if not good:
             said += f"; below {settings.min_correlation:g} transfer will gain little"
@@ -219,9 +219,9 @@ def check_gradients(trials: Sequence[Trial], settings: PreflightSettings) -> Che
     if steep:
         names = ", ".join(sorted(steep))
         said += f"; above {settings.max_gradient_ratio:g}× misaligned: {names}"
-    outcome = Outcome.WARNING if steep or not ratios else Outcome.PASSED
+    outcome = CheckOutcome.WARNING if steep or not ratios else CheckOutcome.PASSED
     if moved and moved <= steep:
-        outcome = Outcome.FAILED
+        outcome = CheckOutcome.FAILED
     return Check(name="gradients", outcome=outcome, finding=said)
 
 
@@ -253,9 +253,9 @@ def check_trials(trials: Sequence[Trial]) -> Check:
         f"{'meV/atom' if name == 'energies' else 'meV/Å'}"
         for name, mine, other in known
     )
-    outcome = Outcome.FAILED if not wins else Outcome.WARNING
+    outcome = CheckOutcome.FAILED if not wins else CheckOutcome.WARNING
     if len(wins) == len(known) and known:
-        outcome = Outcome.PASSED
+        outcome = CheckOutcome.PASSED
     return Check(
         name="transfer against scratch",
         outcome=outcome,
@@ -303,12 +303,14 @@ def check_losses(
     n_lost, n_frames = lost
     if not n_lost:
         return Check(
-            name=name, outcome=Outcome.PASSED, finding=f"none of {n_frames:,} frames"
+            name=name,
+            outcome=CheckOutcome.PASSED,
+            finding=f"none of {n_frames:,} frames",
         )
     many = n_lost > settings.max_lost_fraction * n_frames
     return Check(
         name=name,
-        outcome=Outcome.FAILED if many else Outcome.WARNING,
+        outcome=CheckOutcome.FAILED if many else CheckOutcome.WARNING,
         finding=f"{n_lost:,} of {n_frames:,} frames: {why}",
     )
 
@@ -328,8 +330,8 @@ def reach_verdict(checks: Sequence[Check]) -> tuple[Verdict, str]:
     reason : str
         What failed; what to mind; or that nothing speaks against the study.
     """
-    failed = [check for check in checks if check.outcome is Outcome.FAILED]
-    warned = [check for check in checks if check.outcome is Outcome.WARNING]
+    failed = [check for check in checks if check.outcome is CheckOutcome.FAILED]
+    warned = [check for check in checks if check.outcome is CheckOutcome.WARNING]
     said = "; ".join(f"{check.name}: {check.finding}" for check in failed or warned)
     if failed:
         return Verdict.NO_GO, f"{said}."

@@ -19,9 +19,9 @@ from nextrung.makers.jobs.models import open_frames, open_potential
 from nextrung.makers.jobs.task_job import StageMaker, provenance, task_job
 from nextrung.potentials.registry import load_potential
 from nextrung.schemas.alignment import (
+    AlignmentCorrections,
     AlignmentDoc,
     AlignmentSettings,
-    Corrections,
     SourceEnergies,
 )
 from nextrung.schemas.models import Rereference
@@ -149,14 +149,14 @@ class AlignmentMaker(StageMaker):
             referenced=f"those of {chosen}" if chosen else "fitted to all of them",
         )
 
-    def _locate_corrections(self, compared: _Compared) -> Corrections:
+    def _locate_corrections(self, compared: _Compared) -> AlignmentCorrections:
         """Say where corrections are, by the settings or by the source potential."""
         if self.settings.corrections is not None:
             return self.settings.corrections
         stands_in = compared.kind is SourceEnergies.PREDICTED
         if stands_in and compared.name == CORRECTED_POTENTIAL:
-            return Corrections.IN_SOURCE
-        return Corrections.NONE
+            return AlignmentCorrections.IN_SOURCE
+        return AlignmentCorrections.NONE
 
 
 def _correlate_shifted(

@@ -24,7 +24,7 @@ class Pairing(StrEnum):
     MATERIALS = "materials"
 
 
-class Corrections(StrEnum):
+class AlignmentCorrections(StrEnum):
     """Where GGA/GGA+U energies are, and whether MP2020's corrections are in them."""
 
     NONE = "none"
@@ -58,7 +58,7 @@ class AlignmentSettings(Record):
         description="Potential whose atomic references are subtracted from target "
         "energies; null for those fitted to the training split.",
     )
-    corrections: Corrections | None = Field(
+    corrections: AlignmentCorrections | None = Field(
         None,
         description="Which energies are GGA/GGA+U and whether they hold the "
         "corrections of the Materials Project; null for `in_source` where chgnet-0.3.0 "
@@ -138,8 +138,9 @@ class AlignmentScore(Record):
     mean_absolute_difference_referenced: float | None = Field(
         description="The same after each one's references are subtracted, in eV/atom."
     )
-    corrections: Corrections = Field(
-        Corrections.NONE, description="Where MP2020's corrections are, or are missing."
+    corrections: AlignmentCorrections = Field(
+        AlignmentCorrections.NONE,
+        description="Where MP2020's corrections are, or are missing.",
     )
     elements_without_phase: list[str] = Field(
         default_factory=list,

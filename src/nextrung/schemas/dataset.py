@@ -5,7 +5,7 @@ from __future__ import annotations
 from pydantic import Field, model_validator
 
 from nextrung.schemas.base import Artifact, Record, TaskDoc
-from nextrung.schemas.labels.curation import Corrections, CurationSettings, Rule
+from nextrung.schemas.labels.curation import CorrectionScheme, CurationSettings, Rule
 from nextrung.schemas.labels.sources import DistilledSource, EnergyLabel, Source
 
 
@@ -45,7 +45,7 @@ class DatasetSettings(Record):
         """Refuse to correct what is corrected."""
         energy = getattr(self.source, "energy", EnergyLabel.UNCORRECTED)
         corrected = energy is EnergyLabel.CORRECTED
-        if corrected and self.curation.corrections is not Corrections.NONE:
+        if corrected and self.curation.corrections is not CorrectionScheme.NONE:
             raise ValueError("expected uncorrected energies to correct, got corrected")
         return self
 

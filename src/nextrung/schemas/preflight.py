@@ -11,7 +11,7 @@ from nextrung.schemas.fine_tuning import TrackedLayer
 from nextrung.schemas.models import Model, Rereference
 
 
-class Outcome(StrEnum):
+class CheckOutcome(StrEnum):
     """What a check says about a study."""
 
     PASSED = "passed"
@@ -69,7 +69,7 @@ class Check(Record):
     """One question about a study, and its answer."""
 
     name: str = Field(description="What was asked.")
-    outcome: Outcome = Field(description="What the answer says about the study.")
+    outcome: CheckOutcome = Field(description="What the answer says about the study.")
     finding: str = Field(description="The answer in words and figures.")
 
 

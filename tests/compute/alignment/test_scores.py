@@ -7,7 +7,7 @@ import pytest
 from pymatgen.core import Composition, Lattice, Structure
 
 from nextrung.compute.alignment import score_alignment
-from nextrung.schemas.alignment import AlignmentSettings, Corrections
+from nextrung.schemas.alignment import AlignmentCorrections, AlignmentSettings
 from nextrung.schemas.base import InputError
 from nextrung.schemas.frames import Frames
 
@@ -89,14 +89,14 @@ def test_importance_is_divided_by_atoms_and_scaled() -> None:
 @pytest.mark.parametrize(
     ("corrections", "held"),
     [
-        (Corrections.IN_SOURCE, (0, -0.614 / 2)),
-        (Corrections.IN_TARGET, (-0.614 / 2, 0)),
-        (Corrections.MISSING_IN_SOURCE, (0, 0)),
-        (Corrections.MISSING_IN_TARGET, (0, 0)),
+        (AlignmentCorrections.IN_SOURCE, (0, -0.614 / 2)),
+        (AlignmentCorrections.IN_TARGET, (-0.614 / 2, 0)),
+        (AlignmentCorrections.MISSING_IN_SOURCE, (0, 0)),
+        (AlignmentCorrections.MISSING_IN_TARGET, (0, 0)),
     ],
 )
 def test_corrections_make_chlorine_important(
-    corrections: Corrections, held: tuple[float, float]
+    corrections: AlignmentCorrections, held: tuple[float, float]
 ) -> None:
     """Both functionals agree but for what corrections of chlorides add to one."""
     frames = make_frames(["Li", "Na", "Cl", "LiCl", "NaCl", "LiNa"])

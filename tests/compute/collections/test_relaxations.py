@@ -9,7 +9,7 @@ from pymatgen.core import Lattice, Structure
 from tests.reports.conftest import make_artifact, make_provenance
 
 from nextrung.compute.collections import (
-    Outcome,
+    RelaxationSummary,
     describe_materials,
     list_relaxations,
 )
@@ -37,7 +37,7 @@ def initial() -> Frames:
     return replace(frames, splits=np.array(["test"]))
 
 
-def rows_of(initial: Frames, outcome: Outcome) -> list[RelaxationRow]:
+def rows_of(initial: Frames, outcome: RelaxationSummary) -> list[RelaxationRow]:
     shard = ShardDoc(
         plan=ShardPlan(
             model="scratch",
@@ -65,7 +65,7 @@ def test_energies_and_volumes_are_per_atom(initial: Frames) -> None:
         n_steps=7,
         fmax=0.05,
     )
-    (row,) = rows_of(initial, Outcome("m-1", record, 80.0))
+    (row,) = rows_of(initial, RelaxationSummary("m-1", record, 80.0))
 
     assert (row.energy_per_atom, row.initial_energy_per_atom) == (-6.0, -5.0)
     assert row.volume_per_atom == 10.0
@@ -83,7 +83,7 @@ def test_a_failed_relaxation_is_a_row_with_its_reason(initial: Frames) -> None:
         n_steps=2,
         error="the energy is not finite",
     )
-    (row,) = rows_of(initial, Outcome("m-1", record, None))
+    (row,) = rows_of(initial, RelaxationSummary("m-1", record, None))
 
     assert row.failed
     assert row.error == "the energy is not finite"

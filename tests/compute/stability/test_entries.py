@@ -54,7 +54,7 @@ def test_formation_energies_are_taken_from_the_references() -> None:
         [ComputedEntry("H2O", -9), ComputedEntry("H", -1), ComputedEntry("OF", -1)]
     )
 
-    formed = table.form(np.array([np.nan, -1.0, -4.0]))
+    formed = table.formation_energies(np.array([np.nan, -1.0, -4.0]))
 
     assert table.symbols == ["F", "H", "O"]
     np.testing.assert_allclose(formed, [(-9 + 2 * 1 + 4) / 3, 0, np.nan])

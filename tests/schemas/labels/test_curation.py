@@ -7,7 +7,7 @@ from pymatgen.core import Lattice, Structure
 from nextrung.schemas.frames import Frames
 from nextrung.schemas.labels.curation import (
     MPTRJ_TOLERANCES,
-    Corrections,
+    CorrectionScheme,
     CurationSettings,
     Rejection,
     Rule,
@@ -24,7 +24,7 @@ def test_duplicates_are_judged_more_loosely_the_more_frames_are_accepted() -> No
 
 def test_corrections_are_for_the_functional_they_were_fitted_for() -> None:
     with pytest.raises(ValidationError, match="expected PBE to correct, got r2SCAN"):
-        CurationSettings(corrections=Corrections.MP2020)
+        CurationSettings(corrections=CorrectionScheme.MP2020)
 
 
 def test_every_frame_of_a_run_is_rejected_for_its_reason() -> None:

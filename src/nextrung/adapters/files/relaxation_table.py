@@ -10,7 +10,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from pymatgen.core import Lattice, Structure
 
-from nextrung.compute.collections import Outcome
+from nextrung.compute.collections import RelaxationSummary
 from nextrung.schemas.base import InputError
 from nextrung.schemas.relaxation import RelaxationRecord
 
@@ -95,8 +95,8 @@ def join_relaxations(parts: Sequence[Path], order: Sequence[str], path: Path) ->
     pq.write_table(joined.take(rows), path, compression="zstd")
 
 
-def read_outcomes(path: Path) -> list[Outcome]:
-    """Read how relaxations ended, and no site.
+def read_outcomes(path: Path) -> list[RelaxationSummary]:
+    """Read the relaxations of a table without their sites.
 
     Parameters
     ----------
@@ -105,7 +105,7 @@ def read_outcomes(path: Path) -> list[Outcome]:
 
     Returns
     -------
-    list of Outcome
+    list of RelaxationSummary
         One per material, in the order written.
 
     Raises
@@ -116,15 +116,15 @@ def read_outcomes(path: Path) -> list[Outcome]:
     columns = [name for name in _SCHEMA.names if name not in _SITES]
     try:
         rows = pq.read_table(path, columns=columns).to_pylist()
-        return [_outcome(row) for row in rows]
+        return [_summarise(row) for row in rows]
     except (OSError, KeyError, pa.ArrowInvalid) as error:
         raise InputError(f"expected a table of relaxations in {path}") from error
 
 
-def _outcome(row: dict[str, Any]) -> Outcome:
-    """Build an outcome from its columns."""
+def _summarise(row: dict[str, Any]) -> RelaxationSummary:
+    """Build a summary from its columns."""
     name, lattice = row.pop("material_id"), row.pop("lattice")
-    return Outcome(
+    return RelaxationSummary(
         material_id=name,
         record=RelaxationRecord(structure=None, **row),
         volume=None if lattice is None else Lattice(lattice).volume,

@@ -7,18 +7,18 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from nextrung.compute.alignment.corrections import estimate_corrections
+from nextrung.compute.alignment.correction_estimates import estimate_corrections
 from nextrung.compute.alignment.elements import (
     count_atoms,
     rank_elements,
     scale_importances,
 )
-from nextrung.compute.alignment.formation import subtract_formation_energies
+from nextrung.compute.alignment.formation_differences import subtract_formation_energies
 from nextrung.compute.alignment.references import correlate, subtract_references
 from nextrung.schemas.alignment import (
+    AlignmentCorrections,
     AlignmentPoints,
     AlignmentScore,
-    Corrections,
     ElementAlignment,
 )
 from nextrung.schemas.base import InputError
@@ -39,7 +39,7 @@ def score_alignment(
     source_refs: Mapping[str, float],
     target_refs: Mapping[str, float],
     settings: AlignmentSettings,
-    corrections: Corrections = Corrections.NONE,
+    corrections: AlignmentCorrections = AlignmentCorrections.NONE,
 ) -> AlignmentScore:
     """Compare the energies of the same frames in two functionals.
 
@@ -53,7 +53,7 @@ def score_alignment(
         Atomic reference energies of each functional in eV/atom, by symbol.
     settings : AlignmentSettings
         How the differences are explained by elements.
-    corrections : Corrections
+    corrections : AlignmentCorrections
         Which energies are GGA/GGA+U, and whether they hold MP2020's corrections.
 
     Returns
@@ -111,7 +111,7 @@ def _describe_elements(
     shifts: Mapping[str, float],
     *,
     settings: AlignmentSettings,
-    corrections: Corrections,
+    corrections: AlignmentCorrections,
 ) -> dict[str, ElementAlignment]:
     """Rank elements, with and without corrections where there are any."""
     n_atoms = count_atoms(frames)
@@ -138,20 +138,20 @@ def _describe_elements(
 
 
 def _correct(
-    frames: Frames, differences: NDArray[np.float64], corrections: Corrections
+    frames: Frames, differences: NDArray[np.float64], corrections: AlignmentCorrections
 ) -> tuple[NDArray[np.float64], NDArray[np.float64] | None]:
     """Tell target minus source with corrections in, and with them left out."""
-    if corrections is Corrections.NONE:
+    if corrections is AlignmentCorrections.NONE:
         return differences, None
     added = estimate_corrections(frames)
     match corrections:
-        case Corrections.IN_SOURCE:
+        case AlignmentCorrections.IN_SOURCE:
             return differences, differences + added
-        case Corrections.IN_TARGET:
+        case AlignmentCorrections.IN_TARGET:
             return differences, differences - added
-        case Corrections.MISSING_IN_SOURCE:
+        case AlignmentCorrections.MISSING_IN_SOURCE:
             return differences - added, differences
-        case Corrections.MISSING_IN_TARGET:
+        case AlignmentCorrections.MISSING_IN_TARGET:
             return differences + added, differences
 
 

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Material:
+class MaterialSummary:
     """What a row says about a material before any model saw it.
 
     Parameters
@@ -42,7 +42,7 @@ class Material:
 
 
 @dataclass(frozen=True)
-class Outcome:
+class RelaxationSummary:
     """How one relaxation ended, without the sites of the structure.
 
     Parameters
@@ -60,7 +60,7 @@ class Outcome:
     volume: float | None
 
 
-def describe_materials(initial: Frames) -> dict[str, Material]:
+def describe_materials(initial: Frames) -> dict[str, MaterialSummary]:
     """Describe the materials of a study.
 
     Parameters
@@ -70,12 +70,12 @@ def describe_materials(initial: Frames) -> dict[str, Material]:
 
     Returns
     -------
-    dict of str to Material
+    dict of str to MaterialSummary
         Formula, elements, size, split and volume, by material.
     """
     volumes = np.abs(np.linalg.det(initial.lattices)).tolist()
     return {
-        material_id: Material(
+        material_id: MaterialSummary(
             formula=composition.reduced_formula,
             elements=tuple(sorted(str(element) for element in composition)),
             n_atoms=n_atoms,
@@ -95,9 +95,9 @@ def describe_materials(initial: Frames) -> dict[str, Material]:
 
 def list_relaxations(
     doc: ShardDoc,
-    outcomes: Iterable[Outcome],
+    outcomes: Iterable[RelaxationSummary],
     *,
-    materials: Mapping[str, Material],
+    materials: Mapping[str, MaterialSummary],
     origin: Mapping[str, str],
 ) -> list[RelaxationRow]:
     """List the relaxations of a shard.
@@ -106,9 +106,9 @@ def list_relaxations(
     ----------
     doc : ShardDoc
         The shard.
-    outcomes : iterable of Outcome
+    outcomes : iterable of RelaxationSummary
         How its relaxations ended.
-    materials : mapping of str to Material
+    materials : mapping of str to MaterialSummary
         All materials of the study.
     origin : mapping of str to str
         Study and job of the rows.
@@ -134,7 +134,7 @@ def list_relaxations(
 
 
 def _relaxation(
-    outcome: Outcome, material: Material, origin: Mapping[str, Any]
+    outcome: RelaxationSummary, material: MaterialSummary, origin: Mapping[str, Any]
 ) -> RelaxationRow:
     """Put a relaxation beside its material."""
     record, n_atoms = outcome.record, material.n_atoms

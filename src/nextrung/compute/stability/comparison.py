@@ -77,7 +77,7 @@ def compare_hulls(target: Hull, model: Hull, settings: StabilitySettings) -> Com
         decomposition=predicted.energies - true.energies,
         formation=predicted.formation_energies - true.formation_energies,
         formation_target_references=(
-            model.table.form(true.references) - true.formation_energies
+            model.table.formation_energies(true.references) - true.formation_energies
         ),
         same_products=(_number_products(target) == _number_products(model)).all(axis=1),
         target_stable=true.energies <= settings.stable_below,

@@ -83,7 +83,9 @@ class EntryTable:
         np.divide(self.energies, self.n_atoms, out=energies, where=self.n_atoms > 0)
         return energies
 
-    def form(self, references: NDArray[np.float64]) -> NDArray[np.float64]:
+    def formation_energies(
+        self, references: NDArray[np.float64]
+    ) -> NDArray[np.float64]:
         """Subtract the energies of the elements from those of the entries.
 
         Parameters

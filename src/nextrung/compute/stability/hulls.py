@@ -19,7 +19,7 @@ from nextrung.compute.stability.grouping import (
     group_entries,
     rank_polymorphs,
 )
-from nextrung.compute.stability.mixtures import (
+from nextrung.compute.stability.hull_decompositions import (
     HullDecompositions,
     Phases,
     allocate_decompositions,
@@ -83,7 +83,7 @@ def build_hulls(table: EntryTable) -> Hulls:
     grouping = group_entries(table)
     lowest, second = rank_polymorphs(table, grouping.compositions)
     references = _find_references(table, grouping, lowest)
-    formation = table.form(references)
+    formation = table.formation_energies(references)
     phases = _arrange_phases(table, grouping, formation[lowest])
     mixtures = allocate_decompositions(phases)
     fill_decompositions(phases, np.arange(len(grouping.elements)), mixtures)
@@ -121,7 +121,7 @@ def update_hulls(hulls: Hulls, energies: NDArray[np.float64]) -> Hulls:
         return build_hulls(table)
     lowest, second = rank_polymorphs(table, hulls.grouping.compositions)
     references = _find_references(table, hulls.grouping, lowest)
-    formation = table.form(references)
+    formation = table.formation_energies(references)
     phases = hulls.phases._replace(formation=formation[lowest])
     mixtures = HullDecompositions(
         formation=hulls.mixtures.formation.copy(),

@@ -77,7 +77,7 @@ def _list_energies(
         "predicted_energy_above_hull": predicted.energies_above_hull,
         "target_formation_energy": true.formation_energies,
         "predicted_formation_energy": predicted.formation_energies,
-        "predicted_formation_energy_target_references": model.table.form(
+        "predicted_formation_energy_target_references": model.table.formation_energies(
             true.references
         ),
     }

@@ -118,7 +118,7 @@ class MissingInput(StrEnum):
     STOP = "stop"
 
 
-class Corrections(StrEnum):
+class CorrectionScheme(StrEnum):
     """What is added to energies so that those of GGA and GGA+U mix."""
 
     NONE = "none"
@@ -190,8 +190,8 @@ class CurationSettings(Record):
         description="How far energies may be from the relaxed one, where that is "
         "known; null for any distance.",
     )
-    corrections: Corrections = Field(
-        Corrections.NONE,
+    corrections: CorrectionScheme = Field(
+        CorrectionScheme.NONE,
         description="What is added to the energies; the frames file keeps the raw ones "
         "beside those corrected. MP2020 is for PBE with the Hubbard U of the Materials "
         "Project.",
@@ -209,6 +209,6 @@ class CurationSettings(Record):
     @model_validator(mode="after")
     def _correct_what_can_be(self) -> CurationSettings:
         """Refuse corrections of energies that they were not fitted for."""
-        if self.corrections is Corrections.MP2020 and self.functional != "PBE":
+        if self.corrections is CorrectionScheme.MP2020 and self.functional != "PBE":
             raise ValueError(f"expected PBE to correct, got {self.functional}")
         return self

@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from nextrung.compute.stability.mixtures import (
+from nextrung.compute.stability.hull_decompositions import (
     Phases,
     allocate_decompositions,
     fill_decompositions,

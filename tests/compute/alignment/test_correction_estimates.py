@@ -8,7 +8,10 @@ from pymatgen.core import Lattice, Structure
 from pymatgen.entries.compatibility import MaterialsProject2020Compatibility
 from pymatgen.entries.computed_entries import ComputedStructureEntry
 
-from nextrung.compute.alignment.corrections import HUBBARD_U, estimate_corrections
+from nextrung.compute.alignment.correction_estimates import (
+    HUBBARD_U,
+    estimate_corrections,
+)
 from nextrung.schemas.frames import Frames
 
 

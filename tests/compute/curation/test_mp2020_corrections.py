@@ -8,7 +8,7 @@ import pytest
 from monty.serialization import loadfn
 from pymatgen.core import Lattice, Structure
 
-from nextrung.compute.curation.corrections import correct, find_mp2020_correction
+from nextrung.compute.curation.mp2020_corrections import correct, find_mp2020_correction
 from nextrung.schemas.frames import Frames
 from nextrung.schemas.labels.trajectory import Trajectory
 

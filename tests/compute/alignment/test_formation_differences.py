@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from pymatgen.core import Lattice, Structure
 
-from nextrung.compute.alignment.formation import subtract_formation_energies
+from nextrung.compute.alignment.formation_differences import subtract_formation_energies
 from nextrung.schemas.frames import Frames
 
 
