@@ -44,7 +44,7 @@ def test_the_defaults_are_chgnets() -> None:
         ({"fmax": math.nan}, "finite number"),
         ({"max_steps": -1}, "greater than or equal to 0"),
         ({"cell": "free"}, "'full', 'fixed_volume' or 'fixed'"),
-        ({"engine": "vasp"}, "'batched', 'ase' or 'torchsim'"),
+        ({"engine": "vasp"}, "'batched' or 'ase'"),
         ({"f_max": 0.1}, "Extra inputs are not permitted"),
     ],
 )

@@ -22,12 +22,12 @@ from nextrung.makers.relaxation import RelaxationMaker
 from nextrung.makers.scaling_law import ScalingLawMaker
 from nextrung.makers.stability import StabilityMaker
 from nextrung.schemas.atom_refs import AtomRefSettings
+from nextrung.schemas.density import DensityErrors
 from nextrung.schemas.labels.curation import Rejection, Rule
 from nextrung.schemas.models import RECIPES, Model, Rereference, Trained
 from nextrung.schemas.study import (
     AlignmentSummary,
     DatasetSummary,
-    DensitySummary,
     ModelSummary,
     StabilitySummary,
     StudyDoc,
@@ -288,11 +288,11 @@ def _summarise_stability(doc: StabilityDoc | None) -> StabilitySummary | None:
     )
 
 
-def _summarise_density(doc: DensityDoc | None) -> DensitySummary | None:
+def _summarise_density(doc: DensityDoc | None) -> DensityErrors | None:
     """Pick the errors out of the scores of densities."""
     if doc is None:
         return None
-    return DensitySummary(
+    return DensityErrors(
         mae=doc.mae,
         mean_ratio=doc.mean_ratio,
         n_crystals=doc.n_crystals,

@@ -6,22 +6,24 @@ from typing import Literal
 
 from pydantic import Field
 
-from nextrung.schemas.base import Record, TaskDoc
+from nextrung.schemas.base import ModelDoc, Record
 
 
 class EvaluationSettings(Record):
-    """Which frames are scored."""
+    """Which frames are evaluated."""
 
     splits: tuple[Literal["train", "val", "test"], ...] = Field(
-        ("train", "val", "test"), min_length=1, description="Splits, each on its own."
+        ("train", "val", "test"),
+        min_length=1,
+        description="Splits to evaluate; errors are reported for each.",
     )
 
 
 class PropertyErrors(Record):
-    """Errors over the frames of one split; null where nothing is labelled."""
+    """Errors over the frames of one split; null where no frame has the label."""
 
-    n_frames: int = Field(ge=0, description="Frames that were scored.")
-    n_failed: int = Field(ge=0, description="Frames that could not be predicted.")
+    n_frames: int = Field(ge=0, description="Frames with a prediction.")
+    n_failed: int = Field(ge=0, description="Frames whose prediction failed.")
     energy_mae: float | None = Field(
         None, description="Mean absolute error over frames in eV/atom."
     )
@@ -49,16 +51,16 @@ class PropertyErrors(Record):
 
 
 class FailedFrames(Record):
-    """The frames that could not be predicted for one reason."""
+    """Frames whose prediction failed for the same reason."""
 
-    reason: str = Field(description="What was missing or went wrong.")
-    frame_ids: tuple[str, ...] = Field(description="Frames it happened to.")
+    reason: str = Field(description="Why the prediction failed.")
+    frame_ids: tuple[str, ...] = Field(description="Ids of the frames.")
 
 
 class FrameResiduals(Record):
-    """What each scored frame contributes, as columns of equal length."""
+    """Labels, predictions and errors of each frame, as columns of equal length."""
 
-    frame_id: list[str] = Field(description="Name of the frame.")
+    frame_id: list[str] = Field(description="Id of the frame.")
     material_id: list[str] = Field(description="Material of the frame.")
     formula: list[str] = Field(description="Reduced formula.")
     split: list[str] = Field(description="Split of the frame.")
@@ -79,16 +81,14 @@ class FrameResiduals(Record):
 
 
 class EvaluationScore(Record):
-    """Predictions of one model against labels."""
+    """Errors of one model against labels."""
 
     metrics: dict[str, PropertyErrors] = Field(description="Errors, by split.")
     failures: list[FailedFrames] = Field(description="Frames without a prediction.")
-    rows: FrameResiduals = Field(description="Contribution of each scored frame.")
+    rows: FrameResiduals = Field(description="Residuals of each frame.")
 
 
-class EvaluationDoc(EvaluationScore, TaskDoc):
-    """How well one model predicts the labels of a data set."""
+class EvaluationDoc(EvaluationScore, ModelDoc):
+    """Errors of one model on a data set."""
 
-    model: str = Field(description="Model of the study, or name of the potential.")
-    labels: str = Field(description="Functional and origin of the labels.")
-    settings: EvaluationSettings = Field(description="Settings the scores ran with.")
+    settings: EvaluationSettings = Field(description="Settings of the stage.")

@@ -6,12 +6,12 @@ from nextrung.compute.stability import score_stability
 from nextrung.schemas.relaxation import RelaxationStatus
 from nextrung.schemas.stability import (
     MaterialEnergies,
-    StabilityRow,
+    StabilityRecord,
     StabilitySettings,
 )
 
 
-def score_lif(target: float | None, predicted: float | None) -> StabilityRow:
+def score_lif(target: float | None, predicted: float | None) -> StabilityRecord:
     """Score LiF, two formula units in the cell, from energies in eV/atom."""
 
     def total(energy: float | None) -> float | None:

@@ -17,7 +17,7 @@ from nextrung.schemas.stability import (
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from nextrung.schemas.stability import StabilityRow, StabilityScore
+    from nextrung.schemas.stability import StabilityRecord, StabilityScore
 
 BARTEL = StabilitySettings()
 
@@ -48,7 +48,7 @@ def make_material(
     )
 
 
-def rows_by_id(score: StabilityScore) -> Mapping[str, StabilityRow]:
+def rows_by_id(score: StabilityScore) -> Mapping[str, StabilityRecord]:
     return {row.material_id: row for row in score.rows}
 
 

@@ -16,7 +16,7 @@ from pymongo.errors import PyMongoError
 
 from nextrung.adapters.stores.collections import BUILDER_STATE, open_collection
 from nextrung.schemas.base import InputError
-from nextrung.schemas.stores.collections import KEYS, ROWS, Collection
+from nextrung.schemas.stores.collections import KEYS, ROWS, Collection, Row
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -305,11 +305,10 @@ def _check(name: str, collection: Collection) -> None:
 
 def _fields(collection: Collection) -> tuple[str, ...]:
     """List the fields of a collection, its own before those of every row."""
-    row = ROWS[collection]
-    shared = [
-        name for name in row.model_fields if name in row.__mro__[1].__annotations__
+    own = [
+        name for name in ROWS[collection].model_fields if name not in Row.model_fields
     ]
-    return (*(name for name in row.model_fields if name not in shared), *shared)
+    return (*own, *Row.model_fields)
 
 
 def _write_csv(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from nextrung.schemas.stores.collections import DensityRow, StabilityCollectionRow
+from nextrung.schemas.stores.collections import DensityRow, StabilityRow
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -13,9 +13,7 @@ if TYPE_CHECKING:
     from nextrung.schemas.stability import StabilityDoc
 
 
-def list_stability(
-    doc: StabilityDoc, origin: Mapping[str, str]
-) -> list[StabilityCollectionRow]:
+def list_stability(doc: StabilityDoc, origin: Mapping[str, str]) -> list[StabilityRow]:
     """List where materials stand on the hulls of labels and model.
 
     Parameters
@@ -27,10 +25,10 @@ def list_stability(
 
     Returns
     -------
-    list of StabilityCollectionRow
+    list of StabilityRow
         One row per material.
     """
-    same = StabilityCollectionRow.model_fields.keys()
+    same = StabilityRow.model_fields.keys()
     rows = []
     for row in doc.rows:
         target, predicted = (
@@ -44,7 +42,7 @@ def list_stability(
             "predicted_products": row.predicted_competing_phases,
         }
         rows.append(
-            StabilityCollectionRow(
+            StabilityRow(
                 **origin,
                 **fields,
                 model=doc.model,

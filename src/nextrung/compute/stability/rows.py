@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from nextrung.compute.stability.records import list_competing_phases
-from nextrung.schemas.stability import StabilityRow
+from nextrung.schemas.stability import StabilityRecord
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -22,7 +22,7 @@ def list_rows(
     materials: Sequence[MaterialEnergies],
     hulls: tuple[Hull, Hull, Hull],
     comparison: Comparison,
-) -> list[StabilityRow]:
+) -> list[StabilityRecord]:
     """Write down what the labels, the model and its unrelaxed energies say.
 
     Parameters
@@ -37,7 +37,7 @@ def list_rows(
 
     Returns
     -------
-    list of StabilityRow
+    list of StabilityRecord
         One row per material, in order.
     """
     target, model, _ = hulls
@@ -48,7 +48,7 @@ def list_rows(
             hull.table, hull.decomposition
         )
     return [
-        StabilityRow(
+        StabilityRecord(
             material_id=material.material_id,
             chemical_system="-".join(sorted(material.composition)),
             split=material.split,
