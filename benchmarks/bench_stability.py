@@ -32,8 +32,8 @@ from nextrung.compute.stability import (
     rescore_decomposition,
     score_decomposition,
 )
-from nextrung.compute.stability.hull_decompositions import fill_decompositions
-from nextrung.compute.stability.hulls import build_hulls, list_affected, update_hulls
+from nextrung.compute.stability.hull_decompositions import decompose_compositions
+from nextrung.compute.stability.hulls import build_hulls
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -142,11 +142,7 @@ def compare_with_pymatgen(entries: list[ComputedEntry], n_sample: int) -> None:
     table = EntryTable.from_entries(entries)
     arrays = measure(lambda: decompose(table), turns=3)
     print(f"nextrung, from arrays to arrays  {arrays:9.2f} s")
-    hulls = build_hulls(table)
-    systems = np.arange(len(hulls.grouping.elements))
-    solving = measure(
-        partial(fill_decompositions, hulls.phases, systems, hulls.mixtures), 3
-    )
+    solving = measure(partial(decompose_compositions, build_hulls(table).phases), 3)
     print(f"nextrung, linear programmes      {solving:9.2f} s")
     start = time.process_time()
     diagram = PatchedPhaseDiagram(entries)
@@ -214,24 +210,6 @@ def measure_growth(entries: list[ComputedEntry]) -> None:
         print(f"{seconds / len(table) * 1e6:6.1f} µs per entry")
 
 
-def measure_repair(entries: list[ComputedEntry]) -> None:
-    """Change one energy after another, and count the chemical systems that it takes."""
-    hulls = build_hulls(EntryTable.from_entries(entries))
-    build = measure(lambda: build_hulls(hulls.table), turns=3)
-    compounds = [k for k, entry in enumerate(entries) if len(entry.composition) > 1]
-    times, touched = [], []
-    for number in np.random.default_rng(2).choice(compounds, 20):
-        energies = hulls.table.energies.copy()
-        energies[number] -= 0.5
-        start = time.process_time()
-        updated = update_hulls(hulls, energies)
-        times.append(time.process_time() - start)
-        touched.append(len(list_affected(hulls, updated.phases.formation)))
-    print(f"all {len(hulls.grouping.elements)} systems {build * 1e3:.0f} ms;", end=" ")
-    print(f"one energy changed: {np.mean(touched):.1f} systems (most {max(touched)}),")
-    print(f"{np.mean(times) * 1e3:.1f} ms on average, with the ranking of all entries")
-
-
 def measure_rescoring(entries: list[ComputedEntry]) -> None:
     """Change one compound after another, and score what that has an effect on."""
     records = score_decomposition(entries)
@@ -270,7 +248,6 @@ def main() -> None:
     score_decomposition(entries[:500])  # compile
     compare_with_pymatgen(entries, options.sample)
     measure_growth(Generator().draw(options.entries // 4))
-    measure_repair(entries)
     measure_rescoring(entries)
 
 

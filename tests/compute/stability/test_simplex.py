@@ -80,17 +80,19 @@ def test_mixtures_cost_what_highs_says(
     assert amounts.min() > -1e-12
 
 
-def test_the_cheapest_or_the_first_improving_phase_enters() -> None:
+def test_the_phase_of_lowest_cost_enters_and_the_first_after_a_stall() -> None:
     phases = np.vstack([ELEMENTS, [[0.5, 0.5], [0.2, 0.8], [0.3, 0.7]]])
     costs = np.array([0, 0, -0.1, -0.5, -0.2])
 
-    assert simplex._choose_cheapest(phases, costs, np.zeros(2)) == 3
-    assert simplex._choose_first(phases, costs, np.zeros(2)) == 2
-    assert simplex._choose_cheapest(phases, np.abs(costs), np.zeros(2)) == -1
-    assert simplex._choose_first(phases, np.abs(costs), np.zeros(2)) == -1
+    reduced = simplex._reduce_costs(phases, costs, np.zeros(2))
+
+    assert simplex._choose_entering(reduced, 0) == 3
+    assert simplex._choose_entering(reduced, simplex.STALL + 1) == 2
+    assert simplex._choose_entering(-reduced, 0) == -1
+    assert simplex._choose_entering(-reduced, simplex.STALL + 1) == -1
 
 
-def test_a_fresh_inverse_is_the_inverse() -> None:
+def test_the_recomputed_inverse_is_the_inverse_of_the_basis() -> None:
     rng = np.random.default_rng(0)
     phases = rng.random((9, 5))
     phases[[1, 4]] = np.eye(5)[[2, 0]]  # zero pivots on the diagonal
