@@ -67,10 +67,7 @@ class AlignmentSettings(Record):
         "`none`.",
     )
     max_depth: int | None = Field(
-        None,
-        ge=1,
-        description="Maximum depth of the decision tree that ranks elements; null for "
-        "no limit.",
+        None, ge=1, description="Maximum depth of the decision tree; null for no limit."
     )
     seed: int = Field(0, ge=0, description="Random seed of the decision tree.")
     importance_scale: float | None = Field(
@@ -91,9 +88,7 @@ class ElementAlignment(Record):
     """Contribution of one element to the difference between two functionals."""
 
     n_atoms: int = Field(ge=0, description="Atoms of the element in the data set.")
-    shift: float | None = Field(
-        description="Target minus source atomic reference energy in eV."
-    )
+    shift: float | None = Field(description="Target minus source reference in eV.")
     importance: float = Field(
         ge=0,
         description="Decision-tree feature importance of the element for differences "
@@ -103,15 +98,10 @@ class ElementAlignment(Record):
         ge=0, description="Importance divided by the atom count and scaled."
     )
     importance_uncorrected: float | None = Field(
-        None,
-        ge=0,
-        description="Importance for energies without corrections; null where no "
-        "corrections apply.",
+        None, ge=0, description="Importance without corrections; null where none apply."
     )
     normalised_importance_uncorrected: float | None = Field(
-        None,
-        ge=0,
-        description="Uncorrected importance divided by the atom count and scaled.",
+        None, ge=0, description="Uncorrected importance per atom, scaled."
     )
 
 
@@ -132,14 +122,12 @@ class AlignmentPoints(Record):
 
 
 class AlignmentCorrelations(Record):
-    """Correlations of source and target energies."""
+    """Correlations of source and target energies per atom."""
 
-    correlation: float | None = Field(
-        description="Pearson correlation of total energies per atom."
-    )
+    correlation: float | None = Field(description="Pearson correlation of energies.")
     correlation_referenced: float | None = Field(
         description="Pearson correlation of energies per atom after each functional's "
-        "atomic references are subtracted."
+        "atomic references are subtracted.",
     )
     n_frames: int = Field(ge=0, description="Frames that have both energies.")
 
@@ -154,7 +142,7 @@ class AlignmentScore(AlignmentCorrelations):
     )
     mean_absolute_difference_referenced: float | None = Field(
         description="Mean absolute difference in eV/atom after each functional's "
-        "atomic references are subtracted."
+        "atomic references are subtracted.",
     )
     corrections: AlignmentCorrections = Field(
         AlignmentCorrections.NONE,
@@ -178,8 +166,7 @@ class AlignmentDoc(AlignmentScore, TaskDoc):
     labels: str = Field(description="Functional and origin of the target labels.")
     source: str = Field(description="Functional or potential of the source energies.")
     source_energies: SourceEnergies = Field(
-        description="Whether source energies were calculated, or predicted by the "
-        "source potential."
+        description="Whether source energies were calculated or predicted."
     )
     references: str = Field(
         "fitted", description="Origin of the atomic references that are subtracted."

@@ -27,9 +27,7 @@ class AtomRefFit(Record):
     rmse: float = Field(
         ge=0, description="Root-mean-square residual in eV/atom over fitted frames."
     )
-    rank: int = Field(
-        ge=0, description="Rank of the matrix of atomic fractions of the frames."
-    )
+    rank: int = Field(ge=0, description="Rank of the matrix of atomic fractions.")
     n_frames: int = Field(ge=1, description="Frames fitted.")
     undetermined: list[list[str]] = Field(
         default_factory=list,
@@ -45,14 +43,14 @@ class AtomRefDoc(TaskDoc):
     functional: str = Field(description="Functional of the fitted labels.")
     fit: AtomRefFit | None = Field(
         description="Fit of the references, for `residual` of their shift; null where "
-        "the references of the source were kept."
+        "the references of the source were kept.",
     )
     previous: dict[str, float] = Field(
         description="References of the source model in eV/atom, by symbol."
     )
     atom_refs: dict[str, float] = Field(
         description="References of the model in eV/atom, by symbol; an absent element "
-        "has no reference and cannot be predicted."
+        "has no reference and cannot be predicted.",
     )
     shift: dict[str, float] = Field(
         description="New minus previous reference in eV/atom, for elements with both."

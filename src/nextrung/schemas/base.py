@@ -29,9 +29,7 @@ class Artifact(Record):
     """Reference to a file in the content-addressed artifacts folder."""
 
     path: str = Field(description="Path relative to the artifacts folder.")
-    sha256: str = Field(
-        min_length=64, max_length=64, description="SHA-256 of the file."
-    )
+    sha256: str = Field(min_length=64, max_length=64, description="SHA-256 hash.")
     size: int = Field(ge=0, description="Size in bytes.")
 
 

@@ -13,15 +13,12 @@ class SplitSettings(Record):
     """How materials are split into training, validation and test sets."""
 
     val: float = Field(
-        0.1, ge=0, lt=1, description="Fraction of materials in the validation split."
+        0.1, ge=0, lt=1, description="Validation fraction of the materials."
     )
-    test: float = Field(
-        0.1, ge=0, lt=1, description="Fraction of materials in the test split."
-    )
+    test: float = Field(0.1, ge=0, lt=1, description="Test fraction of the materials.")
     seed: int = Field(0, ge=0, description="Random seed of the split.")
     keep_elements_in_train: bool = Field(
-        default=True,
-        description="Whether every element must occur in the training split.",
+        default=True, description="Whether every element must be in the training split."
     )
 
     @model_validator(mode="after")
@@ -78,7 +75,7 @@ class DatasetDoc(DatasetCounts, TaskDoc):
     labels: str = Field(description="Functional and origin of the labels.")
     functional: str = Field(description="Functional of the labels.")
     n_rejected: dict[Rule, int] = Field(
-        description="Rejected frames or unreadable files, by rule."
+        description="Rejected frames or files, by rule."
     )
     n_skipped: dict[Rule, int] = Field(
         default_factory=dict,

@@ -21,9 +21,7 @@ class DensitySettings(Record):
         "files of ordered experimental crystals.",
     )
     n_crystals: int | None = Field(
-        None,
-        ge=1,
-        description="Number of crystals to draw at random; null for all of them.",
+        None, ge=1, description="Number of crystals to draw at random; null for all."
     )
     seed: int = Field(0, ge=0, description="Random seed of the draw of crystals.")
     linear_strain: float = Field(
@@ -44,7 +42,7 @@ class ExperimentalCrystal(Record):
     crystal_id: str = Field(description="Unique id of the crystal.")
     structure: Structure = Field(description="Ordered experimental structure.")
     temperature: float | None = Field(
-        None, ge=0, description="Temperature of the measurement in K."
+        None, ge=0, description="Temperature of the experiment in K."
     )
     reference: str | None = Field(None, description="Origin of the structure.")
 
@@ -65,7 +63,7 @@ class DensityFields(Record):
     status: RelaxationStatus = Field(description="Status of the relaxation.")
     n_steps: int = Field(ge=0, description="Optimiser steps.")
     temperature: float | None = Field(
-        None, description="Temperature of the measurement in K."
+        None, description="Temperature of the experiment in K."
     )
     reference: str | None = Field(None, description="Origin of the structure.")
     error: str | None = Field(None, description="Why the relaxation failed.")
@@ -83,9 +81,7 @@ class DensityErrors(Record):
     mae: float | None = Field(
         description="Mean absolute error in g/cm³; null where nothing converged."
     )
-    mean_ratio: float | None = Field(
-        description="Mean ratio of experimental to predicted density."
-    )
+    mean_ratio: float | None = Field(description="Mean of experiment over prediction.")
     n_crystals: int = Field(ge=0, description="Crystals relaxed.")
     n_failed: int = Field(ge=0, description="Relaxations that did not converge.")
 

@@ -24,29 +24,15 @@ class PropertyErrors(Record):
 
     n_frames: int = Field(ge=0, description="Frames with a prediction.")
     n_failed: int = Field(ge=0, description="Frames whose prediction failed.")
-    energy_mae: float | None = Field(
-        None, description="Mean absolute error over frames in eV/atom."
-    )
-    energy_rmse: float | None = Field(
-        None, description="Root-mean-square error over frames in eV/atom."
-    )
-    forces_mae: float | None = Field(
-        None, description="Mean absolute error over Cartesian components in eV/Å."
-    )
-    forces_rmse: float | None = Field(
-        None, description="Root-mean-square error over Cartesian components in eV/Å."
-    )
-    stress_mae: float | None = Field(
-        None, description="Mean absolute error over the nine components in GPa."
-    )
-    stress_rmse: float | None = Field(
-        None, description="Root-mean-square error over the nine components in GPa."
-    )
-    magmoms_mae: float | None = Field(
-        None, description="Mean absolute error over labelled atoms in μ_B."
-    )
+    energy_mae: float | None = Field(None, description="MAE over frames in eV/atom.")
+    energy_rmse: float | None = Field(None, description="RMSE over frames in eV/atom.")
+    forces_mae: float | None = Field(None, description="MAE over components in eV/Å.")
+    forces_rmse: float | None = Field(None, description="RMSE over components, eV/Å.")
+    stress_mae: float | None = Field(None, description="MAE over components in GPa.")
+    stress_rmse: float | None = Field(None, description="RMSE over components, GPa.")
+    magmoms_mae: float | None = Field(None, description="MAE over labelled atoms, μ_B.")
     magmoms_rmse: float | None = Field(
-        None, description="Root-mean-square error over labelled atoms in μ_B."
+        None, description="RMSE over labelled atoms, μ_B."
     )
 
 
@@ -69,15 +55,9 @@ class FrameResiduals(Record):
     )
     energy_per_atom: list[float | None] = Field(description="Label in eV/atom.")
     predicted_energy_per_atom: list[float] = Field(description="Prediction in eV/atom.")
-    forces_mae: list[float | None] = Field(
-        description="Mean absolute error over the frame's components in eV/Å."
-    )
-    stress_mae: list[float | None] = Field(
-        description="Mean absolute error over the nine components in GPa."
-    )
-    magmoms_mae: list[float | None] = Field(
-        description="Mean absolute error over the frame's labelled atoms in μ_B."
-    )
+    forces_mae: list[float | None] = Field(description="MAE of the frame in eV/Å.")
+    stress_mae: list[float | None] = Field(description="MAE over components in GPa.")
+    magmoms_mae: list[float | None] = Field(description="MAE of the frame in μ_B.")
 
 
 class EvaluationScore(Record):

@@ -35,18 +35,10 @@ class TrackedLayer(StrEnum):
 class LossWeights(Record):
     """Weight of each property in the loss; 0 leaves a property out."""
 
-    energy: float = Field(
-        3.0, ge=0, description="Weight of the energy loss (eV/atom); 0 leaves it out."
-    )
-    forces: float = Field(
-        1.0, ge=0, description="Weight of the forces loss (eV/Å); 0 leaves it out."
-    )
-    stress: float = Field(
-        0.1, ge=0, description="Weight of the stress loss (GPa); 0 leaves it out."
-    )
-    magmoms: float = Field(
-        1.0, ge=0, description="Weight of the magnetic-moment loss (μ_B); 0: left out."
-    )
+    energy: float = Field(3.0, ge=0, description="Weight of energy, eV/atom; 0: none.")
+    forces: float = Field(1.0, ge=0, description="Weight of forces, eV/Å; 0: none.")
+    stress: float = Field(0.1, ge=0, description="Weight of stress, GPa; 0: none.")
+    magmoms: float = Field(1.0, ge=0, description="Weight of moments, μ_B; 0: none.")
 
     @model_validator(mode="after")
     def _validate_weights(self) -> Self:
@@ -62,25 +54,20 @@ class FineTuningSettings(Record):
     epochs: int = Field(50, ge=0, description="Number of training epochs.")
     batch_size: int = Field(64, ge=1, description="Frames per optimiser step.")
     learning_rate: float = Field(
-        1e-3, gt=0, description="Learning rate of the first optimiser step."
+        1e-3, gt=0, description="Learning rate of the first step."
     )
     final_learning_rate: float = Field(
         1e-5,
         gt=0,
-        description="Learning rate of the last optimiser step; cosine annealing.",
+        description="Learning rate of the last step, reached along a cosine.",
     )
     huber_delta: float = Field(
-        0.1,
-        gt=0,
-        description="Error above which the Huber loss is linear, in the unit of each "
-        "property.",
+        0.1, gt=0, description="Error above which the Huber loss is linear, any unit."
     )
     loss_weights: LossWeights = Field(
         default_factory=LossWeights, description="Weight of each property in the loss."
     )
-    seed: int = Field(
-        0, ge=0, description="Random seed of initial weights, subset and shuffling."
-    )
+    seed: int = Field(0, ge=0, description="Seed of weights, subset and shuffling.")
     n_train_frames: int | None = Field(
         None,
         ge=1,
@@ -94,10 +81,7 @@ class FineTuningSettings(Record):
         "redistributed so that batches have similar numbers of atoms; 1 for none.",
     )
     gradient_points: int = Field(
-        10,
-        ge=0,
-        description="Number of times gradients are recorded per layer in the first "
-        "epoch; 0 for none.",
+        10, ge=0, description="Gradient records per layer in the first epoch; 0: none."
     )
     precision: Precision = Field(
         Precision.FLOAT32,
@@ -131,9 +115,7 @@ class EpochRecord(Record):
 
     epoch: int = Field(ge=1, description="Epochs done so far.")
     learning_rate: float = Field(ge=0, description="Rate of its last step.")
-    train: Errors = Field(
-        description="Mean errors of the training batches during the epoch."
-    )
+    train: Errors = Field(description="Mean errors of the training batches.")
     val: Errors = Field(description="Validation errors after the epoch.")
     wall_time: float = Field(ge=0, description="Duration of the epoch in s.")
 
@@ -173,7 +155,7 @@ class FineTuningDoc(TaskDoc):
     source: str = Field(description="Name of the source potential.")
     functional: str = Field(
         description="Functional of the predicted energies: that of the labels, or of "
-        "the source potential for the model `source`."
+        "the source potential for the model `source`.",
     )
     checkpoint: Artifact = Field(description="Checkpoint that chgnet can load.")
     elements: list[str] = Field(description="Elements with a reference energy.")
@@ -188,12 +170,10 @@ class FineTuningDoc(TaskDoc):
         default_factory=list, description="One record per epoch."
     )
     gradients: list[GradientRecord] = Field(
-        default_factory=list,
-        description="Gradients recorded in the first epoch.",
+        default_factory=list, description="Gradients recorded in the first epoch."
     )
     unusable_frames: list[UnusableFrame] = Field(
-        default_factory=list,
-        description="Frames left out of training and validation.",
+        default_factory=list, description="Frames left out of training and validation."
     )
 
     @property

@@ -35,6 +35,5 @@ class LabelSettings(Record):
         default_factory=dict, description="INCAR tags that override the input set."
     )
     maker: dict[str, Any] = Field(
-        default_factory=dict,
-        description="Other fields of the atomate2 Maker, such as run_vasp_kwargs.",
+        default_factory=dict, description="Other fields of the atomate2 Maker."
     )

@@ -30,20 +30,14 @@ class PreflightSettings(Record):
     """Short trainings and limits of the checks before a study is run."""
 
     n_train_frames: int = Field(
-        1000,
-        ge=1,
-        description="Training frames of each short training, chosen by material.",
+        1000, ge=1, description="Training frames of each short training."
     )
     n_val_frames: int = Field(
-        200,
-        ge=1,
-        description="Validation frames of each short training, chosen by material.",
+        200, ge=1, description="Validation frames of each short training."
     )
     epochs: int = Field(3, ge=1, description="Epochs of each short training.")
     batch_size: int = Field(16, ge=1, description="Frames per optimiser step.")
-    seed: int = Field(
-        0, ge=0, description="Random seed of the choice of materials and trainings."
-    )
+    seed: int = Field(0, ge=0, description="Seed of materials and trainings.")
     min_correlation: float = Field(
         0.8,
         ge=-1,
@@ -64,16 +58,13 @@ class PreflightSettings(Record):
         "source prediction in eV/atom; above it a frame is out of range.",
     )
     max_force: float = Field(
-        30.0,
-        gt=0,
-        description="Maximum force in eV/Å; above it a frame is out of range.",
+        30.0, gt=0, description="Force in eV/Å above which a frame is out of range."
     )
     max_lost_fraction: float = Field(
         0.05,
         ge=0,
         le=1,
-        description="Maximum fraction of frames lost to a check; above it the check "
-        "fails.",
+        description="Fraction of lost frames above which a check fails.",
     )
 
 
@@ -96,8 +87,7 @@ class Trial(Record):
         description="Median gradient norm in the first epoch, by layer."
     )
     seconds_per_frame: float = Field(
-        ge=0,
-        description="Training time per frame in s, validation included.",
+        ge=0, description="Training time per frame in s, validation included."
     )
 
 
@@ -124,7 +114,7 @@ class PreflightDoc(TaskDoc):
     )
     correlations_referenced: dict[Rereference, float | None] = Field(
         description="Pearson correlation after atomic references are subtracted, by "
-        "how the references of the labels were found."
+        "how the references of the labels were found.",
     )
     trials: list[Trial] = Field(description="Short training of every model.")
     elements_without_reference: list[str] = Field(

@@ -98,9 +98,7 @@ class ShardPlan(Record):
     materials: Artifact = Field(description="All materials of the study.")
     shard: int = Field(ge=0, description="Index of the shard, from 0.")
     n_shards: int = Field(ge=1, description="Number of shards.")
-    parents: dict[str, str] = Field(
-        description="Fingerprints of the data set and of the model."
-    )
+    parents: dict[str, str] = Field(description="Fingerprints of data set and model.")
 
 
 class ShardDoc(TaskDoc):
@@ -118,12 +116,10 @@ class RelaxationDoc(TaskDoc):
     model: str = Field(description="Model of the study, or name of the potential.")
     settings: RelaxationSettings = Field(description="Settings of the relaxation.")
     n_materials: int = Field(ge=0, description="Materials relaxed.")
-    n_failed: int = Field(ge=0, description="Relaxations without a final energy.")
+    n_failed: int = Field(ge=0, description="Relaxations without energy.")
     statuses: dict[str, int] = Field(
         description="Number of relaxations by status; absent statuses did not occur."
     )
     n_steps: int = Field(ge=0, description="Total number of optimiser steps.")
-    relaxation_time: float = Field(
-        ge=0, description="Sum of the wall times of all shards in s."
-    )
+    relaxation_time: float = Field(ge=0, description="Wall time of all shards in s.")
     records: Artifact = Field(description="One row per material, Parquet.")

@@ -33,17 +33,13 @@ class ScalingLawSettings(Record):
         "val", description="Split whose errors are fitted."
     )
     fit_above: int = Field(
-        1000,
-        ge=0,
-        description="Power laws are fitted to sizes above this number of frames.",
+        1000, ge=0, description="Only sizes above this number of frames are fitted."
     )
     target_energy_maes: tuple[float, ...] = Field(
-        (0.02, 0.01),
-        description="Energy MAEs in eV/atom whose training set size is estimated.",
+        (0.02, 0.01), description="Energy MAEs in eV/atom to estimate the size for."
     )
     target_forces_maes: tuple[float, ...] = Field(
-        (),
-        description="Forces MAEs in eV/Å whose training set size is estimated.",
+        (), description="Forces MAEs in eV/Å to estimate the size for."
     )
     n_bootstrap: int = Field(
         1000,
@@ -51,9 +47,7 @@ class ScalingLawSettings(Record):
         description="Bootstrap resamples of the 95 % interval of the crossing; 0 for "
         "none.",
     )
-    seed: int = Field(
-        0, ge=0, description="Random seed of subsets and bootstrap resamples."
-    )
+    seed: int = Field(0, ge=0, description="Seed of subsets and bootstrap resamples.")
 
 
 class ScalingPoint(Record):
@@ -78,9 +72,7 @@ class PowerLaw(Record):
         None, description="Coefficient of determination; null for two points."
     )
     n_points: int = Field(ge=0, description="Points fitted.")
-    largest_size: float | None = Field(
-        None, description="Largest fitted size in frames."
-    )
+    largest_size: float | None = Field(None, description="Largest fitted size, frames.")
     error: str | None = Field(None, description="Why there is no fit.")
 
 
@@ -96,11 +88,10 @@ class Crossing(Record):
     """Crossing of the power laws of transfer learning and training from scratch."""
 
     leader: Leader | None = Field(
-        None,
-        description="Training with the lower error at every size; null without errors.",
+        None, description="Training with the lower error; null without errors."
     )
     largest_size: int | None = Field(
-        None, description="Largest size that both have, in frames."
+        None, description="Largest common size, in frames."
     )
     n_frames: float | None = Field(None, description="Training frames at the crossing.")
     low: float | None = Field(

@@ -31,8 +31,7 @@ class StabilitySettings(Record):
         "et al. 2020), or `self`: all but the entry itself, polymorphs included.",
     )
     stable_below: float = Field(
-        0.0,
-        description="Maximum decomposition energy of a stable material in eV/atom.",
+        0.0, description="Maximum decomposition energy of a stable material, eV/atom."
     )
 
 
@@ -110,7 +109,7 @@ class MaterialStability(Record):
     )
     predicted_decomposition_energy: float | None = Field(
         description="Decomposition energy from the model's relaxed energies in "
-        "eV/atom; failed relaxations are left out of the hull."
+        "eV/atom; failed relaxations are left out of the hull.",
     )
     target_energy_above_hull: float | None = Field(
         description="Energy above the hull of the labels in eV/atom."
@@ -145,7 +144,7 @@ class StabilityRecord(MaterialStability):
     )
     predicted_decomposition_energy_unrelaxed: float | None = Field(
         description="Decomposition energy from the model in eV/atom, with unrelaxed "
-        "energies in place of failed relaxations."
+        "energies in place of failed relaxations.",
     )
     predicted_formation_energy_target_references: float | None = Field(
         description="Formation energy in eV/atom from the labels' elemental entries."
@@ -161,9 +160,7 @@ class StabilityRecord(MaterialStability):
 class StabilityErrors(Record):
     """Stability errors over a set of materials; null where values are missing."""
 
-    n_materials: int = Field(
-        ge=0, description="Materials with both decomposition energies."
-    )
+    n_materials: int = Field(ge=0, description="Materials with both energies.")
     n_missing: int = Field(ge=0, description="Materials without one of them.")
     decomposition_energy_mae: float | None = Field(
         None, description="Mean absolute error of decomposition energies in eV/atom."
@@ -204,9 +201,7 @@ class StabilityScore(Record):
         description="Errors with unrelaxed energies in place of failed relaxations."
     )
     n_materials: int = Field(ge=0, description="Materials scored.")
-    n_failed_relaxations: int = Field(
-        ge=0, description="Relaxations without a final energy."
-    )
+    n_failed_relaxations: int = Field(ge=0, description="Relaxations without energy.")
     statuses: dict[str, int] = Field(
         description="Number of relaxations by status; absent statuses did not occur."
     )

@@ -62,8 +62,7 @@ class StudySettings(Record):
         description="Short trainings and checks of `nextrung preflight`.",
     )
     evaluation: EvaluationSettings = Field(
-        default_factory=EvaluationSettings,
-        description="Comparison of predictions with labels.",
+        default_factory=EvaluationSettings, description="Which predictions are scored."
     )
     alignment: AlignmentSettings | None = Field(
         default_factory=AlignmentSettings,
@@ -101,12 +100,10 @@ class StudySettings(Record):
 class DatasetSummary(DatasetCounts):
     """Numbers of kept and rejected frames, and some rejections."""
 
-    n_rejected: dict[str, int] = Field(
-        description="Rejected frames or unreadable files, by rule."
-    )
+    n_rejected: dict[str, int] = Field(description="Rejected frames or files, by rule.")
     rejections: list[Rejection] = Field(
         description="First rejections by rules other than that on duplicates; the "
-        "artifact `rejections` of the data set has all."
+        "artifact `rejections` of the data set has all.",
     )
 
 
@@ -122,21 +119,19 @@ class StabilitySummary(Record):
     )
     formation_energy_mae: float | None = Field(
         description="Formation energy MAE of all materials in eV/atom; labels and "
-        "model each from their own elemental entries."
+        "model each from their own elemental entries.",
     )
     formation_energy_mae_test: float | None = Field(
         description="Formation energy MAE of test materials in eV/atom; labels and "
-        "model each from their own elemental entries."
+        "model each from their own elemental entries.",
     )
     formation_energy_mae_target_references: float | None = Field(
         description="Formation energy MAE of all materials in eV/atom, both from the "
-        "labels' elemental entries."
+        "labels' elemental entries.",
     )
     f1: float | None = Field(description="F1 score of stability, all materials.")
     n_materials: int = Field(ge=0, description="Materials relaxed.")
-    n_failed_relaxations: int = Field(
-        ge=0, description="Relaxations without a final energy."
-    )
+    n_failed_relaxations: int = Field(ge=0, description="Relaxations without energy.")
     statuses: dict[str, int] = Field(description="Number of relaxations by status.")
 
 

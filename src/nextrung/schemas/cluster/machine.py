@@ -151,17 +151,13 @@ class Site(Record):
     host: str = Field("localhost", pattern=PLAIN, description="Host of MongoDB.")
     port: int = Field(27017, ge=1, le=65535, description="Port of MongoDB.")
     database: str = Field(
-        "nextrung",
-        pattern=r"^[A-Za-z0-9_-]+$",
-        description="Database of job documents and result collections.",
+        "nextrung", pattern=r"^[A-Za-z0-9_-]+$", description="Database of results."
     )
     launchpad_database: str = Field(
         pattern=r"^[A-Za-z0-9_-]+$", description="Database of the FireWorks LaunchPad."
     )
     auth_database: str = Field(
-        "admin",
-        pattern=r"^[A-Za-z0-9_-]+$",
-        description="Database that authenticates the user.",
+        "admin", pattern=r"^[A-Za-z0-9_-]+$", description="Authentication database."
     )
     user: str = Field("nextrung", pattern=PLAIN, description="MongoDB user.")
     config: str = Field(pattern=PLAIN, description="Path of this configuration folder.")

@@ -97,10 +97,7 @@ class EnergyScaleSettings(Record):
         "labels; labels of other functionals are not checked.",
     )
     tolerance: float = Field(
-        0.75,
-        gt=0,
-        description="Maximum absolute difference between label and prediction in "
-        "eV/atom.",
+        0.75, gt=0, description="Maximum deviation of label from prediction in eV/atom."
     )
 
 
@@ -133,14 +130,10 @@ class EnergyWindow(Record):
     """Allowed energies of frames relative to the relaxed structure."""
 
     below: float = Field(
-        0.01,
-        ge=0,
-        description="Maximum energy below that of the relaxed structure in eV/atom.",
+        0.01, ge=0, description="Maximum energy below the relaxed structure in eV/atom."
     )
     above: float = Field(
-        1.0,
-        ge=0,
-        description="Maximum energy above that of the relaxed structure in eV/atom.",
+        1.0, ge=0, description="Maximum energy above the relaxed structure in eV/atom."
     )
 
 
@@ -153,8 +146,7 @@ class DuplicateTolerance(Record):
         "are accepted; -1 from the start.",
     )
     energy: float = Field(
-        ge=0,
-        description="Energy difference in eV/atom above which frames are distinct.",
+        ge=0, description="Minimum energy difference of distinct frames in eV/atom."
     )
     length: float = Field(gt=0, description="`ltol` of pymatgen's StructureMatcher.")
     site: float = Field(gt=0, description="`stol` of pymatgen's StructureMatcher.")
@@ -217,7 +209,7 @@ class CurationSettings(Record):
     required_labels: tuple[Label, ...] = Field(
         (Label.ENERGY, Label.FORCES),
         min_length=1,
-        description="Labels that a frame must have for every site.",
+        description="Labels that frames must have.",
     )
     duplicate_tolerances: tuple[DuplicateTolerance, ...] = Field(
         MPTRJ_TOLERANCES,

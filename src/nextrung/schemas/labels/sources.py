@@ -45,8 +45,7 @@ class AseSource(Record):
 
     kind: Literal["ase"] = "ase"
     paths: tuple[str, ...] = Field(
-        min_length=1,
-        description="Files; environment variables are expanded.",
+        min_length=1, description="Files; environment variables are expanded."
     )
     functional: str = Field(description="Functional of the labels.")
     material_id_key: str | None = Field(
@@ -68,9 +67,7 @@ class AseSource(Record):
     stress_unit: StressUnit = Field(
         StressUnit.EV_PER_CUBIC_ANGSTROM, description="Unit and sign of the stress."
     )
-    magmoms_key: str = Field(
-        "magmoms", description="Key of the magnetic moments in μ_B."
-    )
+    magmoms_key: str = Field("magmoms", description="Key of magnetic moments in μ_B.")
 
 
 class EnergyLabel(StrEnum):
@@ -195,12 +192,9 @@ class MaterialsProjectSource(Record):
 
     kind: Literal["materials_project"] = "materials_project"
     chemical_systems: tuple[str, ...] = Field(
-        (),
-        description="Chemical systems, such as Li-Mn-O; their subsystems are included.",
+        (), description="Chemical systems, such as Li-Mn-O, with their subsystems."
     )
-    material_ids: tuple[str, ...] = Field(
-        (), description="Ids of materials, such as mp-149."
-    )
+    material_ids: tuple[str, ...] = Field((), description="Materials, such as mp-149.")
     functional: str = Field("r2SCAN", description="Functional of the calculations.")
     task_types: tuple[TaskType, ...] = Field(
         tuple(TaskType), min_length=1, description="Task types to read."
@@ -228,12 +222,8 @@ class DistilledSource(Record):
     """Generated crystals labelled by a potential; needs no data."""
 
     kind: Literal["distilled"] = "distilled"
-    teacher: str = Field(
-        "chgnet-r2scan", description="Potential that relaxes and labels the crystals."
-    )
-    functional: str = Field(
-        "r2SCAN", description="Functional that the teacher was trained on."
-    )
+    teacher: str = Field("chgnet-r2scan", description="Potential that labels crystals.")
+    functional: str = Field("r2SCAN", description="Functional of the teacher.")
     chemical_systems: tuple[str, ...] = Field(
         ("Li-Mn-O", "Na-Fe-F", "Mg-Si-O", "Ca-Ti-O"),
         min_length=1,
@@ -250,24 +240,15 @@ class DistilledSource(Record):
     )
     max_atoms: int = Field(8, ge=1, description="Maximum number of atoms in a cell.")
     strain: float = Field(
-        0.04,
-        ge=0,
-        lt=0.5,
-        description="Maximum component of the random strain (fraction); 0 for none.",
+        0.04, ge=0, lt=0.5, description="Maximum component of the random strain."
     )
     displacement: float = Field(
-        0.05,
-        ge=0,
-        description="Standard deviation of random displacements in Å; 0 for none.",
+        0.05, ge=0, description="Standard deviation of random displacements in Å."
     )
     fmax: float = Field(
-        0.05,
-        gt=0,
-        description="Maximum force in eV/Å at which a relaxation has converged.",
+        0.05, gt=0, description="Maximum force of a converged relaxation in eV/Å."
     )
-    max_steps: int = Field(
-        200, ge=1, description="Maximum number of steps of each relaxation."
-    )
+    max_steps: int = Field(200, ge=1, description="Maximum steps of a relaxation.")
     seed: int = Field(0, ge=0, description="Random seed.")
 
     @field_validator("chemical_systems")

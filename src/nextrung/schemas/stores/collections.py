@@ -65,9 +65,7 @@ class ModelRow(Recipe, PerModelRow):
     labels: str | None = Field(
         description="Functional and origin of the labels; null where none were used."
     )
-    dataset_fingerprint: str | None = Field(
-        description="Fingerprint of the data set document."
-    )
+    dataset_fingerprint: str | None = Field(description="Fingerprint of the data set.")
     frames_sha256: str | None = Field(description="SHA-256 of the frames file.")
     n_train_frames: int = Field(ge=0, description="Training frames used.")
     n_train_materials: int = Field(ge=0, description="Materials of these frames.")
@@ -166,9 +164,7 @@ class JobRow(Row):
     name: str = Field(description="Name of the job.")
     part: str = Field(description="Stage, or stage/model.")
     stage: str = Field(description="Stage of the study.")
-    model: str | None = Field(
-        description="Model of the study; null where it concerns all."
-    )
+    model: str | None = Field(description="Model of the study; null for all.")
     document: str = Field(description="Class of the document.")
     shard: int | None = Field(description="Index of the shard; null for other jobs.")
     n_materials: int | None = Field(description="Materials of the document.")

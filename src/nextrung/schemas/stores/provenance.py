@@ -17,9 +17,7 @@ class ProvenanceNode(Record):
     document: str = Field(description="Class of the document.")
     study: str | None = Field(description="Study that stored it last.")
     model: str | None = Field(description="Model of the study.")
-    facts: dict[str, str | int] = Field(
-        description="Numbers and names in the document."
-    )
+    facts: dict[str, str | int] = Field(description="Other numbers and names.")
     settings: dict[str, Any] | None = Field(description="Settings of the job.")
     artifacts: dict[str, Artifact] = Field(description="Files of the document.")
     parents: dict[str, str] = Field(description="Fingerprint of each input, by name.")
