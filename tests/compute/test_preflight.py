@@ -14,7 +14,6 @@ from nextrung.compute.preflight import (
     check_trials,
     choose_sample,
     compare_gradients,
-    find_best_trial,
     find_out_of_range_frames,
     list_unreferenced,
     reach_verdict,
@@ -206,7 +205,11 @@ def test_transfer_must_beat_scratch_on_energies_and_forces(
 def test_a_trial_without_energy_is_never_the_best() -> None:
     unscored = make_trial(Model.FROZEN_ATOM_REFS, None, 0)
     scored = make_trial(Model.REFITTED_ATOM_REFS, 5.0, 0)
-    assert find_best_trial([unscored, scored]) is scored
+    scratch = make_trial(Model.SCRATCH, 1.0, 0)
+
+    check = check_trials([scratch, unscored, scored])
+
+    assert check.finding.startswith("refitted_atom_refs, the best transferred model")
 
 
 @pytest.mark.parametrize(
@@ -232,4 +235,4 @@ def test_one_failed_check_is_a_no_go_and_the_reason() -> None:
     assert reach_verdict(checks[:1]) == (Verdict.GO, "every check passed.")
     verdict, reason = reach_verdict(checks[:2])
     assert verdict is Verdict.GO
-    assert "mind warning: so" in reason
+    assert "but warning: so" in reason

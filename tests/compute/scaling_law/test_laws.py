@@ -107,7 +107,7 @@ def test_the_size_for_an_error_is_where_the_law_has_it() -> None:
         ),
         (
             PowerLaw(slope=-0.1, intercept=0, n_points=3, largest_size=200),
-            "more than 20,000 frames: farther than the fit tells",
+            "more than 20,000 frames: beyond the range of the fit",
         ),
         (PowerLaw(n_points=0, error="too few"), "too few"),
     ],

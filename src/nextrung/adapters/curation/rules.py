@@ -143,7 +143,7 @@ class FrameFilter:
         for run in runs:
             validate_elements(run.frames)
         verdicts = [check_run(run, curation) for run in runs]
-        self.materials.note(runs, verdicts)
+        self.materials.add_energies(runs, verdicts)
         kept = _drop_rejected(runs, verdicts, rejections)
         for run in kept:
             self._count_skipped(run)

@@ -1,4 +1,4 @@
-"""Rows of the result collections, read off the documents of jobs."""
+"""Rows of the result collections, made from the documents of jobs."""
 
 from __future__ import annotations
 

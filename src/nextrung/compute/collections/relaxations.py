@@ -1,9 +1,9 @@
-"""Rows of relaxed materials."""
+"""Rows of the collection `relaxations`."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class MaterialSummary:
-    """What a row says about a material before any model saw it.
+    """Material before relaxation.
 
     Parameters
     ----------
@@ -43,16 +43,16 @@ class MaterialSummary:
 
 @dataclass(frozen=True)
 class RelaxationSummary:
-    """How one relaxation ended, without the sites of the structure.
+    """Result of one relaxation without the sites of the structure.
 
     Parameters
     ----------
     material_id : str
-        Name of the material.
+        Id of the material.
     record : RelaxationRecord
-        How it ended; its structure is left out.
+        Result of the relaxation, without a structure.
     volume : float or None
-        Volume of the relaxed cell in Å³; None where there is none.
+        Volume of the relaxed cell in Å³; None without one.
     """
 
     material_id: str
@@ -61,17 +61,17 @@ class RelaxationSummary:
 
 
 def describe_materials(initial: Frames) -> dict[str, MaterialSummary]:
-    """Describe the materials of a study.
+    """Describe the materials of a study before relaxation.
 
     Parameters
     ----------
     initial : Frames
-        One frame per material.
+        Initial structures, one per material.
 
     Returns
     -------
     dict of str to MaterialSummary
-        Formula, elements, size, split and volume, by material.
+        Formula, elements, number of atoms, split and volume, by material.
     """
     volumes = np.abs(np.linalg.det(initial.lattices)).tolist()
     return {
@@ -95,7 +95,7 @@ def describe_materials(initial: Frames) -> dict[str, MaterialSummary]:
 
 def list_relaxations(
     doc: ShardDoc,
-    outcomes: Iterable[RelaxationSummary],
+    relaxations: Iterable[RelaxationSummary],
     *,
     materials: Mapping[str, MaterialSummary],
     origin: Mapping[str, str],
@@ -105,59 +105,49 @@ def list_relaxations(
     Parameters
     ----------
     doc : ShardDoc
-        The shard.
-    outcomes : iterable of RelaxationSummary
-        How its relaxations ended.
+        Document of the shard.
+    relaxations : iterable of RelaxationSummary
+        Relaxations of the shard.
     materials : mapping of str to MaterialSummary
         All materials of the study.
     origin : mapping of str to str
-        Study and job of the rows.
+        Fields of :class:`.Row`.
 
     Returns
     -------
     list of RelaxationRow
         One row per material.
     """
-    return [
-        _relaxation(
-            outcome,
-            materials[outcome.material_id],
-            {
+    rows = []
+    for summary in relaxations:
+        record, material = summary.record, materials[summary.material_id]
+        n_atoms = material.n_atoms
+        rows.append(
+            RelaxationRow(
                 **origin,
-                "model": doc.plan.model,
-                "shard": doc.plan.shard,
-                "relaxations": doc.records.path,
-            },
+                model=doc.plan.model,
+                material_id=summary.material_id,
+                formula=material.formula,
+                elements=material.elements,
+                chemical_system="-".join(material.elements),
+                n_atoms=n_atoms,
+                split=material.split,
+                status=record.status,
+                failed=record.failed,
+                energy_per_atom=_per_atom(record.energy, n_atoms),
+                initial_energy_per_atom=_per_atom(record.initial_energy, n_atoms),
+                n_steps=record.n_steps,
+                fmax=record.fmax,
+                volume_per_atom=_per_atom(summary.volume, n_atoms),
+                initial_volume_per_atom=material.volume / n_atoms,
+                error=record.error,
+                shard=doc.plan.shard,
+                relaxations=doc.records.path,
+            )
         )
-        for outcome in outcomes
-    ]
-
-
-def _relaxation(
-    outcome: RelaxationSummary, material: MaterialSummary, origin: Mapping[str, Any]
-) -> RelaxationRow:
-    """Put a relaxation beside its material."""
-    record, n_atoms = outcome.record, material.n_atoms
-    return RelaxationRow(
-        **origin,
-        material_id=outcome.material_id,
-        formula=material.formula,
-        elements=material.elements,
-        chemical_system="-".join(material.elements),
-        n_atoms=n_atoms,
-        split=material.split,
-        status=record.status,
-        failed=record.failed,
-        energy_per_atom=_per_atom(record.energy, n_atoms),
-        initial_energy_per_atom=_per_atom(record.initial_energy, n_atoms),
-        n_steps=record.n_steps,
-        fmax=record.fmax,
-        volume_per_atom=_per_atom(outcome.volume, n_atoms),
-        initial_volume_per_atom=material.volume / n_atoms,
-        error=record.error,
-    )
+    return rows
 
 
 def _per_atom(total: float | None, n_atoms: int) -> float | None:
-    """Share a total out among the atoms."""
+    """Divide a total by the number of atoms."""
     return None if total is None else total / n_atoms
