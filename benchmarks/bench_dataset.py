@@ -85,8 +85,8 @@ def report(n_frames: int, folder: Path, gap: float, n_repeats: int) -> None:  # 
     if n_frames > MAX_BASELINE:
         return
     print(
-        f"  curate {seconds['yardstick'] / seconds['curate']:.1f}× the baseline, "
-        f"re-reading {seconds['yardstick'] / seconds['reread']:.0f}×"
+        f"  curate {seconds['baseline'] / seconds['curate']:.1f}× the baseline, "
+        f"re-reading {seconds['baseline'] / seconds['reread']:.0f}×"
     )
 
 
