@@ -64,7 +64,7 @@ def make_trial(
     )
 
 
-def test_a_sample_holds_whole_materials_of_both_splits() -> None:
+def test_a_sample_has_whole_materials_of_both_splits() -> None:
     frames = make_frames(["train"] * 10 + ["val"] * 4 + ["test"] * 4)
     settings = SETTINGS.model_copy(update={"n_train_frames": 6, "n_val_frames": 4})
 
@@ -77,7 +77,7 @@ def test_a_sample_holds_whole_materials_of_both_splits() -> None:
     assert set(counts) == {2}
 
 
-def test_a_small_set_is_taken_whole() -> None:
+def test_a_split_smaller_than_the_sample_is_chosen_whole() -> None:
     frames = make_frames(["train", "val", "test"])
 
     assert choose_sample(frames, SETTINGS).splits.tolist() == [
@@ -101,7 +101,7 @@ def test_an_empty_split_cannot_be_sampled() -> None:
         choose_sample(make_frames(["train", "test"]), SETTINGS)
 
 
-def test_frames_far_off_in_energy_or_force_are_odd() -> None:
+def test_frames_of_large_residual_or_force_are_out_of_range() -> None:
     frames = make_frames(["train"] * 2)
     forces = frames.forces.copy()
     forces[2] = [0, 30, 40]  # 50 eV/Å
@@ -133,7 +133,7 @@ def test_elements_need_a_source_reference_and_a_training_frame() -> None:
         ({Rereference.REFIT: None, Rereference.RESIDUAL: None}, CheckOutcome.WARNING),
     ],
 )
-def test_one_aligned_way_of_rereferencing_is_enough(
+def test_one_kind_of_rereferencing_that_correlates_is_enough(
     after: dict[Rereference, float | None], outcome: CheckOutcome
 ) -> None:
     assert check_correlation(0.1, after, SETTINGS).outcome is outcome
@@ -156,7 +156,7 @@ def test_gradients_are_compared_with_scratch() -> None:
         (20, 20, 20, CheckOutcome.FAILED),
     ],
 )
-def test_misaligned_references_show_in_gradients(
+def test_misaligned_references_have_large_gradient_ratios(
     frozen: float, refitted: float, residual: float, outcome: CheckOutcome
 ) -> None:
     trials = [
@@ -171,7 +171,7 @@ def test_misaligned_references_show_in_gradients(
     assert ("misaligned" in check.finding) == (outcome is not CheckOutcome.PASSED)
 
 
-def test_without_a_gradient_of_scratch_nothing_is_said_of_gradients() -> None:
+def test_without_a_gradient_of_scratch_there_are_no_ratios() -> None:
     trials = [
         make_trial(Model.SCRATCH, 1, 1, 0),
         make_trial(Model.FROZEN_ATOM_REFS, 1, 1),
@@ -188,7 +188,7 @@ def test_without_a_gradient_of_scratch_nothing_is_said_of_gradients() -> None:
         (0.1, 0.2, CheckOutcome.FAILED),
     ],
 )
-def test_transfer_must_beat_scratch_on_energies_and_forces(
+def test_transfer_must_be_better_than_scratch_on_energies_and_forces(
     energy: float, forces: float, outcome: CheckOutcome
 ) -> None:
     trials = [
@@ -216,7 +216,7 @@ def test_a_trial_without_energy_is_never_the_best() -> None:
     ("n_lost", "outcome"),
     [(0, CheckOutcome.PASSED), (5, CheckOutcome.WARNING), (6, CheckOutcome.FAILED)],
 )
-def test_a_study_may_lose_one_frame_in_twenty(
+def test_a_study_may_lose_five_percent_of_its_frames(
     n_lost: int, outcome: CheckOutcome
 ) -> None:
     check = check_losses("frames", (n_lost, 100), why="far off", settings=SETTINGS)
