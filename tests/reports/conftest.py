@@ -17,7 +17,12 @@ from nextrung.schemas.alignment import (
 from nextrung.schemas.atom_refs import AtomRefDoc, AtomRefFit, AtomRefSettings
 from nextrung.schemas.base import Artifact, Provenance, TaskDoc
 from nextrung.schemas.dataset import DatasetDoc, DatasetSettings
-from nextrung.schemas.density import DensityDoc, DensityRecord, DensitySettings
+from nextrung.schemas.density import (
+    DensityDoc,
+    DensityErrors,
+    DensityRecord,
+    DensitySettings,
+)
 from nextrung.schemas.evaluation import (
     EvaluationDoc,
     EvaluationSettings,
@@ -38,7 +43,7 @@ from nextrung.schemas.labels.curation import Rejection, Rule
 from nextrung.schemas.models import RECIPES, Model, Rereference, Trained
 from nextrung.schemas.preflight import (
     Check,
-    Outcome,
+    CheckOutcome,
     OutOfRangeFrame,
     PreflightDoc,
     PreflightSettings,
@@ -62,13 +67,12 @@ from nextrung.schemas.scaling_law import (
 from nextrung.schemas.stability import (
     StabilityDoc,
     StabilityErrors,
-    StabilityRow,
+    StabilityRecord,
     StabilitySettings,
 )
 from nextrung.schemas.study import (
     AlignmentSummary,
     DatasetSummary,
-    DensitySummary,
     ModelSummary,
     StabilitySummary,
     StudyDoc,
@@ -275,12 +279,12 @@ def make_evaluation(model: Model, energy_mae: float) -> EvaluationDoc:
     )
 
 
-def make_row(material: tuple[str, str, str, float], error: float) -> StabilityRow:
+def make_row(material: tuple[str, str, str, float], error: float) -> StabilityRecord:
     formula, system, split, formation = material
     lost = formula == "LiO2" and error > 0.04
     above = 0.0 if formation > -0.1 or formation < -1.8 else 0.08
     shifted = None if lost else formation + error / 2
-    return StabilityRow(
+    return StabilityRecord(
         material_id=f"m-{formula}",
         formula=formula,
         chemical_system=system,
@@ -505,8 +509,10 @@ def make_preflight() -> PreflightDoc:
         verdict=Verdict.NO_GO,
         reason="correlation: 0.1 before re-referencing.",
         checks=[
-            Check(name="correlation", outcome=Outcome.FAILED, finding="0.1 before"),
-            Check(name="gradients", outcome=Outcome.PASSED, finding="3 times"),
+            Check(
+                name="correlation", outcome=CheckOutcome.FAILED, finding="0.1 before"
+            ),
+            Check(name="gradients", outcome=CheckOutcome.PASSED, finding="3 times"),
         ],
         n_train_frames=21,
         n_val_frames=3,
@@ -553,7 +559,7 @@ def summarise_model(documents: dict[str, TaskDoc], model: Model) -> ModelSummary
     return ModelSummary(
         metrics=scored.metrics,
         stability=summarise_stability(hull) if isinstance(hull, StabilityDoc) else None,
-        density=DensitySummary(
+        density=DensityErrors(
             mae=density.mae,
             mean_ratio=density.mean_ratio,
             n_crystals=density.n_crystals,

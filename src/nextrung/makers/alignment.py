@@ -20,9 +20,9 @@ from nextrung.makers.jobs.stage_maker import StageMaker
 from nextrung.makers.jobs.task_job import provenance, task_job
 from nextrung.potentials.registry import load_potential
 from nextrung.schemas.alignment import (
+    AlignmentCorrections,
     AlignmentDoc,
     AlignmentSettings,
-    Corrections,
     SourceEnergies,
 )
 from nextrung.schemas.models import Rereference
@@ -149,14 +149,14 @@ class AlignmentMaker(StageMaker):
             referenced=f"those of {chosen}" if chosen else "fitted to all of them",
         )
 
-    def _locate_corrections(self, compared: _Compared) -> Corrections:
+    def _locate_corrections(self, compared: _Compared) -> AlignmentCorrections:
         """Determine which energies are corrected, by settings or source potential."""
         if self.settings.corrections is not None:
             return self.settings.corrections
         predicted = compared.kind is SourceEnergies.PREDICTED
         if predicted and compared.name == CORRECTED_POTENTIAL:
-            return Corrections.IN_SOURCE
-        return Corrections.NONE
+            return AlignmentCorrections.IN_SOURCE
+        return AlignmentCorrections.NONE
 
 
 def _correlate_residual(

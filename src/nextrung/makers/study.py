@@ -24,12 +24,12 @@ from nextrung.makers.scaling_law import ScalingLawMaker
 from nextrung.makers.stability import StabilityMaker
 from nextrung.schemas.atom_refs import AtomRefSettings
 from nextrung.schemas.base import Record
+from nextrung.schemas.density import DensityErrors
 from nextrung.schemas.labels.curation import Rejection, Rule
 from nextrung.schemas.models import RECIPES, Model, Rereference, Trained
 from nextrung.schemas.study import (
     AlignmentSummary,
     DatasetSummary,
-    DensitySummary,
     ModelSummary,
     StabilitySummary,
     StudyDoc,
@@ -268,7 +268,7 @@ def _summarise_model(model: Model, parts: Mapping[str, Any]) -> ModelSummary:
         made,
         metrics=parts[f"evaluation/{model}"].metrics,
         stability=_summarise_stability(parts.get(f"stability/{model}")),
-        density=density and _summarise(DensitySummary, density),
+        density=density and _summarise(DensityErrors, density),
         checkpoint=made.checkpoint.path,
         checkpoint_sha256=made.checkpoint.sha256,
     )

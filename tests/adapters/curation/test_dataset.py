@@ -25,7 +25,7 @@ from nextrung.potentials.registry import load_potential
 from nextrung.schemas.base import InputError
 from nextrung.schemas.dataset import DatasetSettings, SplitSettings
 from nextrung.schemas.labels.curation import (
-    Corrections,
+    CorrectionScheme,
     CurationSettings,
     EnergyScaleSettings,
     HubbardU,
@@ -346,7 +346,7 @@ def test_an_error_leaves_no_files(runs: Runs, tmp_path: Path) -> None:
 
 #: An INCAR without a meta-GGA.
 PBE: dict[str, str] = {"metagga": "", "more": "   METAGGA = --"}
-MP2020 = CurationSettings(functional="PBE", corrections=Corrections.MP2020)
+MP2020 = CurationSettings(functional="PBE", corrections=CorrectionScheme.MP2020)
 
 
 def test_corrected_energies_are_labels_and_raw_energies_are_stored(runs: Runs) -> None:

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
-from tests.compute.curation.naive_duplicates import find_naively
+from tests.compute.curation.reference_duplicates import find_naively
 
 from nextrung.adapters.curation import duplicates
 from nextrung.adapters.curation.duplicates import DuplicateSearch

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from nextrung.reports.plots.element_alignment import plot_elements
-from nextrung.schemas.alignment import AlignmentDoc, Corrections
+from nextrung.schemas.alignment import AlignmentCorrections, AlignmentDoc
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -41,7 +41,7 @@ def test_both_importances_are_drawn_where_there_are_corrections(
 ) -> None:
     both = update(
         alignment, importance_uncorrected=0.1, normalised_importance_uncorrected=1.0
-    ).model_copy(update={"corrections": Corrections.IN_SOURCE})
+    ).model_copy(update={"corrections": AlignmentCorrections.IN_SOURCE})
     *_, corrected, plain = plot_elements(both)
     assert "with the corrections of MP2020" in corrected.caption
     assert "without the corrections of MP2020" in plain.caption

@@ -20,7 +20,7 @@ from nextrung.schemas.base import InputError
 from nextrung.schemas.stability import MaterialEnergies, StabilitySettings
 
 if TYPE_CHECKING:
-    from nextrung.schemas.stability import StabilityRow
+    from nextrung.schemas.stability import StabilityRecord
 
 #: Formation energies in eV/atom of the labels and of a model that lost Li2O2.
 ENERGIES: dict[str, tuple[float, float | None]] = {
@@ -35,7 +35,7 @@ ENERGIES: dict[str, tuple[float, float | None]] = {
 }
 
 
-def score(energies: dict[str, tuple[float, float | None]]) -> list[StabilityRow]:
+def score(energies: dict[str, tuple[float, float | None]]) -> list[StabilityRecord]:
     materials = [
         MaterialEnergies(
             material_id=f"m-{formula}",

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from nextrung.compute.curation.corrections import correct, find_mp2020_correction
 from nextrung.compute.curation.materials import MaterialCollector, validate_elements
+from nextrung.compute.curation.mp2020_corrections import correct, find_mp2020_correction
 from nextrung.compute.curation.rules import check_frames
 from nextrung.compute.curation.runs import (
     check_energy_scale,
@@ -21,7 +21,12 @@ from nextrung.compute.curation.stress_scale import choose_strained, validate_str
 from nextrung.potentials.registry import load_potential
 from nextrung.schemas.base import InputError
 from nextrung.schemas.frames import Frames
-from nextrung.schemas.labels.curation import Corrections, MissingInput, Rejection, Rule
+from nextrung.schemas.labels.curation import (
+    CorrectionScheme,
+    MissingInput,
+    Rejection,
+    Rule,
+)
 from nextrung.schemas.labels.sources import DistilledSource
 
 if TYPE_CHECKING:
@@ -132,7 +137,7 @@ class FrameFilter:
         for run in runs:
             validate_elements(run.frames)
         rejected = [check_run(run, curation) for run in runs]
-        self.materials.note(runs, rejected)
+        self.materials.add_energies(runs, rejected)
         kept = _drop_rejected(runs, rejected, rejections)
         for run in kept:
             self._count_skipped(run)
@@ -147,7 +152,7 @@ class FrameFilter:
         self, runs: Sequence[Trajectory], rejections: list[Rejection]
     ) -> list[Trajectory]:
         """Correct the energies of runs, with one correction per material."""
-        if self.settings.curation.corrections is Corrections.NONE:
+        if self.settings.curation.corrections is CorrectionScheme.NONE:
             return list(runs)
         corrected = []
         for run in runs:

@@ -16,7 +16,7 @@ from nextrung.adapters.files.frame_table import (
     nan_to_null,
     to_array,
 )
-from nextrung.compute.formation import find_references, form
+from nextrung.compute.formation import find_references, formation_energies
 from nextrung.schemas.base import InputError
 from nextrung.schemas.frames import SPLITS, Frames
 from nextrung.schemas.labels.curation import Rejection
@@ -150,7 +150,9 @@ def write_materials(
     columns["chemical_system"] = pa.array([c.chemical_system for c in compositions])
     columns["relaxed_energies"] = _pack_energies(materials.by_functional, materials)
     formed = {
-        name: form(compositions, energies, find_references(compositions, energies))
+        name: formation_energies(
+            compositions, energies, find_references(compositions, energies)
+        )
         for name, energies in materials.by_functional.items()
     }
     columns["formation_energies"] = _pack_energies(formed, materials)

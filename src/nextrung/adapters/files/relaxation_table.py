@@ -10,7 +10,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from pymatgen.core import Lattice, Structure
 
-from nextrung.compute.collections import Outcome
+from nextrung.compute.collections import RelaxationSummary
 from nextrung.schemas.base import InputError
 from nextrung.schemas.relaxation import RelaxationRecord
 
@@ -87,7 +87,7 @@ def join_relaxations(parts: Sequence[Path], order: Sequence[str], path: Path) ->
     pq.write_table(joined.take(rows), path, compression="zstd")
 
 
-def read_outcomes(path: Path) -> list[Outcome]:
+def read_outcomes(path: Path) -> list[RelaxationSummary]:
     """Read the outcomes of relaxations, without the columns of sites.
 
     Parameters
@@ -95,13 +95,18 @@ def read_outcomes(path: Path) -> list[Outcome]:
     path : Path
         Table of relaxations.
 
+    Returns
+    -------
+    list of RelaxationSummary
+        One per material, in the order written.
+
     Raises
     ------
     InputError
         If the file is not a table of relaxations.
     """
     columns = [name for name in _SCHEMA.names if name not in _SITES]
-    return [_outcome(row) for row in _read_rows(path, columns)]
+    return [_summarise(row) for row in _read_rows(path, columns)]
 
 
 def _read_rows(path: Path, columns: Sequence[str]) -> list[dict[str, Any]]:
@@ -114,10 +119,10 @@ def _read_rows(path: Path, columns: Sequence[str]) -> list[dict[str, Any]]:
     return rows
 
 
-def _outcome(row: dict[str, Any]) -> Outcome:
-    """Convert a row to an outcome."""
+def _summarise(row: dict[str, Any]) -> RelaxationSummary:
+    """Build a summary from the columns of a row."""
     name, lattice = row.pop("material_id"), row.pop("lattice")
-    return Outcome(
+    return RelaxationSummary(
         material_id=name,
         record=RelaxationRecord(structure=None, **row),
         volume=None if lattice is None else Lattice(lattice).volume,

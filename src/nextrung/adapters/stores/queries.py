@@ -13,7 +13,7 @@ from pymongo.errors import PyMongoError
 
 from nextrung.adapters.stores.collections import BUILDER_STATE, open_collection
 from nextrung.schemas.base import InputError
-from nextrung.schemas.stores.collections import KEYS, ROWS, Collection
+from nextrung.schemas.stores.collections import KEYS, ROWS, Collection, Row
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -232,8 +232,7 @@ def _validate_field(name: str, collection: Collection) -> None:
 
 def _fields(collection: Collection) -> tuple[str, ...]:
     """List the fields of a collection, then those that all collections share."""
-    row = ROWS[collection]
-    shared = [
-        name for name in row.model_fields if name in row.__mro__[1].__annotations__
+    own = [
+        name for name in ROWS[collection].model_fields if name not in Row.model_fields
     ]
-    return (*(name for name in row.model_fields if name not in shared), *shared)
+    return (*own, *Row.model_fields)

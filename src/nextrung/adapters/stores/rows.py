@@ -13,7 +13,7 @@ from nextrung.adapters.files.frames import read_materials
 from nextrung.adapters.files.relaxation_table import read_outcomes
 from nextrung.adapters.stores.study_jobs import StudyJob, select_current
 from nextrung.compute.collections import (
-    Material,
+    MaterialSummary,
     describe_materials,
     describe_model,
     list_densities,
@@ -145,7 +145,7 @@ def _layout(collection: Collection) -> str:
 
 
 @lru_cache(maxsize=2)
-def _materials(artifact: Artifact) -> dict[str, Material]:
+def _materials(artifact: Artifact) -> dict[str, MaterialSummary]:
     """Describe the materials of a file; cached for all shards."""
     return describe_materials(read_materials(artifact_path(artifact)).initial)
 

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from xml.etree.ElementTree import Element
 
     from nextrung.reports.plots.figure import Figure
-    from nextrung.schemas.stability import StabilityDoc, StabilityRow
+    from nextrung.schemas.stability import StabilityDoc, StabilityRecord
 
 
 def write_hull(documents: Mapping[str, StabilityDoc], system: str, path: Path) -> None:
@@ -80,7 +80,7 @@ def write_hull(documents: Mapping[str, StabilityDoc], system: str, path: Path) -
     write_page(path, name, header=title, sections=[section])
 
 
-def _introduce(rows: Sequence[StabilityRow], elements: tuple[str, ...]) -> Element:
+def _introduce(rows: Sequence[StabilityRecord], elements: tuple[str, ...]) -> Element:
     """Say what the page holds, and why there is no drawing where there is none."""
     text = f"{count(len(rows), 'material')} of {', '.join(elements)}."
     if len(elements) not in DRAWABLE:
@@ -95,7 +95,7 @@ def _introduce(rows: Sequence[StabilityRow], elements: tuple[str, ...]) -> Eleme
     )
 
 
-def _list_materials(rows: Mapping[str, Sequence[StabilityRow]]) -> Element:
+def _list_materials(rows: Mapping[str, Sequence[StabilityRecord]]) -> Element:
     """List every material, those nearest to the hull of the labels first."""
     by_model = {
         model: {found.material_id: found for found in listed}
@@ -127,12 +127,12 @@ def _list_materials(rows: Mapping[str, Sequence[StabilityRow]]) -> Element:
     )
 
 
-def _distance(material: StabilityRow) -> float:
+def _distance(material: StabilityRecord) -> float:
     """Tell how far above the hull of the labels a material is."""
     energy = material.target_energy_above_hull
     return inf if energy is None else energy
 
 
-def _write(energy: float | None, material: StabilityRow) -> Element:
+def _write(energy: float | None, material: StabilityRecord) -> Element:
     """Write an energy, or why there is none."""
     return number(energy, 1, factor=1000, reason=material.error or "")

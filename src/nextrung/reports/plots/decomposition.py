@@ -13,7 +13,7 @@ from nextrung.reports.plots.sampling import choose_points
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from nextrung.schemas.stability import StabilityDoc, StabilityRow
+    from nextrung.schemas.stability import StabilityDoc, StabilityRecord
 
 
 def plot_decomposition(documents: Mapping[str, StabilityDoc]) -> list[Figure]:
@@ -74,7 +74,7 @@ def _find_best(documents: Mapping[str, StabilityDoc]) -> str:
     return min(found, key=lambda m: found[m], default=next(iter(documents)))
 
 
-def _scored_rows(rows: Sequence[StabilityRow]) -> list[StabilityRow]:
+def _scored_rows(rows: Sequence[StabilityRecord]) -> list[StabilityRecord]:
     """Keep the materials that have both decomposition energies."""
     return [
         row
@@ -85,7 +85,7 @@ def _scored_rows(rows: Sequence[StabilityRow]) -> list[StabilityRow]:
 
 
 def _draw_parity(
-    model: str, rows: Sequence[StabilityRow]
+    model: str, rows: Sequence[StabilityRecord]
 ) -> tuple[list[go.Scatter], str]:
     """Draw the line of equality, the other materials and the test materials."""
     labels = [1000 * (row.target_decomposition_energy or 0) for row in rows]
@@ -116,7 +116,7 @@ def _draw_parity(
 
 
 def _list_columns(
-    pairs: Mapping[str, Sequence[StabilityRow]],
+    pairs: Mapping[str, Sequence[StabilityRecord]],
 ) -> dict[str, list[object]]:
     """Lay the scored materials of all models out as columns."""
     names = (

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from nextrung.reports.plots.figure import Figure
 from nextrung.reports.plots.periodic_table import Scale, plot_periodic_table
-from nextrung.schemas.alignment import AlignmentDoc, Corrections
+from nextrung.schemas.alignment import AlignmentCorrections, AlignmentDoc
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -53,7 +53,7 @@ def _plot_importances(document: AlignmentDoc) -> list[Figure]:
     elements = document.elements
     if not any(found.importance for found in elements.values()):
         return []
-    known = document.corrections is not Corrections.NONE
+    known = document.corrections is not AlignmentCorrections.NONE
     figures = [
         _plot_importance(
             "element-importance",

@@ -15,7 +15,7 @@ from nextrung.schemas.base import InputError
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from nextrung.schemas.stability import StabilityRow
+    from nextrung.schemas.stability import StabilityRecord
 
 #: Energies above the hull in eV/atom up to this are taken for on it.
 ON_HULL = 1e-6
@@ -33,7 +33,7 @@ class HullData:
         Whose energies they are, for readers.
     elements : tuple of str
         Symbols of the system.
-    rows : tuple of StabilityRow
+    rows : tuple of StabilityRecord
         Materials that have an energy.
     formation : tuple of float
         Formation energy of each in eV/atom.
@@ -43,7 +43,7 @@ class HullData:
 
     title: str
     elements: tuple[str, ...]
-    rows: tuple[StabilityRow, ...]
+    rows: tuple[StabilityRecord, ...]
     formation: tuple[float, ...]
     above_hull: tuple[float, ...]
 
@@ -97,7 +97,7 @@ class HullData:
 
 
 def read_hull_data(
-    rows: Iterable[StabilityRow],
+    rows: Iterable[StabilityRecord],
     elements: tuple[str, ...],
     *,
     source: Literal["target", "predicted"],
@@ -107,7 +107,7 @@ def read_hull_data(
 
     Parameters
     ----------
-    rows : iterable of StabilityRow
+    rows : iterable of StabilityRecord
         Materials of the system.
     elements : tuple of str
         Symbols of the system.
@@ -138,20 +138,20 @@ def read_hull_data(
 
 
 def list_within(
-    rows: Sequence[StabilityRow], elements: tuple[str, ...]
-) -> list[StabilityRow]:
+    rows: Sequence[StabilityRecord], elements: tuple[str, ...]
+) -> list[StabilityRecord]:
     """List the materials that hold no other element.
 
     Parameters
     ----------
-    rows : sequence of StabilityRow
+    rows : sequence of StabilityRecord
         Materials of a study.
     elements : tuple of str
         Symbols of the system.
 
     Returns
     -------
-    list of StabilityRow
+    list of StabilityRecord
         Those of the system and of all systems within, in order.
     """
     return [
@@ -159,14 +159,14 @@ def list_within(
     ]
 
 
-def parse_system(name: str, rows: Sequence[StabilityRow]) -> tuple[str, ...]:
+def parse_system(name: str, rows: Sequence[StabilityRecord]) -> tuple[str, ...]:
     """Find the elements of a chemical system in a study.
 
     Parameters
     ----------
     name : str
         Symbols joined by hyphens, in any order.
-    rows : sequence of StabilityRow
+    rows : sequence of StabilityRecord
         Materials of the study.
 
     Returns

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from xml.etree.ElementTree import Element
 
-    from nextrung.schemas.stability import StabilityDoc, StabilityRow
+    from nextrung.schemas.stability import StabilityDoc, StabilityRecord
 
 
 def explore_hull(documents: Mapping[str, StabilityDoc]) -> Element:
@@ -63,7 +63,7 @@ def _option(name: str) -> Element:
     return element("option", value=name)
 
 
-def _rank_systems(rows: Sequence[StabilityRow]) -> list[str]:
+def _rank_systems(rows: Sequence[StabilityRecord]) -> list[str]:
     """Sort the systems of two and more elements, those with most materials first."""
     counts = Counter(row.chemical_system for row in rows)
     compounds = [name for name in counts if "-" in name]

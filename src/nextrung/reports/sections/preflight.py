@@ -25,7 +25,7 @@ from nextrung.reports.html.model_style import appearance, model_cell, transfers
 from nextrung.reports.plots.figure import GUIDE, Figure, log_axis, plot
 from nextrung.reports.sections.section import Section, document_of
 from nextrung.schemas.models import Model
-from nextrung.schemas.preflight import Outcome, PreflightDoc
+from nextrung.schemas.preflight import CheckOutcome, PreflightDoc
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -35,9 +35,9 @@ if TYPE_CHECKING:
 
 #: How outcomes are marked, on the page and on a terminal.
 _MARKS = {
-    Outcome.PASSED: ("✓", "green"),
-    Outcome.WARNING: ("!", "yellow"),
-    Outcome.FAILED: ("✗", "red"),
+    CheckOutcome.PASSED: ("✓", "green"),
+    CheckOutcome.WARNING: ("!", "yellow"),
+    CheckOutcome.FAILED: ("✗", "red"),
 }
 
 

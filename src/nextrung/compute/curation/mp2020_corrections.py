@@ -1,4 +1,4 @@
-"""Corrections that let energies of GGA and GGA+U be mixed."""
+"""MP2020 corrections for mixing energies of GGA and GGA+U."""
 
 from __future__ import annotations
 
@@ -15,18 +15,18 @@ if TYPE_CHECKING:
 
 
 def find_mp2020_correction(run: Trajectory) -> float | None:
-    """Find what MP2020 adds to the energies of a run with PBE or PBE+U.
+    """Compute the MP2020 correction of a run with PBE or PBE+U.
 
     Parameters
     ----------
     run : Trajectory
-        Frames of one material; the bonds of the last one tell oxides from peroxides.
+        Frames of one material; bonds in the last one distinguish oxide and peroxide.
 
     Returns
     -------
     float or None
-        Correction in eV/atom; None where the Hubbard U are not those of the Materials
-        Project, or not known by element, so that there is none.
+        Correction in eV/atom; None where there is none, as Hubbard U differs from the
+        Materials Project or is not known by element.
 
     References
     ----------
@@ -43,14 +43,14 @@ def find_mp2020_correction(run: Trajectory) -> float | None:
     energy = float(run.frames.energies[-1])
     entry = ComputedStructureEntry(structure, energy, parameters=parameters)
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # of oxidation states that are guessed
+        warnings.simplefilter("ignore")  # guessed oxidation states
         corrected = _load_scheme().process_entry(entry)
     return None if corrected is None else float(corrected.correction / len(structure))
 
 
 @cache
 def _load_scheme() -> MaterialsProject2020Compatibility:
-    """Load the table of corrections once."""
+    """Load the table of corrections, once."""
     return MaterialsProject2020Compatibility(check_potcar=False)
 
 
@@ -62,12 +62,12 @@ def correct(run: Trajectory, correction: float) -> Trajectory:
     run : Trajectory
         Frames of one material.
     correction : float
-        What to add in eV/atom.
+        Correction in eV/atom.
 
     Returns
     -------
     Trajectory
-        The run with corrected energies, that of the relaxed structure too.
+        The run with corrected energies, that of the relaxed structure included.
     """
     frames = run.frames
     energies = frames.energies + correction * frames.n_atoms

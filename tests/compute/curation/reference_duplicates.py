@@ -1,4 +1,4 @@
-"""The authors' way to find duplicates, as slow as it is."""
+"""Reference implementation of the authors' search for duplicates."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 def find_naively(frames: Frames) -> list[int]:
-    """Transcribe the authors' loop: no reduction is kept, no pair is left out."""
+    """Find the distinct frames of one material as the authors' loop does."""
     structures = frames.to_structures()
     energies = frames.energies / frames.n_atoms
     accepted = [len(frames) - 1]

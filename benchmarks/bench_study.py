@@ -1,14 +1,14 @@
-"""Put a whole campaign through real FireWorks and a real MongoDB, without a network.
+"""Run a full-size study through FireWorks and MongoDB without neural networks.
 
-    OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 python benchmarks/bench_campaign.py
+    OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 python benchmarks/bench_study.py
 
-34,927 made-up materials, 238,247 frames and six models go through the study's own jobs:
-data set, references, models, evaluation, relaxation (plan, shards, merge), hulls,
-results. Only what predicts and what trains is replaced: predictions are labels with
-noise, relaxations end after no step, as costly as a Lennard-Jones potential at most;
-their journals, files and documents are as large as real ones. Then the collections are
-built, built again, and asked the questions of ``docs/queries.md``. Needs the extra
-``mongo``. ``--fraction 0.1`` takes a tenth of the materials.
+34,927 synthetic materials, 238,247 frames and six models pass through the jobs of a
+study: data set, references, models, evaluation, relaxation (plan, shards, merge),
+stability, results. Only prediction, training and relaxation are replaced: predictions
+are labels with noise, relaxations end without a step; their logs, files and documents
+are as large as real ones. Then the collections are built, built again, and queried as
+in ``docs/queries.md``. Needs the extra ``mongo``. ``--fraction 0.1`` takes a tenth of
+the materials.
 """
 
 from __future__ import annotations
@@ -71,7 +71,7 @@ if TYPE_CHECKING:
 
 ROOT = Path(__file__).parents[1]
 N_MATERIALS, N_FRAMES = 34_927, 238_247
-STUDY = "campaign"
+STUDY = "bench_study"
 MODELS = (
     Model.SOURCE,
     Model.SCRATCH,
@@ -80,25 +80,25 @@ MODELS = (
     Model.REFITTED_ATOM_REFS,
     Model.RESIDUAL_ATOM_REFS,
 )
-#: Sites of a material on average, and volume of a site in Å³.
+#: Mean number of sites of a material, and volume per site in Å³.
 N_ATOMS, VOLUME = 30, 14.0
-#: Noise of predictions: eV/atom, eV/Å, GPa, μ_B.
+#: Standard deviation of prediction errors: eV/atom, eV/Å, GPa, μ_B.
 NOISE = {"energies": 0.02, "forces": 0.05, "stresses": 0.5, "magmoms": 0.03}
-#: Share of relaxations that run out of steps, and that fail.
+#: Fractions of relaxations that do not converge, and that fail.
 UNCONVERGED, FAILED = 0.03, 0.01
-TIMES_ASKED = 20
+N_REPEATS = 20
 
 
 @dataclass(frozen=True)
-class Made:
-    """The made-up data set.
+class SyntheticDataset:
+    """Synthetic data set.
 
     Parameters
     ----------
     frames : Frames
-        Labelled frames in their splits.
+        Labelled frames with splits.
     materials : Materials
-        Their materials.
+        Materials of the frames.
     """
 
     frames: Frames
@@ -106,7 +106,7 @@ class Made:
 
 
 def start_mongod(folder: Path) -> Mongod:
-    """Start the server of the tests, with authentication."""
+    """Start the MongoDB server of the tests, with authentication."""
     sys.path.append(str(ROOT))
     from tests.services import Mongod, find_mongod  # noqa: PLC0415 - not installed
 
@@ -119,8 +119,8 @@ def start_mongod(folder: Path) -> Mongod:
     return mongod
 
 
-def make_data(fraction: float, seed: int = 0) -> Made:
-    """Make materials and frames up, as large as those of the r²SCAN data set."""
+def generate_dataset(fraction: float, seed: int = 0) -> SyntheticDataset:
+    """Generate materials and frames as large as those of MP-r2SCAN."""
     rng = np.random.default_rng(seed)
     entries = Generator(seed).draw(max(200, int(N_MATERIALS * fraction)))
     numbers, energies = [], []
@@ -135,7 +135,7 @@ def make_data(fraction: float, seed: int = 0) -> Made:
     names = np.array([f"mp-{n}" for n in range(len(entries))])
     splits = rng.choice(["train", "val", "test"], len(entries), p=(0.8, 0.1, 0.1))
     splits[: len(entries) // 100] = "train"  # the elements
-    initial = lay_out(names, numbers, splits, rng=rng)
+    initial = place_atoms(names, numbers, splits, rng=rng)
     n_more = max(0, int(N_FRAMES * fraction) - len(entries))
     more = rng.integers(len(entries), size=n_more)
     copies = np.sort(np.concatenate([np.arange(len(entries)), more]))
@@ -150,17 +150,17 @@ def make_data(fraction: float, seed: int = 0) -> Made:
         stresses=label((len(copies), 3, 3)).astype(np.float32),
         magmoms=np.abs(label(len(frames.atomic_numbers))).astype(np.float32),
     )
-    return Made(frames, Materials(initial, np.array(energies)))
+    return SyntheticDataset(frames, Materials(initial, np.array(energies)))
 
 
-def lay_out(
+def place_atoms(
     names: NDArray[np.str_],
     numbers: list[NDArray[np.int64]],
     splits: NDArray[np.str_],
     *,
     rng: np.random.Generator,
 ) -> Frames:
-    """Put atoms at random into cubes of their volume."""
+    """Place atoms at random in cubic cells."""
     n_atoms = np.array([len(cell) for cell in numbers])
     n_sites, n_frames = int(n_atoms.sum()), len(names)
     edges = (VOLUME * n_atoms) ** (1 / 3)
@@ -180,53 +180,57 @@ def lay_out(
     )
 
 
-class StandIn:
-    """Stands in for what predicts, trains and curates.
+class FakeCalculations:
+    """Replacement of curation, prediction, training and relaxation.
 
     Parameters
     ----------
-    made : Made
+    dataset : SyntheticDataset
         The data set.
     folder : Path
         Folder for files of the data set.
     """
 
-    def __init__(self, made: Made, folder: Path) -> None:
-        self.made = made
+    def __init__(self, dataset: SyntheticDataset, folder: Path) -> None:
+        self.dataset = dataset
         self.folder = folder
         self.rng = np.random.default_rng(1)
-        initial = made.materials.initial
+        initial = dataset.materials.initial
         self.energies = {
             initial.frac_coords[offset].tobytes(): energy
             for offset, energy in zip(
-                initial.offsets.tolist(), made.materials.energies.tolist(), strict=False
+                initial.offsets.tolist(),
+                dataset.materials.energies.tolist(),
+                strict=False,
             )
         }
 
     def patches(self) -> Iterator[Any]:
-        """Replace what takes days by what takes seconds."""
-        for name, stand_in in {
+        """Patch the functions that the jobs call."""
+        for name, fake in {
             "makers.dataset.curate": self.curate,
-            "makers.dataset.source_digest": lambda _source: "made up",
+            "makers.dataset.source_digest": lambda _source: "synthetic",
             "makers.evaluation.open_potential": lambda _model: self,
             "makers.atom_refs.move_atom_refs": self.move,
-            "potentials.fine_tuning.fine_tune": self.fine_tune,
+            "potentials.training.fine_tuning.fine_tune": self.fine_tune,
             "makers.relaxation.relax_with": self.relax,
         }.items():
-            yield patch(f"nextrung.{name}", stand_in)
+            yield patch(f"nextrung.{name}", fake)
 
     def curate(self, *_settings: object) -> CuratedDataset:
-        """Hand the made-up frames on as curated."""
-        RejectionWriter(self.folder / REJECTED).file.close()
-        frames = self.made.frames
+        """Return the synthetic frames as curated."""
+        with RejectionWriter(self.folder / REJECTED):
+            pass
+        frames = self.dataset.frames
         curated = CuratedDataset(
             folder=self.folder,
             kept=[np.ones(len(frames), dtype=bool)],
             splits={},
-            materials=self.made.materials,
+            materials=self.dataset.materials,
             n_rejected={},
             n_skipped={},
-            labels="made up",
+            labels="synthetic",
+            corrections={},
         )
         parts = [frames[start : start + 5000] for start in range(0, len(frames), 5000)]
         object.__setattr__(curated, "stream", lambda: iter(parts))
@@ -235,7 +239,7 @@ class StandIn:
     def move(
         self, source: Potential, *_frames: object
     ) -> tuple[None, dict[str, float]]:
-        """Keep the references."""
+        """Return the references of the source."""
         return None, source.atom_refs
 
     def predict_frames(self, frames: Frames) -> tuple[Frames, dict[int, str]]:
@@ -256,7 +260,7 @@ class StandIn:
         settings: FineTuningSettings,
         **_options: object,
     ) -> FineTuningResult:
-        """Train nothing; keep a history as long as a real one."""
+        """Return the initial potential with a history of the usual length."""
         errors = Errors(
             energy_mae=0.02, forces_mae=0.05, stress_mae=0.5, magmoms_mae=0.03, loss=1
         )
@@ -297,16 +301,16 @@ class StandIn:
         on_record: Callable[[int, RelaxationRecord], None],
         relaxer: object = None,
     ) -> None:
-        """End every relaxation at once, near the energy of its label."""
+        """Return relaxed structures without any step."""
         del relaxer
         for index, structure in enumerate(structures):
             on_record(index, self.relax_one(structure))
 
     def relax_one(self, structure: Structure) -> RelaxationRecord:
-        """Move atoms a little; a few do not converge, fewer fail."""
-        luck = self.rng.random()
+        """Make a record near the label; a few are not converged, fewer failed."""
+        draw = self.rng.random()
         n_atoms = len(structure)
-        if luck < FAILED:
+        if draw < FAILED:
             return RelaxationRecord(
                 status=RelaxationStatus.ISOLATED_ATOM, energy=None, structure=None,
                 n_steps=int(self.rng.integers(100)),
@@ -314,7 +318,7 @@ class StandIn:
             )  # fmt: skip
         energy = self.energy_of(structure)
         energy += 0.03 * n_atoms * self.rng.normal()
-        converged = luck > FAILED + UNCONVERGED
+        converged = draw > FAILED + UNCONVERGED
         return RelaxationRecord(
             status=RelaxationStatus.CONVERGED
             if converged
@@ -327,12 +331,12 @@ class StandIn:
         )
 
     def energy_of(self, structure: Structure) -> float:
-        """Energy of the material that has these sites, in eV."""
+        """Look up the total energy of the material with these sites in eV."""
         return self.energies[structure.frac_coords[0].tobytes()]
 
 
-def run_campaign(database: Database, store: JobStore, n_per_shard: int) -> None:
-    """Submit the study and run all its fireworks in this process."""
+def run_study(database: Database, store: JobStore, n_per_shard: int) -> None:
+    """Submit the study and run all fireworks in this process."""
     settings = StudySettings.model_validate(
         {
             "name": STUDY,
@@ -358,7 +362,7 @@ def run_campaign(database: Database, store: JobStore, n_per_shard: int) -> None:
 
 
 def report_fireworks(pad: LaunchPad, total: float) -> None:
-    """Say how long fireworks took, kind by kind."""
+    """Print how long fireworks took, by kind."""
     states = pad.db.fireworks.distinct("state")
     launches = list(pad.db.launches.find({}, {"runtime_secs": 1, "fw_id": 1}))
     names = {
@@ -405,7 +409,7 @@ def build(store: JobStore) -> None:
 
 
 def report_sizes(database: Database) -> None:
-    """Say how large the database and its largest documents are."""
+    """Print the size of the database and of its largest documents."""
     with database.mongod.client() as client:
         db = client[database.name]
         stats = db.command("dbStats")
@@ -431,8 +435,8 @@ def report_sizes(database: Database) -> None:
             )
 
 
-def ask(database: Database) -> None:
-    """Time the questions of ``docs/queries.md``."""
+def time_queries(database: Database) -> None:
+    """Time the queries of ``docs/queries.md``."""
     page = (ROOT / "docs" / "queries.md").read_text()
     titles = re.findall(r"^\*\*(.*?)\*\*", page, re.MULTILINE)
     blocks = re.findall(r"```python\n(.*?)```", page, re.DOTALL)
@@ -447,9 +451,9 @@ def ask(database: Database) -> None:
         ):
             code = compile(block, title, "exec")
             times = []
-            for _ in range(TIMES_ASKED):
+            for _ in range(N_REPEATS):
                 start = time.perf_counter()
-                exec(code, names)  # noqa: S102 - our own page
+                exec(code, names)  # noqa: S102 - code of our documentation
                 times.append(1000 * (time.perf_counter() - start))
             answer = names["answer"]
             n_rows = len(answer) if isinstance(answer, list) else 1
@@ -460,12 +464,12 @@ def ask(database: Database) -> None:
 
 
 def measure(folder: Path, database: Database, options: argparse.Namespace) -> None:
-    """Make the data up, run the campaign, build and ask; print what it took."""
+    """Generate data, run the study, build collections, and time queries."""
     start = time.perf_counter()
-    made = make_data(options.fraction)
+    dataset = generate_dataset(options.fraction)
     print(
-        f"{len(made.materials)} materials, {len(made.frames)} frames, "
-        f"{len(made.frames.atomic_numbers)} sites, made in "
+        f"{len(dataset.materials)} materials, {len(dataset.frames)} frames, "
+        f"{len(dataset.frames.atomic_numbers)} sites, generated in "
         f"{time.perf_counter() - start:.0f} s"
     )
     store = database.job_store()
@@ -475,12 +479,12 @@ def measure(folder: Path, database: Database, options: argparse.Namespace) -> No
     (folder / "launches").mkdir()
     os.chdir(folder / "launches")
     with contextlib.ExitStack() as stack:
-        for each in StandIn(made, folder / "files").patches():
-            stack.enter_context(each)
-        run_campaign(database, store, options.per_shard)
+        for fake in FakeCalculations(dataset, folder / "files").patches():
+            stack.enter_context(fake)
+        run_study(database, store, options.per_shard)
     build(store)
     report_sizes(database)
-    ask(database)
+    time_queries(database)
     files = sum(f.stat().st_size for f in (folder / "root").rglob("*") if f.is_file())
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     print(f"files: {files / 1e6:.0f} MB; peak memory {peak / 1024:.0f} MiB")
@@ -488,15 +492,15 @@ def measure(folder: Path, database: Database, options: argparse.Namespace) -> No
 
 
 def main() -> None:
-    """Start a server, measure, and leave nothing behind."""
+    """Start a server, run the benchmark, and remove its files."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--fraction", type=float, default=1.0)
     parser.add_argument("--per-shard", type=int, default=1000)
-    parser.add_argument("--keep", action="store_true", help="leave the folder")
+    parser.add_argument("--keep", action="store_true", help="keep the folder")
     options = parser.parse_args()
     warnings.simplefilter("ignore")
     logging.disable(logging.INFO)
-    folder = Path(tempfile.mkdtemp(prefix="bench-campaign-"))
+    folder = Path(tempfile.mkdtemp(prefix="bench-study-"))
     os.environ["NEXTRUNG_ROOT"] = str(folder / "root")
     packages = ("nextrung", "jobflow", "fireworks", "maggma", "pymongo")
     versions = ", ".join(f"{name} {version(name)}" for name in packages)

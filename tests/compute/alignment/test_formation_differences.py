@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from pymatgen.core import Lattice, Structure
 
-from nextrung.compute.alignment.formation import subtract_formation_energies
+from nextrung.compute.alignment.formation_differences import subtract_formation_energies
 from nextrung.schemas.frames import Frames
 
 
@@ -35,7 +35,7 @@ def test_formation_energies_are_from_the_lowest_pure_phases() -> None:
     assert differences == pytest.approx([0, 0, 0, -3.0 - (-2.0)])
 
 
-def test_an_element_without_a_phase_takes_its_shift() -> None:
+def test_an_element_without_a_pure_phase_uses_the_shift_of_its_reference() -> None:
     target = make_frames([["Li"], ["Li", "F"]], [-2.0, -6.0])
     source = make_frames([["Li"], ["Li", "F"]], [-1.0, -4.0])
 
@@ -45,7 +45,7 @@ def test_an_element_without_a_phase_takes_its_shift() -> None:
     assert differences == pytest.approx([0, -2.0 - (-1.0 - 1.5) / 2])
 
 
-def test_nothing_has_no_difference() -> None:
+def test_an_empty_set_has_no_difference() -> None:
     empty = Frames.from_structures([])
     differences, missing = subtract_formation_energies(empty, empty, {})
     assert (len(differences), missing) == (0, [])

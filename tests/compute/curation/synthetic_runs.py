@@ -1,4 +1,4 @@
-"""Runs of made-up frames, to be judged."""
+"""Synthetic runs for tests of the curation rules."""
 
 from __future__ import annotations
 

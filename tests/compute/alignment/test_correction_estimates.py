@@ -8,7 +8,10 @@ from pymatgen.core import Lattice, Structure
 from pymatgen.entries.compatibility import MaterialsProject2020Compatibility
 from pymatgen.entries.computed_entries import ComputedStructureEntry
 
-from nextrung.compute.alignment.corrections import HUBBARD_U, estimate_corrections
+from nextrung.compute.alignment.correction_estimates import (
+    HUBBARD_U,
+    estimate_corrections,
+)
 from nextrung.schemas.frames import Frames
 
 
@@ -23,14 +26,14 @@ IRON = Structure(Lattice.cubic(2.8), ["Fe"] * 2, [[0, 0, 0], [0.5] * 3])
 CRYSTALS = [rock_salt("Mn", "O", 4.4), rock_salt("Na", "Cl", 5.6), IRON]
 
 
-def test_corrections_are_those_of_the_scheme() -> None:
+def test_corrections_are_those_of_mp2020() -> None:
     """Table of MP2020: O −0.687, Mn in oxides −1.668, Cl −0.614 eV per atom."""
     corrections = estimate_corrections(Frames.from_structures(CRYSTALS))
 
     assert corrections == pytest.approx([(-0.687 - 1.668) / 2, -0.614 / 2, 0], abs=1e-3)
 
 
-def test_a_metal_has_a_u_in_oxides_and_fluorides_alone() -> None:
+def test_a_metal_has_a_hubbard_u_in_oxides_and_fluorides_only() -> None:
     sulfide = rock_salt("Mn", "S", 5.2)
     (correction,) = estimate_corrections(Frames.from_structures([sulfide]))
     entry = ComputedStructureEntry(sulfide, 0.0, parameters={"run_type": "GGA"})

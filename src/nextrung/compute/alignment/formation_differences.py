@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 def subtract_formation_energies(
     target: Frames, source: Frames, shifts: Mapping[str, float]
 ) -> tuple[NDArray[np.float64], list[str]]:
-    """Subtract the formation energies of the source functional from the target's.
+    """Compute target minus source formation energies.
 
     Parameters
     ----------
@@ -30,15 +30,15 @@ def subtract_formation_energies(
     Returns
     -------
     differences : ndarray of float, shape (n_frames,)
-        In eV/atom.
+        Target minus source formation energy in eV/atom.
     without_phase : list of str
-        Elements without a frame of their own; their shift stands in for the difference
-        of the energies of the element.
+        Elements without a pure phase; their shift is used for the difference of their
+        elemental energies.
 
     Notes
     -----
-    The formation energy is that from the lowest pure phase of each element among the
-    frames, functional by functional.
+    Formation energies refer to the lowest-energy pure phase of each element among the
+    frames, for each functional separately.
     """
     numbers = np.unique(target.atomic_numbers).tolist()
     symbols = {number: Element.from_Z(number).symbol for number in numbers}

@@ -1,8 +1,8 @@
-"""The hull of the other compositions below every composition of a table.
+"""Decomposition of every composition of a table into the other compositions.
 
-One linear programme per composition gives every energy that is asked for: the hull is
-convex, so phases of the composition itself can lower it there to their own energy and
-no further.
+One linear programme per composition is enough for both decomposition energy and energy
+above hull: the hull is convex, so the phases of a composition lower it there to their
+own energy and no further.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 class Phases(NamedTuple):
-    """Compositions and the chemical systems they compete in.
+    """Compositions and chemical systems in flat arrays.
 
     Attributes
     ----------
@@ -34,7 +34,7 @@ class Phases(NamedTuple):
     ground_states : ndarray of int, shape (n_elements,)
         Composition of each pure element; -1 where there is none.
     members : ndarray of int, shape (n_compositions,)
-        Compositions, system after system.
+        Compositions, sorted by system.
     member_offsets : ndarray of int, shape (n_systems + 1,)
         Members of system ``s`` are ``member_offsets[s]:member_offsets[s + 1]``.
     subsystems : ndarray of int
@@ -55,16 +55,16 @@ class Phases(NamedTuple):
 
 
 class HullDecompositions(NamedTuple):
-    """The cheapest mixture of other compositions at every composition.
+    """Lowest-energy mixture of other compositions at every composition.
 
     Attributes
     ----------
     formation : ndarray of float, shape (n_compositions,)
         Formation energy of the mixture in eV/atom; NaN where there is none.
     products : ndarray of int, shape (n_compositions, n_products)
-        Compositions of the mixture; -1 for fewer.
+        Compositions of the mixture, padded with -1.
     shares : ndarray of float, shape (n_compositions, n_products)
-        Share of the atoms in each of them.
+        Fraction of the atoms in each of them.
     """
 
     formation: NDArray[np.float64]
@@ -72,49 +72,38 @@ class HullDecompositions(NamedTuple):
     shares: NDArray[np.float64]
 
 
-def allocate_decompositions(phases: Phases) -> HullDecompositions:
-    """Make room for a mixture at every composition.
-
-    Parameters
-    ----------
-    phases : Phases
-        Compositions and systems.
-
-    Returns
-    -------
-    HullDecompositions
-        No mixture anywhere yet.
-    """
-    shape = (len(phases.formation), int(np.diff(phases.offsets).max(initial=1)))
-    return HullDecompositions(
-        formation=np.full(shape[0], np.nan),
-        products=np.full(shape, -1, dtype=np.int64),
-        shares=np.zeros(shape),
-    )
-
-
-@njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
-def fill_decompositions(
-    phases: Phases, chosen: NDArray[np.int64], mixtures: HullDecompositions
-) -> None:
-    """Find the cheapest mixture at every composition of the chosen systems.
+def decompose_compositions(phases: Phases) -> HullDecompositions:
+    """Find the lowest-energy mixture of other compositions at every composition.
 
     The mixture at an element is the element.
 
     Parameters
     ----------
     phases : Phases
-        Compositions and systems.
-    chosen : ndarray of int
-        Systems to compute.
-    mixtures : HullDecompositions
-        Rows of the compositions of these systems are overwritten.
+        Compositions and chemical systems.
+
+    Returns
+    -------
+    HullDecompositions
+        Mixture at every composition.
     """
-    for system in chosen:
+    shape = (len(phases.formation), int(np.diff(phases.offsets).max(initial=1)))
+    found = HullDecompositions(
+        formation=np.full(shape[0], np.nan),
+        products=np.full(shape, -1, dtype=np.int64),
+        shares=np.zeros(shape),
+    )
+    _fill(phases, found)
+    return found
+
+
+@njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
+def _fill(phases: Phases, found: HullDecompositions) -> None:
+    """Fill in the mixture at every composition, system by system."""
+    for system in range(len(phases.member_offsets) - 1):
         names, columns, costs = _gather_competitors(phases, system)
         first, last = phases.member_offsets[system], phases.member_offsets[system + 1]
         for target in phases.members[first:last]:
-            mixtures.formation[target] = np.nan
             if np.isnan(phases.formation[target]):
                 continue
             fractions = phases.fractions[
@@ -124,17 +113,17 @@ def fill_decompositions(
             own[: len(fractions)] = False
             allowed = np.where(own, np.inf, costs)
             cost, basis, shares = minimise_mixture(columns, allowed, fractions)
-            mixtures.formation[target] = cost
+            found.formation[target] = cost
             for row in range(len(basis)):
-                mixtures.products[target, row] = names[basis[row]]
-                mixtures.shares[target, row] = max(shares[row], 0.0)
+                found.products[target, row] = names[basis[row]]
+                found.shares[target, row] = max(shares[row], 0.0)
 
 
 @njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
 def _gather_competitors(
     phases: Phases, system: int
 ) -> tuple[NDArray[np.int64], NDArray[np.float64], NDArray[np.float64]]:
-    """List the elements of a system and its compounds below them in energy."""
+    """List the elements of a system and its compounds of negative formation energy."""
     first = phases.members[phases.member_offsets[system]]
     elements = phases.elements[phases.offsets[first] : phases.offsets[first + 1]]
     compounds = _list_compounds(phases, system)
@@ -157,7 +146,7 @@ def _gather_competitors(
 
 @njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
 def _list_compounds(phases: Phases, system: int) -> NDArray[np.int64]:
-    """List the compounds within a system that are more stable than its elements."""
+    """List the compounds within a system that have a negative formation energy."""
     inner = phases.subsystems[
         phases.subsystem_offsets[system] : phases.subsystem_offsets[system + 1]
     ]

@@ -4,10 +4,30 @@ import pytest
 from pydantic import ValidationError
 from tests.reports.conftest import make_provenance
 
+from nextrung.schemas.stores.collections import KEYS, ROWS, Collection
 from nextrung.schemas.stores.provenance import ProvenanceGraph, ProvenanceNode
 
 
-def test_a_chain_survives_json() -> None:
+@pytest.mark.parametrize("collection", Collection)
+def test_rows_have_the_fields_of_their_key(collection: Collection) -> None:
+    assert set(KEYS[collection]) <= set(ROWS[collection].model_fields)
+
+
+@pytest.mark.parametrize("collection", Collection)
+def test_rows_are_flat(collection: Collection) -> None:
+    schema = ROWS[collection].model_json_schema()
+    kinds = [
+        option
+        for field in schema["properties"].values()
+        for option in field.get("anyOf", [field])
+    ]
+
+    assert not [kind for kind in kinds if kind.get("type") == "object"]
+    items = [kind["items"] for kind in kinds if kind.get("type") == "array"]
+    assert all(item == {"type": "string"} for item in items)
+
+
+def test_a_provenance_graph_survives_json() -> None:
     ancestor = ProvenanceNode(
         uuid="u",
         name="evaluate",
@@ -27,6 +47,6 @@ def test_a_chain_survives_json() -> None:
     assert ProvenanceGraph.model_validate_json(chain.model_dump_json()) == chain
 
 
-def test_a_chain_names_what_was_asked() -> None:
+def test_a_provenance_graph_requires_its_query() -> None:
     with pytest.raises(ValidationError, match="asked"):
         ProvenanceGraph.model_validate({"rows": {}, "results": [], "ancestors": {}})

@@ -1,7 +1,7 @@
-"""What the Materials Project adds to GGA/GGA+U energies to mix the two.
+"""MP2020 corrections of the Materials Project, estimated from structures alone.
 
-The scheme of 2020 is that of pymatgen. Which metals have a Hubbard U follows from the
-composition, as in the project's own calculations: in oxides and fluorides.
+The scheme is that of pymatgen. Whether a calculation has a Hubbard U is inferred from
+its composition: as in the Materials Project, in oxides and fluorides of some metals.
 """
 
 from __future__ import annotations
@@ -26,12 +26,12 @@ HUBBARD_U: Mapping[str, float] = {
     "Co": 3.32, "Cr": 3.7, "Fe": 5.3, "Mn": 3.9, "Mo": 4.38, "Ni": 6.2, "V": 3.25,
     "W": 6.2,
 }  # fmt: skip
-#: Anions whose compounds have it.
+#: Anions whose compounds have a Hubbard U.
 ANIONS_WITH_U = ("F", "O")
 
 
 def estimate_corrections(frames: Frames) -> NDArray[np.float64]:
-    """Estimate the correction of each frame, that of the first one of its material.
+    """Estimate the correction of each frame from the first frame of its material.
 
     Parameters
     ----------
@@ -41,23 +41,23 @@ def estimate_corrections(frames: Frames) -> NDArray[np.float64]:
     Returns
     -------
     ndarray of float, shape (n_frames,)
-        What the scheme adds to the energy in eV/atom.
+        Energy correction in eV/atom.
     """
     if not len(frames):
         return np.zeros(0)
-    _, first, place = np.unique(
+    _, first, material = np.unique(
         frames.material_ids, return_index=True, return_inverse=True
     )
     scheme = MaterialsProject2020Compatibility(check_potcar=False)
     structures = frames[first].to_structures()
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # oxidation states that cannot be guessed
+        warnings.simplefilter("ignore")  # unknown oxidation states
         corrections = np.array([_correct(scheme, found) for found in structures])
-    return corrections[place]
+    return corrections[material]
 
 
 def _correct(scheme: MaterialsProject2020Compatibility, structure: Structure) -> float:
-    """Correct one structure, in eV/atom."""
+    """Compute the correction of one structure in eV/atom."""
     symbols = set(structure.composition.get_el_amt_dict())
     has_u = symbols.intersection(HUBBARD_U) and symbols.intersection(ANIONS_WITH_U)
     parameters = {
