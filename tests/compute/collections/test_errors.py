@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import pytest
-from tests.reports.conftest import MATERIALS, make_evaluation
+from tests.made_up_study import MATERIALS, make_evaluation
 
 from nextrung.compute.collections import list_metrics, list_residuals
 from nextrung.schemas.models import Model

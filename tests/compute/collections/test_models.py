@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from tests.reports.conftest import make_dataset, make_fine_tuning, make_scaling_law
+from tests.made_up_study import make_dataset, make_fine_tuning, make_scaling_law
 
 from nextrung.compute.collections import describe_model, list_scaling
 from nextrung.schemas.models import Model

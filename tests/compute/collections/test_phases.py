@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import pytest
-from tests.reports.conftest import make_density, make_stability
+from tests.made_up_study import make_density, make_stability
 
 from nextrung.compute.collections import list_densities, list_stability
 from nextrung.schemas.models import Model

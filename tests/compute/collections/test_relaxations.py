@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 from pymatgen.core import Lattice, Structure
-from tests.reports.conftest import make_artifact, make_provenance
+from tests.made_up_study import make_artifact, make_provenance
 
 from nextrung.compute.collections import (
     Outcome,

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from tests.reports.conftest import make_preflight
+from tests.made_up_study import make_preflight
 
 from nextrung.reports.pages.preflight import write_preflight
 

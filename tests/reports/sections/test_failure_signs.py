@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
+from tests.made_up_study import replace_models
 
 from nextrung.reports.sections.failure_signs import (
     compare_errors,
@@ -17,13 +18,7 @@ from nextrung.schemas.evaluation import PropertyErrors
 from nextrung.schemas.models import Model
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from nextrung.schemas.study import StudyDoc, StudyResults
-
-    Score = Callable[
-        [StudyResults, dict[Model, tuple[float, float, float]]], StudyResults
-    ]
 
 
 @pytest.fixture
@@ -31,10 +26,8 @@ def results(study: StudyDoc) -> StudyResults:
     return study.results
 
 
-def test_negative_transfer_is_named_with_its_size(
-    results: StudyResults, score: Score
-) -> None:
-    scored = score(
+def test_negative_transfer_is_named_with_its_size(results: StudyResults) -> None:
+    scored = replace_models(
         results,
         {
             Model.SCRATCH: (0.02, 1.0, 1.0),

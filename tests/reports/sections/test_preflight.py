@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from rich.console import Console
-from tests.reports.conftest import make_preflight
+from tests.made_up_study import make_preflight
 
 from nextrung.reports.html.elements import render
 from nextrung.reports.plots.figure import Figure

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
+from tests.made_up_study import replace_models
 
 from nextrung.reports.sections.summary import (
     advise,
@@ -15,13 +16,7 @@ from nextrung.reports.sections.summary import (
 from nextrung.schemas.models import Model
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from nextrung.schemas.study import StudyDoc, StudyResults
-
-    Score = Callable[
-        [StudyResults, dict[Model, tuple[float, float, float]]], StudyResults
-    ]
 
 
 @pytest.fixture
@@ -38,10 +33,8 @@ def test_the_winner_is_set_against_scratch_and_source(results: StudyResults) -> 
     )
 
 
-def test_the_winner_is_not_set_against_itself(
-    results: StudyResults, score: Score
-) -> None:
-    scored = score(results, {Model.SCRATCH: (0.02, 1, 1)})
+def test_the_winner_is_not_set_against_itself(results: StudyResults) -> None:
+    scored = replace_models(results, {Model.SCRATCH: (0.02, 1, 1)})
     assert describe_best_model(scored) == [
         "1 · From scratch has the lowest energy error on the test split: 20.0 meV/atom."
     ]
@@ -57,28 +50,27 @@ def test_the_winner_is_not_set_against_itself(
 )
 def test_the_verdict_on_transfer_follows_all_errors(
     results: StudyResults,
-    score: Score,
     errors: tuple[float, float, float],
     verdict: str,
 ) -> None:
-    scored = score(
+    scored = replace_models(
         results, {Model.SCRATCH: (0.02, 1, 1), Model.REFITTED_ATOM_REFS: errors}
     )
     (text,) = describe_transfer(scored)
     assert text.startswith(verdict)
 
 
-def test_transfer_is_not_judged_without_scratch(
-    results: StudyResults, score: Score
-) -> None:
-    assert describe_transfer(score(results, {Model.FROZEN_ATOM_REFS: (1, 1, 1)})) == []
+def test_transfer_is_not_judged_without_scratch(results: StudyResults) -> None:
+    assert (
+        describe_transfer(replace_models(results, {Model.FROZEN_ATOM_REFS: (1, 1, 1)}))
+        == []
+    )
 
 
 def test_negative_transfer_with_moved_references_asks_for_more_training(
     results: StudyResults,
-    score: Score,
 ) -> None:
-    scored = score(
+    scored = replace_models(
         results,
         {
             Model.SCRATCH: (0.02, 1.0, 1.0),
@@ -92,8 +84,8 @@ def test_a_small_test_split_is_a_caution(results: StudyResults) -> None:
     assert any("only 3 materials" in text for text in summarise(results))
 
 
-def test_nothing_scored_is_said(results: StudyResults, score: Score) -> None:
-    empty = score(results, {}).model_copy(
+def test_nothing_scored_is_said(results: StudyResults) -> None:
+    empty = replace_models(results, {}).model_copy(
         update={
             "alignment": None,
             "scaling_law": None,
@@ -116,9 +108,9 @@ def test_advice_names_the_checkpoint_and_the_sizes(results: StudyResults) -> Non
 
 
 def test_negative_transfer_with_kept_references_asks_to_move_them(
-    results: StudyResults, score: Score
+    results: StudyResults,
 ) -> None:
-    scored = score(
+    scored = replace_models(
         results,
         {
             Model.SCRATCH: (0.02, 1.0, 1.0),
