@@ -108,8 +108,8 @@ def test_a_missing_kaleido_is_an_error_that_names_the_extra(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(sys.modules, "kaleido", None)
-    message = re.escape("pip install 'nextrung[figures]'")
-    with pytest.raises(InputError, match=f"^expected kaleido .*{message}") as raised:
+    command = re.escape("pip install 'nextrung[figures]'")
+    with pytest.raises(InputError, match=f"^expected kaleido .*{command}") as raised:
         write_images([make_figure()], tmp_path)
     assert "\n" not in str(raised.value)
 

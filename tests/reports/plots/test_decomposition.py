@@ -44,6 +44,8 @@ def test_the_best_model_is_shown_first(scored: dict[str, StabilityDoc]) -> None:
     assert figure.shown == "Residual atom refs"
 
 
-def test_without_scored_materials_there_is_no_figure(scored: dict[str, StabilityDoc]) -> None:
+def test_without_materials_there_is_no_figure(
+    scored: dict[str, StabilityDoc],
+) -> None:
     empty = scored["scratch"].model_copy(update={"rows": []})
     assert plot_decomposition({"scratch": empty}, "scratch") == []

@@ -8,16 +8,9 @@ from typing import TYPE_CHECKING
 import plotly.graph_objects as go
 import pytest
 
-from nextrung.reports.plots.figure import (
-    Figure,
-    embed,
-    log_axis,
-    plot,
-    size_axis,
-)
+from nextrung.reports.plots.figure import Figure, embed, log_axis, plot, size_axis
 
 if TYPE_CHECKING:
-    from pathlib import Path
     from xml.etree.ElementTree import Element
 
 

@@ -58,7 +58,9 @@ def test_too_many_frames_are_sampled_and_the_caption_says_so(
     assert len(figure.columns["frame_id"]) == 5000
 
 
-def test_without_labelled_test_frames_there_is_a_note(scored: dict[str, EvaluationDoc]) -> None:
+def test_without_labelled_test_frames_there_is_a_note(
+    scored: dict[str, EvaluationDoc],
+) -> None:
     empty = scored["source"].model_copy(update={"rows": make_rows([None])})
     (note,) = plot_parity({"source": empty}, "source")
     assert not isinstance(note, Figure)
