@@ -9,7 +9,7 @@ import numpy as np
 from jobflow import OutputReference
 from monty.json import jsanitize
 from pymatgen.core import Composition, Lattice, Structure
-from tests.reports.conftest import (
+from tests.made_up_study import (
     MATERIALS,
     make_artifact,
     make_documents,

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 from pymatgen.core import Lattice, Structure
-from tests.reports.conftest import (
+from tests.made_up_study import (
     MATERIALS,
     make_artifact,
     make_dataset,

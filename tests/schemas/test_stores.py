@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 from pydantic import ValidationError
-from tests.reports.conftest import make_provenance
+from tests.made_up_study import make_provenance
 
 from nextrung.schemas.stores.collections import KEYS, ROWS, Collection
 from nextrung.schemas.stores.provenance import ProvenanceGraph, ProvenanceNode

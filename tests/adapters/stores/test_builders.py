@@ -6,7 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from tests.reports.conftest import (
+from tests.made_up_study import (
     MATERIALS,
     make_fine_tuning,
     make_provenance,

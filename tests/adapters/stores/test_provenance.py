@@ -3,7 +3,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
-from tests.reports.conftest import make_artifact
+from tests.made_up_study import make_artifact
 from tests.stored_study import store_study
 
 from nextrung.adapters.stores.builders import build_collections

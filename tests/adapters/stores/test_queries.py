@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pyarrow.parquet as pq
 import pytest
-from tests.reports.conftest import ENERGY_ERRORS, MATERIALS
+from tests.made_up_study import ENERGY_ERRORS, MATERIALS
 from tests.stored_study import store_study
 
 from nextrung.adapters.stores.builders import build_collections

@@ -3,7 +3,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
-from tests.reports.conftest import make_provenance, make_stability
+from tests.made_up_study import make_provenance, make_stability
 from tests.stored_study import store_document, store_study
 
 from nextrung.adapters.stores.study_jobs import list_study_jobs, select_current

@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from jobflow import OutputReference
-from tests.reports.conftest import make_density, make_documents, make_evaluation
+from tests.made_up_study import make_density, make_documents, make_evaluation
 from tests.stored_study import store_study
 
 from nextrung.makers.jobs.inputs import resolve_without_arrays
