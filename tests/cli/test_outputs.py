@@ -11,8 +11,9 @@ import pytest
 from ase.io import read
 from pymatgen.core import Structure
 
-from nextrung.cli.potentials import Cell, Engine, Method
+from nextrung.cli.potentials import Cell, Engine
 from nextrung.cli.scores import CompetitorsName
+from nextrung.cli.training import Method
 from nextrung.schemas.models import RECIPES, Trained
 from nextrung.schemas.relaxation import CellDegrees, RelaxationEngine
 from nextrung.schemas.stability import Competitors

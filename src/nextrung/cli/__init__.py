@@ -19,7 +19,6 @@ from nextrung import __version__
 from nextrung.cli import (
     cluster,
     data,
-    doctor,
     labels,
     potentials,
     provenance,
@@ -28,6 +27,7 @@ from nextrung.cli import (
     setup,
     status,
     study,
+    training,
 )
 from nextrung.cli.running import describe_invalid, opened
 from nextrung.schemas.base import InputError
@@ -61,10 +61,10 @@ def _take_options(
 _COMMANDS: dict[str, tuple[Callable[..., None], ...]] = {
     "Studies": (study.preflight, study.run, study.report, status.status),
     "Results": (queries.results, queries.build, provenance.provenance),
-    "Clusters": (setup.init, doctor.doctor, cluster.submit),
+    "Clusters": (setup.init, cluster.doctor, cluster.submit),
     "Stages": (
         labels.label,
-        potentials.fine_tune,
+        training.fine_tune,
         potentials.evaluate,
         potentials.relax,
         potentials.density,
@@ -75,7 +75,7 @@ for panel, commands in _COMMANDS.items():
         app.command(rich_help_panel=panel)(command)
 for name, group in (
     ("dataset", data.dataset),
-    ("atom-refs", data.atom_refs),
+    ("atom-refs", training.atom_refs),
     ("stability", scores.stability),
     ("scaling", scores.scaling),
 ):

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import Annotated
-
 import typer
 from rich.table import Table
 
@@ -13,16 +10,11 @@ from nextrung.cli.options import (
     FramesFile,
     Overrides,
     Root,
-    Source,
-    StageRoot,
     StudyFile,
 )
-from nextrung.cli.potentials import load
 from nextrung.cli.running import console, open_run, run_flow, use_device
-from nextrung.schemas.models import Rereference
 
 dataset = typer.Typer(help="Build and describe data sets.", no_args_is_help=True)
-atom_refs = typer.Typer(help="Fit atomic reference energies.", no_args_is_help=True)
 
 
 @dataset.command()
@@ -68,48 +60,3 @@ def info(frames_file: FramesFile) -> None:
         counts = len(set(part.material_ids)), len(part), int(part.n_atoms.sum())
         table.add_row(split or "–", *map(str, counts))
     console.print(table)
-
-
-@atom_refs.command()
-def fit(
-    frames_file: FramesFile,
-    *,
-    kind: Annotated[
-        Rereference,
-        typer.Option(
-            help="refit total energies, fit the residual of the source, or keep (none)."
-        ),
-    ] = Rereference.REFIT,
-    source: Source = "chgnet-0.3.0",
-    output: Annotated[
-        Path | None,
-        typer.Option("--output", "-o", metavar="FILE", help="Checkpoint to write."),
-    ] = None,
-    root: StageRoot = None,
-    device: Device = "auto",
-) -> None:
-    """Fit atomic references to labels, and write the re-referenced potential."""
-    from nextrung.adapters.files.frames import read_frames
-    from nextrung.cli.outputs import validate_output
-    from nextrung.potentials.atom_refs import move_atom_refs
-
-    validate_output(output)
-    use_device(device)
-    frames = read_frames(frames_file)
-    potential = load(source)
-    if root is None:
-        _, moved = move_atom_refs(potential, frames, kind)
-    else:
-        from nextrung.cli.stages import StageRun
-
-        moved = StageRun(root, source).fit_atom_refs(frames_file, kind).atom_refs
-    table = Table("element", "before / eV", "after / eV")
-    for symbol, energy in moved.items():
-        before = potential.atom_refs.get(symbol)
-        table.add_row(
-            symbol, "–" if before is None else f"{before:.4f}", f"{energy:.4f}"
-        )
-    console.print(table)
-    if output is not None:
-        potential.with_atom_refs(moved).save(output, functional=frames.functional)
-        console.print(f"potential: {output}", soft_wrap=True)

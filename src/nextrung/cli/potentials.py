@@ -1,22 +1,18 @@
-"""Commands on potentials: fine-tune, evaluate, relax, density."""
+"""Commands on what potentials predict: evaluate, relax, density."""
 
 from __future__ import annotations
 
 import os
 from pathlib import Path
-from shutil import copyfile
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 from rich.table import Table
 
-from nextrung.atomic_write import atomic_write
-from nextrung.cli.options import Device, FramesFile, Potential, Source, StageRoot
+from nextrung.cli.options import Device, Potential, StageRoot
 from nextrung.cli.running import console, use_device, validate_options
 from nextrung.schemas.base import InputError
-from nextrung.schemas.fine_tuning import EpochRecord, FineTuningSettings, Precision
-from nextrung.schemas.models import RECIPES, Model
 
 if TYPE_CHECKING:
     from nextrung.potentials.potential import Potential as LoadedPotential
@@ -25,18 +21,9 @@ if TYPE_CHECKING:
     from nextrung.schemas.evaluation import EvaluationScore, EvaluationSettings
     from nextrung.schemas.frames import Frames
 
-# Choices of records whose modules load pymatgen, and of the models that are trained.
+# Choices of records whose modules load pymatgen.
 Engine = Literal["batched", "ase"]
 Cell = Literal["full", "fixed_volume", "fixed"]
-Method = Literal[
-    "scratch",
-    "trainable_atom_refs",
-    "frozen_atom_refs",
-    "refitted_atom_refs",
-    "residual_atom_refs",
-]
-
-_TRAINING = FineTuningSettings()
 
 
 def evaluate(
@@ -89,69 +76,6 @@ def evaluate(
         write_predictions(output, frames, predicted=predicted, errors=errors)
     elif output is not None:
         write_evaluation(output, score)
-
-
-def fine_tune(
-    frames_file: FramesFile,
-    *,
-    method: Annotated[
-        Method, typer.Option(help="Which references and weights are trained.")
-    ] = "residual_atom_refs",
-    source: Source = "chgnet-0.3.0",
-    epochs: Annotated[
-        int, typer.Option(help="Passes over the training frames.")
-    ] = _TRAINING.epochs,
-    batch_size: Annotated[
-        int, typer.Option(help="Frames per optimiser step.")
-    ] = _TRAINING.batch_size,
-    learning_rate: Annotated[
-        float, typer.Option(help="Learning rate of the first step.")
-    ] = _TRAINING.learning_rate,
-    final_learning_rate: Annotated[
-        float, typer.Option(help="Learning rate of the last step, along a cosine.")
-    ] = _TRAINING.final_learning_rate,
-    precision: Annotated[
-        Precision, typer.Option(help="Floating-point precision of a training step.")
-    ] = _TRAINING.precision,
-    n_train_frames: Annotated[
-        int | None, typer.Option(help="Training frames to use.", show_default="all")
-    ] = None,
-    seed: Annotated[
-        int, typer.Option(help="Seed of weights, subset and shuffling.")
-    ] = _TRAINING.seed,
-    output: Annotated[
-        Path,
-        typer.Option("--output", "-o", metavar="FILE", help="Checkpoint to write."),
-    ] = Path("fine_tuned.pth.tar"),
-    root: StageRoot = None,
-    device: Device = "auto",
-) -> None:
-    """Re-reference and train a potential; plain chgnet loads the checkpoint."""
-    from nextrung.cli.outputs import validate_output
-
-    settings = validate_options(
-        FineTuningSettings,
-        epochs=epochs,
-        batch_size=batch_size,
-        learning_rate=learning_rate,
-        final_learning_rate=final_learning_rate,
-        precision=precision,
-        n_train_frames=n_train_frames,
-        seed=seed,
-    )
-    validate_output(output)
-    use_device(device)
-    if root is None:
-        chosen = Model(method)
-        _train(frames_file, chosen, source, settings=settings, output=output)
-        return
-    from nextrung.adapters.files.artifacts import artifact_path
-    from nextrung.cli.stages import StageRun
-
-    made = StageRun(root, source).fine_tune(frames_file, Model(method), settings)
-    with atomic_write(output) as temporary:
-        copyfile(artifact_path(made.checkpoint), temporary)
-    console.print(f"best epoch {made.best_epoch}: {output}", soft_wrap=True)
 
 
 def relax(
@@ -225,8 +149,8 @@ def relax(
             name,
             record.status,
             str(record.n_steps),
-            _show(per_atom, 1, 4),
-            _show(record.fmax, 1, 3),
+            format_number(per_atom, 1, 4),
+            format_number(record.fmax, 1, 3),
             record.error or "",
         )
     console.print(table)
@@ -277,11 +201,13 @@ def density(
             row.crystal_id,
             row.status,
             f"{row.experimental_density:.3f}",
-            _show(row.predicted_density, 1, 3),
-            _show(row.ratio, 1, 3),
+            format_number(row.predicted_density, 1, 3),
+            format_number(row.ratio, 1, 3),
         )
     console.print(table)
-    console.print(f"MAE {_show(score.mae, 1, 3)} g/cm³, {score.n_failed} failed")
+    console.print(
+        f"MAE {format_number(score.mae, 1, 3)} g/cm³, {score.n_failed} failed"
+    )
     if output is not None:
         write_densities(output, score.rows)
 
@@ -334,34 +260,6 @@ def _read_labels(source: Path | DatasetSettings) -> Frames:
         return curate(source).frames
 
 
-def _train(
-    frames_file: Path,
-    method: Model,
-    source: str,
-    *,
-    settings: FineTuningSettings,
-    output: Path,
-) -> None:
-    """Train in this process; an unfinished training leaves its state by the output."""
-    from nextrung.adapters.files.frames import read_frames
-    from nextrung.potentials.atom_refs import move_atom_refs, prepare_start
-    from nextrung.potentials.training.fine_tuning import fine_tune as train
-
-    frames, potential = read_frames(frames_file), load(source)
-    recipe = RECIPES[method]
-    _, atom_refs = move_atom_refs(potential, frames, recipe.rereference)
-    result = train(
-        prepare_start(potential, recipe, atom_refs, seed=settings.seed),
-        frames,
-        settings,
-        trained=recipe.trained,
-        workdir=output.with_name(output.name + ".state"),
-        on_epoch=_print_epoch,
-    )
-    result.potential.save(output, name=method.value, functional=frames.functional)
-    console.print(f"best epoch {result.best_epoch}: {output}", soft_wrap=True)
-
-
 def _score_densities(model: str, settings: DensitySettings) -> DensityScore:
     """Relax strained crystals and score their densities, storing nothing."""
     from nextrung.adapters.files.experimental_crystals import read_crystals
@@ -398,10 +296,10 @@ def _show_scores(score: EvaluationScore) -> None:
             split,
             str(found.n_frames),
             str(found.n_failed),
-            _show(found.energy_mae, 1000, 1),
-            _show(found.forces_mae, 1000, 1),
-            _show(found.stress_mae, 1, 3),
-            _show(found.magmoms_mae, 1, 4),
+            format_number(found.energy_mae, 1000, 1),
+            format_number(found.forces_mae, 1000, 1),
+            format_number(found.stress_mae, 1, 3),
+            format_number(found.magmoms_mae, 1, 4),
         )
     console.print(table)
     for failure in score.failures:
@@ -409,16 +307,21 @@ def _show_scores(score: EvaluationScore) -> None:
             console.print(f"{frame_id}: {failure.reason}", soft_wrap=True)
 
 
-def _print_epoch(epoch: EpochRecord) -> None:
-    """Print one line per epoch."""
-    errors = epoch.val
-    console.print(
-        f"epoch {epoch.epoch:3d}  validation "
-        f"E {_show(errors.energy_mae, 1000, 1)} meV/atom  "
-        f"F {_show(errors.forces_mae, 1000, 1)} meV/Å  [dim]{epoch.wall_time:.1f} s[/]"
-    )
+def format_number(value: float | None, factor: float, digits: int) -> str:
+    """Format a number; a dash for none.
 
+    Parameters
+    ----------
+    value : float or None
+        The number.
+    factor : float
+        Its unit in that of the table.
+    digits : int
+        Digits behind the point.
 
-def _show(value: float | None, factor: float, digits: int) -> str:
-    """Format a number; a dash for none."""
+    Returns
+    -------
+    str
+        The scaled number.
+    """
     return "–" if value is None else f"{factor * value:.{digits}f}"
