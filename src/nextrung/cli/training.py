@@ -172,5 +172,6 @@ def _print_epoch(epoch: EpochRecord) -> None:
     console.print(
         f"epoch {epoch.epoch:3d}  validation "
         f"E {format_number(errors.energy_mae, 1000, 1)} meV/atom  "
-        f"F {format_number(errors.forces_mae, 1000, 1)} meV/Å  [dim]{epoch.wall_time:.1f} s[/]"
+        f"F {format_number(errors.forces_mae, 1000, 1)} meV/Å  "
+        f"[dim]{epoch.wall_time:.1f} s[/]"
     )
