@@ -7,14 +7,14 @@ INSTALLED := $(VENV)/.installed
 THREADS := OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 MKL_NUM_THREADS=1
 WORKERS ?= 2
 
-.PHONY: demo test check install clean
+.PHONY: demo test check docs install clean
 
 install: $(INSTALLED)
 
 $(INSTALLED): pyproject.toml constraints.txt
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(BIN)/pip install --quiet --constraint constraints.txt torch
-	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[test,mongo,torchsim]'
+	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[test,docs,figures,mongo,torchsim]'
 	touch $@
 
 demo: $(INSTALLED)
@@ -30,5 +30,8 @@ check: $(INSTALLED)
 	$(BIN)/lint-imports
 	$(BIN)/numpydoc lint $$(git ls-files 'src/*.py' ':!src/nextrung/cli/')
 
+docs: $(INSTALLED)
+	$(THREADS) NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
+
 clean:
-	rm -rf $(VENV) runs .mypy_cache .pytest_cache .ruff_cache
+	rm -rf $(VENV) runs site .mypy_cache .pytest_cache .ruff_cache

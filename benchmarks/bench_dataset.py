@@ -1,18 +1,16 @@
-"""Curate made-up JSON of MPtrj's layout, and read the frames file back.
+"""Curate synthetic JSON in the layout of MPtrj, and read the frames file.
 
     OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 python benchmarks/bench_dataset.py
 
 Materials have the frame counts of MP-r2SCAN (median 6, mean 6.9, at most 47) and 31
-atoms in the mean; each is a relaxation whose energy and displacements decay. As in the
-published files, no frame is a duplicate: energies are 12 meV/atom and more apart; with
-``--gap 0`` they are as far apart as the relaxation goes, and some are duplicates. Every
-stage runs in its own process, whose peak memory is its own; times are of the processor.
-The yardstick is the way of chgnet's ``StructureJsonData``: ``json.load`` and one
-pymatgen structure per frame.
+atoms on average; each is a relaxation whose energy and displacements decay. As in the
+published files, there are no duplicates: energies differ by 12 meV/atom or more; with
+``--gap 0`` there are some. Every stage runs in a process of its own, for its peak
+memory; times are processor times. The baseline is chgnet's ``StructureJsonData``:
+``json.load`` and one pymatgen structure per frame.
 
-With ``--duplicates 800`` the rule on duplicates alone is held against the loop of
-MPtrj's authors, on so many frames of relaxations with ``--gap 0``, and on as many
-copies of one frame.
+``--duplicates 800`` compares only the rule on duplicates with the loop of MPtrj's
+authors, on this number of frames with ``--gap 0``, and on as many copies of one frame.
 """
 
 from __future__ import annotations
@@ -36,8 +34,8 @@ if TYPE_CHECKING:
 
     from nextrung.schemas.frames import Frames
 
-#: Frames that ``json.load`` can hold in 16 GB.
-MAX_YARDSTICK = 100_000
+#: Maximum number of frames that ``json.load`` can read in 16 GB.
+MAX_BASELINE = 100_000
 SYMBOLS = ["O", "Li", "P", "S", "Si", "Fe", "Mn", "Na", "F", "N", "Mg", "Al", "Ca", "K"]
 
 
@@ -45,7 +43,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--frames", type=int, nargs="+", default=[2400, 24000])
     parser.add_argument("--gap", type=float, default=0.012)
-    parser.add_argument("--stage", choices=["curate", "reread", "yardstick"])
+    parser.add_argument("--stage", choices=["curate", "reread", "baseline"])
     parser.add_argument("--file", type=Path)
     parser.add_argument("--repeats", type=int, default=1)
     parser.add_argument("--duplicates", type=int, default=0)
@@ -54,7 +52,7 @@ def main() -> None:
         compare_duplicates(arguments.duplicates)
         return
     if arguments.stage:
-        stages = {"curate": curate, "reread": reread, "yardstick": build_structures}
+        stages = {"curate": curate, "reread": reread, "baseline": build_structures}
         print(json.dumps(measure(stages[arguments.stage], arguments.file)))
         return
     for n_frames in arguments.frames:
@@ -63,7 +61,7 @@ def main() -> None:
 
 
 def report(n_frames: int, folder: Path, gap: float, n_repeats: int) -> None:  # noqa: PLR0917
-    """Measure every stage on a file of so many frames; the fastest run counts."""
+    """Measure every stage on a file of n frames; the fastest run counts."""
     path = folder / "frames.json"
     n_frames = write_json(path, n_frames, gap)
     size = path.stat().st_size / 1e6
@@ -72,11 +70,11 @@ def report(n_frames: int, folder: Path, gap: float, n_repeats: int) -> None:  # 
     print(f"{n_frames} frames, {size:.0f} MB of JSON")
     seconds = {}
     stages = ["curate", "reread"]
-    if n_frames <= MAX_YARDSTICK:
-        stages.append("yardstick")
+    if n_frames <= MAX_BASELINE:
+        stages.append("baseline")
     for stage in stages:
         command = [sys.executable, __file__, "--stage", stage, "--file", str(path)]
-        runs = [run_apart(command) for _ in range(n_repeats)]
+        runs = [run_subprocess(command) for _ in range(n_repeats)]
         measured = min(runs, key=lambda run: run["seconds"])
         seconds[stage] = measured["seconds"]
         print(
@@ -84,15 +82,15 @@ def report(n_frames: int, folder: Path, gap: float, n_repeats: int) -> None:  # 
             f"frames/s {size / seconds[stage]:7.1f} MB/s, peak {measured['peak']:.0f} "
             f"MB (before: {measured['before']:.0f} MB) {measured['result']}"
         )
-    if n_frames > MAX_YARDSTICK:
+    if n_frames > MAX_BASELINE:
         return
     print(
-        f"  curate {seconds['yardstick'] / seconds['curate']:.1f}× the yardstick, "
-        f"re-reading {seconds['yardstick'] / seconds['reread']:.0f}×"
+        f"  curate {seconds['baseline'] / seconds['curate']:.1f}× the baseline, "
+        f"re-reading {seconds['baseline'] / seconds['reread']:.0f}×"
     )
 
 
-def run_apart(command: list[str]) -> dict[str, Any]:
+def run_subprocess(command: list[str]) -> dict[str, Any]:
     """Measure a stage in a process of its own."""
     done = subprocess.run(command, check=True, capture_output=True, text=True)  # noqa: S603
     measured: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
@@ -100,7 +98,7 @@ def run_apart(command: list[str]) -> dict[str, Any]:
 
 
 def measure(stage: Callable[[Path], str], path: Path) -> dict[str, Any]:
-    """Time a stage after what it needs was loaded and compiled."""
+    """Time a stage after its modules were loaded and compiled."""
     import pymatgen.core  # noqa: F401, PLC0415
 
     import nextrung.adapters.curation.dataset  # noqa: F401, PLC0415
@@ -137,7 +135,7 @@ def curate(path: Path) -> str:
 
 
 def reread(path: Path) -> str:
-    """Read the frames file that was written last."""
+    """Read the frames file that was written."""
     from nextrung.adapters.files.frames import read_frames  # noqa: PLC0415
     from nextrung.settings import MachineSettings  # noqa: PLC0415
 
@@ -147,7 +145,7 @@ def reread(path: Path) -> str:
 
 
 def build_structures(path: Path) -> str:
-    """Load the file whole and build a pymatgen structure of every frame."""
+    """Load the whole file and build a pymatgen structure of every frame."""
     from pymatgen.core import Structure  # noqa: PLC0415
 
     with path.open(encoding="utf-8") as file:
@@ -191,7 +189,7 @@ def compare_duplicates(n_frames: int) -> None:
 
 
 def find_naively(frames: Frames) -> list[int]:
-    """Find the frames to keep of one material as ``QueryMPtrj.md`` does."""
+    """Find the distinct frames of one material as ``QueryMPtrj.md`` does."""
     from pymatgen.analysis.structure_matcher import StructureMatcher  # noqa: PLC0415
 
     from nextrung.schemas.labels.curation import MPTRJ_TOLERANCES  # noqa: PLC0415
@@ -230,7 +228,7 @@ def write_json(path: Path, n_frames: int, gap: float) -> int:
 def draw_material(
     name: str, rng: np.random.Generator, gap: float
 ) -> Iterator[tuple[str, dict[str, Any]]]:
-    """Draw one relaxation."""
+    """Draw the frames of one relaxation."""
     n_frames = int(np.clip(rng.lognormal(np.log(6), 0.53), 1, 47))
     n_atoms = int(np.clip(rng.lognormal(np.log(24), 0.72), 1, 300))
     symbols = rng.choice(rng.choice(SYMBOLS, 3, replace=False), n_atoms).tolist()
@@ -251,7 +249,7 @@ def draw_material(
 def make_structure(
     symbols: list[str], lattice: np.ndarray[Any, Any], coords: np.ndarray[Any, Any]
 ) -> dict[str, Any]:
-    """Make a structure as pymatgen writes it."""
+    """Make a structure in the layout of pymatgen."""
     sites = [
         {
             "species": [{"element": symbol, "occu": 1}],

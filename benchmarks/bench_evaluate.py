@@ -1,10 +1,10 @@
-"""Evaluate perturbed prototypes, and with chgnet's ``predict_structure``.
+"""Predict perturbed prototypes with nextrung and with chgnet's ``predict_structure``.
 
     OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 python benchmarks/bench_evaluate.py
 
 Energies, forces and stresses from pymatgen structures. chgnet is run at several batch
-sizes, and its fastest counts. All sides take turns in this process; times are of the
-processor on a CPU, of the clock on a GPU, the shortest of all turns.
+sizes, of which the fastest counts. Both alternate in this process; times are processor
+times on a CPU and wall times on a GPU, the shortest of all turns.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ BATCH_SIZES = {"cpu": (1, 4, 16), "cuda": (16, 64)}
 
 
 def main() -> None:
-    """Measure, compare the numbers, and print."""
+    """Measure times, compare energies, and print both."""
     options = parse_arguments()
     torch.set_num_threads(1)
     structures = choose_structures(options.structures, options.atoms)
@@ -35,7 +35,7 @@ def main() -> None:
         )
         for size in BATCH_SIZES[options.device]
     }
-    tasks["nextrung"] = partial(potential.evaluate, structures, "efs")
+    tasks["nextrung"] = partial(potential.predict, structures, "efs")
     times = take_turns(tasks, options.turns, options.device)
     for name, seconds in times.items():
         print(f"{name:24s} {seconds / len(structures) * 1e3:9.3f} ms per structure")

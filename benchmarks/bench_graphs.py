@@ -1,9 +1,10 @@
-"""Build the graphs of perturbed prototypes, and with chgnet's cython converter.
+"""Build graphs of perturbed prototypes with nextrung and with chgnet's converter.
 
     OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 python benchmarks/bench_graphs.py
 
-Both sides start from pymatgen structures and take turns in this process. On the CPU
-times are of the processor, the shortest of all turns; on a GPU they are wall times.
+Both start from pymatgen structures and alternate in this process; chgnet uses its
+cython converter. Times are processor times on a CPU and wall times on a GPU, the
+shortest of all turns.
 """
 
 from __future__ import annotations
@@ -41,7 +42,7 @@ def choose_structures(n_structures: int, n_atoms: tuple[int, int]) -> list[Struc
 
 
 def measure(task: Callable[[], object], device: str) -> float:
-    """Time one turn: of the processor on a CPU, of the clock on a GPU."""
+    """Time one turn: processor time on a CPU, wall time on a GPU."""
     if device == "cpu":
         start = time.process_time()
         task()
@@ -56,7 +57,7 @@ def measure(task: Callable[[], object], device: str) -> float:
 def take_turns(
     tasks: dict[str, Callable[[], object]], n_turns: int, device: str
 ) -> dict[str, float]:
-    """Find the shortest of the turns of each task, the first turn left out."""
+    """Run tasks in turns; find the shortest turn of each but the first."""
     times: dict[str, list[float]] = {name: [] for name in tasks}
     for _ in range(n_turns + 1):
         for name, task in tasks.items():
@@ -65,7 +66,7 @@ def take_turns(
 
 
 def describe_run(structures: list[Structure], device: str) -> None:
-    """Print what was measured, with what and where."""
+    """Print structures, hardware and versions."""
     n_atoms = [len(structure) for structure in structures]
     crystals = Crystals.of(structures)
     costs = find_pairs(crystals)
@@ -80,7 +81,7 @@ def describe_run(structures: list[Structure], device: str) -> None:
 
 
 def parse_arguments() -> argparse.Namespace:
-    """Read the command line."""
+    """Parse the command line."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--structures", type=int, default=64)
     parser.add_argument("--atoms", type=int, nargs=2, default=(2, 24))
@@ -90,12 +91,12 @@ def parse_arguments() -> argparse.Namespace:
 
 
 def main() -> None:
-    """Measure and print."""
+    """Measure times and print them."""
     options = parse_arguments()
     torch.set_num_threads(1)
     structures = choose_structures(options.structures, options.atoms)
     describe_run(structures, options.device)
-    keep_freed_memory()  # as loading a potential does, for both sides
+    keep_freed_memory()  # as loading a potential does, for both
     convert = CrystalGraphConverter(atom_graph_cutoff=6, bond_graph_cutoff=3)
     times = take_turns(
         {

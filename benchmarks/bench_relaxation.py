@@ -1,9 +1,9 @@
-"""Relax perturbed prototypes in batches, and one by one with chgnet's StructOptimizer.
+"""Relax perturbed prototypes in batches and one by one with chgnet's StructOptimizer.
 
     OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 python benchmarks/bench_relaxation.py
 
-Both sides run in this process, on one core; the ratio that counts is of processor time
-on a CPU, of wall time on a GPU (``--device cuda``).
+Both run in this process, on one core. Compare processor times on a CPU and wall times
+on a GPU (``--device cuda``).
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from nextrung.potentials.potential import Potential
 
 PACKAGES = ("nextrung", "chgnet", "torch", "ase", "numpy", "pymatgen")
-#: What makes a prototype ordinary: atoms, Å³ per atom, Å between atoms, eV/Å.
+#: Limits of the prototypes: atoms, Å³ per atom, Å between atoms, eV/Å.
 MAX_ATOMS = 60
 VOLUMES_PER_ATOM = (5.0, 60.0)
 MIN_DISTANCE = 0.9
@@ -43,7 +43,7 @@ MAX_FORCE = 15.0
 
 @dataclass(frozen=True)
 class Run:
-    """What a side reached, and in what time."""
+    """Energies, step counts and times of a run."""
 
     energies: NDArray[np.float64]
     n_steps: NDArray[np.int64]
@@ -52,7 +52,7 @@ class Run:
 
 
 def read_prototypes() -> list[Structure]:
-    """Read the ordered, dense prototypes without noble gases, by size."""
+    """Read ordered, dense prototypes without noble gases, sorted by size."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         library = [entry["snl"].structure for entry in AFLOW_PROTOTYPE_LIBRARY]
@@ -61,11 +61,11 @@ def read_prototypes() -> list[Structure]:
         for s in library
         if s.is_ordered and len(s) <= MAX_ATOMS
     ]
-    return sorted(filter(is_ordinary, plain), key=len)
+    return sorted(filter(is_within_limits, plain), key=len)
 
 
-def is_ordinary(structure: Structure) -> bool:
-    """Tell whether volume and distances are those of a crystal chgnet knows."""
+def is_within_limits(structure: Structure) -> bool:
+    """Check whether elements, volume and distances are within the limits."""
     elements = structure.composition.elements
     if max(element.Z for element in elements) > Element("Pu").Z:
         return False
@@ -81,7 +81,7 @@ def is_ordinary(structure: Structure) -> bool:
 
 
 def perturb(structure: Structure, rng: np.random.Generator) -> Structure:
-    """Strain the cell by some percent and rattle the atoms by 0.04 Å."""
+    """Strain the cell by some percent and displace the atoms by 0.04 Å."""
     strain = rng.normal(scale=0.02, size=(3, 3))
     lattice = Lattice(structure.lattice.matrix @ (np.eye(3) + (strain + strain.T) / 2))
     strained = Structure(lattice, structure.species, structure.frac_coords)
@@ -91,23 +91,23 @@ def perturb(structure: Structure, rng: np.random.Generator) -> Structure:
 
 
 def choose_structures(potential: Potential, n_structures: int) -> list[Structure]:
-    """Choose perturbed prototypes of all sizes whose forces are no accident."""
+    """Choose perturbed prototypes of all sizes with forces below the limit."""
     rng = np.random.default_rng(0)
     prototypes = read_prototypes()
     ranks = np.linspace(0, 1, n_structures + n_structures // 4) ** 0.45
     sizes = (ranks * (len(prototypes) - 1)).round().astype(int)
     candidates = [perturb(prototypes[size], rng) for size in sizes]
     predictions = potential.predict(candidates, "ef")
-    calm = [
+    chosen = [
         structure
         for structure, prediction in zip(candidates, predictions, strict=True)
         if prediction.forces is not None and np.abs(prediction.forces).max() < MAX_FORCE
     ]
-    return [calm[index] for index in rng.permutation(len(calm))[:n_structures]]
+    return [chosen[index] for index in rng.permutation(len(chosen))[:n_structures]]
 
 
 def measure(relax_all: Callable[[], list[tuple[float, int]]]) -> Run:
-    """Time one side."""
+    """Time one relaxation of all structures."""
     wall, cpu = time.perf_counter(), time.process_time()
     ends = relax_all()
     return Run(
@@ -129,7 +129,7 @@ def load_optimizer(name: str, device: str) -> StructOptimizer:
 def run_chgnet(
     optimizer: StructOptimizer, structures: Sequence[Structure], fmax: float
 ) -> Run:
-    """Relax one by one as chgnet does."""
+    """Relax one by one with chgnet."""
 
     def relax_all() -> list[tuple[float, int]]:
         trajectories = (
@@ -144,7 +144,7 @@ def run_chgnet(
 def run_nextrung(
     potential: Potential, structures: Sequence[Structure], fmax: float
 ) -> Run:
-    """Relax in batches."""
+    """Relax in batches with nextrung."""
 
     def relax_all() -> list[tuple[float, int]]:
         records = relax(potential, structures, RelaxationSettings(fmax=fmax))
@@ -157,7 +157,7 @@ def run_nextrung(
 
 
 def describe(label: str, run: Run) -> None:
-    """Print the times of one side."""
+    """Print the times of one run."""
     n_evaluations = int((run.n_steps + 1).sum())
     print(
         f"{label:<24} {run.cpu_time:8.1f} s cpu {run.wall_time:8.1f} s wall "
@@ -167,7 +167,7 @@ def describe(label: str, run: Run) -> None:
 
 
 def name_device(device: str) -> str:
-    """Name the accelerator, or say that there is none."""
+    """Format the name of the device."""
     return "CPU" if device == "cpu" else torch.cuda.get_device_name(device)
 
 
@@ -197,7 +197,7 @@ def main() -> None:
         f"{n_atoms.max()} atoms, mean {n_atoms.mean():.1f}; "
         f"{torch.get_num_threads()} thread, {name_device(arguments.device)}"
     )
-    run_nextrung(potential, structures[:4], 0.1)  # warms the device up
+    run_nextrung(potential, structures[:4], 0.1)  # warm-up of the device
     ours = run_nextrung(potential, structures, 0.1)
     optimizer = load_optimizer(arguments.model, arguments.device)
     theirs = run_chgnet(optimizer, structures, 0.1)

@@ -1,9 +1,9 @@
-"""Relax ever more structures, and the same ones in one process and in two.
+"""Relax increasing numbers of structures, and the same ones in one and two processes.
 
     OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 \
         python benchmarks/bench_relaxation_scaling.py
 
-Time per structure and memory should stay flat, two processes be twice as fast; the
+Time per structure and memory should be constant, and two processes twice as fast; the
 latter needs two idle cores.
 """
 
@@ -24,8 +24,8 @@ from nextrung.potentials.relaxation.engines import relax
 from nextrung.potentials.relaxation.parallel import relax_in_processes
 from nextrung.schemas.relaxation import RelaxationSettings
 
-#: Atoms of the largest structures, here and where processes are compared.
-SMALL, MIDDLING = 12, 24
+#: Maximum number of atoms of small structures, and of those for two processes.
+SMALL, MEDIUM = 12, 24
 
 
 def measure_growth(model: str, max_count: int) -> None:
@@ -53,11 +53,11 @@ def measure_growth(model: str, max_count: int) -> None:
 
 
 def measure_processes(model: str, count: int) -> None:
-    """Relax the same structures by one process and by two."""
+    """Relax the same structures in one process and in two."""
     rng = np.random.default_rng(1)
-    middling = [s for s in read_prototypes() if len(s) <= MIDDLING]
-    chosen = rng.integers(len(middling), size=count)
-    structures = [perturb(middling[index], rng) for index in chosen]
+    medium = [s for s in read_prototypes() if len(s) <= MEDIUM]
+    chosen = rng.integers(len(medium), size=count)
+    structures = [perturb(medium[index], rng) for index in chosen]
     load = partial(load_potential, model, "cpu")
     times = {}
     for n_processes in (1, 2):

@@ -1,13 +1,13 @@
-"""Score the hulls of synthetic entries like those of the Materials Project.
+"""Score synthetic entries like those of the Materials Project, and with pymatgen.
 
     OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 python benchmarks/bench_stability.py
 
-Entries of 88 elements, in chemical systems of two to six elements that oxygen, fluorine
-and a few others dominate, with polymorphs, so that about half of them are stable.
-Both sides start from pymatgen entries, in this process; times are of the processor.
-pymatgen's phase separation is timed on a sample and scaled to all entries. Then:
-entries doubled at a fixed size of the chemical systems, and one energy changed. Where
-pymatgen differs by more than 1e-6 eV/atom, HiGHS solves the programme too.
+Entries of 88 elements, in chemical systems of two to six elements in which oxygen,
+fluorine and a few others are common, with polymorphs; about half of them are stable.
+Both start from pymatgen entries, in this process; times are processor times. pymatgen's
+phase separation is timed on a sample and scaled to all entries. Where pymatgen differs
+by more than 1e-6 eV/atom, HiGHS solves the linear programme too. Further runs double
+the number of entries at a fixed size of the chemical systems, and change one entry.
 """
 
 from __future__ import annotations
@@ -32,35 +32,35 @@ from nextrung.compute.stability import (
     rescore_decomposition,
     score_decomposition,
 )
-from nextrung.compute.stability.hulls import build_hulls, list_affected, update_hulls
-from nextrung.compute.stability.mixtures import fill_decompositions
+from nextrung.compute.stability.hull_decompositions import decompose_compositions
+from nextrung.compute.stability.hulls import build_hulls
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from numpy.typing import NDArray
 
-#: Elements by number, atoms of each, and energy in eV/atom.
+#: Indices of the elements, number of atoms of each, and energy in eV/atom.
 Compound = tuple[tuple[int, ...], tuple[int, ...], float]
-#: Elements without a noble gas, up to plutonium.
+#: Elements up to plutonium without noble gases.
 ELEMENTS = [Element.from_Z(z) for z in range(1, 95) if z not in {2, 10, 18, 36, 54, 86}]
-#: How much more often than others an element occurs.
+#: Relative frequency of common elements.
 COMMON = {"O": 20, "S": 6, "F": 6, "Li": 5, "P": 5, "Si": 5, "H": 5, "N": 4, "Cl": 4}
-#: Share of compounds of two to six elements.
+#: Fractions of compounds of two to six elements.
 SHARES = (0.17, 0.47, 0.26, 0.08, 0.02)
-#: Share of entries that are polymorphs, and of new compounds in a known system.
+#: Fractions of entries that are polymorphs, and of compounds in a known system.
 POLYMORPHS, SAME_SYSTEM = 0.18, 0.45
-#: Difference in eV/atom from which energies are called different.
+#: Smallest difference in eV/atom that is reported.
 TOLERANCE = 1e-6
 
 
 class Generator:
-    """Draws entries from made-up pair interactions.
+    """Random entries from pair interactions.
 
     Parameters
     ----------
     seed : int
-        Seed of everything.
+        Random seed.
     """
 
     def __init__(self, seed: int = 0) -> None:
@@ -77,7 +77,7 @@ class Generator:
         self.known: list[Compound] = []
 
     def draw(self, n_entries: int) -> list[ComputedEntry]:
-        """Draw all elements and as many compounds as are missing."""
+        """Draw all elements, and compounds up to the number of entries."""
         drawn: list[Compound] = [
             ((z,), (1,), energy) for z, energy in enumerate(self.references.tolist())
         ]
@@ -114,7 +114,7 @@ class Generator:
         return compound
 
     def _energy(self, elements: tuple[int, ...], counts: NDArray[np.int64]) -> float:
-        """Add up references, pair interactions and noise, in eV/atom."""
+        """Sum references, pair interactions and noise in eV/atom."""
         fractions = counts / counts.sum()
         chosen = list(elements)
         interaction = fractions @ self.pairs[np.ix_(chosen, chosen)] @ fractions
@@ -124,7 +124,7 @@ class Generator:
 
 
 def measure(task: Callable[[], object], turns: int = 1) -> float:
-    """Time a task on the processor in s, the shortest of some turns."""
+    """Measure the processor time of a task in s, the shortest of some turns."""
     times = []
     for _ in range(turns):
         start = time.process_time()
@@ -134,7 +134,7 @@ def measure(task: Callable[[], object], turns: int = 1) -> float:
 
 
 def compare_with_pymatgen(entries: list[ComputedEntry], n_sample: int) -> None:
-    """Time both sides, and compare their energies on a sample."""
+    """Time both, and compare their energies on a sample."""
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     own = measure(lambda: score_decomposition(entries), turns=3)
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before
@@ -142,11 +142,7 @@ def compare_with_pymatgen(entries: list[ComputedEntry], n_sample: int) -> None:
     table = EntryTable.from_entries(entries)
     arrays = measure(lambda: decompose(table), turns=3)
     print(f"nextrung, from arrays to arrays  {arrays:9.2f} s")
-    hulls = build_hulls(table)
-    systems = np.arange(len(hulls.grouping.elements))
-    solving = measure(
-        partial(fill_decompositions, hulls.phases, systems, hulls.mixtures), 3
-    )
+    solving = measure(partial(decompose_compositions, build_hulls(table).phases), 3)
     print(f"nextrung, linear programmes      {solving:9.2f} s")
     start = time.process_time()
     diagram = PatchedPhaseDiagram(entries)
@@ -171,7 +167,7 @@ def compare_with_pymatgen(entries: list[ComputedEntry], n_sample: int) -> None:
 
 
 def decompose_with_highs(entries: list[ComputedEntry], target: ComputedEntry) -> float:
-    """Solve the programme of one entry, as an arbiter."""
+    """Solve the linear programme of one entry with HiGHS."""
     elements = target.composition.elements
     formula = target.reduced_formula
     others = [
@@ -190,7 +186,7 @@ def decompose_with_highs(entries: list[ComputedEntry], target: ComputedEntry) ->
 
 
 def repeat(table: EntryTable, copies: int) -> EntryTable:
-    """Put copies of a table beside one another, each of elements of its own."""
+    """Concatenate copies of a table, each with elements of its own."""
     n_symbols = len(table.symbols)
     names = range(copies)
     ends = [table.offsets[1:] + copy * table.offsets[-1] for copy in names]
@@ -205,7 +201,7 @@ def repeat(table: EntryTable, copies: int) -> EntryTable:
 
 
 def measure_growth(entries: list[ComputedEntry]) -> None:
-    """Multiply the entries at a fixed size of their chemical systems."""
+    """Time increasing numbers of entries at a fixed size of chemical systems."""
     base = EntryTable.from_entries(entries)
     for copies in (1, 2, 4, 8):
         table = repeat(base, copies)
@@ -214,26 +210,8 @@ def measure_growth(entries: list[ComputedEntry]) -> None:
         print(f"{seconds / len(table) * 1e6:6.1f} µs per entry")
 
 
-def measure_repair(entries: list[ComputedEntry]) -> None:
-    """Change one energy after another, and count the chemical systems that it takes."""
-    hulls = build_hulls(EntryTable.from_entries(entries))
-    build = measure(lambda: build_hulls(hulls.table), turns=3)
-    compounds = [k for k, entry in enumerate(entries) if len(entry.composition) > 1]
-    times, touched = [], []
-    for number in np.random.default_rng(2).choice(compounds, 20):
-        energies = hulls.table.energies.copy()
-        energies[number] -= 0.5
-        start = time.process_time()
-        updated = update_hulls(hulls, energies)
-        times.append(time.process_time() - start)
-        touched.append(len(list_affected(hulls, updated.phases.formation)))
-    print(f"all {len(hulls.grouping.elements)} systems {build * 1e3:.0f} ms;", end=" ")
-    print(f"one energy changed: {np.mean(touched):.1f} systems (most {max(touched)}),")
-    print(f"{np.mean(times) * 1e3:.1f} ms on average, with the ranking of all entries")
-
-
 def measure_rescoring(entries: list[ComputedEntry]) -> None:
-    """Change one compound after another, and score what that has an effect on."""
+    """Change one compound after another, and time the update of the records."""
     records = score_decomposition(entries)
     compounds = [k for k, entry in enumerate(entries) if len(entry.composition) > 1]
     times, scored = [], []
@@ -257,12 +235,12 @@ def measure_rescoring(entries: list[ComputedEntry]) -> None:
 
 
 def main() -> None:
-    """Measure and print."""
+    """Measure times and print them."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--entries", type=int, default=34_927)
     parser.add_argument("--sample", type=int, default=1500)
     options = parser.parse_args()
-    warnings.simplefilter("ignore")  # pymatgen calls large systems slow
+    warnings.simplefilter("ignore")  # pymatgen warns of large systems
     packages = ("nextrung", "pymatgen-core", "numba", "numpy", "scipy")
     print(", ".join(f"{name} {version(name)}" for name in packages))
     entries = Generator().draw(options.entries)
@@ -270,7 +248,6 @@ def main() -> None:
     score_decomposition(entries[:500])  # compile
     compare_with_pymatgen(entries, options.sample)
     measure_growth(Generator().draw(options.entries // 4))
-    measure_repair(entries)
     measure_rescoring(entries)
 
 

@@ -1,10 +1,10 @@
-"""Train on perturbed prototypes, and with the steps of chgnet's Trainer.
+"""Time training steps on perturbed prototypes with nextrung and chgnet's Trainer.
 
     OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 python benchmarks/bench_training.py
 
 A step is forward, loss of energies, forces, stresses and magmoms, backward and Adam.
-chgnet's graphs are cached; ours are built from the frames in every step. Both sides
-take turns in this process; the ratio is of processor time (of wall time on a GPU).
+chgnet's graphs are cached; nextrung builds graphs from frames in every step. Both
+alternate in this process; the ratio is of processor times (wall times on a GPU).
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ def choose_structures(number: int) -> list[Structure]:
 
 
 def label(structures: Sequence[Structure]) -> Frames:
-    """Give structures random labels of a usual size."""
+    """Label structures with random values of the usual size."""
     rng = np.random.default_rng(1)
     frames = Frames.from_structures(structures)
     n_sites = len(frames.atomic_numbers)
@@ -66,7 +66,7 @@ def label(structures: Sequence[Structure]) -> Frames:
 
 
 def make_trainable(device: str) -> tuple[CHGNet, Adam]:
-    """Load a network whose weights a step of rate zero leaves alone."""
+    """Load a network, and an optimiser of learning rate zero."""
     model = load_potential("chgnet-0.3.0", device).model
     model.train().requires_grad_(requires_grad=True)
     model.composition_model.requires_grad_(requires_grad=False)
@@ -74,8 +74,8 @@ def make_trainable(device: str) -> tuple[CHGNet, Adam]:
 
 
 @dataclass
-class Ours:
-    """Steps on flat frames."""
+class NextrungSteps:
+    """Training steps of nextrung on flat frames."""
 
     frames: Frames
     device: str
@@ -105,8 +105,8 @@ class Ours:
 
 
 @dataclass
-class Chgnets:
-    """Steps of chgnet's Trainer on cached graphs."""
+class ChgnetSteps:
+    """Training steps of chgnet's Trainer on cached graphs."""
 
     frames: Frames
     device: str
@@ -149,7 +149,7 @@ class Chgnets:
 
 
 def measure(run: Callable[[], float], device: str) -> tuple[float, float]:
-    """Loss of a step and its duration in s."""
+    """Compute the loss of a step and its duration in s."""
     clock = time.process_time if device == "cpu" else time.perf_counter
     start = clock()
     loss = run()
@@ -157,12 +157,12 @@ def measure(run: Callable[[], float], device: str) -> tuple[float, float]:
 
 
 def compare(batch_size: int, arguments: argparse.Namespace) -> None:
-    """Print both sides and their ratio for one batch size."""
+    """Print the times of both and their ratio for one batch size."""
     frames = label(choose_structures(batch_size * arguments.batches))
     batches = np.arange(len(frames)).reshape(-1, batch_size)
     sides = {
-        "chgnet Trainer": Chgnets(frames, arguments.device),
-        "nextrung": Ours(frames, arguments.device),
+        "chgnet Trainer": ChgnetSteps(frames, arguments.device),
+        "nextrung": NextrungSteps(frames, arguments.device),
     }
     times: dict[str, list[float]] = {name: [] for name in sides}
     losses: dict[str, list[float]] = {name: [] for name in sides}

@@ -9,7 +9,7 @@ import numpy as np
 from jobflow import OutputReference
 from monty.json import jsanitize
 from pymatgen.core import Composition, Lattice, Structure
-from tests.reports.conftest import (
+from tests.made_up_study import (
     MATERIALS,
     make_artifact,
     make_documents,
@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from jobflow import JobStore
 
     from nextrung.schemas.base import Artifact, TaskDoc
-    from nextrung.schemas.stability import StabilityRow
+    from nextrung.schemas.stability import StabilityRecord
 
 N_SHARDS = 2
 
@@ -73,7 +73,7 @@ def store_materials(folder: Path) -> Artifact:
     return store_artifact(file, "materials")
 
 
-def relax(row: StabilityRow, steps: int) -> RelaxationRecord:
+def relax(row: StabilityRecord, steps: int) -> RelaxationRecord:
     """The relaxation that a row of the hull says there was."""
     structure = build_structure(row.formula)
     energy = row.predicted_energy_per_atom

@@ -25,8 +25,11 @@ def test_an_unknown_name_is_an_error_as_in_any_module() -> None:
         nextrung.nonsense  # noqa: B018
 
 
-def test_importing_the_package_alone_loads_no_library() -> None:
-    code = "import sys, nextrung; print({'torch', 'pymatgen'} & set(sys.modules))"
+def test_importing_the_package_and_its_settings_loads_no_library() -> None:
+    code = (
+        "import sys, nextrung, nextrung.settings; "
+        "print({'torch', 'pymatgen'} & set(sys.modules))"
+    )
     command = [sys.executable, "-c", code]
     done = subprocess.run(command, capture_output=True, check=True)  # noqa: S603 - ours
     assert done.stdout.decode().strip() == "set()"

@@ -7,6 +7,7 @@ import pytest
 import torch
 from pydantic import ValidationError
 
+from nextrung.schemas.base import InputError
 from nextrung.settings import MachineSettings, choose_device, count_cores
 
 
@@ -55,3 +56,19 @@ def test_auto_prefers_cuda(monkeypatch: pytest.MonkeyPatch, has_cuda: bool) -> N
 
 def test_named_device_is_taken() -> None:
     assert choose_device("cpu") == torch.device("cpu")
+
+
+@pytest.mark.parametrize("name", ["nonsense", "cuda:x", "", "meta"])
+def test_what_torch_does_not_know_is_refused(name: str) -> None:
+    with pytest.raises(InputError, match="expected auto, cpu, cuda or cuda:N, got"):
+        choose_device(name)
+
+
+@pytest.mark.parametrize(("name", "n_devices"), [("cuda", 0), ("cuda:1", 1)])
+def test_a_device_that_is_not_there_is_refused(
+    monkeypatch: pytest.MonkeyPatch, name: str, n_devices: int
+) -> None:
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: n_devices)
+
+    with pytest.raises(InputError, match=f"with {n_devices} cuda devices"):
+        choose_device(name)

@@ -8,8 +8,8 @@ export FW_CONFIG_FILE=$NEXTRUNG_CONFIG/FW_config.yaml
 
 # Artifacts and unfinished work.
 export NEXTRUNG_ROOT=<root>
-# What studies call $NEXTRUNG_DATA: data sets.
+# Data sets; studies refer to them by $NEXTRUNG_DATA.
 export NEXTRUNG_DATA=<data>
 
-# One BLAS thread per process: more of them slow small matrices down, and each other.
+# One BLAS thread per process: more threads slow small matrices and other processes down.
 export OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 MKL_NUM_THREADS=1

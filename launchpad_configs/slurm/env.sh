@@ -6,12 +6,12 @@ export NEXTRUNG_CONFIG=<config>
 export JOBFLOW_CONFIG_FILE=$NEXTRUNG_CONFIG/jobflow.yaml
 export FW_CONFIG_FILE=$NEXTRUNG_CONFIG/FW_config.yaml
 
-# Artifacts and unfinished work, on a file system that all nodes share.
+# Artifacts and unfinished work, on a file system shared by all nodes.
 export NEXTRUNG_ROOT=<root>
-# What studies call $NEXTRUNG_DATA: data sets.
+# Data sets; studies refer to them by $NEXTRUNG_DATA.
 export NEXTRUNG_DATA=<data>
 
-# One BLAS thread per process: more of them slow small matrices down, and each other.
+# One BLAS thread per process: more threads slow small matrices and other processes down.
 export OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 MKL_NUM_THREADS=1
-# srun does not hand on the cores of its job by itself (Slurm 22.05 and later).
+# Since Slurm 22.05, srun does not inherit --cpus-per-task from the job.
 export SRUN_CPUS_PER_TASK=${SLURM_CPUS_PER_TASK:-1}

@@ -1,17 +1,22 @@
-"""Where we are: the folders and processors of this machine; never science."""
+"""Settings of the machine: folders, device and number of processes; never science."""
 
 from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import torch
 from pydantic import Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from nextrung.schemas.base import InputError
+
+if TYPE_CHECKING:
+    import torch
+
 
 def count_cores() -> int:
-    """Count the cores this process may use: those a queue has given it, or all.
+    """Count the cores this process may use: those of its Slurm job, or all.
 
     Returns
     -------
@@ -26,7 +31,7 @@ def count_cores() -> int:
 
 
 class MachineSettings(BaseSettings):
-    """What differs between machines, read from ``NEXTRUNG_…`` variables."""
+    """Settings of this machine, read from ``NEXTRUNG_…`` environment variables."""
 
     model_config = SettingsConfigDict(env_prefix="NEXTRUNG_", frozen=True)
 
@@ -50,18 +55,18 @@ class MachineSettings(BaseSettings):
     relaxation_timeout: float = Field(
         3600.0,
         gt=0,
-        description="Seconds in which a process that relaxes has to end a structure; "
-        "one that does not is taken for stuck and killed.",
+        description="Seconds without a finished structure after which a relaxation "
+        "process is killed.",
     )
 
     @property
     def artifacts(self) -> Path:
-        """Folder of files named by their content."""
+        """Folder of files named by their hash."""
         return self.root / "artifacts"
 
     @property
     def downloads(self) -> Path:
-        """Folder of what was fetched from servers."""
+        """Folder of downloaded files."""
         return self.root / "downloads"
 
     @property
@@ -71,7 +76,7 @@ class MachineSettings(BaseSettings):
 
 
 def choose_device(name: str = "auto") -> torch.device:
-    """Resolve the name of a torch device.
+    """Resolve the name of a torch device of this machine.
 
     Parameters
     ----------
@@ -82,7 +87,24 @@ def choose_device(name: str = "auto") -> torch.device:
     -------
     torch.device
         The device.
+
+    Raises
+    ------
+    InputError
+        If torch has no such device, or this machine has not.
     """
+    import torch  # noqa: PLC0415 - seconds, and most readers of settings need none
+
     if name == "auto":
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    return torch.device(name)
+    expected = f"device: expected auto, cpu, cuda or cuda:N, got {name!r}"
+    try:
+        device = torch.device(name)
+        n_devices = torch.get_device_module(device).device_count()
+    except RuntimeError as error:
+        raise InputError(f"{expected}, which torch does not know") from error
+    if (device.index or 0) >= n_devices:
+        raise InputError(
+            f"{expected}, on a machine with {n_devices} {device.type} devices"
+        )
+    return device

@@ -1,4 +1,4 @@
-"""VASP's output files of a made-up NaCl run, as text, and ends of relaxations."""
+"""Output files of a generated VASP run of NaCl, and relaxation records."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""One real frame of every layout, held against numbers read by eye in its file."""
+"""One real frame of every layout, compared with values copied from its file."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ PHOSPHATE = f"{DATA}/mp-task-documents/mp-1201400_task_doc.json.gz"
 
 
 def read_extxyz(name: str) -> AseSource:
-    """Read a file of mattersim's keys."""
+    """Read a file with the keys of mattersim."""
     return AseSource(
         paths=(f"{DATA}/mptrj-sample/{name}.xyz",),
         functional="PBE",
@@ -48,7 +48,7 @@ def read_extxyz(name: str) -> AseSource:
 
 @dataclass(frozen=True)
 class Sample:
-    """A frame as its file has it: what to read, and what stands there.
+    """A frame to read, and the values in its file.
 
     Parameters
     ----------
@@ -131,7 +131,7 @@ def data(real_data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.usefixtures("data")
 @pytest.mark.parametrize("layout", SAMPLES)
-def test_a_real_frame_has_the_numbers_of_its_file(layout: str) -> None:
+def test_a_real_frame_has_the_values_of_its_file(layout: str) -> None:
     sample = SAMPLES[layout]
     frames = read_labels(sample.source)
     frame = frames[frames.frame_ids == sample.names[1]]
@@ -159,7 +159,7 @@ def derive_mean_stresses(frames: Frames, model: str) -> NDArray[np.float64]:
 
 
 def choose(frames: Frames, *, least: float, most: float) -> Frames:
-    """Choose a dozen small frames whose mean stress in GPa is large, but real."""
+    """Select a dozen small frames of large but physical mean stress in GPa."""
     means = np.abs(np.trace(frames.stresses, axis1=1, axis2=2)) / 3
     strained = np.flatnonzero((means > least) & (means < most))
     order = np.argsort(frames.n_atoms[strained], kind="stable")
@@ -182,10 +182,10 @@ def choose(frames: Frames, *, least: float, most: float) -> Frames:
     ],
     ids=["random extxyz", "strained extxyz", "MatPES", "task document"],
 )
-def test_energies_rise_where_the_stress_of_real_frames_says_so(
+def test_energies_change_with_volume_as_the_stress_of_real_frames(
     source: Source, least: float
 ) -> None:
-    """Energies of a model know no unit and no sign of the labels' stresses."""
+    """Energies of a model do not depend on the unit and sign of labelled stresses."""
     frames = choose(read_labels(source), least=least, most=80.0)
     means = np.trace(frames.stresses, axis1=1, axis2=2) / 3
 
@@ -199,7 +199,7 @@ def test_energies_rise_where_the_stress_of_real_frames_says_so(
 
 @pytest.fixture
 def lutetium(real_data: Path, tmp_path: Path) -> Mapping[str, Path]:
-    """A relaxation of Lu3 by VASP 6.1, one folder for each file that tells of it."""
+    """A relaxation of Lu3 by VASP 6.1, with one folder per output file."""
     packed = real_data / "mp-task-documents" / "r2scan_relax.json.gz"
     with gzip.open(packed) as file:
         files = json.load(file)
@@ -211,7 +211,7 @@ def lutetium(real_data: Path, tmp_path: Path) -> Mapping[str, Path]:
     return folders
 
 
-def test_two_files_of_one_run_tell_the_same(lutetium: Mapping[str, Path]) -> None:
+def test_two_files_of_one_run_agree(lutetium: Mapping[str, Path]) -> None:
     """-114.16246056 eV; 45.73555 kBar of VASP are compression."""
     outcar, vasprun = (
         read_labels(VaspSource(paths=(str(folder),))) for folder in lutetium.values()
@@ -234,7 +234,7 @@ def test_two_files_of_one_run_tell_the_same(lutetium: Mapping[str, Path]) -> Non
     )
 
 
-def test_the_compressed_lutetium_wants_to_expand(lutetium: Mapping[str, Path]) -> None:
+def test_compressed_lutetium_has_negative_stress(lutetium: Mapping[str, Path]) -> None:
     frames = read_labels(VaspSource(paths=(str(lutetium["OUTCAR.gz"]),)))
 
     slopes = derive_mean_stresses(frames[:1], "chgnet-r2scan")

@@ -65,7 +65,7 @@ def list_left_behind(root: Path) -> list[str]:
     return sorted(
         path.relative_to(root).as_posix()
         for path in (root / "artifacts").rglob("*")
-        if path.is_file() or path.name.startswith(".unfinished-")
+        if path.is_file() or path.name.startswith(".staging-")
     )
 
 
@@ -94,7 +94,7 @@ BROKEN: dict[str, tuple[str, bytes, str]] = {
         TEXT.replace("uncorrected_total_energy", "\x00", 5)[:-1].encode() + b"}",
         "expected JSON, got 'unexpected control character in string' in",
     ),
-    "two objects": ("frames.json", (TEXT + TEXT).encode(), "or something after it"),
+    "two objects": ("frames.json", (TEXT + TEXT).encode(), "or data after it"),
     "a list": ("frames.json", b"[1, 2]", "expected an object of materials, got none"),
     "wrong type of material": ("frames.json", b'{"mp-1": 3}', "got a number as 'mp-1'"),
     "wrong type of frame": (

@@ -55,7 +55,7 @@ def test_a_launchpad_that_does_not_answer_hides_nothing_else(
 
     ended = call("doctor", "-c", config)
 
-    assert "fail LaunchPad: expected a LaunchPad that answers" in ended.output
+    assert "fail LaunchPad: expected a LaunchPad that responds" in ended.output
     assert "ok   store writable" in ended.output
 
 
@@ -63,7 +63,7 @@ def test_a_store_that_is_not_configured_is_a_failure(
     call: Call, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delenv("JOBFLOW_CONFIG_FILE", raising=False)
-    monkeypatch.setattr("nextrung.adapters.cluster.launchpad.PATIENCE", 100)
+    monkeypatch.setattr("nextrung.adapters.cluster.launchpad.TIMEOUT", 100)
     (tmp_path / "my_launchpad.yaml").write_text("{host: 127.0.0.1, port: 1}")
 
     ended = call("doctor", "-c", tmp_path)

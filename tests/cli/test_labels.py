@@ -110,7 +110,7 @@ def test_calculations_go_to_the_workers_that_have_vasp(
     monkeypatch.setenv("JOBFLOW_CONFIG_FILE", str(config / "jobflow.yaml"))
     recorded_silicon.to(str(tmp_path / "Si.vasp"), fmt="poscar")
 
-    arguments = "label", tmp_path / "Si.vasp", "--submit", config
+    arguments = "label", tmp_path / "Si.vasp", "--submit", "-c", config
     lost = call(*arguments)
     root = str(tmp_path / "run")
     ended, again = call(*arguments, root=root), call(*arguments, root=root)

@@ -5,41 +5,20 @@ from typing import TYPE_CHECKING
 
 import pytest
 from monty.json import MontyDecoder
-from pymatgen.core import Lattice, Structure
 
-from nextrung.adapters.files.frames import write_frames
-from nextrung.potentials.registry import load_potential
-from nextrung.schemas.frames import Frames
+from nextrung.makers.jobs import models
+from nextrung.potentials.relaxation import parallel
+from nextrung.potentials.relaxation.checks import record_failure
 from nextrung.schemas.relaxation import RelaxationRecord
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
+    from pymatgen.core import Structure
     from tests.cli.conftest import Finished
 
     Call = Callable[..., Finished]
-
-
-@pytest.fixture(scope="module")
-def salt() -> Structure:
-    return Structure(Lattice.cubic(3.5), ["Na", "Cl"], [[0, 0, 0], [0.5, 0.5, 0.52]])
-
-
-@pytest.fixture
-def frames_file(tmp_path: Path, salt: Structure) -> Path:
-    """Strained crystals labelled by the r²SCAN potential itself."""
-    sodium = Structure(Lattice.cubic(4.2), ["Na", "Na"], [[0, 0, 0], [0.5] * 3])
-    structures = [
-        structure.copy().apply_strain(0.01 * strain, inplace=False)
-        for strain, structure in enumerate([salt, salt, salt, sodium, salt, salt])
-    ]
-    frames = Frames.from_structures(structures, functional="r2SCAN")
-    labelled, _ = load_potential("chgnet-r2scan", "cpu").predict_frames(frames)
-    splits = frames.splits.copy()
-    splits[:] = ["train", "train", "train", "train", "val", "test"]
-    write_frames(labelled.with_splits(splits), tmp_path / "frames.parquet", {})
-    return tmp_path / "frames.parquet"
 
 
 def test_potential_reproduces_its_own_labels(call: Call, frames_file: Path) -> None:
@@ -81,7 +60,8 @@ def test_untrained_method_is_refused(call: Call, frames_file: Path) -> None:
     ended = call("fine-tune", frames_file, "--method", "source_refit")
 
     assert ended.code == 2
-    assert "--method: expected one that trains" in ended.errors
+    assert "Invalid value for '--method'" in ended.errors
+    assert "residual_atom_refs" in ended.errors
 
 
 @pytest.mark.parametrize("engine", ["batched", "ase"])
@@ -97,6 +77,32 @@ def test_relaxed_structures_are_written(
     assert isinstance(record, RelaxationRecord)
     assert record.status == "converged"
     assert "converged" in shown.output
+
+
+def test_relaxation_uses_the_processes_of_the_machine(
+    call: Call, tmp_path: Path, salt: Structure, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    used = []
+
+    def relax(
+        _load: object,
+        structures: list[Structure],
+        *_: object,
+        n_processes: int,
+        **__: object,
+    ) -> list[RelaxationRecord]:
+        used.append(n_processes)
+        return [record_failure("not tried")] * len(structures)
+
+    monkeypatch.setattr(parallel, "relax_in_isolation", relax)
+    monkeypatch.setattr(models, "STRUCTURES_PER_PROCESS", parallel.MIN_SHARE)
+    monkeypatch.setenv("NEXTRUNG_N_PROCESSES", "2")
+    files = [tmp_path / f"{index}.cif" for index in range(2 * parallel.MIN_SHARE)]
+    for file in files:
+        salt.to(str(file))
+
+    assert call("relax", *files, "--device", "cpu").code == 0
+    assert used == [2]
 
 
 def test_unreadable_structure_is_one_line_and_exit_code_2(

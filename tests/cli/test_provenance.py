@@ -28,7 +28,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_the_chain_of_a_row_is_drawn(call: Call, folder: Path) -> None:
-    shown = call("provenance", "demo/scratch/m-Li2O", "--root", folder)
+    shown = call("provenance", folder, "scratch/m-Li2O")
 
     assert shown.code == 0
     for text in (
@@ -43,7 +43,7 @@ def test_the_chain_of_a_row_is_drawn(call: Call, folder: Path) -> None:
 
 
 def test_the_chain_is_one_json_object(call: Call, folder: Path) -> None:
-    shown = call("provenance", "uuid-of-dataset", "--root", folder, "--json")
+    shown = call("provenance", folder, "uuid-of-dataset", "--json")
 
     lineage = ProvenanceGraph.model_validate_json(shown.output)
     assert lineage.results == ("fingerprint-of-dataset",)
@@ -56,7 +56,7 @@ def test_an_input_that_is_gone_is_drawn(call: Call, tmp_path: Path) -> None:
         store_study(store, tmp_path)
         store.remove_docs({"uuid": "uuid-of-dataset"})
 
-    shown = call("provenance", "uuid-of-fine_tuning/scratch", "--root", tmp_path)
+    shown = call("provenance", tmp_path, "uuid-of-fine_tuning/scratch")
 
     assert "dataset: fingerprint-: not in this store" in shown.output
 
@@ -64,8 +64,8 @@ def test_an_input_that_is_gone_is_drawn(call: Call, tmp_path: Path) -> None:
 def test_an_unknown_result_is_one_line_and_exit_code_2(
     call: Call, folder: Path
 ) -> None:
-    ended = call("provenance", "nothing", "--root", folder)
+    ended = call("provenance", folder, "nothing")
 
     assert ended.code == 2
     assert ended.errors.count("\n") == 1
-    assert "got nothing: the store holds none of them" in ended.errors
+    assert "got nothing, which the store does not contain" in ended.errors

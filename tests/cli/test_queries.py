@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 import pyarrow.parquet as pq
 import pytest
-from tests.reports.conftest import MATERIALS
+from tests.made_up_study import MATERIALS
 from tests.stored_study import store_study
 
 from nextrung.adapters.stores.job_store import make_embedded_store

@@ -106,6 +106,8 @@ def test_studies_are_set_side_by_side(call: Call, quick: Path, tmp_path: Path) -
     page = (tmp_path / "page.html").read_text()
     assert "quick" in page
     assert "other" in page
+    refused = call("report", first, second, "--figures", tmp_path / "figures")
+    assert "--figures: expected one study, got 2" in refused.errors
 
 
 def test_every_model_lies_beside_its_card(call: Call, quick: Path) -> None:

@@ -42,7 +42,7 @@ def test_atoms_are_counted_in_the_column_of_their_element() -> None:
 
 
 @pytest.mark.parametrize("number", [0, 95])
-def test_elements_outside_the_table_are_refused_by_frame(number: int) -> None:
+def test_elements_outside_the_table_are_rejected_by_frame(number: int) -> None:
     frames = make_frames([{"H": 1}, {"H": 2}], [0, 0])
     frames.atomic_numbers[2] = number
 
@@ -50,7 +50,7 @@ def test_elements_outside_the_table_are_refused_by_frame(number: int) -> None:
         count_elements(frames)
 
 
-def test_a_frame_without_atoms_is_refused_by_name() -> None:
+def test_a_frame_without_atoms_is_rejected_by_name() -> None:
     frames = make_frames([{"H": 1}, {}, {"H": 1}], [0, 0, 0])
 
     with pytest.raises(InputError, match="frame 1: no atoms"):
@@ -109,19 +109,19 @@ def test_only_the_training_split_is_fitted() -> None:
     assert fit.n_frames == 1
 
 
-def test_frames_without_training_split_are_refused() -> None:
+def test_frames_without_training_split_are_rejected() -> None:
     frames = make_frames([{"H": 1}], [-1], splits=["test"])
 
     with pytest.raises(InputError, match="frames in the training split, got none"):
         fit_atom_refs(frames)
 
 
-def test_a_missing_energy_is_refused_by_name() -> None:
+def test_a_missing_energy_is_rejected_by_name() -> None:
     with pytest.raises(InputError, match="frame 1: expected a finite energy"):
         fit_atom_refs(make_frames([{"H": 1}, {"H": 2}], [-1, np.nan]))
 
 
-def test_a_fixed_ratio_gets_the_least_norm_and_a_warning() -> None:
+def test_a_fixed_ratio_of_elements_gets_the_minimum_norm_and_a_warning() -> None:
     """Li and F occur only as LiF: −5 eV/atom is split −5, −5, and O is untouched."""
     frames = make_frames(
         [{"Li": 1, "F": 1}, {"Li": 2, "F": 2}, {"O": 2}], [-10, -20, -8]
@@ -134,7 +134,7 @@ def test_a_fixed_ratio_gets_the_least_norm_and_a_warning() -> None:
     assert (fit.rank, fit.undetermined) == (2, [["Li", "F"]])
 
 
-def test_independent_combinations_are_named_apart() -> None:
+def test_independent_combinations_are_listed_separately() -> None:
     formulas = [{"Li": 1, "F": 1}, {"Na": 1, "Cl": 2}, {"O": 1}]
 
     with pytest.warns(UndeterminedReferencesWarning):
@@ -175,12 +175,12 @@ def test_a_shift_is_fitted_on_the_training_split() -> None:
     assert shift.energies == {"H": pytest.approx(-2)}
 
 
-def test_source_energies_of_other_frames_are_refused() -> None:
+def test_source_energies_of_other_frames_are_rejected() -> None:
     with pytest.raises(InputError, match="each of 1 frames, got 2"):
         fit_shift(make_frames([{"H": 1}], [-1]), np.zeros(2))
 
 
-def test_a_frame_the_source_cannot_predict_is_refused_by_name() -> None:
+def test_a_frame_the_source_cannot_predict_is_rejected_by_name() -> None:
     with pytest.raises(InputError, match="frame 0: expected a finite energy"):
         fit_shift(make_frames([{"H": 1}], [-1]), np.array([np.nan]))
 
@@ -197,18 +197,18 @@ FIT = AtomRefFit(energies={"H": -0.5, "O": 1.5}, rmse=0, rank=2, n_frames=2)
         (Rereference.RESIDUAL, {"H": -3.5, "O": -6.5}),
     ],
 )
-def test_references_move_as_equation_3_says(
+def test_references_are_moved_by_equation_3(
     kind: Rereference, expected: dict[str, float]
 ) -> None:
     """Yb, which was not fitted, has no reference after a fit."""
     assert rereference(kind, PREVIOUS, FIT) == expected
 
 
-def test_moving_references_without_a_fit_is_refused() -> None:
+def test_moving_references_without_a_fit_is_rejected() -> None:
     with pytest.raises(InputError, match="expected a fit to re-reference by refit"):
         rereference(Rereference.REFIT, PREVIOUS, None)
 
 
-def test_shifting_an_element_the_source_lacks_is_refused() -> None:
+def test_shifting_an_element_the_source_lacks_is_rejected() -> None:
     with pytest.raises(InputError, match="got none of H, O"):
         rereference(Rereference.RESIDUAL, {"Yb": -2.0}, FIT)

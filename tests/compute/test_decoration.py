@@ -18,7 +18,7 @@ def prototypes() -> dict[str, Structure]:
     return list_prototypes(6)
 
 
-def test_prototypes_are_small_and_have_their_own_names(
+def test_prototypes_are_small_and_have_unique_names(
     prototypes: dict[str, Structure],
 ) -> None:
     assert "AB_cF8_225_a_b-NaCl" in prototypes
@@ -26,7 +26,7 @@ def test_prototypes_are_small_and_have_their_own_names(
     assert len(list_prototypes(1000)) == 288
 
 
-def test_compounds_hold_two_or_more_elements_of_the_system(
+def test_compounds_have_two_or_more_elements_of_the_system(
     prototypes: dict[str, Structure],
 ) -> None:
     compounds = draw_compounds(
@@ -51,7 +51,9 @@ def test_names_tell_formula_and_prototype(prototypes: dict[str, Structure]) -> N
         assert anonymous == structure.composition.anonymized_formula
 
 
-def test_draws_depend_on_the_seed_alone(prototypes: dict[str, Structure]) -> None:
+def test_drawn_crystals_depend_on_the_seed_only(
+    prototypes: dict[str, Structure],
+) -> None:
     draws = [
         list(draw_compounds(prototypes, ["K", "F"], 6, rng=np.random.default_rng(seed)))
         for seed in (0, 0, 1)
@@ -81,7 +83,7 @@ def test_similar_elements_come_first_on_average(
     assert ordered[: len(ordered) // 5].mean() < ordered.mean() - 5
 
 
-def test_fewer_crystals_come_back_where_there_are_fewer() -> None:
+def test_all_crystals_are_returned_where_there_are_fewer_than_requested() -> None:
     prototypes = {"rocksalt-NaCl": list_prototypes(6)["AB_cF8_225_a_b-NaCl"]}
 
     compounds = draw_compounds(prototypes, ["Li", "F"], 9, rng=np.random.default_rng(0))
@@ -108,7 +110,7 @@ def test_scaling_keeps_everything_but_the_volume() -> None:
 
 
 @pytest.mark.parametrize("elements", [["H"], ["He", "Xe"]], ids=["far", "unknown"])
-def test_crystals_that_cannot_be_scaled_stay_as_they_are(elements: list[str]) -> None:
+def test_crystals_that_cannot_be_scaled_are_unchanged(elements: list[str]) -> None:
     coords = np.arange(len(elements))[:, None] * [0.5, 0.5, 0.5]
     crystal = Structure(Lattice.cubic(20), elements, coords)
 
@@ -135,7 +137,7 @@ def test_strain_is_symmetric_and_bounded() -> None:
         assert np.abs(strain - np.eye(3)).max() <= 0.05
 
 
-def test_displacements_have_the_asked_spread() -> None:
+def test_displacements_have_the_given_standard_deviation() -> None:
     rng = np.random.default_rng(0)
     grid = np.stack(np.meshgrid(*[np.arange(8) / 8] * 3), -1).reshape(-1, 3)
     crystal = Structure(Lattice.cubic(80), ["H"] * len(grid), grid)

@@ -51,7 +51,7 @@ def test_every_lattice_vector_is_strained() -> None:
     assert skewed.lattice.a == 3
 
 
-def test_a_cell_a_hundredth_too_long_is_three_hundredths_too_light(
+def test_a_cell_one_percent_too_long_has_a_density_three_percent_too_low(
     salt: ExperimentalCrystal,
 ) -> None:
     """Four formula units of 58.443 g/mol in 5.6402 Å cubed are 2.163 g/cm³."""
@@ -86,12 +86,14 @@ def test_only_converged_relaxations_count(salt: ExperimentalCrystal) -> None:
     assert score.rows[2].error == "lost"
 
 
-def test_nothing_converged_has_no_error(salt: ExperimentalCrystal) -> None:
+def test_without_a_converged_relaxation_there_is_no_error(
+    salt: ExperimentalCrystal,
+) -> None:
     score = score_densities([salt], [relax_to(None, RelaxationStatus.ERROR)])
 
     assert score.mae is score.mean_ratio is None
 
 
-def test_a_missing_relaxation_is_refused(salt: ExperimentalCrystal) -> None:
+def test_a_missing_relaxation_is_rejected(salt: ExperimentalCrystal) -> None:
     with pytest.raises(InputError, match=r"expected 1 relaxations, .* got 0"):
         score_densities([salt], [])

@@ -71,7 +71,9 @@ def test_all_nine_stress_components_count(labelled: Frames) -> None:
     assert score.metrics["test"].stress_rmse == pytest.approx(np.sqrt(2 * 81 / 18))
 
 
-def test_magmoms_are_compared_by_size_over_labelled_atoms(labelled: Frames) -> None:
+def test_magmoms_are_compared_by_magnitude_over_labelled_atoms(
+    labelled: Frames,
+) -> None:
     """Atom 0 is labelled -2 and predicted 2.5, atom 1 has no label."""
     target = replace(
         labelled, magmoms=np.array([-2, np.nan, np.nan, 1, 1], dtype=np.float32)
@@ -104,7 +106,9 @@ def test_properties_without_labels_have_no_error(labelled: Frames) -> None:
     assert set(_all_errors(errors)[2:]) == {None}
 
 
-def test_properties_not_asked_for_do_not_fail_frames(labelled: Frames) -> None:
+def test_properties_that_were_not_requested_do_not_fail_frames(
+    labelled: Frames,
+) -> None:
     energies_only = replace(
         Frames.from_structures([DIMER, ATOM, DIMER], ["a", "b", "c"]),
         energies=np.zeros(3),
@@ -142,7 +146,7 @@ def test_one_force_that_is_not_finite_fails_its_frame(labelled: Frames) -> None:
     assert score.rows.frame_id == ["b", "c"]
 
 
-def test_rows_name_their_frames(labelled: Frames) -> None:
+def test_residuals_list_their_frames(labelled: Frames) -> None:
     target = replace(labelled, energies=np.array([-4.0, np.nan, -6.0]))
 
     rows = score_predictions(target, labelled, {}).rows
@@ -161,6 +165,18 @@ def test_only_the_chosen_splits_are_scored(labelled: Frames) -> None:
     assert score.failures == []
 
 
+def test_all_frames_are_scored_together_split_or_not(labelled: Frames) -> None:
+    """Off by 1, 3 and 5 eV/atom; the last frame is in no split."""
+    unsplit = labelled.with_splits(np.array(["test", "test", ""]))
+    predicted = replace(unsplit, energies=np.array([2.0, -3.0, 10.0]))
+
+    score = score_predictions(unsplit, predicted, {}, splits=("all", "test"))
+
+    assert score.metrics["all"].n_frames == len(score.rows.frame_id) == 3
+    assert score.metrics["all"].energy_mae == pytest.approx((1 + 3 + 5) / 3)
+    assert score.metrics["test"].energy_mae == pytest.approx((1 + 3) / 2)
+
+
 def test_an_empty_split_has_no_frames_and_no_errors(labelled: Frames) -> None:
     errors = score_predictions(labelled, labelled, {}).metrics["train"]
 
@@ -168,12 +184,12 @@ def test_an_empty_split_has_no_frames_and_no_errors(labelled: Frames) -> None:
     assert set(_all_errors(errors)) == {None}
 
 
-def test_predictions_of_other_frames_are_refused(labelled: Frames) -> None:
+def test_predictions_of_other_frames_are_rejected(labelled: Frames) -> None:
     with pytest.raises(InputError, match="3 labelled frames in their order, got 2"):
         score_predictions(labelled, labelled[:2], {})
 
 
-def test_predictions_of_other_atoms_are_refused(labelled: Frames) -> None:
+def test_predictions_of_other_atoms_are_rejected(labelled: Frames) -> None:
     other = replace(
         labelled, atomic_numbers=np.array([3, 9, 84, 3, 17], dtype=np.int16)
     )

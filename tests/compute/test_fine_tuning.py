@@ -32,7 +32,7 @@ def take(n_train_frames: int | None, seed: int = 0) -> Frames:
     return select_train_frames(make_frames(list("abcd") * 3), settings)
 
 
-def test_all_training_frames_are_taken_in_their_order() -> None:
+def test_all_training_frames_are_selected_in_order() -> None:
     assert take(None).frame_ids.tolist() == [str(index) for index in range(12)]
 
 
@@ -45,14 +45,14 @@ def test_smaller_selections_are_part_of_larger_ones(seed: int) -> None:
 
 
 @pytest.mark.parametrize("seed", range(5))
-def test_materials_are_taken_whole_before_the_next_one(seed: int) -> None:
+def test_materials_are_selected_whole(seed: int) -> None:
     """Six frames of materials of three frames each are two whole materials."""
     _, counts = np.unique(take(6, seed).material_ids, return_counts=True)
 
     assert counts.tolist() == [3, 3]
 
 
-def test_another_seed_takes_other_materials() -> None:
+def test_another_seed_selects_other_materials() -> None:
     first = {str(take(3, seed).material_ids[0]) for seed in range(20)}
 
     assert first == {"a", "b", "c", "d"}
@@ -66,7 +66,7 @@ def test_another_seed_takes_other_materials() -> None:
     ],
     ids=["empty", "short"],
 )
-def test_too_few_training_frames_are_refused(
+def test_too_few_training_frames_are_rejected(
     frames: Frames, wanted: int | None, message: str
 ) -> None:
     with pytest.raises(InputError, match=message):
@@ -87,7 +87,7 @@ def test_every_frame_is_in_one_batch_of_each_epoch(window: int) -> None:
     assert max(len(batch) for batch in batches) <= 8
 
 
-def test_an_epoch_is_planned_alike_whenever_it_is_planned() -> None:
+def test_the_batches_of_an_epoch_are_reproducible() -> None:
     settings = FineTuningSettings(batch_size=8)
     first, again = (plan_batches(COSTS, 5, settings) for _ in range(2))
     other = plan_batches(COSTS, 6, settings)
@@ -110,7 +110,7 @@ def test_batches_that_share_frames_cost_about_the_same() -> None:
     assert np.std(totals) < np.std(shuffled) / 5
 
 
-def test_a_window_of_one_batch_is_the_plain_shuffle() -> None:
+def test_a_window_of_one_batch_only_shuffles() -> None:
     settings = FineTuningSettings(batch_size=10, shuffle_window=1, seed=3)
 
     batches = plan_batches(COSTS, 1, settings)
@@ -135,13 +135,13 @@ def test_the_learning_rate_is_half_way_at_half_time() -> None:
     )
 
 
-def test_the_learning_rate_never_grows() -> None:
+def test_the_learning_rate_does_not_increase() -> None:
     rates = [cool_learning_rate(step, 40, FineTuningSettings()) for step in range(50)]
 
     assert all(a >= b for a, b in pairwise(rates))
 
 
-def test_a_single_step_is_done_at_the_first_rate() -> None:
+def test_a_training_of_one_step_has_the_first_learning_rate() -> None:
     assert cool_learning_rate(0, 1, FineTuningSettings()) == pytest.approx(1e-3)
 
 

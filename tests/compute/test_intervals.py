@@ -22,23 +22,23 @@ def test_single_frames_have_the_interval_of_scipys_percentile_bootstrap() -> Non
     assert found == pytest.approx((expected.low, expected.high), abs=0.015)
 
 
-def test_copies_of_a_frame_add_no_certainty() -> None:
+def test_copies_of_a_frame_do_not_narrow_the_interval() -> None:
     values = np.random.default_rng(1).exponential(size=50)
     once = estimate_interval(values, name(50))
     assert estimate_interval(np.repeat(values, 9), name(50, 9)) == pytest.approx(once)
 
 
-def test_equal_values_leave_no_doubt() -> None:
+def test_equal_values_have_an_interval_of_zero_width() -> None:
     assert estimate_interval([2.0] * 10, name(10)) == (2.0, 2.0)
 
 
-def test_a_handful_of_materials_says_nothing() -> None:
+def test_fewer_than_five_materials_have_no_interval() -> None:
     few = MIN_MATERIALS - 1
     assert estimate_interval([1.0] * 9 * few, name(few, 9)) is None
     assert estimate_interval([], []) is None
 
 
-def test_the_seed_decides() -> None:
+def test_the_interval_depends_on_the_seed() -> None:
     values = np.random.default_rng(1).exponential(size=20)
     assert estimate_interval(values, name(20), seed=3) == estimate_interval(
         values, name(20), seed=3
@@ -48,7 +48,7 @@ def test_the_seed_decides() -> None:
     )
 
 
-def test_weights_count_a_value_more_than_once() -> None:
+def test_a_weight_of_two_counts_a_value_twice() -> None:
     """Two atoms of one frame weigh as much as two frames of one atom."""
     values, names = [1.0, 2.0, 4.0, 3.0, 7.0, 5.0], ["a", "b", "c", "d", "e", "f"]
     weights = [1, 2, 1, 3, 1, 2]

@@ -12,19 +12,19 @@ from nextrung.schemas.base import InputError
 OXIDES = [{3, 8}, {3, 8}, {3, 8}, {12, 8}, {26, 8}, {3, 26, 8}]
 
 
-def test_every_element_is_known_before_any_is_seen_again() -> None:
+def test_every_element_is_chosen_once_before_any_is_chosen_twice() -> None:
     chosen = choose_structures(OXIDES, 3, seed=0)
     assert set().union(*(OXIDES[index] for index in chosen)) == {3, 8, 12, 26}
 
 
 @pytest.mark.parametrize("seed", [0, 1, 2])
-def test_a_larger_choice_goes_on_where_a_smaller_one_ended(seed: int) -> None:
+def test_a_larger_choice_starts_with_the_smaller_one(seed: int) -> None:
     everything = choose_structures(OXIDES, 6, seed)
     assert sorted(everything) == list(range(6))
     assert choose_structures(OXIDES, 4, seed) == everything[:4]
 
 
-def test_seeds_choose_differently_among_equals() -> None:
+def test_equal_structures_are_ordered_by_the_seed() -> None:
     same = [{3, 8}] * 20
     assert choose_structures(same, 5, 0) != choose_structures(same, 5, 1)
 
@@ -35,7 +35,7 @@ def test_seeds_choose_differently_among_equals() -> None:
     st.integers(0, 9),
     st.data(),
 )
-def test_each_choice_holds_the_least_known_element(
+def test_each_chosen_structure_has_the_least_chosen_element(
     elements: list[set[int]], seed: int, data: st.DataObject
 ) -> None:
     count = data.draw(st.integers(1, len(elements)))
@@ -49,6 +49,6 @@ def test_each_choice_holds_the_least_known_element(
 
 
 @pytest.mark.parametrize("count", [0, -1, 7])
-def test_there_must_be_enough_structures(count: int) -> None:
+def test_more_structures_than_there_are_is_rejected(count: int) -> None:
     with pytest.raises(InputError, match=f"expected 1 to 6 structures, got {count}"):
         choose_structures(OXIDES, count, seed=0)

@@ -14,7 +14,6 @@ from nextrung.compute.preflight import (
     check_trials,
     choose_sample,
     compare_gradients,
-    find_best_trial,
     find_out_of_range_frames,
     list_unreferenced,
     reach_verdict,
@@ -24,7 +23,7 @@ from nextrung.schemas.frames import Frames
 from nextrung.schemas.models import Model, Rereference
 from nextrung.schemas.preflight import (
     Check,
-    Outcome,
+    CheckOutcome,
     PreflightSettings,
     Trial,
     Verdict,
@@ -65,7 +64,7 @@ def make_trial(
     )
 
 
-def test_a_sample_holds_whole_materials_of_both_splits() -> None:
+def test_a_sample_has_whole_materials_of_both_splits() -> None:
     frames = make_frames(["train"] * 10 + ["val"] * 4 + ["test"] * 4)
     settings = SETTINGS.model_copy(update={"n_train_frames": 6, "n_val_frames": 4})
 
@@ -78,7 +77,7 @@ def test_a_sample_holds_whole_materials_of_both_splits() -> None:
     assert set(counts) == {2}
 
 
-def test_a_small_set_is_taken_whole() -> None:
+def test_a_split_smaller_than_the_sample_is_chosen_whole() -> None:
     frames = make_frames(["train", "val", "test"])
 
     assert choose_sample(frames, SETTINGS).splits.tolist() == [
@@ -102,7 +101,7 @@ def test_an_empty_split_cannot_be_sampled() -> None:
         choose_sample(make_frames(["train", "test"]), SETTINGS)
 
 
-def test_frames_far_off_in_energy_or_force_are_odd() -> None:
+def test_frames_of_large_residual_or_force_are_out_of_range() -> None:
     frames = make_frames(["train"] * 2)
     forces = frames.forces.copy()
     forces[2] = [0, 30, 40]  # 50 eV/Å
@@ -129,13 +128,13 @@ def test_elements_need_a_source_reference_and_a_training_frame() -> None:
 @pytest.mark.parametrize(
     ("after", "outcome"),
     [
-        ({Rereference.REFIT: 0.5, Rereference.RESIDUAL: 0.95}, Outcome.PASSED),
-        ({Rereference.REFIT: 0.5, Rereference.RESIDUAL: 0.79}, Outcome.FAILED),
-        ({Rereference.REFIT: None, Rereference.RESIDUAL: None}, Outcome.WARNING),
+        ({Rereference.REFIT: 0.5, Rereference.RESIDUAL: 0.95}, CheckOutcome.PASSED),
+        ({Rereference.REFIT: 0.5, Rereference.RESIDUAL: 0.79}, CheckOutcome.FAILED),
+        ({Rereference.REFIT: None, Rereference.RESIDUAL: None}, CheckOutcome.WARNING),
     ],
 )
-def test_one_aligned_way_of_rereferencing_is_enough(
-    after: dict[Rereference, float | None], outcome: Outcome
+def test_one_kind_of_rereferencing_that_correlates_is_enough(
+    after: dict[Rereference, float | None], outcome: CheckOutcome
 ) -> None:
     assert check_correlation(0.1, after, SETTINGS).outcome is outcome
 
@@ -151,14 +150,14 @@ def test_gradients_are_compared_with_scratch() -> None:
 @pytest.mark.parametrize(
     ("frozen", "refitted", "residual", "outcome"),
     [
-        (5, 5, 1, Outcome.PASSED),
-        (20, 5, 1, Outcome.WARNING),
-        (20, 20, 1, Outcome.WARNING),
-        (20, 20, 20, Outcome.FAILED),
+        (5, 5, 1, CheckOutcome.PASSED),
+        (20, 5, 1, CheckOutcome.WARNING),
+        (20, 20, 1, CheckOutcome.WARNING),
+        (20, 20, 20, CheckOutcome.FAILED),
     ],
 )
-def test_misaligned_references_show_in_gradients(
-    frozen: float, refitted: float, residual: float, outcome: Outcome
+def test_misaligned_references_have_large_gradient_ratios(
+    frozen: float, refitted: float, residual: float, outcome: CheckOutcome
 ) -> None:
     trials = [
         make_trial(Model.SCRATCH, 1, 1),
@@ -169,28 +168,28 @@ def test_misaligned_references_show_in_gradients(
     check = check_gradients(trials, SETTINGS)
 
     assert check.outcome is outcome
-    assert ("misaligned" in check.finding) == (outcome is not Outcome.PASSED)
+    assert ("misaligned" in check.finding) == (outcome is not CheckOutcome.PASSED)
 
 
-def test_without_a_gradient_of_scratch_nothing_is_said_of_gradients() -> None:
+def test_without_a_gradient_of_scratch_there_are_no_ratios() -> None:
     trials = [
         make_trial(Model.SCRATCH, 1, 1, 0),
         make_trial(Model.FROZEN_ATOM_REFS, 1, 1),
     ]
-    assert check_gradients(trials, SETTINGS).outcome is Outcome.WARNING
+    assert check_gradients(trials, SETTINGS).outcome is CheckOutcome.WARNING
 
 
 @pytest.mark.parametrize(
     ("energy", "forces", "outcome"),
     [
-        (0.01, 0.02, Outcome.PASSED),
-        (0.01, 0.2, Outcome.WARNING),
-        (0.1, 0.02, Outcome.WARNING),
-        (0.1, 0.2, Outcome.FAILED),
+        (0.01, 0.02, CheckOutcome.PASSED),
+        (0.01, 0.2, CheckOutcome.WARNING),
+        (0.1, 0.02, CheckOutcome.WARNING),
+        (0.1, 0.2, CheckOutcome.FAILED),
     ],
 )
-def test_transfer_must_beat_scratch_on_energies_and_forces(
-    energy: float, forces: float, outcome: Outcome
+def test_transfer_must_be_better_than_scratch_on_energies_and_forces(
+    energy: float, forces: float, outcome: CheckOutcome
 ) -> None:
     trials = [
         make_trial(Model.SCRATCH, 0.05, 0.1),
@@ -206,14 +205,20 @@ def test_transfer_must_beat_scratch_on_energies_and_forces(
 def test_a_trial_without_energy_is_never_the_best() -> None:
     unscored = make_trial(Model.FROZEN_ATOM_REFS, None, 0)
     scored = make_trial(Model.REFITTED_ATOM_REFS, 5.0, 0)
-    assert find_best_trial([unscored, scored]) is scored
+    scratch = make_trial(Model.SCRATCH, 1.0, 0)
+
+    check = check_trials([scratch, unscored, scored])
+
+    assert check.finding.startswith("refitted_atom_refs, the best transferred model")
 
 
 @pytest.mark.parametrize(
     ("n_lost", "outcome"),
-    [(0, Outcome.PASSED), (5, Outcome.WARNING), (6, Outcome.FAILED)],
+    [(0, CheckOutcome.PASSED), (5, CheckOutcome.WARNING), (6, CheckOutcome.FAILED)],
 )
-def test_a_study_may_lose_one_frame_in_twenty(n_lost: int, outcome: Outcome) -> None:
+def test_a_study_may_lose_five_percent_of_its_frames(
+    n_lost: int, outcome: CheckOutcome
+) -> None:
     check = check_losses("frames", (n_lost, 100), why="far off", settings=SETTINGS)
 
     assert check.outcome is outcome
@@ -223,11 +228,11 @@ def test_a_study_may_lose_one_frame_in_twenty(n_lost: int, outcome: Outcome) -> 
 def test_one_failed_check_is_a_no_go_and_the_reason() -> None:
     checks = [
         Check(name=str(outcome), outcome=outcome, finding="so")
-        for outcome in (Outcome.PASSED, Outcome.WARNING, Outcome.FAILED)
+        for outcome in (CheckOutcome.PASSED, CheckOutcome.WARNING, CheckOutcome.FAILED)
     ]
 
     assert reach_verdict(checks) == (Verdict.NO_GO, "failed: so.")
     assert reach_verdict(checks[:1]) == (Verdict.GO, "every check passed.")
     verdict, reason = reach_verdict(checks[:2])
     assert verdict is Verdict.GO
-    assert "mind warning: so" in reason
+    assert "but warning: so" in reason

@@ -41,7 +41,7 @@ def test_prototypes_have_their_space_group_and_a_primitive_cell(
     assert len(crystal.get_primitive_structure()) == len(crystal)
 
 
-def test_every_prototype_was_looked_at() -> None:
+def test_every_prototype_is_tested() -> None:
     assert len(PROTOTYPES) == 11
 
 
@@ -67,7 +67,7 @@ def test_rutile_is_pymatgens_rutile() -> None:
     ],
     ids=["prototype", "elements", "missing", "extra"],
 )
-def test_crystals_that_do_not_fit_their_prototype_are_refused(
+def test_crystals_that_do_not_fit_their_prototype_are_rejected(
     prototype: str, symbols: list[str], parameters: Parameters, message: str
 ) -> None:
     with pytest.raises(InputError, match=message):

@@ -12,7 +12,7 @@ from nextrung.schemas.relaxation import RelaxationRecord, RelaxationStatus
 @pytest.mark.parametrize(
     ("n_materials", "per_shard", "expected"), [(0, 10, 1), (10, 10, 1), (11, 10, 2)]
 )
-def test_no_shard_is_larger_than_asked_for(
+def test_no_shard_is_larger_than_requested(
     n_materials: int, per_shard: int, expected: int
 ) -> None:
     assert count_shards(n_materials, per_shard) == expected
@@ -27,7 +27,7 @@ def test_every_material_is_in_one_shard(sizes: list[int], n_shards: int) -> None
 
 
 @given(st.lists(st.integers(1, 200), min_size=1, max_size=60), st.integers(1, 7))
-def test_loads_differ_by_no_more_than_the_largest_material(
+def test_shards_differ_by_no_more_atoms_than_the_largest_material(
     sizes: list[int], n_shards: int
 ) -> None:
     """The heaviest shard was the lightest before its last material came."""
@@ -38,7 +38,7 @@ def test_loads_differ_by_no_more_than_the_largest_material(
     assert max(loads) - min(loads) <= max(sizes)
 
 
-def test_statuses_that_never_occurred_are_absent() -> None:
+def test_statuses_that_did_not_occur_are_absent() -> None:
     records = [
         RelaxationRecord(status=status, energy=None, structure=None, n_steps=0)
         for status in (RelaxationStatus.ERROR, RelaxationStatus.ERROR)

@@ -17,13 +17,13 @@ from nextrung.compute.throughput import measure_busy_time
         ([(0, 1), (1, 2)], 2),
     ],
 )
-def test_time_in_which_anything_ran_is_counted_once(
+def test_overlapping_runs_are_counted_once(
     runs: list[tuple[float, float]], seconds: float
 ) -> None:
     assert measure_busy_time(runs) == seconds
 
 
-def test_order_of_runs_does_not_matter() -> None:
+def test_busy_time_does_not_depend_on_the_order_of_runs() -> None:
     runs = [(3.0, 9.0), (0.0, 1.0), (8.0, 12.0), (5.0, 6.0)]
 
     assert measure_busy_time(runs) == measure_busy_time(runs[::-1]) == 10

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from tests.reports.conftest import ENERGY_ERRORS, make_stability
+from tests.made_up_study import ENERGY_ERRORS, make_stability
 from tests.stored_study import store_study
 
 from nextrung.adapters.stores.builders import build_collections

@@ -52,7 +52,7 @@ def test_two_workers_at_one_shard_share_nothing_and_repeat_nothing(
     assert [first.wait(PATIENCE), second.wait(PATIENCE)] == [0, 0]
     campaign.run()
     campaign.assert_undisturbed()
-    (journal,) = campaign.root.glob("work/*/journal.jsonl")
+    (journal,) = campaign.root.glob("work/*/relaxations.jsonl")
     materials = [line for line in campaign.notes if line.startswith("material")]
     assert len(journal.read_bytes().splitlines()) == 1 + len(materials)
 
@@ -81,7 +81,7 @@ def test_a_full_disk_is_one_error_and_what_was_kept_stays(
 
     failed = list(campaign.launchpad.fireworks.find({"state": "FIZZLED"}))
     assert len(failed) == 1
-    assert "InputError: expected room for" in campaign.logs
+    assert "InputError: expected disk space for" in campaign.logs
     assert "No space left on device" in campaign.logs
     subprocess.run(  # noqa: S603
         ["mount", "-o", "remount,size=64m", str(small_disk)],  # noqa: S607

@@ -37,8 +37,8 @@ def instrument() -> None:
     """Note what is computed, once it is."""
     train, write = FineTuningModule.training_step, RelaxationLog.record
 
-    def training_step(self: FineTuningModule, parts: list[Any]) -> Tensor:
-        loss = train(self, parts)
+    def training_step(self: FineTuningModule, micro_batches: list[Any]) -> Tensor:
+        loss = train(self, micro_batches)
         note(f"step {self.trainer.global_step}")
         return loss
 

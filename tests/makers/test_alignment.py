@@ -12,9 +12,9 @@ from nextrung.adapters.stores.studies import load_documents, load_study
 from nextrung.makers.alignment import AlignmentMaker
 from nextrung.makers.study import StudyMaker
 from nextrung.schemas.alignment import (
+    AlignmentCorrections,
     AlignmentDoc,
     AlignmentSettings,
-    Corrections,
     SourceEnergies,
 )
 from nextrung.schemas.labels.sources import AseSource
@@ -136,7 +136,7 @@ def test_corrections_are_in_the_predictions_of_the_gga_potential(
 ) -> None:
     alignment = documents["alignment"]
 
-    assert alignment.corrections is Corrections.IN_SOURCE
+    assert alignment.corrections is AlignmentCorrections.IN_SOURCE
     assert alignment.references == (
         "source: those of chgnet-0.3.0; target: refit to the training split"
     )

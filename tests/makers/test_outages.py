@@ -1,4 +1,4 @@
-"""A database that goes away while jobs run costs time, and no result."""
+"""Jobs during an outage of the database: results are late, not lost."""
 
 from __future__ import annotations
 
@@ -12,7 +12,8 @@ from fireworks.core.rocket_launcher import rapidfire
 from jobflow import SETTINGS, Flow, run_locally
 from jobflow.managers.fireworks import flow_to_workflow
 
-from nextrung.makers.jobs.task_job import StageMaker, provenance, task_job
+from nextrung.makers.jobs.stage_maker import StageMaker
+from nextrung.makers.jobs.task_job import provenance, task_job
 from nextrung.schemas.base import Record, TaskDoc
 
 if TYPE_CHECKING:
@@ -44,7 +45,7 @@ class OutageMaker(StageMaker):
     name: str = "work without a database"
     settings: OutageSettings = field(default_factory=OutageSettings)
 
-    @task_job(RowsDoc, rows=["rows"])
+    @task_job(output_schema=RowsDoc, data=["rows"])
     def make(self) -> RowsDoc:
         CALLS.append(1)
         for server in SERVER:
@@ -62,7 +63,7 @@ def run_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-def test_a_firework_outlives_an_outage(
+def test_a_firework_completes_after_an_outage(
     mongod: Mongod,
     mongo_store: JobStore,
     launchpad: LaunchPad,
@@ -80,8 +81,8 @@ def test_a_firework_outlives_an_outage(
     assert CALLS == [1]
 
 
-def test_answering_leaves_no_arrays_behind(mongo_store: JobStore) -> None:
-    """jobflow stores the answer anew, and alone would keep the old arrays for ever."""
+def test_a_reused_document_leaves_no_old_arrays(mongo_store: JobStore) -> None:
+    """jobflow stores a reused document again, and alone would keep the old arrays."""
     for _ in range(3):
         job = OutageMaker().make()
         run_locally(job, store=mongo_store, log=False, raise_immediately=True)

@@ -66,7 +66,7 @@ def test_missing_shard_is_an_error_that_names_materials(
 
 
 @pytest.mark.parametrize("change", ["settings", "plan"])
-def test_shards_of_several_campaigns_are_not_joined(
+def test_shards_of_different_relaxations_are_not_joined(
     finished_store: JobStore, job_store: JobStore, change: str
 ) -> None:
     first, second = read_shards(finished_store, "source")
@@ -76,7 +76,7 @@ def test_shards_of_several_campaigns_are_not_joined(
     }
     other = second.model_copy(update={change: others[change]})
 
-    with pytest.raises(InputError, match=r"shards of one campaign, got shard \d of"):
+    with pytest.raises(InputError, match=r"shards of one relaxation, got shard \d of"):
         run_locally(
             MergeMaker().make([first, other]),
             store=job_store,
@@ -85,7 +85,7 @@ def test_shards_of_several_campaigns_are_not_joined(
         )
 
 
-def test_who_watches_is_told_of_failures_of_what_is_left_and_of_the_pace() -> None:
+def test_progress_counts_failures_structures_left_and_structures_per_second() -> None:
     record = RelaxationRecord(
         status=RelaxationStatus.CONVERGED, energy=-1.0, structure=None, n_steps=3
     )

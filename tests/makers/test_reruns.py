@@ -78,7 +78,7 @@ def test_settings_of_a_chain_give_its_fingerprints_again(
 ) -> None:
     build_collections(finished_store)
     (hull,) = (
-        member.job.uuid
+        member.uuid
         for member in select_current(list_study_jobs(finished_store), "StabilityDoc")
         if member.part == "stability/scratch"
     )

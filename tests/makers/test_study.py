@@ -165,7 +165,7 @@ def test_wired_jobs_survive_the_trip_through_a_launchpad(
         stored = json.loads(json.dumps(firework.to_dict(), default=str))
         job = Firework.from_dict(stored).tasks[0]["job"]
         assert job.maker == jobs[job.uuid].maker
-        assert list(job.function_args) == list(jobs[job.uuid].function_args)
+        assert job.function_kwargs == jobs[job.uuid].function_kwargs
 
 
 def test_jobs_name_their_study(study_settings: StudySettings) -> None:

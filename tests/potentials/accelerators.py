@@ -1,8 +1,7 @@
-"""A pretended accelerator: it computes on the CPU, and minds where its tensors are.
+"""A simulated accelerator that computes on the CPU.
 
-A tensor that lives there must not meet one that does not, other than by a transfer; the
-CPU would let that pass in silence, a GPU refuses. PyTorch's device ``meta`` lends its
-name, since no other can be had without its driver.
+Operations on its tensors and tensors of the CPU raise an exception, as on a GPU. The
+device has the name ``meta``, since other names of PyTorch need a driver.
 """
 
 from __future__ import annotations
@@ -22,7 +21,7 @@ if TYPE_CHECKING:
     from torch._ops import OpOverload
 
 DEVICE = torch.device("meta")
-#: What moves tensors between devices, or has the target's device among its arguments.
+#: Operations that move tensors between devices.
 TRANSFERS = {"aten::_to_copy", "aten::copy_"}
 
 
@@ -49,7 +48,7 @@ class _Remote(torch.Tensor):
         return self.own.tolist()
 
     def numpy(self, **_: object) -> NoReturn:
-        raise TypeError("a tensor on the accelerator is no array")
+        raise TypeError("expected a tensor on the CPU, got one on the accelerator")
 
     @classmethod
     def __torch_dispatch__(  # type: ignore[override]
@@ -59,11 +58,11 @@ class _Remote(torch.Tensor):
         args: tuple[Any, ...] = (),
         kwargs: dict[str, Any] | None = None,
     ) -> NoReturn:
-        raise AssertionError(f"{func} outside of the accelerator")
+        raise AssertionError(f"{func} outside of the context")
 
 
 class _Literals(TorchFunctionMode):
-    """Constructors that fill tensors where no other hook sees it."""
+    """Constructors of tensors, which the dispatch mode does not intercept."""
 
     def __torch_function__(
         self,
@@ -83,7 +82,7 @@ class _Literals(TorchFunctionMode):
 
 
 class _Operations(TorchDispatchMode):  # type: ignore[no-untyped-call]
-    """All that is done to tensors, one operation after another."""
+    """Interception of all operations on tensors."""
 
     def __torch_dispatch__(
         self,
@@ -97,27 +96,27 @@ class _Operations(TorchDispatchMode):  # type: ignore[no-untyped-call]
         leaves = tree_leaves((args, kwargs))
         is_remote = any(isinstance(leaf, _Remote) for leaf in leaves)
         if func._schema.name not in TRANSFERS and is_remote:
-            _refuse_strangers(func, leaves)
+            _check_devices(func, leaves)
         if device is not None:
             kwargs["device"] = "cpu"
             is_remote = torch.device(device).type == DEVICE.type
-        made = func(*tree_map(_come_home, args), **tree_map(_come_home, kwargs))
+        made = func(*tree_map(_to_local, args), **tree_map(_to_local, kwargs))
         if "out" in kwargs:
             return kwargs["out"]
         if func._schema.is_mutable:
             return args[0]
-        return tree_map(_send_away, made) if is_remote else made
+        return tree_map(_to_remote, made) if is_remote else made
 
 
 @contextmanager
 def accelerator() -> Iterator[None]:
-    """Have tensors that are made on or moved to ``DEVICE`` live there."""
+    """Simulate the accelerator for tensors made on or moved to ``DEVICE``."""
     with _Literals(), _Operations():  # type: ignore[no-untyped-call]
         yield
 
 
 def move(model: torch.nn.Module) -> torch.nn.Module:
-    """Copy a network onto the accelerator, which must be entered."""
+    """Copy a network to the accelerator, inside the context."""
     moved = deepcopy(model)
     for module in moved.modules():
         for name, weight in module._parameters.items():
@@ -130,20 +129,18 @@ def move(model: torch.nn.Module) -> torch.nn.Module:
     return moved
 
 
-def _refuse_strangers(func: OpOverload, leaves: Iterable[object]) -> None:
-    """Refuse local tensors, other than numbers, beside those on the accelerator."""
+def _check_devices(func: OpOverload, leaves: Iterable[object]) -> None:
+    """Check that no local tensor, other than a number, is among the operands."""
     for leaf in leaves:
         if isinstance(leaf, _Remote) or not isinstance(leaf, torch.Tensor):
             continue
         if leaf.dim():
-            raise AssertionError(
-                f"{func}: a tensor {tuple(leaf.shape)} was left behind"
-            )
+            raise AssertionError(f"{func}: a tensor {tuple(leaf.shape)} is on the CPU")
 
 
-def _come_home(value: object) -> object:
+def _to_local(value: object) -> object:
     return value.own if isinstance(value, _Remote) else value
 
 
-def _send_away(value: object) -> object:
+def _to_remote(value: object) -> object:
     return _Remote(value) if isinstance(value, torch.Tensor) else value

@@ -13,7 +13,7 @@ from pymatgen.core import Lattice, Structure
 
 from nextrung.potentials.chgnet.checkpoints import SHIPPED, read_checkpoint
 from nextrung.potentials.graphs.crystals import Crystals
-from nextrung.potentials.graphs.validity import find_faults
+from nextrung.potentials.graphs.validity import check_crystals
 from nextrung.potentials.registry import load_potential
 
 if TYPE_CHECKING:
@@ -47,8 +47,8 @@ def prototypes() -> list[Structure]:
         for s in library
         if s.is_ordered and max(s.atomic_numbers) <= 94
     ]
-    faults = find_faults(Crystals.of(ordered))
-    usable = [s for index, s in enumerate(ordered) if index not in faults]
+    invalid = check_crystals(Crystals.of(ordered))
+    usable = [s for index, s in enumerate(ordered) if index not in invalid]
     return sorted(usable, key=len)
 
 

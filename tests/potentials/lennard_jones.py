@@ -1,4 +1,4 @@
-"""A cheap potential with ASE's Lennard-Jones inside: exact, for both engines."""
+"""Lennard-Jones potential of ASE behind the interface of potentials."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ if TYPE_CHECKING:
 
     from nextrung.potentials.graphs.crystals import Crystals
 
-#: Potentials fail on the elements here as their names say.
-ISOLATED, NOT_A_NUMBER, UNKNOWN, DEADLY, UNEXPECTED = 2, 10, 18, 36, 54
+#: Elements that fail: with a reason, with NaN, by exiting the process, by TypeError.
+ISOLATED, NOT_A_NUMBER, UNKNOWN, EXITING, UNEXPECTED = 2, 10, 18, 36, 54
 REASONS = {ISOLATED: "isolated atom: He", UNKNOWN: "no reference energy of Ar"}
 
 
 class _Calculator(LennardJones):  # type: ignore[misc]
-    """ASE's calculator, which fails on noble gases as the potential does."""
+    """ASE's calculator that fails on noble gases as the potential does."""
 
     def calculate(self, atoms: Atoms, *changes: list[str]) -> None:
         """Compute, or raise the reason."""
@@ -37,7 +37,7 @@ class _Calculator(LennardJones):  # type: ignore[misc]
 
 
 class LennardJonesPotential:
-    """Energy, forces and stress of all atoms alike, structure by structure."""
+    """Energy, forces and stress, the same for all elements but noble gases."""
 
     device = torch.device("cpu")
 
@@ -45,7 +45,7 @@ class LennardJonesPotential:
         self.batch_sizes: list[int] = []
 
     def calculator(self) -> LennardJones:
-        """Make the calculator that is inside."""
+        """Make the calculator."""
         return _Calculator(sigma=2.0, epsilon=0.3, rc=6.0, smooth=True)
 
     def predict_batch(
@@ -54,11 +54,11 @@ class LennardJonesPotential:
         """Predict energies, forces and stresses."""
         assert properties == "efs"
         self.batch_sizes.append(len(crystals))
-        answers = [self._predict_one(crystals[[k]]) for k in range(len(crystals))]
+        predictions = [self._predict_one(crystals[[k]]) for k in range(len(crystals))]
         return BatchPrediction(
-            energies=np.array([energy for energy, _, _ in answers]),
-            forces=np.concatenate([forces for _, forces, _ in answers]),
-            stresses=np.array([stress for _, _, stress in answers]),
+            energies=np.array([energy for energy, _, _ in predictions]),
+            forces=np.concatenate([forces for _, forces, _ in predictions]),
+            stresses=np.array([stress for _, _, stress in predictions]),
             magmoms=None,
             errors=_find_errors(crystals),
         )
@@ -66,12 +66,12 @@ class LennardJonesPotential:
     def _predict_one(
         self, crystal: Crystals
     ) -> tuple[float, NDArray[np.float64], NDArray[np.float64]]:
-        """Predict one crystal; noble gases have no numbers."""
+        """Predict one crystal; NaN with noble gases."""
         n_atoms = len(crystal.atomic_numbers)
-        if DEADLY in crystal.atomic_numbers:
+        if EXITING in crystal.atomic_numbers:
             os._exit(9)
         if UNEXPECTED in crystal.atomic_numbers:
-            raise TypeError("never seen xenon")
+            raise TypeError("unknown element Xe")
         if {ISOLATED, NOT_A_NUMBER, UNKNOWN} & set(crystal.atomic_numbers.tolist()):
             return np.nan, np.full((n_atoms, 3), np.nan), np.full((3, 3), np.nan)
         atoms = Atoms(
@@ -86,7 +86,7 @@ class LennardJonesPotential:
 
 
 def _find_errors(crystals: Crystals) -> dict[int, str]:
-    """Name what is wrong with some noble gases."""
+    """Find the errors of noble gases."""
     return {
         index: reason
         for number, reason in REASONS.items()

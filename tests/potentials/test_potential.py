@@ -5,8 +5,15 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 import torch
+from ase import Atoms, units
+from ase.build import bulk
+from ase.calculators.calculator import CalculationFailed
+from ase.filters import FrechetCellFilter
+from ase.optimize import FIRE
+from ase.stress import full_3x3_to_voigt_6_stress
 from chgnet.model import CHGNet
 from pymatgen.core import Lattice, Structure
+from pymatgen.io.ase import AseAtomsAdaptor
 
 from nextrung.potentials.registry import load_potential
 from nextrung.schemas.base import InputError
@@ -20,12 +27,15 @@ if TYPE_CHECKING:
 
     from nextrung.potentials.potential import Potential
 
+
 DISORDERED = Structure(Lattice.cubic(4), [{"Na": 0.5, "K": 0.5}], [[0, 0, 0]])
 ISOLATED = Structure(Lattice.cubic(20), ["Cs"], [[0, 0, 0]])
 YTTERBIUM = Structure(Lattice.cubic(4), ["Yb"], [[0, 0, 0]])
 
 
-def test_a_potential_names_itself(target: Potential) -> None:
+def test_a_potential_is_described_by_name_device_and_precision(
+    target: Potential,
+) -> None:
     assert repr(target) == "Potential('chgnet-r2scan', device=cpu, float32)"
     assert repr(target.double()).endswith("float64)")
 
@@ -82,12 +92,12 @@ def test_no_structures_have_no_predictions(target: Potential) -> None:
 
 
 @pytest.mark.parametrize("properties", ["", "f", "ex", "E"])
-def test_unknown_properties_are_refused(target: Potential, properties: str) -> None:
+def test_unknown_properties_are_rejected(target: Potential, properties: str) -> None:
     with pytest.raises(InputError, match=f"properties: expected .* got '{properties}'"):
         target.predict([], properties)
 
 
-def test_properties_not_asked_for_are_none(
+def test_unwanted_properties_are_none(
     target: Potential, structures: list[Structure]
 ) -> None:
     [prediction] = target.predict(structures[:1], "e")
@@ -141,7 +151,7 @@ def test_new_atomic_references_shift_the_energy_of_their_atoms(
     assert target.predict([structure])[0].energy == before.energy
 
 
-def test_elements_without_a_new_reference_have_none_any_more(
+def test_elements_without_a_new_reference_have_none(
     target: Potential,
 ) -> None:
     only_iron = target.with_atom_refs({"Fe": 0.0})
@@ -154,14 +164,14 @@ def test_elements_without_a_new_reference_have_none_any_more(
 
 
 @pytest.mark.parametrize("energies", [{"Xx": 1.0}, {"Am": 1.0}, {"Fe": np.nan}])
-def test_nonsense_references_are_refused(
+def test_invalid_references_are_rejected(
     target: Potential, energies: dict[str, float]
 ) -> None:
     with pytest.raises(InputError, match=f"up to Pu, got {next(iter(energies))}"):
         target.with_atom_refs(energies)
 
 
-def test_a_random_network_keeps_the_references_and_follows_its_seed(
+def test_a_random_network_keeps_the_references_and_depends_on_its_seed(
     target: Potential, structures: list[Structure]
 ) -> None:
     first, same, other = (target.with_random_network(seed) for seed in (1, 1, 2))
@@ -171,7 +181,7 @@ def test_a_random_network_keeps_the_references_and_follows_its_seed(
     assert first.elements == target.elements
 
 
-def test_copies_share_nothing(target: Potential) -> None:
+def test_copies_share_no_weights(target: Potential) -> None:
     copied = target.copy()
     pairs = zip(copied.model.parameters(), target.model.parameters(), strict=True)
     assert all(own.data_ptr() != other.data_ptr() for own, other in pairs)
@@ -197,7 +207,7 @@ def test_saved_potentials_load_here_and_in_plain_chgnet(
     assert_close(plain["f"], expected.forces, noise=1.5e-4)
 
 
-def test_metadata_stays_with_the_file(target: Potential, tmp_path: Path) -> None:
+def test_metadata_are_stored_in_the_file(target: Potential, tmp_path: Path) -> None:
     target.save(tmp_path / "potential.pth", seed=3)
     saved = torch.load(tmp_path / "potential.pth", weights_only=True)["nextrung"]
     assert saved["seed"] == 3
@@ -213,3 +223,33 @@ def test_the_same_file_gives_the_same_numbers(structures: list[Structure]) -> No
     for first, second in zip(*runs, strict=True):
         assert first.energy == second.energy
         np.testing.assert_array_equal(first.forces, second.forces)
+
+
+def test_the_calculator_predicts_in_units_of_ase(
+    target: Potential, structures: list[Structure]
+) -> None:
+    structure = structures[-1]
+    atoms = AseAtomsAdaptor.get_atoms(structure)
+    atoms.calc = target.calculator()
+    [prediction] = target.predict([structure])
+    assert prediction.stress is not None
+    assert atoms.get_potential_energy() == prediction.energy
+    assert atoms.get_potential_energy(force_consistent=True) == prediction.energy
+    np.testing.assert_array_equal(atoms.get_forces(), prediction.forces)
+    np.testing.assert_array_equal(atoms.get_magnetic_moments(), prediction.magmoms)
+    voigt = full_3x3_to_voigt_6_stress(prediction.stress) * units.GPa
+    np.testing.assert_allclose(atoms.get_stress(), voigt, rtol=1e-12)
+
+
+def test_the_calculator_raises_the_reason_of_a_failure(target: Potential) -> None:
+    atoms = Atoms("Cs", cell=np.eye(3) * 20, pbc=True, calculator=target.calculator())
+    with pytest.raises(CalculationFailed, match="isolated atom"):
+        atoms.get_potential_energy()
+
+
+def test_ase_relaxes_with_the_calculator(target: Potential) -> None:
+    atoms = bulk("NaCl", "rocksalt", a=5.3)
+    atoms.calc = target.calculator()
+    optimizer = FIRE(FrechetCellFilter(atoms), logfile=None)
+    assert optimizer.run(fmax=0.05, steps=60)
+    assert 5.4 < (4 * atoms.get_volume()) ** (1 / 3) < 5.8

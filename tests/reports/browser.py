@@ -1,4 +1,4 @@
-"""Pages as a program and as a browser read them."""
+"""Helpers that read sections, and pages with and without a browser."""
 
 from __future__ import annotations
 
@@ -6,10 +6,15 @@ import shutil
 from html.parser import HTMLParser
 from typing import TYPE_CHECKING, Literal
 
+from nextrung.reports.html.elements import render
+from nextrung.reports.plots.figure import Figure
+
 if TYPE_CHECKING:
     from pathlib import Path
 
     from playwright.sync_api import Browser, Page
+
+    from nextrung.reports.sections.section import Section
 
 CHROMIUM = shutil.which("chromium")
 ARGUMENTS = (
@@ -20,6 +25,16 @@ ARGUMENTS = (
     "--disable-sync",
     "--no-first-run",
 )
+
+
+def html_of(section: Section) -> str:
+    """Render the text and the tables of a section."""
+    return "".join(render(b) for b in section.blocks if not isinstance(b, Figure))
+
+
+def figures_of(section: Section) -> dict[str, Figure]:
+    """Find the figures of a section by name."""
+    return {b.name: b for b in section.blocks if isinstance(b, Figure)}
 
 
 class Reader(HTMLParser):
@@ -54,7 +69,7 @@ def open_page(
     width: int = 1280,
     scheme: Literal["light", "dark"] = "light",
 ) -> tuple[Page, list[str]]:
-    """Open a report, scroll through it, and collect what goes wrong."""
+    """Open a page, scroll through it, and collect messages, errors and requests."""
     page = browser.new_page(
         viewport={"width": width, "height": 900}, color_scheme=scheme
     )
@@ -70,8 +85,8 @@ def open_page(
         ),
     )
     page.goto(path.as_uri())
-    for place in range(0, int(page.evaluate("document.body.scrollHeight")), 500):
-        page.evaluate(f"window.scrollTo(0, {place})")
+    for top in range(0, int(page.evaluate("document.body.scrollHeight")), 500):
+        page.evaluate(f"window.scrollTo(0, {top})")
         page.wait_for_timeout(30)
     page.wait_for_function(
         "[...document.querySelectorAll('figure.chart')].every("

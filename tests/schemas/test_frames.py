@@ -10,7 +10,7 @@ from nextrung.schemas.base import InputError
 from nextrung.schemas.frames import Frames
 
 
-def made_up_frames(n_atoms: list[int]) -> Frames:
+def make_numbered_frames(n_atoms: list[int]) -> Frames:
     """Frames whose every site and frame label is its own running number."""
     structures = [
         Structure(
@@ -32,7 +32,7 @@ def made_up_frames(n_atoms: list[int]) -> Frames:
 def test_selection_agrees_with_selection_frame_by_frame(data: st.DataObject) -> None:
     sizes = data.draw(st.lists(st.integers(1, 4), min_size=1, max_size=6))
     chosen = data.draw(st.lists(st.integers(0, len(sizes) - 1), max_size=8))
-    frames = made_up_frames(sizes)
+    frames = make_numbered_frames(sizes)
     sites = np.split(frames.magmoms, frames.offsets[1:-1])
 
     selected = frames[np.array(chosen, dtype=int)]
@@ -45,7 +45,7 @@ def test_selection_agrees_with_selection_frame_by_frame(data: st.DataObject) -> 
 
 
 def test_slices_and_masks_select_like_indices() -> None:
-    frames = made_up_frames([1, 3, 2])
+    frames = make_numbered_frames([1, 3, 2])
 
     by_slice, by_mask = frames[1:], frames[np.array([False, True, True])]
 
@@ -54,12 +54,12 @@ def test_slices_and_masks_select_like_indices() -> None:
     assert by_slice.offsets.tolist() == by_mask.offsets.tolist() == [0, 3, 5]
 
 
-def test_a_single_index_is_refused() -> None:
+def test_a_single_index_is_rejected() -> None:
     with pytest.raises(TypeError, match="a slice, a list or an array"):
-        made_up_frames([1])[np.array(0)]
+        make_numbered_frames([1])[np.array(0)]
 
 
-def test_structures_come_back_as_they_went_in() -> None:
+def test_structures_are_unchanged_by_a_round_trip() -> None:
     salt = Structure.from_spacegroup(
         "Fm-3m", Lattice.cubic(5.6), ["Na", "Cl"], [[0, 0, 0], [0.5, 0.5, 0.5]]
     )
@@ -68,7 +68,7 @@ def test_structures_come_back_as_they_went_in() -> None:
     assert Frames.from_structures([salt, dot]).to_structures() == [salt, dot]
 
 
-def test_every_label_is_missing_at_first() -> None:
+def test_frames_of_structures_have_no_labels() -> None:
     frames = Frames.from_structures([Structure(Lattice.cubic(3), ["Po"], [[0, 0, 0]])])
 
     for labels in (frames.energies, frames.forces, frames.stresses, frames.magmoms):
@@ -83,12 +83,14 @@ def test_no_structures_make_no_frames() -> None:
     assert frames.lattices.shape == (0, 3, 3)
 
 
-def test_sites_know_their_frame() -> None:
-    assert made_up_frames([2, 1]).frame_of_site.tolist() == [0, 0, 1]
+def test_sites_have_the_index_of_their_frame() -> None:
+    assert make_numbered_frames([2, 1]).frame_of_site.tolist() == [0, 0, 1]
 
 
 def test_splits_divide_the_frames() -> None:
-    frames = made_up_frames([1, 2, 3]).with_splits(np.array(["train", "test", "train"]))
+    frames = make_numbered_frames([1, 2, 3]).with_splits(
+        np.array(["train", "test", "train"])
+    )
 
     assert frames.split("train").frame_ids.tolist() == ["0", "2"]
     assert frames.split("test").n_atoms.tolist() == [2]
@@ -108,7 +110,7 @@ def test_compositions_count_the_atoms_of_each_frame() -> None:
 
 
 def test_concatenation_undoes_slicing() -> None:
-    frames = made_up_frames([2, 3, 1, 4])
+    frames = make_numbered_frames([2, 3, 1, 4])
 
     joined = Frames.concatenate([frames[:1], frames[1:3], frames[3:]])
 
@@ -130,7 +132,7 @@ def test_labels_of_two_functionals_are_not_mixed() -> None:
         Frames.concatenate(parts)
 
 
-def test_partial_occupancy_is_refused_by_name() -> None:
+def test_partial_occupancy_is_rejected_by_name() -> None:
     alloy = Structure(Lattice.cubic(3), [{"Cu": 0.5, "Zn": 0.5}], [[0, 0, 0]])
 
     with pytest.raises(InputError, match=r"brass: .* partial occupancy in Zn0\.5"):

@@ -17,13 +17,13 @@ def test_every_model_has_its_own_recipe() -> None:
     assert len(set(RECIPES.values())) == len(Model)
 
 
-def test_only_scratch_forgets_the_weights_of_the_source() -> None:
+def test_only_scratch_starts_without_the_weights_of_the_source() -> None:
     forgetful = {model for model, recipe in RECIPES.items() if not recipe.pretrained}
 
     assert forgetful == {Model.SCRATCH}
 
 
-def test_only_method_2_moves_its_references_in_training() -> None:
+def test_only_method_2_trains_its_references() -> None:
     moving = {
         model
         for model, recipe in RECIPES.items()

@@ -1,3 +1,3 @@
-"""What is touched: data sources, files, stores and databases."""
+"""Data sources, files, job stores and the LaunchPad."""
 
 from __future__ import annotations

@@ -1,18 +1,24 @@
-"""The command line."""
+"""The command line.
+
+Modules of commands import only what signatures need; what computes is imported when a
+command is called, so that help and completion take a fraction of a second.
+"""
 
 from __future__ import annotations
 
 import sys
 import warnings
 from collections.abc import Callable
+from typing import Annotated
 
 import typer
+from pydantic import ValidationError
 from rich.console import Console
 
+from nextrung import __version__
 from nextrung.cli import (
     cluster,
     data,
-    doctor,
     labels,
     potentials,
     provenance,
@@ -21,23 +27,44 @@ from nextrung.cli import (
     setup,
     status,
     study,
+    training,
 )
-from nextrung.cli.running import opened
+from nextrung.cli.running import describe_invalid, opened
 from nextrung.schemas.base import InputError
 
-app = typer.Typer(
-    help="Take a universal interatomic potential to a better DFT functional.",
-    no_args_is_help=True,
-    pretty_exceptions_enable=False,
-    add_completion=False,
-)
+app = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False)
+
+
+def _print_version(wanted: bool) -> None:  # noqa: FBT001 - typer calls it
+    """Print the version and stop."""
+    if wanted:
+        typer.echo(f"nextrung {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _take_options(
+    *,
+    version: Annotated[
+        bool,
+        typer.Option(
+            "--version",
+            is_eager=True,
+            callback=_print_version,
+            help="Print the version and exit.",
+        ),
+    ] = False,
+) -> None:
+    """Take a universal interatomic potential to a better DFT functional."""
+
+
 _COMMANDS: dict[str, tuple[Callable[..., None], ...]] = {
     "Studies": (study.preflight, study.run, study.report, status.status),
     "Results": (queries.results, queries.build, provenance.provenance),
-    "Clusters": (setup.init, doctor.doctor, cluster.submit),
+    "Clusters": (setup.init, cluster.doctor, cluster.submit),
     "Stages": (
         labels.label,
-        potentials.fine_tune,
+        training.fine_tune,
         potentials.evaluate,
         potentials.relax,
         potentials.density,
@@ -48,7 +75,7 @@ for panel, commands in _COMMANDS.items():
         app.command(rich_help_panel=panel)(command)
 for name, group in (
     ("dataset", data.dataset),
-    ("atom-refs", data.atom_refs),
+    ("atom-refs", training.atom_refs),
     ("stability", scores.stability),
     ("scaling", scores.scaling),
 ):
@@ -56,10 +83,20 @@ for name, group in (
 
 
 def _show_warning(message: Warning | str, *_where: object) -> None:
-    """Say a warning in one line; where in the code it was given helps no user."""
+    """Print a warning as one line, without the place in the code."""
+    _print_line(f"note: {message}", "yellow")
+
+
+def _print_line(text: str, style: str) -> None:
+    """Print one line to standard error."""
     Console(stderr=True, soft_wrap=True, highlight=False).print(
-        f"nextrung: note: {message}", style="yellow", markup=False
+        f"nextrung: {' '.join(text.split())}", style=style, markup=False
     )
+
+
+def _name_variable(field: str) -> str:
+    """Name the environment variable of a setting of the machine."""
+    return f"$NEXTRUNG_{field.upper()}"
 
 
 def main() -> None:
@@ -69,10 +106,12 @@ def main() -> None:
     try:
         app()
     except InputError as error:
-        line = " ".join(str(error).split())
-        Console(stderr=True, soft_wrap=True, highlight=False).print(
-            f"nextrung: {line}", style="red", markup=False
-        )
+        _print_line(str(error), "red")
+        sys.exit(2)
+    except ValidationError as error:
+        if error.title != "MachineSettings":
+            raise
+        _print_line(describe_invalid(error, _name_variable), "red")
         sys.exit(2)
     finally:
         opened.close()

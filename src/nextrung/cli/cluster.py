@@ -1,53 +1,49 @@
-"""Commands on clusters: submit a study to a LaunchPad."""
+"""Commands on clusters: submit, doctor."""
 
 from __future__ import annotations
 
+import os
 import re
 from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
+from rich.markup import escape
 
-from nextrung.adapters.cluster.config_files import find_configuration, read_machine
-from nextrung.adapters.cluster.launchpad import (
-    add_workflow,
-    find_active_workflows,
-    open_launchpad,
-)
-from nextrung.adapters.files.paths import require_absolute_paths
-from nextrung.adapters.files.study_yaml import read_study
-from nextrung.cli.running import Overrides, console, opened
-from nextrung.makers.submission import make_workflow
+from nextrung.cli.options import Configuration, Overrides, StudyFile
+from nextrung.cli.running import console, opened
 from nextrung.schemas.base import InputError
+from nextrung.schemas.cluster.checks import Finding, Level, make_finding
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from fireworks import LaunchPad, Workflow
 
-Configuration = Annotated[
-    Path | None,
-    typer.Option(
-        "--config",
-        "-c",
-        help="Folder of my_launchpad.yaml and machine.yaml.  "
-        "[default: $NEXTRUNG_CONFIG]",
-    ),
-]
+#: Colour of each level of a finding.
+COLOURS = {Level.OK: "green", Level.WARN: "yellow", Level.FAIL: "red"}
 
 
 def submit(
-    study: Annotated[Path, typer.Argument(help="Study file, YAML.")],
+    study: StudyFile,
     *,
     config: Configuration = None,
     overrides: Overrides = None,
     labels: Annotated[
         list[str] | None,
-        typer.Option("--label", help="Label of the workflow.", metavar="KEY=VALUE"),
+        typer.Option(
+            "--label", metavar="KEY=VALUE", help="Label the workflow; repeatable."
+        ),
     ] = None,
 ) -> None:
     """Submit a whole study to the LaunchPad of a cluster."""
+    from nextrung.adapters.cluster.config_files import find_configuration, read_machine
+    from nextrung.adapters.cluster.launchpad import open_launchpad
+    from nextrung.adapters.files.paths import require_absolute_paths
+    from nextrung.adapters.files.study_yaml import read_study
+    from nextrung.makers.submission import make_workflow
+
     settings = read_study(study, overrides or ())
     require_absolute_paths(settings)
     folder = find_configuration(config)
@@ -59,20 +55,9 @@ def submit(
 
 
 def add_once(launchpad: LaunchPad, workflow: Workflow) -> str:
-    """Add a workflow where none of the same flow is active.
+    """Add a workflow unless one of the same flow is active."""
+    from nextrung.adapters.cluster.launchpad import add_workflow, find_active_workflows
 
-    Parameters
-    ----------
-    launchpad : LaunchPad
-        The LaunchPad.
-    workflow : Workflow
-        What to add; its metadata name its study and its flow.
-
-    Returns
-    -------
-    str
-        What was done.
-    """
     study, flow = workflow.metadata["study"], workflow.metadata["flow"]
     active = find_active_workflows(launchpad, study)
     for found in active:
@@ -94,7 +79,7 @@ def add_once(launchpad: LaunchPad, workflow: Workflow) -> str:
 
 
 def _read_labels(labels: Sequence[str]) -> dict[str, str]:
-    """Read labels; their keys are field names of stored documents."""
+    """Parse labels; their keys are field names of stored documents."""
     read: dict[str, str] = {}
     for label in labels:
         key, equals, value = label.partition("=")
@@ -105,3 +90,74 @@ def _read_labels(labels: Sequence[str]) -> dict[str, str]:
             )
         read[key] = value
     return read
+
+
+def doctor(*, config: Configuration = None) -> None:
+    """Check this machine, its job store, LaunchPad and queue; advise what to mend.
+
+    One line per check; exit code 1 where a check failed.
+    """
+    from nextrung.adapters.cluster.config_files import find_configuration
+
+    folder = find_configuration(config)
+    levels: list[Level] = []
+    for finding in _check_all(folder):
+        levels.append(finding.level)
+        colour = COLOURS[finding.level]
+        mark = f"[{colour}]{finding.level:4}[/]"
+        advice = f" → {finding.advice}" if finding.advice else ""
+        line = escape(f"{finding.subject}: {finding.found}{advice}")
+        console.print(f"{mark} {line}", soft_wrap=True, highlight=False)
+    if Level.FAIL in levels:
+        raise typer.Exit(1)
+
+
+def _check_all(folder: Path) -> Iterator[Finding]:
+    """Run every check, also after one has failed."""
+    from nextrung.adapters.cluster.checks.machine import check_machine
+    from nextrung.adapters.cluster.checks.queue import check_queue
+
+    yield from check_machine(folder)
+    yield from check_queue(folder)
+    yield from _check_store(folder)
+    yield from _check_launchpad(folder)
+
+
+def _check_store(folder: Path) -> Iterator[Finding]:
+    """Check the job store that the environment names."""
+    from nextrung.adapters.cluster.checks.store import check_store
+    from nextrung.adapters.stores.job_store import (
+        CONFIG_VARIABLE,
+        close_store,
+        open_configured_store,
+    )
+    from nextrung.makers.jobs.fingerprints import DECISIVE_PACKAGES
+
+    try:
+        store = open_configured_store()
+    except InputError as error:
+        advice = f"source {folder}/env.sh; is the server there?"
+        yield make_finding("store", Level.FAIL, str(error), advice)
+        return
+    opened.callback(close_store, store)
+    named = Path(os.environ[CONFIG_VARIABLE]).resolve()
+    if named.parent == folder:
+        yield make_finding("store", Level.OK, f"{named} answers")
+    else:
+        advice = f"source {folder}/env.sh"
+        yield make_finding("store", Level.WARN, f"{named}, not of {folder}", advice)
+    yield from check_store(store, DECISIVE_PACKAGES)
+
+
+def _check_launchpad(folder: Path) -> Iterator[Finding]:
+    """Check the LaunchPad of the configuration folder."""
+    from nextrung.adapters.cluster.checks.launchpad import check_launchpad
+    from nextrung.adapters.cluster.launchpad import open_launchpad
+
+    try:
+        launchpad = open_launchpad(folder)
+    except InputError as error:
+        yield make_finding("LaunchPad", Level.FAIL, str(error), "is the server there?")
+        return
+    opened.callback(launchpad.connection.close)
+    yield from check_launchpad(launchpad, folder)

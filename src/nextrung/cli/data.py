@@ -1,39 +1,40 @@
-"""Commands on data: build and inspect a data set, fit atomic references."""
+"""Commands on data: build and describe a data set, fit atomic references."""
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import Annotated
-
 import typer
-from jobflow import Flow
 from rich.table import Table
 
-from nextrung.adapters.files.artifacts import artifact_path
-from nextrung.adapters.files.frames import read_frames
-from nextrung.adapters.files.study_yaml import read_study
-from nextrung.cli.running import Overrides, Root, console, open_run, run_flow
-from nextrung.makers.dataset import DatasetMaker
-from nextrung.potentials.atom_refs import move_atom_refs
-from nextrung.potentials.registry import load_potential
-from nextrung.schemas.dataset import DatasetDoc
-from nextrung.schemas.models import Rereference
+from nextrung.cli.options import (
+    Device,
+    FramesFile,
+    Overrides,
+    Root,
+    StudyFile,
+)
+from nextrung.cli.running import console, open_run, run_flow, use_device
 
-dataset = typer.Typer(help="Build and inspect data sets.", no_args_is_help=True)
-atom_refs = typer.Typer(help="Fit atomic reference energies.", no_args_is_help=True)
-
-FramesFile = Annotated[Path, typer.Argument(help="Frames file, Parquet.")]
+dataset = typer.Typer(help="Build and describe data sets.", no_args_is_help=True)
 
 
 @dataset.command()
 def build(
-    study: Annotated[Path, typer.Argument(help="Study file, YAML.")],
+    study: StudyFile,
     *,
     root: Root = None,
     overrides: Overrides = None,
+    device: Device = "auto",
 ) -> None:
     """Curate the frames of a study; a later run of the study uses them."""
+    from jobflow import Flow
+
+    from nextrung.adapters.files.artifacts import artifact_path
+    from nextrung.adapters.files.study_yaml import read_study
+    from nextrung.makers.dataset import DatasetMaker
+    from nextrung.schemas.dataset import DatasetDoc
+
     settings = read_study(study, overrides or ())
+    use_device(device)
     store = open_run(root, settings.name)
     job = DatasetMaker(settings=settings.dataset).make()
     run_flow(Flow(job), store)
@@ -50,6 +51,8 @@ def build(
 @dataset.command()
 def info(frames_file: FramesFile) -> None:
     """Count the frames and materials of a frames file."""
+    from nextrung.adapters.files.frames import read_frames
+
     frames = read_frames(frames_file)
     table = Table("split", "materials", "frames", "atoms", title=frames.functional)
     for split in dict.fromkeys(frames.splits.tolist()):
@@ -57,33 +60,3 @@ def info(frames_file: FramesFile) -> None:
         counts = len(set(part.material_ids)), len(part), int(part.n_atoms.sum())
         table.add_row(split or "–", *map(str, counts))
     console.print(table)
-
-
-@atom_refs.command()
-def fit(
-    frames_file: FramesFile,
-    *,
-    kind: Annotated[
-        Rereference, typer.Option(help="How the references are moved.")
-    ] = Rereference.REFIT,
-    source: Annotated[
-        str, typer.Option(help="Source potential: a name or a checkpoint.")
-    ] = "chgnet-0.3.0",
-    output: Annotated[
-        Path | None, typer.Option("--output", "-o", help="Checkpoint to write.")
-    ] = None,
-) -> None:
-    """Move atomic references to the labels; write the re-referenced potential."""
-    frames = read_frames(frames_file)
-    potential = load_potential(source)
-    _, moved = move_atom_refs(potential, frames, kind)
-    table = Table("element", "before / eV", "after / eV")
-    for symbol, energy in moved.items():
-        before = potential.atom_refs.get(symbol)
-        table.add_row(
-            symbol, "–" if before is None else f"{before:.4f}", f"{energy:.4f}"
-        )
-    console.print(table)
-    if output is not None:
-        potential.with_atom_refs(moved).save(output, functional=frames.functional)
-        console.print(f"potential: {output}", soft_wrap=True)

@@ -1,4 +1,4 @@
-"""The command that has structures labelled by VASP, here or on a cluster."""
+"""The command that labels structures by VASP, here or on a cluster: label."""
 
 from __future__ import annotations
 
@@ -10,25 +10,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from jobflow import run_locally
-from jobflow.managers.fireworks import flow_to_workflow
-from pymatgen.core import SETTINGS
 
-from nextrung.adapters.cluster.config_files import find_configuration, read_machine
-from nextrung.adapters.cluster.launchpad import open_launchpad
-from nextrung.adapters.files.structures import (
-    read_structures,
-    store_structure,
-)
-from nextrung.adapters.files.yaml_records import load_yaml, validate_record
-from nextrung.adapters.stores.job_store import find_finished, open_configured_store
 from nextrung.cli.cluster import add_once
-from nextrung.cli.running import Root, console, open_run
-from nextrung.compute.labelling import choose_structures
-from nextrung.makers.routing import route_flow
+from nextrung.cli.options import Configuration, Root
+from nextrung.cli.running import console, open_cluster_store, open_run
 from nextrung.schemas.base import InputError
 from nextrung.schemas.labelling import InputSet, LabelSettings
-from nextrung.settings import MachineSettings
 
 if TYPE_CHECKING:
     from jobflow import JobStore
@@ -37,39 +24,48 @@ if TYPE_CHECKING:
     from nextrung.schemas.base import Artifact
 
 
-#: What labels are a study of, and their run folder's name.
+#: Study that the label jobs belong to, and name of its run folder.
 NAME = "labels"
 
 
 def label(
     structures: Annotated[
-        list[Path], typer.Argument(help="CIF, POSCAR, … files, or frames files.")
+        list[Path],
+        typer.Argument(metavar="FILE", help="CIF, POSCAR, … files or frames files."),
     ],
     *,
     input_set: Annotated[
-        InputSet, typer.Option(help="Settings of the calculations.")
+        InputSet, typer.Option(help="Settings of the VASP calculations.")
     ] = InputSet.MP_R2SCAN,
     settings: Annotated[
-        Path | None, typer.Option(help="YAML file: input_set, incar, maker.")
+        Path | None,
+        typer.Option(metavar="FILE", help="YAML file: input_set, incar, maker."),
     ] = None,
     count: Annotated[
         int | None,
-        typer.Option(help="Label this many, rare elements first.  [default: all]"),
-    ] = None,
-    seed: Annotated[int, typer.Option(help="Seed of the choice.")] = 0,
-    root: Root = None,
-    config: Annotated[
-        Path | None,
         typer.Option(
-            "--submit", help="Submit to the LaunchPad of this configuration folder."
+            min=1, help="Structures to label, rare elements first.", show_default="all"
         ),
     ] = None,
+    seed: Annotated[int, typer.Option(min=0, help="Seed of the choice.")] = 0,
+    root: Root = None,
+    submit: Annotated[
+        bool, typer.Option("--submit", help="Submit to the LaunchPad of a cluster.")
+    ] = False,
+    config: Configuration = None,
 ) -> None:
-    """Label structures by VASP; what is labelled already is not calculated again."""
-    from nextrung.makers.labelling import LabellingMaker  # noqa: PLC0415 - slow
+    """Label structures by VASP; finished calculations are not repeated."""
+    from nextrung.adapters.cluster.config_files import find_configuration
+    from nextrung.adapters.files.structures import read_structures, store_structure
+    from nextrung.compute.labelling import choose_structures
+    from nextrung.makers.labelling import LabellingMaker
+    from nextrung.settings import MachineSettings
 
+    if config is not None and not submit:
+        raise InputError("-c: expected --submit beside it")
     wanted = _read_settings(settings, input_set)
-    if config is None:
+    folder = find_configuration(config) if submit else None
+    if folder is None:
         _check_vasp()
     elif not MachineSettings().root.is_absolute():
         raise InputError(
@@ -80,21 +76,23 @@ def label(
     elements = [set(structure.atomic_numbers) for structure in read.values()]
     order = choose_structures(elements, count or len(read), seed)
     names = [list(read)[index] for index in order]
-    store = open_run(root, NAME) if config is None else open_configured_store()
+    store = open_run(root, NAME) if folder is None else open_cluster_store(config)
     files = {name: store_structure(read[name]) for name in names}
     maker = LabellingMaker(settings=wanted)
     with closing(store):
         waiting = _leave_out_labelled(maker, files, store)
         n_labelled = len(files) - len(waiting)
         console.print(f"{n_labelled} of {len(files)} are labelled already")
-        if waiting and config is None:
+        if waiting and folder is None:
             _calculate(maker, waiting, store)
-        elif waiting and config is not None:
-            _submit(maker, waiting, find_configuration(config))
+        elif waiting and folder is not None:
+            _submit(maker, waiting, folder)
 
 
 def _read_settings(path: Path | None, input_set: InputSet) -> LabelSettings:
-    """Read how structures are labelled from a file, if there is one."""
+    """Read the settings of labels from a file, if there is one."""
+    from nextrung.adapters.files.yaml_records import load_yaml, validate_record
+
     if path is None:
         return LabelSettings(input_set=input_set)
     return validate_record(LabelSettings, load_yaml(path, "settings file"), path)
@@ -103,7 +101,9 @@ def _read_settings(path: Path | None, input_set: InputSet) -> LabelSettings:
 def _leave_out_labelled(
     maker: LabellingMaker, files: dict[str, Artifact], store: JobStore
 ) -> dict[str, Artifact]:
-    """Choose the structures whose label is not in the store."""
+    """Select the structures whose label is not in the store."""
+    from nextrung.adapters.stores.job_store import find_finished
+
     uuids = maker.make(files).job_uuids
     finished = find_finished(store, uuids)
     return {
@@ -117,6 +117,10 @@ def _calculate(
     maker: LabellingMaker, files: dict[str, Artifact], store: JobStore
 ) -> None:
     """Run the calculations one after another, each in a folder of its own."""
+    from jobflow import run_locally
+
+    from nextrung.settings import MachineSettings
+
     folder = MachineSettings().root / "calculations"
     folder.mkdir(exist_ok=True)
     run_locally(maker.make(files), store=store, create_folders=True, root_dir=folder)
@@ -128,7 +132,13 @@ def _calculate(
 
 
 def _submit(maker: LabellingMaker, files: dict[str, Artifact], folder: Path) -> None:
-    """Put the calculations on the LaunchPad."""
+    """Submit the calculations to the LaunchPad."""
+    from jobflow.managers.fireworks import flow_to_workflow
+
+    from nextrung.adapters.cluster.config_files import read_machine
+    from nextrung.adapters.cluster.launchpad import open_launchpad
+    from nextrung.makers.routing import route_flow
+
     flow = maker.make(files)
     route_flow(flow, read_machine(folder))
     metadata = {"study": NAME, "flow": flow.uuid}
@@ -139,8 +149,9 @@ def _submit(maker: LabellingMaker, files: dict[str, Artifact], folder: Path) -> 
 
 
 def _check_vasp() -> None:
-    """Refuse to begin where atomate2 could not run VASP."""
-    from atomate2 import SETTINGS as ATOMATE2  # noqa: PLC0415 - slow
+    """Raise where atomate2 could not run VASP."""
+    from atomate2 import SETTINGS as ATOMATE2
+    from pymatgen.core import SETTINGS
 
     program = shlex.split(os.path.expandvars(ATOMATE2.VASP_CMD))[0]
     if shutil.which(program) is None:

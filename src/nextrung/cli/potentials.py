@@ -1,206 +1,327 @@
-"""Commands on potentials: fine-tune, evaluate, relax, density."""
+"""Commands on what potentials predict: evaluate, relax, density."""
 
 from __future__ import annotations
 
-import json
-from dataclasses import replace
+import os
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING, Annotated, Literal
 
-import numpy as np
 import typer
-from monty.json import MontyEncoder
 from rich.table import Table
 
-from nextrung.adapters.curation.dataset import curate
-from nextrung.adapters.files.experimental_crystals import read_crystals
-from nextrung.adapters.files.frames import read_frames
-from nextrung.adapters.files.structures import read_structure
-from nextrung.cli.running import console
-from nextrung.compute.density import score_densities, strain_lattice
-from nextrung.compute.evaluation import score_predictions
-from nextrung.potentials.atom_refs import move_atom_refs, prepare_start
-from nextrung.potentials.registry import load_potential
+from nextrung.cli.options import Device, Potential, StageRoot
+from nextrung.cli.running import console, use_device, validate_options
 from nextrung.schemas.base import InputError
-from nextrung.schemas.dataset import DatasetSettings, SplitSettings
-from nextrung.schemas.density import EMBEDDED, DensitySettings
-from nextrung.schemas.fine_tuning import FineTuningSettings
-from nextrung.schemas.labels.curation import CurationSettings
-from nextrung.schemas.labels.sources import AseSource, VaspSource
-from nextrung.schemas.models import RECIPES, Model, Trained
-from nextrung.schemas.relaxation import RelaxationEngine, RelaxationSettings
 
 if TYPE_CHECKING:
-    from nextrung.schemas.fine_tuning import EpochRecord
+    from nextrung.potentials.potential import Potential as LoadedPotential
+    from nextrung.schemas.dataset import DatasetSettings
+    from nextrung.schemas.density import DensityScore, DensitySettings
+    from nextrung.schemas.evaluation import EvaluationScore, EvaluationSettings
     from nextrung.schemas.frames import Frames
 
-Labelled = Annotated[
-    Path, typer.Argument(help="Frames file, folder of VASP runs, or extxyz file.")
-]
-Weights = Annotated[
-    str, typer.Option("--model", help="Potential: a name or a checkpoint file.")
-]
-Output = Annotated[Path, typer.Option("--output", "-o", help="File to write.")]
+# Choices of records whose modules load pymatgen.
+Engine = Literal["batched", "ase"]
+Cell = Literal["full", "fixed_volume", "fixed"]
 
 
 def evaluate(
-    labelled: Labelled,
+    labelled: Annotated[
+        Path,
+        typer.Argument(
+            metavar="LABELS", help="Frames file, folder of VASP runs or extxyz file."
+        ),
+    ],
     *,
-    model: Weights = "chgnet-r2scan",
-    functional: Annotated[str, typer.Option(help="Of the labels.")] = "r2SCAN",
+    model: Potential = "chgnet-r2scan",
+    functional: Annotated[
+        str, typer.Option(help="Functional of the labels of VASP runs or extxyz.")
+    ] = "r2SCAN",
+    output: Annotated[
+        Path | None,
+        typer.Option(
+            "--output",
+            "-o",
+            metavar="FILE",
+            help="Predictions beside labels, .extxyz; or rows of errors per frame: "
+            ".csv, .json, .jsonl, .parquet.",
+        ),
+    ] = None,
+    root: StageRoot = None,
+    device: Device = "auto",
 ) -> None:
     """Compare the predictions of a potential with labels."""
-    frames = _read_labelled(labelled, functional)
-    predicted, errors = load_potential(model).predict_frames(frames)
-    everything = np.full(len(frames), "all")
-    scores = [
-        score_predictions(
-            frames.with_splits(splits), predicted, errors, splits=tuple(set(splits))
-        ).metrics
-        for splits in (everything, frames.splits)
-        if all(splits)
-    ]
-    table = Table(
-        "split", "frames", "failed", "E / meV/atom", "F / meV/Å", "S / GPa", "M / μ_B"
-    )
-    for metrics in scores:
-        for split, found in metrics.items():
-            table.add_row(
-                split,
-                str(found.n_frames),
-                str(found.n_failed),
-                _show(found.energy_mae, 1000, 1),
-                _show(found.forces_mae, 1000, 1),
-                _show(found.stress_mae, 1, 3),
-                _show(found.magmoms_mae, 1, 4),
-            )
-    console.print(table)
-    for index, reason in errors.items():
-        console.print(f"{frames.frame_ids[index]}: {reason}", soft_wrap=True)
+    from nextrung.adapters.files.structure_files import write_predictions
+    from nextrung.cli.outputs import EVALUATIONS, validate_output, write_evaluation
+    from nextrung.compute.evaluation import score_predictions
 
+    validate_output(output, EVALUATIONS)
+    use_device(device)
+    source = _choose_source(labelled, functional)
+    score: EvaluationScore | None = None
+    if root is not None:
+        from nextrung.cli.stages import StageRun
 
-def fine_tune(
-    frames_file: Annotated[Path, typer.Argument(help="Frames file with splits.")],
-    *,
-    method: Annotated[
-        Model, typer.Option(help="How knowledge is carried over.")
-    ] = Model.RESIDUAL_ATOM_REFS,
-    source: Annotated[str, typer.Option(help="Source potential.")] = "chgnet-0.3.0",
-    epochs: Annotated[int, typer.Option(help="Passes over the frames.")] = 50,
-    batch_size: Annotated[int, typer.Option(help="Frames per step.")] = 64,
-    seed: Annotated[int, typer.Option(help="Seed of every random choice.")] = 0,
-    output: Output = Path("fine_tuned.pth.tar"),
-) -> None:
-    """Re-reference and train a potential; plain chgnet loads what is written."""
-    from nextrung.potentials.training.fine_tuning import (  # noqa: PLC0415 - loads Lightning
-        fine_tune as train,
-    )
-
-    frames = read_frames(frames_file)
-    settings = FineTuningSettings(epochs=epochs, batch_size=batch_size, seed=seed)
-    recipe = RECIPES[method]
-    if recipe.trained is Trained.NOTHING:
-        raise InputError(f"--method: expected one that trains, got {method}")
-    potential = load_potential(source)
-    _, atom_refs = move_atom_refs(potential, frames, recipe.rereference)
-    result = train(
-        prepare_start(potential, recipe, atom_refs, seed=seed),
-        frames,
-        settings,
-        trained=recipe.trained,
-        workdir=output.with_name(output.name + ".state"),
-        on_epoch=_print_epoch,
-    )
-    result.potential.save(output, name=method.value, functional=frames.functional)
-    console.print(f"best epoch {result.best_epoch}: {output}", soft_wrap=True)
+        score = StageRun(root, model).evaluate(source, _choose_splits(source))
+    wants_predictions = output is not None and output.suffix == ".extxyz"
+    if score is None or wants_predictions:
+        frames = _read_labels(source)
+        predicted, errors = load(model).predict_frames(frames)
+        score = score or score_predictions(
+            frames, predicted, errors, splits=_choose_splits(source).splits
+        )
+    _show_scores(score)
+    if output is not None and wants_predictions:
+        write_predictions(output, frames, predicted=predicted, errors=errors)
+    elif output is not None:
+        write_evaluation(output, score)
 
 
 def relax(
-    structures: Annotated[list[Path], typer.Argument(help="CIF, POSCAR, … files.")],
+    structures: Annotated[
+        list[Path], typer.Argument(metavar="FILE", help="CIF, POSCAR, … files.")
+    ],
     *,
-    model: Weights = "chgnet-r2scan",
+    model: Potential = "chgnet-r2scan",
     engine: Annotated[
-        RelaxationEngine, typer.Option(help="Who moves the atoms.")
-    ] = RelaxationEngine.BATCHED,
-    fmax: Annotated[float, typer.Option(help="Force to reach in eV/Å.")] = 0.1,
-    max_steps: Annotated[int, typer.Option(help="Steps to give up after.")] = 500,
-    output: Output = Path("relaxed.json"),
+        Engine,
+        typer.Option(
+            help="Relaxation engine: batched (default) or ase.", show_default=False
+        ),
+    ] = "batched",
+    fmax: Annotated[
+        float, typer.Option(help="Largest force at convergence, eV/Å.")
+    ] = 0.1,
+    max_steps: Annotated[
+        int, typer.Option(help="Optimiser steps after which to give up.")
+    ] = 500,
+    cell: Annotated[
+        Cell, typer.Option(help="Degrees of freedom of the cell that relax.")
+    ] = "full",
+    fix_symmetry: Annotated[
+        bool, typer.Option("--fix-symmetry", help="Keep the initial space group.")
+    ] = False,
+    output: Annotated[
+        Path | None,
+        typer.Option(
+            "--output",
+            "-o",
+            metavar="FILE",
+            help="Relaxed structures: .extxyz, .cif (one data block each) or a name "
+            "without suffix for a folder of CIFs; whole records: .json or .parquet; "
+            "rows without structures: .csv.",
+        ),
+    ] = None,
+    root: StageRoot = None,
+    device: Device = "auto",
 ) -> None:
     """Relax structures; a failure is a row with its reason."""
-    loaded = [read_structure(file) for file in structures]
-    settings = RelaxationSettings(engine=engine, fmax=fmax, max_steps=max_steps)
-    records = load_potential(model).relax(loaded, settings)
+    from nextrung.adapters.files.structures import read_structure
+    from nextrung.cli.outputs import RELAXATIONS, validate_output, write_relaxations
+    from nextrung.makers.jobs.models import relax_in_workers
+    from nextrung.schemas.relaxation import RelaxationSettings
+
+    settings = validate_options(
+        RelaxationSettings,
+        engine=engine,
+        fmax=fmax,
+        max_steps=max_steps,
+        cell=cell,
+        fix_symmetry=fix_symmetry,
+    )
+    validate_output(output, RELAXATIONS)
+    use_device(device)
+    names = _name_structures(structures)
+    initial = [read_structure(file) for file in structures]
+    if root is None:
+        ended = relax_in_workers(model, initial, settings)
+        records = dict(zip(names, ended, strict=True))
+    else:
+        from nextrung.cli.stages import StageRun
+
+        given = dict(zip(names, initial, strict=True))
+        records = StageRun(root, model).relax(given, settings)
     table = Table("structure", "status", "steps", "eV/atom", "fmax / eV/Å", "error")
-    for file, structure, record in zip(structures, loaded, records, strict=True):
+    for structure, (name, record) in zip(initial, records.items(), strict=True):
         per_atom = None if record.energy is None else record.energy / len(structure)
         table.add_row(
-            file.name,
+            name,
             record.status,
             str(record.n_steps),
-            _show(per_atom, 1, 4),
-            _show(record.fmax, 1, 3),
+            format_number(per_atom, 1, 4),
+            format_number(record.fmax, 1, 3),
             record.error or "",
         )
     console.print(table)
-    named = dict(zip(map(str, structures), records, strict=True))
-    output.write_text(json.dumps(named, cls=MontyEncoder))
+    if output is not None:
+        write_relaxations(output, records)
 
 
 def density(
     *,
-    model: Weights = "chgnet-r2scan",
+    model: Potential = "chgnet-r2scan",
     crystals: Annotated[
-        str, typer.Option(help="Folder of CIFs of experimental crystals, or embedded.")
-    ] = EMBEDDED,
+        str,
+        typer.Option(
+            metavar="DIR",
+            help="Folder of CIFs of measured crystals; `embedded` for those of the "
+            "package.",
+        ),
+    ] = "embedded",
+    output: Annotated[
+        Path | None,
+        typer.Option(
+            "--output",
+            "-o",
+            metavar="FILE",
+            help="Rows, one per crystal: .csv, .json, .jsonl or .parquet.",
+        ),
+    ] = None,
+    root: StageRoot = None,
+    device: Device = "auto",
 ) -> None:
-    """Compare predicted densities with experiment."""
+    """Compare predicted densities with those of measured crystals."""
+    from nextrung.cli.outputs import DENSITIES, validate_output, write_densities
+    from nextrung.schemas.density import DensitySettings
+
     settings = DensitySettings(source=crystals)
-    measured = read_crystals(settings)
-    strain = settings.linear_strain
-    strained = [strain_lattice(crystal.structure, strain) for crystal in measured]
-    relaxed = load_potential(model).relax(strained, settings.relaxation)
-    score = score_densities(measured, relaxed)
+    validate_output(output, DENSITIES)
+    use_device(device)
+    score: DensityScore
+    if root is None:
+        score = _score_densities(model, settings)
+    else:
+        from nextrung.cli.stages import StageRun
+
+        score = StageRun(root, model).score_densities(settings)
     table = Table("crystal", "status", "measured", "predicted / g/cm³", "ratio")
     for row in score.rows:
         table.add_row(
             row.crystal_id,
             row.status,
             f"{row.experimental_density:.3f}",
-            _show(row.predicted_density, 1, 3),
-            _show(row.ratio, 1, 3),
+            format_number(row.predicted_density, 1, 3),
+            format_number(row.ratio, 1, 3),
         )
     console.print(table)
-    console.print(f"MAE {_show(score.mae, 1, 3)} g/cm³, {score.n_failed} failed")
-
-
-def _read_labelled(path: Path, functional: str) -> Frames:
-    """Read labelled frames of any layout, duplicates kept."""
-    if path.suffix == ".parquet":
-        return read_frames(path)
-    source = (
-        VaspSource(paths=(str(path),))
-        if path.is_dir()
-        else AseSource(paths=(str(path),), functional=functional)
+    console.print(
+        f"MAE {format_number(score.mae, 1, 3)} g/cm³, {score.n_failed} failed"
     )
-    settings = DatasetSettings(
-        source=source,
+    if output is not None:
+        write_densities(output, score.rows)
+
+
+def load(name: str) -> LoadedPotential:
+    """Load a potential on the device of this machine."""
+    from nextrung.potentials.registry import load_potential
+    from nextrung.settings import MachineSettings
+
+    return load_potential(name, MachineSettings().device)
+
+
+def _choose_source(labelled: Path, functional: str) -> Path | DatasetSettings:
+    """Choose how labels are read: a frames file as it is, others by light curation."""
+    from nextrung.schemas.dataset import DatasetSettings, SplitSettings
+    from nextrung.schemas.labels.curation import CurationSettings
+    from nextrung.schemas.labels.sources import AseSource, VaspSource
+
+    if labelled.suffix == ".parquet":
+        return labelled
+    paths = (str(labelled.resolve()),)
+    return DatasetSettings(
+        source=VaspSource(paths=paths)
+        if labelled.is_dir()
+        else AseSource(paths=paths, functional=functional),
         curation=CurationSettings(functional=functional, duplicate_tolerances=()),
         split=SplitSettings(val=0, test=0),
     )
-    frames = curate(settings).frames
-    return replace(frames, splits=np.full(len(frames), ""))
 
 
-def _print_epoch(epoch: EpochRecord) -> None:
-    """Print one line per epoch."""
-    errors = epoch.val
-    console.print(
-        f"epoch {epoch.epoch:3d}  validation "
-        f"E {_show(errors.energy_mae, 1000, 1)} meV/atom  "
-        f"F {_show(errors.forces_mae, 1000, 1)} meV/Å  [dim]{epoch.wall_time:.1f} s[/]"
+def _choose_splits(source: Path | DatasetSettings) -> EvaluationSettings:
+    """Score all frames together, and those of a frames file by split too."""
+    from nextrung.schemas.evaluation import EvaluationSettings
+
+    if isinstance(source, Path):
+        return EvaluationSettings(splits=("all", "train", "val", "test"))
+    return EvaluationSettings(splits=("all",))
+
+
+def _read_labels(source: Path | DatasetSettings) -> Frames:
+    """Read labelled frames."""
+    from nextrung.adapters.curation.dataset import curate
+    from nextrung.adapters.files.frames import read_frames
+
+    if isinstance(source, Path):
+        return read_frames(source)
+    with TemporaryDirectory(prefix="nextrung-") as folder:
+        if not os.environ.get("NEXTRUNG_ROOT"):  # curation keeps its parts on disk
+            os.environ["NEXTRUNG_ROOT"] = folder
+        return curate(source).frames
+
+
+def _score_densities(model: str, settings: DensitySettings) -> DensityScore:
+    """Relax strained crystals and score their densities, storing nothing."""
+    from nextrung.adapters.files.experimental_crystals import read_crystals
+    from nextrung.compute.density import score_densities, strain_lattice
+    from nextrung.makers.jobs.models import relax_in_workers
+
+    measured = read_crystals(settings)
+    strain = settings.linear_strain
+    strained = [strain_lattice(crystal.structure, strain) for crystal in measured]
+    relaxed = relax_in_workers(model, strained, settings.relaxation)
+    return score_densities(measured, relaxed)
+
+
+def _name_structures(files: list[Path]) -> list[str]:
+    """Name structures by their files, with folders where file names repeat."""
+    names = [file.name for file in files]
+    if len(set(names)) < len(names):
+        names = [str(file) for file in files]
+    if len(set(names)) < len(names):
+        repeated = next(name for name in names if names.count(name) > 1)
+        raise InputError(f"expected every structure once, got {repeated} twice")
+    return names
+
+
+def _show_scores(score: EvaluationScore) -> None:
+    """Print the errors of every split with frames, and the failed frames."""
+    table = Table(
+        "split", "frames", "failed", "E / meV/atom", "F / meV/Å", "S / GPa", "M / μ_B"
     )
+    for split, found in score.metrics.items():
+        if split != "all" and not found.n_frames + found.n_failed:
+            continue
+        table.add_row(
+            split,
+            str(found.n_frames),
+            str(found.n_failed),
+            format_number(found.energy_mae, 1000, 1),
+            format_number(found.forces_mae, 1000, 1),
+            format_number(found.stress_mae, 1, 3),
+            format_number(found.magmoms_mae, 1, 4),
+        )
+    console.print(table)
+    for failure in score.failures:
+        for frame_id in failure.frame_ids:
+            console.print(f"{frame_id}: {failure.reason}", soft_wrap=True)
 
 
-def _show(value: float | None, factor: float, digits: int) -> str:
-    """Format a number, or say that there is none."""
+def format_number(value: float | None, factor: float, digits: int) -> str:
+    """Format a number; a dash for none.
+
+    Parameters
+    ----------
+    value : float or None
+        The number.
+    factor : float
+        Its unit in that of the table.
+    digits : int
+        Digits behind the point.
+
+    Returns
+    -------
+    str
+        The scaled number.
+    """
     return "–" if value is None else f"{factor * value:.{digits}f}"

@@ -27,15 +27,7 @@ SPEED_PERIOD = 3600.0
 
 
 class JobProgress(logging.Handler):
-    """Show the jobs of a flow as they are logged.
-
-    Parameters
-    ----------
-    console : Console
-        Where to show them.
-    n_jobs : int, optional
-        Jobs of the flow before any of them plans others; shown as a bar of their own.
-    """
+    """Show the jobs of a flow as they are logged."""
 
     def __init__(self, console: Console, n_jobs: int = 0) -> None:
         super().__init__(logging.DEBUG)
@@ -87,13 +79,7 @@ class JobProgress(logging.Handler):
         )
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Turn one log record into a bar or a line.
-
-        Parameters
-        ----------
-        record : LogRecord
-            What a job logged.
-        """
+        """Turn one log record into a bar or a line."""
         fields = vars(record)
         if "progress" in fields:
             self._move(fields["job"], **fields["progress"])

@@ -1,111 +1,148 @@
-"""The command that says where a result came from."""
+"""The command that traces a result back to its data: provenance."""
 
 from __future__ import annotations
 
 import json
-import os
 from contextlib import closing
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.markup import escape
 from rich.tree import Tree
 
-from nextrung.adapters.stores.builders import build_collections
-from nextrung.adapters.stores.job_store import (
-    open_configured_store,
-    open_embedded_store,
-)
-from nextrung.adapters.stores.provenance import trace_provenance
-from nextrung.cli.running import console
-from nextrung.schemas.stores.provenance import ProvenanceGraph, ProvenanceNode
+from nextrung.cli.options import AsJson, Configuration, StudyName
+from nextrung.cli.running import console, locate_study
+from nextrung.schemas.base import InputError
+from nextrung.schemas.models import Model
+
+if TYPE_CHECKING:
+    from jobflow import JobStore
+
+    from nextrung.schemas.stores.provenance import ProvenanceGraph, ProvenanceNode
 
 #: Digits of a fingerprint that are shown.
 DIGITS = 12
 
 
 def provenance(
-    identifier: Annotated[
+    where: Annotated[
         str,
         typer.Argument(
-            metavar="ID",
-            help="Uuid, fingerprint, sha256 of a checkpoint, or STUDY/MODEL/MATERIAL.",
+            metavar="WHERE",
+            help="Run folder, or name of a study on the cluster; a RESULT may follow "
+            "after a slash.",
         ),
     ],
-    *,
-    root: Annotated[
-        Path | None,
-        typer.Option(help="Run folder; the store of jobflow.yaml by default."),
+    result: Annotated[
+        str | None,
+        typer.Argument(
+            metavar="RESULT",
+            help="MODEL/MATERIAL, MODEL, a job's uuid, a fingerprint, or the sha256 of "
+            "a checkpoint.",
+        ),
     ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print one object.")] = False,
+    *,
+    study: StudyName = None,
+    config: Configuration = None,
+    as_json: AsJson = False,
 ) -> None:
     """Show the chain of documents from a result back to the frames."""
-    if root is not None:
-        os.environ["NEXTRUNG_ROOT"] = str(root.resolve())
-    store = open_configured_store() if root is None else open_embedded_store(root)
+    from nextrung.adapters.stores.builders import build_collections
+    from nextrung.adapters.stores.provenance import trace_provenance
+
+    if result is None:
+        where, result = _split(where)
+    store, name = locate_study(where, study, config)
     with closing(store):
-        if root is not None and "/" in identifier:
+        if result.partition("/")[0] in set(Model):
+            result = f"{name or _find_last_study(store)}/{result}"
+        if "/" in result and Path(where).is_dir():
             build_collections(store)
-        lineage = trace_provenance(store, identifier)
+        graph = trace_provenance(store, result)
     if as_json:
-        typer.echo(lineage.model_dump_json(indent=1))
+        typer.echo(graph.model_dump_json(indent=1))
     else:
-        console.print(_Drawing(lineage).tree)
+        console.print(_Drawing(graph).tree)
+
+
+def _split(where: str) -> tuple[str, str]:
+    """Split WHERE/RESULT, at the run folder it begins with or at the first slash."""
+    from nextrung.adapters.stores.job_store import STORE_FOLDER
+
+    path = Path(where)
+    heads = [path, *path.parents]
+    study = path if where[:1] in {"/", "."} else heads[-2]
+    head = next((head for head in heads if (head / STORE_FOLDER).is_dir()), study)
+    result = "" if head == path else path.relative_to(head).as_posix()
+    if not result:
+        locate_study(str(head))  # raises where there is no such place
+        raise InputError(
+            f"expected a result beside {where}: MODEL/MATERIAL, MODEL, a job's uuid, a "
+            "fingerprint, or the sha256 of a checkpoint"
+        )
+    return str(head), result
+
+
+def _find_last_study(store: JobStore) -> str:
+    """Name the study that was finished last."""
+    from nextrung.adapters.stores.studies import load_study
+
+    return load_study(store).results.study
 
 
 class _Drawing:
-    """A chain as a tree; a document that was drawn before is named alone."""
+    """A provenance graph as a tree; a document is drawn whole the first time only."""
 
-    def __init__(self, lineage: ProvenanceGraph) -> None:
-        self.lineage = lineage
+    def __init__(self, graph: ProvenanceGraph) -> None:
+        self.graph = graph
         self.drawn: set[str] = set()
-        self.tree = Tree(escape(lineage.asked))
-        for collection, row in lineage.rows.items():
+        self.tree = Tree(escape(graph.asked))
+        for collection, row in graph.rows.items():
             shown = json.dumps(row, ensure_ascii=False)
             self.tree.add(escape(f"{collection}: {shown}"))
-        for fingerprint in lineage.results:
+        for fingerprint in graph.results:
             self._add(self.tree, fingerprint, "")
 
     def _add(self, tree: Tree, fingerprint: str, role: str) -> None:
-        """Add a document and all behind it."""
+        """Add a document and its inputs."""
         digits = fingerprint[:DIGITS]
-        if fingerprint not in self.lineage.nodes:
+        if fingerprint not in self.graph.nodes:
             tree.add(f"{role}{digits}: not in this store")
             return
-        ancestor = self.lineage.nodes[fingerprint]
-        title = f"{role}[bold]{escape(ancestor.name)}[/] {digits}"
+        node = self.graph.nodes[fingerprint]
+        title = f"{role}[bold]{escape(node.name)}[/] {digits}"
         if fingerprint in self.drawn:
             tree.add(f"{title} (above)")
             return
         self.drawn.add(fingerprint)
         branch = tree.add(title)
-        for line in _lines(ancestor):
+        for line in _lines(node):
             branch.add(f"[dim]{escape(line)}[/]")
-        for name, parent in ancestor.parents.items():
+        for name, parent in node.parents.items():
             self._add(branch, parent, f"{escape(name)}: ")
 
 
-def _lines(ancestor: ProvenanceNode) -> list[str]:
-    """Say how a document was made."""
-    made = ancestor.provenance
+def _lines(node: ProvenanceNode) -> list[str]:
+    """Describe how a document was made."""
+    made = node.provenance
     code = f"nextrung {made.versions.get('nextrung', '?')}"
     if made.git_commit:
         code += f" at {made.git_commit[:DIGITS]}"
     when = f"{made.completed_at}, {made.wall_time:.1f} s, {made.host}, {made.device}"
-    facts = ", ".join(f"{name} {value}" for name, value in ancestor.facts.items())
-    lines = [f"job {ancestor.uuid}", f"{when}, {code}", facts]
-    if ancestor.settings:
-        lines.append(f"settings {json.dumps(_tidy(ancestor.settings))}")
+    facts = ", ".join(f"{name} {value}" for name, value in node.facts.items())
+    lines = [f"job {node.uuid}", f"{when}, {code}", facts]
+    if node.settings:
+        lines.append(f"settings {json.dumps(_tidy(node.settings))}")
     lines += [
         f"{name} {file.path} ({file.size} bytes)"
-        for name, file in ancestor.artifacts.items()
+        for name, file in node.artifacts.items()
     ]
     return [line for line in lines if line]
 
 
 def _tidy(value: object) -> object:
-    """Leave out the tags that name classes."""
+    """Remove the tags that name classes."""
     if isinstance(value, dict):
         return {name: _tidy(part) for name, part in value.items() if name[:1] != "@"}
     return [_tidy(part) for part in value] if isinstance(value, list) else value

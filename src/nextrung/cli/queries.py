@@ -1,4 +1,4 @@
-"""Commands on the result collections: build and results."""
+"""Commands on the results of studies: results, build."""
 
 from __future__ import annotations
 
@@ -12,23 +12,14 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.table import Table
 
-from nextrung.adapters.stores.builders import build_collections
-from nextrung.adapters.stores.job_store import open_configured_store
-from nextrung.adapters.stores.queries import (
-    CollectionQuery,
-    answer,
-    count_rows,
-    is_built,
-    parse_query,
-    write_answer,
-)
-from nextrung.adapters.stores.studies import load_study
-from nextrung.cli.running import Name, Where, console, locate_study
-from nextrung.reports.sections.table import results_table
+from nextrung.cli.options import AsJson, Configuration, StudyName, Where
+from nextrung.cli.running import console, locate_study, open_cluster_store
 from nextrung.schemas.base import InputError
 
 if TYPE_CHECKING:
     from jobflow import JobStore
+
+    from nextrung.adapters.stores.queries import CollectionQuery
 
 #: Rows that a table shows unless more are asked for.
 SHOWN_ROWS = 50
@@ -37,11 +28,23 @@ SHOWN_ROWS = 50
 def build(
     where: Annotated[
         str | None,
-        typer.Argument(help="Run folder; the store of jobflow.yaml by default."),
+        typer.Argument(
+            metavar="WHERE",
+            help="Run folder, or name of a study on the cluster.",
+            show_default="all studies on the cluster",
+        ),
     ] = None,
+    *,
+    config: Configuration = None,
 ) -> None:
-    """Bring the result collections up to date with the finished jobs."""
-    store = locate_study(where, None)[0] if where else open_configured_store()
+    """Update the result collections of all studies of a store."""
+    from nextrung.adapters.stores.builders import build_collections
+
+    store = (
+        open_cluster_store(config)
+        if where is None
+        else locate_study(where, config=config)[0]
+    )
     table = Table("collection", "rows written")
     with closing(store):
         for collection, n_rows in build_collections(store).items():
@@ -52,44 +55,68 @@ def build(
 def results(
     where: Where,
     *,
-    study: Name = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    study: StudyName = None,
+    config: Configuration = None,
+    as_json: AsJson = False,
     collection: Annotated[
-        str | None, typer.Option(help="Ask a result collection, such as stability.")
+        str | None,
+        typer.Option(metavar="NAME", help="Query a collection, such as stability."),
     ] = None,
     query: Annotated[
-        str, typer.Option(help="Mongo-style query, JSON.", metavar="JSON")
+        str, typer.Option(help="Mongo-style query of the rows.", metavar="JSON")
     ] = "{}",
-    fields: Annotated[str, typer.Option(help="Fields to show, with commas.")] = "",
-    sort: Annotated[str, typer.Option(help="Fields to sort by; -FIELD falls.")] = "",
-    limit: Annotated[int, typer.Option(min=0, help="Most rows; 0 for all.")] = 0,
+    fields: Annotated[
+        str, typer.Option(metavar="A,B", help="Fields to show.", show_default="all")
+    ] = "",
+    sort: Annotated[
+        str,
+        typer.Option(metavar="A,-B", help="Fields to sort by; - for descending order."),
+    ] = "",
+    limit: Annotated[
+        int, typer.Option(min=0, metavar="N", help="Largest number of rows; 0 for all.")
+    ] = 0,
     output: Annotated[
         Path | None,
-        typer.Option("--output", "-o", help="CSV, JSON, JSONL or Parquet to write."),
+        typer.Option(
+            "--output",
+            "-o",
+            metavar="FILE",
+            help="File of the rows: .csv, .json, .jsonl or .parquet.",
+        ),
     ] = None,
 ) -> None:
-    """Show the results of a study, or ask its collections."""
+    """Show the results of a study, or query one of its result collections."""
     if collection is None:
         if query != "{}" or fields or sort or output:
-            raise InputError("expected --collection beside --query and its kin")
-        _show_study(where, study, as_json=as_json)
+            raise InputError(
+                "expected --collection beside --query, --fields, --sort and --output"
+            )
+        _show_study(where, study, config, as_json=as_json)
         return
+    from nextrung.adapters.stores.queries import parse_query, run_query
+    from nextrung.adapters.stores.query_export import write_rows
+
     request = parse_query(collection, query, fields=fields, sort=sort, limit=limit)
-    with _open_built(where, study) as (store, name):
+    with _open_built(where, study, config) as (store, name):
         request = request.for_study(name)
         if output is not None:
-            rows = answer(store, request)
-            write_answer(rows, request, output)
+            rows = run_query(store, request)
+            write_rows(rows, request, output)
             console.print(f"{len(rows)} rows: {output}", soft_wrap=True)
         elif as_json:
-            typer.echo(json.dumps(answer(store, request), indent=1))
+            typer.echo(json.dumps(run_query(store, request), indent=1))
         else:
             _show_rows(store, request)
 
 
-def _show_study(where: str, study: str | None, *, as_json: bool) -> None:
-    """Show the scores of every model of a study."""
-    store, name = locate_study(where, study)
+def _show_study(
+    where: str, study: str | None, config: Path | None, *, as_json: bool
+) -> None:
+    """Print the scores of every model of a study."""
+    from nextrung.adapters.stores.studies import load_study
+    from nextrung.reports.sections.table import results_table
+
+    store, name = locate_study(where, study, config)
     with closing(store):
         document = load_study(store, name)
     if as_json:
@@ -100,9 +127,14 @@ def _show_study(where: str, study: str | None, *, as_json: bool) -> None:
 
 
 @contextmanager
-def _open_built(where: str, study: str | None) -> Iterator[tuple[JobStore, str | None]]:
-    """Open a store whose collections are up to date, or at least there."""
-    store, name = locate_study(where, study)
+def _open_built(
+    where: str, study: str | None, config: Path | None
+) -> Iterator[tuple[JobStore, str | None]]:
+    """Open a store with its collections; those of a run folder are updated first."""
+    from nextrung.adapters.stores.builders import build_collections
+    from nextrung.adapters.stores.queries import is_built
+
+    store, name = locate_study(where, study, config)
     with closing(store):
         if Path(where).is_dir():
             build_collections(store)
@@ -115,7 +147,9 @@ def _open_built(where: str, study: str | None) -> Iterator[tuple[JobStore, str |
 
 def _show_rows(store: JobStore, request: CollectionQuery) -> None:
     """Print the first rows of an answer as a table."""
-    shown = answer(store, replace(request, limit=request.limit or SHOWN_ROWS))
+    from nextrung.adapters.stores.queries import count_rows, run_query
+
+    shown = run_query(store, replace(request, limit=request.limit or SHOWN_ROWS))
     table = Table(*request.columns)
     for row in shown:
         table.add_row(*(_cell(row[name]) for name in request.columns))
@@ -126,7 +160,7 @@ def _show_rows(store: JobStore, request: CollectionQuery) -> None:
 
 
 def _cell(value: object) -> str:
-    """Write a value into a cell."""
+    """Format the value of a cell."""
     if isinstance(value, float):
         return f"{value:.4g}"
     if isinstance(value, list):

@@ -1,25 +1,20 @@
-"""How commands run jobs on this machine: in a run folder, in sight, resumable."""
+"""Stores, devices and jobs of commands on this machine."""
 
 from __future__ import annotations
 
 import os
 from contextlib import ExitStack
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Any, TypeVar
 
-import typer
-from jobflow import Job, run_locally
+from pydantic import ValidationError
 from rich.console import Console
 
-from nextrung.adapters.stores.job_store import (
-    close_store,
-    make_embedded_store,
-    open_configured_store,
-    open_embedded_store,
-)
-from nextrung.cli.progress import JobProgress
+from nextrung.schemas.base import InputError, Record
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from jobflow import Flow, JobStore
 
 console = Console()
@@ -27,103 +22,105 @@ console = Console()
 #: Connections to servers, closed when the command ends.
 opened = ExitStack()
 
-Root = Annotated[Path | None, typer.Option(help="Run folder.  [default: runs/NAME]")]
-Overrides = Annotated[
-    list[str] | None,
-    typer.Option("--set", help="Replace a setting.", metavar="KEY=VALUE"),
-]
+_Settings = TypeVar("_Settings", bound=Record)
 
-Where = Annotated[
-    str,
-    typer.Argument(
-        help="Run folder, or the name of a study in the store of jobflow.yaml."
-    ),
-]
-Name = Annotated[
-    str | None, typer.Option("--study", help="Name of the study in a run folder.")
-]
+
+def use_device(name: str) -> None:
+    """Compute on a device, in this process and in those it starts."""
+    from nextrung.settings import choose_device
+
+    choose_device(name)
+    os.environ["NEXTRUNG_DEVICE"] = name
+
+
+def validate_options(record: type[_Settings], **options: Any) -> _Settings:  # noqa: ANN401
+    """Make settings of options that have the names of their fields."""
+    try:
+        return record(**options)
+    except ValidationError as error:
+        raise InputError(describe_invalid(error, _name_option)) from error
+
+
+def describe_invalid(error: ValidationError, name: Callable[[str], str]) -> str:
+    """Describe the first invalid value in one line."""
+    first = error.errors()[0]
+    message = first["msg"].removeprefix("Value error, ")
+    message = message[:1].lower() + message[1:]
+    if not first["loc"]:
+        return message
+    return f"{name(str(first['loc'][-1]))}: {message}, got {first['input']!r}"
+
+
+def _name_option(field: str) -> str:
+    """Name the option of a field."""
+    return f"--{field.replace('_', '-')}"
 
 
 def open_run(root: Path | None, name: str) -> JobStore:
-    """Make the run folder this process works in; open its store.
+    """Make the run folder that this process works in, and open its store."""
+    from nextrung.adapters.stores.job_store import make_embedded_store
 
-    Parameters
-    ----------
-    root : Path or None
-        The run folder; ``runs/NAME`` by default.
-    name : str
-        Name of the study.
-
-    Returns
-    -------
-    JobStore
-        The connected store of the folder.
-    """
     folder = (root or Path("runs") / name).resolve()
     os.environ["NEXTRUNG_ROOT"] = str(folder)
     return make_embedded_store(folder)
 
 
-def locate_study(where: str, study: str | None) -> tuple[JobStore, str | None]:
-    """Open the store that a run folder or the name of a study points to.
+def locate_study(
+    where: str, study: str | None = None, config: Path | None = None
+) -> tuple[JobStore, str | None]:
+    """Open the store that a run folder or the name of a study points to."""
+    from nextrung.adapters.stores.job_store import CONFIG_VARIABLE, open_embedded_store
 
-    Parameters
-    ----------
-    where : str
-        A run folder, or the name of a study in the store of ``jobflow.yaml``.
-    study : str or None
-        Name of the study in a run folder; the one finished last by default.
+    folder = Path(where)
+    if folder.is_dir() or os.sep in where or where.startswith("."):
+        store = open_embedded_store(folder)
+        os.environ["NEXTRUNG_ROOT"] = str(folder.resolve())
+        return store, study
+    if config is None and not os.environ.get(CONFIG_VARIABLE):
+        raise InputError(
+            f"expected a run folder, or the name of a study on a cluster, got {where}: "
+            f"there is no run folder {where} here; for a study on a cluster, source "
+            "env.sh of the cluster's configuration folder, or give that folder: -c DIR"
+        )
+    try:
+        return open_cluster_store(config), where
+    except InputError as error:
+        raise InputError(f"no run folder {where} here; on the cluster, {error}") from (
+            error
+        )
 
-    Returns
-    -------
-    store : JobStore
-        The connected store.
-    name : str or None
-        Name of the study; None for the one finished last.
-    """
-    if Path(where).is_dir():
-        os.environ["NEXTRUNG_ROOT"] = str(Path(where).resolve())
-        return open_embedded_store(Path(where)), study
-    if os.sep in where or where.startswith("."):
-        return open_embedded_store(Path(where)), study
-    store = open_configured_store()
+
+def open_cluster_store(config: Path | None) -> JobStore:
+    """Open the job store of a cluster until the command ends."""
+    from nextrung.adapters.stores.job_store import (
+        close_store,
+        open_configured_store,
+        open_store_file,
+    )
+
+    if config is None:
+        store = open_configured_store()
+    else:
+        store = open_store_file(config.expanduser() / "jobflow.yaml")
     opened.callback(close_store, store)
-    return store, where
+    return store
 
 
 def count_jobs(flow: Flow) -> int:
-    """Count the jobs of a flow and of the flows in it.
+    """Count the jobs of a flow and of the flows in it."""
+    from jobflow import Job
 
-    Parameters
-    ----------
-    flow : Flow
-        A flow.
-
-    Returns
-    -------
-    int
-        Jobs before any of them plans others.
-    """
     return sum(
         1 if isinstance(member, Job) else count_jobs(member) for member in flow.jobs
     )
 
 
 def run_flow(flow: Flow, store: JobStore) -> None:
-    """Run a flow in sight; independent jobs go on where one fails.
+    """Run a flow and show its progress; independent jobs go on where one fails."""
+    from jobflow import run_locally
 
-    Parameters
-    ----------
-    flow : Flow
-        What to run.
-    store : JobStore
-        Where documents are kept, and looked up before anything is computed.
+    from nextrung.cli.progress import JobProgress
 
-    Raises
-    ------
-    Exception
-        The error of the first job that failed.
-    """
     with JobProgress(console, count_jobs(flow)) as progress:
         run_locally(flow, store=store, log=False)
     console.print(progress.summary)

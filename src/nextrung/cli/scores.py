@@ -1,48 +1,60 @@
-"""Commands that score tables: stability of entries, scaling laws of errors."""
+"""Commands on scores: stability of entries, hulls of studies, scaling laws."""
 
 from __future__ import annotations
 
 import csv
 from difflib import get_close_matches
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
-from monty.serialization import loadfn
 from pydantic import ValidationError
 from rich.table import Table
 
-from nextrung.adapters.stores.studies import load_documents, load_study
-from nextrung.cli.running import Name, Where, console, locate_study
-from nextrung.compute.scaling_law import score_scaling_law
-from nextrung.compute.stability import score_decomposition
-from nextrung.reports.pages.hull import write_hull
-from nextrung.reports.sections.section import documents_of
+from nextrung.cli.options import Configuration, StudyName, Where
+from nextrung.cli.running import console, locate_study, validate_options
 from nextrung.schemas.base import InputError
 from nextrung.schemas.scaling_law import ScalingLawSettings, ScalingPoint
-from nextrung.schemas.stability import Competitors, StabilityDoc
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from pymatgen.entries.computed_entries import ComputedEntry
 
-stability = typer.Typer(help="Score phase stability, draw hulls.", no_args_is_help=True)
-scaling = typer.Typer(help="Fit scaling laws.", no_args_is_help=True)
+    from nextrung.schemas.stability import StabilityDoc
+
+# Choices of a record whose module loads pymatgen.
+CompetitorsName = Literal["other_compositions", "self"]
+
+stability = typer.Typer(
+    help="Score phase stability and plot hulls.", no_args_is_help=True
+)
+scaling = typer.Typer(help="Fit scaling laws of errors.", no_args_is_help=True)
 
 
 @stability.command()
 def score(
     entries_file: Annotated[
-        Path, typer.Argument(help="pymatgen entries, JSON, plain or compressed.")
+        Path,
+        typer.Argument(
+            metavar="ENTRIES.json", help="pymatgen entries, JSON, plain or compressed."
+        ),
     ],
     *,
     competitors: Annotated[
-        Competitors, typer.Option(help="Entries an entry competes with.")
-    ] = Competitors.OTHER_COMPOSITIONS,
+        CompetitorsName,
+        typer.Option(
+            help="Entries an entry competes with: of other compositions, or all but "
+            "itself."
+        ),
+    ] = "other_compositions",
 ) -> None:
-    """Decomposition energy of every entry of a file."""
-    records = score_decomposition(_read_entries(entries_file), competitors)
+    """Compute the decomposition energy of every entry of a file."""
+    from nextrung.compute.stability import score_decomposition
+    from nextrung.schemas.stability import Competitors
+
+    entries = _read_entries(entries_file)
+    records = score_decomposition(entries, Competitors(competitors))
     table = Table("entry", "formula", "E_decomp / meV/atom", "products", "error")
     for record in records:
         energy = record.decomposition_energy_per_atom
@@ -59,19 +71,33 @@ def score(
 @stability.command()
 def plot(
     where: Where,
-    system: Annotated[str, typer.Argument(help="Chemical system, as Li-Mn-O.")],
+    system: Annotated[
+        str, typer.Argument(metavar="SYSTEM", help="Chemical system, such as Li-Mn-O.")
+    ],
     *,
-    study: Name = None,
+    study: StudyName = None,
+    config: Configuration = None,
     models: Annotated[
         list[str] | None,
-        typer.Option("--model", help="Model to show.  [default: all]"),
+        typer.Option(
+            "--model",
+            metavar="MODEL",
+            help="Model of the study to show; repeatable.",
+            show_default="all",
+        ),
     ] = None,
     output: Annotated[
-        Path, typer.Option("--output", "-o", help="HTML file to write.")
+        Path,
+        typer.Option("--output", "-o", metavar="FILE", help="HTML file to write."),
     ] = Path("hull.html"),
 ) -> None:
-    """Draw a hull of a study, labels beside models, as one HTML file."""
-    store, name = locate_study(where, study)
+    """Plot the convex hull of a chemical system, labels beside models, as HTML."""
+    from nextrung.adapters.stores.studies import load_documents, load_study
+    from nextrung.reports.pages.hull import write_hull
+    from nextrung.reports.sections.section import documents_of
+    from nextrung.schemas.stability import StabilityDoc
+
+    store, name = locate_study(where, study, config)
     document = load_study(store, name)
     loaded = load_documents(store, document, ("stability",))
     scored = documents_of(loaded, "stability", StabilityDoc)
@@ -84,16 +110,22 @@ def fit(
     points_file: Annotated[
         Path,
         typer.Argument(
-            help="CSV: model, n_frames, n_materials, energy_mae, forces_mae."
+            metavar="POINTS.csv",
+            help="CSV: model, n_frames, n_materials, energy_mae (eV/atom), forces_mae "
+            "(eV/Å).",
         ),
     ],
     *,
-    fit_above: Annotated[int, typer.Option(help="Fit only larger sizes.")] = 1000,
+    fit_above: Annotated[
+        int, typer.Option(help="Training frames up to which points are not fitted.")
+    ] = 1000,
 ) -> None:
-    """Fit power laws to errors against numbers of training frames."""
+    """Fit power laws to errors against the number of training frames."""
+    from nextrung.compute.scaling_law import score_scaling_law
+
     points = _read_points(points_file)
     models = tuple(dict.fromkeys(point.model for point in points))
-    settings = ScalingLawSettings(fit_above=fit_above, models=models)
+    settings = validate_options(ScalingLawSettings, fit_above=fit_above, models=models)
     scores = score_scaling_law(points, settings)
     table = Table("error", "model", "slope", "R²", "points", "note")
     for name, scaled in scores.laws.items():
@@ -112,7 +144,7 @@ def fit(
 def _choose_models(
     documents: Mapping[str, StabilityDoc], models: Sequence[str]
 ) -> dict[str, StabilityDoc]:
-    """Keep the documents of some models, in the order of all."""
+    """Select the documents of some models, in the order of all."""
     if not documents:
         raise InputError("expected a study with scored stability, got one without")
     for model in models:
@@ -127,6 +159,8 @@ def _choose_models(
 
 def _read_entries(path: Path) -> list[ComputedEntry]:
     """Read a list of pymatgen entries."""
+    from monty.serialization import loadfn
+
     try:
         entries = loadfn(path)
     except (OSError, EOFError, ValueError, KeyError, TypeError) as error:
@@ -155,7 +189,7 @@ def _read_points(path: Path) -> list[ScalingPoint]:
 
 
 def _read_point(header: list[str], cells: list[str], where: str) -> ScalingPoint:
-    """Read one point; an empty cell is a value that is not known."""
+    """Read one point; an empty cell is a missing value."""
     if len(cells) != len(header):
         raise InputError(f"{where}: expected {len(header)} cells, got {len(cells)}")
     values = {name: cell or None for name, cell in zip(header, cells, strict=True)}

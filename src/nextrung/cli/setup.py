@@ -1,4 +1,4 @@
-"""Commands that set a cluster up: init."""
+"""The command that sets a cluster up: init."""
 
 from __future__ import annotations
 
@@ -10,63 +10,71 @@ from typing import Annotated
 
 import typer
 
-from nextrung.adapters.cluster.config_files import FOLDER_VARIABLE
-from nextrung.adapters.cluster.launchpad import (
-    open_launchpad,
-    prepare_launchpad,
-    reset_launchpad,
-)
-from nextrung.adapters.cluster.templates import write_configuration
-from nextrung.adapters.files.yaml_records import validate_record
-from nextrung.adapters.stores.job_store import make_indexes, open_store_file
 from nextrung.cli.running import console
 from nextrung.schemas.base import InputError
-from nextrung.schemas.cluster.machine import Cluster, Site
+from nextrung.schemas.cluster.machine import Cluster
 
 #: Environment variable of the password of MongoDB.
 PASSWORD_VARIABLE = "NEXTRUNG_MONGO_PASSWORD"  # noqa: S105 - a name
 
 
 def init(
-    folder: Annotated[Path, typer.Argument(help="Configuration folder to make.")],
+    folder: Annotated[
+        Path, typer.Argument(metavar="DIR", help="Configuration folder to make.")
+    ],
     *,
     cluster: Annotated[
-        Cluster, typer.Option("--for", help="What the folder is for.")
+        Cluster, typer.Option("--for", help="Kind of cluster.")
     ] = Cluster.SLURM,
     host: Annotated[str, typer.Option(help="Host of MongoDB.")] = "localhost",
     port: Annotated[int, typer.Option(help="Port of MongoDB.")] = 27017,
-    database: Annotated[str, typer.Option(help="Database.")] = "nextrung",
+    database: Annotated[
+        str, typer.Option(help="Database of the job store.")
+    ] = "nextrung",
     launchpad_database: Annotated[
         str | None,
-        typer.Option(help="Database of the LaunchPad.  [default: DATABASE_launchpad]"),
+        typer.Option(
+            help="Database of the LaunchPad.", show_default="DATABASE_launchpad"
+        ),
     ] = None,
     user: Annotated[str, typer.Option(help="User of MongoDB.")] = "nextrung",
     auth_database: Annotated[
-        str, typer.Option(help="Database that knows the user.")
+        str, typer.Option(help="Database that authenticates the user.")
     ] = "admin",
     root: Annotated[
-        Path, typer.Option(help="Folder of artifacts, which all nodes share.")
+        Path,
+        typer.Option(metavar="DIR", help="Run folder of artifacts, on a shared disk."),
     ] = Path("runs"),
-    data: Annotated[Path, typer.Option(help="Folder of data sets.")] = Path("data"),
-    cpu_partition: Annotated[str, typer.Option(help="Without GPUs.")] = "cpu",
-    gpu_partition: Annotated[str, typer.Option(help="With GPUs.")] = "gpu",
-    account: Annotated[str, typer.Option(help="Account of Slurm.")] = "null",
+    data: Annotated[
+        Path, typer.Option(metavar="DIR", help="Folder of data sets.")
+    ] = Path("data"),
+    cpu_partition: Annotated[
+        str, typer.Option(help="Slurm partition without GPUs.")
+    ] = "cpu",
+    gpu_partition: Annotated[
+        str, typer.Option(help="Slurm partition with GPUs.")
+    ] = "gpu",
+    account: Annotated[str, typer.Option(help="Slurm account.")] = "null",
     gpus: Annotated[int, typer.Option(help="GPUs of a pilot job.")] = 1,
-    cpus: Annotated[int, typer.Option(help="Cores of a process of a pilot job.")] = 8,
+    cpus: Annotated[int, typer.Option(help="Cores per process of a pilot job.")] = 8,
     reset: Annotated[
         str | None,
         typer.Option(
             "--reset-launchpad",
             metavar="DATABASE",
-            help="Delete all workflows of the LaunchPad; asks for its database.",
+            help="Delete all workflows of the LaunchPad in this database.",
         ),
     ] = None,
 ) -> None:
-    """Make the files of a cluster; make the indexes of its store and its LaunchPad.
+    """Write the configuration of a cluster; make the indexes of its databases.
 
-    Files that exist are kept, so it can be called again: to make the indexes once the
-    server is there. The password comes from $NEXTRUNG_MONGO_PASSWORD or is asked for.
+    Files that exist are kept, so call it again once the MongoDB server runs. The
+    password comes from $NEXTRUNG_MONGO_PASSWORD or is asked for.
     """
+    from nextrung.adapters.cluster.templates import write_configuration
+    from nextrung.adapters.files.yaml_records import validate_record
+    from nextrung.schemas.cluster.machine import Site
+
     settings = {
         "host": host,
         "port": port,
@@ -97,7 +105,7 @@ def init(
 
 
 def _ask_password(whose: str) -> str:
-    """Take the password from the environment, or ask for it on a terminal."""
+    """Read the password from the environment or the terminal."""
     known = os.environ.get(PASSWORD_VARIABLE)
     if known:
         return known
@@ -111,7 +119,15 @@ def _ask_password(whose: str) -> str:
 
 
 def _prepare(folder: Path, reset: str | None) -> str:
-    """Make what queries need, where the server is there; say what to do next."""
+    """Make the indexes if the server answers; describe the next step."""
+    from nextrung.adapters.cluster.config_files import FOLDER_VARIABLE
+    from nextrung.adapters.cluster.launchpad import (
+        open_launchpad,
+        prepare_launchpad,
+        reset_launchpad,
+    )
+    from nextrung.adapters.stores.job_store import make_indexes, open_store_file
+
     try:
         launchpad = open_launchpad(folder)
     except InputError as error:

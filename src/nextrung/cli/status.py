@@ -1,23 +1,23 @@
-"""The command that says how far a study is: status."""
+"""The command on the progress of a study: status."""
 
 from __future__ import annotations
 
+import json
 import os
 from collections import Counter
-from typing import TYPE_CHECKING, Annotated
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 import typer
 from rich.table import Table
 
-from nextrung.adapters.cluster.config_files import FOLDER_VARIABLE, find_configuration
-from nextrung.adapters.cluster.launchpad import open_launchpad
-from nextrung.adapters.cluster.progress import follow_study
-from nextrung.adapters.stores.job_store import find_documents
-from nextrung.cli.cluster import Configuration
-from nextrung.cli.running import Where, console, locate_study, opened
-from nextrung.makers.routing import JOB_NAMES, kind_of
+from nextrung.cli.options import AsJson, Configuration, StudyName, Where
+from nextrung.cli.running import console, locate_study, opened
+from nextrung.schemas.base import InputError
 
 if TYPE_CHECKING:
+    from jobflow import JobStore
+
     from nextrung.schemas.cluster.progress import ShardProgress, StudyProgress
 
 #: Columns of the table, and the states of FireWorks that each of them counts.
@@ -37,31 +37,72 @@ NAMED_FAILURES = 5
 def status(
     where: Where,
     *,
+    study: StudyName = None,
     config: Configuration = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    as_json: AsJson = False,
 ) -> None:
-    """Say how far a study is: its jobs by kind and state, its shards, their speed.
+    """Show the progress of a study: jobs by kind and state, shards, materials/h.
 
-    Of a run folder, and where no LaunchPad is known, count the finished jobs by name.
+    For a run folder, and without a LaunchPad, count the finished jobs by name.
     """
-    store, name = locate_study(where, None)
-    if name is None or (config is None and not os.environ.get(FOLDER_VARIABLE)):
-        criteria = {} if name is None else {"metadata.study": name}
-        names = Counter(found["name"] for found in find_documents(store, criteria))
-        for job, count in names.items():
-            console.print(f"{count:6d}  {job}")
+    from nextrung.adapters.cluster.config_files import FOLDER_VARIABLE
+
+    store, name = locate_study(where, study, config)
+    has_launchpad = config is not None or os.environ.get(FOLDER_VARIABLE)
+    if Path(where).is_dir() or not has_launchpad:
+        _show_finished(store, where, name, as_json=as_json)
         return
-    launchpad = open_launchpad(find_configuration(config))
-    opened.callback(launchpad.connection.close)
-    progress = follow_study(launchpad, store, name, kind_of=kind_of)
+    progress = _follow(store, where, config)
     if as_json:
         typer.echo(progress.model_dump_json(indent=1))
     else:
         _show(progress)
 
 
+def _show_finished(
+    store: JobStore, where: str, name: str | None, *, as_json: bool
+) -> None:
+    """Print how many jobs of each name are finished."""
+    from nextrung.adapters.stores.job_store import find_documents
+
+    criteria = {} if name is None else {"metadata.study": name}
+    names = Counter(found["name"] for found in find_documents(store, criteria))
+    if not names:
+        raise InputError(
+            f"expected finished jobs {f'of study {name} ' if name else ''}in the store "
+            f"{f'of {where}' if Path(where).is_dir() else 'of the cluster'}, got "
+            f"{_list_studies(store)}"
+        )
+    if as_json:
+        typer.echo(json.dumps({"finished": dict(names)}, indent=1))
+        return
+    for job, count in names.items():
+        console.print(f"{count:6d}  {job}")
+
+
+def _list_studies(store: JobStore) -> str:
+    """List the studies that a store holds jobs of."""
+    stored = store.query({}, ["metadata.study"])
+    names = {document["metadata"].get("study") for document in stored} - {None}
+    return f"jobs of {', '.join(sorted(names))}" if names else "none"
+
+
+def _follow(store: JobStore, name: str, config: Path | None) -> StudyProgress:
+    """Read the progress of a study off the LaunchPad and the store."""
+    from nextrung.adapters.cluster.config_files import find_configuration
+    from nextrung.adapters.cluster.launchpad import open_launchpad
+    from nextrung.adapters.cluster.progress import follow_study
+    from nextrung.makers.routing import kind_of
+
+    launchpad = open_launchpad(find_configuration(config))
+    opened.callback(launchpad.connection.close)
+    return follow_study(launchpad, store, name, kind_of=kind_of)
+
+
 def _show(progress: StudyProgress) -> None:
-    """Print a table of jobs, the shards, and what failed."""
+    """Print a table of jobs, the shards, and the failed jobs."""
+    from nextrung.makers.routing import JOB_NAMES
+
     console.print(
         f"study {progress.study}, workflow {progress.workflow}: {progress.state}"
     )
@@ -80,7 +121,7 @@ def _show(progress: StudyProgress) -> None:
 
 
 def _cells(states: dict[str, int]) -> list[str]:
-    """Write the counts of one kind; nothing for zero."""
+    """Format the counts of one kind; empty for zero."""
     return [
         str(sum(states.get(state, 0) for state in counted) or "")
         for counted in COLUMNS.values()
@@ -88,7 +129,7 @@ def _cells(states: dict[str, int]) -> list[str]:
 
 
 def _describe(shards: ShardProgress) -> str:
-    """Say in one line how far the relaxations are."""
+    """Describe the progress of the relaxations in one line."""
     parts = [
         f"shards: {shards.n_done} of {shards.n_done + shards.n_left} done",
         f"{shards.n_materials} materials",

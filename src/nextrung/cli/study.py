@@ -1,4 +1,4 @@
-"""Commands on whole studies: preflight, run, results, report, status."""
+"""Commands on whole studies: preflight, run, report."""
 
 from __future__ import annotations
 
@@ -7,44 +7,31 @@ from shutil import copyfile
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from jobflow import Job
-from rich.tree import Tree
 
-from nextrung.adapters.files.artifacts import artifact_path
-from nextrung.adapters.files.experimental_crystals import digest_crystals
-from nextrung.adapters.files.study_yaml import read_study
-from nextrung.adapters.sources.registry import list_source_files
-from nextrung.adapters.stores.studies import load_documents, load_study
 from nextrung.atomic_write import atomic_write
-from nextrung.cli.running import (
-    Name,
+from nextrung.cli.options import (
+    Configuration,
+    Device,
     Overrides,
     Root,
+    StudyFile,
+    StudyName,
+)
+from nextrung.cli.running import (
     console,
     count_jobs,
     locate_study,
     open_run,
     run_flow,
+    use_device,
 )
-from nextrung.makers.preflight import PreflightMaker
-from nextrung.makers.study import StudyMaker
-from nextrung.reports.pages.comparison import write_comparison
-from nextrung.reports.pages.figure_files import write_figures
-from nextrung.reports.pages.model_card import write_model_card
-from nextrung.reports.pages.page import write_report
-from nextrung.reports.pages.preflight import write_preflight
-from nextrung.reports.sections.preflight import preflight_table
-from nextrung.reports.sections.table import results_table
 from nextrung.schemas.base import InputError
-from nextrung.schemas.preflight import PreflightDoc, Verdict
-from nextrung.settings import MachineSettings
 
 if TYPE_CHECKING:
     from jobflow import Flow, JobStore
+    from rich.tree import Tree
 
     from nextrung.schemas.study import StudyDoc, StudySettings
-
-StudyFile = Annotated[Path, typer.Argument(help="Study file, YAML.")]
 
 
 def run(
@@ -52,12 +39,19 @@ def run(
     *,
     root: Root = None,
     overrides: Overrides = None,
+    device: Device = "auto",
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Show the jobs and stop.")
     ] = False,
 ) -> None:
-    """Run a whole study on this machine; a killed run continues where it was."""
+    """Run a whole study on this machine; a killed run continues where it stopped."""
+    from nextrung.adapters.files.study_yaml import read_study
+    from nextrung.adapters.stores.studies import load_study
+    from nextrung.makers.study import StudyMaker
+    from nextrung.reports.sections.table import results_table
+
     settings = read_study(study, overrides or ())
+    use_device(device)
     flow = StudyMaker(settings).make()
     if dry_run:
         console.print(_draw(flow))
@@ -67,11 +61,10 @@ def run(
     store = open_run(root, settings.name)
     run_flow(flow, store)
     document = load_study(store, settings.name)
-    folder = MachineSettings().root
-    _write_outputs(store, document, folder)
+    page = _write_outputs(store, document)
     console.print(results_table(document.results))
     console.print(f"labels: {document.results.labels}")
-    console.print(f"report: {folder / 'report.html'}", soft_wrap=True)
+    console.print(f"report: {page}", soft_wrap=True)
 
 
 def preflight(
@@ -79,24 +72,33 @@ def preflight(
     *,
     root: Root = None,
     overrides: Overrides = None,
+    device: Device = "auto",
 ) -> None:
     """Try a study out in minutes; exit code 1 where it is not worth running."""
+    from nextrung.adapters.files.study_yaml import read_study
+    from nextrung.makers.preflight import PreflightMaker
+    from nextrung.reports.pages.preflight import write_preflight
+    from nextrung.reports.sections.preflight import preflight_table
+    from nextrung.schemas.preflight import PreflightDoc, Verdict
+    from nextrung.settings import MachineSettings
+
     settings = read_study(study, overrides or ())
+    use_device(device)
     flow = PreflightMaker(settings).make()
     _require_inputs(settings.model_copy(update={"density": None}), study)
     store = open_run(root, settings.name)
     run_flow(flow, store)
-    judged = PreflightDoc.model_validate(store.get_output(flow.jobs[-1].uuid))
-    folder = MachineSettings().root
-    write_preflight(judged, settings.name, folder / "preflight.html")
-    console.print(preflight_table(judged))
-    go = judged.verdict is Verdict.GO
+    tried = PreflightDoc.model_validate(store.get_output(flow.jobs[-1].uuid))
+    page = MachineSettings().root / "preflight.html"
+    write_preflight(tried, settings.name, page)
+    console.print(preflight_table(tried))
+    go = tried.verdict is Verdict.GO
     console.print(
-        f"{judged.verdict.upper()}: {judged.reason}",
+        f"{tried.verdict.upper()}: {tried.reason}",
         style="green" if go else "red",
         highlight=False,
     )
-    console.print(f"report: {folder / 'preflight.html'}", soft_wrap=True)
+    console.print(f"report: {page}", soft_wrap=True)
     if not go:
         raise typer.Exit(1)
 
@@ -104,33 +106,47 @@ def preflight(
 def report(
     where: Annotated[
         list[str],
-        typer.Argument(help="Run folders, or names in the store of jobflow.yaml."),
+        typer.Argument(
+            metavar="WHERE", help="Run folders, or names of studies on the cluster."
+        ),
     ],
     *,
-    study: Name = None,
+    study: StudyName = None,
+    config: Configuration = None,
     output: Annotated[
-        Path, typer.Option("--output", "-o", help="HTML file to write.")
+        Path,
+        typer.Option("--output", "-o", metavar="FILE", help="HTML file to write."),
     ] = Path("report.html"),
     figures: Annotated[
-        Path | None, typer.Option(help="Folder for each figure: PDF, PNG, CSV.")
+        Path | None,
+        typer.Option(metavar="DIR", help="Folder for each figure: PDF, PNG, CSV."),
     ] = None,
 ) -> None:
     """Write the report of a study, or several studies side by side, as one file."""
-    if len(where) > 1:
-        located = [locate_study(place, study) for place in where]
-        write_comparison([load_study(*place) for place in located], output)
+    from nextrung.adapters.stores.studies import load_documents, load_study
+    from nextrung.reports.pages.comparison import write_comparison
+    from nextrung.reports.pages.figure_files import write_figures
+    from nextrung.reports.pages.page import write_report
+
+    if figures is not None and len(where) > 1:
+        raise InputError(f"--figures: expected one study, got {len(where)}")
+    located = [locate_study(place, study, config) for place in where]
+    studies = [load_study(store, name) for store, name in located]
+    if len(studies) > 1:
+        write_comparison(studies, output)
     else:
-        store, name = locate_study(where[0], study)
-        document = load_study(store, name)
-        documents = load_documents(store, document)
-        write_report(document, documents, output)
+        documents = load_documents(located[0][0], studies[0])
+        write_report(studies[0], documents, output)
         if figures is not None:
-            write_figures(document, documents, figures)
+            write_figures(studies[0], documents, figures)
     console.print(f"report: {output.resolve()}", soft_wrap=True)
 
 
 def _require_inputs(settings: StudySettings, file: Path) -> None:
-    """Refuse a study whose files are not there, before anything runs."""
+    """Raise for missing files of a study, before anything runs."""
+    from nextrung.adapters.files.experimental_crystals import digest_crystals
+    from nextrung.adapters.sources.registry import list_source_files
+
     try:
         list_source_files(settings.dataset.source)
         if settings.density:
@@ -139,8 +155,15 @@ def _require_inputs(settings: StudySettings, file: Path) -> None:
         raise InputError(f"{file}: {error}") from error
 
 
-def _write_outputs(store: JobStore, document: StudyDoc, folder: Path) -> None:
-    """Write results, report, and every model with its card beside the store."""
+def _write_outputs(store: JobStore, document: StudyDoc) -> Path:
+    """Write results, models with their cards, and the report; return its path."""
+    from nextrung.adapters.files.artifacts import artifact_path
+    from nextrung.adapters.stores.studies import load_documents
+    from nextrung.reports.pages.model_card import write_model_card
+    from nextrung.reports.pages.page import write_report
+    from nextrung.settings import MachineSettings
+
+    folder = MachineSettings().root
     with atomic_write(folder / "results.json") as file:
         file.write_text(document.results.model_dump_json(indent=1) + "\n")
     documents: dict[str, Any] = load_documents(store, document)
@@ -156,10 +179,14 @@ def _write_outputs(store: JobStore, document: StudyDoc, folder: Path) -> None:
         )
         checkpoint = folder / "models" / f"{model}.pth.tar"
         copyfile(artifact_path(made.checkpoint), checkpoint)
+    return folder / "report.html"
 
 
 def _draw(flow: Flow) -> Tree:
-    """Draw the jobs of a flow, those planned while it runs left open."""
+    """Draw the jobs of a flow; those that plan others end in an arrow."""
+    from jobflow import Job
+    from rich.tree import Tree
+
     tree = Tree(f"{flow.name}: {count_jobs(flow)} jobs before fan-out")
     for member in flow.jobs:
         if isinstance(member, Job):

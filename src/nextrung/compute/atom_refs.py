@@ -1,8 +1,8 @@
 """Atomic reference energies by linear regression on composition.
 
-CHGNet predicts the energy that is left after a linear composition model, AtomRef, was
-subtracted. Functionals differ most in this elemental part, so it is moved to the
-functional of the labels before the network is fine-tuned [1]_.
+CHGNet predicts the energy relative to a linear composition model, AtomRef. Functionals
+differ most in this elemental part, so AtomRef is moved to the functional of the labels
+before the network is fine-tuned [1]_.
 
 References
 ----------
@@ -30,10 +30,10 @@ if TYPE_CHECKING:
 
     from nextrung.schemas.frames import Frames
 
-#: Elements covered, by atomic number from 1; CHGNet ends at plutonium.
+#: Largest atomic number covered; CHGNet ends at plutonium.
 N_ELEMENTS = 94
 
-#: Part of an undetermined combination from which an element is named.
+#: Smallest coefficient for which an element is listed in a combination.
 SMALLEST_PART = 1e-6
 
 
@@ -57,7 +57,7 @@ def count_elements(frames: Frames) -> NDArray[np.float64]:
     Raises
     ------
     InputError
-        If a frame is empty or holds an atomic number outside 1 .. 94.
+        If a frame has no atoms or an atomic number outside 1 to 94.
     """
     numbers = frames.atomic_numbers.astype(np.int64)
     outside = (numbers < 1) | (numbers > N_ELEMENTS)
@@ -82,8 +82,7 @@ def fit_atom_refs(frames: Frames) -> AtomRefFit:
     Parameters
     ----------
     frames : Frames
-        Frames with energies; only the training split is fitted where frames have
-        splits, all frames otherwise.
+        Frames with energies; where frames have splits, only training frames are fitted.
 
     Returns
     -------
@@ -93,31 +92,31 @@ def fit_atom_refs(frames: Frames) -> AtomRefFit:
     Raises
     ------
     InputError
-        If there is no frame to fit or one of them has no energy.
+        If there is no frame to fit, or one of them has no energy.
 
     Warns
     -----
     UndeterminedReferencesWarning
-        If the compositions leave combinations of elements undetermined.
+        If the compositions do not determine all elements.
 
     Notes
     -----
     The least-squares solution of ``fractions @ references = energies / n_atoms``: every
-    frame weighs the same whatever its size. Where the data determine no more than a
-    combination of elements, the solution of least norm is taken.
+    frame has the same weight. Where the data determine only a combination of elements,
+    the minimum-norm solution is used.
     """
     chosen = _select_fitted(frames)
     return _regress(frames[chosen], frames.energies[chosen])
 
 
 def fit_shift(frames: Frames, source_energies: NDArray[np.float64]) -> AtomRefFit:
-    """Fit one energy per element to what a source model leaves of the energies.
+    """Fit one energy per element to label minus source prediction.
 
     Parameters
     ----------
     frames : Frames
-        Frames with energies of the target functional; only the training split is
-        fitted where frames have splits, all frames otherwise.
+        Frames with energies of the target functional; where frames have splits, only
+        training frames are fitted.
     source_energies : ndarray of float, shape (n_frames,)
         Total energy in eV that the source model predicts for each frame.
 
@@ -134,12 +133,12 @@ def fit_shift(frames: Frames, source_energies: NDArray[np.float64]) -> AtomRefFi
     Warns
     -----
     UndeterminedReferencesWarning
-        If the compositions leave combinations of elements undetermined.
+        If the compositions do not determine all elements.
 
     Notes
     -----
-    The regression is linear, so this is E_ref(target) − E_ref(source) of equation 3
-    with both references fitted on the same frames.
+    As the regression is linear, the fit is E_ref(target) − E_ref(source) of equation 3,
+    both references fitted to the same frames.
     """
     if len(source_energies) != len(frames):
         raise InputError(
@@ -153,24 +152,24 @@ def fit_shift(frames: Frames, source_energies: NDArray[np.float64]) -> AtomRefFi
 def rereference(
     kind: Rereference, previous: Mapping[str, float], fit: AtomRefFit | None
 ) -> dict[str, float]:
-    """Move the reference energies of a model, as equation 3 of the paper does.
+    """Move the reference energies of a model by equation 3 of Huang et al. [1]_.
 
     Parameters
     ----------
     kind : Rereference
-        ``none`` keeps the previous references, ``refit`` takes the fitted ones,
+        ``none`` keeps the previous references, ``refit`` returns the fitted ones,
         ``residual`` adds the fitted shift to the previous ones.
     previous : mapping of str to float
         References of the source model in eV/atom, by symbol.
     fit : AtomRefFit or None
         Result of :func:`fit_atom_refs` for ``refit``, of :func:`fit_shift` for
-        ``residual``; not read for ``none``.
+        ``residual``; not used for ``none``.
 
     Returns
     -------
     dict of str to float
-        References in eV/atom. Except for ``none``, elements that were not fitted are
-        not in it: they have no reference any more.
+        References in eV/atom, by symbol. Except for ``none``, elements that were not
+        fitted are absent: they have no reference.
 
     Raises
     ------
@@ -193,7 +192,7 @@ def rereference(
 
 
 def _select_fitted(frames: Frames) -> NDArray[np.int64]:
-    """List the frames to fit: the training split, or all where there are no splits."""
+    """List the frames to fit: the training split, or all frames without splits."""
     fitted = (
         frames.splits == "train" if (frames.splits != "").any() else frames.splits == ""
     )
@@ -203,7 +202,7 @@ def _select_fitted(frames: Frames) -> NDArray[np.int64]:
 
 
 def _regress(frames: Frames, energies: NDArray[np.float64]) -> AtomRefFit:
-    """Regress energies per atom on composition fractions."""
+    """Regress energies per atom on atomic fractions."""
     unlabelled = ~np.isfinite(energies)
     if unlabelled.any():
         frame_id = frames.frame_ids[np.argmax(unlabelled)]
@@ -215,7 +214,7 @@ def _regress(frames: Frames, energies: NDArray[np.float64]) -> AtomRefFit:
     targets = energies / frames.n_atoms
     tolerance = max(fractions.shape) * np.finfo(np.float64).eps
     solution, _, rank, _ = lstsq(fractions, targets, cond=tolerance)
-    undetermined = _name_undetermined(fractions, int(rank), symbols)
+    undetermined = _list_undetermined(fractions, int(rank), symbols)
     if undetermined:
         combinations = "; ".join("-".join(names) for names in undetermined)
         warnings.warn(
@@ -233,10 +232,10 @@ def _regress(frames: Frames, energies: NDArray[np.float64]) -> AtomRefFit:
     )
 
 
-def _name_undetermined(
+def _list_undetermined(
     fractions: NDArray[np.float64], rank: int, symbols: list[str]
 ) -> list[list[str]]:
-    """Name the elements of each combination in the null space of the fractions."""
+    """List the elements of each combination in the null space of the fractions."""
     if rank == len(symbols):
         return []
     _, _, directions = svd(qr(fractions, mode="r")[0], full_matrices=True)

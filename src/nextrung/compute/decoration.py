@@ -1,4 +1,4 @@
-"""Made-up crystals: known prototypes decorated with other, similar elements."""
+"""Generated crystals: known prototypes decorated with other, similar elements."""
 
 from __future__ import annotations
 
@@ -13,23 +13,23 @@ from pymatgen.core import Element, Structure
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-#: Of two decorations whose elements lie this much further from those reported, in
-#: Mendeleev numbers, the nearer is drawn about three times as often.
+#: Difference of mean Mendeleev number distances at which the more similar of two
+#: decorations is drawn e times as often.
 DISSIMILARITY_SCALE = 5.0
 
 
 def list_prototypes(max_atoms: int) -> dict[str, Structure]:
-    """List the AFLOW prototypes that pymatgen ships.
+    """List the AFLOW prototypes of pymatgen.
 
     Parameters
     ----------
     max_atoms : int
-        Largest number of atoms in the primitive cell.
+        Maximum number of atoms in the primitive cell.
 
     Returns
     -------
     dict of str to Structure
-        Structure of each prototype by its AFLOW label and reported formula, such as
+        Structure of each prototype, by AFLOW label and reported formula, such as
         ``AB_cF8_225_a_b-NaCl``.
     """
     from pymatgen.analysis.prototypes import (  # noqa: PLC0415 - loads for seconds
@@ -52,7 +52,7 @@ def draw_compounds(
     *,
     rng: np.random.Generator,
 ) -> dict[str, Structure]:
-    """Draw crystals of two or more elements of a chemical system.
+    """Draw compounds of a chemical system.
 
     Parameters
     ----------
@@ -61,14 +61,14 @@ def draw_compounds(
     elements : sequence of str
         Symbols of the elements of the chemical system.
     n_compounds : int
-        Number of crystals to draw; fewer come back where there are fewer.
+        Number of crystals to draw; fewer are returned where there are fewer.
     rng : numpy.random.Generator
-        Source of random choices.
+        Random number generator.
 
     Returns
     -------
     dict of str to Structure
-        Crystals by name; every set of elements has its turn before one has the next.
+        Crystals by name, one from each set of elements before the next round.
     """
     subsets = [
         subset
@@ -98,9 +98,9 @@ def draw_polymorphs(
     element : str
         Symbol of the element.
     n_polymorphs : int
-        Number of crystals to draw; fewer come back where there are fewer.
+        Number of crystals to draw; fewer are returned where there are fewer.
     rng : numpy.random.Generator
-        Source of random choices.
+        Random number generator.
 
     Returns
     -------
@@ -123,18 +123,18 @@ def perturb(
     Parameters
     ----------
     structure : Structure
-        The crystal.
+        Crystal to perturb.
     strain : float
-        Largest component of the symmetric strain.
+        Maximum component of the symmetric strain.
     displacement : float
         Standard deviation of each Cartesian displacement in Å.
     rng : numpy.random.Generator
-        Source of random numbers.
+        Random number generator.
 
     Returns
     -------
     Structure
-        A crystal nearby.
+        Perturbed crystal.
     """
     components = rng.uniform(-strain, strain, size=(3, 3))
     deformation = np.eye(3) + (components + components.T) / 2
@@ -145,7 +145,7 @@ def perturb(
 
 
 def scale_to_atoms(structure: Structure) -> Structure:
-    """Scale a crystal so that its shortest bonds have the lengths of their elements.
+    """Scale a crystal to the volume that pymatgen predicts from bond lengths.
 
     Parameters
     ----------
@@ -155,8 +155,7 @@ def scale_to_atoms(structure: Structure) -> Structure:
     Returns
     -------
     Structure
-        The crystal with the volume that pymatgen predicts from bond lengths, or as it
-        is where there are no bonds or their lengths are not known.
+        Scaled crystal; unchanged where there are no bonds or no known bond lengths.
     """
     from pymatgen.analysis.structure_prediction.volume_predictor import (  # noqa: PLC0415 - loads for a second
         DLSVolumePredictor,
@@ -174,10 +173,10 @@ def _shuffle_by_similarity(
     elements: Sequence[str],
     rng: np.random.Generator,
 ) -> dict[str, Structure]:
-    """Decorate all prototypes in all ways, in an order that favours similar elements.
+    """Decorate prototypes in all ways, in random order, similar elements first.
 
-    Adding Gumbel noise to the logarithms of weights and sorting draws without
-    replacement by these weights.
+    Sorting by logarithms of weights plus Gumbel noise is weighted sampling without
+    replacement.
     """
     found: dict[str, tuple[float, Structure]] = {}
     for label, prototype in prototypes.items():
@@ -201,6 +200,6 @@ def _shuffle_by_similarity(
 
 
 def _measure_dissimilarity(pairs: Mapping[Element, Element]) -> float:
-    """Average the distances of old and new elements in Mendeleev numbers."""
+    """Average the Mendeleev number distances of old and new elements."""
     distances = [abs(old.mendeleev_no - new.mendeleev_no) for old, new in pairs.items()]
     return float(np.mean(distances))

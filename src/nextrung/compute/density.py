@@ -1,4 +1,4 @@
-"""Densities of relaxed crystals against experiment."""
+"""Densities of relaxed crystals compared with experiment."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ if TYPE_CHECKING:
 
 
 def strain_lattice(structure: Structure, linear_strain: float) -> Structure:
-    """Stretch or compress a structure evenly.
+    """Strain a structure isotropically.
 
     Parameters
     ----------
     structure : Structure
-        Any structure; it stays as it is.
+        Any structure; not modified.
     linear_strain : float
-        Strain of every lattice vector; -0.1 makes each of them a tenth shorter.
+        Strain of every lattice vector; -0.1 makes each of them 10 % shorter.
 
     Returns
     -------
@@ -43,24 +43,24 @@ def strain_lattice(structure: Structure, linear_strain: float) -> Structure:
 def score_densities(
     crystals: Sequence[ExperimentalCrystal], relaxations: Sequence[RelaxationRecord]
 ) -> DensityScore:
-    """Compare the densities of relaxed crystals with the measured ones.
+    """Score the densities of relaxed crystals against experiment.
 
     Parameters
     ----------
     crystals : sequence of ExperimentalCrystal
-        Crystals as measured.
+        Experimental crystals.
     relaxations : sequence of RelaxationRecord
-        What a model made of each of them, in the same order.
+        Relaxation of each crystal by a model, in the same order.
 
     Returns
     -------
     DensityScore
-        One row per crystal, and the error over those whose relaxation converged.
+        One row per crystal, and the errors over converged relaxations.
 
     Raises
     ------
     InputError
-        If there is not one relaxation per crystal.
+        If the numbers of crystals and relaxations differ.
     """
     if len(crystals) != len(relaxations):
         raise InputError(
@@ -89,7 +89,7 @@ def score_densities(
 def _compare(
     crystal: ExperimentalCrystal, relaxation: RelaxationRecord
 ) -> DensityRecord:
-    """Put the densities of one crystal side by side."""
+    """Compare the densities of one crystal."""
     measured = float(crystal.structure.density)
     relaxed = relaxation.structure
     predicted = None if relaxed is None else float(relaxed.density)

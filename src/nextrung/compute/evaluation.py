@@ -1,13 +1,13 @@
 """Errors of predicted energies, forces, stresses and magnetic moments.
 
-Every sum is kept per frame first, so that splits, parity plots and the search for
-outliers all read the same figures.
+Errors are summed by frame first, so that errors of splits and residuals of frames come
+from the same numbers.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
@@ -27,22 +27,9 @@ if TYPE_CHECKING:
 
     from nextrung.schemas.frames import Frames
 
-    _Table = NDArray[np.float64] | NDArray[np.float32]
 
-
-@dataclass(frozen=True, eq=False)
-class _Property:
-    """Labels and predictions of one property, and the frame of each row.
-
-    Parameters
-    ----------
-    target : ndarray of float, shape (n_rows, n_components)
-        Labels, NaN where there are none.
-    predicted : ndarray of float, shape (n_rows, n_components)
-        Predictions.
-    frames : ndarray of int, shape (n_rows,)
-        Frame of each row.
-    """
+class _Property(NamedTuple):
+    """Labels and predictions (n_rows, n_components), and the frame of each row."""
 
     target: NDArray[np.floating]
     predicted: NDArray[np.floating]
@@ -63,7 +50,7 @@ class _Sums:
         return float(self.absolute[chosen].sum() / count) if count else None
 
     def rmse(self, chosen: NDArray[np.bool_]) -> float | None:
-        """Average the squared errors of the chosen frames, and take the root."""
+        """Compute the root-mean-square error of the chosen frames."""
         count = self.count[chosen].sum()
         return float(np.sqrt(self.squared[chosen].sum() / count)) if count else None
 
@@ -84,11 +71,11 @@ def score_predictions(
     *,
     splits: Sequence[str] = SPLITS,
 ) -> EvaluationScore:
-    """Compare the predictions of a model with labels.
+    """Score the predictions of a model against labels.
 
-    Magnetic moments are compared by magnitude, as CHGNet predicts them. A property
-    that is predicted for no frame was not asked for and has no errors; a frame with a
-    label but no finite prediction counts as failed.
+    Magnetic moments are compared by magnitude, as CHGNet predicts it. A property that
+    is predicted for no frame was not requested and has no errors; a frame with a label
+    but no finite prediction counts as failed.
 
     Parameters
     ----------
@@ -97,9 +84,9 @@ def score_predictions(
     predicted : Frames
         The same frames with predictions in place of labels.
     errors : mapping of int to str
-        Why a frame has no prediction, by its index.
+        Why a frame has no prediction, by index.
     splits : sequence of str
-        Splits to score, each on its own.
+        Splits to score, each on its own; ``all`` for every frame, in a split or not.
 
     Returns
     -------
@@ -109,27 +96,28 @@ def score_predictions(
     Raises
     ------
     InputError
-        If the two sets do not hold the same frames.
+        If the two sets are not the same frames.
     """
-    _check_same_frames(target, predicted)
+    _validate_same_frames(target, predicted)
     properties = _pair_properties(target, predicted)
     reasons = _list_failures(properties, errors)
     failed = np.zeros(len(target), dtype=bool)
     failed[list(reasons)] = True
     sums = {name: _sum_by_frame(pair, len(target)) for name, pair in properties.items()}
-    chosen = np.isin(target.splits, splits)
+    scored = {split: _select(target, split) for split in splits}
+    chosen = np.any(list(scored.values()), axis=0)
     return EvaluationScore(
         metrics={
-            split: _score_frames(sums, target.splits == split, failed)
-            for split in splits
+            split: _score_frames(sums, selected, failed)
+            for split, selected in scored.items()
         },
         failures=_group_failures(target, reasons, chosen),
         rows=_tabulate(target, predicted, sums=sums, chosen=chosen & ~failed),
     )
 
 
-def _check_same_frames(target: Frames, predicted: Frames) -> None:
-    """Refuse predictions of other frames or other atoms than the labels'."""
+def _validate_same_frames(target: Frames, predicted: Frames) -> None:
+    """Validate that labels and predictions are of the same frames and atoms."""
     if not np.array_equal(target.frame_ids, predicted.frame_ids):
         raise InputError(
             f"expected predictions of the {len(target)} labelled frames in their "
@@ -140,39 +128,37 @@ def _check_same_frames(target: Frames, predicted: Frames) -> None:
         raise InputError("expected predictions of the labelled atoms, got other atoms")
 
 
+def _select(frames: Frames, split: str) -> NDArray[np.bool_]:
+    """Select the frames of a split, or every frame."""
+    if split == "all":
+        return np.ones(len(frames), dtype=bool)
+    return np.asarray(frames.splits == split)
+
+
 def _pair_properties(target: Frames, predicted: Frames) -> dict[str, _Property]:
-    """Lay the four properties out as tables of labels and predictions."""
-    frames = np.arange(len(target))
-    n_atoms = target.n_atoms
-    tables: dict[str, tuple[_Table, _Table, NDArray[np.int64]]] = {
-        "energy": (target.energies / n_atoms, predicted.energies / n_atoms, frames),
-        "forces": (target.forces, predicted.forces, target.frame_of_site),
-        "stress": (
-            target.stresses.reshape(-1, 9),
-            predicted.stresses.reshape(-1, 9),
+    """Arrange labels and predictions of the four properties as tables."""
+    frames, sites = np.arange(len(target)), target.frame_of_site
+    n_atoms = target.n_atoms[:, None]
+    return {
+        "energy": _Property(
+            target.energies[:, None] / n_atoms,
+            predicted.energies[:, None] / n_atoms,
             frames,
         ),
-        "magmoms": (
-            np.abs(target.magmoms),
-            np.abs(predicted.magmoms),
-            target.frame_of_site,
+        "forces": _Property(target.forces, predicted.forces, sites),
+        "stress": _Property(
+            target.stresses.reshape(-1, 9), predicted.stresses.reshape(-1, 9), frames
+        ),
+        "magmoms": _Property(
+            np.abs(target.magmoms[:, None]), np.abs(predicted.magmoms[:, None]), sites
         ),
     }
-    return {
-        name: _Property(_as_columns(label), _as_columns(prediction), rows)
-        for name, (label, prediction, rows) in tables.items()
-    }
-
-
-def _as_columns(values: _Table) -> _Table:
-    """Give a vector a second axis."""
-    return values if values.ndim > 1 else values[:, None]
 
 
 def _list_failures(
     properties: Mapping[str, _Property], errors: Mapping[int, str]
 ) -> dict[int, str]:
-    """Say why frames have no prediction; known reasons before missing numbers."""
+    """List why frames have no prediction; known reasons before missing numbers."""
     reasons = dict(errors)
     for name, pair in properties.items():
         finite = np.isfinite(pair.predicted)
@@ -205,7 +191,7 @@ def _sum_by_frame(pair: _Property, n_frames: int) -> _Sums:
 def _score_frames(
     sums: Mapping[str, _Sums], chosen: NDArray[np.bool_], failed: NDArray[np.bool_]
 ) -> PropertyErrors:
-    """Average the errors of the chosen frames that were predicted."""
+    """Average the errors of the chosen frames that have predictions."""
     scored = chosen & ~failed
     return PropertyErrors(
         n_frames=int(scored.sum()),
@@ -218,7 +204,7 @@ def _score_frames(
 def _group_failures(
     target: Frames, reasons: Mapping[int, str], chosen: NDArray[np.bool_]
 ) -> list[FailedFrames]:
-    """List the chosen frames that failed, reason by reason."""
+    """Group the chosen frames that failed by reason."""
     groups: dict[str, list[str]] = {}
     for frame, reason in reasons.items():
         if chosen[frame]:
@@ -236,7 +222,7 @@ def _tabulate(
     sums: Mapping[str, _Sums],
     chosen: NDArray[np.bool_],
 ) -> FrameResiduals:
-    """List what each chosen frame contributes."""
+    """List the residuals of each chosen frame."""
     frames = target[chosen]
     labels = frames.energies / frames.n_atoms
     return FrameResiduals(

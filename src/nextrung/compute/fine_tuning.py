@@ -1,4 +1,4 @@
-"""Plans of a training: which frames, in which batches, at which learning rate."""
+"""Training frames, batches, learning rates and gradient records of a training."""
 
 from __future__ import annotations
 
@@ -16,20 +16,20 @@ if TYPE_CHECKING:
 
 
 def select_train_frames(frames: Frames, settings: FineTuningSettings) -> Frames:
-    """Take the training split, or as much of it as the settings ask for.
+    """Select the training frames that the settings ask for.
 
     Parameters
     ----------
     frames : Frames
         Frames with splits.
     settings : FineTuningSettings
-        The number of training frames and the seed of the order of materials.
+        Number of training frames, and seed of the order of materials.
 
     Returns
     -------
     Frames
-        Training frames in their order. Materials are taken whole, the last one in
-        part, so that a smaller selection with the same seed is part of a larger one.
+        Training frames in order. Materials are selected whole, except for the last one,
+        so that a smaller selection with the same seed is part of a larger one.
 
     Raises
     ------
@@ -57,22 +57,23 @@ def plan_batches(
     Parameters
     ----------
     costs : ndarray of int, shape (n_frames,)
-        What each frame costs, such as its atoms.
+        Cost of each frame, such as its number of atoms.
     epoch : int
-        Epochs done before; with the seed it determines the order.
+        Index of the epoch; determines the order together with the seed.
     settings : FineTuningSettings
-        Batch size, seed, and the batches that share their frames.
+        Batch size, seed and shuffle window.
 
     Returns
     -------
     list of ndarray of int
-        Frames of each batch; every frame is in exactly one of them.
+        Frames of each batch; every frame is in exactly one batch.
 
     Notes
     -----
-    Frames of consecutive batches are dealt out largest first, there and back, so that
-    these batches cost about the same: the peak of memory and the time that parallel
-    processes wait for one another shrink. Which frames share a window stays random.
+    The frames of a window of consecutive batches are distributed over these batches by
+    descending cost, in alternating direction, so that the batches cost about the same.
+    This lowers peak memory and the time that parallel processes wait for one another.
+    Which frames share a window is random.
     """
     order = np.random.default_rng([settings.seed, epoch]).permutation(len(costs))
     size = settings.batch_size
@@ -81,39 +82,39 @@ def plan_batches(
     return [
         batch
         for frames in windows
-        for batch in _deal(frames, costs[frames], -(-len(frames) // size))
+        for batch in _distribute(frames, costs[frames], -(-len(frames) // size))
     ]
 
 
-def _deal(
+def _distribute(
     frames: NDArray[np.int64], costs: NDArray[np.int64], n_batches: int
 ) -> list[NDArray[np.int64]]:
-    """Deal frames to batches, largest first, there and back."""
+    """Distribute frames over batches by descending cost, in alternating direction."""
     if n_batches == 1:
         return [frames]
     turns = np.concatenate([np.arange(n_batches), np.arange(n_batches)[::-1]])
     batches = np.resize(turns, len(frames))
-    dealt = frames[np.argsort(-costs, kind="stable")]
-    return [dealt[batches == batch] for batch in range(n_batches)]
+    ordered = frames[np.argsort(-costs, kind="stable")]
+    return [ordered[batches == batch] for batch in range(n_batches)]
 
 
 def cool_learning_rate(step: int, n_steps: int, settings: FineTuningSettings) -> float:
-    """Learning rate of one step along half a cosine.
+    """Compute the learning rate of one step of cosine annealing.
 
     Parameters
     ----------
     step : int
-        Optimiser steps done before.
+        Index of the optimiser step.
     n_steps : int
-        Optimiser steps of the whole training.
+        Number of optimiser steps of the training.
     settings : FineTuningSettings
-        The rates of the first and of the last step.
+        Learning rates of the first and the last step.
 
     Returns
     -------
     float
-        The first rate at step 0, the final rate at step ``n_steps - 1`` and after it;
-        a training of one step is done at the first rate.
+        The first rate at step 0, the final rate from step ``n_steps - 1`` on; the first
+        rate in a training of one step.
     """
     fraction = min(step / max(n_steps - 1, 1), 1.0)
     first, final = settings.learning_rate, settings.final_learning_rate
@@ -128,13 +129,13 @@ def plan_gradient_steps(n_batches: int, settings: FineTuningSettings) -> list[in
     n_batches : int
         Batches per epoch.
     settings : FineTuningSettings
-        Records wanted.
+        Number of records.
 
     Returns
     -------
     list of int
-        Steps that start each equal part of the epoch; every step where there are
-        fewer steps than parts.
+        First step of each of as many equal parts of the epoch; every step where there
+        are fewer steps.
     """
     points = settings.gradient_points
     return sorted({point * n_batches // points for point in range(points)})

@@ -1,4 +1,4 @@
-"""Formation energies from the elements of a data set, one functional at a time."""
+"""Formation energies from the elemental phases of a data set."""
 
 from __future__ import annotations
 
@@ -17,20 +17,19 @@ if TYPE_CHECKING:
 def find_references(
     compositions: Sequence[Composition], energies: NDArray[np.float64]
 ) -> dict[str, float]:
-    """Find the lowest energy of every element that is there by itself.
+    """Find the lowest energy of every element that has a pure phase.
 
     Parameters
     ----------
     compositions : sequence of Composition
-        Atoms of each material.
+        Composition of each material.
     energies : ndarray of float, shape (n_materials,)
-        Energies in eV/atom with one functional; NaN where there is none.
+        Energies in eV/atom with one functional; NaN where missing.
 
     Returns
     -------
     dict of str to float
-        Energy in eV/atom by symbol; an element that is in compounds alone is not
-        there.
+        Energy in eV/atom, by symbol; elements without a pure phase are absent.
     """
     references: dict[str, float] = {}
     for composition, energy in zip(compositions, energies.tolist(), strict=True):
@@ -40,21 +39,21 @@ def find_references(
     return dict(sorted(references.items()))
 
 
-def form(
+def formation_energies(
     compositions: Sequence[Composition],
     energies: NDArray[np.float64],
     references: Mapping[str, float],
 ) -> NDArray[np.float64]:
-    """Subtract the energies of the elements.
+    """Compute formation energies from elemental references.
 
     Parameters
     ----------
     compositions : sequence of Composition
-        Atoms of each material.
+        Composition of each material.
     energies : ndarray of float, shape (n_materials,)
-        Energies in eV/atom with one functional; NaN where there is none.
+        Energies in eV/atom with one functional; NaN where missing.
     references : mapping of str to float
-        Energies of the elements in eV/atom with the same functional.
+        Energies of the elements in eV/atom with the same functional, by symbol.
 
     Returns
     -------

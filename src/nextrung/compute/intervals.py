@@ -1,4 +1,4 @@
-"""How far a mean may be off because other materials could have been tested."""
+"""Bootstrap intervals of means over materials."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-#: Materials below which resampling them says nothing.
+#: Smallest number of materials that is resampled.
 MIN_MATERIALS = 5
 
 
@@ -23,33 +23,35 @@ def estimate_interval(
     n_resamples: int = 1000,
     seed: int = 0,
 ) -> tuple[float, float] | None:
-    """Estimate the 95 % interval of a mean by resampling whole materials.
+    """Estimate the 95 % interval of a mean by a bootstrap over materials.
 
     Parameters
     ----------
     values : sequence of float, shape (n,)
-        What is averaged, such as absolute errors of frames.
+        Values to average, such as absolute errors of frames.
     material_ids : sequence of str, shape (n,)
-        Material of each value; frames of one material are alike and stay together.
+        Material of each value; values of one material are resampled together.
     weights : sequence of float, shape (n,), optional
-        Weight of each value in the mean, such as atoms; equal by default.
+        Weight of each value in the mean, such as numbers of atoms; equal by default.
     n_resamples : int
-        Resamples drawn.
+        Number of resamples.
     seed : int
-        Seed of the resamples.
+        Random seed.
 
     Returns
     -------
     tuple of float or None
         The 2.5 % and 97.5 % quantiles of the mean; None below five materials.
     """
-    _, places = np.unique(np.asarray(material_ids), return_inverse=True)
-    weighed = np.ones(len(places)) if weights is None else np.asarray(weights)
-    counts = np.bincount(places, weights=weighed)
+    _, materials = np.unique(np.asarray(material_ids), return_inverse=True)
+    weighed = np.ones(len(materials)) if weights is None else np.asarray(weights)
+    counts = np.bincount(materials, weights=weighed)
     n_materials = len(counts)
     if n_materials < MIN_MATERIALS:
         return None
-    sums = np.bincount(places, weights=np.asarray(values, dtype=np.float64) * weighed)
+    sums = np.bincount(
+        materials, weights=np.asarray(values, dtype=np.float64) * weighed
+    )
     rng = np.random.default_rng(seed)
     means = np.empty(n_resamples)
     for resample in range(n_resamples):

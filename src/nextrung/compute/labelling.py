@@ -1,4 +1,4 @@
-"""Which structures to label next, so that every element is known as soon as can be."""
+"""Choice of structures to label, so that every element is labelled early."""
 
 from __future__ import annotations
 
@@ -15,45 +15,45 @@ if TYPE_CHECKING:
 def choose_structures(
     elements: Sequence[Collection[int]], count: int, seed: int
 ) -> list[int]:
-    """Choose structures one by one, the rarest elements among the chosen first.
+    """Choose structures one by one, those with the least chosen elements first.
 
     Parameters
     ----------
     elements : sequence of collection of int
-        Atomic numbers in each structure.
+        Atomic numbers of the elements of each structure.
     count : int
-        Structures to choose.
+        Number of structures to choose.
     seed : int
-        Seed of the order among structures that are equally wanted.
+        Random seed of the order among equal structures.
 
     Returns
     -------
     list of int
-        Indices in the order of choice: a smaller count chooses the first of them.
+        Indices in order of choice; a smaller count gives the first of them.
 
     Raises
     ------
     InputError
-        If there are fewer structures.
+        If there are fewer structures than requested.
 
     Notes
     -----
-    Each time, the structure is taken that holds the element which the fewest chosen
-    ones hold. A reference energy needs its element in the labels at all, and is the
-    better the more often it is there.
+    Each step takes the structure with the element that the fewest chosen structures
+    contain: an element needs labels to have an atomic reference energy, and more labels
+    make it more accurate.
     """
     if not 0 < count <= len(elements):
         raise InputError(f"expected 1 to {len(elements)} structures, got {count}")
     order = np.random.default_rng(seed).permutation(len(elements))
-    waiting = [sorted(set(elements[place])) for place in order.tolist()]
-    n_holders = np.zeros(max(map(max, waiting)) + 1)
-    holds = np.zeros((len(waiting), len(n_holders)), dtype=bool)
-    for place, held in enumerate(waiting):
-        holds[place, held] = True
+    candidates = [sorted(set(elements[index])) for index in order.tolist()]
+    n_chosen = np.zeros(max(map(max, candidates)) + 1)
+    contains = np.zeros((len(candidates), len(n_chosen)), dtype=bool)
+    for candidate, numbers in enumerate(candidates):
+        contains[candidate, numbers] = True
     chosen: list[int] = []
     for _ in range(count):
-        rarity = np.where(holds, n_holders, np.inf).min(axis=1)
+        rarity = np.where(contains, n_chosen, np.inf).min(axis=1)
         rarity[chosen] = np.inf
         chosen.append(int(rarity.argmin()))
-        n_holders[waiting[chosen[-1]]] += 1
-    return [int(order[place]) for place in chosen]
+        n_chosen[candidates[chosen[-1]]] += 1
+    return [int(order[candidate]) for candidate in chosen]

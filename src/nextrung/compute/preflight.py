@@ -1,4 +1,4 @@
-"""What a few figures say about a study before anyone spends GPU-days on it [1]_.
+"""Checks of a study by a few quick calculations before it is run [1]_.
 
 References
 ----------
@@ -16,7 +16,7 @@ from pymatgen.core import Element
 from nextrung.schemas.base import InputError
 from nextrung.schemas.fine_tuning import TrackedLayer
 from nextrung.schemas.models import RECIPES, Model, Rereference
-from nextrung.schemas.preflight import Check, Outcome, OutOfRangeFrame, Verdict
+from nextrung.schemas.preflight import Check, CheckOutcome, OutOfRangeFrame, Verdict
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from nextrung.schemas.frames import Frames
     from nextrung.schemas.preflight import PreflightSettings, Trial
 
-#: Models that are tried: training from scratch to compare with, and every transfer.
+#: Models of the short trainings: scratch for comparison, and every transfer.
 TRIED = (
     Model.SCRATCH,
     Model.TRAINABLE_ATOM_REFS,
@@ -35,24 +35,24 @@ TRIED = (
     Model.RESIDUAL_ATOM_REFS,
 )
 
-#: Layer whose gradient tells misaligned references from a network that has to learn.
+#: Layer whose gradient is large where references are misaligned.
 CHECKED_LAYER = TrackedLayer.READOUT_FIRST
 
 
 def choose_sample(frames: Frames, settings: PreflightSettings) -> Frames:
-    """Choose whole materials of the training and of the validation split.
+    """Choose frames of the training and validation split by whole materials.
 
     Parameters
     ----------
     frames : Frames
         Frames with splits.
     settings : PreflightSettings
-        How many frames of each split, and the seed of the order of materials.
+        Number of frames of each split, and seed of the order of materials.
 
     Returns
     -------
     Frames
-        About as many frames as asked for, in their order; the last material is cut.
+        The chosen frames in order; the last material of a split may be incomplete.
 
     Raises
     ------
@@ -62,39 +62,39 @@ def choose_sample(frames: Frames, settings: PreflightSettings) -> Frames:
     wanted = {"train": settings.n_train_frames, "val": settings.n_val_frames}
     chosen = []
     for split, n_frames in wanted.items():
-        places = np.flatnonzero(frames.splits == split)
-        if not len(places):
+        indices = np.flatnonzero(frames.splits == split)
+        if not len(indices):
             raise InputError(f"expected frames in the split {split}, got none")
-        _, materials = np.unique(frames.material_ids[places], return_inverse=True)
+        _, materials = np.unique(frames.material_ids[indices], return_inverse=True)
         ranks = np.random.default_rng(settings.seed).permutation(materials.max() + 1)
         order = np.argsort(ranks[materials], kind="stable")
-        chosen.append(places[order[:n_frames]])
+        chosen.append(indices[order[:n_frames]])
     return frames[np.sort(np.concatenate(chosen))]
 
 
 def find_out_of_range_frames(
     frames: Frames, residuals: NDArray[np.float64], settings: PreflightSettings
 ) -> list[OutOfRangeFrame]:
-    """Find frames whose labels are far from anything the source knows.
+    """Find frames whose energies or forces are out of range.
 
     Parameters
     ----------
     frames : Frames
         Frames with labels.
     residuals : ndarray of float, shape (n_frames,)
-        Label minus re-referenced source energy in eV/atom; NaN where there is none.
+        Label minus re-referenced source energy in eV/atom; NaN where missing.
     settings : PreflightSettings
-        How far is too far.
+        Maximum residual and force.
 
     Returns
     -------
     list of OutOfRangeFrame
-        The frames out of range, in order, each with its reason.
+        Frames out of range, in order.
     """
     forces = np.zeros(len(frames))
     sizes = np.nan_to_num(np.linalg.norm(frames.forces, axis=1))
     np.maximum.at(forces, frames.frame_of_site, sizes)
-    odd = []
+    found = []
     for frame_id, residual, force in zip(
         frames.frame_ids.tolist(), residuals.tolist(), forces.tolist(), strict=True
     ):
@@ -109,28 +109,28 @@ def find_out_of_range_frames(
             )
         else:
             continue
-        odd.append(OutOfRangeFrame(frame_id=frame_id, reason=reason))
-    return odd
+        found.append(OutOfRangeFrame(frame_id=frame_id, reason=reason))
+    return found
 
 
 def list_unreferenced(
     frames: Frames, source_elements: Collection[str]
 ) -> tuple[list[str], int]:
-    """List the elements that a moved model cannot have a reference of.
+    """List the elements that a re-referenced model has no reference of.
 
     Parameters
     ----------
     frames : Frames
         Frames with splits.
     source_elements : collection of str
-        Elements that the source potential has a reference of.
+        Elements with a reference in the source potential.
 
     Returns
     -------
     elements : list of str
-        Those that the source or the training split lacks, by atomic number.
+        Elements that the source or the training split lacks, by atomic number.
     n_frames : int
-        Frames that hold one of them.
+        Number of frames with one of them.
     """
     trained = np.unique(frames.split("train").atomic_numbers)
     known = np.intersect1d(trained, [Element(symbol).Z for symbol in source_elements])
@@ -145,48 +145,48 @@ def check_correlation(
     after: Mapping[Rereference, float | None],
     settings: PreflightSettings,
 ) -> Check:
-    """Check whether source and target energies have anything in common.
+    """Check whether source and target energies correlate.
 
     Parameters
     ----------
     before : float or None
         Pearson correlation of total energies per atom.
     after : mapping of Rereference to float or None
-        Correlation of re-referenced energies, by the way of re-referencing.
+        Correlation of re-referenced energies, by kind of re-referencing.
     settings : PreflightSettings
-        Below what transfer has little to build on.
+        Minimum correlation.
 
     Returns
     -------
     Check
-        Failed where no way of re-referencing reaches the limit.
+        Failed where no kind of re-referencing reaches the minimum.
     """
     known = {kind: value for kind, value in after.items() if value is not None}
     shown = ", ".join(f"{value:.3f} ({kind})" for kind, value in known.items())
     start = "–" if before is None else f"{before:.3f}"
     if not known:
-        outcome, said = Outcome.WARNING, "energies do not vary: there is none"
+        outcome, finding = CheckOutcome.WARNING, "undefined: energies do not vary"
     else:
         good = max(known.values()) >= settings.min_correlation
-        outcome = Outcome.PASSED if good else Outcome.FAILED
-        said = f"{start} before re-referencing, {shown} after"
+        outcome = CheckOutcome.PASSED if good else CheckOutcome.FAILED
+        finding = f"{start} before re-referencing, {shown} after"
         if not good:
-            said += f"; below {settings.min_correlation:g} transfer will gain little"
-    return Check(name="correlation with the source", outcome=outcome, finding=said)
+            finding += f"; below {settings.min_correlation:g} transfer will gain little"
+    return Check(name="correlation with the source", outcome=outcome, finding=finding)
 
 
 def compare_gradients(trials: Sequence[Trial]) -> dict[Model, float]:
-    """Divide the gradients of transferred models by those of a start from scratch.
+    """Divide gradient norms of transferred models by those of scratch.
 
     Parameters
     ----------
     trials : sequence of Trial
-        Short trainings; training from scratch among them.
+        Short trainings, including one from scratch.
 
     Returns
     -------
     dict of Model to float
-        Ratio at the first layer of the readout, by model.
+        Ratio at the first readout layer, by model.
     """
     norms = {trial.model: trial.gradient_norms.get(CHECKED_LAYER) for trial in trials}
     scratch = norms.pop(Model.SCRATCH, None)
@@ -196,87 +196,73 @@ def compare_gradients(trials: Sequence[Trial]) -> dict[Model, float]:
 
 
 def check_gradients(trials: Sequence[Trial], settings: PreflightSettings) -> Check:
-    """Check whether moved references are aligned with the labels.
+    """Check whether atomic references are aligned with the labels.
 
     Parameters
     ----------
     trials : sequence of Trial
-        Short trainings; training from scratch among them.
+        Short trainings, including one from scratch.
     settings : PreflightSettings
-        Above what ratio references are misaligned.
+        Maximum gradient ratio.
 
     Returns
     -------
     Check
-        Failed where every re-referenced model is misaligned, a warning where some
-        are, or where only models that keep the references of the source are.
+        Failed where every re-referenced model is misaligned; a warning where another
+        model is.
     """
     ratios = compare_gradients(trials)
     steep = {m for m, ratio in ratios.items() if ratio > settings.max_gradient_ratio}
     moved = {m for m in ratios if RECIPES[m].rereference is not Rereference.NONE}
     listed = ", ".join(f"{model} {ratio:.1f}×" for model, ratio in ratios.items())
-    said = f"first readout layer against a start from scratch: {listed or 'none'}"
+    finding = f"first readout layer against a start from scratch: {listed or 'none'}"
     if steep:
         names = ", ".join(sorted(steep))
-        said += f"; above {settings.max_gradient_ratio:g}× misaligned: {names}"
-    outcome = Outcome.WARNING if steep or not ratios else Outcome.PASSED
+        finding += f"; above {settings.max_gradient_ratio:g}× misaligned: {names}"
+    outcome = CheckOutcome.WARNING if steep or not ratios else CheckOutcome.PASSED
     if moved and moved <= steep:
-        outcome = Outcome.FAILED
-    return Check(name="gradients", outcome=outcome, finding=said)
+        outcome = CheckOutcome.FAILED
+    return Check(name="gradients", outcome=outcome, finding=finding)
 
 
 def check_trials(trials: Sequence[Trial]) -> Check:
-    """Check whether transfer beats training from scratch on few structures.
+    """Check whether transfer is better than scratch after short trainings.
 
     Parameters
     ----------
     trials : sequence of Trial
-        Short trainings; training from scratch among them.
+        Short trainings, including one from scratch.
 
     Returns
     -------
     Check
-        Passed where the best transferred model wins on energies and forces, a warning
-        where it wins on one of them, failed where it wins on neither.
+        Passed where the transferred model of the lowest energy error is better on
+        energies and forces, a warning where on one of them, failed otherwise.
     """
     scratch = next(trial for trial in trials if trial.model is Model.SCRATCH)
-    others = [trial for trial in trials if trial is not scratch]
-    best = find_best_trial(others)
+    best = min(
+        (trial for trial in trials if trial is not scratch),
+        key=lambda trial: np.inf if trial.energy_mae is None else trial.energy_mae,
+    )
     pairs = [
         (name, getattr(best, key), getattr(scratch, key))
         for name, key in (("energies", "energy_mae"), ("forces", "forces_mae"))
     ]
     known = [(name, a, b) for name, a, b in pairs if a is not None and b is not None]
-    wins = [name for name, mine, other in known if mine < other]
+    better = [name for name, mine, other in known if mine < other]
     listed = ", ".join(
         f"{name} {1000 * mine:.1f} against {1000 * other:.1f} "
         f"{'meV/atom' if name == 'energies' else 'meV/Å'}"
         for name, mine, other in known
     )
-    outcome = Outcome.FAILED if not wins else Outcome.WARNING
-    if len(wins) == len(known) and known:
-        outcome = Outcome.PASSED
+    outcome = CheckOutcome.FAILED if not better else CheckOutcome.WARNING
+    if len(better) == len(known) and known:
+        outcome = CheckOutcome.PASSED
     return Check(
         name="transfer against scratch",
         outcome=outcome,
         finding=f"{best.model}, the best transferred model, against scratch: {listed}",
     )
-
-
-def find_best_trial(trials: Sequence[Trial]) -> Trial:
-    """Find the trial of the lowest energy error.
-
-    Parameters
-    ----------
-    trials : sequence of Trial
-        Short trainings, at least one.
-
-    Returns
-    -------
-    Trial
-        The best; the first where no energy was scored.
-    """
-    return min(trials, key=lambda t: np.inf if t.energy_mae is None else t.energy_mae)
 
 
 def check_losses(
@@ -287,52 +273,54 @@ def check_losses(
     Parameters
     ----------
     name : str
-        What was asked.
+        Name of the check.
     lost : tuple of int
-        Frames that are lost, and all that were looked at.
+        Numbers of lost and of checked frames.
     why : str
-        Why they are lost; not said where none is.
+        Why frames are lost.
     settings : PreflightSettings
-        Which share may be lost.
+        Maximum fraction of lost frames.
 
     Returns
     -------
     Check
-        Passed where none is lost, failed where the share is too large.
+        Passed where none is lost, failed above the maximum, a warning otherwise.
     """
     n_lost, n_frames = lost
     if not n_lost:
         return Check(
-            name=name, outcome=Outcome.PASSED, finding=f"none of {n_frames:,} frames"
+            name=name,
+            outcome=CheckOutcome.PASSED,
+            finding=f"none of {n_frames:,} frames",
         )
     many = n_lost > settings.max_lost_fraction * n_frames
     return Check(
         name=name,
-        outcome=Outcome.FAILED if many else Outcome.WARNING,
+        outcome=CheckOutcome.FAILED if many else CheckOutcome.WARNING,
         finding=f"{n_lost:,} of {n_frames:,} frames: {why}",
     )
 
 
 def reach_verdict(checks: Sequence[Check]) -> tuple[Verdict, str]:
-    """Put checks together.
+    """Derive the verdict from all checks.
 
     Parameters
     ----------
     checks : sequence of Check
-        All checks.
+        All checks of the study.
 
     Returns
     -------
     verdict : Verdict
         No-go where a check failed.
     reason : str
-        What failed; what to mind; or that nothing speaks against the study.
+        Findings of failed checks, else warnings, else that every check passed.
     """
-    failed = [check for check in checks if check.outcome is Outcome.FAILED]
-    warned = [check for check in checks if check.outcome is Outcome.WARNING]
-    said = "; ".join(f"{check.name}: {check.finding}" for check in failed or warned)
+    failed = [check for check in checks if check.outcome is CheckOutcome.FAILED]
+    warned = [check for check in checks if check.outcome is CheckOutcome.WARNING]
+    findings = "; ".join(f"{check.name}: {check.finding}" for check in failed or warned)
     if failed:
-        return Verdict.NO_GO, f"{said}."
+        return Verdict.NO_GO, f"{findings}."
     if warned:
-        return Verdict.GO, f"nothing speaks against it, but mind {said}."
+        return Verdict.GO, f"no check failed, but {findings}."
     return Verdict.GO, "every check passed."

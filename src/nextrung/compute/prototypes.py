@@ -1,4 +1,4 @@
-"""Primitive cells of simple crystals from a prototype and its parameters."""
+"""Primitive cells of simple crystals from structure type and parameters."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-#: Atoms of one prototype: position among the symbols, and fractional coordinates.
+#: Atoms of a structure type: index of the element, and fractional coordinates.
 Atoms = list[tuple[int, tuple[float, float, float]]]
 
 
 class Parameters(NamedTuple):
-    """What distinguishes two crystals of one prototype.
+    """Parameters of a crystal of a structure type.
 
     Attributes
     ----------
@@ -42,13 +42,13 @@ class Prototype(NamedTuple):
     Attributes
     ----------
     lattice : callable
-        Makes the primitive lattice vectors (3, 3) in Å from ``a`` and ``c``.
+        Computes the primitive lattice vectors (3, 3) in Å from ``a`` and ``c``.
     n_symbols : int
-        Elements it is made of.
+        Number of elements.
     atoms : callable
-        Lists its atoms from the internal coordinate.
+        Lists the atoms from the internal coordinate.
     parameters : frozenset of str
-        Parameters needed beside ``a``.
+        Names of the parameters other than ``a``.
     """
 
     lattice: Callable[[float, float], NDArray[np.float64]]
@@ -67,7 +67,7 @@ def build_crystal(
     prototype : str
         Name of the structure type, a key of :data:`PROTOTYPES`.
     symbols : sequence of str
-        Elements in the order of the prototype; cation first, but anion first in an
+        Elements in the order of the structure type; cation first, except for
         antifluorite.
     parameters : Parameters
         Lattice parameters in Å and the internal coordinate.
@@ -106,38 +106,38 @@ def build_crystal(
 
 
 def _cubic(a: float, _c: float) -> NDArray[np.float64]:
-    """Vectors of a primitive cubic lattice."""
+    """Compute the vectors of a primitive cubic lattice."""
     return a * np.eye(3)
 
 
 def _face_centred(a: float, _c: float) -> NDArray[np.float64]:
-    """Primitive vectors of a face-centred cubic lattice."""
+    """Compute the primitive vectors of a face-centred cubic lattice."""
     return a / 2 * (np.ones((3, 3)) - np.eye(3))
 
 
 def _body_centred(a: float, _c: float) -> NDArray[np.float64]:
-    """Primitive vectors of a body-centred cubic lattice."""
+    """Compute the primitive vectors of a body-centred cubic lattice."""
     return a / 2 * (np.ones((3, 3)) - 2 * np.eye(3))
 
 
 def _hexagonal(a: float, c: float) -> NDArray[np.float64]:
-    """Vectors of a hexagonal lattice."""
+    """Compute the vectors of a hexagonal lattice."""
     return np.array([[a, 0, 0], [-a / 2, a * np.sqrt(3) / 2, 0], [0, 0, c]])
 
 
 def _tetragonal(a: float, c: float) -> NDArray[np.float64]:
-    """Vectors of a primitive tetragonal lattice."""
+    """Compute the vectors of a primitive tetragonal lattice."""
     return np.diag([a, a, c])
 
 
 def _fixed(*atoms: tuple[int, float, float, float]) -> Callable[[float], Atoms]:
-    """List atoms that have no free coordinate."""
+    """List atoms without a free coordinate."""
     listed: Atoms = [(number, (x, y, z)) for number, x, y, z in atoms]
     return lambda _internal: listed
 
 
 def _wurtzite(u: float) -> Atoms:
-    """Two cations, and two anions shifted by u along the axis."""
+    """List two cations, and two anions shifted by u along the axis."""
     return [
         (element, (1 / 3 + third, 2 / 3 - third, shift + half))
         for element, shift in ((0, 0.0), (1, u))
@@ -146,7 +146,7 @@ def _wurtzite(u: float) -> Atoms:
 
 
 def _rutile(u: float) -> Atoms:
-    """Two cations, and four anions at u along the diagonals of the base."""
+    """List two cations, and four anions at u along the diagonals of the base."""
     return [
         (0, (0.0, 0.0, 0.0)),
         (0, (0.5, 0.5, 0.5)),

@@ -1,4 +1,4 @@
-"""Shards of materials whose relaxations cost about the same."""
+"""Division of materials into shards of similar cost."""
 
 from __future__ import annotations
 
@@ -17,28 +17,28 @@ if TYPE_CHECKING:
 
 
 def count_shards(n_materials: int, materials_per_shard: int) -> int:
-    """Count the shards that materials are divided into.
+    """Compute the number of shards that materials are divided into.
 
     Parameters
     ----------
     n_materials : int
-        Materials to relax.
+        Number of materials to relax.
     materials_per_shard : int
-        Materials of one shard, about.
+        Approximate number of materials per shard.
 
     Returns
     -------
     int
-        Number of shards; at least one.
+        Number of shards, at least one.
     """
     return max(1, -(-n_materials // materials_per_shard))
 
 
 def cut_shards(n_atoms: NDArray[np.int64], n_shards: int) -> list[NDArray[np.int64]]:
-    """Share materials out so that every shard has about as many atoms.
+    """Divide materials into shards of similar numbers of atoms.
 
-    The largest material left always goes to the lightest shard, so the shares depend
-    on nothing but the sizes.
+    The largest remaining material goes to the shard with the fewest atoms, so that the
+    shards depend only on the numbers of atoms.
 
     Parameters
     ----------
@@ -62,16 +62,16 @@ def cut_shards(n_atoms: NDArray[np.int64], n_shards: int) -> list[NDArray[np.int
 
 
 def count_statuses(records: Iterable[RelaxationRecord]) -> dict[str, int]:
-    """Count relaxations by how they ended.
+    """Count relaxations by status.
 
     Parameters
     ----------
     records : iterable of RelaxationRecord
-        How each relaxation ended.
+        Relaxations of any materials.
 
     Returns
     -------
     dict of str to int
-        Relaxations by status; a status that never occurred is absent.
+        Number of relaxations by status; absent statuses did not occur.
     """
     return dict(Counter(record.status.value for record in records))

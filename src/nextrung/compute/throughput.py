@@ -1,4 +1,4 @@
-"""How much was done in the time in which anything ran."""
+"""Time during which jobs ran, the base of throughput."""
 
 from __future__ import annotations
 
@@ -9,17 +9,17 @@ if TYPE_CHECKING:
 
 
 def measure_busy_time(runs: Iterable[tuple[float, float]]) -> float:
-    """Measure the time during which at least one run went on.
+    """Measure the time during which at least one job ran.
 
     Parameters
     ----------
     runs : iterable of (float, float)
-        Start and end of each run in s.
+        Start and end of each job in s.
 
     Returns
     -------
     float
-        Length in s of the union of all runs; pauses between them do not count.
+        Length of the union of all intervals in s.
     """
     busy, reached = 0.0, float("-inf")
     for start, end in sorted(runs):

@@ -1,4 +1,4 @@
-"""The job that compares the energies of source and target functional."""
+"""Job that compares the energies of the source and the target functional."""
 
 from __future__ import annotations
 
@@ -16,12 +16,13 @@ from nextrung.compute.alignment import (
 )
 from nextrung.compute.atom_refs import fit_atom_refs
 from nextrung.makers.jobs.models import open_frames, open_potential
-from nextrung.makers.jobs.task_job import StageMaker, provenance, task_job
+from nextrung.makers.jobs.stage_maker import StageMaker
+from nextrung.makers.jobs.task_job import provenance, task_job
 from nextrung.potentials.registry import load_potential
 from nextrung.schemas.alignment import (
+    AlignmentCorrections,
     AlignmentDoc,
     AlignmentSettings,
-    Corrections,
     SourceEnergies,
 )
 from nextrung.schemas.models import Rereference
@@ -35,13 +36,13 @@ if TYPE_CHECKING:
     from nextrung.schemas.frames import Frames
     from nextrung.schemas.labels.sources import Source
 
-#: Shipped potential that was trained on corrected GGA/GGA+U energies.
+#: Potential that was trained on corrected GGA/GGA+U energies.
 CORRECTED_POTENTIAL = "chgnet-0.3.0"
 
 
 @dataclass(frozen=True, eq=False)
 class _Compared:
-    """Frames with energies of both functionals, and what is subtracted from them."""
+    """Frames with energies of both functionals, and the references of the source."""
 
     target: Frames
     source: Frames
@@ -60,7 +61,7 @@ class AlignmentMaker(StageMaker):
     name : str
         Name of the job.
     settings : AlignmentSettings
-        Which energies are compared, and how elements explain their differences.
+        Energies to compare, and settings of the regression of their differences.
     """
 
     name: str = "align functionals"
@@ -70,25 +71,24 @@ class AlignmentMaker(StageMaker):
         """Hash the labels of the source functional, where there are any."""
         return source_digest(self.settings.source) if self.settings.source else ""
 
-    @task_job(AlignmentDoc, rows=["rows"])
+    @task_job(output_schema=AlignmentDoc, data="rows")
     def make(
         self,
         dataset: DatasetDoc,
         source: FineTuningDoc,
         atom_refs: dict[str, AtomRefDoc],
     ) -> AlignmentDoc:
-        """Compare the labels with those of the source functional, or a stand-in.
+        """Compare the labels with energies of the source functional.
 
         Parameters
         ----------
         dataset : DatasetDoc
             Frames with target labels.
         source : FineTuningDoc
-            The source potential; its predictions stand in for the source functional
-            where the settings name no labels of it.
+            The source potential; its predictions are compared where the settings name
+            no labels of the source functional.
         atom_refs : dict of str to AtomRefDoc
-            References refitted to the target labels, and shifted towards them, by the
-            way in which they were moved.
+            Reference energies by the kind of fit, ``refit`` and ``residual``.
         """
         refitted = atom_refs[Rereference.REFIT]
         compared = self._compare(open_frames(dataset), source)
@@ -108,7 +108,7 @@ class AlignmentMaker(StageMaker):
             source_energies=compared.kind,
             references=f"source: {compared.referenced}; target: "
             + (f"those of {chosen}" if chosen else fitted),
-            correlation_residual=_correlate_shifted(
+            correlation_residual=_correlate_residual(
                 compared, atom_refs[Rereference.RESIDUAL].atom_refs
             ),
             settings=self.settings,
@@ -117,7 +117,7 @@ class AlignmentMaker(StageMaker):
         )
 
     def _compare(self, target: Frames, source: FineTuningDoc) -> _Compared:
-        """Find the source energies of the target's frames, and their references."""
+        """Read or predict source energies of the target frames; find references."""
         chosen = self.settings.source_references
         if self.settings.source is not None:
             return self._read(target, self.settings.source)
@@ -133,7 +133,7 @@ class AlignmentMaker(StageMaker):
         )
 
     def _read(self, target: Frames, labels: Source) -> _Compared:
-        """Read calculated source energies and pair them."""
+        """Read calculated source energies and pair them with the target frames."""
         read = read_labels(labels)
         target, paired = pair_frames(target, read, self.settings.pairing)
         chosen = self.settings.source_references
@@ -149,20 +149,20 @@ class AlignmentMaker(StageMaker):
             referenced=f"those of {chosen}" if chosen else "fitted to all of them",
         )
 
-    def _locate_corrections(self, compared: _Compared) -> Corrections:
-        """Say where corrections are, by the settings or by the source potential."""
+    def _locate_corrections(self, compared: _Compared) -> AlignmentCorrections:
+        """Determine which energies are corrected, by settings or source potential."""
         if self.settings.corrections is not None:
             return self.settings.corrections
-        stands_in = compared.kind is SourceEnergies.PREDICTED
-        if stands_in and compared.name == CORRECTED_POTENTIAL:
-            return Corrections.IN_SOURCE
-        return Corrections.NONE
+        predicted = compared.kind is SourceEnergies.PREDICTED
+        if predicted and compared.name == CORRECTED_POTENTIAL:
+            return AlignmentCorrections.IN_SOURCE
+        return AlignmentCorrections.NONE
 
 
-def _correlate_shifted(
+def _correlate_residual(
     compared: _Compared, shifted: Mapping[str, float]
 ) -> float | None:
-    """Correlate labels less shifted references with what the source leaves."""
+    """Correlate energies of both functionals, with shifted target references."""
     if compared.kind is SourceEnergies.CALCULATED:
         return None
     left = subtract_references(compared.source, compared.references)
@@ -174,5 +174,5 @@ def _correlate_shifted(
 def _choose_references(
     potential: str | None, fitted: Mapping[str, float]
 ) -> Mapping[str, float]:
-    """Take the references of a potential where one is named, else the fitted ones."""
+    """Return the references of a potential where one is named, else the fitted ones."""
     return fitted if potential is None else load_potential(potential, "cpu").atom_refs

@@ -1,4 +1,4 @@
-"""The job that moves atomic reference energies to the functional of the labels."""
+"""Job that fits atomic reference energies to the labels."""
 
 from __future__ import annotations
 
@@ -6,7 +6,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from nextrung.makers.jobs.models import open_frames, open_potential
-from nextrung.makers.jobs.task_job import StageMaker, provenance, task_job
+from nextrung.makers.jobs.stage_maker import StageMaker
+from nextrung.makers.jobs.task_job import provenance, task_job
 from nextrung.potentials.atom_refs import move_atom_refs
 from nextrung.schemas.atom_refs import AtomRefDoc, AtomRefSettings
 
@@ -24,15 +25,15 @@ class AtomRefMaker(StageMaker):
     name : str
         Name of the job.
     settings : AtomRefSettings
-        How the references are moved.
+        Kind of fit.
     """
 
     name: str = "fit atom refs"
     settings: AtomRefSettings = field(default_factory=AtomRefSettings)
 
-    @task_job(AtomRefDoc)
+    @task_job(output_schema=AtomRefDoc)
     def make(self, dataset: DatasetDoc, source: FineTuningDoc) -> AtomRefDoc:
-        """Fit the training frames of a data set.
+        """Fit the references to the training frames of a data set.
 
         Parameters
         ----------

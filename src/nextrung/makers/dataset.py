@@ -1,12 +1,15 @@
-"""The job that turns a source of labels into curated, split frames."""
+"""Job that reads, curates and splits the labelled frames of a source."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from nextrung.adapters.curation.dataset import curate, source_digest, store_dataset
+from nextrung.adapters.curation.frames_file import store_frames_file
+from nextrung.adapters.files.artifacts import hash_file
+from nextrung.makers.jobs.stage_maker import StageMaker
 from nextrung.makers.jobs.task_job import (
-    StageMaker,
     provenance,
     report_progress,
     task_job,
@@ -23,7 +26,7 @@ class DatasetMaker(StageMaker):
     name : str
         Name of the job.
     settings : DatasetSettings
-        Where frames come from, which are kept, and how they are split.
+        Source of the frames, rules of curation, and splits.
     """
 
     name: str = "curate frames"
@@ -33,7 +36,7 @@ class DatasetMaker(StageMaker):
         """Hash the files of the source."""
         return source_digest(self.settings.source)
 
-    @task_job(DatasetDoc)
+    @task_job(output_schema=DatasetDoc)
     def make(self) -> DatasetDoc:
         """Curate the frames of the source and store them."""
         curated = curate(self.settings, report_progress)
@@ -42,3 +45,28 @@ class DatasetMaker(StageMaker):
             provenance=provenance(),
             **store_dataset(curated, self.settings),
         )
+
+
+@dataclass(kw_only=True)
+class FramesFileMaker(StageMaker):
+    """Take a frames file as a data set, in the splits it has.
+
+    Parameters
+    ----------
+    name : str
+        Name of the job.
+    path : str
+        The file, Parquet.
+    """
+
+    name: str = "read frames"
+    path: str = "frames.parquet"
+
+    def digest_files(self) -> str:
+        """Hash the frames file."""
+        return hash_file(Path(self.path))
+
+    @task_job(output_schema=DatasetDoc)
+    def make(self) -> DatasetDoc:
+        """Store the frames of the file."""
+        return DatasetDoc(provenance=provenance(), **store_frames_file(Path(self.path)))

@@ -1,4 +1,4 @@
-"""The job that compares the densities a model predicts with experiment."""
+"""Job that compares predicted densities with experiment."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 from nextrung.adapters.files.experimental_crystals import digest_crystals, read_crystals
 from nextrung.compute.density import score_densities, strain_lattice
 from nextrung.makers.jobs.models import relax_with
+from nextrung.makers.jobs.stage_maker import StageMaker
 from nextrung.makers.jobs.task_job import (
-    StageMaker,
     provenance,
     report_progress,
     task_job,
@@ -23,14 +23,14 @@ if TYPE_CHECKING:
 
 @dataclass(kw_only=True)
 class DensityMaker(StageMaker):
-    """Compress experimental crystals, relax them, and compare densities.
+    """Compress experimental crystals, relax them, and compare their densities.
 
     Parameters
     ----------
     name : str
         Name of the job.
     settings : DensitySettings
-        Which crystals, and how they are relaxed.
+        Crystals, and settings of their relaxation.
     """
 
     name: str = "score densities"
@@ -40,7 +40,7 @@ class DensityMaker(StageMaker):
         """Hash the experimental crystals."""
         return digest_crystals(self.settings)
 
-    @task_job(DensityDoc, rows=["rows"])
+    @task_job(output_schema=DensityDoc, data="rows")
     def make(self, model: FineTuningDoc) -> DensityDoc:
         """Relax the crystals with a model.
 

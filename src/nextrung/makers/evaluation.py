@@ -1,4 +1,4 @@
-"""The job that compares the predictions of a model with the labels."""
+"""Job that scores the predictions of a model against the labels."""
 
 from __future__ import annotations
 
@@ -9,7 +9,8 @@ import numpy as np
 
 from nextrung.compute.evaluation import score_predictions
 from nextrung.makers.jobs.models import open_frames, open_potential
-from nextrung.makers.jobs.task_job import StageMaker, provenance, task_job
+from nextrung.makers.jobs.stage_maker import StageMaker
+from nextrung.makers.jobs.task_job import provenance, task_job
 from nextrung.schemas.evaluation import EvaluationDoc, EvaluationSettings
 
 if TYPE_CHECKING:
@@ -26,15 +27,15 @@ class EvaluationMaker(StageMaker):
     name : str
         Name of the job.
     settings : EvaluationSettings
-        Which splits are scored.
+        Splits to score.
     """
 
     name: str = "evaluate"
     settings: EvaluationSettings = field(default_factory=EvaluationSettings)
 
-    @task_job(EvaluationDoc, rows=["rows"])
+    @task_job(output_schema=EvaluationDoc, data="rows")
     def make(self, dataset: DatasetDoc, model: FineTuningDoc) -> EvaluationDoc:
-        """Predict the frames of a data set and compare.
+        """Predict the frames of a data set and compute the errors.
 
         Parameters
         ----------
@@ -44,7 +45,8 @@ class EvaluationMaker(StageMaker):
             The model to score.
         """
         frames = open_frames(dataset)
-        frames = frames[np.isin(frames.splits, self.settings.splits)]
+        if "all" not in self.settings.splits:
+            frames = frames[np.isin(frames.splits, self.settings.splits)]
         predicted, errors = open_potential(model).predict_frames(frames)
         score = score_predictions(
             frames, predicted, errors, splits=self.settings.splits

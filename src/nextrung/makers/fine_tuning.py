@@ -1,4 +1,4 @@
-"""The jobs that make the models of a study from the source potential."""
+"""Jobs that make the models of a study from the source potential."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 from nextrung.adapters.files.artifacts import hash_file, store_artifact
 from nextrung.makers.jobs.models import open_frames, open_potential
+from nextrung.makers.jobs.stage_maker import StageMaker
 from nextrung.makers.jobs.task_job import (
-    StageMaker,
     provenance,
     report_progress,
     task_job,
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
 @dataclass(kw_only=True)
 class SourceMaker(StageMaker):
-    """Take the source potential of a study in.
+    """Store the source potential of a study.
 
     Parameters
     ----------
@@ -52,9 +52,9 @@ class SourceMaker(StageMaker):
         """Hash the checkpoint of the source."""
         return hash_file(find_checkpoint(self.potential))
 
-    @task_job(FineTuningDoc)
+    @task_job(output_schema=FineTuningDoc)
     def make(self) -> FineTuningDoc:
-        """Store the untouched source as the first model of the study."""
+        """Store the unchanged source potential as a model of the study."""
         source = load_potential(self.potential, MachineSettings().device)
         return FineTuningDoc(
             model=Model.SOURCE,
@@ -70,7 +70,7 @@ class SourceMaker(StageMaker):
 
 @dataclass(kw_only=True)
 class ReReferenceMaker(StageMaker):
-    """Move the atomic reference energies of the source, and train nothing.
+    """Replace the atomic reference energies of the source, without training.
 
     Parameters
     ----------
@@ -83,15 +83,11 @@ class ReReferenceMaker(StageMaker):
     name: str = "re-reference"
     model: Model = Model.SOURCE_REFIT
 
-    def __post_init__(self) -> None:
-        """Restore the model, which JSON hands back as plain text."""
-        self.model = Model(self.model)
-
-    @task_job(FineTuningDoc)
+    @task_job(output_schema=FineTuningDoc)
     def make(
         self, dataset: DatasetDoc, source: FineTuningDoc, atom_refs: AtomRefDoc
     ) -> FineTuningDoc:
-        """Give the source new reference energies.
+        """Replace the reference energies of the source.
 
         Parameters
         ----------
@@ -100,7 +96,7 @@ class ReReferenceMaker(StageMaker):
         source : FineTuningDoc
             The source potential.
         atom_refs : AtomRefDoc
-            Moved reference energies.
+            Fitted reference energies.
         """
         moved = open_potential(source).with_atom_refs(atom_refs.atom_refs)
         return FineTuningDoc(
@@ -126,18 +122,14 @@ class FineTuningMaker(StageMaker):
     model : Model
         Row of the table of recipes, one that trains something.
     settings : FineTuningSettings
-        How the network is trained.
+        Settings of the training.
     """
 
     name: str = "fine tune"
     model: Model = Model.REFITTED_ATOM_REFS
     settings: FineTuningSettings = field(default_factory=FineTuningSettings)
 
-    def __post_init__(self) -> None:
-        """Restore the model, which JSON hands back as plain text."""
-        self.model = Model(self.model)
-
-    @task_job(FineTuningDoc)
+    @task_job(output_schema=FineTuningDoc)
     def make(
         self, dataset: DatasetDoc, source: FineTuningDoc, atom_refs: AtomRefDoc | None
     ) -> FineTuningDoc:
@@ -150,7 +142,7 @@ class FineTuningMaker(StageMaker):
         source : FineTuningDoc
             The source potential.
         atom_refs : AtomRefDoc or None
-            Moved reference energies; None where the recipe keeps those of the source.
+            Fitted reference energies; None where the recipe keeps those of the source.
         """
         from nextrung.potentials.training.fine_tuning import (  # noqa: PLC0415 - loads Lightning
             fine_tune,
@@ -194,12 +186,12 @@ class FineTuningMaker(StageMaker):
         )
 
     def _report(self, epoch: EpochRecord) -> None:
-        """Say how far training is."""
+        """Report the progress of the training."""
         report_progress(epoch.epoch, self.settings.epochs, describe_epoch(epoch))
 
 
 def describe_epoch(epoch: EpochRecord) -> str:
-    """Say in a few words what an epoch achieved.
+    """Format the validation errors of an epoch.
 
     Parameters
     ----------
@@ -209,7 +201,7 @@ def describe_epoch(epoch: EpochRecord) -> str:
     Returns
     -------
     str
-        Its validation errors, those that there are labels of.
+        Errors of the properties that have labels.
     """
     errors = (
         ("E", epoch.val.energy_mae, 1000, "meV/atom"),
@@ -224,7 +216,7 @@ def describe_epoch(epoch: EpochRecord) -> str:
 
 
 def _store_checkpoint(potential: Potential, model: Model, functional: str) -> Artifact:
-    """Save a potential as an artifact that plain chgnet loads."""
+    """Save a potential as an artifact that chgnet can load."""
     file = work_folder() / "checkpoint.pth.tar"
     potential.save(file, name=model.value, functional=functional)
     return store_artifact(file, "checkpoints")

@@ -1,8 +1,7 @@
-"""The jobs that label structures: single-point calculations of atomate2.
+"""Jobs that label structures by single-point calculations of atomate2.
 
-A label is an atomate2 job like any other: its document in the store is a VASP task
-document, with which material it belongs to in its metadata. What atomate2 reads, reads
-it, and the source ``task_documents`` of a study does.
+The output is a VASP task document of atomate2, with the material in the metadata of the
+job. The source ``task_documents`` of a study reads it.
 """
 
 from __future__ import annotations
@@ -16,8 +15,8 @@ from atomate2.vasp.jobs.matpes import MatPesGGAStaticMaker, MatPesMetaGGAStaticM
 from atomate2.vasp.jobs.mp import MPGGAStaticMaker, MPMetaGGAStaticMaker
 
 from nextrung.adapters.files.structures import load_structure
-from nextrung.makers.jobs.fingerprints import identify, make_flow
-from nextrung.makers.jobs.task_job import StageMaker
+from nextrung.makers.jobs.flow import derive_uuid, make_flow
+from nextrung.makers.jobs.stage_maker import RecordMaker, StageMaker
 from nextrung.schemas.base import Artifact
 from nextrung.schemas.labelling import JOB_NAME, InputSet, LabelSettings
 
@@ -25,7 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from atomate2.vasp.jobs.base import BaseVaspMaker
-    from jobflow import Flow, Job, Response
+    from jobflow import Flow, Response
 
 #: atomate2's Maker of each input set.
 STATIC_MAKERS: Mapping[InputSet, type[BaseVaspMaker]] = {
@@ -43,7 +42,7 @@ def make_static_maker(settings: LabelSettings) -> BaseVaspMaker:
     Parameters
     ----------
     settings : LabelSettings
-        Input set, and what differs from it.
+        Input set and changes of it.
 
     Returns
     -------
@@ -64,12 +63,13 @@ class LabelMaker(StageMaker):
     name : str
         Name of the job.
     settings : LabelSettings
-        How structures are labelled.
+        Settings of the calculation.
     """
 
     name: str = JOB_NAME
     settings: LabelSettings = field(default_factory=LabelSettings)
 
+    @derive_uuid
     @vasp_job
     def make(self, structure: Artifact) -> Response[Any]:
         """Run the calculation where the job runs.
@@ -81,47 +81,43 @@ class LabelMaker(StageMaker):
         """
         loaded = load_structure(Artifact.model_validate(structure))
         static = make_static_maker(self.settings)
+        static.task_document_kwargs |= self.task_document_kwargs.model_dump()
         run: Callable[..., Response[Any]] = static.make.original  # type: ignore[attr-defined]
         return run(static, loaded)
 
 
 @dataclass(kw_only=True)
-class LabellingMaker(StageMaker):
-    """Label structures by VASP, each by a job of its own.
+class LabellingMaker(RecordMaker):
+    """Label structures by VASP, one job per structure.
 
     Parameters
     ----------
     name : str
         Name of the flow.
     settings : LabelSettings
-        How structures are labelled.
+        Settings of the calculation.
     """
 
     name: str = "label structures"
     settings: LabelSettings = field(default_factory=LabelSettings)
 
     def make(self, structures: Mapping[str, Artifact]) -> Flow:
-        """Make the flow; the same structure and settings make the same job.
+        """Make one job per structure; equal structures and settings give equal uuids.
 
         Parameters
         ----------
         structures : mapping of str to Artifact
-            File of each structure, by the name of its material.
+            File of each structure, by material_id.
 
         Returns
         -------
         Flow
-            Independent jobs in the order of the structures.
+            Independent jobs, in the order of the structures.
         """
         maker = LabelMaker(settings=self.settings)
-        jobs = [_make_job(maker, file, name) for name, file in structures.items()]
-        return make_flow(jobs, [job.output for job in jobs], self.name)
-
-
-def _make_job(maker: LabelMaker, structure: Artifact, name: str) -> Job:
-    """Make the job of one structure and note what it labels."""
-    make: Callable[[Artifact], Job] = maker.make
-    job = make(structure)
-    job.set_uuid(identify(maker, [structure]))
-    job.update_metadata({"material_id": name})
-    return job
+        jobs = {name: maker.make(file) for name, file in structures.items()}
+        for name, job in jobs.items():
+            job.update_metadata({"material_id": name})
+        return make_flow(
+            list(jobs.values()), [job.output for job in jobs.values()], self.name
+        )

@@ -1,4 +1,4 @@
-"""The jobs that try a study out before it is run."""
+"""Jobs that test a study on a sample before it is run."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ from nextrung.compute.preflight import (
 )
 from nextrung.makers.dataset import DatasetMaker
 from nextrung.makers.fine_tuning import SourceMaker
-from nextrung.makers.jobs.fingerprints import make_flow
+from nextrung.makers.jobs.flow import make_flow
 from nextrung.makers.jobs.models import open_frames, open_potential
+from nextrung.makers.jobs.stage_maker import RecordMaker, StageMaker
 from nextrung.makers.jobs.task_job import (
-    StageMaker,
     provenance,
     report_progress,
     task_job,
@@ -32,6 +32,7 @@ from nextrung.makers.jobs.task_job import (
 from nextrung.schemas.fine_tuning import FineTuningSettings
 from nextrung.schemas.models import Rereference
 from nextrung.schemas.preflight import PreflightDoc, PreflightSettings
+from nextrung.schemas.study import StudySettings
 
 if TYPE_CHECKING:
     from jobflow import Flow
@@ -42,33 +43,32 @@ if TYPE_CHECKING:
     from nextrung.schemas.frames import Frames
     from nextrung.schemas.models import Model
     from nextrung.schemas.preflight import Check, OutOfRangeFrame, Trial
-    from nextrung.schemas.study import StudySettings
 
-#: Frames out of range that the document lists.
+#: Largest number of out-of-range frames in the document.
 MAX_LISTED = 100
 
 
 @dataclass(kw_only=True)
 class TrialMaker(StageMaker):
-    """Try a study out on few frames, and say whether it is worth its time.
+    """Test a study on a sample of frames and give a verdict.
 
     Parameters
     ----------
     name : str
         Name of the job.
     settings : PreflightSettings
-        How many frames, and what is too much.
+        Size of the sample, and thresholds of the checks.
     training : FineTuningSettings
-        How the study would train; the preflight has its own epochs and batches.
+        Training of the study; epochs and batch size are those of the preflight.
     """
 
     name: str = "preflight"
     settings: PreflightSettings = field(default_factory=PreflightSettings)
     training: FineTuningSettings = field(default_factory=FineTuningSettings)
 
-    @task_job(PreflightDoc)
+    @task_job(output_schema=PreflightDoc)
     def make(self, dataset: DatasetDoc, source: FineTuningDoc) -> PreflightDoc:
-        """Correlate, train for a short while, and check.
+        """Correlate energies, train for a few epochs, and run the checks.
 
         Parameters
         ----------
@@ -85,17 +85,19 @@ class TrialMaker(StageMaker):
         frames = open_frames(dataset)
         potential = open_potential(source)
         sample = choose_sample(frames, self.settings)
-        probed = predict_sample(potential, sample, frames)
-        correlations = _correlate(probed)
+        sampled = predict_sample(potential, sample, frames)
+        correlations = _correlate(sampled)
         trials = try_models(
             potential,
-            probed,
-            self._brief,
+            sampled,
+            self._short_training,
             workdir=work_folder(),
             on_trial=report_progress,
         )
         elements, n_unreferenced = list_unreferenced(frames, potential.elements)
-        odd = find_out_of_range_frames(probed.frames, probed.residuals, self.settings)
+        out_of_range = find_out_of_range_frames(
+            sampled.frames, sampled.residuals, self.settings
+        )
         checks = [
             check_correlation(*correlations, self.settings),
             check_gradients(trials, self.settings),
@@ -106,10 +108,10 @@ class TrialMaker(StageMaker):
                 why=f"they hold {', '.join(elements)}",
                 settings=self.settings,
             ),
-            self._check_range(sample, probed, odd),
+            self._check_range(sample, sampled, out_of_range),
         ]
         verdict, reason = reach_verdict(checks)
-        splits = probed.frames.splits
+        splits = sampled.frames.splits
         return PreflightDoc(
             settings=self.settings,
             labels=dataset.labels,
@@ -123,27 +125,30 @@ class TrialMaker(StageMaker):
             correlations_referenced=correlations[1],
             trials=trials,
             elements_without_reference=elements,
-            n_out_of_range_frames=len(odd),
-            out_of_range_frames=odd[:MAX_LISTED],
+            n_out_of_range_frames=len(out_of_range),
+            out_of_range_frames=out_of_range[:MAX_LISTED],
             training_times=self._extrapolate(trials, dataset),
             provenance=provenance(),
         )
 
     @property
-    def _brief(self) -> FineTuningSettings:
-        """The training of the study, cut short."""
-        cut = {
+    def _short_training(self) -> FineTuningSettings:
+        """Training of the study, with the epochs and batch size of the preflight."""
+        changes = {
             "epochs": self.settings.epochs,
             "batch_size": self.settings.batch_size,
             "n_train_frames": None,
         }
-        return self.training.model_copy(update=cut)
+        return self.training.model_copy(update=changes)
 
     def _check_range(
-        self, sample: Frames, probed: Sample, odd: list[OutOfRangeFrame]
+        self, sample: Frames, sampled: Sample, out_of_range: list[OutOfRangeFrame]
     ) -> Check:
-        """Check the frames that no graph can be made of, or that are far off."""
-        reasons = [*probed.unusable.values(), *(frame.reason for frame in odd)]
+        """Check how many frames have no valid graph or are out of range."""
+        reasons = [
+            *sampled.unusable.values(),
+            *(frame.reason for frame in out_of_range),
+        ]
         return check_losses(
             "frames out of range",
             (len(reasons), len(sample)),
@@ -154,7 +159,7 @@ class TrialMaker(StageMaker):
     def _extrapolate(
         self, trials: list[Trial], dataset: DatasetDoc
     ) -> dict[Model, float]:
-        """Estimate what the trainings of the study would take."""
+        """Estimate the times of the trainings of the study in s."""
         n_train = dataset.n_frames_by_split.get("train", 0)
         n_frames = min(self.training.n_train_frames or n_train, n_train)
         n_frames += dataset.n_frames_by_split.get("val", 0)
@@ -165,13 +170,13 @@ class TrialMaker(StageMaker):
 
 
 @dataclass
-class PreflightMaker(StageMaker):
-    """Wire the jobs that try a study out; the study itself uses the first two again.
+class PreflightMaker(RecordMaker):
+    """Make the flow of a preflight; the study reuses its first two jobs.
 
     Parameters
     ----------
     settings : StudySettings
-        What the study asks.
+        Settings of the study.
     name : str
         Name of the flow; that of the study by default.
     """
@@ -201,12 +206,12 @@ class PreflightMaker(StageMaker):
 
 
 def _correlate(
-    probed: Sample,
+    sampled: Sample,
 ) -> tuple[float | None, dict[Rereference, float | None]]:
     """Correlate labels and predictions before and after re-referencing."""
-    known = np.isfinite(probed.frames.energies + probed.predicted.energies)
-    target, source = probed.frames[known], probed.predicted[known]
-    refs = probed.atom_refs
+    known = np.isfinite(sampled.frames.energies + sampled.predicted.energies)
+    target, source = sampled.frames[known], sampled.predicted[known]
+    refs = sampled.atom_refs
     before = correlate(
         source.energies / source.n_atoms, target.energies / target.n_atoms
     )

@@ -1,4 +1,4 @@
-"""The jobs that relax all materials of a study: plan, shards, merge."""
+"""Jobs that relax all materials of a study: plan, shards, merge."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ from nextrung.adapters.files.relaxation_table import (
     write_relaxations,
 )
 from nextrung.compute.relaxation import count_shards, count_statuses, cut_shards
-from nextrung.makers.jobs.fingerprints import make_flow
+from nextrung.makers.jobs.flow import make_flow
 from nextrung.makers.jobs.models import relax_with
+from nextrung.makers.jobs.stage_maker import StageMaker
 from nextrung.makers.jobs.task_job import (
-    StageMaker,
     provenance,
     report_progress,
     task_job,
@@ -53,14 +53,14 @@ if TYPE_CHECKING:
 
 
 class Throughput:
-    """How fast structures are relaxed, for who watches.
+    """Progress and throughput of the relaxations of a shard.
 
     Parameters
     ----------
     names : sequence of str
-        Structures to relax.
+        IDs of the structures to relax.
     finished : mapping of str to RelaxationRecord
-        Those that ended, which grows.
+        Finished relaxations by ID; read anew at each report.
     """
 
     def __init__(
@@ -72,12 +72,12 @@ class Throughput:
         self._started = time.perf_counter()
 
     def report(self) -> None:
-        """Say how many ended, how many of them without energy, and how fast."""
+        """Report the number of finished relaxations and :meth:`describe`."""
         done = len(self._finished)
         report_progress(done, self._n_structures, self.describe())
 
     def describe(self) -> str:
-        """Say how many failed, how many are left, and how many end in a second."""
+        """Format the numbers of failures and of structures left, and the throughput."""
         done = len(self._finished)
         failed = sum(record.failed for record in self._finished.values())
         seconds = max(time.perf_counter() - self._started, 1e-9)
@@ -88,57 +88,57 @@ class Throughput:
 
 @dataclass(kw_only=True)
 class ShardMaker(StageMaker):
-    """Relax one share of the materials; a kill costs the unfinished ones alone.
+    """Relax one shard of the materials; an interrupted job resumes.
 
     Parameters
     ----------
     name : str
         Name of the job.
     settings : RelaxationSettings
-        How structures are relaxed.
+        Settings of each relaxation.
     """
 
     name: str = "relax shard"
     settings: RelaxationSettings = field(default_factory=RelaxationSettings)
 
-    @task_job(ShardDoc)
+    @task_job(output_schema=ShardDoc)
     def make(self, plan: ShardPlan) -> ShardDoc:
         """Relax the materials of one shard from their initial structures.
 
         Parameters
         ----------
         plan : ShardPlan
-            Which materials, and with which model.
+            Materials, model, and number of the shard.
         """
         initial = read_materials(artifact_path(plan.materials)).initial
-        share = initial[cut_shards(initial.n_atoms, plan.n_shards)[plan.shard]]
+        shard = initial[cut_shards(initial.n_atoms, plan.n_shards)[plan.shard]]
         return ShardDoc(
             plan=plan,
             settings=self.settings,
-            n_materials=len(share),
-            records=_store(self._relax(share, plan)),
+            n_materials=len(shard),
+            records=_store(self._relax(shard, plan)),
             provenance=provenance(),
         )
 
-    def _relax(self, share: Frames, plan: ShardPlan) -> dict[str, RelaxationRecord]:
-        """Relax what the journal of this job does not hold yet.
+    def _relax(self, shard: Frames, plan: ShardPlan) -> dict[str, RelaxationRecord]:
+        """Relax the materials that are not in the log of this job yet.
 
-        What killed the process of an earlier attempt may have been one of the
-        structures; so this one is safe from them.
+        After an attempt that crashed, possibly because of one of the structures, all
+        are relaxed in other processes, so that none can crash this one.
         """
-        names = share.material_ids.tolist()
+        names = shard.material_ids.tolist()
         folder = work_folder()
-        header = _describe(plan, self.settings, names)
-        journal = RelaxationLog(folder / "journal.jsonl", header)
-        waiting = [i for i, name in enumerate(names) if name not in journal.finished]
-        pace = Throughput(names, journal.finished)
-        pace.report()
+        header = _log_header(plan, self.settings, names)
+        log = RelaxationLog(folder / "relaxations.jsonl", header)
+        waiting = [i for i, name in enumerate(names) if name not in log.finished]
+        throughput = Throughput(names, log.finished)
+        throughput.report()
 
         def keep(index: int, record: RelaxationRecord) -> None:
-            journal.record(names[waiting[index]], record)
-            pace.report()
+            log.record(names[waiting[index]], record)
+            throughput.report()
 
-        structures = share[waiting].to_structures()
+        structures = shard[waiting].to_structures()
         with crash_marker(folder / "attempt") as crashed:
             relax_with(
                 plan.checkpoint,
@@ -147,7 +147,7 @@ class ShardMaker(StageMaker):
                 on_record=keep,
                 relaxer=relax_in_isolation if crashed else relax_in_processes,
             )
-        return {name: journal.finished[name] for name in names}
+        return {name: log.finished[name] for name in names}
 
 
 @dataclass(kw_only=True)
@@ -162,7 +162,7 @@ class MergeMaker(StageMaker):
 
     name: str = "merge shards"
 
-    @task_job(RelaxationDoc)
+    @task_job(output_schema=RelaxationDoc)
     def make(self, shards: list[ShardDoc]) -> RelaxationDoc:
         """Join shards into one table in the order of the materials.
 
@@ -171,7 +171,7 @@ class MergeMaker(StageMaker):
         shards : list of ShardDoc
             All shards of the model.
         """
-        _require_same_plan(shards)
+        _validate_same_plan(shards)
         plan = shards[0].plan
         initial = read_materials(artifact_path(plan.materials)).initial
         names = initial.material_ids.tolist()
@@ -181,7 +181,7 @@ class MergeMaker(StageMaker):
             for part in parts
             for outcome in read_outcomes(part)
         }
-        _require_all(names, found, shards)
+        _validate_complete(names, found, shards)
         records = [found[name] for name in names]
         file = work_folder() / "relaxations.parquet"
         join_relaxations(parts, names, file)
@@ -200,14 +200,14 @@ class MergeMaker(StageMaker):
 
 @dataclass(kw_only=True)
 class RelaxationMaker(StageMaker):
-    """Plan the relaxation of all materials of a study by one model.
+    """Plan the relaxations of all materials of a study with one model.
 
     Parameters
     ----------
     name : str
         Name of the job.
     settings : StudyRelaxationSettings
-        How structures are relaxed and how many one job takes.
+        Settings of each relaxation, and materials per shard.
     """
 
     name: str = "plan relaxations"
@@ -215,14 +215,14 @@ class RelaxationMaker(StageMaker):
 
     @task_job()
     def make(self, dataset: DatasetDoc, model: FineTuningDoc) -> Response[Flow]:
-        """Replace this job by one job per shard and one that merges them.
+        """Replace this job by one job per shard and a job that merges them.
 
         Parameters
         ----------
         dataset : DatasetDoc
             The materials.
         model : FineTuningDoc
-            The model that relaxes them.
+            The model to relax them with.
         """
         n_shards = count_shards(dataset.n_materials, self.settings.materials_per_shard)
         maker = ShardMaker(settings=self.settings.of_each)
@@ -251,10 +251,10 @@ class RelaxationMaker(StageMaker):
         return Response(replace=make_flow([*shards, merge], merge.output, name))
 
 
-def _describe(
+def _log_header(
     plan: ShardPlan, settings: RelaxationSettings, names: list[str]
 ) -> dict[str, str]:
-    """Say what the relaxations of a shard are, for the head of its journal."""
+    """Return what identifies the relaxations of a shard, for the head of its log."""
     return {
         "model": plan.model,
         "checkpoint": plan.checkpoint.sha256,
@@ -265,14 +265,12 @@ def _describe(
     }
 
 
-def _require_same_plan(shards: list[ShardDoc]) -> None:
-    """Refuse shards of different models, materials or settings."""
+def _validate_same_plan(shards: list[ShardDoc]) -> None:
+    """Raise where shards are of different models, materials or settings."""
     first = shards[0]
     for shard in shards[1:]:
-        same = {"shard": first.plan.shard}
-        if shard.settings != first.settings or first.plan != shard.plan.model_copy(
-            update=same
-        ):
+        plan = shard.plan.model_copy(update={"shard": first.plan.shard})
+        if (shard.settings, plan) != (first.settings, first.plan):
             raise InputError(
                 f"expected shards of one relaxation, got shard {shard.plan.shard + 1} "
                 f"of {shard.plan.model} beside shard {first.plan.shard + 1} of "
@@ -280,10 +278,10 @@ def _require_same_plan(shards: list[ShardDoc]) -> None:
             )
 
 
-def _require_all(
+def _validate_complete(
     names: list[str], found: Mapping[str, RelaxationRecord], shards: list[ShardDoc]
 ) -> None:
-    """Refuse to join shards that lack a material, and name the materials."""
+    """Raise where the shards lack materials, and name them."""
     missing = [name for name in names if name not in found]
     if not missing:
         return

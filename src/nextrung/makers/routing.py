@@ -1,4 +1,4 @@
-"""Send every job of a flow, and every job it plans while it runs, to its workers."""
+"""Routes of jobs to workers, also of jobs that are planned at run time."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from nextrung.schemas.cluster.machine import JobRoute, Machine
 
-#: With what the names of the jobs of each kind begin.
+#: Prefix of the names of the jobs of each kind.
 JOB_NAMES: Mapping[str, str] = {
     "dataset": DatasetMaker.name,
     "source": SourceMaker.name,
@@ -45,7 +45,7 @@ JOB_NAMES: Mapping[str, str] = {
 
 
 def kind_of(name: str) -> str | None:
-    """Say of which kind a job is.
+    """Return the kind of a job.
 
     Parameters
     ----------
@@ -55,45 +55,45 @@ def kind_of(name: str) -> str | None:
     Returns
     -------
     str or None
-        Field of :class:`.JobRoutes`; None for jobs that jobflow adds by itself.
+        Field of :class:`.JobRoutes`; None for jobs that jobflow adds.
     """
-    kinds = (kind for kind, begin in JOB_NAMES.items() if name.startswith(begin))
+    kinds = (kind for kind, prefix in JOB_NAMES.items() if name.startswith(prefix))
     return next(kinds, None)
 
 
 def route_flow(flow: Flow, machine: Machine) -> None:
-    """Send the jobs of a flow to the workers that a machine file names.
+    """Route the jobs of a flow to the workers of a machine file.
 
-    Jobs that are planned while the flow runs are sent on as well. jobflow would give
-    them what their planner has, after all updates; that is switched off for all.
+    Jobs that are planned at run time are routed too: ``pass_manager_config`` is off,
+    with which jobflow overwrites their ``manager_config`` by that of their planner.
 
     Parameters
     ----------
     flow : Flow
-        The flow; its jobs are changed.
+        The flow; its jobs are changed in place.
     machine : Machine
-        Where every kind of job goes.
+        Route of every kind of job.
     """
     general = {"_category": machine.route("results").category or CPU_CATEGORY}
     _update(flow, general)
-    for kind, begin in JOB_NAMES.items():
+    for kind, prefix in JOB_NAMES.items():
         wanted = describe_route(machine.route(kind))
         if wanted != general:
-            _update(flow, wanted, begin)
+            _update(flow, wanted, prefix)
 
 
 def describe_route(route: JobRoute) -> dict[str, Any]:
-    """Write a route in the words of FireWorks.
+    """Convert a route to keys of FireWorks.
 
     Parameters
     ----------
     route : JobRoute
-        Where a job goes and what it asks for.
+        Category and resources of a job.
 
     Returns
     -------
     dict
-        Keys of a firework's spec; ``_queueadapter`` fills the template of Slurm.
+        Keys of a firework spec; ``_queueadapter`` fills the Slurm template.
     """
     asked = {
         "walltime": route.walltime,
@@ -107,6 +107,6 @@ def describe_route(route: JobRoute) -> dict[str, Any]:
 
 
 def _update(flow: Flow, manager: dict[str, Any], name: str = "") -> None:
-    """Give jobs their keys, now and to those that are planned later."""
+    """Update the manager config of jobs, also of those planned at run time."""
     config = {"manager_config": manager, "pass_manager_config": False}
     flow.update_config(config, name_filter=name, dynamic=True)

@@ -1,4 +1,4 @@
-"""The jobs that measure how errors fall with the number of training frames."""
+"""Jobs that measure test errors against the number of training frames."""
 
 from __future__ import annotations
 
@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 from nextrung.compute.scaling_law import score_scaling_law
 from nextrung.makers.evaluation import EvaluationMaker
 from nextrung.makers.fine_tuning import FineTuningMaker
-from nextrung.makers.jobs.fingerprints import make_flow
-from nextrung.makers.jobs.task_job import Reading, StageMaker, provenance, task_job
+from nextrung.makers.jobs.flow import make_flow
+from nextrung.makers.jobs.stage_maker import RecordMaker, StageMaker
+from nextrung.makers.jobs.task_job import provenance, task_job
 from nextrung.schemas.evaluation import EvaluationDoc, EvaluationSettings
 from nextrung.schemas.fine_tuning import FineTuningDoc, FineTuningSettings
 from nextrung.schemas.models import RECIPES
@@ -38,17 +39,17 @@ class ScalingLawFitMaker(StageMaker):
     name : str
         Name of the job.
     settings : ScalingLawSettings
-        Which errors are fitted, and how.
+        Errors to fit, and settings of the fit.
     """
 
     name: str = "fit scaling law"
     settings: ScalingLawSettings = field(default_factory=ScalingLawSettings)
 
-    @task_job(ScalingLawDoc, reading=Reading.WITHOUT_ROWS)
+    @task_job(output_schema=ScalingLawDoc, load=False)
     def make(
         self, models: list[FineTuningDoc], evaluations: list[EvaluationDoc]
     ) -> ScalingLawDoc:
-        """Fit the errors of models that were trained on growing subsets.
+        """Fit the errors of models that were trained on nested subsets.
 
         Parameters
         ----------
@@ -72,17 +73,17 @@ class ScalingLawFitMaker(StageMaker):
 
 
 @dataclass(kw_only=True)
-class ScalingLawMaker(StageMaker):
-    """Train models on nested subsets and fit how their errors fall.
+class ScalingLawMaker(RecordMaker):
+    """Train models on nested subsets and fit power laws to their errors.
 
     Parameters
     ----------
     name : str
         Name of the flow.
     settings : ScalingLawSettings
-        Sizes and models.
+        Sizes of the subsets, and models.
     training : FineTuningSettings
-        How each model is trained.
+        Settings of the trainings.
     """
 
     name: str = "scaling law"
@@ -97,7 +98,7 @@ class ScalingLawMaker(StageMaker):
         *,
         untrained: FineTuningDoc,
     ) -> Flow:
-        """Wire one training and one evaluation per model and size.
+        """Make one training and one evaluation per model and size.
 
         Parameters
         ----------
@@ -106,7 +107,7 @@ class ScalingLawMaker(StageMaker):
         source : FineTuningDoc
             The source potential.
         atom_refs : mapping of Rereference to AtomRefDoc or None
-            Reference energies, by how they were moved.
+            Reference energies, by the kind of fit.
         untrained : FineTuningDoc
             The re-referenced source: the point at zero training frames.
 
@@ -140,7 +141,7 @@ class ScalingLawMaker(StageMaker):
 def _point(
     model: FineTuningDoc, evaluation: EvaluationDoc, settings: ScalingLawSettings
 ) -> ScalingPoint:
-    """Read one point of the scaling law off its documents."""
+    """Build one point of the scaling law from its documents."""
     errors = evaluation.metrics.get(settings.split)
     return ScalingPoint(
         model=model.model,

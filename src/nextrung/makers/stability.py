@@ -1,4 +1,4 @@
-"""The job that compares the hull of a model with the hull of the labels."""
+"""Job that compares the convex hulls of a model and of the labels."""
 
 from __future__ import annotations
 
@@ -9,7 +9,8 @@ from nextrung.adapters.files.artifacts import artifact_path
 from nextrung.adapters.files.frames import read_materials
 from nextrung.adapters.files.relaxation_table import read_outcomes
 from nextrung.compute.stability import score_stability
-from nextrung.makers.jobs.task_job import StageMaker, provenance, task_job
+from nextrung.makers.jobs.stage_maker import StageMaker
+from nextrung.makers.jobs.task_job import provenance, task_job
 from nextrung.schemas.stability import (
     MaterialEnergies,
     StabilityDoc,
@@ -33,13 +34,13 @@ class StabilityMaker(StageMaker):
     name : str
         Name of the job.
     settings : StabilitySettings
-        Which entries compete, and what is called stable.
+        Competing entries, and the threshold of stability.
     """
 
     name: str = "score stability"
     settings: StabilitySettings = field(default_factory=StabilitySettings)
 
-    @task_job(StabilityDoc, rows=["rows"])
+    @task_job(output_schema=StabilityDoc, data="rows")
     def make(self, dataset: DatasetDoc, relaxation: RelaxationDoc) -> StabilityDoc:
         """Build both hulls and compare them.
 
@@ -68,7 +69,7 @@ class StabilityMaker(StageMaker):
 def _pair(
     materials: Materials, records: Mapping[str, RelaxationRecord]
 ) -> list[MaterialEnergies]:
-    """Put the target energy of each material beside the model's."""
+    """Pair the target energy of each material with the energies of the model."""
     initial = materials.initial
     paired = []
     for name, split, composition, energy in zip(

@@ -1,10 +1,10 @@
-"""The flow of a whole study, and the job that gathers its results."""
+"""Flow of a whole study, and the job that summarises its results."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
 from itertools import islice
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from jobflow import Job
 
@@ -16,18 +16,20 @@ from nextrung.makers.dataset import DatasetMaker
 from nextrung.makers.density import DensityMaker
 from nextrung.makers.evaluation import EvaluationMaker
 from nextrung.makers.fine_tuning import FineTuningMaker, ReReferenceMaker, SourceMaker
-from nextrung.makers.jobs.fingerprints import make_flow
-from nextrung.makers.jobs.task_job import Reading, StageMaker, provenance, task_job
+from nextrung.makers.jobs.flow import make_flow
+from nextrung.makers.jobs.stage_maker import RecordMaker, StageMaker
+from nextrung.makers.jobs.task_job import provenance, task_job
 from nextrung.makers.relaxation import RelaxationMaker
 from nextrung.makers.scaling_law import ScalingLawMaker
 from nextrung.makers.stability import StabilityMaker
 from nextrung.schemas.atom_refs import AtomRefSettings
+from nextrung.schemas.base import Record
+from nextrung.schemas.density import DensityErrors
 from nextrung.schemas.labels.curation import Rejection, Rule
 from nextrung.schemas.models import RECIPES, Model, Rereference, Trained
 from nextrung.schemas.study import (
     AlignmentSummary,
     DatasetSummary,
-    DensitySummary,
     ModelSummary,
     StabilitySummary,
     StudyDoc,
@@ -40,23 +42,23 @@ if TYPE_CHECKING:
 
     from jobflow import Flow
 
-    from nextrung.schemas.alignment import AlignmentDoc
     from nextrung.schemas.base import TaskDoc
     from nextrung.schemas.dataset import DatasetDoc
-    from nextrung.schemas.density import DensityDoc
     from nextrung.schemas.scaling_law import ScalingLawSettings
     from nextrung.schemas.stability import StabilityDoc
 
-#: Rejections that the results list; the artifact of the data set lists all.
+#: Largest number of rejections in the results; the data set lists all.
 MAX_LISTED_REJECTIONS = 1000
 
-#: Ways of moving atomic references that are fitted to labels.
-MOVED = (Rereference.REFIT, Rereference.RESIDUAL)
+#: Kinds of atomic references that are fitted to labels.
+FITTED = (Rereference.REFIT, Rereference.RESIDUAL)
+
+_Summary = TypeVar("_Summary", bound=Record)
 
 
 @dataclass(kw_only=True)
 class SummaryMaker(StageMaker):
-    """Gather the results of all stages in one document.
+    """Summarise the results of all stages in one document.
 
     Parameters
     ----------
@@ -69,7 +71,7 @@ class SummaryMaker(StageMaker):
     name: str = "gather results"
     settings: StudySettings = field(default_factory=lambda: StudySettings(name="study"))
 
-    @task_job(StudyDoc, reading=Reading.WITHOUT_ROWS)
+    @task_job(output_schema=StudyDoc, load=False)
     def make(self, parts: dict[str, TaskDoc], jobs: dict[str, str]) -> StudyDoc:
         """Summarise the documents of a study.
 
@@ -94,7 +96,7 @@ class SummaryMaker(StageMaker):
                     model.value: _summarise_model(model, parts)
                     for model in self.settings.models
                 },
-                alignment=_summarise_alignment(alignment),
+                alignment=alignment and _summarise(AlignmentSummary, alignment),
                 scaling_law=scaling and scaling.laws,
                 jobs=jobs,
             ),
@@ -103,13 +105,13 @@ class SummaryMaker(StageMaker):
 
 
 @dataclass
-class StudyMaker(StageMaker):
-    """Wire every stage of a study.
+class StudyMaker(RecordMaker):
+    """Make the flow of all stages of a study.
 
     Parameters
     ----------
     settings : StudySettings
-        What the study asks.
+        Settings of the study.
     name : str
         Name of the flow; the study's own by default.
     """
@@ -123,24 +125,24 @@ class StudyMaker(StageMaker):
         Returns
         -------
         Flow
-            Its output is the :class:`.StudyDoc`; the metadata of every job name the
-            study and the part of it that the job belongs to.
+            Its output is the :class:`.StudyDoc`; the metadata of every job hold the
+            name of the study and of its part.
         """
-        wiring = _StudyFlowBuilder(self.settings)
-        outputs = {name: part.output for name, part in wiring.parts.items()}
-        uuids = {name: _answering_job(part) for name, part in wiring.parts.items()}
-        for name, part in wiring.parts.items():
+        built = _StudyFlowBuilder(self.settings)
+        outputs = {name: part.output for name, part in built.parts.items()}
+        uuids = {name: _output_uuid(part) for name, part in built.parts.items()}
+        for name, part in built.parts.items():
             part.update_metadata({"part": name}, dynamic=True)
-        gather = SummaryMaker(settings=self.settings).make(outputs, uuids)
-        gather.update_metadata({"part": "study"})
-        jobs = [*wiring.parts.values(), gather]
-        flow = make_flow(jobs, gather.output, self.name or self.settings.name)
+        summary = SummaryMaker(settings=self.settings).make(outputs, uuids)
+        summary.update_metadata({"part": "study"})
+        jobs = [*built.parts.values(), summary]
+        flow = make_flow(jobs, summary.output, self.name or self.settings.name)
         flow.update_metadata({"study": self.settings.name}, dynamic=True)
         return flow
 
 
 class _StudyFlowBuilder:
-    """The jobs and flows of a study by the names of their documents."""
+    """Jobs and flows of a study, by the names of their documents."""
 
     def __init__(self, settings: StudySettings) -> None:
         self.settings = settings
@@ -156,7 +158,7 @@ class _StudyFlowBuilder:
                 self.dataset,
                 self.source,
             )
-            for kind in MOVED
+            for kind in FITTED
         }
         if settings.alignment:
             self._add(
@@ -164,7 +166,7 @@ class _StudyFlowBuilder:
                 AlignmentMaker(settings=settings.alignment),
                 self.dataset,
                 self.source,
-                {kind.value: self.atom_refs[kind] for kind in MOVED},
+                {kind.value: self.atom_refs[kind] for kind in FITTED},
             )
         for model in settings.models:
             self._score(model, self._model(model))
@@ -181,7 +183,7 @@ class _StudyFlowBuilder:
         return made.output
 
     def _model(self, model: Model) -> Any:  # noqa: ANN401 - an untyped reference
-        """Make a model of the study once; return the reference to its document."""
+        """Add a model of the study once; return the reference to its document."""
         part = f"fine_tuning/{model}"
         if part in self.parts:
             return self.parts[part].output
@@ -230,51 +232,56 @@ class _StudyFlowBuilder:
         )
 
 
-def _answering_job(part: Job | Flow) -> str:
-    """Name the job whose document a part ends in."""
+def _output_uuid(part: Job | Flow) -> str:
+    """Return the uuid of the job that makes the output of a part."""
     uuid: str = part.uuid if isinstance(part, Job) else part.output.uuid
     return uuid
 
 
+def _summarise(kind: type[_Summary], doc: TaskDoc, **computed: object) -> _Summary:
+    """Copy the fields of a summary from a document, but for those that are given."""
+    copied = {name: getattr(doc, name) for name in kind.model_fields.keys() - computed}
+    return kind(**copied, **computed)
+
+
 def _summarise_dataset(dataset: DatasetDoc) -> DatasetSummary:
-    """Count what was kept, and list the first rejections that are no duplicates."""
+    """Summarise a data set, with the first rejections other than duplicates."""
     listed = (
         rejection
         for rejection in read_rejections(artifact_path(dataset.rejections))
         if rejection.rule is not Rule.DUPLICATE
     )
-    counted = {
-        name: getattr(dataset, name)
-        for name in DatasetSummary.model_fields
-        if name not in {"rejections", "n_rejected"}
-    }
-    return DatasetSummary(
-        **counted,
+    return _summarise(
+        DatasetSummary,
+        dataset,
         n_rejected={rule.value: count for rule, count in dataset.n_rejected.items()},
         rejections=list[Rejection](islice(listed, MAX_LISTED_REJECTIONS)),
     )
 
 
 def _summarise_model(model: Model, parts: Mapping[str, Any]) -> ModelSummary:
-    """Put the scores of one model together."""
+    """Summarise the scores of one model."""
     made = parts[f"fine_tuning/{model}"]
-    return ModelSummary(
+    density = parts.get(f"density/{model}")
+    return _summarise(
+        ModelSummary,
+        made,
         metrics=parts[f"evaluation/{model}"].metrics,
         stability=_summarise_stability(parts.get(f"stability/{model}")),
-        density=_summarise_density(parts.get(f"density/{model}")),
-        best_epoch=made.best_epoch,
-        n_train_frames=made.n_train_frames,
+        density=density and _summarise(DensityErrors, density),
         checkpoint=made.checkpoint.path,
         checkpoint_sha256=made.checkpoint.sha256,
     )
 
 
 def _summarise_stability(doc: StabilityDoc | None) -> StabilitySummary | None:
-    """Pick the errors of Table 1 out of the scores of a hull."""
+    """Summarise a stability document by the errors of Table 1 of the paper."""
     if doc is None:
         return None
     every, test = doc.metrics["all"], doc.metrics.get("test")
-    return StabilitySummary(
+    return _summarise(
+        StabilitySummary,
+        doc,
         competitors=doc.settings.competitors,
         decomposition_energy_mae=test and test.decomposition_energy_mae,
         decomposition_energy_mae_all=every.decomposition_energy_mae,
@@ -282,32 +289,4 @@ def _summarise_stability(doc: StabilityDoc | None) -> StabilitySummary | None:
         formation_energy_mae_test=test and test.formation_energy_mae,
         formation_energy_mae_target_references=every.formation_energy_mae_target_references,
         f1=every.f1,
-        n_materials=doc.n_materials,
-        n_failed_relaxations=doc.n_failed_relaxations,
-        statuses=doc.statuses,
-    )
-
-
-def _summarise_density(doc: DensityDoc | None) -> DensitySummary | None:
-    """Pick the errors out of the scores of densities."""
-    if doc is None:
-        return None
-    return DensitySummary(
-        mae=doc.mae,
-        mean_ratio=doc.mean_ratio,
-        n_crystals=doc.n_crystals,
-        n_failed=doc.n_failed,
-    )
-
-
-def _summarise_alignment(doc: AlignmentDoc | None) -> AlignmentSummary | None:
-    """Pick the correlations out of the alignment."""
-    if doc is None:
-        return None
-    return AlignmentSummary(
-        correlation=doc.correlation,
-        correlation_referenced=doc.correlation_referenced,
-        correlation_residual=doc.correlation_residual,
-        source_energies=doc.source_energies,
-        n_frames=doc.n_frames,
     )

@@ -1,4 +1,4 @@
-"""A study as the workflow that a LaunchPad holds."""
+"""Workflow of a study for a LaunchPad."""
 
 from __future__ import annotations
 
@@ -29,15 +29,15 @@ def make_workflow(
     settings : StudySettings
         The study.
     machine : Machine
-        Where every kind of job goes.
+        Route of every kind of job.
     labels : mapping of str to str
         Labels of the user: metadata of the workflow and of every document.
 
     Returns
     -------
     Workflow
-        Its metadata name the study, its flow, and the fingerprint of both with the
-        versions of decisive packages. No store and no password is part of it.
+        Its metadata hold the study, the uuid of the flow, a fingerprint of both and of
+        package versions, and the labels. It contains no store and no password.
     """
     maker = StudyMaker(settings)
     flow = maker.make()

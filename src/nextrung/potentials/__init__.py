@@ -1,3 +1,3 @@
-"""What predicts: graphs, batched CHGNet, relaxation and fine-tuning."""
+"""Potentials: graphs, CHGNet, relaxation and fine-tuning."""
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Atomic references of a potential moved to the functional of labelled frames."""
+"""Re-referencing of a potential to the functional of labelled frames."""
 
 from __future__ import annotations
 
@@ -20,24 +20,24 @@ if TYPE_CHECKING:
 def move_atom_refs(
     source: Potential, frames: Frames, kind: Rereference
 ) -> tuple[AtomRefFit | None, dict[str, float]]:
-    """Fit what a kind of re-referencing needs, and apply it.
+    """Fit and apply a kind of re-referencing.
 
     Parameters
     ----------
     source : Potential
-        Potential whose references are moved.
+        Potential to re-reference.
     frames : Frames
-        Frames with target energies; where they have splits, only those to train on
+        Frames with target energies; if they have splits, those of the training split
         are fitted. Frames that the source cannot predict are left out of the shift.
     kind : Rereference
-        How the references are moved.
+        Kind of re-referencing.
 
     Returns
     -------
     fit : AtomRefFit or None
-        Regression of the references or of their shift; None where they are kept.
+        Fit of the references or of their shift; None if they are kept.
     atom_refs : dict of str to float
-        References to use in eV/atom; elements that were not fitted have none.
+        New references in eV/atom; elements that were not fitted have none.
     """
     fit: AtomRefFit | None = None
     if kind is Rereference.REFIT:
@@ -56,14 +56,14 @@ def prepare_start(
     *,
     seed: int,
 ) -> Potential:
-    """Give a potential the weights and the references a recipe starts from.
+    """Build the initial potential of a recipe.
 
     Parameters
     ----------
     source : Potential
         The source potential; it is not changed.
     recipe : Recipe
-        How the model is made.
+        Recipe of the model.
     atom_refs : mapping of str to float, or None
         References in eV/atom; None to keep those of the source.
     seed : int
@@ -72,7 +72,7 @@ def prepare_start(
     Returns
     -------
     Potential
-        Where training starts.
+        Initial potential of the training.
     """
     start = source if recipe.pretrained else source.with_random_network(seed)
     return start if atom_refs is None else start.with_atom_refs(atom_refs)

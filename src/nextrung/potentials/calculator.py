@@ -1,4 +1,4 @@
-"""The potential as an ASE calculator."""
+"""ASE calculator of a potential."""
 
 from __future__ import annotations
 
@@ -11,7 +11,6 @@ from ase.calculators.calculator import (
     all_changes,
 )
 from ase.stress import full_3x3_to_voigt_6_stress
-from pymatgen.io.ase import AseAtomsAdaptor
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -27,7 +26,7 @@ class PotentialCalculator(Calculator):  # type: ignore[misc]
     Parameters
     ----------
     potential : Predictor
-        What predicts.
+        Potential.
     """
 
     implemented_properties: ClassVar[list[str]] = [
@@ -55,18 +54,17 @@ class PotentialCalculator(Calculator):  # type: ignore[misc]
         atoms : Atoms, optional
             Periodic atoms.
         properties : sequence of str
-            Wanted properties; all are computed whatever they are.
+            Wanted properties; all are computed in any case.
         system_changes : sequence of str
-            What changed since the last call.
+            Changes since the last call.
 
         Raises
         ------
         CalculationFailed
-            If the atoms cannot be predicted; the message says why.
+            If the atoms cannot be predicted; the message is the reason.
         """
         super().calculate(atoms, properties, system_changes)
-        structure = AseAtomsAdaptor.get_structure(self.atoms)
-        [prediction] = self.potential.predict([structure])
+        [prediction] = self.potential.predict([self.atoms])
         if prediction.error is not None:
             raise CalculationFailed(prediction.error)
         stress: Any = prediction.stress

@@ -1,4 +1,4 @@
-"""What stages, relaxation engines and calculators may ask of any potential."""
+"""Interface of potentials to calculators and relaxation engines."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ if TYPE_CHECKING:
 
     import numpy as np
     import torch
+    from ase import Atoms
     from ase.calculators.calculator import Calculator
     from numpy.typing import NDArray
     from pymatgen.core import Structure
@@ -20,20 +21,20 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, eq=False)
 class BatchPrediction:
-    """Properties of many crystals; NaN where a crystal failed.
+    """Predicted properties of crystals; NaN where a crystal failed.
 
     Parameters
     ----------
     energies : ndarray of float, shape (n_crystals,)
         Total energies in eV.
     forces : ndarray of float, shape (n_sites, 3)
-        Forces in eV/Å; NaN where not asked for.
+        Forces in eV/Å; NaN if not wanted.
     stresses : ndarray of float, shape (n_crystals, 3, 3)
-        Stresses in GPa, compression negative; NaN where not asked for.
+        Stresses in GPa, compression negative; NaN if not wanted.
     magmoms : ndarray of float, shape (n_sites,), or None
-        Magnetic moments in μ_B; None where not asked for.
+        Magnetic moments in μ_B; None if not wanted.
     errors : dict of int to str
-        Why a crystal failed, by its index.
+        Reason by the index of each failed crystal.
     """
 
     energies: NDArray[np.float64]
@@ -44,19 +45,19 @@ class BatchPrediction:
 
 
 class Predictor(Protocol):
-    """A potential that predicts structures one by one, as a calculator needs it."""
+    """A potential that predicts structures."""
 
     def predict(
-        self, structures: Sequence[Structure], properties: str = "efsm"
+        self, structures: Sequence[Structure | Atoms], properties: str = "efsm"
     ) -> list[Prediction]:
         """Predict properties of structures.
 
         Parameters
         ----------
-        structures : sequence of Structure
-            Any structures.
+        structures : sequence of (Structure or ase.Atoms)
+            Structures.
         properties : str
-            Letters of the properties, ``e`` among them.
+            Letters of the wanted properties, ``e`` among them.
 
         Returns
         -------
@@ -67,11 +68,11 @@ class Predictor(Protocol):
 
 
 class Relaxable(Protocol):
-    """A potential whose structures can be relaxed."""
+    """A potential that can relax structures."""
 
     @property
     def device(self) -> torch.device:
-        """Device that predicts."""
+        """Device of the predictions."""
         ...
 
     def predict_batch(self, crystals: Crystals, properties: str) -> BatchPrediction:
@@ -80,17 +81,17 @@ class Relaxable(Protocol):
         Parameters
         ----------
         crystals : Crystals
-            Crystals, also such as cannot be predicted.
+            Crystals, valid or not.
         properties : str
             Always ``efs``.
 
         Returns
         -------
         BatchPrediction
-            Numbers, or the reason why there are none.
+            Properties, or the reason of a failure.
         """
         ...
 
     def calculator(self) -> Calculator:
-        """Make an ASE calculator that raises where a structure cannot be predicted."""
+        """Make an ASE calculator, which raises if a structure cannot be predicted."""
         ...

@@ -1,4 +1,4 @@
-"""The public face of a potential: what it predicts, and what can be made of it."""
+"""Potential: predictions, relaxations and copies with other weights."""
 
 from __future__ import annotations
 
@@ -17,13 +17,9 @@ from nextrung.potentials.chgnet.checkpoints import (
     UNKNOWN_FUNCTIONAL,
     Checkpoint,
     build_model,
-    freeze,
     write_checkpoint,
 )
-from nextrung.potentials.chgnet.prediction import (
-    check_properties,
-    predict_crystals,
-)
+from nextrung.potentials.chgnet.prediction import predict_crystals
 from nextrung.potentials.graphs.crystals import Crystals
 from nextrung.potentials.inputs import list_structures
 from nextrung.schemas.base import InputError
@@ -42,7 +38,7 @@ if TYPE_CHECKING:
 
 
 class Potential:
-    """A CHGNet that predicts batches of structures, or says why it cannot.
+    """A CHGNet with its atomic references.
 
     Parameters
     ----------
@@ -53,7 +49,7 @@ class Potential:
     elements : frozenset of str
         Elements that have an atomic reference energy.
     functional : str
-        Functional that the energies are of, as far as it is known.
+        Functional of the energies.
     """
 
     def __init__(
@@ -70,13 +66,13 @@ class Potential:
         self.functional = functional
 
     def __repr__(self) -> str:
-        """Name the potential, its device and its precision."""
+        """Describe the potential by name, device and precision."""
         dtype = str(next(self.model.parameters()).dtype).removeprefix("torch.")
         return f"Potential({self.name!r}, device={self.device}, {dtype})"
 
     @property
     def device(self) -> torch.device:
-        """Device that predicts."""
+        """Device of the predictions."""
         device: torch.device = next(self.model.parameters()).device
         return device
 
@@ -97,37 +93,35 @@ class Potential:
         structures : Structure, ase.Atoms, or iterable of them
             One structure or any number of them.
         properties : str
-            Letters of the wanted ones: ``e`` energy, ``f`` forces, ``s`` stress,
+            Letters of the wanted properties: ``e`` energy, ``f`` forces, ``s`` stress,
             ``m`` magnetic moments; ``e`` must be among them.
 
         Returns
         -------
         list of Prediction
-            One per structure, in the order given; a failure has its reason.
+            One per structure, in the order given; a failure has its reason. One
+            structure has a list of one prediction.
 
         Raises
         ------
         InputError
-            If a letter is unknown, or what is given are no structures.
+            If a letter is unknown, or the structures are not iterable.
         """
-        check_properties(properties)
         listed = list_structures(structures)
-        usable = [found for found in listed if not isinstance(found, str)]
-        crystals = Crystals.of(usable)
-        predicted = iter(
-            _unstack(self.predict_batch(crystals, properties), crystals, properties)
-        )
+        crystals = Crystals.of([item for item in listed if not isinstance(item, str)])
+        prediction = self.predict_batch(crystals, properties)
+        predictions = iter(_split_prediction(prediction, crystals, properties))
         return [
-            Prediction(energy=None, error=found)
-            if isinstance(found, str)
-            else next(predicted)
-            for found in listed
+            Prediction(energy=None, error=item)
+            if isinstance(item, str)
+            else next(predictions)
+            for item in listed
         ]
 
     def evaluate(
         self, structures: Structures, properties: str = "efsm"
     ) -> list[Prediction]:
-        """Predict properties of structures; the old name of :meth:`predict`.
+        """Predict properties of structures; deprecated name of :meth:`predict`.
 
         Parameters
         ----------
@@ -153,16 +147,18 @@ class Potential:
         Parameters
         ----------
         crystals : Crystals
-            Any crystals.
+            Crystals, valid or not.
         properties : str
-            Letters of the wanted ones, as for :meth:`predict`.
+            Letters of the wanted properties, see :meth:`predict`.
 
         Returns
         -------
         BatchPrediction
-            Flat properties in the order given, and the reasons of those that failed.
+            Properties in the order given, and the reasons of failures.
         """
-        return predict_crystals(self.model, crystals, properties, covered=self.elements)
+        return predict_crystals(
+            self.model, crystals, properties, elements=self.elements
+        )
 
     def predict_frames(
         self, frames: Frames, properties: str = "efsm"
@@ -172,16 +168,16 @@ class Potential:
         Parameters
         ----------
         frames : Frames
-            Frames; their own labels are ignored.
+            Frames; their labels are ignored.
         properties : str
-            Letters of the wanted labels, as for :meth:`predict`.
+            Letters of the wanted labels, see :meth:`predict`.
 
         Returns
         -------
         frames : Frames
-            The frames with predicted labels; NaN where failed or not asked for.
+            The frames with predicted labels; NaN where failed or not wanted.
         errors : dict of int to str
-            Why a frame could not be predicted, by its index.
+            Reason by the index of each failed frame.
         """
         prediction = self.predict_batch(Crystals.from_frames(frames), properties)
         magmoms = prediction.magmoms
@@ -209,14 +205,15 @@ class Potential:
         structures : Structure, ase.Atoms, or iterable of them
             One initial structure or any number of them.
         settings : RelaxationSettings, optional
-            How to relax.
+            Settings of the relaxation.
         on_record : callable, optional
-            Called with the index and the record of each structure that is done.
+            Called with the index and the record of each structure as it finishes.
 
         Returns
         -------
         list of RelaxationRecord
-            One per structure, in the order given; a failure has its reason.
+            One per structure, in the order given; a failure has its reason. One
+            structure has a list of one record.
         """
         from nextrung.potentials.relaxation.engines import relax  # noqa: PLC0415
 
@@ -234,19 +231,14 @@ class Potential:
         return PotentialCalculator(self)
 
     def copy(self) -> Potential:
-        """Copy the potential; the copy shares nothing with it.
+        """Copy the potential and its weights.
 
         Returns
         -------
         Potential
-            An equal potential.
+            An independent, equal potential.
         """
-        return Potential(
-            copy.deepcopy(self.model),
-            self.name,
-            self.elements,
-            functional=self.functional,
-        )
+        return copy.deepcopy(self)
 
     def double(self) -> Potential:
         """Copy the potential to double precision.
@@ -254,19 +246,19 @@ class Potential:
         Returns
         -------
         Potential
-            A potential that computes in float64.
+            An independent potential in float64.
         """
         copied = self.copy()
         copied.model.double()
         return copied
 
     def with_atom_refs(self, energies: Mapping[str, float]) -> Potential:
-        """Copy the potential and replace its atomic reference energies.
+        """Copy the potential with other atomic reference energies.
 
         Parameters
         ----------
         energies : mapping of str to float
-            Reference energy of each element in eV/atom; others have none any more.
+            Reference energy of each element in eV/atom; others have none.
 
         Returns
         -------
@@ -276,20 +268,19 @@ class Potential:
         Raises
         ------
         InputError
-            If there is an element that CHGNet does not know, or a value is not finite.
+            If an element is unknown to CHGNet, or an energy is not finite.
         """
         copied = self.copy()
         weight = copied.model.composition_model.fc.weight
         with torch.no_grad():
             weight.zero_()
             for symbol, energy in energies.items():
-                weight[0, _column_of(symbol, energy, weight.shape[1])] = energy
-        freeze(copied.model)
+                weight[0, _find_column(symbol, energy, weight.shape[1])] = energy
         copied.elements = frozenset(energies)
         return copied
 
     def with_random_network(self, seed: int) -> Potential:
-        """Copy the architecture and the atomic references, with fresh weights.
+        """Copy the architecture and the atomic references, with random weights.
 
         Parameters
         ----------
@@ -306,33 +297,30 @@ class Potential:
         atom_refs = self.model.composition_model.state_dict()
         model.composition_model.load_state_dict(atom_refs)
         parameter = next(self.model.parameters())
-        model = freeze(model.to(parameter.device, parameter.dtype))
+        model.to(parameter.device, parameter.dtype)
         return Potential(
             model, f"random-{seed}", self.elements, functional=self.functional
         )
 
     def save(self, path: str | Path, **metadata: Any) -> None:  # noqa: ANN401
-        """Write a checkpoint that plain chgnet loads; the file is whole or not there.
+        """Write a checkpoint that plain chgnet loads; the file is replaced atomically.
 
         Parameters
         ----------
         path : str or Path
             File to write or replace.
         **metadata : object
-            Plain numbers, texts, lists and dictionaries to keep with the model.
+            Numbers, strings, lists and dictionaries to store in the file.
         """
         content = {"name": self.name, "functional": self.functional, **metadata}
         write_checkpoint(Checkpoint(self.model, self.elements, content), Path(path))
 
 
-def _unstack(
+def _split_prediction(
     prediction: BatchPrediction, crystals: Crystals, properties: str
 ) -> list[Prediction]:
-    """Cut flat properties into those of each crystal."""
-    sites = [
-        slice(*ends)
-        for ends in np.stack([crystals.offsets[:-1], crystals.offsets[1:]], 1)
-    ]
+    """Split flat properties into those of each crystal."""
+    sites = map(slice, crystals.offsets[:-1], crystals.offsets[1:])
     return [
         Prediction(
             energy=float(prediction.energies[index]),
@@ -346,8 +334,8 @@ def _unstack(
     ]
 
 
-def _column_of(symbol: str, energy: float, n_elements: int) -> int:
-    """Find the column of an element among the references."""
+def _find_column(symbol: str, energy: float, n_elements: int) -> int:
+    """Find the column of an element in the weights of the references."""
     number = Element(symbol).Z if Element.is_valid_symbol(symbol) else 0
     if not 1 <= number <= n_elements or not np.isfinite(energy):
         raise InputError(

@@ -1,4 +1,4 @@
-"""Potentials by name: the shipped ones, and checkpoint files."""
+"""Registry of potentials by name: shipped models and checkpoint files."""
 
 from __future__ import annotations
 
@@ -19,19 +19,19 @@ if TYPE_CHECKING:
 
 
 def load_potential(name: str | Path, device: str = "auto") -> Potential:
-    """Load a potential.
+    """Load a potential by its name.
 
     Parameters
     ----------
     name : str or Path
         ``chgnet-r2scan``, ``chgnet-0.3.0``, or the path of a checkpoint.
     device : str
-        ``auto`` for CUDA where there is one, or a torch device.
+        ``auto`` for CUDA if available, or a torch device.
 
     Returns
     -------
     Potential
-        The potential, ready to predict.
+        The potential.
     """
     keep_freed_memory()
     checkpoint = read_checkpoint(find_checkpoint(str(name)))

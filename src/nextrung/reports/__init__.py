@@ -1,3 +1,3 @@
-"""What is shown: documents in, figures, tables and HTML out."""
+"""Figures, tables and HTML pages of studies."""
 
 from __future__ import annotations

@@ -11,21 +11,21 @@ from nextrung.schemas.labels.sources import Source
 
 
 class SourceEnergies(StrEnum):
-    """Where the energies of the source functional come from."""
+    """Origin of the energies of the source functional."""
 
     CALCULATED = "calculated"
     PREDICTED = "predicted"
 
 
 class Pairing(StrEnum):
-    """Which energies of the two functionals belong together."""
+    """Which energies of the two functionals are compared with each other."""
 
     FRAMES = "frames"
     MATERIALS = "materials"
 
 
-class Corrections(StrEnum):
-    """Where GGA/GGA+U energies are, and whether MP2020's corrections are in them."""
+class AlignmentCorrections(StrEnum):
+    """Which side has GGA/GGA+U energies, and whether MP2020 corrections are in."""
 
     NONE = "none"
     IN_SOURCE = "in_source"
@@ -35,136 +35,146 @@ class Corrections(StrEnum):
 
 
 class AlignmentSettings(Record):
-    """Which energies are compared, and how elements explain their differences."""
+    """Which energies are compared, and how differences are attributed to elements."""
 
     source: Source | None = Field(
         None,
-        description="Labels of the source functional; null lets the predictions of the "
-        "source potential stand in.",
+        description="Labels calculated with the source functional; null to use the "
+        "predictions of the study's source potential in their place.",
     )
     pairing: Pairing = Field(
         Pairing.FRAMES,
-        description="Whether frames of one name are compared, or the lowest frames of "
-        "each material and composition.",
+        description="`frames` compares frames of the same frame id; `materials` the "
+        "lowest-energy frames of the same material and reduced formula.",
     )
     source_references: str | None = Field(
         None,
-        description="Potential whose atomic references are subtracted from source "
-        "energies; null for the source potential's where it stands in, and for those "
-        "fitted to the energies otherwise.",
+        description="Potential whose atomic reference energies are subtracted from "
+        "source energies. Null: those of the source potential where its predictions "
+        "are used, otherwise a fit to the source energies.",
     )
     target_references: str | None = Field(
         None,
-        description="Potential whose atomic references are subtracted from target "
-        "energies; null for those fitted to the training split.",
+        description="Potential whose atomic reference energies are subtracted from "
+        "target energies; null for a fit to the training split.",
     )
-    corrections: Corrections | None = Field(
+    corrections: AlignmentCorrections | None = Field(
         None,
-        description="Which energies are GGA/GGA+U and whether they hold the "
-        "corrections of the Materials Project; null for `in_source` where chgnet-0.3.0 "
-        "stands in, which was trained on corrected energies, and `none` elsewhere.",
+        description="Whether the source or the target has GGA/GGA+U energies, and "
+        "whether the MP2020 corrections of the Materials Project are included in them "
+        "(`in_…`) or not (`missing_in_…`). Null: `in_source` where energies are "
+        "predicted by chgnet-0.3.0, which was trained on corrected energies; otherwise "
+        "`none`.",
     )
     max_depth: int | None = Field(
-        None, ge=1, description="Depth of the decision tree; null for no limit."
+        None, ge=1, description="Maximum depth of the decision tree; null for no limit."
     )
-    seed: int = Field(0, ge=0, description="Seed of the decision tree.")
+    seed: int = Field(0, ge=0, description="Random seed of the decision tree.")
     importance_scale: float | None = Field(
         None,
         gt=0,
-        description="Factor on importance over atom count (the paper: 9000); null "
-        "scales the largest to 1.",
+        description="Factor applied to feature importance per atom (9000 in Huang et "
+        "al.); null scales the largest value to 1.",
     )
     importance_scale_uncorrected: float | None = Field(
         None,
         gt=0,
-        description="The same for energies without corrections (the paper: 500).",
+        description="Factor applied to feature importance per atom of energies without "
+        "corrections (500 in Huang et al.); null scales the largest value to 1.",
     )
 
 
 class ElementAlignment(Record):
-    """What one element contributes to the difference of the functionals."""
+    """Contribution of one element to the difference between two functionals."""
 
     n_atoms: int = Field(ge=0, description="Atoms of the element in the data set.")
-    shift: float | None = Field(
-        description="Target minus source atomic reference energy in eV."
-    )
+    shift: float | None = Field(description="Target minus source reference in eV.")
     importance: float = Field(
         ge=0,
-        description="Share of the variance of formation energy differences that the "
-        "decision tree explains with it; with corrections, where there are any.",
+        description="Decision-tree feature importance of the element for differences "
+        "of formation energies, corrections included where there are any.",
     )
     normalised_importance: float = Field(
-        ge=0, description="Importance over atom count, scaled."
+        ge=0, description="Importance divided by the atom count and scaled."
     )
     importance_uncorrected: float | None = Field(
-        None, ge=0, description="Importance without corrections; null without any."
+        None, ge=0, description="Importance without corrections; null where none apply."
     )
     normalised_importance_uncorrected: float | None = Field(
-        None, ge=0, description="The same over atom count, scaled."
+        None, ge=0, description="Uncorrected importance per atom, scaled."
     )
 
 
 class AlignmentPoints(Record):
     """Energies of the compared frames, as columns of equal length."""
 
-    frame_id: list[str] = Field(description="Name of the frame.")
+    frame_id: list[str] = Field(description="Id of the frame.")
     material_id: list[str] = Field(description="Material of the frame.")
     formula: list[str] = Field(description="Reduced formula.")
     source: list[float] = Field(description="Source energy in eV/atom.")
     target: list[float] = Field(description="Target energy in eV/atom.")
     source_referenced: list[float] = Field(
-        description="Source energy less the source's references in eV/atom."
+        description="Source energy minus source references in eV/atom."
     )
     target_referenced: list[float] = Field(
-        description="Target energy less the target's references in eV/atom."
+        description="Target energy minus target references in eV/atom."
     )
 
 
-class AlignmentScore(Record):
-    """How alike two functionals are before and after re-referencing."""
+class AlignmentCorrelations(Record):
+    """Correlations of source and target energies per atom."""
 
-    n_frames: int = Field(ge=0, description="Frames with both energies.")
-    n_left_out: int = Field(ge=0, description="Frames that lack one of them.")
-    left_out: dict[str, int] = Field(description="Frames left out, by reason.")
-    correlation: float | None = Field(
-        description="Pearson correlation of total energies per atom."
-    )
+    correlation: float | None = Field(description="Pearson correlation of energies.")
     correlation_referenced: float | None = Field(
-        description="Pearson correlation after each one's references are subtracted."
+        description="Pearson correlation of energies per atom after each functional's "
+        "atomic references are subtracted.",
     )
+    n_frames: int = Field(ge=0, description="Frames that have both energies.")
+
+
+class AlignmentScore(AlignmentCorrelations):
+    """Agreement of two functionals before and after re-referencing."""
+
+    n_left_out: int = Field(ge=0, description="Frames that lack one of the energies.")
+    left_out: dict[str, int] = Field(description="Frames left out, by reason.")
     mean_absolute_difference: float | None = Field(
         description="Mean absolute difference of energies in eV/atom."
     )
     mean_absolute_difference_referenced: float | None = Field(
-        description="The same after each one's references are subtracted, in eV/atom."
+        description="Mean absolute difference in eV/atom after each functional's "
+        "atomic references are subtracted.",
     )
-    corrections: Corrections = Field(
-        Corrections.NONE, description="Where MP2020's corrections are, or are missing."
+    corrections: AlignmentCorrections = Field(
+        AlignmentCorrections.NONE,
+        description="Which side has GGA/GGA+U energies, and whether MP2020 corrections "
+        "are included.",
     )
     elements_without_phase: list[str] = Field(
         default_factory=list,
-        description="Elements that no compared frame is a pure phase of: formation "
-        "energies take their atomic references instead.",
+        description="Elements without a pure phase among the compared frames; their "
+        "atomic references are used in formation energies.",
     )
-    elements: dict[str, ElementAlignment] = Field(description="By element symbol.")
-    rows: AlignmentPoints = Field(description="The compared frames.")
+    elements: dict[str, ElementAlignment] = Field(
+        description="Contribution of each element, by symbol."
+    )
+    rows: AlignmentPoints = Field(description="Energies of the compared frames.")
 
 
 class AlignmentDoc(AlignmentScore, TaskDoc):
-    """How alike the source and the target functional of a study are."""
+    """Alignment of the source and the target functional of a study."""
 
     labels: str = Field(description="Functional and origin of the target labels.")
-    source: str = Field(description="Functional, or potential, of the source energies.")
+    source: str = Field(description="Functional or potential of the source energies.")
     source_energies: SourceEnergies = Field(
-        description="Whether they were calculated, or the source potential stands in."
+        description="Whether source energies were calculated or predicted."
     )
     references: str = Field(
-        "fitted", description="Where the subtracted atomic references come from."
+        "fitted", description="Origin of the atomic references that are subtracted."
     )
     correlation_residual: float | None = Field(
         None,
-        description="Pearson correlation where the target references are those of the "
-        "source, shifted by what labels and predictions differ by; null where source "
-        "energies are calculated.",
+        description="Pearson correlation with target references that are the source's "
+        "plus a fit to labels minus predictions; null where source energies are "
+        "calculated.",
     )
-    settings: AlignmentSettings = Field(description="Settings the scores ran with.")
+    settings: AlignmentSettings = Field(description="Settings of the stage.")

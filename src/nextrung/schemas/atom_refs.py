@@ -13,8 +13,8 @@ class AtomRefSettings(Record):
 
     kind: Rereference = Field(
         Rereference.REFIT,
-        description="`refit` fits total energies, `residual` fits what the source "
-        "model leaves of them, `none` keeps the references of the source.",
+        description="`refit` fits references to total energies; `residual` adds a fit "
+        "to label minus source prediction; `none` keeps the source's references.",
     )
 
 
@@ -22,10 +22,12 @@ class AtomRefFit(Record):
     """Energies per element from a linear regression on composition."""
 
     energies: dict[str, float] = Field(
-        description="Energy in eV/atom by symbol of the elements that occur."
+        description="Fitted energy of each element that occurs in eV/atom, by symbol."
     )
-    rmse: float = Field(ge=0, description="Residual in eV/atom over the fitted frames.")
-    rank: int = Field(ge=0, description="Combinations of elements the data determine.")
+    rmse: float = Field(
+        ge=0, description="Root-mean-square residual in eV/atom over fitted frames."
+    )
+    rank: int = Field(ge=0, description="Rank of the matrix of atomic fractions.")
     n_frames: int = Field(ge=1, description="Frames fitted.")
     undetermined: list[list[str]] = Field(
         default_factory=list,
@@ -35,22 +37,21 @@ class AtomRefFit(Record):
 
 
 class AtomRefDoc(TaskDoc):
-    """Reference energies of a model and how they were found."""
+    """Atomic reference energies of a model, and the fit behind them."""
 
-    settings: AtomRefSettings = Field(description="How the references were moved.")
+    settings: AtomRefSettings = Field(description="Settings of the stage.")
     functional: str = Field(description="Functional of the fitted labels.")
     fit: AtomRefFit | None = Field(
-        description="Regression of the references, or for `residual` of their shift; "
-        "null where they were kept."
+        description="Fit of the references, for `residual` of their shift; null where "
+        "the references of the source were kept.",
     )
     previous: dict[str, float] = Field(
         description="References of the source model in eV/atom, by symbol."
     )
     atom_refs: dict[str, float] = Field(
-        description="References to use in eV/atom, by symbol; an element that is not "
-        "here has none."
+        description="References of the model in eV/atom, by symbol; an absent element "
+        "has no reference and cannot be predicted.",
     )
     shift: dict[str, float] = Field(
-        description="Reference to use minus the previous one in eV/atom, by symbol of "
-        "the elements that have both."
+        description="New minus previous reference in eV/atom, for elements with both."
     )

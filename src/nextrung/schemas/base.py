@@ -1,4 +1,4 @@
-"""Base classes of everything that is stored."""
+"""Base classes of settings, results and stored documents."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 
 class InputError(ValueError):
-    """Input that cannot be used: what was expected, what was got, and where."""
+    """Invalid input; the message says what was expected, what was got, and where."""
 
 
 class Record(BaseModel):
-    """An immutable value: settings, a result, or a part of a document."""
+    """Frozen pydantic model that forbids unknown fields and non-finite numbers."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
@@ -26,44 +26,57 @@ class Record(BaseModel):
 
 
 class Artifact(Record):
-    """A file too large for a document, named by its content."""
+    """Reference to a file in the content-addressed artifacts folder."""
 
-    path: str = Field(description="Path below the artifacts folder.")
-    sha256: str = Field(min_length=64, max_length=64, description="Hash of the file.")
+    path: str = Field(description="Path relative to the artifacts folder.")
+    sha256: str = Field(min_length=64, max_length=64, description="SHA-256 hash.")
     size: int = Field(ge=0, description="Size in bytes.")
 
 
 class Provenance(Record):
-    """Where, when and with what a result was computed."""
+    """Inputs, software and hardware that a result was computed with."""
 
     fingerprint: str = Field(
-        description="Hash of the settings, the inputs and the versions that matter."
+        description="Hash of the settings, the inputs and the package versions."
     )
     parents: dict[str, str] = Field(
-        default_factory=dict, description="Fingerprint of each input, by its name."
+        default_factory=dict, description="Fingerprint of each input, by name."
     )
     versions: dict[str, str] = Field(
-        description="Installed version of each package that shapes the result."
+        description="Installed version of each package that affects the result."
     )
     git_commit: str | None = Field(
-        None, description="Commit of the checkout that ran, where it was one."
+        None, description="Git commit of the code; null outside a checkout."
     )
-    host: str = Field(description="Name of the machine.")
-    device: str = Field(description="Processor or accelerator that ran the job.")
+    host: str = Field(description="Host name of the machine.")
+    device: str = Field(description="CPU or GPU model that ran the job.")
     partition: str | None = Field(
-        None, description="Slurm partition that ran the job; null outside Slurm."
+        None, description="Slurm partition of the job; null outside Slurm."
     )
-    queue_job: str | None = Field(
-        None, description="Slurm job that ran it; null outside Slurm."
-    )
+    queue_job: str | None = Field(None, description="Slurm job id; null outside Slurm.")
     visible_gpus: str | None = Field(
-        None, description="CUDA_VISIBLE_DEVICES of the job; null where unset."
+        None, description="CUDA_VISIBLE_DEVICES of the job; null if unset."
     )
     completed_at: str = Field(description="End of the computation, UTC, ISO 8601.")
     wall_time: float = Field(ge=0, description="Duration of the computation in s.")
 
 
-class TaskDoc(Record):
-    """The output of one job."""
+class TaskDocumentKwargs(Record):
+    """Options of documents, by the names that the powerups of atomate2 use."""
 
-    provenance: Provenance = Field(description="Where the result came from.")
+    additional_fields: dict[str, Any] = Field(
+        default_factory=dict, description="Metadata of the stored document."
+    )
+
+
+class TaskDoc(Record):
+    """Output of one job."""
+
+    provenance: Provenance = Field(description="Inputs, versions and host.")
+
+
+class ModelDoc(TaskDoc):
+    """Output of one job that scores one model."""
+
+    model: str = Field(description="Model of the study, or name of the potential.")
+    labels: str = Field(description="Functional and origin of the labels.")

@@ -1,30 +1,34 @@
-"""Settings, scores and documents of densities against experiment."""
+"""Settings, scores and documents of densities compared with experiment."""
 
 from __future__ import annotations
 
 from pydantic import Field
 from pymatgen.core import Structure
 
-from nextrung.schemas.base import Record, TaskDoc
+from nextrung.schemas.base import ModelDoc, Record
 from nextrung.schemas.relaxation import RelaxationSettings, RelaxationStatus
 
-#: Name of the crystals that come with the package.
+#: Name of the set of crystals that is part of the package.
 EMBEDDED = "embedded"
 
 
 class DensitySettings(Record):
-    """Which crystals are compressed and relaxed, and how."""
+    """Which experimental crystals are strained and relaxed, and how."""
 
     source: str = Field(
         EMBEDDED,
-        description="`embedded`, or a folder of CIFs of ordered experimental crystals.",
+        description="`embedded` for the crystals of the package, or a folder with CIF "
+        "files of ordered experimental crystals.",
     )
     n_crystals: int | None = Field(
-        None, ge=1, description="Crystals drawn at random; null for all of them."
+        None, ge=1, description="Number of crystals to draw at random; null for all."
     )
-    seed: int = Field(0, ge=0, description="Seed of that draw.")
+    seed: int = Field(0, ge=0, description="Random seed of the draw of crystals.")
     linear_strain: float = Field(
-        -0.10, gt=-1, description="Strain of every lattice vector before relaxation."
+        -0.10,
+        gt=-1,
+        description="Strain of every lattice vector before relaxation, as a fraction; "
+        "-0.1 makes each of them 10 % shorter.",
     )
     relaxation: RelaxationSettings = Field(
         RelaxationSettings(fmax=0.03, max_steps=1000),
@@ -33,54 +37,62 @@ class DensitySettings(Record):
 
 
 class ExperimentalCrystal(Record):
-    """A crystal structure that was measured."""
+    """Experimental crystal structure."""
 
-    crystal_id: str = Field(description="Unique name of the crystal.")
-    structure: Structure = Field(description="Ordered structure as measured.")
+    crystal_id: str = Field(description="Unique id of the crystal.")
+    structure: Structure = Field(description="Ordered experimental structure.")
     temperature: float | None = Field(
-        None, ge=0, description="Temperature of the measurement in K."
+        None, ge=0, description="Temperature of the experiment in K."
     )
-    reference: str | None = Field(None, description="Where the structure comes from.")
+    reference: str | None = Field(None, description="Origin of the structure.")
 
 
-class DensityRecord(Record):
-    """Density of one crystal, measured and predicted."""
+class DensityFields(Record):
+    """Experimental and predicted density of one crystal."""
 
-    crystal_id: str = Field(description="Name of the crystal.")
     formula: str = Field(description="Reduced formula.")
-    experimental_density: float = Field(gt=0, description="Measured, in g/cm³.")
+    experimental_density: float = Field(
+        gt=0, description="Experimental density in g/cm³."
+    )
     predicted_density: float | None = Field(
-        description="Of the last structure in g/cm³; null where there is none."
+        description="Density of the relaxed structure in g/cm³; null without one."
     )
     ratio: float | None = Field(
-        description="Measured over predicted density; null unless converged."
+        description="Experimental over predicted density; null unless converged."
     )
-    status: RelaxationStatus = Field(description="How the relaxation ended.")
-    n_steps: int = Field(ge=0, description="Optimiser steps done.")
+    status: RelaxationStatus = Field(description="Status of the relaxation.")
+    n_steps: int = Field(ge=0, description="Optimiser steps.")
     temperature: float | None = Field(
-        None, description="Temperature of the measurement in K."
+        None, description="Temperature of the experiment in K."
     )
-    reference: str | None = Field(None, description="Where the structure comes from.")
+    reference: str | None = Field(None, description="Origin of the structure.")
     error: str | None = Field(None, description="Why the relaxation failed.")
 
 
-class DensityScore(Record):
-    """Densities of one model against experiment, over converged relaxations."""
+class DensityRecord(DensityFields):
+    """Experimental and predicted density of one crystal, by its id."""
+
+    crystal_id: str = Field(description="Id of the crystal.")
+
+
+class DensityErrors(Record):
+    """Density errors of one model over converged relaxations."""
 
     mae: float | None = Field(
         description="Mean absolute error in g/cm³; null where nothing converged."
     )
-    mean_ratio: float | None = Field(
-        description="Mean of measured over predicted density."
-    )
+    mean_ratio: float | None = Field(description="Mean of experiment over prediction.")
     n_crystals: int = Field(ge=0, description="Crystals relaxed.")
-    n_failed: int = Field(ge=0, description="Crystals whose relaxation did not end.")
+    n_failed: int = Field(ge=0, description="Relaxations that did not converge.")
+
+
+class DensityScore(DensityErrors):
+    """Density errors of one model, and the density of each crystal."""
+
     rows: list[DensityRecord] = Field(description="Every crystal, in the order given.")
 
 
-class DensityDoc(DensityScore, TaskDoc):
-    """How well one model predicts the densities of experimental crystals."""
+class DensityDoc(DensityScore, ModelDoc):
+    """Densities of experimental crystals relaxed by one model."""
 
-    model: str = Field(description="Model of the study, or name of the potential.")
-    labels: str = Field(description="Functional and origin of the model's labels.")
-    settings: DensitySettings = Field(description="Settings the scores ran with.")
+    settings: DensitySettings = Field(description="Settings of the stage.")

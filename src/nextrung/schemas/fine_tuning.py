@@ -12,7 +12,7 @@ from nextrung.schemas.models import Model, Recipe
 
 
 class Precision(StrEnum):
-    """Arithmetic of a training step."""
+    """Floating-point precision of a training step."""
 
     FLOAT32 = "float32"
     TENSOR_FLOAT32 = "tensor_float32"
@@ -20,7 +20,7 @@ class Precision(StrEnum):
 
 
 class TrackedLayer(StrEnum):
-    """Layers of the network whose gradients are followed."""
+    """Layers of CHGNet whose gradients are recorded."""
 
     ATOM_EMBEDDING = "AtomEmb"
     BOND_EMBEDDING = "BondEmb"
@@ -33,32 +33,36 @@ class TrackedLayer(StrEnum):
 
 
 class LossWeights(Record):
-    """Weight of each property in the loss."""
+    """Weight of each property in the loss; 0 leaves a property out."""
 
-    energy: float = Field(3.0, ge=0, description="Weight of energies in eV/atom.")
-    forces: float = Field(1.0, ge=0, description="Weight of forces in eV/Å.")
-    stress: float = Field(0.1, ge=0, description="Weight of stresses in GPa.")
-    magmoms: float = Field(1.0, ge=0, description="Weight of moments in μ_B.")
+    energy: float = Field(3.0, ge=0, description="Weight of energy, eV/atom; 0: none.")
+    forces: float = Field(1.0, ge=0, description="Weight of forces, eV/Å; 0: none.")
+    stress: float = Field(0.1, ge=0, description="Weight of stress, GPa; 0: none.")
+    magmoms: float = Field(1.0, ge=0, description="Weight of moments, μ_B; 0: none.")
 
     @model_validator(mode="after")
-    def _weigh_something(self) -> Self:
-        """Refuse a loss that is always zero."""
+    def _validate_weights(self) -> Self:
+        """Validate that the loss is not always zero."""
         if not (self.energy or self.forces or self.stress or self.magmoms):
             raise ValueError("at least one loss weight must be above 0")
         return self
 
 
 class FineTuningSettings(Record):
-    """How a network is trained; the defaults are those of the paper."""
+    """How a network is trained; the defaults are those of Huang et al. (2025)."""
 
-    epochs: int = Field(50, ge=0, description="Passes over the training frames.")
+    epochs: int = Field(50, ge=0, description="Number of training epochs.")
     batch_size: int = Field(64, ge=1, description="Frames per optimiser step.")
-    learning_rate: float = Field(1e-3, gt=0, description="Rate of the first step.")
+    learning_rate: float = Field(
+        1e-3, gt=0, description="Learning rate of the first step."
+    )
     final_learning_rate: float = Field(
-        1e-5, gt=0, description="Rate of the last step, reached along a cosine."
+        1e-5,
+        gt=0,
+        description="Learning rate of the last step, reached along a cosine.",
     )
     huber_delta: float = Field(
-        0.1, gt=0, description="Error from which the loss grows linearly, any unit."
+        0.1, gt=0, description="Error above which the Huber loss is linear, any unit."
     )
     loss_weights: LossWeights = Field(
         default_factory=LossWeights, description="Weight of each property in the loss."
@@ -67,25 +71,27 @@ class FineTuningSettings(Record):
     n_train_frames: int | None = Field(
         None,
         ge=1,
-        description="Training frames to use, material by material in seeded order, so "
-        "that smaller sets are part of larger ones; null for all.",
+        description="Number of training frames, chosen by whole materials in seeded "
+        "random order, so that a smaller subset is part of a larger one; null for all.",
     )
     shuffle_window: int = Field(
         8,
         ge=1,
-        description="Batches that share their frames so that each has about as many "
-        "atoms; 1 leaves the shuffled order as it is.",
+        description="Number of consecutive batches among which shuffled frames are "
+        "redistributed so that batches have similar numbers of atoms; 1 for none.",
     )
     gradient_points: int = Field(
-        10, ge=0, description="Gradient records per layer in the first epoch."
+        10, ge=0, description="Gradient records per layer in the first epoch; 0: none."
     )
     precision: Precision = Field(
-        Precision.FLOAT32, description="Arithmetic of a training step."
+        Precision.FLOAT32,
+        description="Floating-point precision of training steps; `tensor_float32` is "
+        "faster on NVIDIA GPUs and less precise.",
     )
 
     @model_validator(mode="after")
-    def _cool_down(self) -> Self:
-        """Refuse a learning rate that grows."""
+    def _validate_learning_rates(self) -> Self:
+        """Validate that the learning rate does not increase."""
         if self.final_learning_rate > self.learning_rate:
             raise ValueError(
                 f"final_learning_rate {self.final_learning_rate} is above "
@@ -95,7 +101,7 @@ class FineTuningSettings(Record):
 
 
 class Errors(Record):
-    """Mean absolute errors over the labels of a split; null where it has none."""
+    """Loss and mean absolute errors of a split; null where there are no labels."""
 
     energy_mae: float | None = Field(description="Energy, over frames, in eV/atom.")
     forces_mae: float | None = Field(description="Forces, over components, in eV/Å.")
@@ -105,23 +111,21 @@ class Errors(Record):
 
 
 class EpochRecord(Record):
-    """What one pass over the training frames achieved."""
+    """Errors after one epoch of training."""
 
-    epoch: int = Field(ge=1, description="Passes done so far.")
-    learning_rate: float = Field(ge=0, description="Rate of the last step.")
-    train: Errors = Field(
-        description="Running means over the epoch while the weights moved."
-    )
-    val: Errors = Field(description="Errors of the validation split afterwards.")
+    epoch: int = Field(ge=1, description="Epochs done so far.")
+    learning_rate: float = Field(ge=0, description="Rate of its last step.")
+    train: Errors = Field(description="Mean errors of the training batches.")
+    val: Errors = Field(description="Validation errors after the epoch.")
     wall_time: float = Field(ge=0, description="Duration of the epoch in s.")
 
 
 class GradientRecord(Record):
-    """Gradient of the loss with respect to the weights of one layer at one step."""
+    """Distribution of the loss gradient over the weights of one layer at one step."""
 
     step: int = Field(ge=0, description="Optimiser steps done before.")
-    fraction_of_epoch: float = Field(ge=0, le=1, description="Part of the epoch done.")
-    layer: TrackedLayer = Field(description="The layer.")
+    fraction_of_epoch: float = Field(ge=0, le=1, description="Fraction of the epoch.")
+    layer: TrackedLayer = Field(description="Layer.")
     minimum: float = Field(description="Smallest component.")
     p5: float = Field(description="5th percentile of the components.")
     p25: float = Field(description="25th percentile of the components.")
@@ -134,44 +138,42 @@ class GradientRecord(Record):
 
 
 class UnusableFrame(Record):
-    """A frame that no graph or no reference energy can be given."""
+    """A frame without a valid graph or without atomic reference energies."""
 
-    frame_id: str = Field(description="Name of the frame.")
+    frame_id: str = Field(description="Id of the frame.")
     reason: str = Field(description="Why it was left out.")
 
 
 class FineTuningDoc(TaskDoc):
-    """A trained, or merely re-referenced, model and how it got there."""
+    """A trained or re-referenced model, and its training history."""
 
-    model: Model = Field(description="Which model of the study it is.")
-    recipe: Recipe = Field(description="How it was made from the source.")
+    model: Model = Field(description="Model of the study.")
+    recipe: Recipe = Field(description="How it is made from the source.")
     settings: FineTuningSettings | None = Field(
-        None, description="How it was trained; null where it was not."
+        None, description="Training settings; null without training."
     )
     source: str = Field(description="Name of the source potential.")
     functional: str = Field(
-        description="Functional the energies are of: that of the labels, or of the "
-        "source potential where nothing was moved."
+        description="Functional of the predicted energies: that of the labels, or of "
+        "the source potential for the model `source`.",
     )
-    checkpoint: Artifact = Field(description="Weights that plain chgnet loads.")
-    elements: list[str] = Field(description="Elements that have a reference energy.")
+    checkpoint: Artifact = Field(description="Checkpoint that chgnet can load.")
+    elements: list[str] = Field(description="Elements with a reference energy.")
     n_train_frames: int = Field(0, ge=0, description="Training frames used.")
     n_train_materials: int = Field(0, ge=0, description="Materials of these frames.")
     best_epoch: int | None = Field(
         None,
-        description="Epoch of the weights, that of the lowest validation energy "
+        description="Epoch of the checkpoint: that of the lowest validation energy "
         "error; null without training.",
     )
     history: list[EpochRecord] = Field(
         default_factory=list, description="One record per epoch."
     )
     gradients: list[GradientRecord] = Field(
-        default_factory=list,
-        description="Gradients in the first epoch, layer by layer.",
+        default_factory=list, description="Gradients recorded in the first epoch."
     )
     unusable_frames: list[UnusableFrame] = Field(
-        default_factory=list,
-        description="Frames left out of training and validation.",
+        default_factory=list, description="Frames left out of training and validation."
     )
 
     @property

@@ -1,4 +1,4 @@
-"""Labelled configurations of many materials as flat arrays."""
+"""Labelled structures of many materials as flat arrays."""
 
 from __future__ import annotations
 
@@ -15,22 +15,20 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-#: Names of the splits, in order; a frame belongs to one of them or to none (``""``).
+#: Names of the splits; a frame is in one of them or in none (``""``).
 SPLITS = ("train", "val", "test")
 
 
 @dataclass(frozen=True, eq=False)
 class Frames:
-    """Frames of many materials; the sites of all frames follow one another.
-
-    Labels that a frame lacks are NaN.
+    """Labelled structures of many materials in flat arrays; missing labels are NaN.
 
     Parameters
     ----------
     material_ids : ndarray of str, shape (n_frames,)
-        Material each frame belongs to; frames of one material share a split.
+        Material of each frame; frames of one material are in the same split.
     frame_ids : ndarray of str, shape (n_frames,)
-        Unique name of each frame.
+        Unique id of each frame.
     splits : ndarray of str, shape (n_frames,)
         ``train``, ``val``, ``test`` or ``""``.
     offsets : ndarray of int, shape (n_frames + 1,)
@@ -119,7 +117,7 @@ class Frames:
         Returns
         -------
         Frames
-            The frames of that split, in order.
+            Frames of the split, in order.
         """
         return self[self.splits == name]
 
@@ -152,7 +150,7 @@ class Frames:
         ]
 
     def compositions(self) -> list[Composition]:
-        """List the atoms of every frame; equal ones are the same object."""
+        """List the composition of every frame; equal compositions are one object."""
         known: dict[bytes, Composition] = {}
         compositions = []
         for start, stop in zip(self.offsets[:-1], self.offsets[1:], strict=True):
@@ -177,16 +175,16 @@ class Frames:
         *,
         functional: str = "",
     ) -> Self:
-        """Lay structures out flat, without labels.
+        """Build frames without labels from structures.
 
         Parameters
         ----------
         structures : sequence of Structure
             Ordered structures.
         frame_ids : sequence of str, optional
-            Name of each frame and of its material; counted from 0 by default.
+            Id of each frame and of its material; ``"0"``, ``"1"``, … by default.
         functional : str
-            Functional that the labels will have.
+            Functional of the labels.
 
         Returns
         -------
@@ -196,7 +194,7 @@ class Frames:
         Raises
         ------
         InputError
-            If a structure has a partly occupied site.
+            If a structure has a partially occupied site.
         """
         numbered = [str(index) for index in range(len(structures))]
         names = np.array(numbered if frame_ids is None else frame_ids, dtype=np.str_)
@@ -228,12 +226,12 @@ class Frames:
 
     @classmethod
     def concatenate(cls, parts: Sequence[Frames]) -> Self:
-        """Lay the frames of several sets one after another.
+        """Concatenate several sets of frames.
 
         Parameters
         ----------
         parts : sequence of Frames
-            Frames with labels of one functional.
+            Frames with labels of the same functional.
 
         Returns
         -------

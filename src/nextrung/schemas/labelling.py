@@ -1,4 +1,4 @@
-"""Settings of the labelling stage: which calculation labels which structures."""
+"""Settings of the labelling stage: VASP calculations of structures."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from pydantic import Field
 
 from nextrung.schemas.base import Record
 
-#: Name of the jobs that label structures, by which they find their workers.
+#: Name of the jobs that label structures; jobs are routed to workers by name.
 JOB_NAME = "label structure"
 
 
 class InputSet(StrEnum):
-    """Published VASP settings of single-point calculations."""
+    """Published VASP input sets of single-point calculations."""
 
     MP_PBE = "mp_pbe"
     MP_R2SCAN = "mp_r2scan"
@@ -24,16 +24,16 @@ class InputSet(StrEnum):
 
 
 class LabelSettings(Record):
-    """How a structure is labelled by VASP."""
+    """How structures are labelled with VASP."""
 
     input_set: InputSet = Field(
         InputSet.MP_R2SCAN,
-        description="Settings of the calculation; those of the labels there are.",
+        description="VASP input set of the calculations; choose that of existing "
+        "labels, so that energies are comparable.",
     )
     incar: dict[str, Any] = Field(
-        default_factory=dict, description="INCAR tags that differ from the input set."
+        default_factory=dict, description="INCAR tags that override the input set."
     )
     maker: dict[str, Any] = Field(
-        default_factory=dict,
-        description="Other fields of atomate2's Maker, such as run_vasp_kwargs.",
+        default_factory=dict, description="Other fields of the atomate2 Maker."
     )

@@ -1,4 +1,4 @@
-"""The models of a study: one table of three choices."""
+"""Models of a study, and the recipe of each."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 class Model(StrEnum):
-    """A potential of a study, by how it was made from the source potential."""
+    """Model of a study, named after how it is made from the source potential."""
 
     SOURCE = "source"
     SOURCE_REFIT = "source_refit"
@@ -27,7 +27,7 @@ class Model(StrEnum):
 
 
 class Rereference(StrEnum):
-    """How the atomic reference energies are moved to the target functional."""
+    """How atomic reference energies are moved to the target functional."""
 
     NONE = "none"
     REFIT = "refit"
@@ -35,7 +35,7 @@ class Rereference(StrEnum):
 
 
 class Trained(StrEnum):
-    """Which weights fine-tuning moves."""
+    """Which weights are trained."""
 
     NOTHING = "nothing"
     NETWORK = "network"
@@ -43,14 +43,14 @@ class Trained(StrEnum):
 
 
 class Recipe(Record):
-    """The three choices that tell one model of a study from another."""
+    """Three choices that define a model of a study."""
 
-    pretrained: bool = Field(description="Whether the network has the source weights.")
-    rereference: Rereference = Field(description="How atomic energies are moved first.")
-    trained: Trained = Field(description="Which weights are trained afterwards.")
+    pretrained: bool = Field(description="Whether training starts from source weights.")
+    rereference: Rereference = Field(description="How atomic references are moved.")
+    trained: Trained = Field(description="Which weights are trained.")
 
 
-#: The untouched source, the zero-data points, the paper's methods 1 to 4, and ours.
+#: Source, re-referenced sources, methods 1 to 4 of Huang et al. (2025), and ours.
 RECIPES: Mapping[Model, Recipe] = {
     model: Recipe(pretrained=pretrained, rereference=rereference, trained=trained)
     for model, pretrained, rereference, trained in (

@@ -1,4 +1,4 @@
-"""What a potential says of one structure."""
+"""Predicted properties of one structure."""
 
 from __future__ import annotations
 
@@ -12,20 +12,20 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, eq=False)
 class Prediction:
-    """Properties of one structure, or the reason why there are none.
+    """Predicted properties of one structure, or why the prediction failed.
 
     Parameters
     ----------
     energy : float or None
         Total energy in eV; None where the prediction failed.
     forces : ndarray of float, shape (n_atoms, 3), or None
-        Forces in eV/Å; None where failed or not asked for.
+        Forces in eV/Å; None where failed or not requested.
     stress : ndarray of float, shape (3, 3), or None
-        Stress in GPa, compression negative; None where failed or not asked for.
+        Stress in GPa, compression negative; None where failed or not requested.
     magmoms : ndarray of float, shape (n_atoms,), or None
-        Magnetic moments in μ_B; None where failed or not asked for.
+        Magnetic moments in μ_B; None where failed or not requested.
     error : str or None
-        Why the structure could not be predicted; None where it could.
+        Why the prediction failed; None where it did not.
     """
 
     energy: float | None

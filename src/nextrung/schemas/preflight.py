@@ -11,8 +11,8 @@ from nextrung.schemas.fine_tuning import TrackedLayer
 from nextrung.schemas.models import Model, Rereference
 
 
-class Outcome(StrEnum):
-    """What a check says about a study."""
+class CheckOutcome(StrEnum):
+    """Result of a check."""
 
     PASSED = "passed"
     WARNING = "warning"
@@ -20,106 +20,110 @@ class Outcome(StrEnum):
 
 
 class Verdict(StrEnum):
-    """Whether a study is worth its computing time."""
+    """Recommendation whether to run a study."""
 
     GO = "go"
     NO_GO = "no-go"
 
 
 class PreflightSettings(Record):
-    """How a study is tried out before it is run."""
+    """Short trainings and limits of the checks before a study is run."""
 
     n_train_frames: int = Field(
-        1000, ge=1, description="Training frames to try with, material by material."
+        1000, ge=1, description="Training frames of each short training."
     )
     n_val_frames: int = Field(
-        200, ge=1, description="Validation frames to try with, material by material."
+        200, ge=1, description="Validation frames of each short training."
     )
-    epochs: int = Field(3, ge=1, description="Passes over these training frames.")
+    epochs: int = Field(3, ge=1, description="Epochs of each short training.")
     batch_size: int = Field(16, ge=1, description="Frames per optimiser step.")
-    seed: int = Field(0, ge=0, description="Seed of the choice of materials.")
+    seed: int = Field(0, ge=0, description="Seed of materials and trainings.")
     min_correlation: float = Field(
         0.8,
         ge=-1,
         le=1,
-        description="Correlation of re-referenced energies below which transfer has "
-        "little to build on.",
+        description="Minimum Pearson correlation of re-referenced source and target "
+        "energies; below it transfer learning is expected to gain little.",
     )
     max_gradient_ratio: float = Field(
         10.0,
         gt=0,
-        description="Gradient of the first readout layer over that of a start from "
-        "scratch, above which references are misaligned.",
+        description="Maximum ratio of the gradient norm of the first readout layer to "
+        "that of training from scratch; above it atomic references are misaligned.",
     )
     max_residual: float = Field(
         1.0,
         gt=0,
-        description="Difference of label and re-referenced source energy in eV/atom "
-        "above which a frame is out of range.",
+        description="Maximum absolute difference between label and re-referenced "
+        "source prediction in eV/atom; above it a frame is out of range.",
     )
     max_force: float = Field(
         30.0, gt=0, description="Force in eV/Å above which a frame is out of range."
     )
     max_lost_fraction: float = Field(
-        0.05, ge=0, le=1, description="Share of frames that a study may lose."
+        0.05,
+        ge=0,
+        le=1,
+        description="Fraction of lost frames above which a check fails.",
     )
 
 
 class Check(Record):
-    """One question about a study, and its answer."""
+    """One check of a study."""
 
-    name: str = Field(description="What was asked.")
-    outcome: Outcome = Field(description="What the answer says about the study.")
-    finding: str = Field(description="The answer in words and figures.")
+    name: str = Field(description="Name of the check.")
+    outcome: CheckOutcome = Field(description="Result of the check.")
+    finding: str = Field(description="Result in words and figures.")
 
 
 class Trial(Record):
-    """What a short training of one model came to."""
+    """Result of a short training of one model."""
 
     model: Model = Field(description="Model of the study.")
-    energy_mae: float | None = Field(description="Of validation frames in eV/atom.")
-    forces_mae: float | None = Field(description="Of validation frames in eV/Å.")
-    stress_mae: float | None = Field(description="Of validation frames in GPa.")
+    energy_mae: float | None = Field(description="Validation error in eV/atom.")
+    forces_mae: float | None = Field(description="Validation error in eV/Å.")
+    stress_mae: float | None = Field(description="Validation error in GPa.")
     gradient_norms: dict[TrackedLayer, float] = Field(
-        description="Median norm of the gradient in the first epoch, by layer."
+        description="Median gradient norm in the first epoch, by layer."
     )
     seconds_per_frame: float = Field(
-        ge=0,
-        description="Time of a training step per frame, validation included, in s.",
+        ge=0, description="Training time per frame in s, validation included."
     )
 
 
 class OutOfRangeFrame(Record):
-    """A frame that the source potential or the graph has no room for."""
+    """Frame whose labels are out of the range of the source potential."""
 
-    frame_id: str = Field(description="Name of the frame.")
-    reason: str = Field(description="What was expected and what was got.")
+    frame_id: str = Field(description="Id of the frame.")
+    reason: str = Field(description="Expected and actual value.")
 
 
 class PreflightDoc(TaskDoc):
-    """Whether a study is worth its computing time, and why."""
+    """Recommendation whether to run a study, and the checks behind it."""
 
-    settings: PreflightSettings = Field(description="How the study was tried out.")
+    settings: PreflightSettings = Field(description="Settings of the preflight.")
     labels: str = Field(description="Functional and origin of the target labels.")
     source: str = Field(description="Source potential.")
     verdict: Verdict = Field(description="Go or no-go.")
-    reason: str = Field(description="Why, in a sentence.")
+    reason: str = Field(description="Reason of the verdict.")
     checks: list[Check] = Field(description="Every check, in order.")
-    n_train_frames: int = Field(ge=0, description="Training frames of the trials.")
-    n_val_frames: int = Field(ge=0, description="Validation frames of the trials.")
+    n_train_frames: int = Field(ge=0, description="Training frames used.")
+    n_val_frames: int = Field(ge=0, description="Validation frames used.")
     correlation: float | None = Field(
         description="Pearson correlation of labels and source energies per atom."
     )
     correlations_referenced: dict[Rereference, float | None] = Field(
-        description="The same after each one's references are subtracted, by the way "
-        "in which those of the labels were found."
+        description="Pearson correlation after atomic references are subtracted, by "
+        "how the references of the labels were found.",
     )
-    trials: list[Trial] = Field(description="A short training of every model.")
+    trials: list[Trial] = Field(description="Short training of every model.")
     elements_without_reference: list[str] = Field(
-        description="Elements of the data set that a moved model has no reference of."
+        description="Elements without a reference in a re-referenced model."
     )
     n_out_of_range_frames: int = Field(ge=0, description="Frames out of range.")
-    out_of_range_frames: list[OutOfRangeFrame] = Field(description="The first of them.")
+    out_of_range_frames: list[OutOfRangeFrame] = Field(
+        description="First of these frames."
+    )
     training_times: dict[Model, float] = Field(
-        description="What training each model in full would take on this machine, in s."
+        description="Estimated time of a full training on this machine in s, by model."
     )

@@ -11,14 +11,14 @@ from nextrung.schemas.base import Artifact, Record, TaskDoc
 
 
 class RelaxationEngine(StrEnum):
-    """Who moves the atoms."""
+    """Implementation that relaxes structures."""
 
     BATCHED = "batched"
     ASE = "ase"
 
 
 class CellDegrees(StrEnum):
-    """Which degrees of freedom of the cell relax."""
+    """Degrees of freedom of the cell that are relaxed."""
 
     FULL = "full"
     FIXED_VOLUME = "fixed_volume"
@@ -26,7 +26,7 @@ class CellDegrees(StrEnum):
 
 
 class RelaxationStatus(StrEnum):
-    """How a relaxation ended."""
+    """Status at the end of a relaxation."""
 
     CONVERGED = "converged"
     MAX_STEPS = "max_steps"
@@ -36,82 +36,90 @@ class RelaxationStatus(StrEnum):
 
 
 class RelaxationSettings(Record):
-    """How structures are relaxed: FIRE on positions and cell, as ASE does it."""
+    """Relaxation with FIRE and ASE's Frechet cell filter."""
 
     engine: RelaxationEngine = Field(
-        RelaxationEngine.BATCHED, description="Who moves the atoms."
+        RelaxationEngine.BATCHED,
+        description="`batched` relaxes many structures at once, `ase` one after the "
+        "other with ASE; the results agree.",
     )
     fmax: float = Field(
-        0.1, gt=0, description="Largest generalised force at the end in eV/Å."
+        0.1,
+        gt=0,
+        description="Maximum force in eV/Å, cell gradient included, at which a "
+        "relaxation has converged.",
     )
-    max_steps: int = Field(500, ge=0, description="Steps after which to give up.")
+    max_steps: int = Field(
+        500,
+        ge=0,
+        description="Maximum number of optimiser steps; 0 evaluates the initial "
+        "structure only.",
+    )
     cell: CellDegrees = Field(
-        CellDegrees.FULL, description="Which degrees of freedom of the cell relax."
+        CellDegrees.FULL,
+        description="`full` relaxes the cell, `fixed_volume` its shape alone, `fixed` "
+        "only atomic positions.",
     )
     fix_symmetry: bool = Field(
-        default=False, description="Whether the initial space group is kept."
+        default=False, description="Whether the initial space group is preserved."
     )
 
 
 class RelaxationRecord(Record):
-    """How one relaxation ended; a failure is a record too."""
+    """Result of one relaxation, failed ones included."""
 
-    status: RelaxationStatus = Field(description="How the relaxation ended.")
+    status: RelaxationStatus = Field(description="Status at the end.")
     energy: float | None = Field(
-        description="Total energy of the last structure in eV; null where it failed."
+        description="Total energy of the final structure in eV; null if it failed."
     )
     initial_energy: float | None = Field(
-        None, description="Total energy of the first structure in eV."
+        None, description="Total energy of the initial structure in eV."
     )
     structure: Structure | None = Field(
-        description="Last structure whose energy was finite; null where there is none."
+        description="Last structure with a finite energy; null where there is none."
     )
-    n_steps: int = Field(ge=0, description="Optimiser steps done.")
+    n_steps: int = Field(ge=0, description="Optimiser steps.")
     fmax: float | None = Field(
-        None, description="Largest generalised force at the end in eV/Å."
+        None, description="Maximum force at the end in eV/Å, cell gradient included."
     )
     error: str | None = Field(None, description="Why the relaxation failed.")
 
     @property
     def failed(self) -> bool:
-        """Whether the relaxation has no energy to score."""
+        """Whether the relaxation has no final energy."""
         return self.energy is None
 
 
 class ShardPlan(Record):
-    """One shard of the materials, as light as a job description has to be."""
+    """Input of a job that relaxes one shard of the materials."""
 
     model: str = Field(description="Model of the study, or name of the potential.")
-    checkpoint: Artifact = Field(description="Weights of the model.")
+    checkpoint: Artifact = Field(description="Checkpoint of the model.")
     materials: Artifact = Field(description="All materials of the study.")
-    shard: int = Field(ge=0, description="Number of the share, from 0.")
-    n_shards: int = Field(ge=1, description="Number of shares.")
-    parents: dict[str, str] = Field(
-        description="Fingerprints of the data set and of the model."
-    )
+    shard: int = Field(ge=0, description="Index of the shard, from 0.")
+    n_shards: int = Field(ge=1, description="Number of shards.")
+    parents: dict[str, str] = Field(description="Fingerprints of data set and model.")
 
 
 class ShardDoc(TaskDoc):
-    """Output of the job that relaxes one share of the materials."""
+    """Output of a job that relaxes one shard of the materials."""
 
-    plan: ShardPlan = Field(description="Which share it was.")
-    settings: RelaxationSettings = Field(description="How structures were relaxed.")
-    n_materials: int = Field(ge=0, description="Materials of the share.")
+    plan: ShardPlan = Field(description="Input of the job.")
+    settings: RelaxationSettings = Field(description="Settings of the relaxation.")
+    n_materials: int = Field(ge=0, description="Materials of the shard.")
     records: Artifact = Field(description="One row per material, Parquet.")
 
 
 class RelaxationDoc(TaskDoc):
-    """All materials of a study relaxed by one model."""
+    """Relaxation of all materials of a study by one model."""
 
     model: str = Field(description="Model of the study, or name of the potential.")
-    settings: RelaxationSettings = Field(description="How structures were relaxed.")
+    settings: RelaxationSettings = Field(description="Settings of the relaxation.")
     n_materials: int = Field(ge=0, description="Materials relaxed.")
-    n_failed: int = Field(ge=0, description="Relaxations that gave no energy.")
+    n_failed: int = Field(ge=0, description="Relaxations without energy.")
     statuses: dict[str, int] = Field(
-        description="Relaxations, by how they ended; an absent status never occurred."
+        description="Number of relaxations by status; absent statuses did not occur."
     )
-    n_steps: int = Field(ge=0, description="Optimiser steps of all relaxations.")
-    relaxation_time: float = Field(
-        ge=0, description="Wall time of all shards together in s."
-    )
+    n_steps: int = Field(ge=0, description="Total number of optimiser steps.")
+    relaxation_time: float = Field(ge=0, description="Wall time of all shards in s.")
     records: Artifact = Field(description="One row per material, Parquet.")

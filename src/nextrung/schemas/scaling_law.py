@@ -1,4 +1,4 @@
-"""Settings, fits and documents of the scaling law of data efficiency."""
+"""Settings, fits and documents of scaling laws of the error."""
 
 from __future__ import annotations
 
@@ -10,45 +10,50 @@ from pydantic import Field
 from nextrung.schemas.base import Record, TaskDoc
 from nextrung.schemas.models import Model
 
-#: Errors that are fitted: a field of :class:`ScalingPoint` each.
+#: Fields of :class:`ScalingPoint` that are fitted.
 ScaledProperty = Literal["energy_mae", "forces_mae"]
 
 
 class ScalingLawSettings(Record):
-    """Which training sizes are compared, and how their errors are fitted."""
+    """Training set sizes to compare, and how errors are fitted."""
 
     sizes: tuple[int, ...] = Field(
         (300, 1000, 3000, 10000, 30000, 100000),
         min_length=1,
-        description="Training frames of each run; nested subsets by material.",
+        description="Numbers of training frames; smaller subsets are part of larger "
+        "ones and consist of whole materials.",
     )
     models: tuple[Model, ...] = Field(
         (Model.REFITTED_ATOM_REFS, Model.SCRATCH),
         min_length=1,
-        description="Models trained at each size.",
+        description="Models trained at each size; the first pretrained one is compared "
+        "with `scratch`.",
     )
     split: Literal["train", "val", "test"] = Field(
         "val", description="Split whose errors are fitted."
     )
     fit_above: int = Field(
-        1000, ge=0, description="Only sizes above this many frames are fitted."
+        1000, ge=0, description="Only sizes above this number of frames are fitted."
     )
     target_energy_maes: tuple[float, ...] = Field(
-        (0.02, 0.01), description="Energy errors in eV/atom to find the size for."
+        (0.02, 0.01), description="Energy MAEs in eV/atom to estimate the size for."
     )
     target_forces_maes: tuple[float, ...] = Field(
-        (), description="Forces errors in eV/Å to find the size for."
+        (), description="Forces MAEs in eV/Å to estimate the size for."
     )
     n_bootstrap: int = Field(
-        1000, ge=0, description="Resamples behind the interval of the crossing."
+        1000,
+        ge=0,
+        description="Bootstrap resamples of the 95 % interval of the crossing; 0 for "
+        "none.",
     )
-    seed: int = Field(0, ge=0, description="Seed of the subsets and the resamples.")
+    seed: int = Field(0, ge=0, description="Seed of subsets and bootstrap resamples.")
 
 
 class ScalingPoint(Record):
-    """Errors of one model trained on one subset."""
+    """Errors of one model trained on one subset of the training frames."""
 
-    model: Model = Field(description="How the model was made.")
+    model: Model = Field(description="Model of the study.")
     n_frames: int = Field(ge=0, description="Training frames; 0 without training.")
     n_materials: int = Field(ge=0, description="Materials of the training frames.")
     energy_mae: float | None = Field(description="Mean absolute error in eV/atom.")
@@ -57,24 +62,22 @@ class ScalingPoint(Record):
 
 
 class PowerLaw(Record):
-    """A straight line through log10(error) over log10(frames)."""
+    """Straight line through log10(error) over log10(frames)."""
 
     slope: float | None = Field(None, description="Exponent of the power law.")
     intercept: float | None = Field(
-        None, description="log10 of the error at one frame."
+        None, description="log10 of the error extrapolated to one frame."
     )
     r_squared: float | None = Field(
         None, description="Coefficient of determination; null for two points."
     )
-    n_points: int = Field(ge=0, description="Points that were fitted.")
-    largest_size: float | None = Field(
-        None, description="Largest size that was fitted, in frames."
-    )
+    n_points: int = Field(ge=0, description="Points fitted.")
+    largest_size: float | None = Field(None, description="Largest fitted size, frames.")
     error: str | None = Field(None, description="Why there is no fit.")
 
 
 class Leader(StrEnum):
-    """Who has the lower error at every size studied."""
+    """Which training has the lower error at every size studied."""
 
     TRANSFER = "transfer"
     SCRATCH = "scratch"
@@ -82,51 +85,52 @@ class Leader(StrEnum):
 
 
 class Crossing(Record):
-    """Where the law of transfer meets the law of training from scratch."""
+    """Crossing of the power laws of transfer learning and training from scratch."""
 
     leader: Leader | None = Field(
-        None, description="Who is ahead at every size studied; null without errors."
+        None, description="Training with the lower error; null without errors."
     )
     largest_size: int | None = Field(
-        None, description="Largest size that both were studied at, in frames."
+        None, description="Largest common size, in frames."
     )
-
     n_frames: float | None = Field(None, description="Training frames at the crossing.")
-    low: float | None = Field(None, description="2.5 % quantile of the resamples.")
-    high: float | None = Field(
-        None, description="97.5 % quantile; null where it lies at infinity."
+    low: float | None = Field(
+        None, description="2.5 % quantile of the resampled crossings; null if infinite."
     )
+    high: float | None = Field(None, description="97.5 % quantile; null if infinite.")
     n_resamples: int = Field(0, ge=0, description="Resamples drawn.")
-    n_crossing: int = Field(0, ge=0, description="Resamples whose laws cross.")
+    n_crossing: int = Field(0, ge=0, description="Resamples with a crossing.")
     error: str | None = Field(None, description="Why there is no crossing.")
 
 
 class RequiredSize(Record):
-    """Training frames that one law asks for an error."""
+    """Number of training frames at which a power law reaches an error."""
 
-    model: Model = Field(description="Model of the law.")
-    error_wanted: float = Field(gt=0, description="Error in the unit of the property.")
-    n_frames: float | None = Field(description="Training frames; null where none.")
-    error: str | None = Field(None, description="Why there is no size.")
+    model: Model = Field(description="Model of the power law.")
+    error_wanted: float = Field(gt=0, description="Wanted error in eV/atom or eV/Å.")
+    n_frames: float | None = Field(description="Training frames; null if unknown.")
+    error: str | None = Field(None, description="Why the number is unknown.")
 
 
 class PropertyScaling(Record):
-    """The laws of one property."""
+    """Power laws of one property."""
 
     laws: dict[str, PowerLaw] = Field(description="Fit of each model.")
-    crossing: Crossing = Field(description="Where transfer meets scratch.")
-    required_sizes: list[RequiredSize] = Field(description="Frames per wanted error.")
+    crossing: Crossing = Field(description="Crossing of transfer and scratch.")
+    required_sizes: list[RequiredSize] = Field(description="By error and model.")
 
 
 class ScalingLawScore(Record):
-    """What transfer saves, and up to which size."""
+    """Power laws of energy and forces errors."""
 
-    points: list[ScalingPoint] = Field(description="Every run, by model and size.")
-    laws: dict[ScaledProperty, PropertyScaling] = Field(description="By property.")
+    points: list[ScalingPoint] = Field(description="Errors of every training.")
+    laws: dict[ScaledProperty, PropertyScaling] = Field(
+        description="Power laws, by error."
+    )
 
 
 class ScalingLawDoc(ScalingLawScore, TaskDoc):
-    """The scaling law of a study."""
+    """Scaling laws of a study."""
 
     labels: str = Field(description="Functional and origin of the labels.")
-    settings: ScalingLawSettings = Field(description="Settings the fits ran with.")
+    settings: ScalingLawSettings = Field(description="Settings of the stage.")

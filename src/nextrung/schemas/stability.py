@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from pydantic import Field
 
-from nextrung.schemas.base import Record, TaskDoc
+from nextrung.schemas.base import ModelDoc, Record
 from nextrung.schemas.relaxation import RelaxationStatus
 
 if TYPE_CHECKING:
@@ -16,45 +16,42 @@ if TYPE_CHECKING:
 
 
 class Competitors(StrEnum):
-    """Which entries an entry competes with."""
+    """Which entries compete with an entry."""
 
     OTHER_COMPOSITIONS = "other_compositions"
     SELF = "self"
 
 
 class StabilitySettings(Record):
-    """How decomposition energies are defined and called stable."""
+    """Definition of decomposition energy and of stability."""
 
     competitors: Competitors = Field(
         Competitors.OTHER_COMPOSITIONS,
-        description=(
-            "Entries an entry competes with: those of other compositions (Bartel), "
-            "or all but the entry itself, so that polymorphs compete."
-        ),
+        description="Entries that compete with an entry: `other_compositions` (Bartel "
+        "et al. 2020), or `self`: all but the entry itself, polymorphs included.",
     )
     stable_below: float = Field(
-        0.0,
-        description="Decomposition energy in eV/atom up to which a material is stable.",
+        0.0, description="Maximum decomposition energy of a stable material, eV/atom."
     )
 
 
 class CompetingPhase(Record):
-    """One of the phases an entry decomposes into."""
+    """Phase that an entry decomposes into."""
 
-    entry_id: str = Field(description="Entry of the phase.")
+    entry_id: str = Field(description="Id of the phase's entry.")
     formula: str = Field(description="Reduced formula of the phase.")
-    amount: float = Field(ge=0, description="Share of the atoms that end up in it.")
+    amount: float = Field(ge=0, description="Fraction of the atoms in the phase.")
 
 
 class DecompositionRecord(Record):
-    """Where one entry stands among its competitors; all null where it failed."""
+    """Decomposition of one entry; all null where it failed."""
 
-    entry_id: str = Field(description="Name of the entry.")
+    entry_id: str = Field(description="Id of the entry.")
     formula: str = Field(description="Reduced formula.")
     decomposition_energy_per_atom: float | None = Field(
         None,
-        description="Energy above the hull of the competitors in eV/atom; below zero "
-        "for an entry that extends it. Elements: above their ground state.",
+        description="Energy above the hull of the competitors in eV/atom; negative for "
+        "an entry below it. For an element: energy above its ground state.",
     )
     energy_above_hull: float | None = Field(
         None, description="Energy above the hull of all entries in eV/atom."
@@ -63,9 +60,9 @@ class DecompositionRecord(Record):
         None, description="Energy above the lowest elemental entries in eV/atom."
     )
     competing_phases: tuple[CompetingPhase, ...] = Field(
-        (), description="Competitors with the lowest energy, largest amount first."
+        (), description="Decomposition products, largest amount first."
     )
-    error: str | None = Field(None, description="Why there is no energy.")
+    error: str | None = Field(None, description="Why the energies are missing.")
 
 
 @dataclass(frozen=True)
@@ -75,19 +72,19 @@ class MaterialEnergies:
     Parameters
     ----------
     material_id : str
-        Unique name of the material.
+        Unique id of the material.
     composition : mapping of str to float
-        Number of atoms of each element in the cell.
+        Number of atoms in the cell, by element symbol.
     split : str
         ``train``, ``val``, ``test`` or ``""``.
     target_energy : float or None
         Total energy of the label in eV.
     predicted_energy : float or None
-        Total energy after relaxation with the model in eV; None where it failed.
+        Total energy after relaxation with the model in eV; None if it failed.
     unrelaxed_energy : float or None
-        Total energy the model gives the initial structure in eV.
+        Total energy of the initial structure with the model in eV.
     status : RelaxationStatus
-        How the relaxation ended.
+        Status of the relaxation.
     """
 
     material_id: str
@@ -99,116 +96,121 @@ class MaterialEnergies:
     status: RelaxationStatus = RelaxationStatus.CONVERGED
 
 
-class StabilityRow(Record):
-    """One material on the hull of the labels and on the hull of a model."""
+class MaterialStability(Record):
+    """Stability of one material according to labels and to a model."""
 
-    material_id: str = Field(description="Name of the material.")
+    material_id: str = Field(description="Id of the material.")
     formula: str = Field(description="Reduced formula.")
     chemical_system: str = Field(description="Elements, sorted, joined by hyphens.")
     split: str = Field(description="Split of the material.")
-    status: RelaxationStatus = Field(description="How the model's relaxation ended.")
-    target_energy_per_atom: float | None = Field(description="Label in eV/atom.")
-    predicted_energy_per_atom: float | None = Field(
-        description="Energy relaxed with the model in eV/atom; null where it failed."
-    )
+    status: RelaxationStatus = Field(description="Status of the model's relaxation.")
     target_decomposition_energy: float | None = Field(
-        description="Among the labels, in eV/atom."
+        description="Decomposition energy from the labels in eV/atom."
     )
     predicted_decomposition_energy: float | None = Field(
-        description="Among the model's relaxed energies in eV/atom; failed relaxations "
-        "are left out of the hull."
-    )
-    predicted_decomposition_energy_unrelaxed: float | None = Field(
-        description="The same in eV/atom, the unrelaxed energy in place of failed "
-        "relaxations."
+        description="Decomposition energy from the model's relaxed energies in "
+        "eV/atom; failed relaxations are left out of the hull.",
     )
     target_energy_above_hull: float | None = Field(
-        description="Among the labels, in eV/atom."
+        description="Energy above the hull of the labels in eV/atom."
     )
     predicted_energy_above_hull: float | None = Field(
-        description="Among the model's relaxed energies in eV/atom."
+        description="Energy above the hull of the model's relaxed energies in eV/atom."
     )
     target_formation_energy: float | None = Field(
-        description="From the labels' elemental entries, in eV/atom."
+        description="Formation energy of the label in eV/atom."
     )
     predicted_formation_energy: float | None = Field(
-        description="Model energy from the model's own elemental entries in eV/atom."
-    )
-    predicted_formation_energy_target_references: float | None = Field(
-        description="Model energy from the labels' elemental entries in eV/atom."
-    )
-    target_competing_phases: tuple[CompetingPhase, ...] = Field(
-        description="Decomposition products among the labels."
-    )
-    predicted_competing_phases: tuple[CompetingPhase, ...] = Field(
-        description="Decomposition products among the model's energies."
+        description="Formation energy in eV/atom from the model's elemental entries."
     )
     same_products: bool | None = Field(
         description="Whether both decompose into the same compositions."
     )
-    target_stable: bool | None = Field(description="Whether the label is stable.")
-    predicted_stable: bool | None = Field(description="Whether the model says stable.")
+    target_stable: bool | None = Field(
+        description="Whether the material is stable according to the labels."
+    )
+    predicted_stable: bool | None = Field(
+        description="Whether the material is stable according to the model."
+    )
     error: str | None = Field(None, description="Why an energy is missing.")
 
 
-class StabilityErrors(Record):
-    """Errors over a set of materials; null where no material has both values."""
+class StabilityRecord(MaterialStability):
+    """Stability of one material, with energies and decomposition products."""
 
-    n_materials: int = Field(
-        ge=0, description="Materials with both decomposition energies."
+    target_energy_per_atom: float | None = Field(description="Label in eV/atom.")
+    predicted_energy_per_atom: float | None = Field(
+        description="Energy after relaxation in eV/atom; null if it failed."
     )
-    n_missing: int = Field(ge=0, description="Materials that lack one of them.")
+    predicted_decomposition_energy_unrelaxed: float | None = Field(
+        description="Decomposition energy from the model in eV/atom, with unrelaxed "
+        "energies in place of failed relaxations.",
+    )
+    predicted_formation_energy_target_references: float | None = Field(
+        description="Formation energy in eV/atom from the labels' elemental entries."
+    )
+    target_competing_phases: tuple[CompetingPhase, ...] = Field(
+        description="Decomposition products according to the labels."
+    )
+    predicted_competing_phases: tuple[CompetingPhase, ...] = Field(
+        description="Decomposition products according to the model."
+    )
+
+
+class StabilityErrors(Record):
+    """Stability errors over a set of materials; null where values are missing."""
+
+    n_materials: int = Field(ge=0, description="Materials with both energies.")
+    n_missing: int = Field(ge=0, description="Materials without one of them.")
     decomposition_energy_mae: float | None = Field(
-        None, description="Mean absolute error in eV/atom."
+        None, description="Mean absolute error of decomposition energies in eV/atom."
     )
     formation_energy_mae: float | None = Field(
         None,
-        description="Mean absolute error in eV/atom, each from its own references.",
+        description="Mean absolute error of formation energies in eV/atom; labels and "
+        "model each from their own elemental entries.",
     )
     formation_energy_mae_target_references: float | None = Field(
         None,
-        description="Mean absolute error in eV/atom, both from the labels' references.",
+        description="Mean absolute error of formation energies in eV/atom, both from "
+        "the labels' elemental entries.",
     )
     same_products: float | None = Field(
-        None, description="Share of materials that decompose into the same phases."
+        None, description="Fraction of materials with the same decomposition products."
     )
     true_stable: int = Field(0, ge=0, description="Stable, predicted stable.")
     false_stable: int = Field(0, ge=0, description="Unstable, predicted stable.")
     true_unstable: int = Field(0, ge=0, description="Unstable, predicted unstable.")
     false_unstable: int = Field(0, ge=0, description="Stable, predicted unstable.")
     precision: float | None = Field(
-        None, description="Share of the materials predicted stable that are."
+        None, description="Fraction of predicted stable materials that are stable."
     )
     recall: float | None = Field(
-        None, description="Share of the stable materials that are predicted stable."
+        None, description="Fraction of stable materials that are predicted stable."
     )
-    f1: float | None = Field(
-        None, description="Harmonic mean of precision and recall of stable."
-    )
+    f1: float | None = Field(None, description="Harmonic mean of precision and recall.")
 
 
 class StabilityScore(Record):
-    """The hull of a model against the hull of the labels."""
+    """Stability of all materials according to a model, compared with labels."""
 
     metrics: dict[str, StabilityErrors] = Field(
-        description="Errors by split, and for `all`; failed relaxations left out."
+        description="Errors by split, and for `all`, without failed relaxations."
     )
     metrics_with_unrelaxed: dict[str, StabilityErrors] = Field(
-        description="The same with the unrelaxed energy in place of failed relaxations."
+        description="Errors with unrelaxed energies in place of failed relaxations."
     )
-    n_materials: int = Field(ge=0, description="Materials of the hull.")
-    n_failed_relaxations: int = Field(
-        ge=0, description="Relaxations that gave no energy."
-    )
+    n_materials: int = Field(ge=0, description="Materials scored.")
+    n_failed_relaxations: int = Field(ge=0, description="Relaxations without energy.")
     statuses: dict[str, int] = Field(
-        description="Relaxations, by how they ended; an absent status never occurred."
+        description="Number of relaxations by status; absent statuses did not occur."
     )
-    rows: list[StabilityRow] = Field(description="Every material, in the order given.")
+    rows: list[StabilityRecord] = Field(
+        description="Every material, in the order given."
+    )
 
 
-class StabilityDoc(StabilityScore, TaskDoc):
-    """How well one model ranks the phases of all materials."""
+class StabilityDoc(StabilityScore, ModelDoc):
+    """Stability scores of one model."""
 
-    model: str = Field(description="Model of the study, or name of the potential.")
-    labels: str = Field(description="Functional and origin of the labels.")
-    settings: StabilitySettings = Field(description="Settings the scores ran with.")
+    settings: StabilitySettings = Field(description="Settings of the stage.")

@@ -1,4 +1,4 @@
-"""Settings of a whole study, and its results in one object."""
+"""Settings and results of a study."""
 
 from __future__ import annotations
 
@@ -6,10 +6,10 @@ from typing import Self
 
 from pydantic import Field, model_validator
 
-from nextrung.schemas.alignment import AlignmentSettings
+from nextrung.schemas.alignment import AlignmentCorrelations, AlignmentSettings
 from nextrung.schemas.base import Record, TaskDoc
-from nextrung.schemas.dataset import DatasetSettings
-from nextrung.schemas.density import DensitySettings
+from nextrung.schemas.dataset import DatasetCounts, DatasetSettings
+from nextrung.schemas.density import DensityErrors, DensitySettings
 from nextrung.schemas.evaluation import EvaluationSettings, PropertyErrors
 from nextrung.schemas.fine_tuning import FineTuningSettings
 from nextrung.schemas.labels.curation import Rejection
@@ -21,65 +21,75 @@ from nextrung.schemas.stability import StabilitySettings
 
 
 class StudyRelaxationSettings(RelaxationSettings):
-    """How the materials of a study are relaxed by every model."""
+    """How all materials of a study are relaxed with every model."""
 
     materials_per_shard: int = Field(
-        1000, ge=1, description="Materials one job relaxes, about."
+        1000, ge=1, description="Approximate number of materials per relaxation job."
     )
 
     @property
     def of_each(self) -> RelaxationSettings:
-        """How each structure is relaxed, whatever job it is in."""
+        """Settings of the relaxation of each structure."""
         shared = self.model_dump(exclude={"materials_per_shard"})
         return RelaxationSettings.model_validate(shared)
 
 
 class StudySettings(Record):
-    """A whole study; a stage that is null is left out."""
+    """Settings of a study; a stage that is null is left out."""
 
     name: str = Field(
         pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$",
         description="Name of the study: letters, digits, dots, dashes, underscores.",
     )
-    description: str = Field("", description="What the study asks, for readers.")
+    description: str = Field("", description="Purpose of the study, shown in reports.")
     source: str = Field(
-        "chgnet-0.3.0", description="Source potential: a name or a checkpoint file."
+        "chgnet-0.3.0",
+        description="Source potential: a name, such as chgnet-0.3.0, or a checkpoint.",
     )
     dataset: DatasetSettings = Field(
-        default_factory=DatasetSettings, description="Target labels."
+        default_factory=DatasetSettings,
+        description="Labels of the target functional, their curation and split.",
     )
     models: tuple[Model, ...] = Field(
-        tuple(Model), min_length=1, description="Models to make and compare."
+        tuple(Model), min_length=1, description="Models to make and to compare."
     )
     training: FineTuningSettings = Field(
-        default_factory=FineTuningSettings, description="How networks are trained."
+        default_factory=FineTuningSettings,
+        description="Training of the models, those of the scaling law included.",
     )
     preflight: PreflightSettings = Field(
-        default_factory=PreflightSettings, description="How the study is tried out."
+        default_factory=PreflightSettings,
+        description="Short trainings and checks of `nextrung preflight`.",
     )
     evaluation: EvaluationSettings = Field(
-        default_factory=EvaluationSettings, description="Which frames are scored."
+        default_factory=EvaluationSettings, description="Which predictions are scored."
     )
     alignment: AlignmentSettings | None = Field(
-        default_factory=AlignmentSettings, description="How functionals are compared."
+        default_factory=AlignmentSettings,
+        description="Comparison of source and target functional; null to leave it out.",
     )
     relaxation: StudyRelaxationSettings | None = Field(
         default_factory=StudyRelaxationSettings,
-        description="Relaxation of all materials.",
+        description="Relaxation of all materials with every model; null to leave it "
+        "out.",
     )
     stability: StabilitySettings | None = Field(
-        default_factory=StabilitySettings, description="How hulls are scored."
+        default_factory=StabilitySettings,
+        description="Decomposition energies of relaxed materials; needs `relaxation`; "
+        "null to leave them out.",
     )
     density: DensitySettings | None = Field(
-        default_factory=DensitySettings, description="Densities against experiment."
+        default_factory=DensitySettings,
+        description="Comparison of densities with experiment; null to leave it out.",
     )
     scaling_law: ScalingLawSettings | None = Field(
-        default_factory=ScalingLawSettings, description="Errors against data size."
+        default_factory=ScalingLawSettings,
+        description="Errors as a function of training set size; null to leave it out.",
     )
 
     @model_validator(mode="after")
-    def _relax_what_is_scored(self) -> Self:
-        """Refuse hulls without relaxed energies, and a model asked for twice."""
+    def _validate_stages(self) -> Self:
+        """Validate that stability has relaxed energies, and that models are unique."""
         if self.stability and not self.relaxation:
             raise ValueError("stability needs relaxation: expected both or neither")
         if len(set(self.models)) != len(self.models):
@@ -87,86 +97,66 @@ class StudySettings(Record):
         return self
 
 
-class DatasetSummary(Record):
-    """What was kept of the data, and what was not."""
+class DatasetSummary(DatasetCounts):
+    """Numbers of kept and rejected frames, and some rejections."""
 
-    n_materials: int = Field(ge=0, description="Materials kept.")
-    n_frames: int = Field(ge=0, description="Frames kept.")
-    n_frames_before_deduplication: int = Field(
-        ge=0, description="Frames that broke no rule but the one on duplicates."
-    )
-    n_rejected: dict[str, int] = Field(description="Frames or files, by rule.")
-    n_materials_by_split: dict[str, int] = Field(description="Materials, by split.")
-    n_frames_by_split: dict[str, int] = Field(description="Frames, by split.")
-    element_counts: dict[str, int] = Field(
-        description="Frames that hold the element, by symbol."
-    )
+    n_rejected: dict[str, int] = Field(description="Rejected frames or files, by rule.")
     rejections: list[Rejection] = Field(
-        description="The first rejections that are no duplicates; the artifact of the "
-        "data set lists all."
+        description="First rejections by rules other than that on duplicates; the "
+        "artifact `rejections` of the data set has all.",
     )
 
 
 class StabilitySummary(Record):
-    """Errors of the hull of one model."""
+    """Stability errors of one model."""
 
-    competitors: str = Field(description="Entries an entry competes with.")
+    competitors: str = Field(description="Which entries compete with an entry.")
     decomposition_energy_mae: float | None = Field(
-        description="Test materials, in eV/atom."
+        description="Decomposition energy MAE of test materials in eV/atom."
     )
     decomposition_energy_mae_all: float | None = Field(
-        description="All materials, in eV/atom."
+        description="Decomposition energy MAE of all materials in eV/atom."
     )
     formation_energy_mae: float | None = Field(
-        description="All materials, each from its own references, in eV/atom."
+        description="Formation energy MAE of all materials in eV/atom; labels and "
+        "model each from their own elemental entries.",
     )
     formation_energy_mae_test: float | None = Field(
-        description="Test materials, each from its own references, in eV/atom."
+        description="Formation energy MAE of test materials in eV/atom; labels and "
+        "model each from their own elemental entries.",
     )
     formation_energy_mae_target_references: float | None = Field(
-        description="All materials, both from the labels' references, in eV/atom."
+        description="Formation energy MAE of all materials in eV/atom, both from the "
+        "labels' elemental entries.",
     )
-    f1: float | None = Field(description="Of `stable`, all materials.")
+    f1: float | None = Field(description="F1 score of stability, all materials.")
     n_materials: int = Field(ge=0, description="Materials relaxed.")
     n_failed_relaxations: int = Field(ge=0, description="Relaxations without energy.")
-    statuses: dict[str, int] = Field(description="Relaxations by how they ended.")
-
-
-class DensitySummary(Record):
-    """Errors of the densities of one model."""
-
-    mae: float | None = Field(description="Mean absolute error in g/cm³.")
-    mean_ratio: float | None = Field(description="Measured over predicted density.")
-    n_crystals: int = Field(ge=0, description="Crystals relaxed.")
-    n_failed: int = Field(ge=0, description="Crystals whose relaxation did not end.")
+    statuses: dict[str, int] = Field(description="Number of relaxations by status.")
 
 
 class ModelSummary(Record):
-    """Everything one model was scored on; null where a stage was left out."""
+    """All scores of one model; null where a stage was left out."""
 
     metrics: dict[str, PropertyErrors] = Field(description="Errors, by split.")
-    stability: StabilitySummary | None = Field(description="Errors of the hull.")
-    density: DensitySummary | None = Field(description="Errors of densities.")
-    best_epoch: int | None = Field(description="Epoch of the weights.")
+    stability: StabilitySummary | None = Field(description="Stability errors.")
+    density: DensityErrors | None = Field(description="Density errors.")
+    best_epoch: int | None = Field(description="Epoch of the checkpoint.")
     n_train_frames: int = Field(ge=0, description="Training frames used.")
-    checkpoint: str = Field(description="Path below the artifacts folder.")
-    checkpoint_sha256: str = Field(description="Hash of the checkpoint.")
+    checkpoint: str = Field(description="Path relative to the artifacts folder.")
+    checkpoint_sha256: str = Field(description="SHA-256 of the checkpoint.")
 
 
-class AlignmentSummary(Record):
-    """How alike source and target energies are."""
+class AlignmentSummary(AlignmentCorrelations):
+    """Correlations of source and target energies."""
 
-    correlation: float | None = Field(description="Of total energies per atom.")
-    correlation_referenced: float | None = Field(
-        description="After each one's references are subtracted."
-    )
     correlation_residual: float | None = Field(
         None,
-        description="The same with target references shifted by what labels and "
-        "predictions differ by; null where source energies are calculated.",
+        description="Pearson correlation with target references that are the source's "
+        "plus a fit to labels minus predictions; null where source energies are "
+        "calculated.",
     )
     source_energies: str = Field(description="`calculated` or `predicted`.")
-    n_frames: int = Field(ge=0, description="Frames compared.")
 
 
 class StudyResults(Record):
@@ -175,13 +165,13 @@ class StudyResults(Record):
     study: str = Field(description="Name of the study.")
     labels: str = Field(description="Functional and origin of the labels.")
     source: str = Field(description="Source potential.")
-    dataset: DatasetSummary = Field(description="What was kept of the data.")
+    dataset: DatasetSummary = Field(description="Kept and rejected frames.")
     models: dict[str, ModelSummary] = Field(description="Scores, by model.")
     alignment: AlignmentSummary | None = Field(
-        description="Source against target energies; null where left out."
+        description="Comparison of source and target energies; null where left out."
     )
     scaling_law: dict[str, PropertyScaling] | None = Field(
-        description="Fits by property; null where left out."
+        description="Power laws by error; null where left out."
     )
     jobs: dict[str, str] = Field(
         description="Job uuid of each document, by stage or by stage/model."
@@ -189,7 +179,7 @@ class StudyResults(Record):
 
 
 class StudyDoc(TaskDoc):
-    """Output of the last job of a study: where everything is."""
+    """Output of the last job of a study."""
 
-    settings: StudySettings = Field(description="Settings of the whole study.")
-    results: StudyResults = Field(description="All results in one object.")
+    settings: StudySettings = Field(description="Settings of the study.")
+    results: StudyResults = Field(description="Summary of all results.")

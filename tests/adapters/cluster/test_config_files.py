@@ -22,7 +22,7 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def test_the_folder_named_wins_over_the_environment(
+def test_the_folder_option_wins_over_the_environment(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("NEXTRUNG_CONFIG", "/nowhere")
@@ -30,7 +30,7 @@ def test_the_folder_named_wins_over_the_environment(
     assert find_configuration(folder) == folder.resolve()
 
 
-def test_the_environment_names_the_folder(
+def test_the_folder_is_read_from_the_environment(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("NEXTRUNG_CONFIG", str(folder))
@@ -50,7 +50,7 @@ def test_a_folder_without_launchpad_is_an_error(tmp_path: Path) -> None:
         find_configuration(tmp_path)
 
 
-def test_no_machine_file_means_the_defaults(folder: Path) -> None:
+def test_without_a_machine_file_the_defaults_apply(folder: Path) -> None:
     assert read_machine(folder) == Machine()
 
 
@@ -61,7 +61,7 @@ def test_the_machine_file_is_validated(folder: Path) -> None:
         read_machine(folder)
 
 
-def test_workers_are_found_beside_the_launchpad_and_one_folder_below(
+def test_worker_files_are_found_in_the_folder_and_its_subfolders(
     folder: Path,
 ) -> None:
     for name, category in (("", "''"), ("cpu", "cpu"), ("gpu", "[gpu, large]")):

@@ -45,7 +45,7 @@ def workflow_of(study: str, *categories: str) -> Workflow:
     return Workflow(fireworks, metadata={"study": study, "flow": f"flow of {study}"})
 
 
-def test_a_configured_launchpad_answers(database: Database, tmp_path: Path) -> None:
+def test_a_configured_launchpad_responds(database: Database, tmp_path: Path) -> None:
     database.write_configuration(tmp_path)
 
     launchpad = open_launchpad(tmp_path)
@@ -62,7 +62,7 @@ def test_a_configured_launchpad_answers(database: Database, tmp_path: Path) -> N
         ({"port": "none"}, "port"),
     ],
 )
-def test_a_launchpad_that_does_not_answer_is_one_line_without_the_password(
+def test_a_launchpad_that_does_not_respond_is_a_one_line_error_without_the_password(
     database: Database, tmp_path: Path, change: dict[str, Any], reason: str
 ) -> None:
     file = database.write_configuration(tmp_path) / "my_launchpad.yaml"
@@ -112,7 +112,7 @@ def test_jobs_are_counted_by_any_fields(launchpad: LaunchPad) -> None:
     assert count_jobs(launchpad, {"spec._category": "cpu"}, "name") == {(None,): 1}
 
 
-def test_workflows_are_deleted_only_by_who_names_the_database(
+def test_workflows_are_deleted_only_with_the_name_of_the_database(
     launchpad: LaunchPad,
 ) -> None:
     add_workflow(launchpad, workflow_of("demo", "cpu"))

@@ -33,7 +33,7 @@ def kind_of(name: str) -> str | None:
 
 
 def submit(launchpad: LaunchPad, *names: str) -> None:
-    """Add a study whose jobs have uuids like their names."""
+    """Add a study whose jobs have their names as uuids."""
     fireworks = []
     for number, name in enumerate(names, start=1):
         made = nothing()
@@ -45,7 +45,7 @@ def submit(launchpad: LaunchPad, *names: str) -> None:
 
 
 def finish(launchpad: LaunchPad, store: JobStore, name: str, output: Any) -> None:  # noqa: ANN401
-    """Let a job be done and leave its document."""
+    """Complete a job and store its document."""
     launchpad.fireworks.update_one({"name": name}, {"$set": {"state": "COMPLETED"}})
     document = {"uuid": name, "index": 1, "name": name, "output": output}
     store.update([document], key=["uuid", "index"], save=False)
@@ -80,7 +80,7 @@ def test_jobs_are_counted_by_kind_and_state(
     assert launchpad.get_fw_by_id(min(found.failed)).name == "plan b"
 
 
-def test_the_rate_of_shards_says_how_long_the_others_take(
+def test_the_remaining_time_follows_from_the_throughput(
     launchpad: LaunchPad, mongo_store: JobStore
 ) -> None:
     submit(launchpad, *(f"relax {number}" for number in range(4)))
@@ -97,7 +97,7 @@ def test_the_rate_of_shards_says_how_long_the_others_take(
     assert shards.hours_left == pytest.approx(100 / 150)
 
 
-def test_nothing_is_known_of_the_rate_before_the_first_shard(
+def test_before_the_first_shard_there_is_no_estimate(
     launchpad: LaunchPad, mongo_store: JobStore
 ) -> None:
     submit(launchpad, "relax 0")
@@ -109,7 +109,7 @@ def test_nothing_is_known_of_the_rate_before_the_first_shard(
     assert shards.hours_left is None
 
 
-def test_the_workflow_submitted_last_counts(
+def test_the_newest_workflow_is_used(
     launchpad: LaunchPad, mongo_store: JobStore
 ) -> None:
     submit(launchpad, "plan a", "plan b")
@@ -118,7 +118,7 @@ def test_the_workflow_submitted_last_counts(
     assert follow(launchpad, mongo_store).workflow == 3
 
 
-def test_a_study_that_was_never_submitted_is_named_with_those_that_were(
+def test_the_error_of_an_unknown_study_lists_the_submitted_ones(
     launchpad: LaunchPad, mongo_store: JobStore
 ) -> None:
     with pytest.raises(InputError, match=r"of study demo on the LaunchPad, .* none"):

@@ -52,7 +52,7 @@ def read_all(folder: Path) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("cluster", Cluster)
-def test_no_placeholder_is_left(cluster: Cluster, tmp_path: Path) -> None:
+def test_all_placeholders_are_filled_in(cluster: Cluster, tmp_path: Path) -> None:
     written = write_configuration(
         tmp_path, cluster, site_of(tmp_path), password=PASSWORD
     )
@@ -65,7 +65,7 @@ def test_no_placeholder_is_left(cluster: Cluster, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("cluster", Cluster)
-def test_store_and_launchpad_lead_to_the_same_server(
+def test_store_and_launchpad_use_the_same_server(
     cluster: Cluster, tmp_path: Path
 ) -> None:
     write_configuration(tmp_path, cluster, site_of(tmp_path), password=PASSWORD)
@@ -85,7 +85,7 @@ def test_store_and_launchpad_lead_to_the_same_server(
 
 
 @pytest.mark.parametrize("cluster", Cluster)
-def test_files_that_hold_the_password_are_for_their_owner_alone(
+def test_only_the_owner_can_read_files_with_the_password(
     cluster: Cluster, tmp_path: Path
 ) -> None:
     write_configuration(tmp_path, cluster, site_of(tmp_path), password=PASSWORD)
@@ -96,7 +96,7 @@ def test_files_that_hold_the_password_are_for_their_owner_alone(
             assert holds == (stat.S_IMODE(file.stat().st_mode) == 0o600)
 
 
-def test_files_that_exist_are_kept(tmp_path: Path) -> None:
+def test_existing_files_are_kept(tmp_path: Path) -> None:
     (tmp_path / "machine.yaml").write_text("mine")
 
     first = write_configuration(
@@ -121,7 +121,7 @@ def test_workers_pull_every_category_that_jobs_have(
     assert {"cpu", "gpu"} <= pulled == set(read_machine(tmp_path).categories)
 
 
-def test_a_worker_of_a_whole_node_sees_all_its_gpus(tmp_path: Path) -> None:
+def test_a_worker_of_a_whole_node_sees_all_gpus(tmp_path: Path) -> None:
     site = site_of(tmp_path)
     write_configuration(tmp_path, Cluster.SLURM, site, password=PASSWORD)
 
@@ -165,7 +165,7 @@ def test_the_environment_gives_each_process_one_thread(
 
 
 @pytest.mark.parametrize("name", ["my_launchpad", "jobflow", "FW_config"])
-def test_what_is_the_same_on_every_cluster_is_written_the_same(name: str) -> None:
+def test_common_settings_are_equal_on_every_cluster(name: str) -> None:
     first, second = (
         TEMPLATES.joinpath(cluster, f"{name}.yaml").read_text() for cluster in Cluster
     )
@@ -174,7 +174,7 @@ def test_what_is_the_same_on_every_cluster_is_written_the_same(name: str) -> Non
 
 
 @pytest.mark.parametrize("password", ["", "it's", "two\nlines"])
-def test_a_password_that_cannot_be_written_is_refused(
+def test_a_password_with_invalid_characters_is_rejected(
     password: str, tmp_path: Path
 ) -> None:
     with pytest.raises(InputError, match="expected a password of printable"):
@@ -184,10 +184,10 @@ def test_a_password_that_cannot_be_written_is_refused(
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_folder_that_cannot_be_made_is_named(tmp_path: Path) -> None:
+def test_the_error_of_a_folder_that_cannot_be_created_names_it(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
 
-    with pytest.raises(InputError, match="expected a folder that can be made, got"):
+    with pytest.raises(InputError, match="expected a folder that can be created, got"):
         write_configuration(
             tmp_path / "file", Cluster.SLURM, site_of(tmp_path), password="a"
         )

@@ -25,7 +25,7 @@ from nextrung.potentials.registry import load_potential
 from nextrung.schemas.base import InputError
 from nextrung.schemas.dataset import DatasetSettings, SplitSettings
 from nextrung.schemas.labels.curation import (
-    Corrections,
+    CorrectionScheme,
     CurationSettings,
     EnergyScaleSettings,
     HubbardU,
@@ -69,7 +69,7 @@ WITH_U = "   U (eV)           for each species LDAUU =   0.0  3.5"
 
 @dataclass
 class Runs:
-    """A folder of made-up runs."""
+    """Folder of generated runs."""
 
     folder: Path
     outcar: Callable[..., str]
@@ -81,7 +81,7 @@ class Runs:
         (self.folder / name / "OUTCAR").write_text(self.outcar(**changes))
 
     def settings(self, **changes: Any) -> DatasetSettings:  # noqa: ANN401
-        """Curate the folder, with everything in training unless told otherwise."""
+        """Curate the folder; by default all materials are in training."""
         parts = {"curation": TRUSTING, "split": SplitSettings(val=0, test=0)} | changes
         return DatasetSettings(source=VaspSource(paths=(str(self.folder),)), **parts)
 
@@ -98,7 +98,7 @@ def reasons(curated: CuratedDataset) -> dict[str, Rule]:
     return {r.frame_id: r.rule for r in curated.rejections}
 
 
-def test_good_runs_are_kept_and_bad_ones_are_listed(runs: Runs) -> None:
+def test_valid_runs_are_kept_and_others_are_listed(runs: Runs) -> None:
     runs.add("good")
     runs.add("with-u", hubbard=WITH_U)
     runs.add("pbe", metagga="", more="   METAGGA = --")
@@ -120,7 +120,7 @@ def test_good_runs_are_kept_and_bad_ones_are_listed(runs: Runs) -> None:
     assert curated.labels == "r2SCAN (VASP)"
 
 
-def test_duplicates_are_counted_after_everything_else(runs: Runs) -> None:
+def test_duplicates_are_searched_after_all_other_rules(runs: Runs) -> None:
     """1 meV of two atoms is less than MPtrj's 2 meV/atom."""
     runs.add("a", energies=(-8.0, -8.1, -8.1005, -8.1))
 
@@ -134,7 +134,7 @@ def test_duplicates_are_counted_after_everything_else(runs: Runs) -> None:
     }
 
 
-def test_materials_are_split_whole(runs: Runs) -> None:
+def test_all_frames_of_a_material_are_in_one_split(runs: Runs) -> None:
     for index in range(5):
         runs.add(f"m{index}")
 
@@ -150,7 +150,7 @@ def test_materials_are_split_whole(runs: Runs) -> None:
 def test_energies_on_another_scale_are_rejected(
     runs: Runs, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The potential says -4 eV/atom: -8 eV for two atoms fits, -20 does not."""
+    """The potential predicts -4 eV/atom: -8 eV for two atoms agrees, -20 does not."""
 
     asked: list[str] = []
 
@@ -184,7 +184,9 @@ def test_a_functional_without_a_potential_is_not_checked(runs: Runs) -> None:
     assert curated.frames.energies.tolist() == [-900]
 
 
-def test_nothing_usable_is_an_error_that_says_why(runs: Runs) -> None:
+def test_a_source_without_accepted_frames_is_an_error_with_the_rules(
+    runs: Runs,
+) -> None:
     runs.add("with-u", hubbard=WITH_U)
     runs.add("torn", end="")
 
@@ -216,7 +218,7 @@ def test_a_missing_folder_is_an_error(runs: Runs) -> None:
         curate(runs.settings())
 
 
-def test_two_frames_of_one_name_are_an_error(tmp_path: Path) -> None:
+def test_two_frames_with_one_name_are_an_error(tmp_path: Path) -> None:
     path = tmp_path / "frames.xyz"
     path.write_text(
         2
@@ -235,7 +237,7 @@ def test_two_frames_of_one_name_are_an_error(tmp_path: Path) -> None:
         curate(settings)
 
 
-def test_the_stored_files_say_what_the_document_says(runs: Runs) -> None:
+def test_the_metadata_of_the_files_equals_the_document(runs: Runs) -> None:
     runs.add("a")
     runs.add("b", hubbard=WITH_U)
     settings = runs.settings()
@@ -259,7 +261,7 @@ def test_the_stored_files_say_what_the_document_says(runs: Runs) -> None:
     assert stored["element_counts"] == {"Na": 2, "Cl": 2}
 
 
-def test_the_same_data_make_the_same_files(runs: Runs) -> None:
+def test_the_same_data_give_identical_files(runs: Runs) -> None:
     runs.add("a")
     settings = runs.settings()
 
@@ -269,7 +271,7 @@ def test_the_same_data_make_the_same_files(runs: Runs) -> None:
     assert first == second
 
 
-def test_nothing_unfinished_stays_behind(runs: Runs, tmp_path: Path) -> None:
+def test_staging_folders_are_removed_after_storing(runs: Runs, tmp_path: Path) -> None:
     runs.add("a")
     settings = runs.settings()
 
@@ -307,10 +309,10 @@ def mixed(tmp_path: Path) -> DatasetSettings:
 
 
 @pytest.mark.parametrize("size", [1, 7, 39])
-def test_the_parts_do_not_change_what_is_kept(
+def test_the_result_does_not_depend_on_the_size_of_parts(
     size: int, mixed: DatasetSettings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Materials in turn are scattered over all parts."""
+    """Frames of alternating materials are in all parts."""
     whole = curate(mixed)
     monkeypatch.setattr(rules, "PART_SIZE", size)
 
@@ -324,7 +326,7 @@ def test_the_parts_do_not_change_what_is_kept(
     np.testing.assert_array_equal(parts.materials.energies, whole.materials.energies)
 
 
-def test_the_document_says_what_could_not_be_judged(runs: Runs) -> None:
+def test_the_document_counts_skipped_rules(runs: Runs) -> None:
     runs.add("a")
     settings = runs.settings()
 
@@ -333,7 +335,7 @@ def test_the_document_says_what_could_not_be_judged(runs: Runs) -> None:
     assert stored["n_skipped"] == {Rule.PRIMARY_TASK: 2}
 
 
-def test_an_error_leaves_nothing_behind(runs: Runs, tmp_path: Path) -> None:
+def test_an_error_leaves_no_files(runs: Runs, tmp_path: Path) -> None:
     runs.add("with-u", hubbard=WITH_U)
 
     with pytest.raises(InputError, match="expected usable frames"):
@@ -344,10 +346,10 @@ def test_an_error_leaves_nothing_behind(runs: Runs, tmp_path: Path) -> None:
 
 #: An INCAR without a meta-GGA.
 PBE: dict[str, str] = {"metagga": "", "more": "   METAGGA = --"}
-MP2020 = CurationSettings(functional="PBE", corrections=Corrections.MP2020)
+MP2020 = CurationSettings(functional="PBE", corrections=CorrectionScheme.MP2020)
 
 
-def test_corrected_energies_are_the_labels_and_raw_ones_are_kept(runs: Runs) -> None:
+def test_corrected_energies_are_labels_and_raw_energies_are_stored(runs: Runs) -> None:
     """MP2020 adds -0.614 eV for the one Cl of Na and Cl."""
     runs.add("a", **PBE)
     settings = runs.settings(curation=MP2020)
@@ -373,7 +375,7 @@ def test_energies_without_corrections_are_raw(runs: Runs) -> None:
     assert table["raw_energy"].to_pylist() == table["energy"].to_pylist() == [-8, -8.25]
 
 
-def test_a_u_that_mp2020_does_not_know_is_rejected(runs: Runs) -> None:
+def test_a_hubbard_u_without_mp2020_correction_is_rejected(runs: Runs) -> None:
     """Na and Cl have none there."""
     allowed = MP2020.model_copy(update={"hubbard_u": HubbardU.ALLOWED})
     runs.add("a", **PBE)
@@ -387,8 +389,8 @@ def test_a_u_that_mp2020_does_not_know_is_rejected(runs: Runs) -> None:
     assert "got U of {'Cl': 3.5} eV" in curated.rejections[0].reason
 
 
-def test_energies_of_another_functional_are_noted_of_a_material(tmp_path: Path) -> None:
-    """A task of r2SCAN is wanted; that of PBE says how much energy PBE has."""
+def test_energies_of_another_functional_are_stored_per_material(tmp_path: Path) -> None:
+    """The labels are of the r2SCAN task; the PBE task gives the PBE energy."""
     step = {"structure": SALT, "forces": [[0.0] * 3] * 2}
     tasks = [
         {
@@ -417,7 +419,7 @@ def test_energies_of_another_functional_are_noted_of_a_material(tmp_path: Path) 
     assert curated.materials.energies.tolist() == [-8.0]
 
 
-def test_a_forgotten_data_set_takes_its_files_along(runs: Runs, tmp_path: Path) -> None:
+def test_files_of_a_deleted_data_set_are_removed(runs: Runs, tmp_path: Path) -> None:
     runs.add("a")
     curated = curate(runs.settings())
     folder = curated.folder
@@ -427,8 +429,8 @@ def test_a_forgotten_data_set_takes_its_files_along(runs: Runs, tmp_path: Path) 
     assert not folder.exists()
 
 
-def test_a_wrong_unit_of_stress_is_one_clear_line(real_data: Path) -> None:
-    """MatPES elements in kBar, read as if they were GPa."""
+def test_a_wrong_unit_of_stress_is_a_one_line_error(real_data: Path) -> None:
+    """MatPES elements in kBar, read as GPa."""
     folder = real_data / "elemental-references"
     source = MatpesSource(
         paths=(str(folder / "MatPES-PBE-Element-Refs.json.gz"),),
@@ -446,10 +448,8 @@ def test_a_wrong_unit_of_stress_is_one_clear_line(real_data: Path) -> None:
         curate(settings)
 
 
-def test_a_killed_build_leaves_the_files_that_were_there(
-    runs: Runs, tmp_path: Path
-) -> None:
-    """A child is killed while it writes frames; the old file stays whole."""
+def test_a_killed_build_keeps_the_existing_files(runs: Runs, tmp_path: Path) -> None:
+    """A child process is killed while it writes frames; the old file is unchanged."""
     runs.add("a")
     settings = runs.settings()
     before = store_dataset(curate(settings), settings)
@@ -468,7 +468,7 @@ def test_a_killed_build_leaves_the_files_that_were_there(
 
 @pytest.fixture(scope="module")
 def real(real_data: Path) -> CuratedDataset:
-    """The real runs and all traps, every label required, duplicates kept."""
+    """Real runs and all invalid files, all labels required, duplicates kept."""
     names = ("r2scan-tm-oxides", "r2scan-tm-fluorides", "traps")
     paths = tuple(str(real_data / name) for name in names)
     settings = DatasetSettings(
@@ -486,10 +486,10 @@ def test_the_real_data_give_46_relaxations_and_170_frames(real: CuratedDataset) 
     assert np.isfinite(real.materials.energies).all()
 
 
-def test_every_real_run_with_u_is_rejected_by_name(
+def test_every_real_run_with_a_hubbard_u_is_rejected(
     real: CuratedDataset, real_data: Path
 ) -> None:
-    """Folder names decide nothing, so they may say what is expected."""
+    """The names of the folders contain the expected rule."""
     expected = {
         path.parent.relative_to(real_data).as_posix()
         for path in real_data.glob("r2scan-tm-*/R2SCAN[_+]U/**/OUTCAR.bz2")
@@ -501,8 +501,8 @@ def test_every_real_run_with_u_is_rejected_by_name(
     assert len(rejected) == 12
 
 
-def test_every_trap_is_rejected_by_its_rule(real: CuratedDataset) -> None:
-    """Three hold energies of another scale; good ones lack the moments asked for."""
+def test_every_invalid_file_is_rejected_by_its_rule(real: CuratedDataset) -> None:
+    """Three have another energy scale; valid ones lack the required moments."""
     traps = {
         r.material_id: (r.rule, r.reason)
         for r in real.rejections
@@ -523,7 +523,9 @@ def test_every_trap_is_rejected_by_its_rule(real: CuratedDataset) -> None:
     )
 
 
-def test_good_real_files_pass_where_moments_are_not_asked_for(real_data: Path) -> None:
+def test_valid_real_files_are_accepted_without_the_rule_on_moments(
+    real_data: Path,
+) -> None:
     curated = curate(
         DatasetSettings(
             source=VaspSource(paths=(str(real_data / "traps"),)),
@@ -537,7 +539,7 @@ def test_good_real_files_pass_where_moments_are_not_asked_for(real_data: Path) -
     ]
 
 
-def test_the_wrong_u_is_let_in_only_on_request(real_data: Path) -> None:
+def test_runs_with_a_hubbard_u_are_accepted_only_on_request(real_data: Path) -> None:
     folder = real_data / "r2scan-tm-fluorides" / "R2SCAN+U"
     curated = curate(
         DatasetSettings(
@@ -554,7 +556,7 @@ def test_the_wrong_u_is_let_in_only_on_request(real_data: Path) -> None:
     ("folder", "energy_mae", "forces_mae"),
     [("r2scan-tm-fluorides", 0.0160, 0.0442), ("r2scan-tm-oxides", 0.0275, 0.0259)],
 )
-def test_real_labels_are_those_that_others_have_read(
+def test_real_labels_equal_those_of_the_index_of_the_data(
     folder: str, energy_mae: float, forces_mae: float, real: CuratedDataset
 ) -> None:
     """Errors of the shipped r²SCAN model as the data's index reports them."""

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
-from tests.compute.curation.naive_duplicates import find_naively
+from tests.compute.curation.reference_duplicates import find_naively
 
 from nextrung.adapters.curation import duplicates
 from nextrung.adapters.curation.duplicates import DuplicateSearch
@@ -30,8 +30,8 @@ def name_materials(frames: Frames, names: NDArray[np.str_]) -> Frames:
 def search(
     parts: list[Frames], folder: Path, split_across_parts: set[str]
 ) -> DuplicateSearch:
-    """Look for duplicates in a file of these parts, to the end."""
-    path = folder / "judged.arrow"
+    """Search for duplicates in a buffer of these parts."""
+    path = folder / "accepted.arrow"
     with FrameBuffer(path) as spool:
         for part in parts:
             spool.write(part)
@@ -51,7 +51,7 @@ def name_kept(parts: list[Frames], found: DuplicateSearch) -> list[str]:
 
 
 def choose_naively(frames: Frames) -> list[str]:
-    """Name what the authors' loop keeps of every material."""
+    """List the frames of every material that the authors' code keeps."""
     kept = []
     for material in dict.fromkeys(frames.material_ids.tolist()):
         chosen = frames[frames.material_ids == material]
@@ -85,7 +85,7 @@ def data(real_data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     "name",
     ["oxides", pytest.param("fluorides", marks=pytest.mark.slow), "mptrj", "statics"],
 )
-def test_what_is_kept_of_real_samples_is_what_the_authors_loop_keeps(
+def test_real_samples_keep_the_same_frames_as_the_authors_code(
     name: str, tmp_path: Path
 ) -> None:
     frames = read_labels(REAL[name])
@@ -106,7 +106,7 @@ def relaxation(real_data: Path) -> Frames:
 @pytest.mark.parametrize(
     "step", [pytest.param(1, marks=pytest.mark.slow), 6], ids=["all", "every sixth"]
 )
-def test_what_is_kept_of_real_relaxations_is_what_the_authors_loop_keeps(
+def test_real_relaxations_keep_the_same_frames_as_the_authors_code(
     step: int, relaxation: Frames, tmp_path: Path
 ) -> None:
     frames = relaxation[::step]
@@ -118,10 +118,10 @@ def test_what_is_kept_of_real_relaxations_is_what_the_authors_loop_keeps(
     assert 5 < len(kept) < len(frames)
 
 
-def test_processes_change_nothing(
+def test_the_result_does_not_depend_on_the_number_of_processes(
     relaxation: Frames, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Three materials, each of which has frames in all parts, and one that has not."""
+    """Three materials with frames in all parts, and one with frames in one."""
     names = np.resize(["a", "b", "c"], 24)
     frames = relaxation[:24]
     parts = [
@@ -130,7 +130,7 @@ def test_processes_change_nothing(
         relaxation[30:60],
     ]
     alone = search(parts, tmp_path, {"a", "b", "c"})
-    monkeypatch.setattr(duplicates, "WORTHWHILE", 2)
+    monkeypatch.setattr(duplicates, "MIN_PARALLEL", 2)
     monkeypatch.setenv("NEXTRUNG_N_PROCESSES", "2")
 
     together = search(parts, tmp_path, {"a", "b", "c"})
@@ -140,7 +140,7 @@ def test_processes_change_nothing(
     assert len(name_kept(parts, alone)) < 54
 
 
-def test_one_process_is_enough_for_few_frames(
+def test_few_frames_are_compared_in_one_process(
     relaxation: Frames, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(duplicates, "ProcessPoolExecutor", None)

@@ -47,7 +47,7 @@ def filter_of(**curation: Any) -> FrameFilter:  # noqa: ANN401
 
 
 def test_parts_end_where_a_material_ends(monkeypatch: pytest.MonkeyPatch) -> None:
-    """With three frames and more to a part, a's two runs of two stay together."""
+    """Parts of three or more frames: the two runs of two frames of a stay together."""
     monkeypatch.setattr(rules, "PART_SIZE", 3)
     runs = [run_of(name) for name in ("a1", "a2", "b", "c", "d")]
 
@@ -60,7 +60,9 @@ def test_parts_end_where_a_material_ends(monkeypatch: pytest.MonkeyPatch) -> Non
     ]
 
 
-def test_materials_that_come_again_are_noted(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_materials_in_several_parts_are_recorded(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     monkeypatch.setattr(rules, "PART_SIZE", 1)
     frame_filter = filter_of()
 
@@ -72,7 +74,7 @@ def test_materials_that_come_again_are_noted(monkeypatch: pytest.MonkeyPatch) ->
     ]
 
 
-def test_what_cannot_be_read_is_handed_on() -> None:
+def test_rejections_of_the_source_are_passed_on() -> None:
     torn = Rejection(
         frame_id="x", material_id="x", rule=Rule.INCOMPLETE_FILE, reason="torn"
     )
@@ -83,13 +85,13 @@ def test_what_cannot_be_read_is_handed_on() -> None:
     assert rejections == [torn]
 
 
-def test_nothing_is_one_empty_part() -> None:
+def test_an_empty_source_gives_one_empty_part() -> None:
     ((good, rejections),) = filter_of().apply([])
 
     assert (len(good), rejections) == (0, [])
 
 
-def test_tasks_unlike_the_primary_one_are_rejected() -> None:
+def test_tasks_that_differ_from_the_primary_task_are_rejected() -> None:
     far = replace(TASK, final_energy=-2.9)
     runs = [
         run_of("a1", task=TASK, primary_task=TASK),
@@ -102,7 +104,7 @@ def test_tasks_unlike_the_primary_one_are_rejected() -> None:
     assert [r.rule for r in rejections] == [Rule.PRIMARY_TASK] * 2
 
 
-def test_frames_that_a_rule_cannot_judge_are_counted() -> None:
+def test_frames_to_which_a_rule_cannot_be_applied_are_counted() -> None:
     frame_filter = filter_of()
 
     list(
@@ -121,13 +123,15 @@ def test_frames_that_a_rule_cannot_judge_are_counted() -> None:
         ({"primary_task": TASK}, "a relaxed energy"),
     ],
 )
-def test_or_the_study_stops(changes: dict[str, Any], expected: str) -> None:
+def test_frames_to_which_a_rule_cannot_be_applied_can_be_an_error(
+    changes: dict[str, Any], expected: str
+) -> None:
     frame_filter = filter_of(missing_input=MissingInput.STOP)
 
     with pytest.raises(InputError, match=f"frame a#0: expected {expected} to compare"):
         list(frame_filter.apply([run_of("a", **changes)]))
 
 
-def test_elements_beyond_plutonium_are_refused() -> None:
+def test_elements_beyond_plutonium_are_rejected() -> None:
     with pytest.raises(InputError, match=r"frame a#0: .* got Cm \(Z = 96\)"):
         list(filter_of().apply([run_of("a", element="Cm")]))

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 @pytest.fixture
 def artifact(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Artifact:
-    """A stored file that holds ``content``."""
+    """A stored file with the content ``content``."""
     monkeypatch.setenv("NEXTRUNG_ROOT", str(tmp_path / "root"))
     path = tmp_path / "unfinished.pth.tar"
     path.write_bytes(b"content")
@@ -40,7 +40,7 @@ def test_the_same_content_is_stored_once(artifact: Artifact, tmp_path: Path) -> 
     assert len(list(artifact_path(artifact).parent.iterdir())) == 1
 
 
-def test_nothing_but_whole_files_is_left_behind(artifact: Artifact) -> None:
+def test_only_complete_files_are_stored(artifact: Artifact) -> None:
     folder = MachineSettings().artifacts
 
     files = [path for path in folder.rglob("*") if path.is_file()]
@@ -48,21 +48,21 @@ def test_nothing_but_whole_files_is_left_behind(artifact: Artifact) -> None:
     assert files == [folder / artifact.path]
 
 
-def test_a_missing_artifact_is_named(artifact: Artifact) -> None:
+def test_the_error_of_a_missing_artifact_names_it(artifact: Artifact) -> None:
     artifact_path(artifact).unlink()
 
     with pytest.raises(InputError, match=r"artifact missing: expected a file at .*tar"):
         artifact_path(artifact)
 
 
-def test_a_truncated_artifact_is_refused(artifact: Artifact) -> None:
+def test_a_truncated_artifact_is_rejected(artifact: Artifact) -> None:
     artifact_path(artifact).write_bytes(b"conten")
 
     with pytest.raises(InputError, match="expected 7 bytes, got 6 in"):
         artifact_path(artifact)
 
 
-def test_a_changed_byte_is_noticed(artifact: Artifact) -> None:
+def test_a_changed_byte_is_detected(artifact: Artifact) -> None:
     artifact_path(artifact).write_bytes(b"contenT")
 
     with pytest.raises(InputError, match="artifact damaged: expected sha256"):

@@ -70,7 +70,7 @@ def write_cif(path: Path, structure: Structure = SALT, extra: str = "") -> None:
     path.write_text(structure.to(fmt="cif") + extra)
 
 
-def test_the_embedded_crystals_have_their_handbook_densities() -> None:
+def test_the_embedded_crystals_have_handbook_densities() -> None:
     crystals = {c.crystal_id: c for c in read_crystals(DensitySettings())}
 
     densities = {name: crystals[name].structure.density for name in HANDBOOK}
@@ -78,7 +78,7 @@ def test_the_embedded_crystals_have_their_handbook_densities() -> None:
     assert densities == pytest.approx(HANDBOOK, rel=0.015)
 
 
-def test_every_embedded_crystal_says_where_it_comes_from() -> None:
+def test_every_embedded_crystal_has_a_reference() -> None:
     crystals = read_crystals(DensitySettings())
 
     assert len(crystals) >= 40
@@ -87,7 +87,7 @@ def test_every_embedded_crystal_says_where_it_comes_from() -> None:
     assert all(crystal.structure.is_ordered for crystal in crystals)
 
 
-def test_a_drawn_sample_repeats_and_keeps_the_order() -> None:
+def test_a_sample_is_reproducible_and_ordered() -> None:
     names = [crystal.crystal_id for crystal in read_crystals(DensitySettings())]
     settings = DensitySettings(n_crystals=7, seed=3)
 
@@ -99,12 +99,12 @@ def test_a_drawn_sample_repeats_and_keeps_the_order() -> None:
     assert len(set(drawn)) == 7
 
 
-def test_a_sample_larger_than_the_source_is_refused() -> None:
+def test_a_sample_larger_than_the_source_is_rejected() -> None:
     with pytest.raises(InputError, match="at least 999 crystals in embedded, got"):
         read_crystals(DensitySettings(n_crystals=999))
 
 
-def test_a_folder_of_cifs_is_read_by_name(tmp_path: Path) -> None:
+def test_a_folder_of_cifs_is_read_by_file_name(tmp_path: Path) -> None:
     write_cif(tmp_path / "b.cif", extra="\n_cell_measurement_temperature 100(2)\n")
     write_cif(tmp_path / "a.cif")
     (tmp_path / "notes.txt").write_text("not a crystal")
@@ -117,7 +117,7 @@ def test_a_folder_of_cifs_is_read_by_name(tmp_path: Path) -> None:
     assert crystals[0].structure.density == pytest.approx(SALT.density, rel=1e-4)
 
 
-def test_digests_follow_the_content(tmp_path: Path) -> None:
+def test_digests_depend_on_the_content(tmp_path: Path) -> None:
     settings = DensitySettings(source=str(tmp_path))
     write_cif(tmp_path / "a.cif")
     before = digest_crystals(settings)
@@ -128,24 +128,24 @@ def test_digests_follow_the_content(tmp_path: Path) -> None:
     assert digest_crystals(DensitySettings()) == digest_crystals(DensitySettings())
 
 
-def test_a_folder_without_cifs_is_refused(tmp_path: Path) -> None:
+def test_a_folder_without_cifs_is_rejected(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"expected files \*\.cif in .*, got none"):
         digest_crystals(DensitySettings(source=str(tmp_path)))
 
 
-def test_a_folder_that_is_not_there_is_refused(tmp_path: Path) -> None:
+def test_a_missing_folder_is_rejected(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="got none at"):
         read_crystals(DensitySettings(source=str(tmp_path / "away")))
 
 
-def test_a_file_that_is_no_crystal_is_refused(tmp_path: Path) -> None:
+def test_a_file_without_crystal_is_rejected(tmp_path: Path) -> None:
     (tmp_path / "broken.cif").write_text("data_x\n_cell_length_a 4\n")
 
     with pytest.raises(InputError, match=r"a crystal structure in .*broken\.cif"):
         read_crystals(DensitySettings(source=str(tmp_path)))
 
 
-def test_partly_occupied_sites_are_refused(tmp_path: Path) -> None:
+def test_partially_occupied_sites_are_rejected(tmp_path: Path) -> None:
     alloy = Structure(Lattice.cubic(3), [{"Cu": 0.5, "Au": 0.5}], [[0, 0, 0]])
     write_cif(tmp_path / "alloy.cif", alloy)
 

@@ -47,9 +47,7 @@ def test_a_file_written_in_parts_is_read_as_one(frames: Frames, tmp_path: Path) 
     assert read_metadata(path) == {"n_frames": 5}
 
 
-def test_parts_are_streamed_as_they_were_written(
-    frames: Frames, tmp_path: Path
-) -> None:
+def test_parts_are_read_as_written(frames: Frames, tmp_path: Path) -> None:
     path = tmp_path / "frames.arrow"
     with FrameBuffer(path) as spool:
         spool.write(frames[:2])
@@ -60,7 +58,7 @@ def test_parts_are_streamed_as_they_were_written(
     assert parts == [["0", "1"], ["2", "3", "4"]]
 
 
-def test_rejections_are_written_in_parts_too(tmp_path: Path) -> None:
+def test_rejections_are_written_in_parts(tmp_path: Path) -> None:
     path = tmp_path / "rejections.parquet"
     rejections = [
         Rejection(frame_id=name, material_id="m", rule=Rule.DUPLICATE, reason="twice")
@@ -73,7 +71,7 @@ def test_rejections_are_written_in_parts_too(tmp_path: Path) -> None:
     assert read_rejections(path) == rejections
 
 
-def test_no_parts_make_an_empty_file(tmp_path: Path) -> None:
+def test_a_file_may_have_no_parts(tmp_path: Path) -> None:
     path = tmp_path / "rejections.parquet"
     with RejectionWriter(path):
         pass

@@ -18,7 +18,7 @@ from nextrung.schemas.frames import Frames
 
 @settings(deadline=None, max_examples=40)
 @given(st.lists(st.tuples(st.integers(1, 4), st.booleans()), max_size=6))
-def test_missing_site_labels_stay_in_their_places(
+def test_missing_site_labels_keep_their_positions(
     recipe: list[tuple[int, bool]],
 ) -> None:
     structures = [
@@ -36,7 +36,7 @@ def test_missing_site_labels_stay_in_their_places(
     assert read.offsets.tolist() == frames.offsets.tolist()
 
 
-def test_nan_becomes_null_and_comes_back() -> None:
+def test_nan_becomes_null_and_nan_again() -> None:
     values = np.array([[1.0, np.nan], [np.nan, 4.0]])
 
     column = nan_to_null(values)
@@ -45,7 +45,7 @@ def test_nan_becomes_null_and_comes_back() -> None:
     np.testing.assert_array_equal(to_array(column), values.ravel())
 
 
-def test_lists_of_unequal_lengths_are_refused() -> None:
+def test_lists_of_unequal_lengths_are_rejected() -> None:
     frames = Frames.from_structures(
         [Structure(Lattice.cubic(3), ["H", "H"], np.zeros((2, 3)))]
     )
@@ -55,7 +55,7 @@ def test_lists_of_unequal_lengths_are_refused() -> None:
         frames_from_table(pa.table(columns))
 
 
-def test_one_table_holds_one_functional() -> None:
+def test_a_table_of_two_functionals_is_rejected() -> None:
     frames = Frames.from_structures(
         [Structure(Lattice.cubic(3), ["H"], [[0, 0, 0]])] * 2, functional="PBE"
     )

@@ -14,14 +14,11 @@ from nextrung.adapters.files.frames import (
     read_frames,
     read_materials,
     read_metadata,
-    read_rejections,
     write_frames,
     write_materials,
-    write_rejections,
 )
 from nextrung.schemas.base import InputError
 from nextrung.schemas.frames import Frames
-from nextrung.schemas.labels.curation import Rejection, Rule
 from nextrung.schemas.labels.materials import Materials
 
 if TYPE_CHECKING:
@@ -70,27 +67,27 @@ def rewrite(path: Path, **columns: list[Any]) -> None:
     pq.write_table(table, path)
 
 
-def test_frames_come_back_bit_for_bit(frames: Frames, tmp_path: Path) -> None:
+def test_frames_are_read_as_written_bit_for_bit(frames: Frames, tmp_path: Path) -> None:
     write_frames(frames, tmp_path / "frames.parquet")
 
     assert_same(read_frames(tmp_path / "frames.parquet"), frames)
 
 
-def test_frames_of_a_selection_come_back(frames: Frames, tmp_path: Path) -> None:
+def test_a_selection_of_frames_is_read_as_written(
+    frames: Frames, tmp_path: Path
+) -> None:
     write_frames(frames[[2, 0]], tmp_path / "frames.parquet")
 
     assert_same(read_frames(tmp_path / "frames.parquet"), frames[[2, 0]])
 
 
-def test_no_frames_are_frames_too(tmp_path: Path) -> None:
+def test_a_file_may_have_no_frames(tmp_path: Path) -> None:
     write_frames(Frames.from_structures([]), tmp_path / "frames.parquet")
 
     assert len(read_frames(tmp_path / "frames.parquet")) == 0
 
 
-def test_pandas_reads_the_file_as_the_design_says(
-    frames: Frames, tmp_path: Path
-) -> None:
+def test_pandas_reads_the_documented_columns(frames: Frames, tmp_path: Path) -> None:
     write_frames(frames, tmp_path / "frames.parquet")
 
     table = pd.read_parquet(tmp_path / "frames.parquet")
@@ -106,9 +103,7 @@ def test_pandas_reads_the_file_as_the_design_says(
     np.testing.assert_array_equal(table["atomic_numbers"][2], frames.atomic_numbers[3:])
 
 
-def test_settings_and_counts_travel_with_the_file(
-    frames: Frames, tmp_path: Path
-) -> None:
+def test_metadata_are_read_as_written(frames: Frames, tmp_path: Path) -> None:
     write_frames(frames, tmp_path / "frames.parquet", {"n_rejected": {"functional": 2}})
 
     content = read_metadata(tmp_path / "frames.parquet")
@@ -116,7 +111,7 @@ def test_settings_and_counts_travel_with_the_file(
     assert content == {"n_rejected": {"functional": 2}}
 
 
-def test_materials_come_back(frames: Frames, tmp_path: Path) -> None:
+def test_materials_are_read_as_written(frames: Frames, tmp_path: Path) -> None:
     materials = Materials(frames[1:], np.array([-3.5, np.nan]))
 
     write_materials(materials, tmp_path / "materials.parquet")
@@ -126,10 +121,10 @@ def test_materials_come_back(frames: Frames, tmp_path: Path) -> None:
     np.testing.assert_array_equal(read.energies, materials.energies)
 
 
-def test_materials_say_what_they_are_made_of_and_of_what_energy(
+def test_materials_have_formula_and_energy_columns(
     tmp_path: Path,
 ) -> None:
-    """LiF has no reference of F: no formation energy, and not that from 0 eV."""
+    """LiF has no reference of F, so it has no formation energy."""
     cell = Lattice.cubic(4)
     structures = [
         Structure(cell, symbols, np.arange(3 * len(symbols)).reshape(-1, 3) / 7)
@@ -156,18 +151,8 @@ def test_materials_say_what_they_are_made_of_and_of_what_energy(
     assert formed[3] == {}
 
 
-def test_rejections_come_back(tmp_path: Path) -> None:
-    rejections = [
-        Rejection(frame_id="a-0", material_id="a", rule=Rule.HUBBARD_U, reason="U = 3")
-    ]
-
-    write_rejections(rejections, tmp_path / "rejections.parquet")
-
-    assert read_rejections(tmp_path / "rejections.parquet") == rejections
-
-
 @pytest.mark.parametrize("content", [b"", b"PAR1 not really PAR1"])
-def test_a_garbled_file_is_refused(content: bytes, tmp_path: Path) -> None:
+def test_an_invalid_file_is_rejected(content: bytes, tmp_path: Path) -> None:
     path = tmp_path / "frames.parquet"
     path.write_bytes(content)
 
@@ -176,12 +161,12 @@ def test_a_garbled_file_is_refused(content: bytes, tmp_path: Path) -> None:
             read(path)
 
 
-def test_a_missing_file_is_refused(tmp_path: Path) -> None:
+def test_a_missing_file_is_rejected(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"expected a Parquet file, got .*nowhere"):
         read_frames(tmp_path / "nowhere.parquet")
 
 
-def test_a_truncated_file_is_refused(frames: Frames, tmp_path: Path) -> None:
+def test_a_truncated_file_is_rejected(frames: Frames, tmp_path: Path) -> None:
     path = tmp_path / "frames.parquet"
     write_frames(frames, path)
     path.write_bytes(path.read_bytes()[:-40])
@@ -199,7 +184,7 @@ def test_a_missing_column_is_named(frames: Frames, tmp_path: Path) -> None:
         read_frames(path)
 
 
-def test_a_column_of_another_type_is_refused(frames: Frames, tmp_path: Path) -> None:
+def test_a_column_of_another_type_is_rejected(frames: Frames, tmp_path: Path) -> None:
     path = tmp_path / "frames.parquet"
     write_frames(frames, path)
     table = pq.read_table(path)
@@ -223,7 +208,7 @@ def test_a_column_of_another_type_is_refused(frames: Frames, tmp_path: Path) -> 
     ],
     ids=lambda value: value if isinstance(value, str) else next(iter(value)),
 )
-def test_contradictions_are_refused(
+def test_inconsistent_rows_are_rejected(
     columns: dict[str, list[Any]], message: str, frames: Frames, tmp_path: Path
 ) -> None:
     path = tmp_path / "frames.parquet"

@@ -29,14 +29,14 @@ CONTAINERS = st.lists(JSON, max_size=4) | st.dictionaries(
 
 @pytest.fixture(params=[1, 2, 7, 1 << 20], ids=str)
 def block(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> int:
-    """Bytes read at once; members go on over the ends of small blocks."""
+    """Bytes per read; members extend over several small blocks."""
     size: int = request.param
     monkeypatch.setattr(json_split, "BLOCK", size)
     return size
 
 
 def put_together(content: bytes) -> Any:  # noqa: ANN401
-    """Parse the members one by one and put them into one object or list."""
+    """Parse the members one by one and combine them to one object or list."""
     whole: Any = [] if content.lstrip()[:1] == b"[" else {}
     for text, _ in cut_members(io.BytesIO(content)):
         member = json.loads(text)
@@ -52,7 +52,7 @@ def count_names(text: bytes) -> list[int]:
 
 @pytest.mark.usefixtures("block")
 @pytest.mark.parametrize("indent", [None, 1])
-def test_members_together_are_the_whole(indent: int | None) -> None:
+def test_all_members_together_are_the_whole_file(indent: int | None) -> None:
     contents: tuple[Any, ...] = (
         {"a": {"b": [1, "},{", {"c": '"'}]}, "d\\": "\\", "": []},
         [{"a": [[], {}]}, "]", None, [[["\\\\"]]]],
@@ -64,7 +64,7 @@ def test_members_together_are_the_whole(indent: int | None) -> None:
 
 
 @given(content=CONTAINERS)
-def test_whatever_json_writes_is_cut_into_its_members(content: Any) -> None:  # noqa: ANN401
+def test_any_json_is_split_into_its_members(content: Any) -> None:  # noqa: ANN401
     text = json.dumps(content, ensure_ascii=False).encode()
 
     assert put_together(text) == content
@@ -73,11 +73,11 @@ def test_whatever_json_writes_is_cut_into_its_members(content: Any) -> None:  # 
 
 @given(content=CONTAINERS, data=st.data())
 @example(content={"a": 1}, data=None)
-def test_damaged_text_is_taken_exactly_where_json_takes_it(
+def test_damaged_text_is_accepted_exactly_where_the_json_module_accepts_it(
     content: Any,  # noqa: ANN401
     data: st.DataObject | None,
 ) -> None:
-    """One byte is lost or another; the standard library is the judge."""
+    """One byte is deleted or replaced; the reference is the json module."""
     text = json.dumps(content).encode()
     place, byte = 0, b""
     if data is not None:
@@ -105,7 +105,7 @@ def test_damaged_text_is_taken_exactly_where_json_takes_it(
     ],
 )
 def test_names_are_counted_on_two_levels(text: bytes, expected: list[int]) -> None:
-    """Those of a member and of its members, as often as they are written."""
+    """Names of a member and of its members, with repetitions."""
     assert count_names(text) == expected
 
 
@@ -116,17 +116,19 @@ def test_names_are_counted_on_two_levels(text: bytes, expected: list[int]) -> No
         (b"", "nothing"),
         (b" 1", "no object or list"),
         (b'{"a": 1', "the end of the file within an entry"),
-        (b'{"a": 1]', "an end that does not fit"),
-        (b'{"a": 1} x', "or something after it"),
-        (b"[1]   \n  [", "or something after it"),
+        (b'{"a": 1]', "a closing bracket that does not match"),
+        (b'{"a": 1} x', "or data after it"),
+        (b"[1]   \n  [", "or data after it"),
     ],
 )
-def test_what_is_no_object_or_list_is_refused(text: bytes, reason: str) -> None:
+def test_anything_but_an_object_or_a_list_is_rejected(text: bytes, reason: str) -> None:
     with pytest.raises(ValueError, match=reason):
         put_together(text)
 
 
-def test_a_lost_quote_does_not_fill_the_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_missing_quote_does_not_fill_the_memory(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     monkeypatch.setattr(json_split, "BLOCK", 16)
     monkeypatch.setattr(json_split, "MAX_MEMBER", 64)
 

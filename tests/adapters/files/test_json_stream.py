@@ -7,7 +7,6 @@ import json
 import lzma
 from typing import TYPE_CHECKING, Any
 
-import orjson
 import pytest
 
 from nextrung.adapters.files.json_stream import (
@@ -27,7 +26,11 @@ MATERIALS = {
 
 
 def members(path: Path) -> Generator[tuple[str, Any]]:
-    yield from stream_materials(path)
+    yield from stream_materials(path, lambda name, frames: (name, frames))
+
+
+def documents(path: Path) -> list[Any]:
+    return list(stream_documents(path, lambda document: document))
 
 
 def written(path: Path, content: object) -> Path:
@@ -44,7 +47,7 @@ def written(path: Path, content: object) -> Path:
         (".xz", lzma.compress),
     ],
 )
-def test_materials_come_one_by_one_from_any_compression(
+def test_materials_are_read_from_any_compression(
     suffix: str, compress: Callable[[bytes], bytes], tmp_path: Path
 ) -> None:
     path = tmp_path / f"frames.json{suffix}"
@@ -53,8 +56,7 @@ def test_materials_come_one_by_one_from_any_compression(
     assert dict(members(path)) == MATERIALS
 
 
-def test_the_file_is_not_read_ahead_of_its_reader(tmp_path: Path) -> None:
-    """The first of many materials comes although the file breaks off later."""
+def test_materials_are_read_before_a_later_truncation(tmp_path: Path) -> None:
     text = json.dumps({str(index): {"x": {"y": "z" * 100}} for index in range(20_000)})
     path = tmp_path / "frames.json"
     path.write_text(text[:-100])
@@ -72,7 +74,7 @@ def test_the_file_is_not_read_ahead_of_its_reader(tmp_path: Path) -> None:
         ("a.json", b'{"a": {"a-0": {"str', r"expected JSON, got .*in .*a\.json"),
         ("a.json", b"no JSON", "expected JSON, got "),
         ("a.json", b"", "expected JSON, got "),
-        ("a.json", b'{"a": {}}\xff', "expected JSON, got .an end that does not fit"),
+        ("a.json", b'{"a": {}}\xff', "expected JSON, got .a closing bracket tha"),
         ("a.json", b'{"a": {"b": "\xff"}}', "expected JSON, got "),
         ("a.json", b'{"a": {}, }', "expected JSON, got .a comma without an entry"),
         ("a.json", b'{"a": {}, "a" {}}', "got .* after 1 complete entries"),
@@ -91,7 +93,7 @@ def test_the_file_is_not_read_ahead_of_its_reader(tmp_path: Path) -> None:
         ("a.json", b"[]", "an object of materials, got none"),
     ],
 )
-def test_what_is_no_object_of_materials_is_one_clear_line(
+def test_anything_but_an_object_of_materials_is_a_one_line_error(
     name: str, content: bytes, reason: str, tmp_path: Path
 ) -> None:
     path = tmp_path / name
@@ -111,7 +113,7 @@ def test_what_is_no_object_of_materials_is_one_clear_line(
         ('{"a": {"a-0": {}}, "b": {"b-0": {}}, "a": {"a-1": {}}}', "a"),
     ],
 )
-def test_a_name_written_twice_is_found_although_json_forgets_it(
+def test_a_repeated_name_is_found_although_parsers_keep_the_last(
     text: str, name: str, tmp_path: Path
 ) -> None:
     path = tmp_path / "frames.json"
@@ -121,7 +123,7 @@ def test_a_name_written_twice_is_found_although_json_forgets_it(
         list(members(path))
 
 
-def test_the_same_name_in_two_objects_is_no_repeated_name(tmp_path: Path) -> None:
+def test_the_same_name_in_two_objects_is_valid(tmp_path: Path) -> None:
     frame = {"structure": 1, "more": {"structure": 2}}
 
     path = written(tmp_path / "frames.json", {"a": {"a-0": frame, "a-1": frame}})
@@ -130,19 +132,19 @@ def test_the_same_name_in_two_objects_is_no_repeated_name(tmp_path: Path) -> Non
 
 
 @pytest.mark.parametrize("text", ['[{"x": 1, "x": 1}]', '{"x": 1, "x": 1}'])
-def test_a_name_twice_in_a_document_is_found_too(text: str, tmp_path: Path) -> None:
+def test_a_repeated_name_in_a_document_is_found(text: str, tmp_path: Path) -> None:
     path = tmp_path / "tasks.json"
     path.write_text(text)
 
     with pytest.raises(InputError, match="every name once, got 'x' twice in one obj"):
-        list(stream_documents(path))
+        documents(path)
 
 
 @pytest.mark.parametrize("content", [{"x": 1.0}, [{"x": 1.0}]])
-def test_one_document_or_a_list_of_them(content: object, tmp_path: Path) -> None:
+def test_a_file_holds_one_document_or_a_list(content: object, tmp_path: Path) -> None:
     path = written(tmp_path / "tasks.json", content)
 
-    assert list(stream_documents(path)) == [{"x": 1.0}]
+    assert documents(path) == [{"x": 1.0}]
 
 
 @pytest.mark.parametrize(
@@ -157,30 +159,37 @@ def test_one_document_or_a_list_of_them(content: object, tmp_path: Path) -> None
         ("a.json.gz", b"no gzip", "expected JSON, got .Not a gzipped"),
     ],
 )
-def test_what_is_no_document_is_one_clear_line(
+def test_anything_but_documents_is_a_one_line_error(
     name: str, content: bytes, reason: str, tmp_path: Path
 ) -> None:
     path = tmp_path / name
     path.write_bytes(content)
 
     with pytest.raises(InputError, match=reason):
-        list(stream_documents(path))
+        documents(path)
 
 
-def test_the_garbage_collector_is_off_while_the_parser_runs_and_no_longer(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+def test_the_garbage_collector_is_off_while_members_are_converted_and_no_longer(
+    tmp_path: Path,
 ) -> None:
     path = written(tmp_path / "frames.json", MATERIALS)
-    while_parsing = []
 
-    def loads(text: bytes) -> Any:  # noqa: ANN401
-        while_parsing.append(gc.isenabled())
-        return json.loads(text)
+    inside = stream_materials(path, lambda _name, _frames: gc.isenabled())
 
-    monkeypatch.setattr(orjson, "loads", loads)
+    assert [(collects, gc.isenabled()) for collects in inside] == [(False, True)] * 2
 
-    assert [gc.isenabled() for _ in members(path)] == [True, True]
-    assert while_parsing == [False, False]
+
+@pytest.mark.parametrize("content", [{"x": 1.0}, [{"x": 1.0}]])
+def test_errors_of_the_conversion_name_the_file(
+    content: object, tmp_path: Path
+) -> None:
+    def convert(document: object) -> None:
+        raise InputError(f"expected a task, got {document}")
+
+    path = written(tmp_path / "tasks.json", content)
+
+    with pytest.raises(InputError, match=r"a task, got .*1\.0\} in .*tasks\.json$"):
+        list(stream_documents(path, convert))
 
 
 def test_the_garbage_collector_is_on_after_invalid_json(tmp_path: Path) -> None:

@@ -28,7 +28,7 @@ with hold_lock(Path(sys.argv[1])):
 
 @pytest.fixture
 def holder(tmp_path: Path) -> Iterator[subprocess.Popen[str]]:
-    """Another process that holds the lock until it hears a line."""
+    """Another process that holds the lock until it reads a line."""
     process = subprocess.Popen(  # noqa: S603
         [sys.executable, "-c", _HOLDER, str(tmp_path / "lock")],
         stdin=subprocess.PIPE,
@@ -42,7 +42,7 @@ def holder(tmp_path: Path) -> Iterator[subprocess.Popen[str]]:
     process.communicate()
 
 
-def test_a_held_lock_is_waited_for(
+def test_a_process_waits_for_a_held_lock(
     holder: subprocess.Popen[str], tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     release = subprocess.Popen(  # noqa: S603
@@ -55,10 +55,10 @@ def test_a_held_lock_is_waited_for(
 
     release.wait()
     assert waited > 0.5
-    assert "another process is at this job; waiting" in caplog.text
+    assert "another process runs this job; waiting" in caplog.text
 
 
-def test_the_lock_of_a_killed_process_is_free(
+def test_the_lock_of_a_killed_process_is_released(
     holder: subprocess.Popen[str], tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     holder.kill()
@@ -70,13 +70,13 @@ def test_the_lock_of_a_killed_process_is_free(
     assert caplog.text == ""
 
 
-def test_a_lock_can_be_held_again(tmp_path: Path) -> None:
+def test_a_released_lock_can_be_held_again(tmp_path: Path) -> None:
     for _ in range(2):
         with hold_lock(tmp_path / "lock"):
             assert (tmp_path / "lock").read_bytes() == b""
 
 
-def test_where_there_are_no_locks_work_goes_on(
+def test_a_file_system_without_locks_is_not_an_error(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     caplog: pytest.LogCaptureFixture,

@@ -27,14 +27,16 @@ def test_variables_are_expanded(
     assert expand_path(written) == tmp_path / "runs"
 
 
-def test_an_unset_variable_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_error_of_an_unset_variable_names_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     monkeypatch.delenv("SOME_DATA", raising=False)
 
     with pytest.raises(InputError, match="environment variable SOME_DATA is not set"):
         expand_path("$SOME_DATA/runs")
 
 
-def test_a_missing_folder_is_named(tmp_path: Path) -> None:
+def test_the_error_of_a_missing_folder_names_it(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"expected a file or folder, got none at .*x"):
         expand_path(str(tmp_path / "x"))
 

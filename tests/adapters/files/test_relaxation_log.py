@@ -19,12 +19,12 @@ if TYPE_CHECKING:
 HEADER = {"job": "a"}
 
 
-def test_reopened_journal_knows_what_is_finished(
+def test_a_reopened_log_lists_the_finished_relaxations(
     tmp_path: Path, converged: RelaxationRecord, failed: RelaxationRecord
 ) -> None:
-    journal = RelaxationLog(tmp_path / "shard.jsonl", HEADER)
-    journal.record("a", converged)
-    journal.record("b", failed)
+    log = RelaxationLog(tmp_path / "shard.jsonl", HEADER)
+    log.record("a", converged)
+    log.record("b", failed)
 
     assert RelaxationLog(tmp_path / "shard.jsonl", HEADER).finished == {
         "a": converged,
@@ -33,14 +33,14 @@ def test_reopened_journal_knows_what_is_finished(
 
 
 @pytest.mark.parametrize("kept", [1, 20, 100])
-def test_torn_last_line_costs_its_material_alone(
+def test_only_the_material_of_an_incomplete_last_line_is_lost(
     tmp_path: Path, converged: RelaxationRecord, failed: RelaxationRecord, kept: int
 ) -> None:
     path = tmp_path / "shard.jsonl"
-    journal = RelaxationLog(path, HEADER)
-    journal.record("a", failed)
+    log = RelaxationLog(path, HEADER)
+    log.record("a", failed)
     whole = path.read_bytes()
-    journal.record("b", converged)
+    log.record("b", converged)
     path.write_bytes(path.read_bytes()[: len(whole) + kept])
 
     resumed = RelaxationLog(path, HEADER)
@@ -49,47 +49,49 @@ def test_torn_last_line_costs_its_material_alone(
     assert list(RelaxationLog(path, HEADER).finished) == ["a", "b"]
 
 
-def test_torn_header_starts_the_journal_anew(tmp_path: Path) -> None:
+def test_an_incomplete_header_starts_a_new_log(tmp_path: Path) -> None:
     (tmp_path / "shard.jsonl").write_bytes(b'{"hea')
 
     assert RelaxationLog(tmp_path / "shard.jsonl", HEADER).finished == {}
     assert RelaxationLog(tmp_path / "shard.jsonl", HEADER).finished == {}
 
 
-def test_journal_of_another_job_is_refused(tmp_path: Path) -> None:
+def test_the_log_of_another_job_is_rejected(tmp_path: Path) -> None:
     RelaxationLog(tmp_path / "shard.jsonl", HEADER)
 
     with pytest.raises(
         InputError,
-        match=r"expected the journal of this job in .*, got job a instead of b",
+        match=r"expected the relaxation log of this job in .*, got job a instead of b",
     ):
         RelaxationLog(tmp_path / "shard.jsonl", {"job": "b"})
 
 
 @pytest.mark.parametrize("line", [b"{}", b"[]", b"nonsense", b'{"header": 1}'])
-def test_a_file_that_is_no_journal_is_named(tmp_path: Path, line: bytes) -> None:
+def test_the_error_of_a_file_without_header_names_it(
+    tmp_path: Path, line: bytes
+) -> None:
     (tmp_path / "shard.jsonl").write_bytes(line + b"\n")
 
     with pytest.raises(InputError, match=r"expected a header in line 1 of .*\.jsonl"):
         RelaxationLog(tmp_path / "shard.jsonl", HEADER)
 
 
-def test_a_full_disk_costs_the_last_relaxation_alone(
+def test_on_a_full_disk_only_the_last_relaxation_is_lost(
     tmp_path: Path, converged: RelaxationRecord, failed: RelaxationRecord
 ) -> None:
-    """Part of a line is written before the disk is full; nothing of it stays."""
+    """A partly written line is removed."""
     path = tmp_path / "shard.jsonl"
-    journal = RelaxationLog(path, HEADER)
-    journal.record("a", failed)
+    log = RelaxationLog(path, HEADER)
+    log.record("a", failed)
     whole = path.read_bytes()
 
     with full_disk(len(whole) + 50):
         with pytest.raises(
-            InputError, match=r"room for a relaxation in .*\.jsonl, got"
+            InputError, match=r"disk space for a relaxation in .*\.jsonl, got"
         ):
-            journal.record("b", converged)
+            log.record("b", converged)
         assert path.read_bytes() == whole
-        assert journal.finished == {"a": failed}
+        assert log.finished == {"a": failed}
 
     again = RelaxationLog(path, HEADER)
     again.record("b", converged)
@@ -98,7 +100,7 @@ def test_a_full_disk_costs_the_last_relaxation_alone(
 
 @contextmanager
 def full_disk(n_bytes: int) -> Iterator[None]:
-    """Let no file of this process grow beyond a size."""
+    """Limit the size of files that this process writes."""
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
     handler = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
     resource.setrlimit(resource.RLIMIT_FSIZE, (n_bytes, before[1]))
@@ -109,7 +111,7 @@ def full_disk(n_bytes: int) -> Iterator[None]:
         signal.signal(signal.SIGXFSZ, handler)
 
 
-def test_damage_in_the_middle_is_named(
+def test_the_error_of_a_damaged_line_names_it(
     tmp_path: Path, failed: RelaxationRecord
 ) -> None:
     path = tmp_path / "shard.jsonl"
@@ -122,32 +124,34 @@ def test_damage_in_the_middle_is_named(
         RelaxationLog(path, HEADER)
 
 
-def test_an_attempt_that_ends_leaves_no_mark_whatever_its_end(tmp_path: Path) -> None:
+def test_the_marker_is_removed_whichever_exception_ends_the_block(
+    tmp_path: Path,
+) -> None:
     def attempt(ending: BaseException) -> None:
-        with crash_marker(tmp_path / "mark") as crashed:
+        with crash_marker(tmp_path / "marker") as crashed:
             assert not crashed
-            assert (tmp_path / "mark").exists()
+            assert (tmp_path / "marker").exists()
             raise ending
 
     for ending in (SystemExit(143), KeyboardInterrupt(), InputError("full")):
         with pytest.raises(type(ending)):
             attempt(ending)
 
-    assert not (tmp_path / "mark").exists()
+    assert not (tmp_path / "marker").exists()
 
 
-def test_the_mark_of_a_killed_attempt_is_met_by_the_next(tmp_path: Path) -> None:
-    (tmp_path / "mark").touch()
+def test_the_marker_of_a_killed_attempt_is_reported_to_the_next(tmp_path: Path) -> None:
+    (tmp_path / "marker").touch()
 
-    with crash_marker(tmp_path / "mark") as crashed:
+    with crash_marker(tmp_path / "marker") as crashed:
         pass
 
     assert crashed
-    assert not (tmp_path / "mark").exists()
+    assert not (tmp_path / "marker").exists()
 
 
 def _opened(path: Path) -> RelaxationLog:
-    """Open a journal without reading it, as a writer that never looked back."""
-    journal = object.__new__(RelaxationLog)
-    journal.path, journal.finished, journal.synced = path, {}, 0.0
-    return journal
+    """Open a log for writing without reading it."""
+    log = object.__new__(RelaxationLog)
+    log.path, log.finished, log.synced = path, {}, 0.0
+    return log

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from nextrung.schemas.relaxation import RelaxationRecord
 
 
-def test_table_returns_what_was_written(
+def test_a_table_is_read_as_written(
     tmp_path: Path, converged: RelaxationRecord, failed: RelaxationRecord
 ) -> None:
     records = {"b": converged, "a": failed}
@@ -38,14 +38,14 @@ def test_table_returns_what_was_written(
     )
 
 
-def test_garbled_table_is_named(tmp_path: Path) -> None:
+def test_the_error_of_an_invalid_table_names_it(tmp_path: Path) -> None:
     (tmp_path / "table.parquet").write_bytes(b"nonsense")
 
     with pytest.raises(InputError, match=r"table of relaxations in .*table\.parquet"):
         read_relaxations(tmp_path / "table.parquet")
 
 
-def test_outcomes_are_the_records_without_their_sites(
+def test_outcomes_are_records_without_sites(
     tmp_path: Path, converged: RelaxationRecord, failed: RelaxationRecord
 ) -> None:
     records = {"a": converged, "b": failed}
@@ -61,14 +61,16 @@ def test_outcomes_are_the_records_without_their_sites(
 
 
 @pytest.mark.parametrize("content", [b"", b"PAR1"])
-def test_a_file_without_outcomes_is_named(tmp_path: Path, content: bytes) -> None:
+def test_the_error_of_a_file_without_outcomes_names_it(
+    tmp_path: Path, content: bytes
+) -> None:
     (tmp_path / "table.parquet").write_bytes(content)
 
     with pytest.raises(InputError, match="expected a table of relaxations in"):
         read_outcomes(tmp_path / "table.parquet")
 
 
-def test_a_table_of_something_else_is_named(tmp_path: Path) -> None:
+def test_the_error_of_a_table_of_another_schema_names_it(tmp_path: Path) -> None:
     pq.write_table(pa.table({"a": [1]}), tmp_path / "table.parquet")
 
     with pytest.raises(InputError, match="expected a table of relaxations in"):

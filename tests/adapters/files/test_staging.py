@@ -11,7 +11,7 @@ import pytest
 
 from nextrung.adapters.files.staging import StagingFolder, remove_stale
 
-#: Makes a folder, says so, and waits for its end.
+#: Creates a folder, prints its path, and waits for a signal.
 CHILD = """
 import sys
 from nextrung.adapters.files.staging import StagingFolder
@@ -29,7 +29,7 @@ def artifacts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path / "artifacts"
 
 
-def test_a_folder_is_beside_the_artifacts_and_goes(artifacts: Path) -> None:
+def test_a_folder_is_created_beside_the_artifacts_and_removed(artifacts: Path) -> None:
     with StagingFolder() as folder:
         assert folder.parent == artifacts
         (folder / "half").write_text("a file")
@@ -37,14 +37,16 @@ def test_a_folder_is_beside_the_artifacts_and_goes(artifacts: Path) -> None:
     assert list(artifacts.iterdir()) == []
 
 
-def test_a_folder_in_use_is_left_alone() -> None:
+def test_a_folder_in_use_is_not_removed() -> None:
     with StagingFolder() as folder:
         assert remove_stale() == []
         assert folder.is_dir()
 
 
-def test_the_folder_of_a_dead_process_is_swept_and_not_before(artifacts: Path) -> None:
-    """Killed without a warning, as by the queue of a cluster."""
+def test_the_folder_of_a_killed_process_is_removed_and_not_before(
+    artifacts: Path,
+) -> None:
+    """SIGKILL, as by the queue of a cluster."""
     child = subprocess.Popen(  # noqa: S603
         [sys.executable, "-c", CHILD],
         stdin=subprocess.PIPE,
@@ -58,39 +60,39 @@ def test_the_folder_of_a_dead_process_is_swept_and_not_before(artifacts: Path) -
     child.send_signal(signal.SIGKILL)
     child.communicate()
 
-    assert [str(swept) for swept in remove_stale()] == [folder]
+    assert [str(removed) for removed in remove_stale()] == [folder]
     assert list(artifacts.iterdir()) == []
 
 
-def test_other_files_are_not_swept(artifacts: Path) -> None:
+def test_other_folders_are_not_removed(artifacts: Path) -> None:
     (artifacts / "frames").mkdir(parents=True)
 
     assert remove_stale() == []
     assert (artifacts / "frames").is_dir()
 
 
-def test_nothing_to_sweep_is_no_error() -> None:
+def test_a_run_folder_without_artifacts_is_valid() -> None:
     assert remove_stale() == []
 
 
-def test_a_folder_that_was_swept_while_it_was_made_is_made_again(
+def test_a_folder_that_is_removed_before_it_is_locked_is_created_again(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     made = []
 
-    def sweep_first(handle: int, _: int) -> None:
+    def remove_first(handle: int, _: int) -> None:
         made.append(str(Path(f"/proc/self/fd/{handle}").readlink()))
         if len(made) == 1:
             shutil.rmtree(made[0])
 
-    monkeypatch.setattr(fcntl, "flock", sweep_first)
+    monkeypatch.setattr(fcntl, "flock", remove_first)
 
     with StagingFolder() as folder:
         assert made == [made[0], str(folder)]
         assert folder.is_dir()
 
 
-def test_where_there_are_no_locks_nothing_is_swept(
+def test_nothing_is_removed_on_a_file_system_without_locks(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     def refuse(_handle: int, _how: int) -> None:

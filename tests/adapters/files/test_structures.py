@@ -25,18 +25,18 @@ def iron(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Structure:
     return structure.add_site_property("magmom", [2.2, 2.1])
 
 
-def test_a_kept_structure_is_the_same_to_its_moments(iron: Structure) -> None:
+def test_a_stored_structure_keeps_its_magnetic_moments(iron: Structure) -> None:
     kept = load_structure(store_structure(iron))
     assert kept == iron
     assert kept.site_properties == {"magmom": [2.2, 2.1]}
 
 
-def test_the_same_structure_is_the_same_file(iron: Structure) -> None:
+def test_equal_structures_share_a_file(iron: Structure) -> None:
     assert store_structure(iron) == store_structure(iron.copy())
     assert store_structure(iron) != store_structure(iron.copy().scale_lattice(24))
 
 
-def test_structures_come_from_files_and_from_frames_files(
+def test_structures_are_read_from_structure_and_frames_files(
     iron: Structure, tmp_path: Path
 ) -> None:
     iron.to(str(tmp_path / "Fe.cif"))
@@ -48,15 +48,17 @@ def test_structures_come_from_files_and_from_frames_files(
     assert all(structure.matches(iron) for structure in read.values())
 
 
-def test_a_name_met_twice_is_refused(iron: Structure, tmp_path: Path) -> None:
+def test_a_repeated_name_is_rejected(iron: Structure, tmp_path: Path) -> None:
     iron.to(str(tmp_path / "Fe.cif"))
     iron.to(str(tmp_path / "Fe.vasp"), fmt="poscar")
-    with pytest.raises(InputError, match=r"names once, got 'Fe' again in .*Fe\.vasp"):
+    with pytest.raises(InputError, match=r"unique names, got 'Fe' again in .*Fe\.vasp"):
         read_structures([tmp_path / "Fe.cif", tmp_path / "Fe.vasp"])
 
 
 @pytest.mark.parametrize("name", ["nothing.cif", "garbled.cif"])
-def test_what_holds_no_structure_is_one_clear_line(name: str, tmp_path: Path) -> None:
+def test_a_file_without_structure_is_a_one_line_error(
+    name: str, tmp_path: Path
+) -> None:
     (tmp_path / "garbled.cif").write_text("no crystal")
     with pytest.raises(InputError, match=f"expected a structure in .*{name}, got: "):
         read_structures([tmp_path / name])

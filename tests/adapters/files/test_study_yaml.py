@@ -21,7 +21,7 @@ def test_study_files_of_the_project_are_valid(file: Path) -> None:
     assert read_study(file).name == file.stem
 
 
-def test_name_of_the_file_is_the_name_of_the_study(tmp_path: Path) -> None:
+def test_the_name_of_the_file_is_the_default_name_of_the_study(tmp_path: Path) -> None:
     assert read_study(written(tmp_path, "source: chgnet-0.3.0")).name == "study"
 
 
@@ -35,7 +35,7 @@ def test_overrides_replace_settings(tmp_path: Path) -> None:
     assert study.relaxation.fmax == 0.02
 
 
-def test_stage_set_to_null_is_left_out(tmp_path: Path) -> None:
+def test_a_stage_set_to_null_is_skipped(tmp_path: Path) -> None:
     assert (
         read_study(written(tmp_path, "a: 1\n".replace("a: 1", "density:"))).density
         is None
@@ -63,7 +63,7 @@ def test_stage_set_to_null_is_left_out(tmp_path: Path) -> None:
         ("a: [", "expected YAML"),
     ],
 )
-def test_wrong_settings_are_one_clear_line(
+def test_invalid_settings_are_a_one_line_error(
     tmp_path: Path, content: str, message: str
 ) -> None:
     with pytest.raises(InputError, match=message) as caught:
@@ -71,7 +71,7 @@ def test_wrong_settings_are_one_clear_line(
     assert "\n" not in str(caught.value)
 
 
-def test_missing_file_is_named(tmp_path: Path) -> None:
+def test_the_error_of_a_missing_file_names_it(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="expected a study file"):
         read_study(tmp_path / "none.yaml")
 
@@ -83,6 +83,8 @@ def test_missing_file_is_named(tmp_path: Path) -> None:
         ("name=[", "expected a YAML value"),
     ],
 )
-def test_wrong_override_is_named(tmp_path: Path, override: str, message: str) -> None:
+def test_the_error_of_an_invalid_override_quotes_it(
+    tmp_path: Path, override: str, message: str
+) -> None:
     with pytest.raises(InputError, match=message):
         read_study(written(tmp_path, "name: a"), [override])

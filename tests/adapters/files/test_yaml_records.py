@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
-def test_keys_and_values_become_a_record(tmp_path: Path) -> None:
+def test_valid_settings_become_a_record(tmp_path: Path) -> None:
     file = tmp_path / "machine.yaml"
     file.write_text("categories: {cpu: {cpus: 2}, gpu: {}}")
 
@@ -30,7 +30,7 @@ def test_keys_and_values_become_a_record(tmp_path: Path) -> None:
         ("a: \udcff", "expected YAML, got"),
     ],
 )
-def test_what_is_no_mapping_is_refused(
+def test_anything_but_a_mapping_is_rejected(
     tmp_path: Path, content: str, message: str
 ) -> None:
     file = tmp_path / "machine.yaml"
@@ -40,7 +40,7 @@ def test_what_is_no_mapping_is_refused(
         load_yaml(file, "machine file")
 
 
-def test_a_missing_file_is_named_with_its_kind(tmp_path: Path) -> None:
+def test_the_error_of_a_missing_file_names_its_kind(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"expected a machine file, got no .*none"):
         load_yaml(tmp_path / "none", "machine file")
 
@@ -66,13 +66,13 @@ def test_a_missing_file_is_named_with_its_kind(tmp_path: Path) -> None:
         ),
     ],
 )
-def test_a_wrong_key_or_value_is_one_line(
+def test_an_invalid_key_or_value_is_a_one_line_error(
     tmp_path: Path, settings: dict[str, object], message: str
 ) -> None:
     with pytest.raises(InputError, match=message):
         validate_record(Machine, settings, tmp_path.joinpath("m").relative_to(tmp_path))
 
 
-def test_a_value_that_is_missing_is_named(tmp_path: Path) -> None:
+def test_the_error_of_a_missing_value_names_its_key(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"name: field required$"):
         validate_record(StudySettings, {}, tmp_path)

@@ -47,7 +47,7 @@ def read(source: AseSource) -> Frames:
     return Frames.concatenate([run.frames for run in runs])
 
 
-def test_labels_are_found_wherever_extxyz_keeps_them(tmp_path: Path) -> None:
+def test_labels_are_read_from_calculator_info_and_arrays(tmp_path: Path) -> None:
     """1 eV/Å³ is 160.21766 GPa."""
     write(tmp_path / "frames.xyz", salt(), format="extxyz")
 
@@ -65,7 +65,7 @@ def test_labels_are_found_wherever_extxyz_keeps_them(tmp_path: Path) -> None:
     )
 
 
-def test_databases_say_the_same(tmp_path: Path) -> None:
+def test_labels_are_read_from_databases(tmp_path: Path) -> None:
     path = tmp_path / "frames.db"
     with connect(path) as database:
         database.write(salt(), material_id="mp-2", data={"frame_id": "mp-2-7"})
@@ -83,7 +83,7 @@ def test_databases_say_the_same(tmp_path: Path) -> None:
     ("unit", "factor"), [(StressUnit.GPA, 1.0), (StressUnit.VASP_KBAR, -0.1)]
 )
 @pytest.mark.parametrize("layout", [VOIGT, np.ravel(MATRIX)], ids=["voigt", "nine"])
-def test_other_stresses_are_converted(
+def test_stresses_of_other_units_are_converted(
     unit: StressUnit, factor: float, layout: Sequence[float], tmp_path: Path
 ) -> None:
     write(tmp_path / "frames.xyz", salt(pressure=layout), format="extxyz")
@@ -93,7 +93,7 @@ def test_other_stresses_are_converted(
     np.testing.assert_allclose(read(source).stresses[0], factor * np.array(MATRIX))
 
 
-def test_absent_labels_are_nan(tmp_path: Path) -> None:
+def test_missing_labels_are_nan(tmp_path: Path) -> None:
     bare = salt()
     bare.calc = None
     del bare.arrays["magmoms"]
@@ -122,7 +122,7 @@ def test_frames_of_a_material_are_one_run(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("last_frame", "expected"), [(LastFrame.ANY, np.nan), (LastFrame.RELAXED, -3.25)]
 )
-def test_a_last_frame_is_relaxed_only_where_the_study_says_so(
+def test_the_last_frame_is_relaxed_only_where_the_study_sets_it(
     last_frame: LastFrame, expected: float, tmp_path: Path
 ) -> None:
     """-6.5 eV for two atoms."""
@@ -134,7 +134,7 @@ def test_a_last_frame_is_relaxed_only_where_the_study_says_so(
     assert run.relaxed_energy == pytest.approx(expected, nan_ok=True)
 
 
-def test_frames_without_names_are_counted(tmp_path: Path) -> None:
+def test_frames_without_names_are_numbered(tmp_path: Path) -> None:
     write(tmp_path / "frames.xyz", [salt(), salt()], format="extxyz")
 
     frames = read(
@@ -145,7 +145,7 @@ def test_frames_without_names_are_counted(tmp_path: Path) -> None:
     assert frames.frame_ids.tolist() == ["frames.xyz#0", "frames.xyz#1"]
 
 
-def test_a_missing_name_is_refused(tmp_path: Path) -> None:
+def test_a_missing_name_is_rejected(tmp_path: Path) -> None:
     write(tmp_path / "frames.xyz", salt(), format="extxyz")
 
     with pytest.raises(InputError, match=r"the key 'mp_id', got none in frames.xyz#0"):
@@ -160,7 +160,7 @@ def test_a_missing_name_is_refused(tmp_path: Path) -> None:
         ("stress_key", [np.inf] * 6),
     ],
 )
-def test_a_label_that_is_not_a_number_is_refused(
+def test_a_label_that_is_not_a_number_is_rejected(
     key: str,
     value: list[object] | float,
     tmp_path: Path,
@@ -176,21 +176,21 @@ def test_a_label_that_is_not_a_number_is_refused(
         read(source_of(tmp_path / "frames.xyz", **{key: "label"}))
 
 
-def test_a_label_of_another_shape_is_refused(tmp_path: Path) -> None:
+def test_a_label_of_another_shape_is_rejected(tmp_path: Path) -> None:
     write(tmp_path / "frames.xyz", salt(pressure=[1.0, 2.0]), format="extxyz")
 
     with pytest.raises(InputError, match=r"pressure of shape \(3, 3\), got \(2,\)"):
         read(source_of(tmp_path / "frames.xyz", stress_key="pressure"))
 
 
-def test_partial_occupancy_is_refused(tmp_path: Path) -> None:
+def test_partial_occupancy_is_rejected(tmp_path: Path) -> None:
     write(tmp_path / "frames.xyz", salt(occupancy="0.5"), format="extxyz")
 
     with pytest.raises(InputError, match=r"frame mp-1-0: .* partial occupancy"):
         read(source_of(tmp_path / "frames.xyz"))
 
 
-def test_a_molecule_is_refused(tmp_path: Path) -> None:
+def test_a_molecule_is_rejected(tmp_path: Path) -> None:
     atoms = salt()
     atoms.pbc = [True, True, False]
     write(tmp_path / "frames.xyz", atoms, format="extxyz")
@@ -200,25 +200,25 @@ def test_a_molecule_is_refused(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["frames.xyz", "frames.db"])
-def test_a_garbled_file_is_refused(name: str, tmp_path: Path) -> None:
+def test_an_invalid_file_is_rejected(name: str, tmp_path: Path) -> None:
     (tmp_path / name).write_text("no atoms here")
 
     with pytest.raises(InputError, match=r"expected a file that ASE reads, got \w+ in"):
         read(source_of(tmp_path / name))
 
 
-def test_a_folder_is_refused(tmp_path: Path) -> None:
+def test_a_folder_is_rejected(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="a file that ASE reads, got a folder"):
         read(source_of(tmp_path))
 
 
-def test_a_missing_file_is_refused(tmp_path: Path) -> None:
+def test_a_missing_file_is_rejected(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="expected a file or folder, got none at"):
         read(source_of(tmp_path / "none.xyz"))
 
 
-def test_real_stresses_are_those_of_the_model_trained_on_them(real_data: Path) -> None:
-    """MPtrj frames against the potential that learnt MPtrj: same sign, same size."""
+def test_real_stresses_agree_with_the_model_trained_on_them(real_data: Path) -> None:
+    """MPtrj frames against the potential trained on MPtrj: same sign, same size."""
     source = source_of(
         real_data / "mptrj-sample" / "mptrj-random-1k.xyz",
         material_id_key="mptrj_traj_id",

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from nextrung.adapters.sources import distilled
-from nextrung.adapters.sources.distilled import distil, make_crystals
+from nextrung.adapters.sources.distilled import _make_crystals, distil
 from nextrung.schemas.labels.curation import Rejection, Rule
 from nextrung.schemas.labels.sources import DistilledSource
 from nextrung.schemas.relaxation import (
@@ -92,25 +92,25 @@ def run(source: DistilledSource = SOURCE) -> tuple[list[Trajectory], list[Reject
     return [item for item in outcomes if not isinstance(item, Rejection)], rejections
 
 
-def test_every_chemical_system_has_its_elements_once() -> None:
+def test_every_element_of_the_chemical_systems_is_generated_once() -> None:
     source = SOURCE.model_copy(update={"chemical_systems": ("Na-Cl", "K-Cl")})
 
-    systems = [s.chemical_system for s in make_crystals(source).values()]
+    systems = [s.chemical_system for s in _make_crystals(source).values()]
 
     assert systems == ["Cl", "K", "Na", *["Cl-Na"] * 3, *["Cl-K"] * 3]
 
 
 def test_crystals_depend_on_the_seed_alone() -> None:
-    again = make_crystals(SOURCE)
-    other = make_crystals(SOURCE.model_copy(update={"seed": 1}))
+    again = _make_crystals(SOURCE)
+    other = _make_crystals(SOURCE.model_copy(update={"seed": 1}))
 
-    assert make_crystals(SOURCE) == again
+    assert _make_crystals(SOURCE) == again
     assert list(again) != list(other)
 
 
 @pytest.mark.usefixtures("teacher")
 def test_frames_end_at_the_relaxed_crystal() -> None:
-    """The teacher's crystals have 27 Å³ per atom; the frames before are strained."""
+    """The relaxed crystals have 27 Å³ per atom; earlier frames are strained."""
     runs, rejections = run()
 
     assert rejections == []
@@ -144,7 +144,7 @@ def test_the_same_source_gives_the_same_frames() -> None:
         (RelaxationStatus.NON_FINITE, "failed: energy is not finite"),
     ],
 )
-def test_a_failed_relaxation_is_a_row_with_its_reason(
+def test_a_failed_relaxation_is_a_rejection_with_a_reason(
     status: RelaxationStatus, reason: str, teacher: Teacher
 ) -> None:
     teacher.failures = {1: status}
@@ -152,12 +152,12 @@ def test_a_failed_relaxation_is_a_row_with_its_reason(
     runs, rejections = run()
 
     assert len(runs) == 4
-    assert [r.material_id for r in rejections] == [list(make_crystals(SOURCE))[1]]
+    assert [r.material_id for r in rejections] == [list(_make_crystals(SOURCE))[1]]
     assert rejections[0].rule is Rule.FAILED_LABELLING
     assert reason in rejections[0].reason
 
 
-def test_a_collapsed_crystal_is_a_row_with_its_volume(teacher: Teacher) -> None:
+def test_a_collapsed_crystal_is_a_rejection_with_its_volume(teacher: Teacher) -> None:
     teacher.collapsed = {2}
 
     runs, rejections = run()
@@ -167,13 +167,13 @@ def test_a_collapsed_crystal_is_a_row_with_its_volume(teacher: Teacher) -> None:
     assert "expected at least 5.0 Å³/atom, got 4.9" in rejections[0].reason
 
 
-def test_crystals_that_relax_to_one_are_kept_once(
+def test_crystals_that_relax_to_the_same_structure_are_kept_once(
     teacher: Teacher, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    salt = make_crystals(SOURCE)
+    salt = _make_crystals(SOURCE)
     name = list(salt)[-1]
     monkeypatch.setattr(
-        distilled, "make_crystals", lambda _: {"a": salt[name], "b": salt[name]}
+        distilled, "_make_crystals", lambda _: {"a": salt[name], "b": salt[name]}
     )
     teacher.twins = True
 
@@ -184,7 +184,7 @@ def test_crystals_that_relax_to_one_are_kept_once(
     assert rejections[0].reason == "relaxes to the same crystal as a"
 
 
-def test_a_perturbed_frame_without_labels_is_left_out(teacher: Teacher) -> None:
+def test_a_perturbed_frame_without_labels_is_rejected(teacher: Teacher) -> None:
     teacher.unlabelled = {0: "an isolated atom"}
 
     runs, rejections = run()
@@ -195,7 +195,9 @@ def test_a_perturbed_frame_without_labels_is_left_out(teacher: Teacher) -> None:
     ]
 
 
-def test_a_crystal_without_labels_at_the_end_is_left_out(teacher: Teacher) -> None:
+def test_a_crystal_whose_relaxed_frame_has_no_labels_is_rejected(
+    teacher: Teacher,
+) -> None:
     teacher.unlabelled = {2: "an isolated atom"}
 
     runs, rejections = run()
@@ -205,7 +207,7 @@ def test_a_crystal_without_labels_at_the_end_is_left_out(teacher: Teacher) -> No
     assert {r.reason for r in rejections} == {"relaxed crystal: an isolated atom"}
 
 
-def test_a_teacher_that_always_fails_leaves_rows_only(teacher: Teacher) -> None:
+def test_a_teacher_that_always_fails_gives_rejections_only(teacher: Teacher) -> None:
     teacher.failures = dict.fromkeys(range(5), RelaxationStatus.NON_FINITE)
 
     runs, rejections = run()
@@ -224,8 +226,8 @@ def test_progress_counts_crystals() -> None:
     assert {total for _, total, _ in told} == {5}
 
 
-def test_the_shipped_teacher_labels_everything_itself_near_a_minimum() -> None:
-    """At the relaxed crystal the teacher's own forces are below fmax."""
+def test_the_forces_of_the_teacher_vanish_at_relaxed_structures() -> None:
+    """At the relaxed crystal the forces of the teacher are below fmax."""
     source = SOURCE.model_copy(
         update={"n_materials_per_system": 1, "fmax": 0.05, "n_frames_per_material": 2}
     )

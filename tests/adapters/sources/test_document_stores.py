@@ -38,7 +38,7 @@ def job(uuid: str, index: int = 1, **output: Any) -> dict[str, Any]:  # noqa: AN
 
 @pytest.fixture
 def described(tmp_path: Path) -> dict[str, str]:
-    """An embedded store, as its file has it."""
+    """Description of an embedded store."""
     return {
         "type": "MontyStore",
         "collection_name": "docs",
@@ -73,7 +73,7 @@ def list_by_x(store: Store, **query: Any) -> list[Any]:  # noqa: ANN401
     )
 
 
-def test_documents_come_group_by_group_and_the_last_of_each_job(
+def test_documents_are_listed_by_group_with_the_newest_of_each_job(
     embedded: Store,
 ) -> None:
     groups = list(stream_groups(embedded, list_by_x(embedded)))
@@ -82,11 +82,11 @@ def test_documents_come_group_by_group_and_the_last_of_each_job(
     assert found == [[("a", 1), ("c", 1)], [("b", 2)]]
 
 
-def test_a_query_chooses_documents(embedded: Store) -> None:
+def test_a_query_selects_documents(embedded: Store) -> None:
     assert [d.group for d in list_by_x(embedded, uuid="c")] == ["1"]
 
 
-def test_a_document_that_goes_away_meanwhile_is_missed(embedded: Store) -> None:
+def test_a_document_deleted_in_between_is_an_error(embedded: Store) -> None:
     listed = list_by_x(embedded)
     embedded.remove_docs({"uuid": "c"})
 
@@ -94,14 +94,14 @@ def test_a_document_that_goes_away_meanwhile_is_missed(embedded: Store) -> None:
         list(stream_groups(embedded, listed))
 
 
-def test_a_document_that_was_made_again_changes_the_digest(embedded: Store) -> None:
+def test_a_document_that_was_stored_again_changes_the_digest(embedded: Store) -> None:
     before, again = (digest_documents(list_by_x(embedded)) for _ in "ab")
     embedded.update([job("c", 2, x=1)], key=["uuid", "index"])
 
     assert before == again != digest_documents(list_by_x(embedded))
 
 
-def test_every_way_to_describe_a_store_is_understood(
+def test_every_description_of_a_store_is_read(
     tmp_path: Path, described: dict[str, str]
 ) -> None:
     fill(described, job("a", x=1))
@@ -124,7 +124,7 @@ def test_every_way_to_describe_a_store_is_understood(
             assert opened.count() == 1
 
 
-def test_a_file_may_be_named_by_the_environment(
+def test_a_path_may_have_environment_variables(
     tmp_path: Path, described: dict[str, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     fill(described, job("a"))
@@ -143,15 +143,15 @@ def test_a_file_may_be_named_by_the_environment(
         ({"JOB_STORE": "/none/secret"}, "expected a file or folder, got none"),
     ],
 )
-def test_a_file_that_describes_no_store_is_one_clear_line(
+def test_a_file_without_store_is_a_one_line_error(
     content: object, reason: str, tmp_path: Path
 ) -> None:
     with pytest.raises(InputError, match=reason), open_store(write(tmp_path, content)):
         pass
 
 
-def test_a_garbled_file_is_not_repeated(tmp_path: Path) -> None:
-    """The line at which reading stops may be that of the password."""
+def test_the_error_of_an_invalid_file_does_not_quote_it(tmp_path: Path) -> None:
+    """The line of the parse error may contain the password."""
     path = tmp_path / "store.yaml"
     path.write_text("password: [secret\n: }")
 
@@ -191,7 +191,7 @@ def tasks(real_data: Path) -> list[dict[str, Any]]:
 
 
 def as_jobs(tasks: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Tasks as jobs of atomate2 keep them, among jobs of other kinds."""
+    """Tasks stored by jobs of atomate2, among jobs of other kinds."""
     done = [
         job(f"job-{number}", **task) | {"metadata": {"material_id": "mp-1"}}
         for number, task in enumerate(tasks)
@@ -200,10 +200,10 @@ def as_jobs(tasks: list[dict[str, Any]]) -> list[dict[str, Any]]:
 
 
 @pytest.mark.mongo
-def test_an_atomate2_job_store_holds_what_the_files_hold(
+def test_an_atomate2_job_store_gives_the_frames_of_the_files(
     tasks: list[dict[str, Any]], database: Database, tmp_path: Path
 ) -> None:
-    """A real MongoDB with a password, which nothing that is stored knows."""
+    """A real MongoDB with a password, which is in no stored document."""
     store = database.job_store()
     store.connect()
     store.docs_store.update(as_jobs(tasks), key=["uuid", "index"])
@@ -229,7 +229,7 @@ def test_an_atomate2_job_store_holds_what_the_files_hold(
 
 
 @pytest.mark.mongo
-def test_a_wrong_password_is_one_clear_line_without_it(
+def test_a_wrong_password_is_a_one_line_error_without_it(
     database: Database, tmp_path: Path
 ) -> None:
     where = database.where | {"password": "wrong-secret"}
@@ -244,10 +244,10 @@ def test_a_wrong_password_is_one_clear_line_without_it(
 
 
 @pytest.mark.mongo
-def test_a_collection_of_tasks_is_read_in_one_order(
+def test_the_order_of_tasks_does_not_depend_on_their_insertion(
     tasks: list[dict[str, Any]], database: Database, tmp_path: Path
 ) -> None:
-    """Whatever the order in which they were put in."""
+    """Independent of the order of insertion."""
     described = {"type": "MongoStore", "collection_name": "tasks", **database.where}
     source = TaskDocumentsSource(store=write(tmp_path, described))
     orders = []
@@ -262,7 +262,7 @@ def test_a_collection_of_tasks_is_read_in_one_order(
     assert orders[0] == orders[1] != []
 
 
-def test_an_embedded_store_holds_what_the_files_hold(
+def test_an_embedded_store_gives_the_frames_of_the_files(
     tasks: list[dict[str, Any]], described: dict[str, str], tmp_path: Path
 ) -> None:
     fill(described, *as_jobs(tasks))
@@ -275,7 +275,7 @@ def test_an_embedded_store_holds_what_the_files_hold(
     assert sorted(names) == sorted(run.frames.frame_ids.tolist() for run in read(files))
 
 
-def test_a_json_file_is_a_store_too(
+def test_a_json_file_can_be_a_store(
     tasks: list[dict[str, Any]], tmp_path: Path
 ) -> None:
     (tmp_path / "tasks.json").write_text(json.dumps(tasks))

@@ -31,12 +31,12 @@ LABELS: dict[str, Any] = {
 
 
 def read(structure: object, labels: dict[str, Any]) -> Frames:
-    """Read the frame of one document, its stress as it is."""
+    """Read the frame of one document without conversion of the stress."""
     documents = [FrameDocument("a#0", structure, labels)]
     return flatten_documents("a", documents, functional="PBE", gpa_per_unit=1.0)
 
 
-def test_structures_are_those_that_pymatgen_wrote() -> None:
+def test_structures_equal_those_of_pymatgen() -> None:
     frames = read(SALT.as_dict(), LABELS)
 
     assert frames.atomic_numbers.tolist() == [55, 17]
@@ -48,14 +48,14 @@ def test_structures_are_those_that_pymatgen_wrote() -> None:
 
 
 @pytest.mark.parametrize("stress", [VOIGT, MATRIX], ids=["voigt", "matrix"])
-def test_either_layout_of_the_stress_is_the_same_matrix(stress: object) -> None:
+def test_both_layouts_of_the_stress_give_the_same_matrix(stress: object) -> None:
     frames = read(SALT.as_dict(), LABELS | {"stress": stress})
 
     assert frames.stresses[0].tolist() == MATRIX
 
 
 @pytest.mark.parametrize("labels", [{}, dict.fromkeys(LABELS)])
-def test_labels_that_are_not_there_are_nan(labels: dict[str, Any]) -> None:
+def test_missing_labels_are_nan(labels: dict[str, Any]) -> None:
     frames = read(SALT.as_dict(), labels)
 
     for label in (frames.energies, frames.forces, frames.stresses, frames.magmoms):
@@ -69,7 +69,7 @@ def test_moments_of_some_sites_are_kept() -> None:
     np.testing.assert_array_equal(frames.magmoms, [0.5, np.nan])
 
 
-def test_frames_follow_one_another_in_our_units() -> None:
+def test_frames_are_concatenated_in_the_units_of_the_package() -> None:
     """VASP's 10 kBar of compression are -1 GPa."""
     large = SALT.make_supercell([2, 1, 1], in_place=False)
     without = {"energy": -13.0, "stress": VOIGT}
@@ -94,7 +94,7 @@ def test_frames_follow_one_another_in_our_units() -> None:
     assert frames.to_structures() == [SALT, large, SALT]
 
 
-def test_six_forces_on_three_atoms_are_no_stress() -> None:
+def test_only_a_stress_is_expanded_from_six_components() -> None:
     """Only a stress has six components."""
     structure = Structure(Lattice.cubic(4), ["H"] * 3, np.eye(3) / 2).as_dict()
 
@@ -119,7 +119,7 @@ def test_six_forces_on_three_atoms_are_no_stress() -> None:
         ({"magmoms": {"a": 1, "b": 2}}, r"magmoms as numbers of shape \(2,\), got "),
     ],
 )
-def test_a_label_of_another_type_or_shape_is_refused(
+def test_a_label_of_another_type_or_shape_is_rejected(
     labels: dict[str, Any], reason: str
 ) -> None:
     with pytest.raises(InputError, match=f"frame a#0: expected {reason}"):
@@ -154,7 +154,7 @@ def with_lattice(*vectors: list[Any]) -> dict[str, Any]:
         (with_lattice([1, 0, 0], [0, 1, 0], [1, 1, 0]), "a cell without a volume"),
     ],
 )
-def test_what_is_no_ordered_structure_is_refused(
+def test_anything_but_an_ordered_structure_is_rejected(
     structure: object, reason: str
 ) -> None:
     with pytest.raises(
@@ -173,10 +173,10 @@ def test_what_is_no_ordered_structure_is_refused(
     ],
     ids=["structure", "label", "nothing"],
 )
-def test_the_frame_that_is_wrong_is_named(
+def test_the_error_names_the_invalid_frame(
     structure: object, labels: dict[str, Any]
 ) -> None:
-    """All are read at once; one of them spoils it."""
+    """All are read at once, and one is invalid."""
     good, bad = (
         FrameDocument(name, document, given)
         for name, document, given in (
@@ -190,7 +190,7 @@ def test_the_frame_that_is_wrong_is_named(
 
 
 def list_places(value: Any, place: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:  # noqa: ANN401
-    """List the way to every value of a document."""
+    """List the path to every value of a document."""
     yield place
     if isinstance(value, dict | list):
         keys = value if isinstance(value, dict) else range(len(value))
@@ -202,8 +202,8 @@ DOCUMENT = {"structure": SALT.as_dict(), "labels": LABELS}
 
 
 @pytest.mark.parametrize("wrong", [None, 1, -1.5, "", "1", [], {}, [1.5], {"a": 1}])
-def test_no_wrong_type_anywhere_is_more_than_a_clear_line(wrong: object) -> None:
-    """Every value of a document in turn; another error would be a traceback."""
+def test_a_value_of_another_type_anywhere_is_an_input_error(wrong: object) -> None:
+    """Every value of a document in turn."""
     n_refused = 0
     for place in list_places(DOCUMENT):
         document = copy.deepcopy(DOCUMENT)

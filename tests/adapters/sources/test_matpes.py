@@ -63,7 +63,7 @@ def test_a_document_is_one_frame_of_its_material(content: Any, tmp_path: Path) -
     )
 
 
-def test_moments_are_those_of_the_sites_and_never_baders(tmp_path: Path) -> None:
+def test_moments_are_those_of_the_sites_not_baders(tmp_path: Path) -> None:
     magnetic = SALT.copy(site_properties={"magmom": [0.5, -1.0]})
 
     bare = read_one(tmp_path, [document()])
@@ -73,13 +73,13 @@ def test_moments_are_those_of_the_sites_and_never_baders(tmp_path: Path) -> None
     assert labelled.frames.magmoms.tolist() == [0.5, -1.0]
 
 
-def test_a_frame_without_an_origin_is_its_own_material(tmp_path: Path) -> None:
+def test_a_frame_without_original_id_is_its_own_material(tmp_path: Path) -> None:
     run = read_one(tmp_path, [document(provenance=None)])
 
     assert run.material_id == "matpes-7"
 
 
-def test_another_unit_is_converted_as_the_study_says(tmp_path: Path) -> None:
+def test_a_stress_is_converted_from_the_unit_of_the_study(tmp_path: Path) -> None:
     run = read_one(tmp_path, [document()], stress_unit=StressUnit.GPA)
 
     assert run.frames.stresses[0, 0, 0] == 10
@@ -93,14 +93,14 @@ def test_another_unit_is_converted_as_the_study_says(tmp_path: Path) -> None:
         ({"a": {"matpes_id": "x"}}, "frame x: expected the key 'structure', got none"),
     ],
 )
-def test_another_layout_is_one_clear_line(
+def test_another_layout_is_a_one_line_error(
     content: object, reason: str, tmp_path: Path
 ) -> None:
     with pytest.raises(InputError, match=reason):
         read_one(tmp_path, content)
 
 
-def test_a_garbled_file_is_one_clear_line(tmp_path: Path) -> None:
+def test_an_invalid_file_is_a_one_line_error(tmp_path: Path) -> None:
     path = tmp_path / "matpes.json.gz"
     path.write_text("no gzip")
 
@@ -108,7 +108,7 @@ def test_a_garbled_file_is_one_clear_line(tmp_path: Path) -> None:
         read(path)
 
 
-def test_real_iron_is_read_as_it_was_written(real_data: Path) -> None:
+def test_real_iron_has_its_published_moment(real_data: Path) -> None:
     """bcc Fe with r²SCAN: 2.757 μ_B per atom within VASP's spheres."""
     path = real_data / "elemental-references" / "MatPES-r2SCAN-Element-Refs.json.gz"
     with gzip.open(path) as file:
@@ -126,7 +126,7 @@ def test_real_iron_is_read_as_it_was_written(real_data: Path) -> None:
 
 
 def test_real_stresses_have_the_sign_and_size_of_the_model(real_data: Path) -> None:
-    """Elements that PBE puts under more than 1 GPa."""
+    """Elements with more than 1 GPa in PBE."""
     path = real_data / "elemental-references" / "MatPES-PBE-Element-Refs.json.gz"
     frames = Frames.concatenate([run.frames for run in read(path)])
     pressed = np.abs(np.trace(frames.stresses, axis1=1, axis2=2)) > 3

@@ -53,7 +53,9 @@ def read(
     return list(read_mptrj(source, lambda _done, _total, _text: None))
 
 
-def test_a_frame_of_mp_r2scan_is_read_in_our_units(tmp_path: Path) -> None:
+def test_a_frame_of_mp_r2scan_is_converted_to_the_units_of_the_package(
+    tmp_path: Path,
+) -> None:
     """Stress: 10 kBar of VASP are compression, -1 GPa."""
     (run,) = read(tmp_path, {"mp-1": {"mp-9-0-0": frame()}})
 
@@ -75,7 +77,7 @@ def test_missing_moments_are_nan(tmp_path: Path) -> None:
     assert np.isnan(run.frames.magmoms).all()
 
 
-def test_frames_are_in_the_order_of_their_steps_and_calculation_0_is_the_last(
+def test_frames_are_sorted_by_step_and_calculation_0_is_the_last(
     tmp_path: Path,
 ) -> None:
     names = ["t2-0-0", "t1-0-10", "t1-0-2", "t1-1-11", "t1-1-0"]
@@ -101,7 +103,7 @@ def test_frames_of_other_names_keep_their_order(tmp_path: Path) -> None:
 def test_the_relaxed_energy_is_corrected_as_the_label_is(
     label: EnergyLabel, energy: float, relaxed: float, tmp_path: Path
 ) -> None:
-    """The correction is -1 eV for two atoms; e_per_atom_relaxed has it."""
+    """The correction is -1 eV for two atoms; e_per_atom_relaxed includes it."""
     document = frame(corrected_total_energy=-7.5, e_per_atom_relaxed=-3.8)
 
     (run,) = read(tmp_path, {"mp-1": {"mp-9-0-0": document}}, energy=label)
@@ -110,7 +112,7 @@ def test_the_relaxed_energy_is_corrected_as_the_label_is(
     assert run.relaxed_energy == pytest.approx(relaxed)
 
 
-def test_a_last_frame_is_relaxed_where_the_study_says_so(tmp_path: Path) -> None:
+def test_the_last_frame_is_relaxed_where_the_study_sets_it(tmp_path: Path) -> None:
     materials = {
         "mp-1": {
             "t-0-0": frame(),
@@ -141,7 +143,7 @@ def test_a_last_frame_is_relaxed_where_the_study_says_so(tmp_path: Path) -> None
         (frame(force=1.0), {}, r"expected forces as .* \(2, 3\), got .1.0. in"),
     ],
 )
-def test_a_frame_of_another_layout_is_one_clear_line(
+def test_a_frame_of_another_layout_is_a_one_line_error(
     document: Any,  # noqa: ANN401
     settings: dict[str, Any],
     reason: str,
@@ -151,7 +153,7 @@ def test_a_frame_of_another_layout_is_one_clear_line(
         read(tmp_path, {"mp-1": {"t-0-0": document}}, **settings)
 
 
-def test_progress_is_told(tmp_path: Path) -> None:
+def test_progress_is_reported(tmp_path: Path) -> None:
     path = tmp_path / "frames.json"
     path.write_text(json.dumps({"mp-1": {"t-0-0": frame()}}))
     told: list[tuple[int, int, str]] = []
@@ -188,7 +190,7 @@ def real(real_data: Path, tmp_path_factory: pytest.TempPathFactory) -> list[Traj
     return read(folder, materials, functional="PBE", energy=EnergyLabel.CORRECTED)
 
 
-def test_a_real_relaxation_is_read_downhill(real: list[Trajectory]) -> None:
+def test_the_energy_of_a_real_relaxation_decreases(real: list[Trajectory]) -> None:
     """MPtrj lists mp-1020019 backwards; its energy falls from step 3 on.
 
     Labels of mp-1095441-1-16: -81.08401605 eV for 12 atoms.
@@ -203,10 +205,10 @@ def test_a_real_relaxation_is_read_downhill(real: list[Trajectory]) -> None:
     assert relaxation.relaxed_energy == pytest.approx(-6.750901945833333)
 
 
-def test_real_labels_are_those_of_the_model_trained_on_them(
+def test_real_labels_agree_with_the_model_trained_on_them(
     real: list[Trajectory],
 ) -> None:
-    """The potential that learnt MPtrj has stresses of the same sign and size."""
+    """The potential trained on MPtrj has stresses of the same sign and size."""
     frames = real[1].frames
 
     predicted, _ = load_potential("chgnet-0.3.0", "cpu").predict_frames(frames, "efs")
@@ -218,7 +220,7 @@ def test_real_labels_are_those_of_the_model_trained_on_them(
     assert slope == pytest.approx(1, abs=0.2)
 
 
-def test_a_stress_in_another_unit_is_converted_as_the_study_says(
+def test_a_stress_is_converted_from_the_unit_of_the_study(
     tmp_path: Path,
 ) -> None:
     materials = {"mp-1": {"t-0-0": frame()}}

@@ -56,7 +56,7 @@ def source(tmp_path: Path, outcar: Callable[..., str]) -> VaspSource:
     return VaspSource(paths=(str(tmp_path / "data"),))
 
 
-def test_every_kind_has_its_reader(source: VaspSource, tmp_path: Path) -> None:
+def test_every_kind_of_source_has_a_reader(source: VaspSource, tmp_path: Path) -> None:
     crystal = Atoms("Po", cell=[3, 3, 3], pbc=True, info={"material_id": "x"})
     write(tmp_path / "a.xyz", crystal, format="extxyz")
     files = AseSource(
@@ -83,7 +83,7 @@ def test_every_kind_has_its_reader(source: VaspSource, tmp_path: Path) -> None:
 
 
 def test_every_kind_of_source_is_known() -> None:
-    """The union of the records, the readers and the names for readers of reports."""
+    """The union of source records, the readers and the names of labels."""
     kinds = {
         record.model_fields["kind"].default for record in get_args(get_args(Source)[0])
     }
@@ -106,13 +106,13 @@ def test_every_kind_of_source_is_known() -> None:
     ],
     ids=lambda value: getattr(value, "kind", ""),
 )
-def test_labels_of_a_potential_are_never_called_dft(
+def test_labels_of_a_potential_are_named_as_distilled(
     source: Source, expected: str
 ) -> None:
     assert name_labels(source, "r2SCAN") == expected
 
 
-def test_the_digest_is_of_the_content_and_of_the_names(
+def test_the_digest_depends_on_contents_and_names(
     source: VaspSource, tmp_path: Path
 ) -> None:
     before = source_digest(source)
@@ -126,7 +126,7 @@ def test_the_digest_is_of_the_content_and_of_the_names(
     assert len({before, renamed, changed}) == 3
 
 
-def test_the_digest_does_not_depend_on_where_the_folder_is(
+def test_the_digest_does_not_depend_on_the_path_of_the_folder(
     source: VaspSource, tmp_path: Path
 ) -> None:
     before = source_digest(source)
@@ -161,12 +161,12 @@ def test_files_are_hashed_too(kind: str, tmp_path: Path) -> None:
     assert source_digest(source) != before
 
 
-def test_a_distilled_source_is_its_settings() -> None:
+def test_the_digest_of_a_distilled_source_depends_on_its_settings() -> None:
     assert source_digest(DistilledSource()) == source_digest(DistilledSource())
     assert source_digest(DistilledSource()) != source_digest(DistilledSource(seed=1))
 
 
-def test_another_teacher_of_the_same_name_is_noticed(tmp_path: Path) -> None:
+def test_the_digest_depends_on_the_file_of_the_teacher(tmp_path: Path) -> None:
     checkpoint = tmp_path / "teacher.pth.tar"
     source = DistilledSource(teacher=str(checkpoint))
     checkpoint.write_text("one")
@@ -176,12 +176,12 @@ def test_another_teacher_of_the_same_name_is_noticed(tmp_path: Path) -> None:
     assert source_digest(source) != before
 
 
-def test_a_missing_folder_has_no_digest(tmp_path: Path) -> None:
+def test_the_digest_of_a_missing_folder_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="expected a file or folder, got none at"):
         source_digest(VaspSource(paths=(str(tmp_path / "none"),)))
 
 
-def test_labels_are_all_frames_of_a_source(tmp_path: Path) -> None:
+def test_all_frames_of_a_source_are_read(tmp_path: Path) -> None:
     file = tmp_path / "labels.xyz"
     cells = [Atoms("Li", cell=[3, 3, 3], pbc=True) for _ in range(3)]
     write(file, cells)
@@ -195,7 +195,7 @@ def test_labels_are_all_frames_of_a_source(tmp_path: Path) -> None:
     assert list_source_files(source) == {"labels.xyz": file}
 
 
-def test_a_source_without_frames_has_no_labels(tmp_path: Path) -> None:
+def test_a_source_without_frames_is_an_error(tmp_path: Path) -> None:
     (tmp_path / "OUTCAR").write_text("torn")
     with pytest.raises(InputError, match="expected frames in the vasp source"):
         read_labels(VaspSource(paths=(str(tmp_path),)))

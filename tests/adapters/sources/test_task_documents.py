@@ -74,10 +74,10 @@ def read_runs(
     return runs
 
 
-def test_a_calculation_is_read_in_our_units_with_its_free_energy(
+def test_a_calculation_is_converted_with_its_free_energy(
     tmp_path: Path,
 ) -> None:
-    """20 kBar of VASP are -2 GPa; ``e_0_energy`` is 0 and not looked at."""
+    """20 kBar of VASP are -2 GPa; ``e_0_energy`` is 0 and ignored."""
     (run,) = read_runs(tmp_path, task(calculation(step(-6.5), step(-6.6))))
 
     frames = run.frames
@@ -91,8 +91,8 @@ def test_a_calculation_is_read_in_our_units_with_its_free_energy(
     assert run.relaxed_energy == pytest.approx(-3.3)
 
 
-def test_calculations_are_read_from_the_first_to_the_last(tmp_path: Path) -> None:
-    """``calcs_reversed`` begins with the last one."""
+def test_calculations_are_read_in_the_order_in_which_they_ran(tmp_path: Path) -> None:
+    """``calcs_reversed`` begins with the last calculation."""
     runs = read_runs(tmp_path, task(calculation(step(-6.6)), calculation(step(-6.5))))
 
     assert [run.frames.energies[0] for run in runs] == [-6.5, -6.6]
@@ -112,7 +112,7 @@ def test_moments_of_the_outcar_belong_to_the_last_step(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "moments", [[{"tot": 1.0}], [{"tot": {"moment": [0, 0, 1]}}] * 2]
 )
-def test_moments_that_do_not_fit_the_sites_are_left_out(
+def test_moments_that_do_not_match_the_sites_are_skipped(
     moments: list[Any], tmp_path: Path
 ) -> None:
     calc = calculation()
@@ -152,7 +152,7 @@ def test_electronic_steps_must_be_fewer_than_nelm(
         ({"incar": {"LDAU": False, "LDAUU": [0, 3.5]}}, 0.0),
     ],
 )
-def test_a_hubbard_u_counts_where_it_is_above_zero(
+def test_only_a_nonzero_hubbard_u_is_read(
     given: dict[str, Any], expected: float, tmp_path: Path
 ) -> None:
     (run,) = read_runs(tmp_path, task(calculation(input=given)))
@@ -171,7 +171,7 @@ def test_a_hubbard_u_counts_where_it_is_above_zero(
         ({"value": "PBE+U"}, "PBE"),
     ],
 )
-def test_without_tags_the_run_type_names_the_functional(
+def test_without_tags_the_functional_follows_from_the_run_type(
     run_type: object, expected: str, tmp_path: Path
 ) -> None:
     (run,) = read_runs(tmp_path, task(calculation(input=None, run_type=run_type)))
@@ -179,7 +179,7 @@ def test_without_tags_the_run_type_names_the_functional(
     assert run.frames.functional == expected
 
 
-def test_the_tags_are_believed_where_the_run_type_says_something_else(
+def test_tags_win_over_the_run_type(
     tmp_path: Path,
 ) -> None:
     (run,) = read_runs(tmp_path, task(calculation(run_type="GGA")))
@@ -206,7 +206,7 @@ def test_tasks_are_compared_with_the_lowest_of_their_functional(
     assert [run.relaxed_energy for run in runs] == [-3.3, -3.3, -49.5]
 
 
-def test_the_namesake_of_the_material_is_its_primary_task(tmp_path: Path) -> None:
+def test_a_task_with_the_id_of_its_material_can_be_primary(tmp_path: Path) -> None:
     tasks = [
         task(calculation(step(-6.5)), task_id="a", material="a"),
         task(calculation(step(-6.6)), task_id="b", material="a"),
@@ -228,7 +228,7 @@ def test_the_namesake_of_the_material_is_its_primary_task(tmp_path: Path) -> Non
     assert np.isnan(runs[2].relaxed_energy)
 
 
-def test_documents_of_a_job_store_hold_the_task_as_their_output(
+def test_the_task_of_a_job_document_is_its_output(
     tmp_path: Path,
 ) -> None:
     stored = {
@@ -281,7 +281,7 @@ def test_documents_of_a_job_store_hold_the_task_as_their_output(
         ),
     ],
 )
-def test_a_task_that_cannot_be_used_is_a_row_with_its_reason(
+def test_an_invalid_task_is_a_rejection_with_a_reason(
     document: dict[str, Any], rule: Rule, reason: str, tmp_path: Path
 ) -> None:
     found = read(tmp_path, document, task(task_id="good"))
@@ -292,7 +292,7 @@ def test_a_task_that_cannot_be_used_is_a_row_with_its_reason(
     assert len(found) == 2
 
 
-def test_the_kind_of_a_task_is_told_by_its_tags_where_it_is_not_said(
+def test_without_a_task_type_the_kind_follows_from_the_tags(
     tmp_path: Path,
 ) -> None:
     relaxation = task(calculation(tags={"NSW": 99}), task_type=None)
@@ -304,7 +304,7 @@ def test_the_kind_of_a_task_is_told_by_its_tags_where_it_is_not_said(
 
 
 def find_energies(documents: list[dict[str, Any]], kinds: tuple[str, ...]) -> list[Any]:
-    """Read energies without any of the code under test, the last step first."""
+    """Read energies independently of the tested code, the last step first."""
     return [
         s["e_fr_energy"]
         for d in documents
@@ -314,7 +314,7 @@ def find_energies(documents: list[dict[str, Any]], kinds: tuple[str, ...]) -> li
     ]
 
 
-def test_real_tasks_of_one_material_are_read_as_they_were_written(
+def test_real_tasks_have_the_energies_of_their_documents(
     real_data: Path,
 ) -> None:
     """As2SO6: 3 static and 3 optimization tasks; e_0_energy is 0 in most of them."""
@@ -358,7 +358,7 @@ def test_real_stresses_have_the_sign_and_size_of_the_model(real_data: Path) -> N
     assert np.polyfit(theirs, ours, 1)[0] > 0.3
 
 
-def test_a_real_document_that_calls_r2scan_gga_is_known_by_its_tags(
+def test_a_real_r2scan_document_of_run_type_gga_is_recognised_by_its_tags(
     real_data: Path,
 ) -> None:
     """-27.04397986 eV for GaAs; moments of the OUTCAR are 0."""
@@ -375,8 +375,8 @@ def test_a_real_document_that_calls_r2scan_gga_is_known_by_its_tags(
     assert run.frames.magmoms.tolist() == [0, 0]
 
 
-def test_real_documents_of_other_ages_are_read(real_data: Path) -> None:
-    """Statics of 2017, some without a task type, and enums written as objects."""
+def test_real_documents_of_older_schemas_are_read(real_data: Path) -> None:
+    """Static tasks of 2017, some without a task type, and enums stored as objects."""
     folder = real_data / "mp-task-documents"
     names = ("tasks_Li_Fe_V.json.gz", "mp-1201400_task_doc.json.gz")
 

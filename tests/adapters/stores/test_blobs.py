@@ -30,7 +30,7 @@ def store(request: pytest.FixtureRequest, tmp_path: Path) -> JobStore:
     return opened
 
 
-def test_arrays_are_found_wherever_a_document_points_to_them(store: JobStore) -> None:
+def test_arrays_are_found_at_any_depth_of_a_document(store: JobStore) -> None:
     arrays = find_arrays(store, "a", 1)
 
     assert list(arrays) == ["data"]
@@ -38,13 +38,13 @@ def test_arrays_are_found_wherever_a_document_points_to_them(store: JobStore) ->
     assert not set(arrays["data"]) & set(find_arrays(store, "b", 1)["data"])
 
 
-def test_a_job_that_was_never_stored_has_no_arrays(store: JobStore) -> None:
+def test_a_job_without_document_has_no_arrays(store: JobStore) -> None:
     assert find_arrays(store, "a", 2) == {}
     remove_arrays(store, {})
     assert store.additional_stores["data"].count() == 4  # type: ignore[has-type]
 
 
-def test_arrays_of_other_documents_stay(store: JobStore) -> None:
+def test_arrays_of_other_documents_are_kept(store: JobStore) -> None:
     remove_arrays(store, find_arrays(store, "a", 1))
 
     assert store.get_output("b", load=True)["rows"] == [1, 2]

@@ -6,7 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from tests.reports.conftest import (
+from tests.made_up_study import (
     MATERIALS,
     make_fine_tuning,
     make_provenance,
@@ -60,7 +60,7 @@ def rows_of(
 
 
 def kill_after_rows(write: Callable[..., None]) -> Callable[..., None]:
-    """Let the process end once the first rows are written."""
+    """Raise after the first rows are written."""
 
     def killed(target: Any, *rows: Any, key: tuple[str, ...]) -> None:  # noqa: ANN401
         write(target, *rows, key=key)
@@ -92,7 +92,7 @@ def test_every_document_becomes_its_rows(store: JobStore) -> None:
     assert {name: len(rows) for name, rows in all_rows(store).items()} == built
 
 
-def test_a_second_build_reads_nothing_again(store: JobStore) -> None:
+def test_a_second_build_writes_no_rows(store: JobStore) -> None:
     build_collections(store)
     first = all_rows(store)
 
@@ -100,14 +100,14 @@ def test_a_second_build_reads_nothing_again(store: JobStore) -> None:
     assert all_rows(store) == first
 
 
-def test_a_document_stored_anew_is_built_anew_and_nothing_else(
+def test_only_a_document_that_was_stored_again_is_rebuilt(
     store: JobStore,
 ) -> None:
     build_collections(store)
     worse = make_stability(Model.SCRATCH, 0.5)
-    place = ("demo", "stability/scratch")
+    part = ("demo", "stability/scratch")
     uuid, when = "uuid-of-stability/scratch", "2025-12-31T00:00:00"
-    store_document(store, worse, place, uuid=uuid, when=when)
+    store_document(store, worse, part, uuid=uuid, when=when)
 
     built = {name: count for name, count in build_collections(store).items() if count}
 
@@ -120,14 +120,14 @@ def test_a_document_stored_anew_is_built_anew_and_nothing_else(
     assert row["decomposition_energy_error"] == pytest.approx(0.5)
 
 
-def test_rows_of_a_superseded_document_go(store: JobStore) -> None:
+def test_rows_of_an_outdated_document_are_removed(store: JobStore) -> None:
     build_collections(store)
     smaller = make_stability(Model.SCRATCH, 0.1)
     smaller = smaller.model_copy(
         update={"rows": smaller.rows[:4], "provenance": make_provenance("smaller")}
     )
-    place, when = ("demo", "stability/scratch"), "2026-01-02T00:00:00"
-    store_document(store, smaller, place, uuid="uuid-of-smaller", when=when)
+    part, when = ("demo", "stability/scratch"), "2026-01-02T00:00:00"
+    store_document(store, smaller, part, uuid="uuid-of-smaller", when=when)
 
     build_collections(store)
 
@@ -138,10 +138,10 @@ def test_rows_of_a_superseded_document_go(store: JobStore) -> None:
     assert len(others) == len(MATERIALS)
 
 
-def test_rows_that_a_kill_left_behind_go_with_their_document(
+def test_rows_that_a_killed_build_wrote_are_removed_with_their_document(
     store: JobStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Killed before the ledger says so, and superseded before the next build."""
+    """Killed before the builder state is updated, then outdated by a newer document."""
     with monkeypatch.context() as patch:
         patch.setattr(
             "nextrung.adapters.stores.builders.replace_rows",
@@ -152,8 +152,8 @@ def test_rows_that_a_kill_left_behind_go_with_their_document(
     smaller = make_fine_tuning(Model.SCRATCH, 0.1)
     smaller = smaller.model_copy(update={"provenance": make_provenance("smaller")})
     when = "2026-01-02T00:00:00"
-    place = ("demo", "fine_tuning/scratch")
-    store_document(store, smaller, place, uuid="uuid-of-smaller", when=when)
+    part = ("demo", "fine_tuning/scratch")
+    store_document(store, smaller, part, uuid="uuid-of-smaller", when=when)
 
     build_collections(store)
 
@@ -163,7 +163,7 @@ def test_rows_that_a_kill_left_behind_go_with_their_document(
 
 
 @pytest.mark.mongo
-def test_builders_may_run_side_by_side(
+def test_builders_may_run_concurrently(
     mongo_store: JobStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("NEXTRUNG_ROOT", str(tmp_path))
@@ -180,7 +180,7 @@ def test_builders_may_run_side_by_side(
     assert set(build_collections(mongo_store).values()) == {0}
 
 
-def test_a_missing_file_costs_its_own_rows_and_is_tried_again(
+def test_only_the_rows_of_a_missing_file_are_lost_until_the_next_build(
     store: JobStore, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     shard = store.query_one({"uuid": "uuid-of-shard/scratch/0"})
@@ -201,7 +201,7 @@ def test_a_missing_file_costs_its_own_rows_and_is_tried_again(
     assert sum(again.values()) == again[Collection.RELAXATIONS]
 
 
-def test_a_model_row_says_what_the_checkpoint_was_trained_on(store: JobStore) -> None:
+def test_the_row_of_a_model_has_the_data_set_of_its_training(store: JobStore) -> None:
     build_collections(store)
 
     (row,) = rows_of(store, Collection.MODELS, {"model": "refitted_atom_refs"})
@@ -222,16 +222,16 @@ def test_shared_jobs_belong_to_both_studies(store: JobStore, tmp_path: Path) -> 
         assert len(rows) == len(MATERIALS) * N_MODELS
 
 
-def test_builders_make_the_trip_to_another_process(store: JobStore) -> None:
+def test_builders_can_be_pickled(store: JobStore) -> None:
     builder = make_builders(store)[3]
-    arrived = pickle.loads(pickle.dumps(builder))  # noqa: S301 - our own
+    unpickled = pickle.loads(pickle.dumps(builder))  # noqa: S301 - our own
 
-    run_builder(arrived)
+    run_builder(unpickled)
 
     assert len(rows_of(store, Collection.RELAXATIONS)) == len(MATERIALS) * N_MODELS
 
 
-def test_building_leaves_the_root_logger_alone(store: JobStore) -> None:
+def test_building_does_not_change_the_root_logger(store: JobStore) -> None:
     before = logging.getLogger().level, list(logging.getLogger().handlers)
 
     build_collections(store)

@@ -34,7 +34,7 @@ def store(request: pytest.FixtureRequest, tmp_path: Path) -> JobStore:
     return opened
 
 
-def test_rows_succeed_those_of_the_same_document(store: JobStore) -> None:
+def test_rows_replace_those_of_the_same_document(store: JobStore) -> None:
     job = [{"study": "s", "job_uuid": "a"}]
     with open_collection(store, "models") as target:
         replace_rows(target, rows("a", "x", "y"), job, key=("study", "model"))
@@ -43,7 +43,7 @@ def test_rows_succeed_those_of_the_same_document(store: JobStore) -> None:
         assert sorted(row["model"] for row in target.query()) == ["x", "y"]
 
 
-def test_rows_are_removed_where_there_are_none_too(store: JobStore) -> None:
+def test_rows_can_be_removed_from_an_empty_collection(store: JobStore) -> None:
     with open_collection(store, "models") as target:
         remove_rows(target, {"study": "s"})
         replace_rows(target, rows("a", "x"), [{"job_uuid": "a"}], key=("model",))
@@ -54,7 +54,7 @@ def test_rows_are_removed_where_there_are_none_too(store: JobStore) -> None:
 
 @pytest.mark.mongo
 @pytest.mark.parametrize("collection", Collection)
-def test_key_and_questions_have_their_indexes(
+def test_keys_and_queries_have_indexes(
     collection: Collection, mongo_store: JobStore
 ) -> None:
     with open_collection(mongo_store, collection.value) as target:
@@ -69,7 +69,9 @@ def test_key_and_questions_have_their_indexes(
     ]
 
 
-def test_embedded_collections_lie_beside_the_documents(tmp_path: Path) -> None:
+def test_embedded_collections_are_in_the_database_of_the_documents(
+    tmp_path: Path,
+) -> None:
     with open_collection(make_embedded_store(tmp_path), "models") as target:
         ensure_indexes(target, Collection.MODELS)
 

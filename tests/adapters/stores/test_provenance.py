@@ -3,7 +3,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
-from tests.reports.conftest import make_artifact
+from tests.made_up_study import make_artifact
 from tests.stored_study import store_study
 
 from nextrung.adapters.stores.builders import build_collections
@@ -37,7 +37,7 @@ def store(
     opened.close()  # type: ignore[no-untyped-call]
 
 
-def test_a_row_leads_back_to_the_frames(store: JobStore) -> None:
+def test_a_row_is_traced_back_to_the_frames(store: JobStore) -> None:
     lineage = trace_provenance(store, "demo/scratch/m-Li2O")
 
     assert set(lineage.rows) == {"residuals", "relaxations", "stability"}
@@ -56,7 +56,7 @@ def test_a_row_leads_back_to_the_frames(store: JobStore) -> None:
     assert lineage.missing == ()
 
 
-def test_a_model_is_named_by_study_and_model(store: JobStore) -> None:
+def test_a_model_is_found_by_study_and_model(store: JobStore) -> None:
     lineage = trace_provenance(store, "demo/scratch")
 
     assert set(lineage.rows) == {"models"}
@@ -68,9 +68,7 @@ def test_a_model_is_named_by_study_and_model(store: JobStore) -> None:
     ["uuid-of-shard/scratch/1", "fingerprint-of-relaxation/scratch/1"],
     ids=["uuid", "fingerprint"],
 )
-def test_a_shard_says_which_it_was_and_which_model(
-    store: JobStore, identifier: str
-) -> None:
+def test_a_shard_has_its_number_and_its_model(store: JobStore, identifier: str) -> None:
     lineage = trace_provenance(store, identifier)
 
     (result,) = lineage.results
@@ -85,7 +83,7 @@ def test_a_shard_says_which_it_was_and_which_model(
     }
 
 
-def test_a_job_that_planned_others_leads_to_their_result(store: JobStore) -> None:
+def test_a_planning_job_leads_to_the_merged_result(store: JobStore) -> None:
     lineage = trace_provenance(store, "uuid-of-relaxation/scratch")
 
     assert lineage.results == ("fingerprint-of-relaxation/scratch",)
@@ -93,7 +91,7 @@ def test_a_job_that_planned_others_leads_to_their_result(store: JobStore) -> Non
 
 
 def test_a_checkpoint_is_found_by_its_hash(store: JobStore) -> None:
-    """All checkpoints of the made-up study have the same hash."""
+    """All checkpoints of the generated study have the same hash."""
     lineage = trace_provenance(store, "0" * 64)
 
     documents = {lineage.nodes[result].document for result in lineage.results}
@@ -101,7 +99,7 @@ def test_a_checkpoint_is_found_by_its_hash(store: JobStore) -> None:
     assert "fingerprint-of-dataset" in lineage.nodes
 
 
-def test_an_input_that_is_gone_is_named(
+def test_the_fingerprint_of_a_missing_input_is_reported(
     job_store: JobStore,
     tmp_path_factory: pytest.TempPathFactory,
     monkeypatch: pytest.MonkeyPatch,
@@ -117,6 +115,8 @@ def test_an_input_that_is_gone_is_named(
 
 
 @pytest.mark.parametrize("identifier", ["nothing", "demo/scratch/m-None", "0123abcd"])
-def test_an_unknown_result_is_one_line(store: JobStore, identifier: str) -> None:
-    with pytest.raises(InputError, match=f"got {identifier}: the store holds none"):
+def test_an_unknown_result_is_a_one_line_error(
+    store: JobStore, identifier: str
+) -> None:
+    with pytest.raises(InputError, match=f"got {identifier}, which the store does"):
         trace_provenance(store, identifier)

@@ -6,18 +6,18 @@ from typing import TYPE_CHECKING
 
 import pyarrow.parquet as pq
 import pytest
-from tests.reports.conftest import ENERGY_ERRORS, MATERIALS
+from tests.made_up_study import ENERGY_ERRORS, MATERIALS
 from tests.stored_study import store_study
 
 from nextrung.adapters.stores.builders import build_collections
 from nextrung.adapters.stores.job_store import make_embedded_store
 from nextrung.adapters.stores.queries import (
-    answer,
     count_rows,
     is_built,
     parse_query,
-    write_answer,
+    run_query,
 )
+from nextrung.adapters.stores.query_export import write_rows
 from nextrung.schemas.base import InputError
 from nextrung.schemas.models import Model
 from nextrung.schemas.stores.collections import ROWS, Collection
@@ -51,8 +51,8 @@ def built(
     store.close()  # type: ignore[no-untyped-call]
 
 
-def test_a_query_selects_sorts_and_cuts(built: JobStore) -> None:
-    request = parse_query(
+def test_a_query_selects_sorts_and_limits_rows(built: JobStore) -> None:
+    query = parse_query(
         "metrics",
         '{"split": "test", "energy_mae": {"$lt": 1}}',
         fields="model, energy_mae",
@@ -60,39 +60,39 @@ def test_a_query_selects_sorts_and_cuts(built: JobStore) -> None:
         limit=2,
     )
 
-    rows = answer(built, request)
+    rows = run_query(built, query)
 
     small = sorted((e for e in ENERGY_ERRORS.values() if e < 1), reverse=True)
     assert [row["energy_mae"] for row in rows] == small[:2]
     assert [list(row) for row in rows] == [["model", "energy_mae"]] * 2
-    assert count_rows(built, request) == len(small)
+    assert count_rows(built, query) == len(small)
 
 
-def test_all_fields_are_shown_unless_some_are_asked_for(built: JobStore) -> None:
-    (row, *_) = answer(built, parse_query("relaxations"))
+def test_rows_have_all_fields_by_default(built: JobStore) -> None:
+    (row, *_) = run_query(built, parse_query("relaxations"))
 
     assert set(row) == set(ROWS[Collection.RELAXATIONS].model_fields)
     assert list(row)[:3] == ["study", "model", "material_id"]
 
 
-def test_a_question_can_be_about_one_study(built: JobStore) -> None:
-    request = parse_query("stability", '{"model": "source"}')
+def test_a_query_can_be_restricted_to_one_study(built: JobStore) -> None:
+    query = parse_query("stability", '{"model": "source"}')
 
-    assert len(answer(built, request.for_study("demo"))) == len(MATERIALS)
-    assert answer(built, request.for_study("other")) == []
-    assert request.for_study(None) == request
+    assert len(run_query(built, query.for_study("demo"))) == len(MATERIALS)
+    assert run_query(built, query.for_study("other")) == []
+    assert query.for_study(None) == query
 
 
-def test_elements_are_found_in_lists(built: JobStore) -> None:
-    request = parse_query(
+def test_criteria_match_elements_of_lists(built: JobStore) -> None:
+    query = parse_query(
         "relaxations", '{"elements": "Mn", "failed": false, "model": "source"}'
     )
 
-    found = {row["formula"] for row in answer(built, request)}
+    found = {row["formula"] for row in run_query(built, query)}
     assert found == {row[0] for row in MATERIALS if "Mn" in row[0]}
 
 
-def test_what_was_built_is_known(built: JobStore) -> None:
+def test_a_study_with_rows_is_built(built: JobStore) -> None:
     assert is_built(built, "demo")
     assert is_built(built, None)
     assert not is_built(built, "other")
@@ -108,10 +108,10 @@ READERS: dict[str, Callable[[Path], list[dict[str, object]]]] = {
 
 @pytest.mark.parametrize("kind", READERS)
 def test_files_hold_the_rows(built: JobStore, tmp_path: Path, kind: str) -> None:
-    request = parse_query("stability", fields="model,formula,elements,same_products")
-    rows = answer(built, request)
+    query = parse_query("stability", fields="model,formula,elements,same_products")
+    rows = run_query(built, query)
 
-    write_answer(rows, request, tmp_path / f"rows.{kind}")
+    write_rows(rows, query, tmp_path / f"rows.{kind}")
     found = READERS[kind](tmp_path / f"rows.{kind}")
 
     assert [row["formula"] for row in found] == [row["formula"] for row in rows]
@@ -122,12 +122,12 @@ def test_files_hold_the_rows(built: JobStore, tmp_path: Path, kind: str) -> None
     assert [file.name for file in tmp_path.iterdir()] == [f"rows.{kind}"]
 
 
-def test_columns_have_their_types_whichever_rows_there_are(tmp_path: Path) -> None:
-    request = parse_query(
+def test_column_types_do_not_depend_on_the_rows(tmp_path: Path) -> None:
+    query = parse_query(
         "relaxations", fields="model,failed,n_steps,fmax,elements,status"
     )
 
-    write_answer([], request, tmp_path / "none.parquet")
+    write_rows([], query, tmp_path / "none.parquet")
 
     types = [str(kind) for kind in pq.read_schema(tmp_path / "none.parquet").types]
     assert types == [
@@ -136,7 +136,7 @@ def test_columns_have_their_types_whichever_rows_there_are(tmp_path: Path) -> No
 
 
 @pytest.mark.parametrize(
-    ("asked", "message"),
+    ("options", "message"),
     [
         ({"collection": "relaxation"}, "expected one of models, metrics"),
         ({"query": "{status: 1}"}, r"--query: expected JSON such as \{"),
@@ -148,27 +148,29 @@ def test_columns_have_their_types_whichever_rows_there_are(tmp_path: Path) -> No
     ],
     ids=["collection", "json", "list", "field", "nested", "fields", "sort"],
 )
-def test_an_unusable_question_is_named(asked: dict[str, str], message: str) -> None:
+def test_an_invalid_query_is_a_one_line_error(
+    options: dict[str, str], message: str
+) -> None:
     with pytest.raises(InputError, match=message):
-        parse_query(**({"collection": "relaxations"} | asked))  # type: ignore[arg-type]
+        parse_query(**({"collection": "relaxations"} | options))  # type: ignore[arg-type]
 
 
-def test_a_query_the_store_refuses_is_one_line(built: JobStore) -> None:
-    request = parse_query("models", '{"model": {"$foo": 1}}')
+def test_criteria_that_the_store_rejects_are_a_one_line_error(built: JobStore) -> None:
+    query = parse_query("models", '{"model": {"$foo": 1}}')
 
     with pytest.raises(InputError, match=r"expected a Mongo query, got: .*\$foo"):
-        answer(built, request)
+        run_query(built, query)
 
 
-def test_a_file_of_unknown_kind_is_refused(tmp_path: Path) -> None:
+def test_an_unknown_suffix_is_rejected(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"ends in \.csv, \.json, \.jsonl, \.parquet"):
-        write_answer([], parse_query("models"), tmp_path / "rows.xls")
+        write_rows([], parse_query("models"), tmp_path / "rows.xls")
 
 
-def test_a_folder_that_is_not_there_is_named(tmp_path: Path) -> None:
+def test_the_error_of_a_missing_folder_names_it(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"cannot write .*: No such file"):
-        write_answer([], parse_query("models"), tmp_path / "none" / "rows.csv")
+        write_rows([], parse_query("models"), tmp_path / "none" / "rows.csv")
 
 
-def test_every_model_of_the_fixture_is_asked_about(built: JobStore) -> None:
+def test_rows_are_counted(built: JobStore) -> None:
     assert count_rows(built, parse_query("models")) == len(Model)

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 @pytest.fixture
-def members(
+def study_jobs(
     job_store: JobStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> list[StudyJob]:
     monkeypatch.setenv("NEXTRUNG_ROOT", str(tmp_path))
@@ -26,29 +26,29 @@ def members(
     return list_study_jobs(job_store)
 
 
-def load(store: JobStore, member: StudyJob) -> dict[str, object]:
-    output = store.get_output(member.job.uuid, load=True)
-    return {"member": member, "output": output, "dataset": None}
+def load(store: JobStore, study_job: StudyJob) -> dict[str, object]:
+    output = store.get_output(study_job.uuid, load=True)
+    return {"job": study_job, "output": output, "dataset": None}
 
 
 @pytest.mark.parametrize("collection", Collection)
-def test_every_source_gives_rows_of_its_collection(
-    collection: Collection, members: list[StudyJob], job_store: JobStore
+def test_every_document_has_rows_of_its_collection(
+    collection: Collection, study_jobs: list[StudyJob], job_store: JobStore
 ) -> None:
-    source = select_sources(members, collection)[0]
+    source = select_sources(study_jobs, collection)[0]
 
     rows = list_rows(load(job_store, source), collection)
 
     assert rows
     assert {type(row) for row in rows} == {ROWS[collection]}
-    assert {row.job_uuid for row in rows} == {source.job.uuid}
+    assert {row.job_uuid for row in rows} == {source.uuid}
 
 
-def test_relaxed_volumes_come_from_the_file(
-    members: list[StudyJob], job_store: JobStore
+def test_relaxed_volumes_are_read_from_the_file(
+    study_jobs: list[StudyJob], job_store: JobStore
 ) -> None:
     """The stored structures are a tenth larger than before relaxation."""
-    source = select_sources(members, Collection.RELAXATIONS)[0]
+    source = select_sources(study_jobs, Collection.RELAXATIONS)[0]
 
     rows = list_rows(load(job_store, source), Collection.RELAXATIONS)
 
@@ -58,10 +58,12 @@ def test_relaxed_volumes_come_from_the_file(
         assert values["volume_per_atom"] == pytest.approx(1.1 * VOLUME)
 
 
-def test_a_stamp_tells_when_the_document_was_stored(members: list[StudyJob]) -> None:
-    first, second = members[:2]
+def test_the_source_version_depends_on_time_job_and_collection(
+    study_jobs: list[StudyJob],
+) -> None:
+    first, second = study_jobs[:2]
 
-    assert first.job.stored_at in source_version(first, Collection.JOBS)
+    assert first.stored_at in source_version(first, Collection.JOBS)
     assert source_version(first, Collection.JOBS) != source_version(
         second, Collection.JOBS
     )

@@ -6,7 +6,7 @@ import pytest
 
 from nextrung.adapters.stores.studies import (
     DOCUMENTS,
-    list_studies,
+    _list_studies,
     load_documents,
     load_study,
 )
@@ -90,10 +90,10 @@ def test_last_finished_study_is_loaded(job_store: JobStore) -> None:
 
     assert load_study(job_store).results.study == "second"
     assert load_study(job_store, "first").results.study == "first"
-    assert list_studies(job_store) == ["first", "second"]
+    assert _list_studies(job_store) == ["first", "second"]
 
 
-def test_documents_are_found_by_their_jobs(
+def test_documents_are_loaded_by_stage(
     job_store: JobStore, references: AtomRefDoc
 ) -> None:
     add(job_store, "r", references)
@@ -103,22 +103,24 @@ def test_documents_are_found_by_their_jobs(
     assert found == {"atom_refs/refit": references}
 
 
-def test_unknown_study_is_named_with_the_known_ones(job_store: JobStore) -> None:
+def test_the_error_of_an_unknown_study_lists_the_known_ones(
+    job_store: JobStore,
+) -> None:
     add(job_store, "a", study("first", {}))
 
     with pytest.raises(InputError, match=r"a finished study other in .* got first"):
         load_study(job_store, "other")
 
 
-def test_empty_store_holds_no_study(job_store: JobStore) -> None:
+def test_an_empty_store_has_no_study(job_store: JobStore) -> None:
     with pytest.raises(InputError, match=r"expected a finished study in .* got none"):
         load_study(job_store)
 
 
-def test_missing_document_is_named(job_store: JobStore) -> None:
+def test_the_error_of_a_missing_document_names_its_job(job_store: JobStore) -> None:
     with pytest.raises(InputError, match="expected the document of job gone"):
         load_documents(job_store, study("s", {"dataset": "gone"}))
 
 
-def test_every_stage_has_its_own_document() -> None:
+def test_every_stage_has_a_document_class() -> None:
     assert len(set(DOCUMENTS.values())) == len(DOCUMENTS)

@@ -30,7 +30,7 @@ def make_frames(formulas: list[str]) -> Frames:
     return Frames.from_structures(structures, formulas)
 
 
-def test_the_element_that_makes_the_difference_is_the_important_one() -> None:
+def test_the_element_that_causes_the_difference_has_the_largest_importance() -> None:
     """The difference depends on sodium alone, step by step."""
     formulas = [f"Li{a}Na{b}F{c}" for a, b, c in product((1, 2, 4), (1, 3, 6), (1, 2))]
     frames = make_frames(formulas)
@@ -67,7 +67,7 @@ def test_importances_are_divided_by_atoms_and_the_largest_is_one() -> None:
     )
 
 
-def test_equal_differences_make_no_element_important() -> None:
+def test_equal_differences_have_no_importance() -> None:
     frames = make_frames(["LiF", "NaF"])
     importances = rank_elements(frames, np.ones(2), SETTINGS)
 

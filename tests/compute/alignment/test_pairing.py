@@ -28,7 +28,7 @@ def make_frames(rows: list[tuple[str, str, int, float]]) -> Frames:
     )
 
 
-def test_frames_are_paired_by_name_whatever_their_order() -> None:
+def test_frames_are_paired_by_id_in_any_order() -> None:
     target = make_frames([("a", "m", 1, -1), ("b", "m", 1, -2), ("c", "m", 1, -3)])
     source = make_frames([("b", "m", 1, -20), ("a", "m", 1, -10)])
 
@@ -57,7 +57,7 @@ def test_a_frame_without_energy_is_never_the_lowest() -> None:
 
 
 @pytest.mark.parametrize("pairing", list(Pairing))
-def test_labels_that_share_nothing_are_refused(pairing: Pairing) -> None:
+def test_labels_without_a_common_frame_are_rejected(pairing: Pairing) -> None:
     target = make_frames([("a", "m", 1, -1)])
     source = make_frames([("b", "n", 1, -1)])
     with pytest.raises(InputError, match=f"expected {pairing} of both functionals"):

@@ -7,7 +7,7 @@ import pytest
 from pymatgen.core import Composition, Lattice, Structure
 
 from nextrung.compute.alignment import score_alignment
-from nextrung.schemas.alignment import AlignmentSettings, Corrections
+from nextrung.schemas.alignment import AlignmentCorrections, AlignmentSettings
 from nextrung.schemas.base import InputError
 from nextrung.schemas.frames import Frames
 
@@ -39,7 +39,7 @@ def label(frames: Frames, refs: dict[str, float], rest: list[float]) -> Frames:
     return replace(frames, energies=np.array(energies))
 
 
-def test_equal_rests_correlate_wholly_after_referencing_only() -> None:
+def test_equal_residuals_correlate_fully_only_after_referencing() -> None:
     """The rests of both functionals are equal, their references are not."""
     frames = make_frames(["LiF", "NaF", "Li2F", "NaF3", "Na3F"])
     rest = [-1.0, -0.8, -0.5, -0.1, -0.7]
@@ -89,16 +89,16 @@ def test_importance_is_divided_by_atoms_and_scaled() -> None:
 @pytest.mark.parametrize(
     ("corrections", "held"),
     [
-        (Corrections.IN_SOURCE, (0, -0.614 / 2)),
-        (Corrections.IN_TARGET, (-0.614 / 2, 0)),
-        (Corrections.MISSING_IN_SOURCE, (0, 0)),
-        (Corrections.MISSING_IN_TARGET, (0, 0)),
+        (AlignmentCorrections.IN_SOURCE, (0, -0.614 / 2)),
+        (AlignmentCorrections.IN_TARGET, (-0.614 / 2, 0)),
+        (AlignmentCorrections.MISSING_IN_SOURCE, (0, 0)),
+        (AlignmentCorrections.MISSING_IN_TARGET, (0, 0)),
     ],
 )
 def test_corrections_make_chlorine_important(
-    corrections: Corrections, held: tuple[float, float]
+    corrections: AlignmentCorrections, held: tuple[float, float]
 ) -> None:
-    """Both functionals agree but for what corrections of chlorides add to one."""
+    """The functionals differ only by corrections of chlorides in one of them."""
     frames = make_frames(["Li", "Na", "Cl", "LiCl", "NaCl", "LiNa"])
     refs = {"Li": -1.0, "Na": -2.0, "Cl": -3.0}
     chlorides = np.array([0, 0, 0, 1, 1, 0])
@@ -142,7 +142,7 @@ def test_frames_that_cannot_be_compared_are_counted_by_reason() -> None:
     assert set(score.elements) == {"Li", "F"}
 
 
-def test_nothing_to_compare_has_no_score() -> None:
+def test_without_frames_to_compare_there_is_no_correlation() -> None:
     empty = make_frames([])
 
     score = score_alignment(
@@ -153,7 +153,7 @@ def test_nothing_to_compare_has_no_score() -> None:
     assert score.elements == {}
 
 
-def test_energies_of_other_frames_are_refused() -> None:
+def test_energies_of_other_frames_are_rejected() -> None:
     frames = make_frames(["LiF", "NaF"])
 
     with pytest.raises(InputError, match="2 labelled frames in their order, got 1"):

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from pymatgen.analysis.structure_matcher import StructureMatcher
 from pymatgen.core import Lattice, Structure
-from tests.compute.curation.naive_duplicates import find_naively
+from tests.compute.curation.reference_duplicates import find_naively
 
 from nextrung.compute.curation.duplicates import find_candidates, find_unique
 from nextrung.schemas.frames import Frames
@@ -27,26 +27,26 @@ def frames_of(structures: list[Structure], energies: list[float]) -> Frames:
     return replace(frames, material_ids=np.full(len(frames), "a"))
 
 
-def test_the_same_frame_is_kept_once() -> None:
+def test_identical_frames_are_kept_once() -> None:
     frames = frames_of([salt(4)] * 3, [-6.0] * 3)
 
     assert find_unique(frames, LOOSE).tolist() == [2]
 
 
-def test_another_energy_makes_another_frame() -> None:
+def test_frames_of_different_energies_are_distinct() -> None:
     """Energies count per atom: 0.012 eV/atom of the two-atom cell's 0.024 eV."""
     frames = frames_of([salt(4)] * 3, [-6.024, -6.018, -6.0])
 
     assert find_unique(frames, LOOSE).tolist() == [0, 2]
 
 
-def test_another_structure_makes_another_frame() -> None:
+def test_frames_of_different_structures_are_distinct() -> None:
     frames = frames_of([salt(4), salt(4.9)], [-6.0, -6.0])
 
     assert find_unique(frames, LOOSE).tolist() == [0, 1]
 
 
-def test_scaled_cells_are_not_the_same() -> None:
+def test_scaled_cells_are_distinct() -> None:
     """Both cells are cubic; only the volume, which must not be scaled, differs."""
     tight = replace_tolerance(length=0.002)
 
@@ -59,19 +59,19 @@ def replace_tolerance(**changes: float) -> DuplicateTolerance:
     return LOOSE[0].model_copy(update=changes)
 
 
-def test_the_last_is_kept_and_its_earlier_twin_is_not() -> None:
+def test_the_last_frame_is_kept_and_its_earlier_duplicate_is_not() -> None:
     frames = frames_of([salt(4.9), salt(4), salt(4)], [-5.0, -6.0, -6.0])
 
     assert find_unique(frames, LOOSE).tolist() == [0, 2]
 
 
-def test_no_tolerances_keep_everything() -> None:
+def test_without_tolerances_every_frame_is_kept() -> None:
     frames = frames_of([salt(4)] * 3, [-6.0] * 3)
 
     assert find_unique(frames, ()).tolist() == [0, 1, 2]
 
 
-def test_the_more_are_accepted_the_more_must_differ() -> None:
+def test_tolerances_grow_with_the_number_of_accepted_frames() -> None:
     """0.1 eV/atom steps pass until the second level asks for 1 eV/atom."""
     levels = (
         replace_tolerance(energy=0.05),
@@ -82,7 +82,7 @@ def test_the_more_are_accepted_the_more_must_differ() -> None:
     assert find_unique(frames, levels).tolist() == [0, 1, 5]
 
 
-def test_decisions_are_those_of_the_authors_loop() -> None:
+def test_kept_frames_are_those_of_the_authors_loop() -> None:
     """A transcription of the uniqueness check of MPtrj, on a random walk."""
     walk = np.cumsum(np.random.default_rng(1).normal(scale=0.006, size=40))
     structures = [salt(4 + step, shift=step) for step in walk]
@@ -93,7 +93,7 @@ def test_decisions_are_those_of_the_authors_loop() -> None:
     assert 10 < len(unique) < len(frames)
 
 
-def test_materials_do_not_see_each_other() -> None:
+def test_frames_of_different_materials_are_not_compared() -> None:
     frames = frames_of([salt(4)] * 5, [-6.0, -6.0, -6.0, -6.0, -5.0])
     frames = replace(frames, material_ids=np.array(["a", "b", "a", "b", "c"]))
 
@@ -113,7 +113,7 @@ def test_frames_far_apart_in_energy_are_no_candidates() -> None:
 def test_many_identical_frames_are_never_matched(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """What is the same to the last bit needs no matcher, however often it comes."""
+    """Frames that are equal bit by bit need no matcher."""
     monkeypatch.setattr(StructureMatcher, "fit", None)
     frames = frames_of([salt(4)] * 300, [-6.0] * 300)
 
@@ -156,8 +156,8 @@ def test_no_pair_that_matches_is_left_out_for_its_volume(level: int) -> None:
 
 
 @pytest.mark.parametrize("seed", range(8))
-def test_the_matcher_takes_identical_frames_for_the_same(seed: int) -> None:
-    """So that not to ask it changes nothing."""
+def test_the_matcher_matches_identical_frames(seed: int) -> None:
+    """Identical frames are duplicates without the matcher too."""
     cell = random_cell(np.random.default_rng(seed))
     tight = MPTRJ_TOLERANCES[0]
     matcher = StructureMatcher(

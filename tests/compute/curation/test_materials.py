@@ -54,7 +54,7 @@ def test_frames_are_counted_once_per_element() -> None:
     assert count_frames_by_element(frames) == {"H": 1, "Li": 1, "O": 2}
 
 
-def test_elements_are_listed_by_material_in_the_order_of_the_materials() -> None:
+def test_elements_are_listed_by_material_in_order() -> None:
     frames = Frames.from_structures(
         [crystal("O", "O", "Li"), crystal("O"), crystal("O", "H")]
     )
@@ -75,7 +75,7 @@ def test_initial_structures_carry_no_label() -> None:
     assert initial.frame_ids.tolist() == ["a"]
 
 
-def test_elements_beyond_plutonium_are_refused_by_name() -> None:
+def test_elements_beyond_plutonium_are_rejected_by_name() -> None:
     frames = Frames.from_structures([crystal("Pu"), crystal("O", "Cm")], ["a", "b"])
 
     with pytest.raises(InputError, match=r"frame b: expected .* got Cm \(Z = 96\)"):
@@ -86,7 +86,7 @@ def test_plutonium_itself_passes() -> None:
     validate_elements(Frames.from_structures([crystal("Pu")]))
 
 
-def test_two_frames_of_one_name_are_refused() -> None:
+def test_two_frames_of_one_name_are_rejected() -> None:
     frames = Frames.from_structures([crystal("H")] * 3, ["a", "b", "b"])
 
     with pytest.raises(InputError, match="a name for every frame, got 'b' twice"):

@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
-from tests.compute.curation.made_up_runs import make_frames, run_of
+from tests.compute.curation.synthetic_runs import make_frames, run_of
 
 from nextrung.compute.curation.rules import check_frames, find_missing
 from nextrung.schemas.labels.curation import (
@@ -44,7 +44,7 @@ def test_unconverged_frames_may_be_kept(frames: Frames) -> None:
     assert rejections == []
 
 
-def test_frames_far_from_the_relaxed_structure_are_left_out(frames: Frames) -> None:
+def test_frames_outside_the_energy_window_are_rejected(frames: Frames) -> None:
     """The paper's window: 1 eV/atom above and 10 meV/atom below -5 eV/atom."""
     frames.energies[:] = np.array([-3.99, -4.01, -5.011]) * 2
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
-from tests.compute.curation.made_up_runs import make_frames, run_of
+from tests.compute.curation.synthetic_runs import make_frames, run_of
 
 from nextrung.compute.curation.runs import (
     check_energy_scale,
@@ -31,7 +31,7 @@ def frames() -> Frames:
     return make_frames()
 
 
-def test_a_wanted_run_breaks_no_rule(frames: Frames) -> None:
+def test_a_run_that_meets_the_settings_is_not_rejected(frames: Frames) -> None:
     assert check_run(run_of(frames), CurationSettings()) == []
 
 
@@ -54,7 +54,7 @@ def test_a_wanted_run_breaks_no_rule(frames: Frames) -> None:
         ),
     ],
 )
-def test_an_unwanted_run_loses_all_its_frames(
+def test_all_frames_of_a_run_that_violates_a_rule_are_rejected(
     changes: dict[str, Any],
     settings: dict[str, Any],
     rule: Rule,
@@ -82,14 +82,14 @@ def test_an_unwanted_run_loses_all_its_frames(
     ],
     ids=["u-allowed", "cutoff-reached", "cutoff-unknown", "any-cutoff", "charged"],
 )
-def test_what_the_settings_allow_is_kept(
+def test_runs_that_the_settings_allow_are_kept(
     changes: dict[str, Any], settings: dict[str, Any], frames: Frames
 ) -> None:
     assert check_run(run_of(frames, **changes), CurationSettings(**settings)) == []
 
 
 @pytest.mark.parametrize("expected", [-10 - 1.01, -10 + 1.01])
-def test_another_energy_scale_is_noticed_on_either_side(
+def test_energies_too_high_or_too_low_are_rejected(
     expected: float, frames: Frames
 ) -> None:
     """-5 eV/atom where ∓5.505 are expected, with 0.5 eV/atom of tolerance."""
@@ -104,7 +104,9 @@ def test_another_energy_scale_is_noticed_on_either_side(
 
 
 @pytest.mark.parametrize("expected", [-10 - 0.99, -10.0, -10 + 0.99, np.nan])
-def test_near_or_unknown_energies_pass(expected: float, frames: Frames) -> None:
+def test_energies_close_to_the_prediction_or_unknown_pass(
+    expected: float, frames: Frames
+) -> None:
     settings = CurationSettings(energy_scale=EnergyScaleSettings(tolerance=0.5))
 
     assert check_energy_scale(run_of(frames), expected, settings) == []
@@ -126,7 +128,7 @@ SAME = Task(final_energy=-5.0, functional="r2SCAN", hubbard_us={"Fe": 4.0})
         ({"hubbard_us": {"Fe": 5.3}}, "got U.Fe. = 5.3 eV where the primary task has"),
     ],
 )
-def test_a_task_unlike_the_primary_one_loses_all_its_frames(
+def test_all_frames_of_a_task_unlike_the_primary_one_are_rejected(
     changes: dict[str, Any], reason: str | None, frames: Frames
 ) -> None:
     """The paper's tolerance is 20 meV/atom, to either side."""
@@ -150,7 +152,7 @@ def test_without_a_primary_task_or_its_rule_any_task_passes(frames: Frames) -> N
     assert unknown == unasked == []
 
 
-def test_frames_that_a_rule_cannot_judge_are_counted(frames: Frames) -> None:
+def test_frames_that_a_rule_cannot_check_are_counted(frames: Frames) -> None:
     known = replace(run_of(frames, relaxed_energy=-5.0), task=SAME, primary_task=SAME)
     unasked = CurationSettings(primary_task=None, energy_window=None)
 
@@ -162,7 +164,7 @@ def test_frames_that_a_rule_cannot_judge_are_counted(frames: Frames) -> None:
     assert count_skipped(run_of(frames), unasked) == {}
 
 
-def test_only_the_final_energy_is_held_against_the_scale(frames: Frames) -> None:
+def test_only_the_final_energy_is_compared_with_the_prediction(frames: Frames) -> None:
     frames.energies[0] = 1000
 
     assert check_energy_scale(run_of(frames), -10.0, CurationSettings()) == []

@@ -65,7 +65,7 @@ def test_a_material_is_never_in_two_splits(seed: int, n_frames: list[int]) -> No
 
 @settings(deadline=None, max_examples=40)
 @given(st.integers(0, 200))
-def test_training_knows_every_element(seed: int) -> None:
+def test_every_element_is_in_training(seed: int) -> None:
     """Na and Cl are in one material each, which therefore trains."""
     frames = frames_of(
         [("a", ["Na", "C"]), ("b", ["C", "Cl"])]
@@ -109,18 +109,18 @@ def test_the_order_of_the_frames_does_not_change_the_split() -> None:
     )
 
 
-def test_a_share_of_zero_makes_no_split() -> None:
+def test_a_fraction_of_zero_makes_an_empty_split() -> None:
     splits = split_frames(carbons(5), SplitSettings(val=0, test=0))
 
     assert set(splits.tolist()) == {"train"}
 
 
-def test_an_empty_split_is_refused() -> None:
+def test_an_empty_split_is_rejected() -> None:
     with pytest.raises(InputError, match=r"test split is empty: 0.1 of 9 materials"):
         split_frames(carbons(9), SplitSettings())
 
 
-def test_too_many_rare_elements_are_refused() -> None:
+def test_too_many_rare_elements_are_rejected() -> None:
     frames = frames_of([(element, [element]) for element in ("H", "C", "N", "O")])
 
     with pytest.raises(InputError, match=r"test split cannot be filled: .* 4 mat"):

@@ -25,7 +25,7 @@ def test_large_stresses_of_small_frames_are_chosen() -> None:
 
 
 @pytest.mark.parametrize("factor", [0.5, 1.0, 2.0])
-def test_stresses_of_about_the_size_pass(factor: float) -> None:
+def test_stresses_of_similar_size_pass(factor: float) -> None:
     validate_stress_unit(factor * STRESSES, STRESSES)
 
 
@@ -40,18 +40,18 @@ def test_stresses_of_about_the_size_pass(factor: float) -> None:
         (160.2, "160 times"),
     ],
 )
-def test_every_confusion_of_units_and_signs_is_refused(factor: float, got: str) -> None:
+def test_every_wrong_unit_or_sign_is_rejected(factor: float, got: str) -> None:
     """Between GPa, VASP's kBar and eV/Å³."""
     with pytest.raises(InputError, match=f"got {got} what the potential predicts"):
         validate_stress_unit(factor * STRESSES, STRESSES)
 
 
-def test_where_nothing_goes_together_nothing_is_known() -> None:
+def test_uncorrelated_stresses_are_not_checked() -> None:
     other = RNG.normal(scale=500, size=STRESSES.shape).astype(np.float32)
 
     validate_stress_unit(other, STRESSES)
 
 
 @pytest.mark.parametrize("value", [np.nan, 0.0])
-def test_without_numbers_nothing_is_known(value: float) -> None:
+def test_missing_stresses_are_not_checked(value: float) -> None:
     validate_stress_unit(np.full_like(STRESSES, value), STRESSES)

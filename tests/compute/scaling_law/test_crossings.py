@@ -20,7 +20,7 @@ def make_curve(slope: float, intercept: float, *, noise: float = 0) -> Curve:
     return Curve(sizes=SIZES, errors=10 ** (exponents + wiggle))
 
 
-def test_laws_cross_where_their_lines_do() -> None:
+def test_power_laws_cross_where_their_lines_cross() -> None:
     """-0.3 x - 0.5 and -0.6 x + 1 meet at x = 5."""
     crossing = find_crossing(
         PowerLaw(slope=-0.3, intercept=-0.5, n_points=3),
@@ -35,7 +35,9 @@ def test_laws_cross_where_their_lines_do() -> None:
     [(-0.3, 1.0), (-0.2, 1.0), (-0.301, 1.0), (-0.6, -1.0)],
     ids=["parallel", "apart", "too-far", "behind"],
 )
-def test_laws_that_do_not_cross_say_so(slope: float, intercept: float) -> None:
+def test_power_laws_that_do_not_cross_have_an_error(
+    slope: float, intercept: float
+) -> None:
     crossing = find_crossing(
         PowerLaw(slope=-0.3, intercept=0, n_points=3),
         PowerLaw(slope=slope, intercept=intercept, n_points=3),
@@ -55,14 +57,14 @@ def test_laws_that_do_not_cross_say_so(slope: float, intercept: float) -> None:
         ({10: 1.0}, {20: 1.0}, None),
     ],
 )
-def test_who_leads_is_told_by_the_sizes_that_both_have(
+def test_the_better_training_is_found_from_common_sizes(
     transfer: dict[int, float], scratch: dict[int, float], leader: Leader | None
 ) -> None:
     assert find_leader(transfer, scratch) is leader
 
 
 @pytest.mark.parametrize("missing", ["transfer", "training from scratch"])
-def test_a_missing_law_has_no_crossing(missing: str) -> None:
+def test_without_a_power_law_there_is_no_crossing(missing: str) -> None:
     law = PowerLaw(slope=-0.3, intercept=0, n_points=3)
     none = PowerLaw(n_points=1, error="too few")
 
@@ -71,7 +73,7 @@ def test_a_missing_law_has_no_crossing(missing: str) -> None:
     assert crossing.error == f"no law of {missing}: too few"
 
 
-def test_resamples_of_exact_laws_all_cross_at_one_point() -> None:
+def test_resamples_of_exact_power_laws_cross_at_one_point() -> None:
     crossings = resample_crossing(
         make_curve(-0.3, -0.5), make_curve(-0.6, 1.0), n_bootstrap=20, seed=0
     )
@@ -79,7 +81,7 @@ def test_resamples_of_exact_laws_all_cross_at_one_point() -> None:
     np.testing.assert_allclose(crossings, 1e5)
 
 
-def test_the_interval_of_noisy_laws_holds_the_crossing_and_repeats() -> None:
+def test_the_interval_of_noisy_laws_contains_the_crossing_reproducibly() -> None:
     curves = make_curve(-0.3, -0.5, noise=0.02), make_curve(-0.6, 1.0, noise=-0.02)
 
     first = resample_crossing(*curves, n_bootstrap=200, seed=1)

@@ -44,7 +44,7 @@ def test_an_exact_power_law_is_recovered() -> None:
     assert law.n_points == 5
 
 
-def test_a_noisy_law_has_numpys_line_and_correlation() -> None:
+def test_a_fit_to_noisy_errors_agrees_with_numpy() -> None:
     curve = make_curve(-0.3, 0.5, noise=0.05)
 
     law = fit_power_law(curve)
@@ -57,7 +57,7 @@ def test_a_noisy_law_has_numpys_line_and_correlation() -> None:
 
 
 @pytest.mark.parametrize("n_points", [0, 1])
-def test_fewer_than_two_sizes_have_no_law(n_points: int) -> None:
+def test_fewer_than_two_sizes_have_no_power_law(n_points: int) -> None:
     curve = Curve(sizes=SIZES[:n_points], errors=SIZES[:n_points])
 
     law = fit_power_law(curve)
@@ -66,13 +66,13 @@ def test_fewer_than_two_sizes_have_no_law(n_points: int) -> None:
     assert law.error == f"a law needs two sizes to fit, got {n_points}"
 
 
-def test_two_runs_of_one_size_are_one_size() -> None:
+def test_two_trainings_of_one_size_count_as_one_size() -> None:
     law = fit_power_law(Curve(sizes=np.array([1e3, 1e3]), errors=np.array([1.0, 0.9])))
 
     assert law.error == "a law needs two sizes to fit, got 1"
 
 
-def test_two_points_always_lie_on_a_line_so_nothing_is_judged() -> None:
+def test_two_points_have_no_r_squared() -> None:
     law = fit_power_law(Curve(sizes=np.array([1e3, 1e4]), errors=np.array([1.0, 0.1])))
 
     assert law.slope == pytest.approx(-1)
@@ -89,7 +89,7 @@ def test_only_known_errors_above_the_size_are_fitted() -> None:
     assert curve.sizes.tolist() == [1e4, 5e4, 2e5]
 
 
-def test_the_size_for_an_error_is_where_the_law_has_it() -> None:
+def test_the_size_for_an_error_is_where_the_power_law_reaches_it() -> None:
     """10 ** (0.5 - 0.5 x) is 0.01 at x = 5."""
     law = PowerLaw(slope=-0.5, intercept=0.5, n_points=3)
 
@@ -107,13 +107,13 @@ def test_the_size_for_an_error_is_where_the_law_has_it() -> None:
         ),
         (
             PowerLaw(slope=-0.1, intercept=0, n_points=3, largest_size=200),
-            "more than 20,000 frames: farther than the fit tells",
+            "more than 20,000 frames: beyond the range of the fit",
         ),
         (PowerLaw(n_points=0, error="too few"), "too few"),
     ],
     ids=["rising", "flat", "far", "missing"],
 )
-def test_errors_out_of_reach_have_no_size(law: PowerLaw, reason: str) -> None:
+def test_errors_beyond_the_fit_have_no_size(law: PowerLaw, reason: str) -> None:
     required = size_for_error(law, 0.01, Model.SCRATCH)
 
     assert required.n_frames is None

@@ -36,7 +36,7 @@ def test_without_resamples_there_is_no_interval(sizes: int) -> None:
     assert crossing.low is crossing.high is None
 
 
-def test_transfer_alone_has_nothing_to_cross() -> None:
+def test_transfer_alone_has_no_crossing() -> None:
     settings = ScalingLawSettings(models=(Model.REFITTED_ATOM_REFS,))
 
     crossing = score_scaling_law([], settings).laws["energy_mae"].crossing
@@ -44,7 +44,7 @@ def test_transfer_alone_has_nothing_to_cross() -> None:
     assert crossing.error == "one pretrained model and scratch are needed to cross"
 
 
-def test_a_study_has_laws_crossing_and_sizes_of_both_errors() -> None:
+def test_a_study_has_power_laws_crossings_and_sizes_of_both_errors() -> None:
     """Forces are twice the energies: another intercept, the same crossing."""
     points = make_points(Model.REFITTED_ATOM_REFS, -0.3, -0.5)
     points += make_points(Model.SCRATCH, -0.6, 1.0)

@@ -66,7 +66,7 @@ def test_a_polymorph_above_the_mixture_is_no_competitor() -> None:
 
 
 @pytest.mark.parametrize("competitors", Competitors)
-def test_what_lacks_an_energy_or_a_reference_is_nan_with_a_reason(
+def test_entries_without_an_energy_or_a_reference_are_nan_with_a_reason(
     competitors: Competitors,
 ) -> None:
     decomposition = decompose(make_table([np.nan, 0, -1, -0.2, np.inf]), competitors)

@@ -10,7 +10,7 @@ from nextrung.compute.stability.entries import EntryTable
 from nextrung.schemas.base import InputError
 
 
-def test_entries_follow_one_another() -> None:
+def test_entries_are_stored_one_after_another() -> None:
     table = EntryTable.from_entries(
         [
             ComputedEntry("O2", -10, entry_id="oxygen"),
@@ -49,18 +49,18 @@ def test_an_entry_without_atoms_has_no_energy_per_atom() -> None:
 
 
 def test_formation_energies_are_taken_from_the_references() -> None:
-    """H at -1 eV and O at -4 eV, nothing known of F."""
+    """H at -1 eV and O at -4 eV, no reference of F."""
     table = EntryTable.from_entries(
         [ComputedEntry("H2O", -9), ComputedEntry("H", -1), ComputedEntry("OF", -1)]
     )
 
-    formed = table.form(np.array([np.nan, -1.0, -4.0]))
+    formed = table.formation_energies(np.array([np.nan, -1.0, -4.0]))
 
     assert table.symbols == ["F", "H", "O"]
     np.testing.assert_allclose(formed, [(-9 + 2 * 1 + 4) / 3, 0, np.nan])
 
 
-def test_two_entries_of_one_id_are_refused() -> None:
+def test_two_entries_of_one_id_are_rejected() -> None:
     entries = [ComputedEntry("Li", -1, entry_id="mp-1")] * 2
 
     with pytest.raises(InputError, match="unique entry ids, got mp-1 twice"):

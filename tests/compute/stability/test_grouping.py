@@ -34,7 +34,7 @@ def test_multiples_of_a_formula_are_one_composition() -> None:
     assert groups.elements == [(0, 2), (1, 2)]
 
 
-def test_entries_without_an_energy_belong_nowhere() -> None:
+def test_entries_without_an_energy_have_no_composition() -> None:
     table = make_table(["Li", "Li", "Fe"], [np.nan, -1.0, np.inf])
 
     groups = group_entries(table)

@@ -51,7 +51,7 @@ def by_id(records: Sequence[DecompositionRecord]) -> dict[str, DecompositionReco
     return {record.entry_id: record for record in records}
 
 
-def test_a_stable_compound_is_as_deep_as_its_products_are_shallow() -> None:
+def test_a_stable_compound_is_below_the_mixture_of_its_products() -> None:
     """A3B at -0.2 and AB at -1 eV/atom: AB decomposes into half A3B and B, at -0.2*2/3.
 
     AB has half A: two thirds of its atoms form A3B with all of the A.
@@ -80,8 +80,8 @@ def test_an_unstable_compound_is_above_the_tie_line() -> None:
     assert record.formation_energy_per_atom == pytest.approx(-0.2)
 
 
-def test_polymorphs_compete_only_where_asked() -> None:
-    """LiF at -1 and at -0.7, with nothing but elements beside them."""
+def test_polymorphs_compete_only_with_the_rule_self() -> None:
+    """LiF at -1 and at -0.7 eV/atom, with elements only."""
     entries = make_entries({"Li": 0, "F": 0, "LiF": -1, "Li2F2": -0.7})
 
     left_out = by_id(score_decomposition(entries))
@@ -119,7 +119,7 @@ def test_records_come_in_the_order_of_the_entries() -> None:
     assert [r.entry_id for r in score_decomposition(entries)] == ["LiF", "F", "Li"]
 
 
-def test_entries_that_cannot_be_scored_are_rows_with_reasons() -> None:
+def test_entries_that_cannot_be_scored_have_an_error() -> None:
     entries = make_entries(
         {"Li": 0, "F": 0, "LiF": -1, "Na2F2": -1, "NaK": -1, "LiF2": np.nan}
     )
@@ -135,8 +135,8 @@ def test_entries_that_cannot_be_scored_are_rows_with_reasons() -> None:
     assert records["LiF"].decomposition_energy_per_atom == pytest.approx(-1)
 
 
-def test_a_programme_that_fails_is_a_row_and_nothing_else_is_lost() -> None:
-    """With an energy that no sum of others can be told from, LiFO has no mixture."""
+def test_a_linear_programme_that_fails_affects_one_record_only() -> None:
+    """An energy of -1e200 eV makes the linear programme of LiFO fail."""
     sound = {"Li": 0, "F": 0, "O": 0, "LiF": -1, "Li3F": -0.5, "LiFO": -1}
     endless = {"Li2O": -1e200 / 3}
 
@@ -149,13 +149,13 @@ def test_a_programme_that_fails_is_a_row_and_nothing_else_is_lost() -> None:
         assert records[name] == alone[name]
 
 
-def test_a_lone_element_has_only_itself() -> None:
+def test_an_element_alone_is_on_the_hull() -> None:
     record = score_decomposition(make_entries({"Li": -2}))[0]
 
     assert record.decomposition_energy_per_atom == record.energy_above_hull == 0
 
 
-def test_compounds_on_one_line_are_no_obstacle() -> None:
+def test_degenerate_compounds_on_one_line_converge() -> None:
     """All compounds are multiples of one ratio of Li and F with more and more O."""
     entries = make_entries(
         {"Li": 0, "F": 0, "O": 0, "LiFO": -1, "LiFO2": -1, "LiFO3": -1, "LiFO4": -1}
@@ -166,7 +166,7 @@ def test_compounds_on_one_line_are_no_obstacle() -> None:
     assert records["LiFO2"].decomposition_energy_per_atom == pytest.approx(0, abs=1e-12)
 
 
-def test_no_entries_are_refused() -> None:
+def test_no_entries_are_rejected() -> None:
     with pytest.raises(InputError, match="at least one entry to decompose, got none"):
         score_decomposition([])
 
@@ -242,7 +242,7 @@ def test_random_systems_have_pymatgens_energies(
     n_elements=st.integers(2, 6),
     n_compounds=st.integers(1, 40),
 )
-def test_products_hold_the_atoms_and_the_energy_of_the_mixture(
+def test_products_have_the_composition_and_energy_of_the_mixture(
     seed: int, n_elements: int, n_compounds: int
 ) -> None:
     entries = draw_entries(seed, n_elements, n_compounds)

@@ -73,7 +73,7 @@ def test_a_changed_energy_gives_the_records_of_scoring_from_scratch(
 
 
 @pytest.mark.parametrize("name", ENERGIES)
-def test_entries_come_and_go(name: str) -> None:
+def test_entries_can_be_removed_and_added(name: str) -> None:
     """Without an element all its compounds are rows with a reason, and back again."""
     every = make_entries(ENERGIES)
     fewer = make_entries({n: e for n, e in ENERGIES.items() if n != name})
@@ -119,7 +119,7 @@ def test_any_changes_give_the_records_of_scoring_from_scratch(
     assert rescored == score_decomposition(after, competitors)
 
 
-def test_only_the_system_and_its_supersystems_are_scored_anew() -> None:
+def test_only_the_system_and_its_supersystems_are_scored_again() -> None:
     before = score_decomposition(make_entries(ENERGIES))
     entries = make_entries(ENERGIES | {"LiF": -3.5})
 
@@ -129,7 +129,7 @@ def test_only_the_system_and_its_supersystems_are_scored_anew() -> None:
     assert scored == {"LiF", "Li2F2", "LiNaF2", "Li3OF", "LiNaOF"}
 
 
-def test_an_entry_without_atoms_comes_and_goes() -> None:
+def test_an_entry_without_atoms_can_be_removed_and_added() -> None:
     empty = ComputedEntry(Composition(), 0, entry_id="nothing")
     lone, both = make_entries({"Li": 0}), [*make_entries({"Li": 0}), empty]
 
@@ -165,7 +165,7 @@ def test_entries_without_ids_are_named_by_position() -> None:
         (("Li", "F", "Li"), (), "expected unique entry ids, got Li twice"),
     ],
 )
-def test_ids_that_fit_nothing_are_refused(
+def test_unknown_ids_are_rejected(
     names: tuple[str, ...], changed: set[str], line: str
 ) -> None:
     before = score_decomposition(make_entries({"Li": 0, "F": 0}))

@@ -17,7 +17,7 @@ from nextrung.schemas.stability import (
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from nextrung.schemas.stability import StabilityRow, StabilityScore
+    from nextrung.schemas.stability import StabilityRecord, StabilityScore
 
 BARTEL = StabilitySettings()
 
@@ -48,7 +48,7 @@ def make_material(
     )
 
 
-def rows_by_id(score: StabilityScore) -> Mapping[str, StabilityRow]:
+def rows_by_id(score: StabilityScore) -> Mapping[str, StabilityRecord]:
     return {row.material_id: row for row in score.rows}
 
 
@@ -110,7 +110,7 @@ def test_stability_is_counted_in_a_hand_made_confusion_table() -> None:
     assert errors.f1 == pytest.approx(6 / 7)
 
 
-def test_what_is_called_stable_is_a_setting() -> None:
+def test_the_limit_of_stability_is_a_setting() -> None:
     materials = [make_material(symbol, 0, 0) for symbol in ("Li", "F")]
     materials.append(make_material("LiF", 0.02, 0.04))
 
@@ -168,6 +168,6 @@ def test_no_materials_have_no_score() -> None:
     assert score.metrics["all"].n_materials == 0
 
 
-def test_two_materials_of_one_id_are_refused() -> None:
+def test_two_materials_of_one_id_are_rejected() -> None:
     with pytest.raises(InputError, match="got Li twice"):
         score_stability([make_material("Li", 0, 0)] * 2, BARTEL)

@@ -30,7 +30,7 @@ def draw_programme(
     return phases, costs, target / target.sum()
 
 
-def test_elements_alone_mix_to_nothing_gained() -> None:
+def test_a_mixture_of_elements_has_no_formation_energy() -> None:
     target = np.array([0.25, 0.75])
 
     cost, basis, amounts = minimise_mixture(ELEMENTS, np.zeros(2), target)
@@ -39,7 +39,7 @@ def test_elements_alone_mix_to_nothing_gained() -> None:
     assert dict(zip(basis, amounts, strict=True)) == {0: 0.25, 1: 0.75}
 
 
-def test_a_compound_takes_as_much_as_it_can() -> None:
+def test_a_stable_compound_has_the_largest_possible_share() -> None:
     """AB at -1 eV/atom in A1B3: half of the atoms are in AB."""
     phases = np.vstack([ELEMENTS, [[0.5, 0.5]]])
 
@@ -51,7 +51,7 @@ def test_a_compound_takes_as_much_as_it_can() -> None:
     assert dict(zip(basis, amounts, strict=True)) == pytest.approx({2: 0.5, 1: 0.5})
 
 
-def test_a_phase_of_infinite_cost_is_never_used() -> None:
+def test_a_phase_of_infinite_cost_is_excluded() -> None:
     phases = np.vstack([ELEMENTS, [[0.5, 0.5]]])
 
     cost, basis, _ = minimise_mixture(
@@ -67,7 +67,7 @@ def test_a_phase_of_infinite_cost_is_never_used() -> None:
     n_elements=st.integers(1, 7),
     n_compounds=st.integers(0, 60),
 )
-def test_mixtures_cost_what_highs_says(
+def test_energies_of_mixtures_agree_with_highs(
     seed: int, n_elements: int, n_compounds: int
 ) -> None:
     phases, costs, target = draw_programme(seed, n_elements, n_compounds)
@@ -80,17 +80,19 @@ def test_mixtures_cost_what_highs_says(
     assert amounts.min() > -1e-12
 
 
-def test_the_cheapest_or_the_first_improving_phase_enters() -> None:
+def test_the_phase_of_lowest_cost_enters_and_the_first_after_a_stall() -> None:
     phases = np.vstack([ELEMENTS, [[0.5, 0.5], [0.2, 0.8], [0.3, 0.7]]])
     costs = np.array([0, 0, -0.1, -0.5, -0.2])
 
-    assert simplex._choose_cheapest(phases, costs, np.zeros(2)) == 3
-    assert simplex._choose_first(phases, costs, np.zeros(2)) == 2
-    assert simplex._choose_cheapest(phases, np.abs(costs), np.zeros(2)) == -1
-    assert simplex._choose_first(phases, np.abs(costs), np.zeros(2)) == -1
+    reduced = simplex._reduce_costs(phases, costs, np.zeros(2))
+
+    assert simplex._choose_entering(reduced, 0) == 3
+    assert simplex._choose_entering(reduced, simplex.STALL + 1) == 2
+    assert simplex._choose_entering(-reduced, 0) == -1
+    assert simplex._choose_entering(-reduced, simplex.STALL + 1) == -1
 
 
-def test_a_fresh_inverse_is_the_inverse() -> None:
+def test_the_recomputed_inverse_is_the_inverse_of_the_basis() -> None:
     rng = np.random.default_rng(0)
     phases = rng.random((9, 5))
     phases[[1, 4]] = np.eye(5)[[2, 0]]  # zero pivots on the diagonal

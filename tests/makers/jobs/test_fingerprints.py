@@ -13,7 +13,7 @@ from nextrung.makers.jobs.fingerprints import (
     look_up_versions,
     name_parents,
 )
-from nextrung.makers.jobs.task_job import StageMaker
+from nextrung.makers.jobs.stage_maker import StageMaker
 from nextrung.schemas.base import Provenance, Record, TaskDoc
 
 if TYPE_CHECKING:
@@ -28,11 +28,6 @@ class PowerSettings(Record):
 class PowerMaker(StageMaker):
     name: str = "power"
     settings: PowerSettings = field(default_factory=PowerSettings)
-
-    def make(  # type: ignore[override]
-        self, base: TaskDoc, others: dict[str, list[TaskDoc]]
-    ) -> None:
-        """Only its parameters are looked at."""
 
 
 @dataclass(kw_only=True)
@@ -95,8 +90,8 @@ def test_changed_files_are_another_computation(
 
 
 def test_parents_are_named_by_where_they_stand() -> None:
-    inputs = [document("p"), {"more": [document("q"), document("r")]}]
-    assert name_parents(PowerMaker.make, inputs) == {
+    others = {"more": [document("q"), document("r")]}
+    assert name_parents({"base": document("p"), "others": others}) == {
         "base": "p",
         "others more 0": "q",
         "others more 1": "r",

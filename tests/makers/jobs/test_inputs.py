@@ -4,10 +4,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 from jobflow import OutputReference
-from tests.reports.conftest import make_density, make_documents, make_evaluation
+from tests.made_up_study import make_density, make_documents, make_evaluation
 from tests.stored_study import store_study
 
-from nextrung.makers.jobs.inputs import resolve_without_rows
+from nextrung.makers.jobs.inputs import resolve_without_arrays
 from nextrung.schemas.base import InputError
 from nextrung.schemas.models import Model
 
@@ -32,7 +32,7 @@ def test_documents_come_without_their_rows(store: JobStore) -> None:
         for name in ("evaluation", "density", "stability")
     }
 
-    found, number = resolve_without_rows((parts, 3), store)
+    found, number = resolve_without_arrays((parts, 3), store)
 
     evaluation, density = (
         make_evaluation(Model.SOURCE, 2.3),
@@ -48,18 +48,18 @@ def test_documents_come_without_their_rows(store: JobStore) -> None:
 def test_documents_without_rows_come_whole(store: JobStore) -> None:
     names = ["uuid-of-dataset", "uuid-of-scaling_law"]
 
-    found = resolve_without_rows([OutputReference(name) for name in names], store)
+    found = resolve_without_arrays([OutputReference(name) for name in names], store)
 
     documents = make_documents()
     assert found == [documents["dataset"], documents["scaling_law"]]
 
 
 def test_a_reference_to_a_planner_leads_to_the_merge(store: JobStore) -> None:
-    found = resolve_without_rows(OutputReference("uuid-of-relaxation/source"), store)
+    found = resolve_without_arrays(OutputReference("uuid-of-relaxation/source"), store)
 
     assert found.provenance.fingerprint == "fingerprint-of-relaxation/source"
 
 
 def test_a_missing_document_is_named(store: JobStore) -> None:
     with pytest.raises(InputError, match="the document of job nothing, got none"):
-        resolve_without_rows([OutputReference("nothing")], store)
+        resolve_without_arrays([OutputReference("nothing")], store)

@@ -7,14 +7,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-from jobflow import Flow, run_locally
+from jobflow import Flow, Job, run_locally
 from monty.json import MontyDecoder, MontyEncoder
 
 from nextrung.adapters.stores.job_store import make_embedded_store
-from nextrung.makers.jobs.fingerprints import make_flow
+from nextrung.makers.jobs.flow import make_flow
+from nextrung.makers.jobs.stage_maker import StageMaker
 from nextrung.makers.jobs.task_job import (
     JobState,
-    StageMaker,
     provenance,
     report_progress,
     task_job,
@@ -23,7 +23,7 @@ from nextrung.makers.jobs.task_job import (
 from nextrung.schemas.base import InputError, Record, TaskDoc
 
 if TYPE_CHECKING:
-    from jobflow import Job, JobStore
+    from jobflow import JobStore
 
 #: Factors that jobs multiplied by since the test began.
 CALLS: list[int] = []
@@ -43,7 +43,7 @@ class MultiplyMaker(StageMaker):
     name: str = "multiply"
     settings: FactorSettings = field(default_factory=FactorSettings)
 
-    @task_job(ProductDoc, rows=["rows"])
+    @task_job(output_schema=ProductDoc, data=["rows"])
     def make(self, start: ProductDoc | int) -> ProductDoc:
         CALLS.append(self.settings.factor)
         report_progress(1, 2, "half way")
@@ -65,7 +65,7 @@ class FileMaker(StageMaker):
     def digest_files(self) -> str:
         return Path(self.path).read_text()
 
-    @task_job(ProductDoc)
+    @task_job(output_schema=ProductDoc)
     def make(self) -> ProductDoc:
         CALLS.append(-1)
         return ProductDoc(product=0, rows=[], provenance=provenance())
@@ -117,6 +117,21 @@ def test_nothing_is_computed_twice(job_store: JobStore) -> None:
     assert second.rows == list(range(30))
 
 
+def test_inputs_by_position_and_by_name_have_the_same_fingerprint(
+    job_store: JobStore,
+) -> None:
+    """Also in a job that was made before inputs were stored by their names."""
+    maker = MultiplyMaker()
+    before = Job(maker.make, function_args=(3,))
+    before.config = maker.make(3).config
+
+    for job in (maker.make(3), maker.make(start=3), before):
+        run_locally(job, store=job_store, log=False, raise_immediately=True)
+
+    assert CALLS == [2]
+    assert maker.make(3).uuid == maker.make(start=3).uuid
+
+
 def test_changed_setting_recomputes_what_depends_on_it_alone(
     job_store: JobStore,
 ) -> None:
@@ -157,7 +172,7 @@ def test_document_names_its_parents(job_store: JobStore) -> None:
     assert last.provenance.wall_time >= 0
 
 
-def test_campaign_folder_is_named_by_the_fingerprint(
+def test_work_folder_is_named_by_the_fingerprint(
     job_store: JobStore, tmp_path: Path
 ) -> None:
     fingerprint = run(product_of(2), job_store).provenance.fingerprint

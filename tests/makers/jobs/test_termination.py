@@ -7,7 +7,7 @@ import pytest
 from fireworks import LaunchPad
 from fireworks.core.rocket import Rocket
 
-from nextrung.makers.jobs.termination import end_when_terminated
+from nextrung.makers.jobs.termination import raise_on_sigterm
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -24,7 +24,7 @@ def _restored(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 
 def be_terminated() -> None:
-    with end_when_terminated():
+    with raise_on_sigterm():
         signal.raise_signal(signal.SIGTERM)
 
 
@@ -46,7 +46,7 @@ def test_no_other_job_starts_and_a_second_signal_does_not_disturb() -> None:
 
 def test_ctrl_c_ends_the_launcher_too() -> None:
     def be_interrupted() -> None:
-        with end_when_terminated():
+        with raise_on_sigterm():
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
@@ -58,7 +58,7 @@ def test_ctrl_c_ends_the_launcher_too() -> None:
 
 def test_a_job_that_fails_lets_others_start() -> None:
     def fail() -> None:
-        with end_when_terminated():
+        with raise_on_sigterm():
             raise ValueError("of its own")
 
     run = Rocket.run

@@ -10,10 +10,9 @@ from chgnet.model import CHGNet
 from nextrung.potentials.chgnet.checkpoints import (
     SHIPPED,
     Checkpoint,
+    _find_referenced_elements,
     build_model,
-    elements_with_reference,
     find_checkpoint,
-    freeze,
     read_checkpoint,
     write_checkpoint,
 )
@@ -34,24 +33,24 @@ def test_shipped_models_are_found_by_name(name: str) -> None:
     assert find_checkpoint(name) == SHIPPED[name]
 
 
-def test_a_name_that_is_neither_model_nor_file_is_refused() -> None:
+def test_a_name_that_is_neither_model_nor_file_is_rejected() -> None:
     with pytest.raises(InputError, match=r"expected chgnet-0.3.0, .* got 'chgnet-9'"):
         find_checkpoint("chgnet-9")
 
 
-def test_elements_the_fit_never_saw_have_no_reference() -> None:
+def test_elements_without_data_have_no_reference() -> None:
     full = read_checkpoint(SHIPPED["chgnet-0.3.0"]).elements
     transferred = read_checkpoint(SHIPPED["chgnet-r2scan"]).elements
     assert full - transferred == {"Yb", "Po", "At", "Rn", "Fr", "Ra"}
 
 
-def test_models_come_frozen_and_in_evaluation_mode() -> None:
+def test_models_are_read_frozen_and_in_evaluation_mode() -> None:
     model = read_checkpoint(SHIPPED["chgnet-r2scan"]).model
     assert not model.training
     assert not any(parameter.requires_grad for parameter in model.parameters())
 
 
-def test_building_a_model_leaves_the_random_numbers_alone(
+def test_building_a_model_keeps_the_seed_of_torch(
     arguments: dict[str, Any], capsys: pytest.CaptureFixture[str]
 ) -> None:
     torch.manual_seed(1)
@@ -72,7 +71,7 @@ def test_the_seed_decides_the_weights(arguments: dict[str, Any]) -> None:
 def test_what_is_written_is_read_back(
     arguments: dict[str, Any], tmp_path: Path
 ) -> None:
-    model = freeze(build_model(arguments))
+    model = build_model(arguments)
     path = tmp_path / "folder" / "model.pth"
     metadata = {"seed": 3, "nested": {"list": [1.5, "text", None]}}
     write_checkpoint(Checkpoint(model, frozenset({"Fe", "O"}), metadata), path)
@@ -89,7 +88,7 @@ def test_a_write_that_fails_leaves_the_old_file(
 ) -> None:
     path = tmp_path / "model.pth"
     path.write_bytes(b"old")
-    model = freeze(build_model(arguments))
+    model = build_model(arguments)
     unwritable = Checkpoint(model, frozenset(), {"code": lambda: None})
     with pytest.raises(Exception, match="pickle"):
         write_checkpoint(unwritable, path)
@@ -100,7 +99,7 @@ def test_a_write_that_fails_leaves_the_old_file(
 def test_plain_chgnet_reads_the_file(
     arguments: dict[str, Any], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    model = freeze(build_model(arguments))
+    model = build_model(arguments)
     write_checkpoint(Checkpoint(model, frozenset({"Fe"}), {}), tmp_path / "model.pth")
     plain = CHGNet.from_file(str(tmp_path / "model.pth"))
     assert "initialized" in capsys.readouterr().out
@@ -121,15 +120,15 @@ def test_named_atomic_references_keep_their_name(
     assert saved["is_intensive"] is True
 
 
-def test_fitted_atomic_references_are_said_to_be_fitted(
+def test_other_atomic_references_are_named_fitted(
     arguments: dict[str, Any], tmp_path: Path
 ) -> None:
-    model = freeze(build_model(arguments))
+    model = build_model(arguments)
     model.composition_model.fc.weight += 0.1
     write_checkpoint(Checkpoint(model, frozenset(), {}), tmp_path / "model.pth")
     read = read_checkpoint(tmp_path / "model.pth").model
     assert read.model_args["atom_refs"] == "fitted"
-    assert elements_with_reference(read) == elements_with_reference(model)
+    assert _find_referenced_elements(read) == _find_referenced_elements(model)
 
 
 @pytest.mark.parametrize(
@@ -142,7 +141,7 @@ def test_fitted_atomic_references_are_said_to_be_fitted(
         ({"model": np.array([object()])}, "plain values"),
     ],
 )
-def test_files_that_hold_no_chgnet_are_refused(
+def test_files_without_a_chgnet_are_rejected(
     content: object, reason: str, tmp_path: Path
 ) -> None:
     torch.save(content, tmp_path / "model.pth")
@@ -152,7 +151,7 @@ def test_files_that_hold_no_chgnet_are_refused(
 
 
 @pytest.mark.parametrize("content", [b"", b"no checkpoint at all", b"PK\x03\x04broken"])
-def test_files_that_are_no_checkpoints_are_refused(
+def test_files_that_are_no_checkpoints_are_rejected(
     content: bytes, tmp_path: Path
 ) -> None:
     (tmp_path / "model.pth").write_bytes(content)
@@ -175,7 +174,7 @@ def test_files_that_are_no_checkpoints_are_refused(
         ({"composition_model": "MPF"}, "AtomRef of another kind"),
     ],
 )
-def test_other_architectures_are_refused_by_name(
+def test_unsupported_architectures_are_rejected_by_name(
     changes: dict[str, Any], feature: str, arguments: dict[str, Any], tmp_path: Path
 ) -> None:
     model = build_model({**arguments, **changes})

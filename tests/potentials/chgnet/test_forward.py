@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import warnings
 from typing import TYPE_CHECKING
 
@@ -10,14 +11,17 @@ import numpy as np
 import pytest
 import torch
 from chgnet.graph import CrystalGraphConverter
+from chgnet.model.functions import GatedMLP
 from pymatgen.core import Lattice, Structure
 
+from nextrung.potentials.chgnet.denormals import flush_denormals
 from nextrung.potentials.chgnet.forward import (
     GPA,
     Outputs,
     predict_differentiably,
     predict_graphs,
 )
+from nextrung.potentials.chgnet.gated_mlp import split_gate
 from nextrung.potentials.graphs.crystals import Crystals
 from nextrung.potentials.graphs.graphs import build_graphs
 
@@ -29,6 +33,7 @@ if TYPE_CHECKING:
 
     from nextrung.potentials.graphs.graphs import GraphBatch
     from nextrung.potentials.potential import Potential
+
 
 CONVERT = CrystalGraphConverter(atom_graph_cutoff=6, bond_graph_cutoff=3)
 NO_ANGLES = Structure(Lattice.cubic(4.5), ["Cs"], [[0, 0, 0]])
@@ -109,7 +114,7 @@ def test_float32_is_within_its_noise_of_float64(
         assert (single[name] - double[name]).abs().max() < 2e-5 * scale
 
 
-def test_crystals_without_angles_are_predicted_alone_and_in_company(
+def test_crystals_without_angles_are_predicted_alone_and_in_a_batch(
     double_model: CHGNet, target_double: Potential, structures: list[Structure]
 ) -> None:
     alone = predict(target_double, NO_ANGLES)
@@ -123,7 +128,7 @@ def test_crystals_without_angles_are_predicted_alone_and_in_company(
 
 
 @pytest.mark.parametrize("properties", ["e", "em", "ef", "es"])
-def test_what_is_not_asked_for_is_not_there(
+def test_unwanted_properties_are_none(
     target: Potential, structures: list[Structure], properties: str
 ) -> None:
     graphs = build_graphs(Crystals.of(structures[:2]))
@@ -208,10 +213,10 @@ def test_rotated_crystals_rotate_forces_and_stress(
     lattice = Lattice(structure.lattice.matrix @ rotation)
     rotated = Structure(lattice, structure.species, structure.frac_coords)
     own, other = predict(target_double, structure), predict(target_double, rotated)
-    turn = torch.from_numpy(rotation)
+    rotate = torch.from_numpy(rotation)
     torch.testing.assert_close(other["e"], own["e"])
-    torch.testing.assert_close(other["f"], own["f"] @ turn, rtol=1e-9, atol=1e-9)
-    stress = turn.T @ own["s"] @ turn
+    torch.testing.assert_close(other["f"], own["f"] @ rotate, rtol=1e-9, atol=1e-9)
+    stress = rotate.T @ own["s"] @ rotate
     torch.testing.assert_close(other["s"], stress, rtol=1e-9, atol=1e-9)
 
 
@@ -254,3 +259,64 @@ def test_the_last_angle_update_is_never_used(
     graphs = build_graphs(Crystals.of(structures[-1:]), dtype=torch.float64)
     bare = predict_graphs(model, graphs, "e").energies
     assert bare.equal(predict_graphs(target_double.model, graphs, "e").energies)
+
+
+WIDTHS = (3, 4, 5)
+
+
+@pytest.mark.parametrize("norm", [None, "layer"])
+@pytest.mark.parametrize("hidden", [0, 6, [6, 7]])
+def test_a_split_layer_equals_the_whole_layer(
+    hidden: int | list[int], norm: str | None
+) -> None:
+    layer = GatedMLP(sum(WIDTHS), 2, hidden_dim=hidden, norm=norm, activation="silu")
+    inputs = [torch.randn(8, width) for width in WIDTHS]
+    gate = split_gate(layer, WIDTHS)
+    first = sum(rows @ w.T for rows, w in zip(inputs, gate.weights, strict=True))
+    torch.testing.assert_close(
+        gate.finish(first + gate.bias), layer(torch.cat(inputs, 1))
+    )
+
+
+def test_gradients_reach_the_parameters_of_the_layer() -> None:
+    layer = GatedMLP(sum(WIDTHS), 2, hidden_dim=6, norm="layer", activation="silu")
+    gate = split_gate(layer, WIDTHS)
+    output = gate.finish(torch.randn(8, 3) @ gate.weights[0].T + gate.bias)
+    gradients = torch.autograd.grad(output.sum(), list(layer.parameters()))
+    assert all(gradient.abs().sum() > 0 for gradient in gradients)
+
+
+def halve_smallest_normal() -> float:
+    return sys.float_info.min / 2
+
+
+def test_denormal_numbers_are_zero_only_inside_the_context() -> None:
+    assert halve_smallest_normal() > 0
+    with flush_denormals():
+        assert halve_smallest_normal() == 0
+        assert (torch.tensor(1e-30) * torch.tensor(1e-12)).item() == 0
+    assert halve_smallest_normal() > 0
+
+
+def test_an_exception_restores_the_mode() -> None:
+    with pytest.raises(KeyError), flush_denormals():
+        raise KeyError
+    assert halve_smallest_normal() > 0
+
+
+def test_nested_contexts_restore_the_mode_of_the_outer_one() -> None:
+    with flush_denormals():
+        with flush_denormals():
+            pass
+        assert halve_smallest_normal() == 0
+
+
+def test_predictions_restore_the_mode_of_the_thread(
+    target: Potential, structures: list[Structure]
+) -> None:
+    crystals = Crystals.of(structures[:3])
+    own = target.predict_batch(crystals)
+    assert halve_smallest_normal() > 0
+    with flush_denormals():
+        flushed = target.predict_batch(crystals)
+    np.testing.assert_array_equal(own.energies, flushed.energies)

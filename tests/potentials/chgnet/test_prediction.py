@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from nextrung.potentials.chgnet import prediction
 from nextrung.potentials.chgnet.forward import predict_graphs
-from nextrung.potentials.chgnet.prediction import check_properties
+from nextrung.potentials.chgnet.prediction import _check_properties
 from nextrung.potentials.graphs.crystals import Crystals
 from nextrung.schemas.base import InputError
 
@@ -31,12 +31,12 @@ def crystals(structures: list[Structure]) -> Crystals:
     return Crystals.of(structures)
 
 
-def test_properties_must_hold_the_energy_and_nothing_unknown() -> None:
+def test_properties_must_include_the_energy_and_be_known() -> None:
     for good in ("e", "ef", "mse", "efsm"):
-        check_properties(good)
+        _check_properties(good)
     for bad in ("", "f", "exe"):
         with pytest.raises(InputError, match="expected 'e' and any of"):
-            check_properties(bad)
+            _check_properties(bad)
 
 
 def test_a_prediction_does_not_depend_on_its_batch(
@@ -66,7 +66,7 @@ def test_a_prediction_does_not_depend_on_the_order(
     np.testing.assert_allclose(own.stresses[order], other.stresses, atol=1e-9)
 
 
-def test_windows_and_batches_change_nothing(
+def test_predictions_do_not_depend_on_the_window(
     target_double: Potential, crystals: Crystals, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     own = target_double.predict_batch(crystals)
@@ -77,7 +77,7 @@ def test_windows_and_batches_change_nothing(
 
 
 @pytest.mark.parametrize("surroundings", [torch.no_grad, torch.inference_mode])
-def test_predictions_do_not_ask_for_gradients_around_them(
+def test_predictions_do_not_depend_on_the_grad_mode(
     surroundings: Callable[[], AbstractContextManager[None]],
     target: Potential,
     crystals: Crystals,
@@ -89,9 +89,7 @@ def test_predictions_do_not_ask_for_gradients_around_them(
     np.testing.assert_array_equal(within.stresses, own.stresses)
 
 
-def test_properties_not_asked_for_are_not_numbers(
-    target: Potential, crystals: Crystals
-) -> None:
+def test_unwanted_properties_are_nan(target: Potential, crystals: Crystals) -> None:
     predicted = target.predict_batch(crystals, "e")
     assert np.isfinite(predicted.energies).all()
     assert np.isnan(predicted.forces).all()
@@ -106,19 +104,19 @@ def test_batches_on_a_gpu_fill_it_or_its_free_memory(
     monkeypatch.setattr(torch.cuda, "memory_reserved", lambda _: 3 * 20_000)
     monkeypatch.setattr(torch.cuda, "memory_allocated", lambda _: 20_000)
     monkeypatch.setattr(torch.cuda, "mem_get_info", lambda _: (10 * 20_000, 0))
-    assert prediction._find_cost(device) == 10 + 2 + 1
+    assert prediction._find_max_cost(device) == 10 + 2 + 1
     monkeypatch.setattr(torch.cuda, "mem_get_info", lambda _: (10**12, 0))
-    assert prediction._find_cost(device) == prediction._GPU_COST
+    assert prediction._find_max_cost(device) == prediction._GPU_COST
 
 
-def refuse_batches_above(limit: int) -> Any:  # noqa: ANN401
+def fail_above(limit: int) -> Any:  # noqa: ANN401
     """Make a prediction that runs out of memory above a number of crystals."""
-    genuine = predict_graphs
+    original = predict_graphs
 
     def predict(model: CHGNet, graphs: GraphBatch, properties: str) -> Outputs:
         if len(graphs) > limit:
             raise torch.OutOfMemoryError("CUDA out of memory")
-        return genuine(model, graphs, properties)
+        return original(model, graphs, properties)
 
     return predict
 
@@ -127,7 +125,7 @@ def test_a_batch_too_large_for_memory_is_halved(
     target: Potential, crystals: Crystals, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     own = target.predict_batch(crystals)
-    monkeypatch.setattr(prediction, "predict_graphs", refuse_batches_above(2))
+    monkeypatch.setattr(prediction, "predict_graphs", fail_above(2))
     halved = target.predict_batch(crystals)
     assert halved.errors == {}
     np.testing.assert_allclose(halved.energies, own.energies, rtol=1e-5)
@@ -136,13 +134,13 @@ def test_a_batch_too_large_for_memory_is_halved(
 def test_a_crystal_too_large_for_memory_is_an_error(
     target: Potential, crystals: Crystals, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(prediction, "predict_graphs", refuse_batches_above(0))
+    monkeypatch.setattr(prediction, "predict_graphs", fail_above(0))
     errors = target.predict_batch(crystals).errors
     assert list(errors) == list(range(len(crystals)))
     assert all("out of memory" in reason for reason in errors.values())
 
 
-def test_other_failures_of_the_device_are_not_hidden(
+def test_other_errors_of_the_device_are_raised(
     target: Potential, crystals: Crystals, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def fail(*_: object) -> None:
@@ -153,9 +151,7 @@ def test_other_failures_of_the_device_are_not_hidden(
         target.predict_batch(crystals)
 
 
-def test_energies_that_are_no_numbers_are_errors(
-    target: Potential, crystals: Crystals
-) -> None:
+def test_nan_energies_are_errors(target: Potential, crystals: Crystals) -> None:
     broken = target.copy()
     with torch.no_grad():
         broken.model.site_wise.bias += torch.nan
@@ -177,7 +173,7 @@ ODD_TILTS = st.sampled_from([30.0, -1e6, np.inf])
 
 @st.composite
 def odd_crystals(draw: st.DrawFn) -> Crystals:
-    """One crystal, sane or with one oddity: of its cell, its sites or its elements."""
+    """One crystal, valid or with an odd cell, tilt, site or element."""
     oddity = draw(st.sampled_from(["none", "cell", "tilt", "site", "element"]))
     rng = np.random.default_rng(draw(st.integers(0, 10_000)))
     n_atoms = draw(st.one_of(st.integers(1, 4), st.just(1), st.just(9)))

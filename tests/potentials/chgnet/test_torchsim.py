@@ -51,10 +51,10 @@ def test_torch_sim_validates_the_model(
 def test_a_state_is_read_as_torch_sim_wrote_it(
     ts: ModuleType, torchsim: ModuleType, structures: list[Structure]
 ) -> None:
-    """Crooked cells too, whose vectors torch-sim keeps as columns."""
+    """Also triclinic cells, whose vectors torch-sim stores as columns."""
     state = ts.io.structures_to_state(structures, CPU, torch.float64)
 
-    crystals = torchsim.read_state(state)
+    crystals = torchsim._read_state(state)
 
     expected = Crystals.of(structures)
     np.testing.assert_array_equal(crystals.offsets, expected.offsets)
@@ -63,7 +63,7 @@ def test_a_state_is_read_as_torch_sim_wrote_it(
     np.testing.assert_allclose(crystals.frac_coords, expected.frac_coords, atol=1e-12)
 
 
-def test_it_answers_what_the_potential_says(
+def test_its_predictions_are_those_of_the_potential(
     ts: ModuleType,
     torchsim: ModuleType,
     target_double: Potential,
@@ -72,52 +72,54 @@ def test_it_answers_what_the_potential_says(
     """In torch-sim's units: GPa become eV/Å³."""
     state = ts.io.structures_to_state(structures, CPU, torch.float64)
 
-    answers = torchsim.TorchSimModel(target_double)(state)
+    properties = torchsim.TorchSimModel(target_double)(state)
 
     expected: Any = target_double.predict(structures, "efs")
     np.testing.assert_allclose(
-        answers["energy"], [one.energy for one in expected], atol=1e-9
+        properties["energy"], [one.energy for one in expected], atol=1e-9
     )
     np.testing.assert_allclose(
-        answers["forces"], np.concatenate([one.forces for one in expected]), atol=1e-9
+        properties["forces"],
+        np.concatenate([one.forces for one in expected]),
+        atol=1e-9,
     )
     np.testing.assert_allclose(
-        answers["stress"], [one.stress * units.GPa for one in expected], atol=1e-9
+        properties["stress"], [one.stress * units.GPa for one in expected], atol=1e-9
     )
-    assert {values.dtype for values in answers.values()} == {torch.float64}
+    assert {values.dtype for values in properties.values()} == {torch.float64}
 
 
 def test_a_system_that_cannot_be_predicted_is_nan_with_a_reason(
     ts: ModuleType, torchsim: ModuleType, target: Potential
 ) -> None:
-    """The others keep their numbers."""
+    """The others are predicted."""
     salt = Structure(Lattice.cubic(3.5), ["Na", "Cl"], [[0, 0, 0], [0.5, 0.5, 0.52]])
     far = Structure(Lattice.cubic(20), ["Na", "Cl"], [[0, 0, 0], [0.5, 0.5, 0.5]])
-    nowhere = Structure(Lattice.cubic(3.5), ["Na"], [[np.nan, 0, 0]])
+    non_finite = Structure(Lattice.cubic(3.5), ["Na"], [[np.nan, 0, 0]])
     flat = Structure(np.ones((3, 3)), ["Na"], [[0, 0, 0]])
     helium = Structure(Lattice.cubic(3), ["He"], [[0, 0, 0]])
     assert "He" in target.elements
     uncovered = target.with_atom_refs({"Na": -1.0, "Cl": -2.0})
-    systems = [far, salt, nowhere, flat, helium]
+    systems = [far, salt, non_finite, flat, helium]
     state = ts.io.structures_to_state(systems, CPU, torch.float64)
     model = torchsim.TorchSimModel(uncovered)
 
-    answers = model(state)
+    properties = model(state)
 
     reasons = ["isolated atom", "coordinate is not finite", "singular", "He"]
     assert list(model.errors) == [0, 2, 3, 4]
     for reason, error in zip(reasons, model.errors.values(), strict=True):
         assert reason in error
     of_salt = [False, True, False, False, False]
-    assert torch.isfinite(answers["energy"]).tolist() == of_salt
-    assert torch.isfinite(answers["stress"]).all(dim=(1, 2)).tolist() == of_salt
-    sites = torch.isfinite(answers["forces"]).all(dim=1)
+    assert torch.isfinite(properties["energy"]).tolist() == of_salt
+    assert torch.isfinite(properties["stress"]).all(dim=(1, 2)).tolist() == of_salt
+    sites = torch.isfinite(properties["forces"]).all(dim=1)
     assert sites.tolist() == [of_salt[index] for index in state.system_idx]
     (alone,) = uncovered.predict([salt], "e")
-    assert answers["energy"][1].item() == pytest.approx(alone.energy, abs=1e-5)
+    assert properties["energy"][1].item() == pytest.approx(alone.energy, abs=1e-5)
 
 
-def test_a_molecule_is_not_taken_for_a_crystal(
+def test_a_molecule_is_an_error(
     ts: ModuleType, torchsim: ModuleType, target: Potential
 ) -> None:
     salt = Structure(Lattice.cubic(3.5), ["Na", "Cl"], [[0, 0, 0], [0.5, 0.5, 0.52]])
@@ -125,9 +127,9 @@ def test_a_molecule_is_not_taken_for_a_crystal(
     state.pbc = False
     model = torchsim.TorchSimModel(target)
 
-    answers = model(state)
+    properties = model(state)
 
-    assert all(values.isnan().all() for values in answers.values())
+    assert all(values.isnan().all() for values in properties.values())
     assert model.errors == {0: "not periodic in all three directions"}
 
 
@@ -147,9 +149,13 @@ def test_torch_sims_own_optimiser_relaxes_to_the_same_minimum(
     ts: ModuleType, torchsim: ModuleType, target: Potential
 ) -> None:
     """Its FIRE with the Frechet cell filter, against the batched engine."""
-    salt = Structure(
-        Lattice.cubic(3.6), ["Na", "Cl"], [[0, 0, 0], [0.5, 0.5, 0.53]]
-    ).perturb(0.03, seed=0)
+    salt = (
+        Structure.from_spacegroup(
+            "Fm-3m", Lattice.cubic(5.5), ["Na", "Cl"], [[0, 0, 0], [0.5, 0.5, 0.5]]
+        )
+        .get_primitive_structure()
+        .perturb(0.03, seed=0)
+    )
     model = torchsim.TorchSimModel(target)
     optimizer: Any = ts.frechet_cell_fire
     state = ts.io.structures_to_state([salt], CPU, torch.float64)

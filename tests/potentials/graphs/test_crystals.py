@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+from itertools import pairwise
+from typing import TYPE_CHECKING
+
 import numpy as np
 import pytest
 from pymatgen.core import DummySpecies, Lattice, Structure
@@ -8,14 +11,17 @@ from nextrung.potentials.graphs.crystals import (
     Crystals,
     describe_unusable,
     list_rows,
-    select,
 )
 from nextrung.schemas.base import InputError
 from nextrung.schemas.frames import Frames
 
+if TYPE_CHECKING:
+    from nextrung.potentials.graphs.crystals import Selection
+
 CELL = Lattice.cubic(4.0)
 SALT = Structure(CELL, ["Na", "Cl"], [[0, 0, 0], [0.5, 0.5, 0.5]])
 IRON = Structure(Lattice.cubic(2.9), ["Fe"], [[0.1, 0.2, 0.3]])
+GOLD = Structure(Lattice.cubic(2.8), ["Au"], [[0, 0, 0]])
 
 
 def test_rows_of_groups_follow_the_order_of_the_groups() -> None:
@@ -24,29 +30,40 @@ def test_rows_of_groups_follow_the_order_of_the_groups() -> None:
     ]  # fmt: skip
 
 
+def build_structures(crystals: Crystals) -> list[Structure]:
+    """Build the structure of each crystal."""
+    return [
+        Structure(
+            crystals.lattices[index],
+            crystals.atomic_numbers[start:stop].tolist(),
+            crystals.frac_coords[start:stop],
+        )
+        for index, (start, stop) in enumerate(pairwise(crystals.offsets))
+    ]
+
+
 @pytest.mark.parametrize(
-    ("chosen", "indices"),
-    [([2, 0, 2], [2, 0, 2]), ([-1], [2]), ([True, False, True], [0, 2]), ([], [])],
+    ("chosen", "expected"),
+    [
+        ([2, 0, 2], [GOLD, SALT, GOLD]),
+        ([-1], [GOLD]),
+        ([True, False, True], [SALT, GOLD]),
+        (np.array([False, True, False]), [IRON]),
+        (slice(1, None), [IRON, GOLD]),
+        ([], []),
+    ],
 )
-def test_selections_are_indices_or_masks(
-    chosen: list[int] | list[bool], indices: list[int]
+def test_crystals_are_selected_by_indices_masks_and_slices(
+    chosen: Selection, expected: list[Structure]
 ) -> None:
-    assert select(3, chosen).tolist() == indices
+    crystals = Crystals.of([SALT, IRON, GOLD])
+
+    assert build_structures(crystals[chosen]) == expected
 
 
-def test_structures_survive_the_round_trip() -> None:
-    assert Crystals.of([SALT, IRON]).to_structures() == [SALT, IRON]
-
-
-def test_selected_crystals_keep_the_order_asked_for() -> None:
-    crystals = Crystals.of([SALT, IRON, SALT])
-    assert crystals[[1, 0]].to_structures() == [IRON, SALT]
-    assert crystals[crystals.n_atoms == 1].to_structures() == [IRON]
-
-
-def test_no_crystals_are_crystals_too() -> None:
+def test_structures_are_flattened_in_their_order() -> None:
+    assert build_structures(Crystals.of([SALT, IRON])) == [SALT, IRON]
     assert len(Crystals.of([])) == 0
-    assert len(Crystals.of([SALT])[[]]) == 0
 
 
 def test_frames_and_structures_give_the_same_crystals() -> None:
@@ -79,7 +96,7 @@ def test_cartesian_coordinates_are_those_of_pymatgen() -> None:
         ),
     ],
 )
-def test_structures_without_crystal_are_refused_by_number(
+def test_unusable_structures_are_rejected_with_their_index(
     structure: Structure, reason: str
 ) -> None:
     assert reason in str(describe_unusable(structure))

@@ -59,11 +59,12 @@ def own_rows(graphs: GraphBatch) -> tuple[Counter[tuple[int, ...]], ...]:
     ends = torch.stack(
         [graphs.messages.first.index, graphs.messages.second.index], dim=1
     )
-    arms = graphs.vectors[graphs.arm_bonds.index] * graphs.arm_signs
-    left, right = graphs.angles.first.index, graphs.angles.second.index
-    atoms = graphs.arm_atoms.index[left][:, None]
-    assert graphs.arm_atoms.index[right].equal(atoms[:, 0])
-    angles = torch.cat([atoms, arms[left], arms[right]], dim=1)
+    directed = graphs.directed
+    bonds = graphs.vectors[directed.bonds.index] * directed.signs
+    first, second = graphs.angles.first.index, graphs.angles.second.index
+    atoms = directed.atoms.index[first][:, None]
+    assert directed.atoms.index[second].equal(atoms[:, 0])
+    angles = torch.cat([atoms, bonds[first], bonds[second]], dim=1)
     return as_keys(torch.cat([ends, vectors], 1).numpy()), as_keys(angles.numpy())
 
 
@@ -96,7 +97,7 @@ def test_a_bond_of_exactly_the_cutoff_has_no_angles() -> None:
     assert build_one(cubic).n_short == 0
 
 
-def test_a_batch_holds_the_graphs_of_its_crystals() -> None:
+def test_a_batch_has_the_graphs_of_its_crystals() -> None:
     batch = build_graphs(Crystals.of(ODD), dtype=torch.float64)
     alone = [build_one(structure) for structure in ODD]
     assert batch.n_bonds == sum(graphs.n_bonds for graphs in alone)
@@ -109,7 +110,7 @@ def test_a_batch_holds_the_graphs_of_its_crystals() -> None:
     assert batched == vectors_only
 
 
-def test_every_row_knows_its_crystal() -> None:
+def test_bonds_connect_atoms_of_one_crystal() -> None:
     batch = build_graphs(Crystals.of(ODD))
     ends = batch.messages.first.index.view(2, -1)
     owners = batch.owners.index
@@ -133,12 +134,12 @@ def test_pairs_of_a_larger_cutoff_give_the_same_graphs() -> None:
     assert own_rows(kept) == own_rows(build_one(UNWRAPPED))
 
 
-def test_orders_sort_the_rows_of_every_table() -> None:
+def test_segments_sort_their_rows_by_source() -> None:
     batch = build_graphs(Crystals.of(ODD))
-    tables = [batch.owners, batch.arm_bonds, batch.arm_atoms]
+    all_segments = [batch.owners, batch.directed.bonds, batch.directed.atoms]
     for pair in (batch.messages, batch.angles):
-        tables += [pair.first, pair.second]
-    for segments in tables:
+        all_segments += [pair.first, pair.second]
+    for segments in all_segments:
         assert segments.index[segments.order].diff().min() >= 0
         assert segments.order.sort().values.equal(torch.arange(len(segments.order)))
         counts = torch.bincount(segments.index, minlength=len(segments.starts) - 1)

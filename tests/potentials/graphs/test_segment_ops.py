@@ -19,13 +19,13 @@ def segments() -> Segments:
     return Segments.of(INDEX, N_SOURCES)
 
 
-def test_gathering_copies_the_source_of_each_row(segments: Segments) -> None:
+def test_a_gather_copies_the_source_of_each_row(segments: Segments) -> None:
     source = torch.randn(N_SOURCES, 4)
     assert segments.gather(source).equal(source[INDEX])
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
-def test_adding_up_equals_an_indexed_addition(
+def test_a_segment_sum_equals_an_indexed_addition(
     segments: Segments, dtype: torch.dtype
 ) -> None:
     rows = torch.randn(len(INDEX), 4, dtype=dtype)
@@ -33,14 +33,14 @@ def test_adding_up_equals_an_indexed_addition(
     torch.testing.assert_close(segments.segment_sum(rows), expected)
 
 
-def test_no_rows_add_up_to_zero() -> None:
+def test_a_segment_sum_of_no_rows_is_zero() -> None:
     empty = Segments.of(torch.zeros(0, dtype=torch.int64), 3)
     assert empty.segment_sum(torch.zeros(0, 2)).equal(torch.zeros(3, 2))
     assert empty.gather(torch.zeros(3, 2)).shape == (0, 2)
 
 
 @pytest.mark.parametrize("method", ["gather", "segment_sum"])
-def test_gradients_hold_to_second_order(segments: Segments, method: str) -> None:
+def test_gradients_are_right_to_second_order(segments: Segments, method: str) -> None:
     n_rows = N_SOURCES if method == "gather" else len(INDEX)
     rows = torch.randn(n_rows, 2, dtype=torch.float64, requires_grad=True)
     apply = getattr(segments, method)

@@ -9,8 +9,8 @@ from pymatgen.core import Lattice, Structure
 from nextrung.potentials.graphs.crystals import Crystals
 from nextrung.potentials.graphs.validity import (
     ISOLATED_ATOM,
-    find_cell_faults,
-    find_faults,
+    check_cells,
+    check_crystals,
 )
 
 SALT = Structure(Lattice.cubic(4.0), ["Na", "Cl"], [[0, 0, 0], [0.5, 0.5, 0.5]])
@@ -56,41 +56,41 @@ CASES = {
 
 
 @pytest.mark.parametrize(("reason", "crystals"), CASES.items(), ids=CASES)
-def test_each_fault_has_its_reason(reason: str, crystals: Crystals) -> None:
-    assert reason in find_faults(crystals)[0]
+def test_each_invalid_crystal_has_its_reason(reason: str, crystals: Crystals) -> None:
+    assert reason in check_crystals(crystals)[0]
 
 
 @pytest.mark.parametrize("value", [5e-324, 1e-160, 1e160, 1e308])
-def test_numbers_at_the_ends_of_the_range_are_only_faults(value: float) -> None:
-    for place in ((1, 1), (2, 1), (0, 2)):
+def test_extreme_numbers_raise_no_exception(value: float) -> None:
+    for entry in ((1, 1), (2, 1), (0, 2)):
         lattice = 4 * np.eye(3)
-        lattice[place] = value
-        faults = find_faults(with_lattice(lattice.tolist()))
-        assert faults or value < 1
+        lattice[entry] = value
+        reasons = check_crystals(with_lattice(lattice.tolist()))
+        assert reasons or value < 1
 
 
-def test_a_sound_crystal_has_no_fault() -> None:
-    assert find_faults(Crystals.of([SALT])) == {}
-    assert find_faults(Crystals.of([])) == {}
+def test_a_valid_crystal_has_no_reason() -> None:
+    assert check_crystals(Crystals.of([SALT])) == {}
+    assert check_crystals(Crystals.of([])) == {}
 
 
-def test_faults_belong_to_their_crystals_alone() -> None:
-    faulty = Structure(Lattice.cubic(20), ["Cs"], [[0, 0, 0]])
+def test_reasons_are_those_of_their_crystals() -> None:
+    isolated = Structure(Lattice.cubic(20), ["Cs"], [[0, 0, 0]])
     tiny = Structure(Lattice.cubic(0.5), ["Cs"], [[0, 0, 0]])
-    crystals = Crystals.of([SALT, faulty, SALT, tiny])
-    assert list(find_cell_faults(crystals)) == [3]
-    faults = find_faults(crystals)
-    assert set(faults) == {1, 3}
-    assert faults[1].startswith(ISOLATED_ATOM)
+    crystals = Crystals.of([SALT, isolated, SALT, tiny])
+    assert list(check_cells(crystals)) == [3]
+    reasons = check_crystals(crystals)
+    assert set(reasons) == {1, 3}
+    assert reasons[1].startswith(ISOLATED_ATOM)
 
 
 def test_an_atom_with_its_own_image_near_is_not_isolated() -> None:
     assert (
-        find_faults(Crystals.of([Structure(Lattice.cubic(5.9), ["Cs"], [[0] * 3])]))
+        check_crystals(Crystals.of([Structure(Lattice.cubic(5.9), ["Cs"], [[0] * 3])]))
         == {}
     )
 
 
-def test_a_crystal_of_too_many_angles_is_refused() -> None:
+def test_a_crystal_of_too_many_angles_is_invalid() -> None:
     dense = Structure(Lattice.cubic(0.8), ["H"], [[0, 0, 0]]) * (10, 10, 10)
-    assert "angles: too many" in find_faults(Crystals.of([dense]))[0]
+    assert "angles: too many" in check_crystals(Crystals.of([dense]))[0]

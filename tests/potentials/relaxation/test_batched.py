@@ -32,17 +32,17 @@ COST = estimate_costs(DIMER.lattice.matrix[None], np.array([2])).item()
 
 
 def stretched(strain: float) -> Structure:
-    """The dimer under strain."""
+    """The dimer in another cell."""
     return Structure(Lattice.cubic(2.9 + strain), DIMER.species, DIMER.frac_coords)
 
 
-def test_who_waits_boards_when_others_leave() -> None:
-    """Room for two: no batch is larger, and none smaller before the queue is empty."""
+def test_finished_structures_are_replaced_by_others() -> None:
+    """Batches have two structures until no other is left."""
     potential = LennardJonesPotential()
-    waiting = [(index, stretched(0.01 * index)) for index in range(5)]
+    numbered = [(index, stretched(0.01 * index)) for index in range(5)]
     settings = RelaxationSettings(fmax=0.05, cell=CellDegrees.FIXED)
 
-    ends = dict(relax_batched(potential, waiting, settings, max_batch_cost=1.5 * COST))
+    ends = dict(relax_batched(potential, numbered, settings, max_batch_cost=1.5 * COST))
 
     assert sorted(ends) == [0, 1, 2, 3, 4]
     sizes = potential.batch_sizes
@@ -53,10 +53,10 @@ def test_who_waits_boards_when_others_leave() -> None:
 
 def test_a_structure_larger_than_a_batch_is_relaxed_alone() -> None:
     potential = LennardJonesPotential()
-    waiting = [(0, DIMER), (1, DIMER)]
+    numbered = [(0, DIMER), (1, DIMER)]
 
     ends = dict(
-        relax_batched(potential, waiting, RelaxationSettings(), max_batch_cost=1.0)
+        relax_batched(potential, numbered, RelaxationSettings(), max_batch_cost=1.0)
     )
 
     assert {record.status for record in ends.values()} == {RelaxationStatus.CONVERGED}
@@ -66,7 +66,7 @@ def test_a_structure_larger_than_a_batch_is_relaxed_alone() -> None:
 def spoil(
     after: int, change: Callable[[BatchPrediction], None]
 ) -> LennardJonesPotential:
-    """Make a potential whose first crystal goes wrong after some calls."""
+    """Make a potential whose first crystal fails after some calls."""
 
     class Spoiled(LennardJonesPotential):
         def predict_batch(
@@ -80,25 +80,27 @@ def spoil(
     return Spoiled()
 
 
-def lose_force(prediction: BatchPrediction) -> None:
+def set_force_nan(prediction: BatchPrediction) -> None:
     prediction.forces[1, 2] = np.nan
 
 
-def lose_stress(prediction: BatchPrediction) -> None:
+def set_stress_infinite(prediction: BatchPrediction) -> None:
     prediction.stresses[0, 0, 0] = np.inf
 
 
-def lose_energy(prediction: BatchPrediction) -> None:
+def set_energy_nan(prediction: BatchPrediction) -> None:
     prediction.energies[0] = np.nan
 
 
-def explode(prediction: BatchPrediction) -> None:
+def set_force_huge(prediction: BatchPrediction) -> None:
     prediction.forces[0] = 1e200
 
 
-@pytest.mark.parametrize("spoilt", [lose_force, lose_stress, lose_energy, explode])
+@pytest.mark.parametrize(
+    "spoilt", [set_force_nan, set_stress_infinite, set_energy_nan, set_force_huge]
+)
 @pytest.mark.parametrize("after", [0, 2])
-def test_numbers_that_are_not_finite_end_a_relaxation_where_it_last_was_well(
+def test_non_finite_numbers_end_a_relaxation_at_its_last_valid_structure(
     spoilt: Callable[[BatchPrediction], None], after: int
 ) -> None:
     settings = RelaxationSettings(fmax=1e-6, max_steps=10)
@@ -107,30 +109,31 @@ def test_numbers_that_are_not_finite_end_a_relaxation_where_it_last_was_well(
 
     ends = dict(relax_batched(spoil(after, spoilt), [(0, DIMER), (1, other)], settings))
     ((_, before),) = relax_batched(LennardJonesPotential(), [(0, DIMER)], short)
-    ((_, beside),) = relax_batched(LennardJonesPotential(), [(1, other)], settings)
+    ((_, alone),) = relax_batched(LennardJonesPotential(), [(1, other)], settings)
 
     assert ends[0].status is RelaxationStatus.NON_FINITE
     assert ends[0].energy is None
     assert ends[0].n_steps == after
     assert ends[0].structure == (before.structure if after else None)
     assert ends[0].initial_energy == (before.initial_energy if after else None)
-    assert ends[1] == beside
+    assert ends[1] == alone
 
 
-def push(prediction: BatchPrediction) -> None:
-    """Pull the cell apart, far more strongly than atoms hold."""
+def stretch(prediction: BatchPrediction) -> None:
+    """Stretch the cell with a stress beyond any strength."""
     prediction.stresses[:] = -1e6 * np.diag([1.0, 0.0, 0.0])
 
 
-def press(prediction: BatchPrediction) -> None:
-    """Squeeze the cell."""
+def compress(prediction: BatchPrediction) -> None:
+    """Compress the cell."""
     prediction.stresses[:] = 1e6 * np.eye(3)
 
 
 @pytest.mark.parametrize(
-    ("change", "reason"), [(push, "deformed more than 10-fold"), (press, "atoms/Å³")]
+    ("change", "reason"),
+    [(stretch, "deformed more than 10-fold"), (compress, "atoms/Å³")],
 )
-def test_a_cell_that_explodes_or_collapses_is_an_error_before_it_costs_memory(
+def test_a_cell_that_expands_or_collapses_is_an_error(
     change: Callable[[BatchPrediction], None], reason: str
 ) -> None:
     class Forced(LennardJonesPotential):
@@ -160,7 +163,7 @@ def test_a_cell_that_explodes_or_collapses_is_an_error_before_it_costs_memory(
 
 
 def small(structures: list[Structure]) -> list[Structure]:
-    """Those that even chgnet relaxes in no time."""
+    """Structures that chgnet relaxes quickly."""
     return [structure for structure in structures if len(structure) <= 6][:5]
 
 
@@ -197,7 +200,7 @@ def test_with_chgnet_in_float32_energies_are_those_of_chgnet_and_ase(
         assert record.status is RelaxationStatus.CONVERGED
 
 
-def test_with_chgnet_company_costs_no_more_than_rounding(
+def test_with_chgnet_energies_depend_on_the_batch_within_rounding(
     target: Potential, structures: list[Structure]
 ) -> None:
     """Energies alone and in a batch differ by less than 1 meV/atom."""

@@ -4,17 +4,16 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
+from ase.filters import FrechetCellFilter
+from ase.optimize import FIRE
 from hypothesis import given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 from pymatgen.core import DummySpecies, Lattice, Structure
+from pymatgen.io.ase import AseAtomsAdaptor
 from tests.potentials.lennard_jones import LennardJonesPotential
 
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
-    from nextrung.potentials.potential import Potential
-
+from nextrung.potentials.relaxation.ase import relax_with_ase
 from nextrung.potentials.relaxation.engines import relax
 from nextrung.schemas.relaxation import (
     CellDegrees,
@@ -23,6 +22,12 @@ from nextrung.schemas.relaxation import (
     RelaxationSettings,
     RelaxationStatus,
 )
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from nextrung.potentials.potential import Potential
+
 
 both_engines = pytest.mark.parametrize(
     "engine", [RelaxationEngine.BATCHED, RelaxationEngine.ASE]
@@ -44,8 +49,8 @@ def structures() -> list[Structure]:
     return [perturbed(n_atoms, seed) for seed, n_atoms in enumerate((2, 1, 4, 3))]
 
 
-def same_end(one: RelaxationRecord, other: RelaxationRecord) -> bool:
-    """Whether two relaxations ended in the same bits."""
+def is_same(one: RelaxationRecord, other: RelaxationRecord) -> bool:
+    """Return whether two records agree bit for bit."""
     assert one.structure is not None
     assert other.structure is not None
     return (
@@ -59,14 +64,14 @@ def same_end(one: RelaxationRecord, other: RelaxationRecord) -> bool:
 @pytest.mark.parametrize("fix_symmetry", [False, True])
 @pytest.mark.parametrize("cell", CellDegrees)
 @pytest.mark.parametrize("max_steps", [0, 30])
-def test_batched_relaxations_walk_the_steps_of_ase(
+def test_batched_relaxations_have_the_steps_of_ase(
     structures: list[Structure],
     cell: CellDegrees,
     *,
     fix_symmetry: bool,
     max_steps: int,
 ) -> None:
-    """In float64 nothing tells them apart, whatever may relax."""
+    """In float64 they agree, whatever degrees of freedom relax."""
     settings = RelaxationSettings(
         cell=cell, fix_symmetry=fix_symmetry, max_steps=max_steps, fmax=0.03
     )
@@ -91,10 +96,10 @@ def test_batched_relaxations_walk_the_steps_of_ase(
         )
 
 
-def test_a_structure_ends_the_same_whatever_it_is_relaxed_with(
+def test_a_record_does_not_depend_on_the_other_structures(
     structures: list[Structure],
 ) -> None:
-    """Bit for bit: alone, in another order, or beside others that fail."""
+    """Bit for bit: alone, in another order, or with others that fail."""
     settings = RelaxationSettings(max_steps=30)
     noise = [perturbed(3, 9, "He"), perturbed(2, 8, "Ne"), perturbed(5, 7)]
 
@@ -107,15 +112,15 @@ def test_a_structure_ends_the_same_whatever_it_is_relaxed_with(
     for record, others in zip(
         alone, zip(together, crowded[3:7][::-1], strict=True), strict=True
     ):
-        assert all(same_end(record, other) for other in others)
+        assert all(is_same(record, other) for other in others)
 
 
 @both_engines
-def test_results_come_in_the_order_of_the_structures(
+def test_records_have_the_order_of_the_structures(
     structures: list[Structure],
     engine: RelaxationEngine,
 ) -> None:
-    """Also where they end in another order, which the callback sees."""
+    """Also if they finish in another order, which the callback receives."""
     got: dict[int, RelaxationRecord] = {}
 
     records = relax(
@@ -133,7 +138,7 @@ def test_results_come_in_the_order_of_the_structures(
 
 
 @both_engines
-def test_nothing_to_relax_is_nothing_relaxed(engine: RelaxationEngine) -> None:
+def test_no_structures_have_no_records(engine: RelaxationEngine) -> None:
     assert relax(LennardJonesPotential(), [], RelaxationSettings(engine=engine)) == []
 
 
@@ -176,11 +181,11 @@ def test_a_structure_that_cannot_be_relaxed_is_a_record_with_its_reason(
     reason: str,
     engine: RelaxationEngine,
 ) -> None:
-    """It takes nothing away from its neighbours."""
-    beside = perturbed(2)
+    """The other structure converges."""
+    second = perturbed(2)
 
     record, other = relax(
-        LennardJonesPotential(), [structure, beside], RelaxationSettings(engine=engine)
+        LennardJonesPotential(), [structure, second], RelaxationSettings(engine=engine)
     )
 
     assert record.status == status
@@ -193,7 +198,7 @@ def test_a_structure_that_cannot_be_relaxed_is_a_record_with_its_reason(
 
 
 @both_engines
-def test_steps_used_up_leave_the_energy_reached(
+def test_a_relaxation_out_of_steps_has_an_energy(
     structures: list[Structure],
     engine: RelaxationEngine,
 ) -> None:
@@ -212,8 +217,10 @@ def test_steps_used_up_leave_the_energy_reached(
 
 
 @both_engines
-def test_a_fixed_symmetry_survives_a_crooked_start(engine: RelaxationEngine) -> None:
-    """Rock salt, distorted below the tolerance, stays rock salt with all its rows."""
+def test_a_distorted_structure_keeps_its_fixed_symmetry(
+    engine: RelaxationEngine,
+) -> None:
+    """Rock salt, distorted below the tolerance, in the same order of sites."""
     structure = Structure.from_spacegroup(
         "Fm-3m", Lattice.cubic(4.4), ["Na", "Cl"], [[0, 0, 0], [0.5, 0.5, 0.5]]
     )
@@ -285,12 +292,12 @@ def make_odd(
     return Structure(cell, species[:kept], coords[:kept])
 
 
-def check_ends(
+def check_records(
     records: list[RelaxationRecord],
     structures: list[Structure],
     settings: RelaxationSettings,
 ) -> None:
-    """Whether each structure has a result that holds together, or a reason."""
+    """Check that each structure has a consistent result or a reason."""
     assert len(records) == len(structures)
     for record, structure in zip(records, structures, strict=True):
         if record.status in {RelaxationStatus.CONVERGED, RelaxationStatus.MAX_STEPS}:
@@ -310,19 +317,19 @@ def check_ends(
 
 @given(structures=st.lists(odd_structures(), max_size=6))
 @hypothesis_settings(max_examples=40, deadline=None)
-def test_any_structure_ends_with_a_result_or_a_reason(
+def test_any_structure_has_a_result_or_a_reason(
     target: Potential, structures: list[Structure]
 ) -> None:
     settings = RelaxationSettings(max_steps=4, fmax=0.5)
 
     records = relax(target, structures, settings)
 
-    check_ends(records, structures, settings)
+    check_records(records, structures, settings)
 
 
 @given(structure=odd_structures(max_atoms=4))
 @hypothesis_settings(max_examples=40, deadline=None)
-def test_both_engines_end_alike(target: Potential, structure: Structure) -> None:
+def test_both_engines_agree(target: Potential, structure: Structure) -> None:
     settings = RelaxationSettings(max_steps=3, fmax=0.5)
     by_ase = settings.model_copy(update={"engine": RelaxationEngine.ASE})
 
@@ -336,10 +343,10 @@ def test_both_engines_end_alike(target: Potential, structure: Structure) -> None
 
 
 @pytest.mark.slow
-def test_ten_thousand_odd_structures_end_with_a_result_or_a_reason(
+def test_ten_thousand_odd_structures_have_a_result_or_a_reason(
     target: Potential,
 ) -> None:
-    """Among them cells of 200 atoms; none crashes, none ends twice."""
+    """Among them cells of 200 atoms."""
     settings = RelaxationSettings(max_steps=2)
     rng = np.random.default_rng(0)
     for _ in range(20):
@@ -355,4 +362,25 @@ def test_ten_thousand_odd_structures_end_with_a_result_or_a_reason(
             for size in sizes
         ]
 
-        check_ends(relax(target, structures, settings), structures, settings)
+        check_records(relax(target, structures, settings), structures, settings)
+
+
+@pytest.mark.parametrize("max_steps", [5, 100])
+def test_the_ase_engine_equals_plain_ase(max_steps: int) -> None:
+    structure = Structure(
+        Lattice.hexagonal(2.1, 3.9), ["Mg"] * 2, [[0.3, 0.6, 0.2], [0.7, 0.3, 0.8]]
+    )
+    atoms = AseAtomsAdaptor.get_atoms(structure)
+    atoms.calc = LennardJonesPotential().calculator()
+    optimizer = FIRE(FrechetCellFilter(atoms), logfile=None)
+    converged = optimizer.run(fmax=0.1, steps=max_steps)
+
+    settings = RelaxationSettings(fmax=0.1, max_steps=max_steps)
+    ((index, record),) = relax_with_ase(
+        LennardJonesPotential(), [(7, structure)], settings
+    )
+
+    assert index == 7
+    assert record.status == ("converged" if converged else "max_steps")
+    assert record.n_steps == optimizer.nsteps
+    assert record.energy == pytest.approx(atoms.get_potential_energy(), abs=1e-12)

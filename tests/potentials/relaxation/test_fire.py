@@ -28,18 +28,20 @@ class Springs(Calculator):  # type: ignore[misc]
 
     def calculate(self, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401
         super().calculate(*args, **kwargs)
-        forces = pull(self.atoms.positions, self.stiffness)
+        forces = spring_forces(self.atoms.positions, self.stiffness)
         energy = -(forces * self.atoms.positions).sum() / 2
         self.results = {"energy": energy, "forces": forces}
 
 
-def pull(positions: NDArray[np.float64], stiffness: float) -> NDArray[np.float64]:
+def spring_forces(
+    positions: NDArray[np.float64], stiffness: float
+) -> NDArray[np.float64]:
     """Force of the springs."""
     forces: NDArray[np.float64] = -stiffness * positions * np.array([1.0, 0.3, 0.1])
     return forces
 
 
-def walk_with_ase(
+def run_ase(
     positions: NDArray[np.float64], stiffness: float, n_steps: int
 ) -> NDArray[np.float64]:
     """Positions after each step of ASE's FIRE."""
@@ -58,12 +60,12 @@ def starts() -> list[NDArray[np.float64]]:
     return [rng.normal(size=(size, 3)) for size in SIZES]
 
 
-def test_every_system_of_a_batch_walks_as_with_ase(
+def test_every_system_of_a_batch_moves_as_with_ase(
     starts: list[NDArray[np.float64]],
 ) -> None:
     """Soft, stiff and overshooting springs; uphill steps and long steps occur."""
     expected = [
-        walk_with_ase(start, stiffness, 100)
+        run_ase(start, stiffness, 100)
         for start, stiffness in zip(starts, STIFFNESSES, strict=True)
     ]
     stiffnesses = np.repeat(STIFFNESSES, SIZES)[:, None]
@@ -74,8 +76,8 @@ def test_every_system_of_a_batch_walks_as_with_ase(
         state, displacements = step_fire(state, forces)
         positions = positions + displacements
 
-        walked = np.concatenate([path[step] for path in expected])
-        np.testing.assert_allclose(positions, walked, rtol=0, atol=1e-12)
+        expected_positions = np.concatenate([path[step] for path in expected])
+        np.testing.assert_allclose(positions, expected_positions, rtol=0, atol=1e-12)
     assert np.unique(state.time_steps).size == len(SIZES)
 
 
@@ -88,7 +90,7 @@ def test_no_step_is_longer_than_the_longest() -> None:
     assert lengths == pytest.approx([MAX_DISPLACEMENT, MAX_DISPLACEMENT])
 
 
-def test_a_system_without_forces_rests() -> None:
+def test_a_system_without_forces_does_not_move() -> None:
     state = FireState.at_rest(np.array([2]))
 
     for _ in range(3):
@@ -97,30 +99,30 @@ def test_a_system_without_forces_rests() -> None:
         np.testing.assert_array_equal(displacements, 0)
 
 
-def test_leaving_and_boarding_change_no_bit_of_the_others(
+def test_removed_and_added_systems_change_no_bit_of_the_others(
     starts: list[NDArray[np.float64]],
 ) -> None:
-    """Systems walk the same path alone as beside others that come and go."""
+    """A system has the same path alone and in a batch that changes."""
     alone, positions = FireState.at_rest(np.array([SIZES[1]])), starts[1]
-    crowd = alone.join(FireState.at_rest(np.array([SIZES[0]])))
-    crowd_positions = np.concatenate([starts[1], starts[0]])
+    batch = alone.join(FireState.at_rest(np.array([SIZES[0]])))
+    batch_positions = np.concatenate([starts[1], starts[0]])
 
     for step in range(20):
-        alone, moves = step_fire(alone, pull(positions, 3.0))
+        alone, moves = step_fire(alone, spring_forces(positions, 3.0))
         positions = positions + moves
-        crowd, moves = step_fire(crowd, pull(crowd_positions, 3.0))
-        crowd_positions = crowd_positions + moves
+        batch, moves = step_fire(batch, spring_forces(batch_positions, 3.0))
+        batch_positions = batch_positions + moves
         if step == 10:
-            crowd = crowd.keep(np.array([True, False]))
-            crowd_positions = crowd_positions[: SIZES[1]]
-            crowd = FireState.at_rest(np.array([SIZES[2]])).join(crowd)
-            crowd_positions = np.concatenate([starts[2], crowd_positions])
+            batch = batch.keep(np.array([True, False]))
+            batch_positions = batch_positions[: SIZES[1]]
+            batch = FireState.at_rest(np.array([SIZES[2]])).join(batch)
+            batch_positions = np.concatenate([starts[2], batch_positions])
 
-    np.testing.assert_array_equal(crowd_positions[SIZES[2] :], positions)
-    assert crowd.time_steps[1] == alone.time_steps[0]
+    np.testing.assert_array_equal(batch_positions[SIZES[2] :], positions)
+    assert batch.time_steps[1] == alone.time_steps[0]
 
 
-def test_no_system_at_all_is_fine() -> None:
+def test_a_batch_of_no_system_can_step() -> None:
     state, displacements = step_fire(
         FireState.at_rest(np.zeros(0, dtype=np.int64)), np.zeros((0, 3))
     )

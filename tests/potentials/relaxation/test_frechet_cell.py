@@ -1,13 +1,24 @@
 from __future__ import annotations
 
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
 import numpy as np
 import pytest
 from ase import Atoms
 from ase.calculators.lj import LennardJones
 from ase.filters import FrechetCellFilter
+from scipy.linalg import expm, expm_frechet
 
 from nextrung.potentials.relaxation.frechet_cell import Coordinates, generalise_forces
+from nextrung.potentials.relaxation.matrix_exponential import (
+    differentiate_exponential,
+    exponentiate,
+)
 from nextrung.schemas.relaxation import CellDegrees
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
 
 def make_atoms(seed: int, n_atoms: int) -> Atoms:
@@ -35,11 +46,16 @@ def coordinates_of(crystals: list[Atoms]) -> Coordinates:
     )
 
 
+def displace(coordinates: Coordinates, moves: NDArray[np.float64]) -> Coordinates:
+    """Displace every row."""
+    return replace(coordinates, rows=coordinates.rows + moves)
+
+
 @pytest.mark.parametrize("degrees", CellDegrees)
 def test_forces_on_deformed_crystals_are_those_of_the_filter(
     crystals: list[Atoms], degrees: CellDegrees
 ) -> None:
-    """Both move to the same coordinates first, far from the reference cell."""
+    """Both are moved to the same coordinates, far from the reference cell."""
     coordinates = coordinates_of(crystals)
     moves = np.random.default_rng(5).normal(scale=0.3, size=coordinates.rows.shape)
     filters = [
@@ -50,7 +66,7 @@ def test_forces_on_deformed_crystals_are_those_of_the_filter(
     for degree, move in zip(filters, np.split(moves, starts), strict=True):
         degree.set_positions(degree.get_positions() + move)
 
-    moved = coordinates.displace(moves)
+    moved = displace(coordinates, moves)
     forces = generalise_forces(
         moved,
         np.concatenate([atoms.get_forces() for atoms in crystals]),
@@ -71,11 +87,11 @@ def test_forces_are_minus_the_gradient_of_the_energy(crystals: list[Atoms]) -> N
     atoms = crystals[1]
     coordinates = coordinates_of([atoms])
     rng = np.random.default_rng(2)
-    moved = coordinates.displace(rng.normal(scale=0.1, size=coordinates.rows.shape))
+    moved = displace(coordinates, rng.normal(scale=0.1, size=coordinates.rows.shape))
 
-    def energy_at(place: Coordinates) -> float:
-        atoms.set_cell(place.lattices[0])
-        atoms.set_scaled_positions(place.frac_coords)
+    def energy_at(moved: Coordinates) -> float:
+        atoms.set_cell(moved.lattices[0])
+        atoms.set_scaled_positions(moved.frac_coords)
         return float(atoms.get_potential_energy())
 
     energy_at(moved)
@@ -87,13 +103,13 @@ def test_forces_are_minus_the_gradient_of_the_energy(crystals: list[Atoms]) -> N
     )
     for _ in range(5):
         direction = rng.normal(size=forces.shape)
-        ahead = energy_at(moved.displace(1e-5 * direction))
-        behind = energy_at(moved.displace(-1e-5 * direction))
+        ahead = energy_at(displace(moved, 1e-5 * direction))
+        behind = energy_at(displace(moved, -1e-5 * direction))
         slope = (ahead - behind) / 2e-5
         assert slope == pytest.approx(-(forces * direction).sum(), rel=1e-6)
 
 
-def test_a_fixed_volume_stays(crystals: list[Atoms]) -> None:
+def test_a_fixed_volume_does_not_change(crystals: list[Atoms]) -> None:
     coordinates = coordinates_of(crystals)
     forces = generalise_forces(
         coordinates,
@@ -102,7 +118,7 @@ def test_a_fixed_volume_stays(crystals: list[Atoms]) -> None:
         degrees=CellDegrees.FIXED_VOLUME,
     )
 
-    moved = coordinates.displace(0.1 * forces)
+    moved = displace(coordinates, 0.1 * forces)
 
     np.testing.assert_allclose(
         np.linalg.det(moved.lattices), np.linalg.det(coordinates.lattices)
@@ -110,22 +126,23 @@ def test_a_fixed_volume_stays(crystals: list[Atoms]) -> None:
     assert np.abs(moved.lattices - coordinates.lattices).max() > 1e-3
 
 
-def test_fractional_coordinates_do_not_feel_the_deformation(
+def test_fractional_coordinates_do_not_depend_on_the_deformation(
     crystals: list[Atoms],
 ) -> None:
     coordinates = coordinates_of(crystals)
     moves = np.zeros_like(coordinates.rows)
     moves[coordinates.cell_rows] = 0.2
 
-    moved = coordinates.displace(moves)
+    moved = displace(coordinates, moves)
 
     np.testing.assert_allclose(moved.frac_coords, coordinates.frac_coords, atol=1e-14)
 
 
-def test_crystals_that_stay_keep_every_bit(crystals: list[Atoms]) -> None:
+def test_crystals_that_are_kept_keep_every_bit(crystals: list[Atoms]) -> None:
     coordinates = coordinates_of(crystals)
-    moved = coordinates.displace(
-        np.random.default_rng(4).normal(scale=0.1, size=coordinates.rows.shape)
+    moved = displace(
+        coordinates,
+        np.random.default_rng(4).normal(scale=0.1, size=coordinates.rows.shape),
     )
 
     shuffled = moved.keep(np.array([False, True, True])).join(
@@ -137,3 +154,41 @@ def test_crystals_that_stay_keep_every_bit(crystals: list[Atoms]) -> None:
         shuffled.frac_coords, moved.frac_coords[[1, 2, 3, 4, 5, 0]]
     )
     assert shuffled.offsets.tolist() == [0, 3, 5, 6]
+
+
+@pytest.mark.parametrize("scale", [0.0, 1e-8, 0.1, 1.0, 20.0])
+def test_exponentials_are_those_of_scipy(scale: float) -> None:
+    matrices = scale * np.random.default_rng(0).normal(size=(7, 3, 3))
+
+    expected = expm(matrices)
+
+    tolerance = 1e-12 * np.abs(expected).max()
+    np.testing.assert_allclose(exponentiate(matrices), expected, atol=tolerance)
+
+
+@pytest.mark.parametrize("scale", [0.0, 0.1, 1.0])
+def test_derivatives_of_the_exponential_are_those_of_scipy(scale: float) -> None:
+    rng = np.random.default_rng(1)
+    matrices, directions = (
+        scale * rng.normal(size=(4, 3, 3)),
+        rng.normal(size=(4, 3, 3)),
+    )
+
+    derivatives = differentiate_exponential(matrices, 1e4 * directions)
+
+    for derivative, matrix, direction in zip(
+        derivatives, matrices, directions, strict=True
+    ):
+        expected = expm_frechet(matrix, 1e4 * direction, compute_expm=False)
+        np.testing.assert_allclose(derivative, expected, rtol=1e-10, atol=1e-8)
+
+
+def test_exponentials_do_not_depend_on_each_other() -> None:
+    """Bit for bit, of small and large matrices."""
+    matrices = np.random.default_rng(3).normal(size=(5, 3, 3))
+    matrices *= np.array([1e-4, 0.1, 1.0, 5.0, 30.0])[:, None, None]
+
+    together = exponentiate(matrices)
+
+    for matrix, exponential in zip(matrices, together, strict=True):
+        np.testing.assert_array_equal(exponentiate(matrix[None])[0], exponential)

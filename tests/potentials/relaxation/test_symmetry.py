@@ -20,7 +20,7 @@ QUARTZ = Structure.from_spacegroup(
 
 
 def test_averages_are_those_of_ase() -> None:
-    """In a cell that is strained and turned within its symmetry."""
+    """In a cell that is strained within its symmetry."""
     refined, symmetry = refine_symmetry(QUARTZ)
     atoms = Atoms(
         refined.atomic_numbers,
@@ -58,16 +58,16 @@ def test_an_average_is_its_own_average() -> None:
     assert np.abs(once - forces).max() > 0.1
 
 
-def test_a_crooked_structure_is_put_straight_with_its_sites_in_order() -> None:
-    crooked = QUARTZ.copy()
-    crooked.perturb(0.002)
+def test_a_distorted_structure_is_symmetrised_with_its_sites_in_order() -> None:
+    distorted = QUARTZ.copy()
+    distorted.perturb(0.002)
 
-    refined, symmetry = refine_symmetry(crooked)
+    refined, symmetry = refine_symmetry(distorted)
 
     assert refined.get_space_group_info(symprec=1e-6) == ("P3_221", 154)
     assert len(symmetry.rotations) == 6
-    assert refined.species == crooked.species
-    shifts = refined.frac_coords - crooked.frac_coords
+    assert refined.species == distorted.species
+    shifts = refined.frac_coords - distorted.frac_coords
     assert np.abs(shifts @ refined.lattice.matrix).max() < 0.01
 
 

@@ -72,15 +72,15 @@ def differentiate_chgnet(structures: list[Structure], labels: Properties) -> CHG
     return model
 
 
-def differentiate(
+def evaluate(
     model: CHGNet, structures: list[Structure], labels: Properties, n_threads: int = 1
 ) -> list[BatchLoss]:
-    """Score each structure as a part of its own."""
+    """Evaluate each structure as a micro-batch of its own."""
     crystals = Crystals.of(structures)
     sizes = crystals.n_atoms.tolist()
-    parts = [
-        (build_graphs(crystals[[index]], "cpu", torch.float64), Properties(*part))
-        for index, part in enumerate(
+    micro_batches = [
+        (build_graphs(crystals[[index]], "cpu", torch.float64), Properties(*own))
+        for index, own in enumerate(
             zip(
                 torch.split(labels.energies, 1),
                 torch.split(labels.forces, sizes),
@@ -90,8 +90,8 @@ def differentiate(
             )
         )
     ]
-    scorer = LossEvaluator(model, FineTuningSettings(), n_threads)
-    return scorer.differentiate(parts, labels.count())
+    evaluator = LossEvaluator(model, FineTuningSettings(), n_threads)
+    return evaluator.evaluate(micro_batches, labels.count())
 
 
 @pytest.mark.filterwarnings("ignore:Converting a tensor:UserWarning")  # chgnet's own
@@ -107,12 +107,10 @@ def test_gradients_are_those_of_chgnets_own_loss(
     with torch.no_grad():
         ours.composition_model.fc.weight.zero_()
 
-    scores = differentiate(ours, structures, labels)
+    losses = evaluate(ours, structures, labels)
 
     names = [name for name, weight in ours.named_parameters() if weight.requires_grad]
-    for name, *addends in zip(
-        names, *(score.gradients for score in scores), strict=True
-    ):
+    for name, *addends in zip(names, *(loss.gradients for loss in losses), strict=True):
         found = torch.stack(addends).sum(dim=0)
         expected = theirs.get_parameter(name).grad
         if expected is None:  # the last angle update, which nothing reads
@@ -121,13 +119,13 @@ def test_gradients_are_those_of_chgnets_own_loss(
         torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-6 * scale)
 
 
-def test_threads_change_no_bit() -> None:
+def test_losses_do_not_depend_on_the_number_of_threads() -> None:
     structures = make_structures()
     labels = make_labels(structures)
     model = make_model()
 
     alone, together = (
-        differentiate(model, structures, labels, n_threads) for n_threads in (1, 3)
+        evaluate(model, structures, labels, n_threads) for n_threads in (1, 3)
     )
 
     for one, other in zip(alone, together, strict=True):
@@ -136,17 +134,16 @@ def test_threads_change_no_bit() -> None:
         assert all(torch.equal(a, b) for a, b in pairs)
 
 
-def test_validation_scores_as_training_does() -> None:
+def test_validation_has_the_loss_of_training() -> None:
     structures = make_structures()
     labels = make_labels(structures)
     graphs = build_graphs(Crystals.of(structures), "cpu", torch.float64)
-    scorer = LossEvaluator(make_model(), FineTuningSettings())
-    part = (graphs, labels)
+    evaluator = LossEvaluator(make_model(), FineTuningSettings())
 
     with torch.no_grad():
-        (validated,) = scorer.score([part], labels.count())
+        (validated,) = evaluator.evaluate([(graphs, labels)], labels.count())
 
-    (trained,) = scorer.differentiate([part], labels.count())
+    (trained,) = evaluator.evaluate([(graphs, labels)], labels.count())
     assert float(validated.loss) == pytest.approx(float(trained.loss), rel=1e-9)
     torch.testing.assert_close(
         validated.deviations.absolute, trained.deviations.absolute
@@ -154,7 +151,7 @@ def test_validation_scores_as_training_does() -> None:
     assert validated.gradients == ()
 
 
-def test_a_batch_without_parts_has_no_scores() -> None:
-    scorer = LossEvaluator(make_model(), FineTuningSettings(), n_threads=2)
+def test_a_batch_without_micro_batches_has_no_losses() -> None:
+    evaluator = LossEvaluator(make_model(), FineTuningSettings(), n_threads=2)
 
-    assert scorer.differentiate([], torch.zeros(4)) == []
+    assert evaluator.evaluate([], torch.zeros(4)) == []

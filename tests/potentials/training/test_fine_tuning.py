@@ -40,7 +40,7 @@ LAST_EPOCH = SETTINGS.epochs
 
 
 class Killed(Exception):  # noqa: N818
-    """What a test throws to end a training from outside."""
+    """Exception that interrupts a training."""
 
 
 @pytest.fixture(scope="module")
@@ -92,7 +92,7 @@ def weights_of(result: FineTuningResult) -> dict[str, torch.Tensor]:
 
 
 def assert_same(first: FineTuningResult, second: FineTuningResult) -> None:
-    """Two trainings agree to the last bit in all but the time they took."""
+    """Two trainings agree to the last bit, except for their wall times."""
     for a, b in zip(first.history, second.history, strict=True):
         assert a.model_copy(update={"wall_time": b.wall_time}) == b
     assert first.gradients == second.gradients
@@ -105,18 +105,18 @@ def assert_same(first: FineTuningResult, second: FineTuningResult) -> None:
 def result(
     potential: Potential, frames: Frames, tmp_path_factory: pytest.TempPathFactory
 ) -> FineTuningResult:
-    """The undisturbed training."""
-    return tune(potential, frames, tmp_path_factory.mktemp("undisturbed"))
+    """The uninterrupted training."""
+    return tune(potential, frames, tmp_path_factory.mktemp("uninterrupted"))
 
 
-def test_training_brings_the_labels_closer(result: FineTuningResult) -> None:
+def test_training_reduces_the_loss(result: FineTuningResult) -> None:
     losses = [record.train.loss for record in result.history]
 
     assert losses == sorted(losses, reverse=True)
     assert [record.epoch for record in result.history] == [1, 2, 3]
 
 
-def test_the_learning_rate_ends_where_the_settings_say(
+def test_the_last_learning_rate_is_that_of_the_settings(
     result: FineTuningResult,
 ) -> None:
     """There are two batches per epoch; chgnet's ten changes per epoch would not fit."""
@@ -131,7 +131,7 @@ def test_the_same_seed_gives_the_same_bits(
     assert_same(tune(potential, frames, tmp_path), result)
 
 
-def test_a_step_in_parts_is_the_step_of_the_whole_batch(
+def test_a_step_in_micro_batches_is_the_step_of_the_whole_batch(
     potential: Potential,
     frames: Frames,
     result: FineTuningResult,
@@ -140,17 +140,17 @@ def test_a_step_in_parts_is_the_step_of_the_whole_batch(
 ) -> None:
     monkeypatch.setitem(micro_batches.MAX_COST, "cpu", 1)
 
-    in_parts = tune(potential, frames, tmp_path)
+    split = tune(potential, frames, tmp_path)
 
-    for whole, parts in zip(result.history, in_parts.history, strict=True):
-        assert parts.train.loss == pytest.approx(whole.train.loss, rel=1e-4)
-        assert parts.val.energy_mae == pytest.approx(whole.val.energy_mae, rel=1e-4)
-    norms = [[gradient.norm for gradient in r.gradients] for r in (result, in_parts)]
+    for whole, record in zip(result.history, split.history, strict=True):
+        assert record.train.loss == pytest.approx(whole.train.loss, rel=1e-4)
+        assert record.val.energy_mae == pytest.approx(whole.val.energy_mae, rel=1e-4)
+    norms = [[gradient.norm for gradient in r.gradients] for r in (result, split)]
     assert norms[1] == pytest.approx(norms[0], rel=1e-2)
 
 
 @pytest.mark.parametrize("killed_after", [1, 2])
-def test_a_killed_training_goes_on_as_if_undisturbed(
+def test_a_resumed_training_equals_an_uninterrupted_one(
     killed_after: int,
     potential: Potential,
     frames: Frames,
@@ -181,7 +181,7 @@ def test_a_killed_training_goes_on_as_if_undisturbed(
 
 @pytest.mark.parametrize("signum", [signal.SIGTERM, signal.SIGINT], ids=["TERM", "INT"])
 @pytest.mark.parametrize("n_steps", [1, 3, 4])
-def test_a_terminated_training_exits_and_goes_on_next_time(
+def test_a_terminated_training_is_resumed_by_the_next_call(
     n_steps: int,
     signum: signal.Signals,
     potential: Potential,
@@ -190,7 +190,7 @@ def test_a_terminated_training_exits_and_goes_on_next_time(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """Epochs have two steps; no step is done twice, wherever the signal came."""
+    """Epochs have two steps; no step is done twice."""
 
     def terminate(step: int) -> None:
         if step == n_steps:
@@ -207,7 +207,7 @@ def test_a_terminated_training_exits_and_goes_on_next_time(
     assert_same(outcome, result)
 
 
-def test_a_training_terminated_while_it_validates_keeps_the_epoch(
+def test_a_training_terminated_in_validation_finishes_the_epoch(
     potential: Potential,
     frames: Frames,
     result: FineTuningResult,
@@ -221,10 +221,10 @@ def test_a_training_terminated_while_it_validates_keeps_the_epoch(
 
     whole = FineTuningModule.validation_step
 
-    def step(training: FineTuningModule, parts: list[Any]) -> None:
+    def step(module: FineTuningModule, micro_batches: list[Any]) -> None:
         if not got:
             os.kill(os.getpid(), signal.SIGTERM)
-        whole(training, parts)
+        whole(module, micro_batches)
 
     monkeypatch.setattr(FineTuningModule, "validation_step", step)
     with pytest.raises(SystemExit, match="143"):
@@ -244,13 +244,13 @@ def test_a_training_terminated_while_it_validates_keeps_the_epoch(
 def count_steps(
     monkeypatch: pytest.MonkeyPatch, after: Callable[[int], object]
 ) -> list[int]:
-    """Number the steps of trainings, and call a function after each."""
+    """Count the steps of trainings, and call a function after each."""
     steps: list[int] = []
     whole = FineTuningModule.training_step
 
-    def step(training: FineTuningModule, parts: list[Any]) -> torch.Tensor:
+    def step(module: FineTuningModule, micro_batches: list[Any]) -> torch.Tensor:
         steps.append(len(steps) + 1)
-        loss = whole(training, parts)
+        loss = whole(module, micro_batches)
         after(steps[-1])
         return loss
 
@@ -258,7 +258,7 @@ def count_steps(
     return steps
 
 
-def test_a_finished_training_is_not_done_again(
+def test_a_finished_training_is_not_repeated(
     potential: Potential, frames: Frames, tmp_path: Path
 ) -> None:
     first = tune(potential, frames, tmp_path)
@@ -268,18 +268,20 @@ def test_a_finished_training_is_not_done_again(
     assert_same(first, again)
 
 
-def test_the_state_of_another_training_is_refused(
+def test_the_checkpoint_of_another_training_is_rejected(
     potential: Potential, frames: Frames, tmp_path: Path
 ) -> None:
     tune(
         potential, frames, tmp_path, settings=SETTINGS.model_copy(update={"epochs": 1})
     )
 
-    with pytest.raises(InputError, match=r"last\.ckpt: expected the state of this"):
+    with pytest.raises(
+        InputError, match=r"last\.ckpt: expected the checkpoint of this"
+    ):
         tune(potential, frames, tmp_path)
 
 
-def test_a_training_leaves_nothing_but_its_state(
+def test_a_training_writes_only_its_checkpoint(
     potential: Potential,
     frames: Frames,
     tmp_path: Path,
@@ -295,7 +297,7 @@ def test_a_training_leaves_nothing_but_its_state(
     assert list(tmp_path.glob("work/deep/*")) == [tmp_path / "work/deep" / STATE_FILE]
 
 
-def test_the_potential_that_training_starts_from_is_not_changed(
+def test_the_initial_potential_is_not_changed(
     potential: Potential, result: FineTuningResult
 ) -> None:
     untouched = load_potential("chgnet-0.3.0", "cpu").model.state_dict()
@@ -307,10 +309,10 @@ def test_the_potential_that_training_starts_from_is_not_changed(
     )
 
 
-def test_frozen_references_stay_and_dead_weights_do_not_matter(
+def test_only_frozen_and_unused_weights_are_not_trained(
     potential: Potential, result: FineTuningResult
 ) -> None:
-    """The last angle update of CHGNet is never read: its weights cannot move."""
+    """The last angle update of CHGNet is never used."""
     before = potential.model.state_dict()
     kept = {n for n, w in weights_of(result).items() if torch.equal(w, before[n])}
 
@@ -320,7 +322,7 @@ def test_frozen_references_stay_and_dead_weights_do_not_matter(
     }
 
 
-def test_trained_references_move_where_there_are_labels(
+def test_references_of_elements_with_labels_are_trained(
     potential: Potential, frames: Frames, tmp_path: Path
 ) -> None:
     moved = tune(potential, frames, tmp_path, trained=Trained.NETWORK_AND_ATOM_REFS)
@@ -333,17 +335,17 @@ def test_trained_references_move_where_there_are_labels(
 def test_the_best_weights_are_those_of_the_best_epoch(
     potential: Potential, frames: Frames, tmp_path: Path
 ) -> None:
-    """Validation labels that agree with the source get worse with every epoch."""
+    """The validation labels are those of the source, so the first epoch is best."""
     source, _ = potential.predict_frames(frames)
     is_val = frames.splits == "val"
     energies = np.where(is_val, source.energies, frames.energies)
-    hostile = replace(frames, energies=energies)
+    source_like = replace(frames, energies=energies)
 
-    outcome = tune(potential, hostile, tmp_path)
+    outcome = tune(potential, source_like, tmp_path)
 
     errors = [record.val.energy_mae or np.inf for record in outcome.history]
     assert outcome.best_epoch == 1 + int(np.argmin(errors)) == 1
-    predicted, _ = outcome.potential.predict_frames(hostile)
+    predicted, _ = outcome.potential.predict_frames(source_like)
     per_atom = np.abs(predicted.energies - energies) / frames.n_atoms
     assert per_atom[is_val].mean() == pytest.approx(min(errors), rel=1e-5)
 
@@ -359,7 +361,7 @@ def test_gradients_of_eight_layers_are_recorded_in_the_first_epoch(
 
 
 @pytest.mark.filterwarnings("ignore:Converting a tensor:UserWarning")  # chgnet's own
-def test_a_checkpoint_predicts_alike_in_plain_chgnet(
+def test_a_checkpoint_predicts_the_same_in_plain_chgnet(
     result: FineTuningResult, tmp_path: Path
 ) -> None:
     result.potential.save(tmp_path / "tuned.pth.tar")
@@ -374,7 +376,7 @@ def test_a_checkpoint_predicts_alike_in_plain_chgnet(
         assert prediction.energy / len(structure) == pytest.approx(theirs, abs=1e-5)
 
 
-def test_frames_without_graph_or_reference_are_counted_not_replaced(
+def test_frames_without_graph_or_reference_are_left_out_with_their_reason(
     potential: Potential, frames: Frames, tmp_path: Path
 ) -> None:
     without_magnesium = {s: e for s, e in potential.atom_refs.items() if s != "Mg"}
@@ -393,7 +395,7 @@ def test_frames_without_graph_or_reference_are_counted_not_replaced(
     assert (outcome.n_train_frames, outcome.n_train_materials) == (3, 3)
 
 
-def test_a_subset_is_trained_where_one_is_asked_for(
+def test_a_subset_of_the_frames_is_trained_on(
     potential: Potential, frames: Frames, tmp_path: Path
 ) -> None:
     settings = SETTINGS.model_copy(update={"n_train_frames": 2, "epochs": 1})
@@ -401,7 +403,7 @@ def test_a_subset_is_trained_where_one_is_asked_for(
     assert tune(potential, frames, tmp_path, settings=settings).n_train_frames == 2
 
 
-def test_frames_without_some_labels_are_trained_on_the_others(
+def test_frames_with_missing_labels_are_trained_on_the_others(
     potential: Potential, frames: Frames, tmp_path: Path
 ) -> None:
     energies = np.where(frames.splits == "train", np.nan, frames.energies)
@@ -418,7 +420,7 @@ def test_frames_without_some_labels_are_trained_on_the_others(
     assert np.isfinite(last.train.loss)
 
 
-def test_double_precision_agrees_and_comes_back_in_single(
+def test_training_in_double_precision_returns_single_precision(
     potential: Potential, frames: Frames, result: FineTuningResult, tmp_path: Path
 ) -> None:
     settings = SETTINGS.model_copy(update={"precision": Precision.FLOAT64})
@@ -433,7 +435,7 @@ def test_double_precision_agrees_and_comes_back_in_single(
 @pytest.mark.parametrize(
     ("trained", "epochs"), [(Trained.NOTHING, 3), (Trained.NETWORK, 0)]
 )
-def test_no_training_returns_what_it_was_given(
+def test_no_training_returns_the_initial_potential(
     trained: Trained, epochs: int, potential: Potential, frames: Frames, tmp_path: Path
 ) -> None:
     settings = SETTINGS.model_copy(update={"epochs": epochs})
@@ -452,7 +454,7 @@ def test_no_training_returns_what_it_was_given(
         ("train", "a usable validation frame with an energy, got none among 0"),
     ],
 )
-def test_an_empty_split_is_refused(
+def test_an_empty_split_is_rejected(
     split: str, message: str, potential: Potential, frames: Frames, tmp_path: Path
 ) -> None:
     only = frames.with_splits(np.full(len(frames), split))
@@ -461,7 +463,7 @@ def test_an_empty_split_is_refused(
         tune(potential, only, tmp_path)
 
 
-def test_a_training_that_diverges_is_an_error_of_the_settings(
+def test_a_diverged_training_is_an_input_error(
     potential: Potential, frames: Frames, tmp_path: Path
 ) -> None:
     settings = SETTINGS.model_copy(update={"learning_rate": 1e30})
@@ -472,7 +474,7 @@ def test_a_training_that_diverges_is_an_error_of_the_settings(
         tune(potential, frames, tmp_path, settings=settings)
 
 
-def test_elements_that_training_never_met_keep_their_references(
+def test_elements_without_frames_keep_their_references(
     potential: Potential, result: FineTuningResult
 ) -> None:
     assert result.potential.elements == potential.elements

@@ -16,53 +16,53 @@ from nextrung.potentials.training.graceful_stop import (
     [(signal.SIGINT, KeyboardInterrupt), (signal.SIGTERM, SystemExit)],
     ids=["SIGINT", "SIGTERM"],
 )
-def test_a_signal_ends_the_process_after_the_work(
+def test_a_signal_is_deferred_to_the_end_of_the_context(
     signum: signal.Signals, ending: type[BaseException]
 ) -> None:
     done = []
 
-    def work() -> None:
+    def run() -> None:
         with defer_signals() as request:
             signal.raise_signal(signum)
             done.append(request.signum)
 
     with pytest.raises(ending):
-        work()
+        run()
 
     assert done == [signum]
 
 
-def test_work_that_stops_early_ends_the_same_way() -> None:
-    def work() -> None:
+def test_an_interrupted_context_ends_with_the_signal() -> None:
+    def run() -> None:
         with defer_signals():
             signal.raise_signal(signal.SIGTERM)
             raise Interrupted
 
     with pytest.raises(SystemExit, match="143"):
-        work()
+        run()
 
 
-def test_work_that_stops_without_a_signal_says_so() -> None:
+def test_an_interruption_without_signal_is_raised() -> None:
     with pytest.raises(Interrupted), defer_signals():
         raise Interrupted
 
 
-def test_a_second_ctrl_c_is_not_put_off() -> None:
+def test_a_second_ctrl_c_is_not_deferred() -> None:
     done = []
 
-    def work() -> None:
+    def run() -> None:
         with defer_signals():
             signal.raise_signal(signal.SIGINT)
             signal.raise_signal(signal.SIGINT)
             done.append("more")
 
     with pytest.raises(KeyboardInterrupt):
-        work()
+        run()
 
     assert done == []
 
 
-def test_handlers_are_as_before() -> None:
+def test_handlers_are_restored() -> None:
     before = [signal.getsignal(s) for s in (signal.SIGINT, signal.SIGTERM)]
 
     with defer_signals() as request:
@@ -72,8 +72,8 @@ def test_handlers_are_as_before() -> None:
     assert [signal.getsignal(s) for s in (signal.SIGINT, signal.SIGTERM)] == before
 
 
-def test_what_a_process_ignores_it_goes_on_to_ignore() -> None:
-    """As one does that a shell without job control has put in the background."""
+def test_ignored_signals_are_not_recorded() -> None:
+    """A shell without job control starts background processes that ignore SIGINT."""
     before = signal.signal(signal.SIGINT, signal.SIG_IGN)
 
     with defer_signals() as request:
@@ -83,14 +83,14 @@ def test_what_a_process_ignores_it_goes_on_to_ignore() -> None:
     assert signal.signal(signal.SIGINT, before) is signal.SIG_IGN
 
 
-def test_threads_that_may_not_handle_signals_work_all_the_same() -> None:
+def test_other_threads_than_the_main_one_record_no_signal() -> None:
     done = []
 
-    def work() -> None:
+    def run() -> None:
         with defer_signals() as request:
             done.append(request.signum)
 
-    thread = Thread(target=work)
+    thread = Thread(target=run)
     thread.start()
     thread.join()
 

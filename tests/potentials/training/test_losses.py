@@ -9,8 +9,8 @@ from nextrung.potentials.training.losses import (
     Deviations,
     ErrorMeter,
     Properties,
+    _sum_deviations,
     compare_outputs,
-    sum_deviations,
     weigh_loss,
 )
 from nextrung.schemas.fine_tuning import FineTuningSettings, LossWeights
@@ -36,8 +36,8 @@ def make_properties(seed: int, *, requires_grad: bool = False) -> Properties:
     )
 
 
-def score(predicted: Properties, labels: Properties) -> torch.Tensor:
-    deviations = sum_deviations(predicted, labels, SETTINGS.huber_delta)
+def compute_loss(predicted: Properties, labels: Properties) -> torch.Tensor:
+    deviations = _sum_deviations(predicted, labels, SETTINGS.huber_delta)
     return weigh_loss(deviations, deviations.n_labels, SETTINGS)
 
 
@@ -51,38 +51,40 @@ def test_the_loss_is_the_weighted_mean_huber_loss_of_each_property() -> None:
         + 0.1 * huber(predicted.stresses, labels.stresses)
         + huber(predicted.magmoms, labels.magmoms)
     )
-    assert score(predicted, labels).item() == pytest.approx(expected.item(), rel=1e-12)
+    assert compute_loss(predicted, labels).item() == pytest.approx(
+        expected.item(), rel=1e-12
+    )
 
 
-def test_missing_labels_count_as_if_they_were_not_there() -> None:
+def test_missing_labels_do_not_count() -> None:
     predicted, labels = make_properties(0), make_properties(1)
     labels.magmoms[1] = NAN
     labels.forces[0] = NAN
 
-    deviations = sum_deviations(predicted, labels, 0.1)
+    deviations = _sum_deviations(predicted, labels, 0.1)
 
     assert deviations.n_labels.tolist() == [2, 6, 18, 2]
     left = (predicted.magmoms - labels.magmoms)[[0, 2]].abs().sum()
     assert deviations.absolute[3].item() == pytest.approx(left.item())
 
 
-def test_missing_labels_pull_at_nothing() -> None:
+def test_missing_labels_have_no_gradient() -> None:
     predicted, labels = make_properties(0, requires_grad=True), make_properties(1)
     labels.forces[0] = NAN
 
-    score(predicted, labels).backward()  # type: ignore[no-untyped-call]
+    compute_loss(predicted, labels).backward()  # type: ignore[no-untyped-call]
 
     assert predicted.forces.grad is not None
     assert predicted.forces.grad[0].tolist() == [0, 0, 0]
     assert bool((predicted.forces.grad[1:] != 0).all())
 
 
-def test_a_batch_without_any_energy_is_scored_by_the_rest() -> None:
-    """chgnet's Trainer answers NaN here."""
+def test_a_batch_without_energies_has_the_loss_of_the_other_properties() -> None:
+    """chgnet's Trainer gives NaN here."""
     predicted, labels = make_properties(0, requires_grad=True), make_properties(1)
     labels.energies[:] = NAN
 
-    loss = score(predicted, labels)
+    loss = compute_loss(predicted, labels)
     loss.backward()  # type: ignore[no-untyped-call]
 
     assert torch.isfinite(loss)
@@ -94,7 +96,7 @@ def test_a_property_of_weight_zero_is_not_trained() -> None:
     weights = LossWeights(energy=1, forces=0, stress=0, magmoms=0)
     settings = FineTuningSettings(loss_weights=weights)
     predicted, labels = make_properties(0), make_properties(1)
-    deviations = sum_deviations(predicted, labels, 0.1)
+    deviations = _sum_deviations(predicted, labels, 0.1)
 
     loss = weigh_loss(deviations, deviations.n_labels, settings)
 
@@ -114,11 +116,11 @@ def test_outputs_are_compared_per_atom() -> None:
 
     deviations = compare_outputs(outputs, n_atoms, labels, huber_delta=0.1)
 
-    expected = sum_deviations(predicted, labels, 0.1)
+    expected = _sum_deviations(predicted, labels, 0.1)
     torch.testing.assert_close(deviations.absolute, expected.absolute)
 
 
-def test_outputs_without_a_property_are_refused() -> None:
+def test_outputs_without_a_property_are_rejected() -> None:
     outputs = Outputs(torch.zeros(2), None, None, None)
 
     with pytest.raises(TypeError, match="expected outputs with forces"):
@@ -129,7 +131,7 @@ def make_deviations(absolute: list[float], n_labels: list[int]) -> Deviations:
     return Deviations(torch.zeros(4), torch.tensor(absolute), torch.tensor(n_labels))
 
 
-def test_running_means_weigh_labels_not_batches() -> None:
+def test_mean_errors_are_over_labels_not_batches() -> None:
     """Errors 1, 1, 1 in one batch and 5 in the next are 2 on average."""
     meter = ErrorMeter()
 
@@ -145,7 +147,7 @@ def test_running_means_weigh_labels_not_batches() -> None:
     assert errors.loss == 1.0
 
 
-def test_parts_add_up_to_the_loss_of_their_batch() -> None:
+def test_losses_of_micro_batches_add_up_to_that_of_the_batch() -> None:
     meter = ErrorMeter()
     for _ in range(2):
         meter.add(make_deviations([1.0] * 4, [1] * 4), torch.tensor(0.5))
@@ -168,7 +170,7 @@ def test_a_property_without_labels_has_no_error() -> None:
     assert meter.mean().magmoms_mae is None
 
 
-def test_a_meter_forgets_when_told() -> None:
+def test_a_reset_meter_is_empty() -> None:
     meter = ErrorMeter()
     meter.add(make_deviations([1.0] * 4, [1] * 4), torch.tensor(1.0))
     meter.reset()

@@ -1,44 +1,59 @@
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import pytest
+import torch
+from chgnet.model import CHGNet
 
 from nextrung.potentials.registry import load_potential
+from nextrung.potentials.training.gradients import TRACKED_WEIGHTS, record_gradients
 from nextrung.potentials.training.module import FineTuningModule
-from nextrung.potentials.training.state import TrainingState
-from nextrung.schemas.fine_tuning import FineTuningSettings
+from nextrung.potentials.training.state import EpochProgress, TrainingState
+from nextrung.schemas.base import InputError
+from nextrung.schemas.fine_tuning import (
+    EpochRecord,
+    Errors,
+    FineTuningSettings,
+    GradientRecord,
+    TrackedLayer,
+)
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
 
 SETTINGS = FineTuningSettings(epochs=4)
 
 
 @pytest.fixture
-def training() -> FineTuningModule:
-    """A training of four epochs of three batches with frozen references."""
+def module() -> FineTuningModule:
+    """A module of four epochs of three batches with frozen references."""
     model = load_potential("chgnet-0.3.0", "cpu").copy().model
     model.requires_grad_(requires_grad=True)
     model.composition_model.requires_grad_(requires_grad=False)
     return FineTuningModule(model, SETTINGS, n_batches=3, identity="test")
 
 
-def test_the_optimiser_is_the_papers_over_the_trained_weights(
-    training: FineTuningModule,
+def test_the_optimiser_of_the_paper_has_the_trained_weights(
+    module: FineTuningModule,
 ) -> None:
-    (group,) = training.configure_optimizers()["optimizer"].param_groups
+    (group,) = module.configure_optimizers()["optimizer"].param_groups
 
     assert (group["betas"], group["eps"], group["weight_decay"]) == (
         (0.9, 0.999),
         1e-8,
         0,
     )
-    frozen = training.model.composition_model.fc.weight
+    frozen = module.model.composition_model.fc.weight
     assert all(weight is not frozen for weight in group["params"])
     assert sum(weight.numel() for weight in group["params"]) == 412_525 - frozen.numel()
 
 
 @pytest.mark.filterwarnings("ignore:Detected call of:UserWarning")  # no gradients here
-def test_the_last_of_all_steps_has_the_final_rate(training: FineTuningModule) -> None:
-    configured = training.configure_optimizers()
+def test_the_last_step_has_the_final_learning_rate(module: FineTuningModule) -> None:
+    configured = module.configure_optimizers()
     scheduler = configured["lr_scheduler"]["scheduler"]
 
     rates = []
@@ -51,12 +66,113 @@ def test_the_last_of_all_steps_has_the_final_rate(training: FineTuningModule) ->
     assert configured["lr_scheduler"]["interval"] == "step"
 
 
-def test_a_checkpoint_carries_the_state(training: FineTuningModule) -> None:
-    training.state.best_epoch = 2
+def test_the_state_is_in_the_checkpoint(module: FineTuningModule) -> None:
+    module.state.best_epoch = 2
     checkpoint: dict[str, Any] = {}
-    training.on_save_checkpoint(checkpoint)
-    training.state = TrainingState()
+    module.on_save_checkpoint(checkpoint)
+    module.state = TrainingState()
 
-    training.on_load_checkpoint(checkpoint)
+    module.on_load_checkpoint(checkpoint)
 
-    assert training.state == TrainingState("test", best_epoch=2)
+    assert module.state == TrainingState("test", best_epoch=2)
+
+
+ERRORS = Errors(
+    energy_mae=0.1, forces_mae=0.2, stress_mae=None, magmoms_mae=None, loss=0.3
+)
+
+
+def make_state() -> TrainingState:
+    record = EpochRecord(
+        epoch=1, learning_rate=1e-3, train=ERRORS, val=ERRORS, wall_time=2.0
+    )
+    gradient = GradientRecord(
+        step=0,
+        fraction_of_epoch=0,
+        layer=TrackedLayer.ATOM_EMBEDDING,
+        minimum=-1,
+        p5=-1,
+        p25=0,
+        median=0,
+        p75=0,
+        p95=1,
+        maximum=1,
+        mean_abs=0.1,
+        norm=2,
+    )
+    return TrainingState(
+        "identity",
+        [record],
+        [gradient],
+        1,
+        {"weight": torch.ones(2)},
+        EpochProgress(3, [0.5], 2.0),
+    )
+
+
+def test_a_state_is_restored_from_a_file_of_plain_values(tmp_path: Path) -> None:
+    """``TrainingState.read`` loads weights only: no code in the file can run."""
+    state = make_state()
+    torch.save({"nextrung": state.dump()}, tmp_path / "state")
+
+    returned = TrainingState.read(tmp_path / "state")
+
+    assert returned.history == state.history
+    assert returned.gradients == state.gradients
+    assert (returned.identity, returned.best_epoch) == ("identity", 1)
+    assert returned.epoch_progress == state.epoch_progress
+    assert returned.best_weights["weight"].tolist() == [1, 1]
+
+
+@pytest.mark.parametrize("content", [b"", b"nonsense"])
+def test_a_file_without_a_state_is_rejected(content: bytes, tmp_path: Path) -> None:
+    (tmp_path / "state").write_bytes(content)
+
+    with pytest.raises(InputError, match="state: expected the state of a training"):
+        TrainingState.read(tmp_path / "state")
+
+
+def test_another_checkpoint_is_rejected(tmp_path: Path) -> None:
+    torch.save({"state_dict": {}}, tmp_path / "state")
+
+    with pytest.raises(InputError, match="state: expected the state of a training"):
+        TrainingState.read(tmp_path / "state")
+
+
+@pytest.fixture(scope="module")
+def model() -> CHGNet:
+    torch.manual_seed(0)
+    return CHGNet()
+
+
+def test_every_tracked_layer_has_a_weight_of_its_own(model: CHGNet) -> None:
+    weights = {id(model.get_parameter(name)) for name in TRACKED_WEIGHTS.values()}
+
+    assert set(TRACKED_WEIGHTS) == set(TrackedLayer)
+    assert len(weights) == 8
+
+
+def test_records_describe_the_components_of_the_gradient(model: CHGNet) -> None:
+    weight = model.get_parameter("bond_embedding.weight")
+    gradient = np.random.default_rng(0).normal(size=tuple(weight.shape))
+    weight.grad = torch.tensor(gradient, dtype=weight.dtype)
+
+    records = {record.layer: record for record in record_gradients(model, 3, 0.5)}
+
+    record = records[TrackedLayer.BOND_EMBEDDING]
+    components = weight.grad.double().numpy().ravel()
+    assert (record.step, record.fraction_of_epoch) == (3, 0.5)
+    assert record.norm == pytest.approx(np.sqrt((components**2).sum()))
+    assert record.mean_abs == pytest.approx(np.abs(components).mean())
+    found = [record.minimum, record.p5, record.p25, record.median]
+    found += [record.p75, record.p95, record.maximum]
+    expected = np.percentile(components, [0, 5, 25, 50, 75, 95, 100])
+    assert found == pytest.approx(expected)
+
+
+def test_a_layer_without_gradient_has_zero_gradients(model: CHGNet) -> None:
+    model.zero_grad()
+
+    norms = [record.norm for record in record_gradients(model, 0, 0.0)]
+
+    assert norms == [0.0] * 8

@@ -53,33 +53,33 @@ def frames(source: Potential) -> Frames:
 
 
 @pytest.fixture(scope="module")
-def probed(source: Potential, frames: Frames) -> Sample:
+def sample(source: Potential, frames: Frames) -> Sample:
     return predict_sample(source, frames, frames)
 
 
-def test_a_pure_shift_of_references_leaves_no_residual(probed: Sample) -> None:
-    assert probed.residuals == pytest.approx(0, abs=1e-4)
-    moved, kept = (
-        probed.atom_refs[kind] for kind in (Rereference.RESIDUAL, Rereference.NONE)
+def test_a_shift_of_references_has_no_residual(sample: Sample) -> None:
+    assert sample.residuals == pytest.approx(0, abs=1e-4)
+    shifted, kept = (
+        sample.atom_refs[kind] for kind in (Rereference.RESIDUAL, Rereference.NONE)
     )
-    assert moved["Ca"] - kept["Ca"] == pytest.approx(-5, abs=1e-3)
+    assert shifted["Ca"] - kept["Ca"] == pytest.approx(-5, abs=1e-3)
 
 
 def test_frames_of_an_element_that_is_not_trained_are_left_out(
     source: Potential, frames: Frames
 ) -> None:
-    stranger = Structure(Lattice.cubic(3.5), ["Sr"] * 2, [[0, 0, 0], [0.5] * 3])
+    strontium = Structure(Lattice.cubic(3.5), ["Sr"] * 2, [[0, 0, 0], [0.5] * 3])
     extra = replace(
-        Frames.from_structures([stranger], ["stranger"]),
+        Frames.from_structures([strontium], ["strontium"]),
         energies=np.array([-10.0]),
         splits=np.array(["val"]),
     )
     every = Frames.concatenate([frames, extra])
-    probed = predict_sample(source, every, every)
+    sample = predict_sample(source, every, every)
 
-    assert probed.unusable == {}
-    assert "stranger" not in probed.frames.frame_ids
-    assert len(probed.frames) == len(frames)
+    assert sample.unusable == {}
+    assert "strontium" not in sample.frames.frame_ids
+    assert len(sample.frames) == len(frames)
 
 
 def test_frames_that_the_source_cannot_predict_are_named(
@@ -91,7 +91,7 @@ def test_frames_that_the_source_cannot_predict_are_named(
         Structure(Lattice.cubic(30), ["Mg"], [[0, 0, 0]]),
     ]
     extra = replace(
-        Frames.from_structures(cells, ["heavy", "lonely"]),
+        Frames.from_structures(cells, ["heavy", "isolated"]),
         energies=np.array([-10.0, -1.0]),
         splits=np.array(["val", "val"]),
     )
@@ -100,36 +100,36 @@ def test_frames_that_the_source_cannot_predict_are_named(
     unusable = predict_sample(source, every, every).unusable
 
     assert "atomic number 95 is outside 1..94" in unusable["heavy"]
-    assert set(unusable) == {"heavy", "lonely"}
+    assert set(unusable) == {"heavy", "isolated"}
 
 
-def test_references_that_need_no_prediction_are_fitted_to_all_frames(
+def test_references_without_predictions_are_fitted_to_all_frames(
     source: Potential, frames: Frames
 ) -> None:
-    sample = frames[[0, 1, 2, 6]]  # magnesium alone, two of its frames to train on
+    some = frames[[0, 1, 2, 6]]  # magnesium alone, two of its frames to train on
 
-    probed = predict_sample(source, sample, frames)
+    sample = predict_sample(source, some, frames)
 
-    assert set(probed.atom_refs[Rereference.REFIT]) == {"Mg", "Ca", "O"}
-    assert set(probed.atom_refs[Rereference.RESIDUAL]) == {"Mg", "O"}
+    assert set(sample.atom_refs[Rereference.REFIT]) == {"Mg", "Ca", "O"}
+    assert set(sample.atom_refs[Rereference.RESIDUAL]) == {"Mg", "O"}
 
 
 def test_every_model_is_trained_on_the_same_frames(
-    source: Potential, probed: Sample, tmp_path: Path
+    source: Potential, sample: Sample, tmp_path: Path
 ) -> None:
-    told: list[tuple[int, int, str]] = []
+    progress: list[tuple[int, int, str]] = []
     settings = FineTuningSettings(epochs=1, batch_size=3, gradient_points=2)
 
     trials = try_models(
         source,
-        probed,
+        sample,
         settings,
         workdir=tmp_path,
-        on_trial=lambda *progress: told.append(progress),
+        on_trial=lambda *step: progress.append(step),
     )
 
     assert [trial.model for trial in trials] == list(TRIED)
-    assert told == [(i, len(TRIED), str(model)) for i, model in enumerate(TRIED)]
+    assert progress == [(i, len(TRIED), str(model)) for i, model in enumerate(TRIED)]
     by_model = {trial.model: trial for trial in trials}
     trainable, frozen = (
         by_model[model] for model in (Model.TRAINABLE_ATOM_REFS, Model.FROZEN_ATOM_REFS)

@@ -8,9 +8,9 @@ import torch
 from lightning.pytorch.utilities.warnings import PossibleUserWarning
 
 from nextrung.potentials.training.trainer import (
+    _matmul_precision,
+    _silence_lightning,
     count_processes,
-    matmul_precision,
-    silence_lightning,
 )
 from nextrung.schemas.fine_tuning import Precision
 
@@ -26,13 +26,13 @@ from nextrung.schemas.fine_tuning import Precision
 def test_only_tensor_float32_rounds_matrix_products(
     precision: Precision, rounding: str
 ) -> None:
-    with matmul_precision(precision):
+    with _matmul_precision(precision):
         assert torch.get_float32_matmul_precision() == rounding
 
     assert torch.get_float32_matmul_precision() == "highest"
 
 
-def test_training_takes_one_core_per_thread_and_gives_them_back() -> None:
+def test_torch_has_one_thread_while_it_trains() -> None:
     before = torch.get_num_threads()
     got = []
 
@@ -40,7 +40,7 @@ def test_training_takes_one_core_per_thread_and_gives_them_back() -> None:
         got.append(torch.get_num_threads())
         raise RuntimeError
 
-    with pytest.raises(RuntimeError), matmul_precision(Precision.TENSOR_FLOAT32):
+    with pytest.raises(RuntimeError), _matmul_precision(Precision.TENSOR_FLOAT32):
         fail()
 
     assert got == [1]
@@ -48,19 +48,19 @@ def test_training_takes_one_core_per_thread_and_gives_them_back() -> None:
     assert torch.get_float32_matmul_precision() == "highest"
 
 
-def test_lightning_is_quiet_while_it_trains_and_loud_again_afterwards() -> None:
+def test_lightning_is_silent_only_while_it_trains() -> None:
     logger = logging.getLogger("lightning.pytorch")
     level = logger.level
 
-    with silence_lightning():
+    with _silence_lightning():
         assert logger.level == logging.ERROR
         warnings.warn("few workers", PossibleUserWarning, stacklevel=1)
 
     assert logger.level == level
 
 
-def test_warnings_of_others_are_heard() -> None:
-    with silence_lightning(), pytest.warns(UserWarning, match="of another"):
+def test_other_warnings_are_not_suppressed() -> None:
+    with _silence_lightning(), pytest.warns(UserWarning, match="of another"):
         warnings.warn("of another", UserWarning, stacklevel=1)
 
 

@@ -1,4 +1,4 @@
-"""HTML as a tree."""
+"""HTML elements."""
 
 from __future__ import annotations
 
@@ -8,18 +8,18 @@ import pytest
 
 from nextrung.reports.html.elements import (
     MISSING,
-    count,
     details,
+    details_table,
     element,
     embed_json,
+    format_count,
+    format_duration,
     format_number,
-    header,
     number,
     numeric,
     render,
     row,
     table,
-    write_duration,
 )
 
 
@@ -30,7 +30,7 @@ def test_text_and_attributes_are_escaped() -> None:
     )
 
 
-def test_text_keeps_its_place_between_elements() -> None:
+def test_text_and_elements_keep_their_order() -> None:
     made = element("p", "a", element("b", "c"), "d", "e", element("i"))
     assert render(made) == "<p>a<b>c</b>de<i></i></p>"
 
@@ -45,7 +45,7 @@ def test_names_that_python_reserves_become_attributes() -> None:
     ("value", "digits", "text"),
     [(1234.56, 1, "1,234.6"), (0.0, 2, "0.00"), (None, 3, MISSING), (-3, 0, "-3")],
 )
-def test_numbers_are_written_for_readers(
+def test_numbers_have_separators_and_decimals(
     value: float | None, digits: int, text: str
 ) -> None:
     assert format_number(value, digits) == text
@@ -56,14 +56,14 @@ def test_a_number_keeps_its_stored_value_beside_the_shown_one() -> None:
     assert (cell[0].text, cell[0].get("value")) == ("27.1", "0.02713")
 
 
-def test_a_missing_number_says_why() -> None:
+def test_a_missing_number_has_its_reason_as_tooltip() -> None:
     cell = number(None, 1, reason="left out")
     assert (cell.text, cell.get("title")) == (MISSING, "left out")
     assert "title" not in number(None).attrib
 
 
-def test_a_table_takes_cells_as_they_are_and_wraps_the_others() -> None:
-    made = table(header("a", *numeric("b")), [row("x", number(1))])
+def test_a_table_wraps_text_in_cells() -> None:
+    made = table(["a", *numeric("b")], [row("x", number(1))])
     assert [cell.tag for cell in made.iter() if cell.tag in {"th", "td"}] == [
         "th",
         "th",
@@ -73,13 +73,20 @@ def test_a_table_takes_cells_as_they_are_and_wraps_the_others() -> None:
     assert [cell.text for cell in made.iter("th")] == ["a", "b"]
 
 
-def test_details_begin_with_their_summary() -> None:
+def test_details_start_with_their_summary() -> None:
     assert render(details("more", "text")) == (
         "<details><summary>more</summary>text</details>"
     )
 
 
-def test_no_content_ends_embedded_json_early() -> None:
+def test_a_collapsed_table_needs_rows() -> None:
+    assert details_table("more", ["a"], []) == []
+    (made,) = details_table("more", ["a"], [row("x")])
+    assert made.findtext("summary") == "more"
+    assert [cell.text for cell in made.iter("td")] == ["x"]
+
+
+def test_no_content_closes_the_script_of_embedded_json() -> None:
     content = {"name": "</script><script>alert(1)</script>"}
     text = render(embed_json(content))
     assert text.count("</script>") == 1
@@ -87,13 +94,13 @@ def test_no_content_ends_embedded_json_early() -> None:
     assert json.loads(inner) == content
 
 
-def test_durations_have_the_unit_that_suits_them() -> None:
-    times = [write_duration(seconds) for seconds in (0.04, 119, 120, 7199, 7200)]
+def test_durations_are_in_seconds_minutes_or_hours() -> None:
+    times = [format_duration(seconds) for seconds in (0.04, 119, 120, 7199, 7200)]
     assert times == ["0.0 s", "119.0 s", "2.0 min", "120.0 min", "2.0 h"]
 
 
-def test_one_thing_is_singular_and_others_are_plural() -> None:
-    assert [count(n, "frame") for n in (0, 1, 1200)] == [
+def test_a_count_of_one_is_singular() -> None:
+    assert [format_count(n, "frame") for n in (0, 1, 1200)] == [
         "0 frames",
         "1 frame",
         "1,200 frames",

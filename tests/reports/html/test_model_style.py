@@ -1,4 +1,4 @@
-"""Names and colours of models."""
+"""Titles and colours of models."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ from nextrung.reports.html.model_style import (
 from nextrung.schemas.models import Model
 
 
-def test_every_model_has_its_own_name_and_colour() -> None:
+def test_every_model_has_its_own_title_and_colour() -> None:
     looks = [appearance(model) for model in Model]
     assert len({look.title for look in looks}) == len(Model)
     assert len({look.colour for look in looks}) == len(Model)
 
 
-def test_a_potential_that_is_no_model_keeps_its_name() -> None:
+def test_another_potential_keeps_its_name() -> None:
     assert appearance("chgnet-r2scan").title == "chgnet-r2scan"
 
 
-def test_models_stand_in_the_order_of_the_paper_and_others_behind() -> None:
+def test_models_are_in_the_order_of_the_paper_and_others_after_them() -> None:
     assert in_order(["zeta", "scratch", "alpha", "source"]) == [
         "source",
         "scratch",
@@ -42,7 +42,7 @@ def test_transfer_is_training_from_the_weights_of_the_source() -> None:
     assert not transfers("chgnet-r2scan")
 
 
-def test_a_row_head_shows_the_colour_and_the_name() -> None:
+def test_the_first_cell_of_a_row_shows_colour_and_title() -> None:
     cell = model_cell(Model.SCRATCH)
     assert (cell.tag, cell[0].tail) == ("th", "1 · From scratch")
     assert cell[0].attrib == colour_dot("#ee8434").attrib

@@ -1,4 +1,4 @@
-"""Several studies side by side."""
+"""Comparison of studies."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 def vary(study: StudyDoc, name: str, seed: int, factor: float = 1.0) -> StudyDoc:
-    """Rename a study, and change its training seed and its energy errors."""
+    """Change the name, the training seed and the energy errors of a study."""
     training = study.settings.training.model_copy(update={"seed": seed})
     settings = study.settings.model_copy(update={"name": name, "training": training})
     models = {}
@@ -33,7 +33,7 @@ def vary(study: StudyDoc, name: str, seed: int, factor: float = 1.0) -> StudyDoc
     return study.model_copy(update={"settings": settings, "results": results})
 
 
-def test_studies_that_differ_in_seeds_alone_belong_together(study: StudyDoc) -> None:
+def test_studies_that_differ_in_seeds_only_are_one_group(study: StudyDoc) -> None:
     one, two = vary(study, "one", 1), vary(study, "two", 2)
     training = study.settings.training.model_copy(update={"epochs": 7})
     settings = study.settings.model_copy(update={"training": training})
@@ -68,10 +68,10 @@ def test_studies_of_other_settings_have_no_spread(
     other = vary(study.model_copy(update={"settings": settings}), "other", 0)
     write_comparison([study, other], tmp_path / "c.html")
     html = (tmp_path / "c.html").read_text(encoding="utf-8")
-    assert "No two of these studies differ in names and seeds alone." in html
+    assert "No two of these studies differ in names and seeds only." in html
 
 
-def test_one_study_is_no_comparison(study: StudyDoc, tmp_path: Path) -> None:
+def test_one_study_is_rejected(study: StudyDoc, tmp_path: Path) -> None:
     for studies in ([study], [study, study], []):
         with pytest.raises(InputError, match="expected two or more studies"):
             write_comparison(studies, tmp_path / "c.html")

@@ -45,10 +45,10 @@ def test_every_model_can_be_chosen(
 
     page = (tmp_path / "hull.html").read_text()
     (data,) = re.findall(r'<script type="application/json">(.*?)</script>', page)
-    assert len(json.loads(data)["views"]) == len(scored)
+    assert len(json.loads(data)["models"]) == len(scored)
 
 
-def test_a_missing_energy_says_why(
+def test_a_missing_energy_has_its_error_as_tooltip(
     scored: Mapping[str, StabilityDoc], tmp_path: Path
 ) -> None:
     write_hull({"scratch": scored[Model.SCRATCH]}, "Li-O", tmp_path / "hull.html")
@@ -57,14 +57,14 @@ def test_a_missing_energy_says_why(
     assert 'title="an atom has no neighbour within 6 Å">–</td>' in page
 
 
-def test_what_cannot_be_drawn_is_a_table(
+def test_a_system_of_one_element_has_a_table_only(
     scored: Mapping[str, StabilityDoc], tmp_path: Path
 ) -> None:
     write_hull(scored, "O", tmp_path / "hull.html")
 
     page = (tmp_path / "hull.html").read_text()
-    assert "A hull of 1 element has no drawing: here are its energies." in page
-    assert "<figure" not in page
+    assert "Hulls of 1 element are not drawn; the table lists their energies." in page
+    assert 'class="explorer"' not in page
     assert "m-O2" in page
 
 

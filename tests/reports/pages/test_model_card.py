@@ -9,7 +9,7 @@ import pytest
 from nextrung.reports.pages.model_card import (
     ModelCard,
     describe_model,
-    write_markdown,
+    format_markdown,
     write_model_card,
 )
 from nextrung.schemas.base import InputError
@@ -49,13 +49,15 @@ def card(
     return describe_model(tuned, evaluation, stability=stability, density=density)
 
 
-def test_elements_have_a_reference_or_are_refused(card: ModelCard) -> None:
+def test_elements_without_reference_energy_are_listed(
+    card: ModelCard,
+) -> None:
     assert card.elements == ["Li", "O", "Mn"]
     assert len(card.elements) + len(card.elements_without_reference) == 94
     assert "Yb" in card.elements_without_reference
 
 
-def test_the_card_holds_the_numbers_of_the_documents(
+def test_the_card_has_the_numbers_of_the_documents(
     card: ModelCard, evaluation: EvaluationDoc
 ) -> None:
     assert card.metrics == evaluation.metrics
@@ -66,13 +68,13 @@ def test_the_card_holds_the_numbers_of_the_documents(
 
 def test_limits_name_labels_small_tests_and_failures(card: ModelCard) -> None:
     limits = " ".join(card.limits)
-    assert "distilled from chgnet-r2scan: the errors say how well" in limits
-    assert "rest on 3 test frames" in limits
-    assert "1 frame could not be trained on" in limits
+    assert "distilled from chgnet-r2scan: the errors are relative to" in limits
+    assert "uncertain: only 3 test frames" in limits
+    assert "1 frame could not be used for training" in limits
     assert "1 of 11 relaxations failed" in limits
 
 
-def test_real_labels_need_no_word_on_a_teacher(
+def test_labels_from_calculations_have_no_teacher(
     tuned: FineTuningDoc, evaluation: EvaluationDoc
 ) -> None:
     real = evaluation.model_copy(update={"labels": "r2SCAN (VASP)"})
@@ -82,7 +84,7 @@ def test_real_labels_need_no_word_on_a_teacher(
 
 
 def test_the_markdown_shows_errors_in_the_units_of_its_columns(card: ModelCard) -> None:
-    text = write_markdown(card)
+    text = format_markdown(card)
     assert "| test | 3 | 60.0 | 120.0 | 0.600 | – |" in text
     assert "labels: distilled from chgnet-r2scan" in text
     assert 'CHGNet.from_file("scratch.parquet")' in text
@@ -99,10 +101,10 @@ def test_both_files_are_written_and_the_json_reads_back(
     ]
     read = ModelCard.model_validate_json(machine.read_text(encoding="utf-8"))
     assert read == describe_model(tuned, evaluation)
-    assert markdown.read_text(encoding="utf-8") == write_markdown(read)
+    assert markdown.read_text(encoding="utf-8") == format_markdown(read)
 
 
-def test_documents_of_another_model_are_refused(
+def test_documents_of_another_model_are_rejected(
     documents: Mapping[str, TaskDoc], tuned: FineTuningDoc
 ) -> None:
     other = documents["evaluation/source"]

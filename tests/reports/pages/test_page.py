@@ -6,10 +6,12 @@ import json
 from typing import TYPE_CHECKING
 
 import pytest
+from tests.made_up_study import make_preflight
 from tests.reports.browser import Reader, read_page
 
 from nextrung.reports.html.elements import element
 from nextrung.reports.pages.page import write_page, write_report
+from nextrung.reports.pages.preflight import write_preflight
 from nextrung.reports.sections.benchmarks import COLUMNS
 from nextrung.reports.sections.section import Section
 
@@ -34,7 +36,7 @@ def test_every_anchor_resolves(page: Reader) -> None:
     assert {href.removeprefix("#") for href in links} <= set(names)
 
 
-def test_nothing_is_asked_of_the_network(page: Reader) -> None:
+def test_the_page_makes_no_network_requests(page: Reader) -> None:
     links = page.attributes("href") + page.attributes("src")
     assert all(link.startswith(("#", "data:")) for link in links)
 
@@ -43,7 +45,7 @@ def test_plotly_is_embedded_once(report: Path) -> None:
     assert report.read_text(encoding="utf-8").count("plotly.js v") == 1
 
 
-def test_labels_are_named_and_never_called_dft(page: Reader) -> None:
+def test_labels_are_described_without_the_word_dft(page: Reader) -> None:
     text = " ".join(page.texts)
     assert "labels: distilled from chgnet-r2scan" in text
     assert "DFT" not in text
@@ -74,13 +76,13 @@ def test_every_figure_has_data(page: Reader) -> None:
     assert all(json.loads(spec)["data"] for spec in specs)
 
 
-def test_no_name_becomes_markup(page: Reader) -> None:
+def test_names_are_escaped(page: Reader) -> None:
     assert "<script>alert(1)</script>" in page.texts
     assert not any("alert(1)" in script for script in page.scripts)
     assert "Does transfer help? <b>Let us see.</b>" in page.texts
 
 
-def test_every_stage_left_out_is_said(
+def test_every_stage_left_out_is_mentioned(
     study: StudyDoc, documents: Mapping[str, TaskDoc], tmp_path: Path
 ) -> None:
     settings = study.settings.model_copy(
@@ -93,7 +95,7 @@ def test_every_stage_left_out_is_said(
         assert f"The study leaves the {stage} stage out." in text
 
 
-def test_a_report_replaces_its_predecessor_whole(
+def test_writing_a_report_again_replaces_it(
     report: Path, study: StudyDoc, documents: Mapping[str, TaskDoc], tmp_path: Path
 ) -> None:
     path = tmp_path / "new" / "report.html"
@@ -103,9 +105,18 @@ def test_a_report_replaces_its_predecessor_whole(
     assert path.read_bytes() == report.read_bytes()
 
 
-def test_a_page_holds_its_sections_in_order(tmp_path: Path) -> None:
+def test_a_page_has_its_sections_in_order(tmp_path: Path) -> None:
     sections = [Section(name, name.upper(), ()) for name in ("one", "two")]
     write_page(tmp_path / "p", "title", header=element("header"), sections=sections)
     page = read_page(tmp_path / "p")
     assert [a["id"] for tag, a in page.tags if tag == "section"] == ["one", "two"]
     assert "title · nextrung" in page.texts
+
+
+def test_the_page_of_a_preflight_has_study_and_labels(tmp_path: Path) -> None:
+    write_preflight(make_preflight(), "tried<out>", tmp_path / "page.html")
+    text = (tmp_path / "page.html").read_text()
+
+    assert "<h1>tried&lt;out&gt;</h1>" in text
+    assert "labels: distilled from chgnet-r2scan" in text
+    assert "<b>NO-GO</b>" in text

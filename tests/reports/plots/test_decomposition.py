@@ -1,4 +1,4 @@
-"""Decomposition energies as a figure."""
+"""Parity plot of decomposition energies."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ def scored(documents: Mapping[str, TaskDoc]) -> dict[str, StabilityDoc]:
     return documents_of(documents, "stability", StabilityDoc)
 
 
-def test_test_materials_are_told_from_the_others(
+def test_test_materials_and_others_are_separate_traces(
     scored: dict[str, StabilityDoc],
 ) -> None:
-    (figure,) = plot_decomposition({"scratch": scored["scratch"]})
+    (figure,) = plot_decomposition({"scratch": scored["scratch"]}, "scratch")
     equality, others, test = figure.plot.data
     assert equality.mode == "lines"
     assert len(test.x) == 3
@@ -33,17 +33,19 @@ def test_test_materials_are_told_from_the_others(
 
 
 def test_energies_are_in_mev(scored: dict[str, StabilityDoc]) -> None:
-    (figure,) = plot_decomposition({"scratch": scored["scratch"]})
+    (figure,) = plot_decomposition({"scratch": scored["scratch"]}, "scratch")
     test = figure.plot.data[2]
     assert list(test.x) == pytest.approx([60, -20, -20])
     assert list(test.y) == pytest.approx([120, 40, 40])
 
 
-def test_the_best_hull_is_shown_first(scored: dict[str, StabilityDoc]) -> None:
-    (figure,) = plot_decomposition(scored)
+def test_the_best_model_is_shown_first(scored: dict[str, StabilityDoc]) -> None:
+    (figure,) = plot_decomposition(scored, "residual_atom_refs")
     assert figure.shown == "Residual atom refs"
 
 
-def test_nothing_scored_gives_no_figure(scored: dict[str, StabilityDoc]) -> None:
+def test_without_materials_there_is_no_figure(
+    scored: dict[str, StabilityDoc],
+) -> None:
     empty = scored["scratch"].model_copy(update={"rows": []})
-    assert plot_decomposition({"scratch": empty}) == []
+    assert plot_decomposition({"scratch": empty}, "scratch") == []

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from nextrung.reports.plots.element_alignment import plot_elements
-from nextrung.schemas.alignment import AlignmentDoc, Corrections
+from nextrung.schemas.alignment import AlignmentCorrections, AlignmentDoc
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -33,7 +33,7 @@ def test_shifts_and_importances_are_drawn(alignment: AlignmentDoc) -> None:
     assert list(figures) == ["element-shifts", "element-importance"]
     assert figures["element-importance"].columns["n_atoms"] == [10, 10, 10]
     caption = figures["element-importance"].caption
-    assert caption.endswith("Before the division: Li 0.30, Mn 0.30, O 0.30.")
+    assert caption.endswith("Before normalisation: Li 0.30, Mn 0.30, O 0.30.")
 
 
 def test_both_importances_are_drawn_where_there_are_corrections(
@@ -41,10 +41,10 @@ def test_both_importances_are_drawn_where_there_are_corrections(
 ) -> None:
     both = update(
         alignment, importance_uncorrected=0.1, normalised_importance_uncorrected=1.0
-    ).model_copy(update={"corrections": Corrections.IN_SOURCE})
+    ).model_copy(update={"corrections": AlignmentCorrections.IN_SOURCE})
     *_, corrected, plain = plot_elements(both)
-    assert "with the corrections of MP2020" in corrected.caption
-    assert "without the corrections of MP2020" in plain.caption
+    assert "with the MP2020 corrections" in corrected.caption
+    assert "without the MP2020 corrections" in plain.caption
     assert "Fig. 1d" in plain.caption
     assert plain.columns["importance"] == [0.1] * 3
 
@@ -56,7 +56,7 @@ def test_elements_without_a_phase_are_named(alignment: AlignmentDoc) -> None:
     assert "no pure phase of 9 of 3 elements" in plot_elements(many)[-1].caption
 
 
-def test_where_no_element_is_important_nothing_is_drawn(
+def test_without_importances_only_shifts_are_drawn(
     alignment: AlignmentDoc,
 ) -> None:
     figures = plot_elements(update(alignment, importance=0.0))

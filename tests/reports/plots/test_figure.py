@@ -1,25 +1,16 @@
-"""Plots on the page, and their data as CSV."""
+"""Figures on the page."""
 
 from __future__ import annotations
 
-import csv
 import json
 from typing import TYPE_CHECKING
 
 import plotly.graph_objects as go
 import pytest
 
-from nextrung.reports.plots.figure import (
-    Figure,
-    embed,
-    log_axis,
-    plot,
-    size_axis,
-    write_columns,
-)
+from nextrung.reports.plots.figure import Figure, embed, log_axis, plot, size_axis
 
 if TYPE_CHECKING:
-    from pathlib import Path
     from xml.etree.ElementTree import Element
 
 
@@ -51,7 +42,7 @@ def test_a_figure_has_anchor_caption_and_height(figure: Figure) -> None:
     assert canvas.attrib == {"class": "plot", "style": "height:360px"}
 
 
-def test_only_a_figure_of_several_views_offers_a_choice(figure: Figure) -> None:
+def test_only_a_figure_of_several_views_has_a_menu(figure: Figure) -> None:
     assert embed(figure).find("label") is None
     views = {"one": [0], "two": [0]}
     several = embed(Figure("n", "", figure.plot, {}, views=views))
@@ -59,26 +50,14 @@ def test_only_a_figure_of_several_views_offers_a_choice(figure: Figure) -> None:
     assert read_plot(several)["views"] == views
 
 
-def test_columns_become_a_csv_file_per_figure(figure: Figure, tmp_path: Path) -> None:
-    (path,) = write_columns([figure], tmp_path / "new")
-    with path.open(newline="") as file:
-        assert list(csv.reader(file)) == [["x", "y"], ["1", "2"], ["3", ""]]
-
-
-def test_columns_of_unequal_length_are_refused(figure: Figure, tmp_path: Path) -> None:
-    ragged = Figure("n", "", figure.plot, {"x": [1], "y": []})
-    with pytest.raises(ValueError, match="shorter"):
-        write_columns([ragged], tmp_path)
-
-
-def test_a_view_may_be_chosen_to_begin_with(figure: Figure) -> None:
+def test_the_view_shown_at_first_can_be_set(figure: Figure) -> None:
     views = {"one": [0], "two": [0]}
     made = embed(Figure("n", "", figure.plot, {}, views=views, shown="two"))
     chosen = [o.text for o in made.iter("option") if "selected" in o.attrib]
     assert chosen == ["two"]
 
 
-def test_logarithmic_axes_have_ticks_that_can_be_read() -> None:
+def test_logarithmic_axes_have_round_ticks() -> None:
     axis = log_axis([30.0, 200.0])
     ticks = ["1", "2", "5", "10", "20", "50", "100", "200", "500", "1,000", "2,000"]
     assert axis["ticktext"] == [*ticks, "5,000", "10,000", "20,000", "50,000"]
@@ -87,6 +66,6 @@ def test_logarithmic_axes_have_ticks_that_can_be_read() -> None:
     assert 12.0 in log_axis([11.0, 14.0])["tickvals"]
 
 
-def test_every_training_size_has_its_tick() -> None:
+def test_every_training_size_has_a_tick() -> None:
     assert size_axis([300, 40], 300)["ticktext"] == ["40", "300"]
     assert size_axis([40, 300], 20000)["tickvals"] == [40, 300, 1000, 10000]

@@ -1,4 +1,4 @@
-"""Predictions against labels as figures."""
+"""Parity plot and error distribution."""
 
 from __future__ import annotations
 
@@ -27,26 +27,26 @@ def scored(documents: Mapping[str, TaskDoc]) -> dict[str, EvaluationDoc]:
 
 def make_rows(labels: list[float | None], split: str = "test") -> FrameResiduals:
     n_frames = len(labels)
-    names = [f"frame-{place}" for place in range(n_frames)]
+    names = [f"frame-{index}" for index in range(n_frames)]
     return FrameResiduals(
         frame_id=names,
         material_id=names,
         formula=["Li"] * n_frames,
         split=[split] * n_frames,
         energy_per_atom=labels,
-        predicted_energy_per_atom=[0.001 * place for place in range(n_frames)],
+        predicted_energy_per_atom=[0.001 * index for index in range(n_frames)],
         forces_mae=[None] * n_frames,
         stress_mae=[None] * n_frames,
         magmoms_mae=[None] * n_frames,
     )
 
 
-def test_frames_without_label_are_no_test_frames() -> None:
+def test_frames_without_label_are_not_test_frames() -> None:
     assert find_test_frames(make_rows([0.0, None, 1.0])) == [0, 2]
     assert find_test_frames(make_rows([0.0], split="val")) == []
 
 
-def test_too_many_frames_are_sampled_and_that_is_said(
+def test_too_many_frames_are_sampled_and_the_caption_says_so(
     scored: dict[str, EvaluationDoc],
 ) -> None:
     rows = make_rows([0.0] * (MAX_POINTS + 1000))
@@ -58,11 +58,13 @@ def test_too_many_frames_are_sampled_and_that_is_said(
     assert len(figure.columns["frame_id"]) == 5000
 
 
-def test_nothing_to_compare_is_said(scored: dict[str, EvaluationDoc]) -> None:
+def test_without_labelled_test_frames_there_is_a_note(
+    scored: dict[str, EvaluationDoc],
+) -> None:
     empty = scored["source"].model_copy(update={"rows": make_rows([None])})
-    (said,) = plot_parity({"source": empty}, "source")
-    assert not isinstance(said, Figure)
-    assert "No labelled test frame" in (said.text or "")
+    (note,) = plot_parity({"source": empty}, "source")
+    assert not isinstance(note, Figure)
+    assert "No labelled test frame" in (note.text or "")
     assert plot_errors({"source": empty}) == []
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from nextrung.reports.plots.periodic_table import Scale, place, plot_periodic_table
+from nextrung.reports.plots.periodic_table import Scale, locate, plot_periodic_table
 
 
 @pytest.mark.parametrize(
@@ -20,22 +20,22 @@ from nextrung.reports.plots.periodic_table import Scale, place, plot_periodic_ta
         ("U", (8, 5)),
     ],
 )
-def test_elements_stand_where_chemists_look_for_them(
+def test_elements_are_in_their_period_and_group(
     symbol: str, where: tuple[int, int]
 ) -> None:
-    assert place(symbol) == where
+    assert locate(symbol) == where
 
 
-def test_values_stand_on_their_elements() -> None:
+def test_values_are_on_the_tiles_of_their_elements() -> None:
     drawn = plot_periodic_table({"O": 2.5}, {"O": "text"}, title="t")
-    row, column = place("O")
+    row, column = locate("O")
     _, coloured = drawn.data
     assert coloured.z[row][column] == pytest.approx(2.5)
     assert coloured.customdata[row][column] == "<b>O</b><br>text"
     assert sum(value is not None for line in coloured.z for value in line) == 1
 
 
-def test_a_logarithmic_scale_leaves_out_what_has_no_logarithm() -> None:
+def test_a_logarithmic_scale_leaves_out_zero() -> None:
     values = {"O": 100.0, "F": 0.0}
     _, coloured = plot_periodic_table(
         values, {}, title="t", scale=Scale.LOGARITHMIC
@@ -49,7 +49,7 @@ def test_a_diverging_scale_is_centred_on_zero() -> None:
     assert drawn.data[1].zmid == 0
 
 
-def test_a_logarithmic_bar_is_marked_with_values_not_with_logarithms() -> None:
+def test_a_logarithmic_colour_bar_has_ticks_at_values() -> None:
     def ticks(values: dict[str, float]) -> list[str]:
         drawn = plot_periodic_table(values, {}, title="t", scale=Scale.LOGARITHMIC)
         return list(drawn.data[1].colorbar.ticktext or ())

@@ -1,4 +1,4 @@
-"""Errors against training size as a figure."""
+"""Plot of errors against training size."""
 
 from __future__ import annotations
 
@@ -32,13 +32,13 @@ def make_scaling(crossing: Crossing) -> PropertyScaling:
     )
 
 
-def test_no_error_gives_no_figure() -> None:
+def test_without_errors_there_is_no_figure() -> None:
     points = [make_point(100, 0.1)]
     assert plot_law("forces_mae", points, make_scaling(Crossing())) == []
     assert plot_law("energy_mae", points[:0], make_scaling(Crossing())) == []
 
 
-def test_the_line_is_the_law() -> None:
+def test_the_line_is_the_fitted_law() -> None:
     points = [make_point(100, 0.1), make_point(10000, 0.01)]
     (figure,) = plot_law("energy_mae", points, make_scaling(Crossing()))
     runs, line = figure.plot.data
@@ -47,7 +47,7 @@ def test_the_line_is_the_law() -> None:
     assert list(line.y) == pytest.approx([1000 * size**-0.5 for size in line.x])
 
 
-def test_lines_reach_a_crossing_that_is_near() -> None:
+def test_lines_extend_to_a_near_crossing() -> None:
     points = [make_point(100, 0.1), make_point(1000, 0.03)]
     near = Crossing(n_frames=5000, low=2000, high=9000)
     (figure,) = plot_law("energy_mae", points, make_scaling(near))
@@ -57,14 +57,14 @@ def test_lines_reach_a_crossing_that_is_near() -> None:
     assert (band.x0, band.x1) == (2000, 9000)
 
 
-def test_a_crossing_far_away_is_not_drawn() -> None:
+def test_a_far_crossing_is_not_drawn() -> None:
     points = [make_point(100, 0.1), make_point(1000, 0.03)]
     (figure,) = plot_law("energy_mae", points, make_scaling(Crossing(n_frames=1e9)))
     assert list(figure.plot.data[1].x) == [100, 1000]
     assert figure.plot.layout.shapes == ()
 
 
-def test_an_error_without_training_is_a_level() -> None:
+def test_an_error_without_training_is_a_horizontal_line() -> None:
     points = [make_point(0, 0.3), make_point(100, 0.1)]
     (figure,) = plot_law("energy_mae", points, make_scaling(Crossing()))
     assert figure.plot.layout.shapes[0].y0 == pytest.approx(300)

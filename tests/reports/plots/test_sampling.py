@@ -1,4 +1,4 @@
-"""Which points are drawn."""
+"""Sampling of points."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from nextrung.reports.plots.sampling import (
 )
 
 
-def test_few_points_are_all_drawn_and_nothing_is_said() -> None:
+def test_few_points_are_all_drawn_without_a_note() -> None:
     assert choose_points(3) == ([0, 1, 2], "")
 
 
 def test_of_many_points_a_fixed_number_is_drawn_once_each() -> None:
-    chosen, said = choose_points(3 * MAX_POINTS)
+    chosen, note = choose_points(3 * MAX_POINTS)
     assert len(set(chosen)) == len(chosen) == MAX_POINTS
-    assert "4,000 of 12,000 points" in said
+    assert "4,000 of 12,000 points" in note
     assert choose_points(3 * MAX_POINTS)[0] == chosen
 
 

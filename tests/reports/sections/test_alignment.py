@@ -5,10 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
+from tests.reports.browser import figures_of, html_of
 
 from nextrung.reports.html.elements import render
-from nextrung.reports.plots.figure import Figure
 from nextrung.reports.sections.alignment import report_alignment
+from nextrung.reports.sections.atom_refs import list_atom_refs
+from nextrung.schemas.atom_refs import AtomRefDoc
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -23,18 +25,14 @@ def section(study: StudyDoc, documents: Mapping[str, TaskDoc]) -> Section:
     return report_alignment(study, documents)
 
 
-def html_of(section: Section) -> str:
-    return "".join(render(b) for b in section.blocks if not isinstance(b, Figure))
-
-
-def test_both_correlations_are_said(section: Section) -> None:
+def test_both_correlations_are_given(section: Section) -> None:
     html = html_of(section)
     assert "= 0.1234 for total energies" in html
     assert "0.9876 after" in html
     assert "The paper" not in html
 
 
-def test_the_papers_correlations_stand_beside_its_own_study(
+def test_the_correlations_of_the_paper_are_shown_for_its_own_study(
     study: StudyDoc, documents: Mapping[str, TaskDoc]
 ) -> None:
     results = study.results.model_copy(update={"study": "mp_r2scan"})
@@ -42,10 +40,8 @@ def test_the_papers_correlations_stand_beside_its_own_study(
     assert "The paper: 0.0917 and 0.925" in html_of(report_alignment(ours, documents))
 
 
-def test_every_frame_is_drawn_with_its_name(section: Section) -> None:
-    before, after, shifts, importance = (
-        block for block in section.blocks if isinstance(block, Figure)
-    )
+def test_every_frame_is_drawn_with_its_id(section: Section) -> None:
+    before, after, shifts, importance = figures_of(section).values()
     for figure in (before, after):
         points = figure.plot.data[1]
         assert len(points.x) == 11
@@ -54,15 +50,36 @@ def test_every_frame_is_drawn_with_its_name(section: Section) -> None:
     assert importance.columns["element"] == ["Li", "Mn", "O"]
 
 
-def test_a_stand_in_for_labels_is_said(section: Section) -> None:
-    assert "the predictions of the source potential stand in" in html_of(section)
+def test_predictions_in_place_of_source_labels_are_mentioned(section: Section) -> None:
+    assert "source energies are predictions of the source potential" in html_of(section)
 
 
-def test_undetermined_combinations_are_named(section: Section) -> None:
+def test_undetermined_combinations_are_listed(section: Section) -> None:
     assert "undetermined: Li + O" in html_of(section)
 
 
-def test_a_stage_left_out_is_said_and_atom_refs_stay(
+@pytest.fixture
+def fit(documents: Mapping[str, TaskDoc]) -> AtomRefDoc:
+    found = documents["atom_refs/refit"]
+    assert isinstance(found, AtomRefDoc)
+    return found
+
+
+def test_every_element_has_its_energy_before_and_after(fit: AtomRefDoc) -> None:
+    (listed,) = list_atom_refs({"refit": fit})
+    text = render(listed)
+    assert "21 frames, rank 2, residual 100.0 meV/atom" in text
+    for value in ("-9.0", "-17.0", "-8.0"):
+        assert f'value="{value}"' in text
+
+
+def test_unchanged_references_are_those_of_the_source(fit: AtomRefDoc) -> None:
+    kept = fit.model_copy(update={"fit": None})
+    (listed,) = list_atom_refs({"none": kept})
+    assert "those of the source" in render(listed)
+
+
+def test_a_study_without_alignment_still_lists_atom_refs(
     study: StudyDoc, documents: Mapping[str, TaskDoc]
 ) -> None:
     kept = {k: doc for k, doc in documents.items() if k != "alignment"}

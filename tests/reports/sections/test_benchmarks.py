@@ -10,7 +10,7 @@ from nextrung.reports.sections.benchmarks import COLUMNS, find_best
 from nextrung.schemas.models import Model
 
 if TYPE_CHECKING:
-    from nextrung.schemas.study import ModelSummary, StudyDoc, StudyResults
+    from nextrung.schemas.study import StudyDoc, StudyResults
 
 
 @pytest.fixture
@@ -32,20 +32,22 @@ def test_columns_read_the_benchmarks_of_the_paper(results: StudyResults) -> None
     }
 
 
-def test_a_stage_left_out_has_no_value(results: StudyResults) -> None:
+def test_a_missing_stage_has_no_value(results: StudyResults) -> None:
     left_out: dict[str, object] = {"stability": None, "density": None, "metrics": {}}
     bare = results.models[Model.SCRATCH].model_copy(update=left_out)
     assert {column.read(bare) for column in COLUMNS} == {None}
 
 
 def test_the_lowest_value_is_the_best(results: StudyResults) -> None:
-    assert find_best(results.models, COLUMNS[0]) == {Model.RESIDUAL_ATOM_REFS}
+    errors = {m: COLUMNS[0].read(s) for m, s in results.models.items()}
+    assert find_best(errors) == [Model.RESIDUAL_ATOM_REFS]
 
 
-def test_nothing_is_best_where_all_are_equal(results: StudyResults) -> None:
-    twins: dict[str, ModelSummary] = {
-        Model.SCRATCH: results.models[Model.SCRATCH],
-        Model.SOURCE: results.models[Model.SCRATCH],
+def test_equal_models_are_in_the_order_of_the_paper() -> None:
+    errors: dict[str, float | None] = {
+        Model.SCRATCH: 1.0,
+        Model.SOURCE: 1.0,
+        Model.SOURCE_REFIT: None,
     }
-    assert find_best(twins, COLUMNS[0]) == set()
-    assert find_best({}, COLUMNS[0]) == set()
+    assert find_best(errors) == [Model.SOURCE, Model.SCRATCH]
+    assert find_best({Model.SCRATCH: None}) == []

@@ -6,9 +6,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
+from tests.reports.browser import figures_of, html_of
 
-from nextrung.reports.html.elements import render
-from nextrung.reports.plots.figure import Figure
 from nextrung.reports.sections.density import report_density
 from nextrung.schemas.density import DensityDoc
 from nextrung.schemas.models import Model
@@ -26,14 +25,10 @@ def section(study: StudyDoc, documents: Mapping[str, TaskDoc]) -> Section:
     return report_density(study, documents)
 
 
-def html_of(section: Section) -> str:
-    return "".join(render(b) for b in section.blocks if not isinstance(b, Figure))
-
-
 def test_every_model_has_its_histogram_of_all_ratios(section: Section) -> None:
-    figures = [b for b in section.blocks if isinstance(b, Figure)]
-    assert [f.name for f in figures] == [f"density-{model}" for model in Model]
-    for figure in figures:
+    figures = figures_of(section)
+    assert list(figures) == [f"density-{model}" for model in Model]
+    for figure in figures.values():
         assert sum(figure.plot.data[0].y) == 12
 
 
@@ -45,16 +40,16 @@ def test_ratios_outside_the_range_are_counted(
     far = document.rows[0].model_copy(update={"ratio": 1.7})
     wide = document.model_copy(update={"rows": [far, *document.rows]})
     section = report_density(study, {"density/source": wide})
-    (figure,) = (b for b in section.blocks if isinstance(b, Figure))
+    (figure,) = figures_of(section).values()
     assert "Outside 0.8 to 1.5: 1." in figure.caption
     assert sum(figure.plot.data[0].y) == 12
 
 
-def test_a_crystal_that_did_not_converge_says_why(section: Section) -> None:
+def test_a_crystal_without_density_has_its_error_as_tooltip(section: Section) -> None:
     assert 'title="the energy is not finite"' in html_of(section)
 
 
-def test_a_model_without_any_ratio_has_no_empty_histogram(
+def test_a_model_without_ratios_has_no_histogram(
     study: StudyDoc, documents: Mapping[str, TaskDoc]
 ) -> None:
     document = documents["density/source"]
@@ -63,11 +58,11 @@ def test_a_model_without_any_ratio_has_no_empty_histogram(
         update={"rows": document.rows[-1:], "mae": None, "mean_ratio": None}
     )
     section = report_density(study, {"density/source": lost})
-    assert not any(isinstance(b, Figure) for b in section.blocks)
+    assert not figures_of(section)
     assert "no relaxation converged" in html_of(section)
 
 
-def test_a_study_without_densities_says_so(study: StudyDoc) -> None:
+def test_a_study_without_densities_explains_it(study: StudyDoc) -> None:
     assert "no document of the density stage" in html_of(report_density(study, {}))
 
 

@@ -5,15 +5,15 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
+from tests.reports.browser import figures_of, html_of
 
-from nextrung.reports.html.elements import render
-from nextrung.reports.plots.figure import Figure
 from nextrung.reports.sections.evaluation import report_evaluation
 from nextrung.schemas.models import Model
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from nextrung.reports.plots.figure import Figure
     from nextrung.reports.sections.section import Section
     from nextrung.schemas.base import TaskDoc
     from nextrung.schemas.study import StudyDoc
@@ -24,12 +24,8 @@ def section(study: StudyDoc, documents: Mapping[str, TaskDoc]) -> Section:
     return report_evaluation(study, documents)
 
 
-def html_of(section: Section) -> str:
-    return "".join(render(b) for b in section.blocks if not isinstance(b, Figure))
-
-
 def parity_of(section: Section) -> Figure:
-    return next(b for b in section.blocks if isinstance(b, Figure))
+    return figures_of(section)["parity"]
 
 
 def test_only_test_frames_are_compared(section: Section) -> None:
@@ -42,7 +38,7 @@ def test_only_test_frames_are_compared(section: Section) -> None:
     assert len(columns["frame_id"]) == 9 * len(Model)
 
 
-def test_hovering_names_frame_and_formula(section: Section) -> None:
+def test_hover_texts_give_frame_and_formula(section: Section) -> None:
     points = parity_of(section).plot.data[1]
     assert any("Li2O2-0" in text and "m-Li2O2" in text for text in points.text)
 
@@ -62,12 +58,12 @@ def test_the_worst_structures_come_first(section: Section) -> None:
     assert "22.6" in first_error or "22.7" in first_error
 
 
-def test_frames_without_prediction_are_named_with_the_reason(section: Section) -> None:
+def test_frames_without_prediction_are_listed_with_the_reason(section: Section) -> None:
     assert "no reference for Yb" in html_of(section)
     assert "yb-1" in html_of(section)
 
 
-def test_a_study_without_scores_says_so(study: StudyDoc) -> None:
+def test_a_study_without_scores_explains_it(study: StudyDoc) -> None:
     assert "There is no document of the evaluation stage" in html_of(
         report_evaluation(study, {})
     )

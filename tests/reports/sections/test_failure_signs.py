@@ -5,25 +5,20 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
+from tests.made_up_study import replace_models
 
 from nextrung.reports.sections.failure_signs import (
     compare_errors,
     find_failure_signs,
     find_worse_than_scratch,
+    format_change,
     read_test_errors,
-    write_change,
 )
 from nextrung.schemas.evaluation import PropertyErrors
 from nextrung.schemas.models import Model
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from nextrung.schemas.study import StudyDoc, StudyResults
-
-    Score = Callable[
-        [StudyResults, dict[Model, tuple[float, float, float]]], StudyResults
-    ]
 
 
 @pytest.fixture
@@ -31,10 +26,8 @@ def results(study: StudyDoc) -> StudyResults:
     return study.results
 
 
-def test_negative_transfer_is_named_with_its_size(
-    results: StudyResults, score: Score
-) -> None:
-    scored = score(
+def test_negative_transfer_is_a_sign_with_its_size(results: StudyResults) -> None:
+    scored = replace_models(
         results,
         {
             Model.SCRATCH: (0.02, 1.0, 1.0),
@@ -50,14 +43,14 @@ def test_negative_transfer_is_named_with_its_size(
     assert "4 · Refitted" not in sign
 
 
-def test_lost_atoms_and_missing_error_cancellation_are_named(
+def test_isolated_atoms_and_missing_error_cancellation_are_signs(
     results: StudyResults,
 ) -> None:
     signs = find_failure_signs(results)
-    lost = [sign for sign in signs if sign.startswith("Lost atoms")]
+    isolated = [sign for sign in signs if sign.startswith("Isolated atoms")]
     hulls = [sign for sign in signs if sign.startswith("No error cancellation")]
-    assert "1 · From scratch" in " ".join(lost)
-    assert "4 · Refitted atom refs" not in " ".join(lost)
+    assert "1 · From scratch" in " ".join(isolated)
+    assert "4 · Refitted atom refs" not in " ".join(isolated)
     assert "4 · Refitted atom refs" in " ".join(hulls)
 
 
@@ -73,13 +66,13 @@ def test_changes_are_relative_to_the_other_model() -> None:
     mine = PropertyErrors(n_frames=1, n_failed=0, energy_mae=0.5, forces_mae=3.0)
     other = PropertyErrors(n_frames=1, n_failed=0, energy_mae=1.0, stress_mae=1.0)
     assert compare_errors(mine, other) == {"energies": -0.5}
-    assert [write_change(change) for change in (-0.5, 0.25)] == [
+    assert [format_change(change) for change in (-0.5, 0.25)] == [
         "\N{MINUS SIGN}50 %",
         "+25 %",
     ]
 
 
-def test_nothing_is_worse_than_a_scratch_that_was_not_trained(
+def test_without_training_from_scratch_no_model_is_worse(
     results: StudyResults,
 ) -> None:
     errors = read_test_errors(results)

@@ -4,24 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from nextrung.reports.html.elements import render
-from nextrung.reports.plots.figure import Figure
+from tests.reports.browser import figures_of, html_of
+
 from nextrung.reports.sections.fine_tuning import report_fine_tuning
 from nextrung.schemas.fine_tuning import TrackedLayer
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from nextrung.reports.sections.section import Section
     from nextrung.schemas.base import TaskDoc
-
-
-def html_of(section: Section) -> str:
-    return "".join(render(b) for b in section.blocks if not isinstance(b, Figure))
-
-
-def figures_of(section: Section) -> dict[str, Figure]:
-    return {b.name: b for b in section.blocks if isinstance(b, Figure)}
 
 
 def test_every_trained_model_has_its_gradients(
@@ -52,9 +43,9 @@ def test_histories_are_in_the_unit_of_the_axis(
     assert ("scratch", "train", 1, 180.0) in rows
 
 
-def test_a_study_without_training_says_so() -> None:
+def test_a_study_without_training_has_a_note() -> None:
     assert "No model of this study was trained." in html_of(report_fine_tuning({}))
 
 
-def test_frames_left_out_are_named(documents: Mapping[str, TaskDoc]) -> None:
+def test_unusable_frames_are_listed(documents: Mapping[str, TaskDoc]) -> None:
     assert "lone-1" in html_of(report_fine_tuning(documents))

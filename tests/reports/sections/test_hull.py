@@ -1,14 +1,21 @@
-"""What the hull explorer is given."""
+"""Data of the hull explorer, and chemical systems."""
 
 from __future__ import annotations
 
 import json
+import re
 from typing import TYPE_CHECKING
 
 import pytest
 
-from nextrung.reports.sections.hull import explore_hull
+from nextrung.reports.sections.hull import (
+    build_explorer,
+    list_within,
+    parse_system,
+    rank_systems,
+)
 from nextrung.reports.sections.section import documents_of
+from nextrung.schemas.base import InputError
 from nextrung.schemas.stability import StabilityDoc
 
 if TYPE_CHECKING:
@@ -16,24 +23,64 @@ if TYPE_CHECKING:
     from xml.etree.ElementTree import Element
 
     from nextrung.schemas.base import TaskDoc
+    from nextrung.schemas.stability import StabilityRecord
 
 
 @pytest.fixture
-def explorer(documents: Mapping[str, TaskDoc]) -> Element:
-    return explore_hull(documents_of(documents, "stability", StabilityDoc))
+def scored(documents: Mapping[str, TaskDoc]) -> dict[str, StabilityDoc]:
+    return documents_of(documents, "stability", StabilityDoc)
 
 
-def test_the_fullest_compound_system_comes_first(explorer: Element) -> None:
+@pytest.fixture
+def rows(scored: Mapping[str, StabilityDoc]) -> list[StabilityRecord]:
+    return next(iter(scored.values())).rows
+
+
+@pytest.fixture
+def explorer(
+    scored: Mapping[str, StabilityDoc], rows: list[StabilityRecord]
+) -> Element:
+    return build_explorer(scored, rank_systems(rows))
+
+
+def test_the_compound_system_with_most_materials_comes_first(explorer: Element) -> None:
     offered = [option.get("value") for option in explorer.iter("option")]
     assert [name for name in offered if name] == ["Li-O", "Mn-O", "Li-Mn-O"]
     (search,) = explorer.iter("input")
     assert search.get("value") == "Li-O"
 
 
-def test_energies_are_given_in_mev_for_every_material(explorer: Element) -> None:
+def test_energies_are_in_mev_for_every_material(explorer: Element) -> None:
     given = json.loads(next(explorer.iter("script")).text or "")
-    place = given["materials"].index("m-LiO2")
-    assert given["fractions"][place] == pytest.approx({"Li": 1 / 3, "O": 2 / 3})
-    assert given["labels"][place] == [-700.0, 80.0]
-    assert given["models"]["1 · From scratch"][place] == [None, None]
-    assert given["models"]["4 · Refitted atom refs"][place] == [-690.0, 80.0]
+    index = given["materials"].index("m-LiO2")
+    assert given["fractions"][index] == pytest.approx({"Li": 1 / 3, "O": 2 / 3})
+    assert given["labels"][index] == [-700.0, 80.0]
+    assert given["models"]["1 · From scratch"][index] == [None, None]
+    assert given["models"]["4 · Refitted atom refs"][index] == [-690.0, 80.0]
+
+
+def test_a_system_includes_its_subsystems(rows: list[StabilityRecord]) -> None:
+    found = {row.material_id for row in list_within(rows, ("O", "Mn"))}
+    assert found == {"m-Mn", "m-O2", "m-MnO", "m-MnO2", "m-Mn2O3"}
+
+
+def test_elements_keep_the_order_of_the_request(rows: list[StabilityRecord]) -> None:
+    assert parse_system("O-Li", rows) == ["O", "Li"]
+
+
+@pytest.mark.parametrize(
+    ("name", "line"),
+    [
+        ("Li-Mn-0", "chemical system Li-Mn-0: expected elements of the study's"),
+        ("Li-Mn-0", "got 0; nearest: Li-Mn-O"),
+        ("mn-o", "got mn, o; nearest: Mn-O"),
+        ("Li-Na-O", "got Na; nearest: Li-O, Li-Mn-O, Li"),
+        ("LiO2", "got LiO2; nearest: Li"),
+        ("", "chemical system : expected elements"),
+    ],
+)
+def test_an_unknown_system_is_rejected_with_the_nearest(
+    name: str, line: str, rows: list[StabilityRecord]
+) -> None:
+    with pytest.raises(InputError, match=re.escape(line)):
+        parse_system(name, rows)

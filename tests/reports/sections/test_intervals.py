@@ -29,8 +29,8 @@ def test_energies_and_stresses_of_test_frames_are_resampled(
 ) -> None:
     errors = np.random.default_rng(0).exponential(size=60)
     rows = FrameResiduals(
-        frame_id=[str(place) for place in range(120)],
-        material_id=[str(place) for place in range(120)],
+        frame_id=[str(index) for index in range(120)],
+        material_id=[str(index) for index in range(120)],
         formula=["Li"] * 120,
         split=["test"] * 60 + ["train"] * 60,
         n_atoms=[1, 3] * 60,
@@ -52,13 +52,13 @@ def test_energies_and_stresses_of_test_frames_are_resampled(
     assert ("source", "magmoms") not in found
 
 
-def test_without_the_atoms_of_frames_errors_of_sites_have_no_interval(
+def test_intervals_of_errors_per_site_need_the_number_of_atoms(
     documents: Mapping[str, TaskDoc],
 ) -> None:
     assert ("source", "forces") not in estimate_intervals(documents)
 
 
-def test_densities_of_relaxations_that_did_not_end_are_left_out(
+def test_densities_of_unconverged_relaxations_are_left_out(
     documents: Mapping[str, TaskDoc],
 ) -> None:
     document = documents["density/source"]

@@ -4,10 +4,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 from rich.console import Console
-from tests.reports.conftest import make_preflight
+from tests.made_up_study import make_preflight
+from tests.reports.browser import figures_of, html_of
 
-from nextrung.reports.html.elements import render
-from nextrung.reports.plots.figure import Figure
 from nextrung.reports.sections.preflight import preflight_table, report_preflight
 from nextrung.schemas.fine_tuning import TrackedLayer
 from nextrung.schemas.models import Model
@@ -22,8 +21,7 @@ def documents() -> dict[str, TaskDoc]:
 
 
 def write(documents: dict[str, TaskDoc]) -> str:
-    blocks = report_preflight(documents).blocks
-    return " ".join(render(b) for b in blocks if not isinstance(b, Figure))
+    return html_of(report_preflight(documents))
 
 
 def test_the_verdict_comes_first_and_every_check_after_it(
@@ -35,10 +33,10 @@ def test_the_verdict_comes_first_and_every_check_after_it(
         assert check.finding in text
 
 
-def test_models_are_called_as_on_the_rest_of_the_page() -> None:
+def test_models_have_the_titles_of_the_rest_of_the_page() -> None:
     document = make_preflight()
-    said = document.model_copy(update={"reason": "mind frozen_atom_refs 20.0×."})
-    assert "mind 3 · Frozen atom refs 20.0×." in write({"preflight": said})
+    named = document.model_copy(update={"reason": "mind frozen_atom_refs 20.0×."})
+    assert "mind 3 · Frozen atom refs 20.0×." in write({"preflight": named})
 
 
 def test_every_trial_has_a_row_with_its_stored_errors(
@@ -50,29 +48,28 @@ def test_every_trial_has_a_row_with_its_stored_errors(
     assert "2.0 h" in text
 
 
-def test_gradients_are_drawn_over_those_of_scratch(
+def test_gradients_are_relative_to_those_of_scratch(
     documents: dict[str, TaskDoc],
 ) -> None:
-    (figure,) = (b for b in report_preflight(documents).blocks if isinstance(b, Figure))
+    (figure,) = figures_of(report_preflight(documents)).values()
     rows = list(zip(*figure.columns.values(), strict=True))
     assert (TrackedLayer.READOUT_FIRST, Model.FROZEN_ATOM_REFS, 20) in rows
     assert all(layer != TrackedLayer.ANGLE_EMBEDDING for layer, *_ in rows)
 
 
-def test_without_a_gradient_of_scratch_nothing_is_drawn() -> None:
+def test_without_gradients_of_scratch_there_is_no_figure() -> None:
     document = make_preflight()
     trials = [t.model_copy(update={"gradient_norms": {}}) for t in document.trials]
     bare = document.model_copy(update={"trials": trials})
-    blocks = report_preflight({"preflight": bare}).blocks
-    assert not any(isinstance(block, Figure) for block in blocks)
+    assert not figures_of(report_preflight({"preflight": bare}))
 
 
-def test_frames_out_of_range_are_named(documents: dict[str, TaskDoc]) -> None:
+def test_frames_out_of_range_are_listed(documents: dict[str, TaskDoc]) -> None:
     assert "far-1" in write(documents)
 
 
-def test_a_study_that_was_not_tried_out_says_so() -> None:
-    assert "not tried out" in write({})
+def test_a_study_without_preflight_has_a_note() -> None:
+    assert "No preflight was run" in write({})
 
 
 def test_a_terminal_shows_one_row_per_check() -> None:

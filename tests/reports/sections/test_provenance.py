@@ -4,24 +4,19 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from nextrung.reports.html.elements import render
-from nextrung.reports.plots.figure import Figure
-from nextrung.reports.sections.provenance import report_provenance, write_time
+from tests.reports.browser import html_of
+
+from nextrung.reports.sections.provenance import format_time, report_provenance
 from nextrung.reports.sections.table import anchor
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from nextrung.reports.sections.section import Section
     from nextrung.schemas.base import TaskDoc
     from nextrung.schemas.study import StudyDoc
 
 
-def html_of(section: Section) -> str:
-    return "".join(render(b) for b in section.blocks if not isinstance(b, Figure))
-
-
-def test_every_document_has_a_row_that_links_lead_to(
+def test_every_document_has_a_row_with_an_anchor(
     study: StudyDoc, documents: Mapping[str, TaskDoc]
 ) -> None:
     html = html_of(report_provenance(study, documents))
@@ -31,7 +26,7 @@ def test_every_document_has_a_row_that_links_lead_to(
         assert f"fingerprint-of-{key}" in html
 
 
-def test_settings_are_whole(study: StudyDoc, documents: Mapping[str, TaskDoc]) -> None:
+def test_settings_are_listed(study: StudyDoc, documents: Mapping[str, TaskDoc]) -> None:
     html = html_of(report_provenance(study, documents))
     assert '"huber_delta": 0.1' in html.replace("&quot;", '"')
 
@@ -49,5 +44,5 @@ def test_wall_time_is_summed_by_device(
     assert "19.0 h on cpu; 4.0 h on cuda" in html
 
 
-def test_moments_are_written_in_utc() -> None:
-    assert write_time("2026-01-01T01:30:00.123+01:00") == "2026-01-01 00:30:00 UTC"
+def test_times_are_in_utc() -> None:
+    assert format_time("2026-01-01T01:30:00.123+01:00") == "2026-01-01 00:30:00 UTC"

@@ -16,12 +16,12 @@ def test_the_paper_trains_four_models() -> None:
     }
 
 
-def test_every_value_of_the_paper_has_its_column() -> None:
+def test_every_value_of_the_paper_has_a_column() -> None:
     keys = {column.key for column in COLUMNS}
     assert all(set(values) <= keys for values in TABLE_1.values())
 
 
-def test_refitted_atom_refs_win_but_for_magnetic_moments() -> None:
+def test_refitted_atom_refs_are_best_except_for_magnetic_moments() -> None:
     for key in TABLE_1[Model.SCRATCH]:
         best = min(TABLE_1, key=lambda model: TABLE_1[model][key])
         assert best == (Model.SCRATCH if key == "magmoms" else Model.REFITTED_ATOM_REFS)

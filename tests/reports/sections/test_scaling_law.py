@@ -6,9 +6,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
+from tests.reports.browser import figures_of, html_of
 
-from nextrung.reports.html.elements import render
-from nextrung.reports.plots.figure import Figure
 from nextrung.reports.sections.scaling_law import describe_crossing, report_scaling_law
 from nextrung.schemas.scaling_law import Crossing, Leader
 
@@ -25,12 +24,8 @@ def section(study: StudyDoc, documents: Mapping[str, TaskDoc]) -> Section:
     return report_scaling_law(study, documents)
 
 
-def html_of(section: Section) -> str:
-    return "".join(render(b) for b in section.blocks if not isinstance(b, Figure))
-
-
 def test_fitted_lines_pass_through_points_that_obey_them(section: Section) -> None:
-    energy = next(b for b in section.blocks if isinstance(b, Figure))
+    energy = figures_of(section)["scaling-energy"]
     lines = [trace for trace in energy.plot.data if trace.mode == "lines"]
     points = [trace for trace in energy.plot.data if trace.mode == "markers"]
     assert len(lines) == len(points) == 2
@@ -39,7 +34,7 @@ def test_fitted_lines_pass_through_points_that_obey_them(section: Section) -> No
         np.testing.assert_allclose(np.exp(fitted), dots.y)
 
 
-def test_too_few_points_give_the_reason_in_words(section: Section) -> None:
+def test_too_few_points_give_the_reason(section: Section) -> None:
     assert "1 size above 1,000 frames, 2 are needed" in html_of(section)
     assert "Forces: no law to cross." in html_of(section)
 
@@ -81,11 +76,11 @@ def test_required_sizes_are_listed(section: Section) -> None:
         (Crossing(), "the fits do not cross."),
     ],
 )
-def test_crossings_are_said_with_their_interval(crossing: Crossing, text: str) -> None:
+def test_crossings_have_their_interval(crossing: Crossing, text: str) -> None:
     assert text in describe_crossing(crossing)
 
 
-def test_a_stage_left_out_is_said(study: StudyDoc) -> None:
+def test_a_study_without_scaling_law_explains_it(study: StudyDoc) -> None:
     settings = study.settings.model_copy(update={"scaling_law": None})
     section = report_scaling_law(study.model_copy(update={"settings": settings}), {})
     assert "The study leaves the scaling law stage out." in html_of(section)

@@ -1,4 +1,4 @@
-"""Finding documents, and saying what is missing."""
+"""Documents of sections, and notes on missing ones."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from nextrung.reports.html.elements import paragraph
 from nextrung.reports.sections.section import (
     document_of,
     documents_of,
@@ -42,11 +41,11 @@ def test_documents_of_all_models_come_in_order(
     assert list(documents_of(backwards, "evaluation", EvaluationDoc)) == list(Model)
 
 
-def test_a_stage_left_out_is_told_from_one_that_has_not_ended() -> None:
+def test_a_stage_left_out_differs_from_an_unfinished_one() -> None:
     assert "leaves the alignment stage out" in (
         explain_absence("alignment", None).text or ""
     )
-    assert "not ended yet" in (
+    assert "not finished" in (
         explain_absence("alignment", AlignmentSettings()).text or ""
     )
 
@@ -57,7 +56,3 @@ def test_colours_are_listed_in_order() -> None:
         "Source, untouched",
         "1 · From scratch",
     ]
-
-
-def test_a_paragraph_holds_its_text() -> None:
-    assert paragraph("text", class_="absent").attrib == {"class": "absent"}

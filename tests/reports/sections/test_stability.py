@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
+from tests.reports.browser import figures_of, html_of
 
 from nextrung.reports.html.elements import render
-from nextrung.reports.plots.figure import Figure
+from nextrung.reports.sections.relaxation import list_statuses
 from nextrung.reports.sections.stability import report_stability
 from nextrung.schemas.models import Model
 from nextrung.schemas.stability import StabilityDoc
@@ -25,26 +26,24 @@ def section(study: StudyDoc, documents: Mapping[str, TaskDoc]) -> Section:
     return report_stability(study, documents)
 
 
-def html_of(section: Section) -> str:
-    return "".join(render(b) for b in section.blocks if not isinstance(b, Figure))
-
-
-def test_failed_relaxations_are_left_out_of_parity_and_named(section: Section) -> None:
-    figure = next(b for b in section.blocks if isinstance(b, Figure))
+def test_failed_relaxations_are_listed_but_not_plotted(
+    section: Section,
+) -> None:
+    figure = figures_of(section)["decomposition"]
     models = figure.columns["model"]
     assert models.count(Model.SCRATCH) == 10
     assert models.count(Model.REFITTED_ATOM_REFS) == 11
     assert "an atom has no neighbour within 6 Å" in html_of(section)
 
 
-def test_the_confusion_is_counted(section: Section) -> None:
+def test_the_confusion_matrix_is_listed(section: Section) -> None:
     html = html_of(section)
-    for title in ("Stable, found", "Unstable, called stable", "F1"):
+    for title in ("Stable, predicted stable", "Unstable, predicted stable", "F1"):
         assert title in html
     assert '<data value="0.7692307692307693">0.769</data>' in html
 
 
-def test_elements_without_a_pure_phase_are_named(
+def test_elements_without_a_pure_phase_are_listed(
     study: StudyDoc, documents: Mapping[str, TaskDoc]
 ) -> None:
     hull = documents["stability/source"]
@@ -59,6 +58,13 @@ def test_elements_without_a_pure_phase_are_named(
     assert "no pure phase of Mn: 5 materials of 10" in html
 
 
+def test_a_status_that_never_occurred_counts_zero() -> None:
+    (made,) = list_statuses({"scratch": {"converged": 5}}, {})
+    values = [data.get("value") for data in made.iter("data")]
+    assert values == ["5", "0", "0", "0", "0"]
+    assert "1 · From scratch" in render(made)
+
+
 def test_relaxations_without_hulls_are_still_counted(
     study: StudyDoc, documents: Mapping[str, TaskDoc]
 ) -> None:
@@ -71,7 +77,7 @@ def test_relaxations_without_hulls_are_still_counted(
     assert "88 relaxations took 16.0 s" in html
 
 
-def test_a_study_without_relaxation_says_so(study: StudyDoc) -> None:
+def test_a_study_without_relaxation_explains_it(study: StudyDoc) -> None:
     settings = study.settings.model_copy(update={"stability": None, "relaxation": None})
     section = report_stability(study.model_copy(update={"settings": settings}), {})
     assert "The study leaves the relaxation stage out." in html_of(section)

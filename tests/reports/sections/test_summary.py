@@ -1,10 +1,11 @@
-"""What the numbers say, in words."""
+"""Summary in sentences."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
 import pytest
+from tests.made_up_study import replace_models
 
 from nextrung.reports.sections.summary import (
     advise,
@@ -15,13 +16,7 @@ from nextrung.reports.sections.summary import (
 from nextrung.schemas.models import Model
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from nextrung.schemas.study import StudyDoc, StudyResults
-
-    Score = Callable[
-        [StudyResults, dict[Model, tuple[float, float, float]]], StudyResults
-    ]
 
 
 @pytest.fixture
@@ -29,7 +24,9 @@ def results(study: StudyDoc) -> StudyResults:
     return study.results
 
 
-def test_the_winner_is_set_against_scratch_and_source(results: StudyResults) -> None:
+def test_the_best_model_is_compared_with_others(
+    results: StudyResults,
+) -> None:
     (text,) = describe_best_model(results)
     assert text == (
         "Residual atom refs has the lowest energy error on the test split: 15.1 "
@@ -38,10 +35,8 @@ def test_the_winner_is_set_against_scratch_and_source(results: StudyResults) -> 
     )
 
 
-def test_the_winner_is_not_set_against_itself(
-    results: StudyResults, score: Score
-) -> None:
-    scored = score(results, {Model.SCRATCH: (0.02, 1, 1)})
+def test_the_best_model_is_not_compared_with_itself(results: StudyResults) -> None:
+    scored = replace_models(results, {Model.SCRATCH: (0.02, 1, 1)})
     assert describe_best_model(scored) == [
         "1 · From scratch has the lowest energy error on the test split: 20.0 meV/atom."
     ]
@@ -57,28 +52,29 @@ def test_the_winner_is_not_set_against_itself(
 )
 def test_the_verdict_on_transfer_follows_all_errors(
     results: StudyResults,
-    score: Score,
     errors: tuple[float, float, float],
     verdict: str,
 ) -> None:
-    scored = score(
+    scored = replace_models(
         results, {Model.SCRATCH: (0.02, 1, 1), Model.REFITTED_ATOM_REFS: errors}
     )
     (text,) = describe_transfer(scored)
     assert text.startswith(verdict)
 
 
-def test_transfer_is_not_judged_without_scratch(
-    results: StudyResults, score: Score
+def test_transfer_is_compared_with_scratch_only(
+    results: StudyResults,
 ) -> None:
-    assert describe_transfer(score(results, {Model.FROZEN_ATOM_REFS: (1, 1, 1)})) == []
+    assert (
+        describe_transfer(replace_models(results, {Model.FROZEN_ATOM_REFS: (1, 1, 1)}))
+        == []
+    )
 
 
 def test_negative_transfer_with_moved_references_asks_for_more_training(
     results: StudyResults,
-    score: Score,
 ) -> None:
-    scored = score(
+    scored = replace_models(
         results,
         {
             Model.SCRATCH: (0.02, 1.0, 1.0),
@@ -88,12 +84,12 @@ def test_negative_transfer_with_moved_references_asks_for_more_training(
     assert any("train them longer" in text for text in advise(scored))
 
 
-def test_a_small_test_split_is_a_caution(results: StudyResults) -> None:
+def test_a_small_test_split_is_mentioned(results: StudyResults) -> None:
     assert any("only 3 materials" in text for text in summarise(results))
 
 
-def test_nothing_scored_is_said(results: StudyResults, score: Score) -> None:
-    empty = score(results, {}).model_copy(
+def test_without_scores_there_is_no_advice(results: StudyResults) -> None:
+    empty = replace_models(results, {}).model_copy(
         update={
             "alignment": None,
             "scaling_law": None,
@@ -104,7 +100,7 @@ def test_nothing_scored_is_said(results: StudyResults, score: Score) -> None:
     assert advise(empty) == []
 
 
-def test_without_a_scaling_law_it_is_asked_for(results: StudyResults) -> None:
+def test_without_a_scaling_law_it_is_recommended(results: StudyResults) -> None:
     advice = advise(results.model_copy(update={"scaling_law": None}))
     assert any(text.startswith("Run the scaling law to learn") for text in advice)
 
@@ -116,9 +112,9 @@ def test_advice_names_the_checkpoint_and_the_sizes(results: StudyResults) -> Non
 
 
 def test_negative_transfer_with_kept_references_asks_to_move_them(
-    results: StudyResults, score: Score
+    results: StudyResults,
 ) -> None:
-    scored = score(
+    scored = replace_models(
         results,
         {
             Model.SCRATCH: (0.02, 1.0, 1.0),
@@ -132,8 +128,8 @@ def test_negative_transfer_with_kept_references_asks_to_move_them(
     ) in advise(scored)
 
 
-def test_both_ways_of_rereferencing_are_said(results: StudyResults) -> None:
+def test_both_ways_of_rereferencing_are_described(results: StudyResults) -> None:
     assert results.alignment
     both = results.alignment.model_copy(update={"correlation_residual": 0.991})
-    said = " ".join(summarise(results.model_copy(update={"alignment": both})))
-    assert "where they are refitted, to 0.991 where they are shifted." in said
+    summary = " ".join(summarise(results.model_copy(update={"alignment": both})))
+    assert "with refitted references, to 0.991 with shifted references." in summary

@@ -51,11 +51,11 @@ def test_every_cell_holds_the_value_of_the_results(
         assert data is not None
         assert float(data.get("value") or "nan") == value
         assert float((data.text or "").replace(",", "")) == pytest.approx(
-            value * column.factor, abs=0.51 * 10**-column.digits
+            value * column.quantity.factor, abs=0.51 * 10**-column.quantity.digits
         )
 
 
-def test_numbers_lead_to_the_job_that_made_them(results: StudyResults) -> None:
+def test_numbers_link_to_their_jobs(results: StudyResults) -> None:
     cell = cell_of(html_table(results, {}), Model.SCRATCH, "decomposition_energy")
     link = cell.find("a")
     assert link is not None
@@ -71,11 +71,14 @@ def test_the_best_of_each_column_is_marked(results: StudyResults) -> None:
             for model in Model
             if "best" in (cell_of(made, model, column.key).get("class") or "").split()
         }
-        assert marked == find_best(results.models, column)
-    assert find_best(results.models, COLUMNS[0]) == {Model.RESIDUAL_ATOM_REFS}
+        assert marked == set(
+            find_best({m: column.read(s) for m, s in results.models.items()})
+        )
 
 
-def test_the_paper_stands_beside_its_own_study_only(results: StudyResults) -> None:
+def test_the_paper_is_shown_for_its_own_study_only(
+    results: StudyResults,
+) -> None:
     def paper_values(shown: StudyResults) -> list[str]:
         made = html_table(shown, {}).iter("span")
         return [span.text or "" for span in made if span.get("class") == "paper"]
@@ -97,12 +100,19 @@ def test_the_terminal_table_fits_a_hundred_columns(results: StudyResults) -> Non
     assert any("2,300.0" in line and MISSING in line for line in lines)
 
 
-def test_anchors_hold_no_slash() -> None:
+def test_anchors_have_no_slash() -> None:
     assert anchor("evaluation/source") == "document-evaluation-source"
 
 
-def test_intervals_stand_below_their_number_in_its_unit(results: StudyResults) -> None:
+def test_intervals_have_the_unit_of_their_number(results: StudyResults) -> None:
     made = html_table(results, {(Model.SCRATCH, "energy"): (0.0512, 0.0701)})
     spans = [span for span in made.iter("span") if span.get("class") == "interval"]
     assert [span.text for span in spans] == [f"51.2{MISSING}70.1"]
     assert spans[0] in list(cell_of(made, Model.SCRATCH, "energy"))
+
+
+def test_equal_values_are_not_marked(results: StudyResults) -> None:
+    same = results.models[Model.SCRATCH]
+    models = {Model.SCRATCH: same, Model.SOURCE: same}
+    made = html_table(results.model_copy(update={"models": models}), {})
+    assert not [td for td in made.iter("td") if "best" in (td.get("class") or "")]

@@ -1,3 +1,3 @@
-"""FireWorks LaunchPad, configuration folders and checks of a machine."""
+"""LaunchPad of FireWorks, configuration folders and checks of a cluster."""
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The folder that describes a cluster: its machine file and its worker files."""
+"""Configuration folder of a cluster: LaunchPad, machine and worker files."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from nextrung.adapters.files.yaml_records import load_yaml, validate_record
 from nextrung.schemas.base import InputError
 from nextrung.schemas.cluster.machine import Machine
 
-#: Environment variable that names the configuration folder.
+#: Environment variable of the configuration folder.
 FOLDER_VARIABLE = "NEXTRUNG_CONFIG"
 
 #: Names of the files of a configuration folder.
@@ -20,47 +20,37 @@ WORKER_FILE = "my_fworker.yaml"
 
 
 def find_configuration(folder: Path | None = None) -> Path:
-    """Find the configuration folder of this machine.
+    """Find the configuration folder of this machine, as an absolute path.
 
     Parameters
     ----------
     folder : Path, optional
-        The folder; the one that ``NEXTRUNG_CONFIG`` names by default.
-
-    Returns
-    -------
-    Path
-        Absolute path.
+        The folder; that of ``NEXTRUNG_CONFIG`` by default.
 
     Raises
     ------
     InputError
-        If none is named, or it holds no ``my_launchpad.yaml``.
+        If no folder is given, or it has no ``my_launchpad.yaml``.
     """
-    named = os.environ.get(FOLDER_VARIABLE)
-    if folder is None and not named:
+    default = os.environ.get(FOLDER_VARIABLE)
+    if folder is None and not default:
         raise InputError(
             f"expected -c DIR or ${FOLDER_VARIABLE} to name the folder of "
-            f"{LAUNCHPAD_FILE}, got neither: `nextrung init DIR` makes one"
+            f"{LAUNCHPAD_FILE}, got neither: `nextrung init DIR` creates one"
         )
-    found = (folder or Path(str(named))).expanduser().resolve()
+    found = (folder or Path(str(default))).expanduser().resolve()
     if not (found / LAUNCHPAD_FILE).is_file():
         raise InputError(f"expected {LAUNCHPAD_FILE} in {found}, got none")
     return found
 
 
 def read_machine(folder: Path) -> Machine:
-    """Read the machine file of a configuration folder.
+    """Read the machine file of a configuration folder, or return the defaults.
 
     Parameters
     ----------
     folder : Path
         The folder.
-
-    Returns
-    -------
-    Machine
-        What the file says; the defaults where there is none.
     """
     file = folder / MACHINE_FILE
     if not file.is_file():
@@ -69,17 +59,17 @@ def read_machine(folder: Path) -> Machine:
 
 
 def read_workers(folder: Path) -> dict[str, tuple[str, ...]]:
-    """Read which categories the workers of a configuration folder pull.
+    """Read the categories that the workers of a configuration folder pull.
 
     Parameters
     ----------
     folder : Path
-        The folder; worker files lie in it and in the folders below.
+        The folder; worker files are in it and in its subfolders.
 
     Returns
     -------
     dict of str to tuple of str
-        Categories by worker file; none at all for a worker that pulls every job.
+        Categories by worker file; empty for a worker that pulls every job.
     """
     files = (*folder.glob(WORKER_FILE), *sorted(folder.glob(f"*/{WORKER_FILE}")))
     return {
@@ -89,6 +79,6 @@ def read_workers(folder: Path) -> dict[str, tuple[str, ...]]:
 
 
 def _categories(worker: dict[str, Any]) -> tuple[str, ...]:
-    """List the categories of a worker: written as one word, as a list, or empty."""
+    """List the categories of a worker: a string, a list, or missing."""
     category = worker.get("category") or ()
     return (category,) if isinstance(category, str) else tuple(category)

@@ -1,4 +1,4 @@
-"""The LaunchPad: the workflows that workers of a cluster pull their jobs from."""
+"""LaunchPad: database of the workflows whose jobs workers pull."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ if TYPE_CHECKING:
 
     from fireworks import Workflow
 
-#: How long a server may take to answer, in ms.
-PATIENCE = 10_000
+#: Timeout of the connection to the server in ms.
+TIMEOUT = 10_000
 
-#: States of workflows whose jobs no worker will pull again.
+#: States of workflows without jobs to pull.
 ENDED_STATES = ("COMPLETED", "ARCHIVED", "DEFUSED")
 
 
 class WorkflowSummary(Record):
-    """A workflow of a study on the LaunchPad."""
+    """State of a workflow of a study."""
 
     fw_id: int
     study: str
@@ -45,45 +45,45 @@ def open_launchpad(folder: Path) -> LaunchPad:
     Returns
     -------
     LaunchPad
-        A LaunchPad that answered; close its ``connection`` after use.
+        A LaunchPad that responds; close its ``connection`` after use.
 
     Raises
     ------
     InputError
-        If the file cannot be used, or the server does not answer.
+        If the file is invalid, or the server does not respond.
     """
     file = folder / LAUNCHPAD_FILE
     settings = load_yaml(file, "LaunchPad file")
-    patience = {"serverSelectionTimeoutMS": PATIENCE}
-    options = patience | (settings.pop("mongoclient_kwargs", None) or {})
+    timeout = {"serverSelectionTimeoutMS": TIMEOUT}
+    options = timeout | (settings.pop("mongoclient_kwargs", None) or {})
     quiet = {"strm_lvl": "WARNING", "mongoclient_kwargs": options}
     launchpad: LaunchPad | None = None
     try:
         launchpad = LaunchPad.from_dict(settings | quiet)
         launchpad.fw_id_assigner.find_one({})
-    except Exception as error:  # the driver raises what it likes
+    except Exception as error:  # drivers raise any type
         if launchpad is not None:
             launchpad.connection.close()
         reason = " ".join(str(error).split()).partition(", Timeout:")[0]
         raise InputError(
-            f"expected a LaunchPad that answers at {settings.get('host')}, as {file} "
-            f"says, got: {reason}"
+            f"expected a LaunchPad that responds at {settings.get('host')}, as set in "
+            f"{file}, got: {reason}"
         ) from error
     return launchpad
 
 
 def prepare_launchpad(launchpad: LaunchPad) -> bool:
-    """Make the counter and the indexes of a LaunchPad that was never used.
+    """Create the counter and the indexes of a LaunchPad that was never used.
 
     Parameters
     ----------
     launchpad : LaunchPad
-        The LaunchPad; one that holds anything is left as it is.
+        The LaunchPad; unchanged where it is not empty.
 
     Returns
     -------
     bool
-        Whether it was prepared just now.
+        Whether it was prepared by this call.
     """
     if launchpad.fw_id_assigner.find_one({}) or launchpad.workflows.find_one({}):
         return False
@@ -99,12 +99,12 @@ def reset_launchpad(launchpad: LaunchPad, database: str) -> None:
     launchpad : LaunchPad
         The LaunchPad.
     database : str
-        Its database, typed by who asks for it.
+        Name of its database, as a confirmation.
 
     Raises
     ------
     InputError
-        If another database is named.
+        If the name differs.
     """
     if database != launchpad.name:
         raise InputError(
@@ -115,19 +115,14 @@ def reset_launchpad(launchpad: LaunchPad, database: str) -> None:
 
 
 def add_workflow(launchpad: LaunchPad, workflow: Workflow) -> int:
-    """Add a workflow to a LaunchPad.
+    """Add a workflow to a LaunchPad, and return its smallest firework id.
 
     Parameters
     ----------
     launchpad : LaunchPad
         The LaunchPad.
     workflow : Workflow
-        What to add.
-
-    Returns
-    -------
-    int
-        The smallest firework id of the workflow: `lpad` finds it by any of them.
+        The workflow.
 
     Raises
     ------
@@ -144,7 +139,7 @@ def add_workflow(launchpad: LaunchPad, workflow: Workflow) -> int:
 
 
 def find_active_workflows(launchpad: LaunchPad, study: str) -> list[WorkflowSummary]:
-    """Find the workflows of a study that are not ended.
+    """Find the workflows of a study that have not ended, oldest first.
 
     Parameters
     ----------
@@ -152,11 +147,6 @@ def find_active_workflows(launchpad: LaunchPad, study: str) -> list[WorkflowSumm
         The LaunchPad.
     study : str
         Name of the study.
-
-    Returns
-    -------
-    list of WorkflowSummary
-        Workflows, oldest first.
     """
     criteria = {"metadata.study": study, "state": {"$nin": list(ENDED_STATES)}}
     fields = ["nodes", "metadata", "state", "fw_states"]
@@ -167,7 +157,7 @@ def find_active_workflows(launchpad: LaunchPad, study: str) -> list[WorkflowSumm
 
 
 def find_newest_workflow(launchpad: LaunchPad, study: str) -> dict[str, Any]:
-    """Find the workflow of a study that was submitted last.
+    """Find the document of the newest workflow of a study.
 
     Parameters
     ----------
@@ -176,15 +166,10 @@ def find_newest_workflow(launchpad: LaunchPad, study: str) -> dict[str, Any]:
     study : str
         Name of the study.
 
-    Returns
-    -------
-    dict
-        Its document.
-
     Raises
     ------
     InputError
-        If the LaunchPad holds no workflow of the study.
+        If the LaunchPad has no workflow of the study.
     """
     newest: dict[str, Any] | None = launchpad.workflows.find_one(
         {"metadata.study": study, "state": {"$ne": "ARCHIVED"}},
@@ -233,7 +218,7 @@ def count_jobs(
 
 
 def _summarise(workflow: dict[str, Any]) -> WorkflowSummary:
-    """Say what a stored workflow is and how far it is."""
+    """Summarise a stored workflow."""
     states = list(workflow["fw_states"].values())
     return WorkflowSummary(
         fw_id=min(workflow["nodes"]),

@@ -1,4 +1,4 @@
-"""How far a study is: its jobs on the LaunchPad, its shards in the store."""
+"""Progress of a study: jobs on the LaunchPad, and shards in the store."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ if TYPE_CHECKING:
     from fireworks import LaunchPad
     from jobflow import JobStore
 
-#: Kind of the jobs that relax a shard.
+#: Kind of the relaxation jobs.
 SHARD_KIND = "relaxation"
 
-#: What is read of each firework.
+#: Fields that are read of each firework.
 JOB_FIELDS = ("fw_id", "name", "state", "spec._tasks.job.uuid")
 
-#: What is read of each shard's document.
+#: Fields that are read of the document of each shard.
 SHARD_FIELDS = (
     "output.n_materials",
     "output.provenance.completed_at",
@@ -37,30 +37,25 @@ def follow_study(
     *,
     kind_of: Callable[[str], str | None],
 ) -> StudyProgress:
-    """Say how far the newest workflow of a study is.
+    """Measure the progress of the newest workflow of a study.
 
     Parameters
     ----------
     launchpad : LaunchPad
         The LaunchPad.
     store : JobStore
-        A connected store, to which the workers write.
+        The connected store of the workers.
     study : str
         Name of the study.
     kind_of : callable of str to str or None
-        Says of which kind a job of a name is.
-
-    Returns
-    -------
-    StudyProgress
-        Jobs by kind and state, failures, shards.
+        Returns the kind of a job from its name.
     """
     workflow = find_newest_workflow(launchpad, study)
-    wanted = {"fw_id": {"$in": workflow["nodes"]}}
+    criteria = {"fw_id": {"$in": workflow["nodes"]}}
     jobs: defaultdict[str, Counter[str]] = defaultdict(Counter)
     failed: dict[int, str] = {}
     shards: list[str] = []
-    for job in launchpad.fireworks.find(wanted, list(JOB_FIELDS)):
+    for job in launchpad.fireworks.find(criteria, list(JOB_FIELDS)):
         kind = kind_of(job["name"]) or "inputs"
         jobs[kind][job["state"]] += 1
         if kind == SHARD_KIND:
@@ -73,18 +68,20 @@ def follow_study(
         state=workflow["state"],
         jobs={kind: dict(states) for kind, states in jobs.items()},
         failed=dict(sorted(failed.items())),
-        shards=_follow_shards(store, shards, jobs[SHARD_KIND]),
+        shards=_measure_shards(store, shards, jobs[SHARD_KIND]),
     )
 
 
-def _follow_shards(
+def _measure_shards(
     store: JobStore, uuids: list[str], states: Mapping[str, int]
 ) -> ShardProgress:
-    """Measure the relaxations that are done, and estimate how long the others take."""
+    """Measure the throughput of finished shards, and estimate the remaining time."""
     done = list(store.query({"uuid": {"$in": uuids}}, list(SHARD_FIELDS)))
     n_left = sum(states.values()) - states.get("COMPLETED", 0)
     n_materials = sum(shard["output"]["n_materials"] for shard in done)
-    busy = measure_busy_time(_run(shard["output"]["provenance"]) for shard in done)
+    busy = measure_busy_time(
+        _find_interval(shard["output"]["provenance"]) for shard in done
+    )
     hours = busy / 3600
     rate = n_materials / hours if hours else None
     return ShardProgress(
@@ -97,7 +94,7 @@ def _follow_shards(
     )
 
 
-def _run(provenance: Mapping[str, Any]) -> tuple[float, float]:
-    """Say when a job ran."""
+def _find_interval(provenance: Mapping[str, Any]) -> tuple[float, float]:
+    """Return the start and the end of a job."""
     end = datetime.fromisoformat(provenance["completed_at"]).timestamp()
     return end - provenance["wall_time"], end

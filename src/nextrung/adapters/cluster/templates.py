@@ -1,4 +1,4 @@
-"""Configuration folders of clusters, made from the templates of the package."""
+"""Configuration folders of clusters from the templates of the package."""
 
 from __future__ import annotations
 
@@ -13,41 +13,47 @@ from nextrung.schemas.base import InputError
 if TYPE_CHECKING:
     from nextrung.schemas.cluster.machine import Cluster, Site
 
-#: One folder of templates per kind of cluster.
-TEMPLATES = Path(__file__).parents[2] / "launchpad_configs"
+_PACKAGE = Path(__file__).parents[2]
+#: One folder of templates per kind of cluster: in the installed package, or in the
+#: checkout that an editable installation runs from.
+TEMPLATES = next(
+    folder
+    for root in (_PACKAGE, _PACKAGE.parents[1])
+    if (folder := root / "launchpad_configs").is_dir()
+)
 
-#: What stands for a value in a template, such as ``<host>``.
+#: Placeholder of a value in a template, such as ``<host>``.
 PLACEHOLDER = re.compile(r"<([a-z_]+)>")
 
-#: File from which ``docker compose`` takes the password.
+#: File of the password for ``docker compose``.
 SECRET_FILE = ".env"  # noqa: S105 - a file name
 
 
 def write_configuration(
     folder: Path, cluster: Cluster, site: Site, *, password: str
 ) -> list[Path]:
-    """Write the files of a configuration folder; those that exist are kept.
+    """Write the files of a configuration folder; keep existing files.
 
     Parameters
     ----------
     folder : Path
-        Where the files go.
+        The configuration folder.
     cluster : Cluster
         Kind of cluster.
     site : Site
-        What the templates are filled with.
+        Values of the placeholders.
     password : str
-        Password of MongoDB; files that hold it can be read by their owner alone.
+        Password of MongoDB; only the owner can read files that contain it.
 
     Returns
     -------
     list of Path
-        Files written just now.
+        Files that were written.
 
     Raises
     ------
     InputError
-        If the password cannot be written, or the folder not made.
+        If the password has invalid characters, or the folder cannot be created.
     """
     if not password or not password.isprintable() or "'" in password:
         raise InputError(
@@ -57,7 +63,9 @@ def write_configuration(
         folder.mkdir(parents=True, exist_ok=True)
         (folder / "logs").mkdir(exist_ok=True)
     except OSError as error:
-        raise InputError(f"expected a folder that can be made, got {error}") from error
+        raise InputError(
+            f"expected a folder that can be created, got {error}"
+        ) from error
     values = {name: str(value) for name, value in site.model_dump().items()}
     values["password"] = json.dumps(password, ensure_ascii=False)
     templates = TEMPLATES / cluster
@@ -75,7 +83,7 @@ def write_configuration(
 
 
 def _write_new(file: Path, content: str, values: dict[str, str]) -> bool:
-    """Fill a template in, unless its file exists; keep secrets to the owner."""
+    """Fill in a template unless the file exists; only the owner can read secrets."""
     secret = "<password>" in content or file.name == SECRET_FILE
     filled = content
     if file.name != SECRET_FILE:

@@ -1,4 +1,4 @@
-"""A source of labels turned into curated, split and stored frames."""
+"""Curation, splitting and storage of the frames of a label source."""
 
 from __future__ import annotations
 
@@ -45,33 +45,32 @@ if TYPE_CHECKING:
 
 __all__ = ["CuratedDataset", "curate", "source_digest", "store_dataset"]
 
-#: Files of a data set in the making, in a folder that goes when it is forgotten.
-JUDGED, REJECTED = "judged.arrow", "rejections.parquet"
+#: Files of a data set in its staging folder.
+ACCEPTED, REJECTED = "accepted.arrow", "rejections.parquet"
 
 
 @dataclass(frozen=True, eq=False)
 class CuratedDataset:
-    """What is left of a source, and what is not; the frames are on disk.
+    """Accepted and rejected frames of a source, on disk.
 
     Parameters
     ----------
     folder : Path
-        Where they are, as long as this object is.
+        Folder of the files, which is removed with this object.
     kept : sequence of ndarray of bool
-        Which frames of each part of the file are kept.
+        Mask of the frames of each part that are not duplicates.
     splits : mapping of str to str
         Split of every material.
     materials : Materials
-        The materials of the kept frames.
+        Materials of the kept frames.
     n_rejected : mapping of Rule to int
-        Frames and files left out, by rule.
+        Rejected frames and files, by rule.
     n_skipped : mapping of Rule to int
-        Frames that a rule could not frame_filter.
+        Frames to which a rule could not be applied.
     labels : str
-        Where the labels come from, for readers.
+        Name of the labels, for headings.
     corrections : mapping of str to float
-        What was added to the energies of a material in eV/atom; nothing where it is
-        not named.
+        Correction of the energies of a material in eV/atom; 0 where it is missing.
     """
 
     folder: Path
@@ -85,30 +84,24 @@ class CuratedDataset:
 
     @property
     def frames(self) -> Frames:
-        """The kept frames in their splits, all at once."""
+        """All kept frames with their splits."""
         return Frames.concatenate(list(self.stream()))
 
     @property
     def rejections(self) -> list[Rejection]:
-        """What was left out, all at once."""
+        """All rejections."""
         return read_rejections(self.folder / REJECTED)
 
     @property
     def n_frames_before_deduplication(self) -> int:
-        """Frames that broke no rule but the one on duplicates."""
+        """Number of kept frames and duplicates."""
         return sum(len(part) for part in self.kept)
 
     def stream(self) -> Iterator[Frames]:
-        """Read the kept frames in their splits, part by part.
-
-        Yields
-        ------
-        Frames
-            Some thousand frames; a material's may be in several parts.
-        """
-        parts = stream_frames(self.folder / JUDGED)
-        for judged, kept in zip(parts, self.kept, strict=True):
-            frames = judged[kept]
+        """Read the kept frames with their splits, some thousand at a time."""
+        parts = stream_frames(self.folder / ACCEPTED)
+        for part, kept in zip(parts, self.kept, strict=True):
+            frames = part[kept]
             splits = [self.splits[name] for name in frames.material_ids.tolist()]
             yield frames.with_splits(np.array(splits, dtype="U5"))
 
@@ -122,25 +115,20 @@ def curate(
     Parameters
     ----------
     settings : DatasetSettings
-        Where frames come from, which are kept, and how they are split.
+        Source, curation and split of the frames.
     on_progress : callable, optional
-        Told the number of steps done, of all steps, and what is done.
-
-    Returns
-    -------
-    CuratedDataset
-        Frames, materials and rejections.
+        Receives the number of steps done, of all steps, and a description.
 
     Raises
     ------
     InputError
-        If the source does not exist, no frame is usable, two frames have one name, a
-        frame holds an element beyond plutonium or lacks what a rule must know, or a
-        split stays empty.
+        If the source does not exist, no frame is accepted, two frames have the same
+        name, a frame has an element beyond plutonium or lacks the input of a rule, or a
+        split is empty.
 
     Notes
     -----
-    Frames pass through memory in parts of some thousand, whatever the number of all.
+    Memory holds some thousand frames at a time, independent of the total.
     """
     remove_stale()
     with ExitStack() as stack:
@@ -153,20 +141,20 @@ def curate(
 
 
 def store_dataset(curated: CuratedDataset, settings: DatasetSettings) -> dict[str, Any]:
-    """Store the files of a data set and count what is in them.
+    """Store the files of a data set as artifacts, and count their content.
 
     Parameters
     ----------
     curated : CuratedDataset
-        What is left of a source, and what is not.
+        Accepted and rejected frames.
     settings : DatasetSettings
-        How it was made; kept in the files' metadata.
+        Its settings; stored in the metadata of the files.
 
     Returns
     -------
     dict
-        The fields of a :class:`~nextrung.schemas.dataset.DatasetDoc` but for its
-        settings and provenance.
+        Fields of a :class:`~nextrung.schemas.dataset.DatasetDoc` except settings and
+        provenance.
     """
     counts = _count(curated, settings)
     metadata = {"settings": settings.model_dump(mode="json"), **counts}
@@ -194,25 +182,25 @@ def _curate(
     settings: DatasetSettings,
     on_progress: Callable[[int, int, str], None],
 ) -> CuratedDataset:
-    """Write good frames and rejections to a folder; find duplicates and splits."""
+    """Write accepted frames and rejections to a folder; find duplicates and splits."""
     frame_filter, n_rejected = FrameFilter(settings), Counter(dict.fromkeys(Rule, 0))
     with RejectionWriter(folder / REJECTED) as rejections:
-        with FrameBuffer(folder / JUDGED) as spool:
+        with FrameBuffer(folder / ACCEPTED) as buffer:
             found = read_source(settings.source, on_progress)
-            for good, broken in frame_filter.apply(found):
-                spool.write(good)
-                rejections.write(broken)
-                n_rejected.update(rejection.rule for rejection in broken)
+            for accepted, rejected in frame_filter.apply(found):
+                buffer.write(accepted)
+                rejections.write(rejected)
+                n_rejected.update(rejection.rule for rejection in rejected)
         if not len(frame_filter.names):
-            raise InputError(_explain_nothing(settings, n_rejected))
+            raise InputError(_describe_empty(settings, n_rejected))
         validate_unique_names(frame_filter.names)
         tolerances = settings.curation.duplicate_tolerances
         with DuplicateSearch(
-            folder / JUDGED, tolerances, frame_filter.split_across_parts
+            folder / ACCEPTED, tolerances, frame_filter.split_across_parts
         ) as search:
-            for broken in search.find_duplicates():
-                rejections.write(broken)
-                n_rejected[Rule.DUPLICATE] += len(broken)
+            for duplicates in search.find_duplicates():
+                rejections.write(duplicates)
+                n_rejected[Rule.DUPLICATE] += len(duplicates)
     splits = split_materials(search.elements, settings.split)
     return CuratedDataset(
         folder=folder,
@@ -227,7 +215,7 @@ def _curate(
 
 
 def _count(curated: CuratedDataset, settings: DatasetSettings) -> dict[str, Any]:
-    """Count what is in a data set."""
+    """Count materials, frames, rejections and elements of a data set."""
     initial = curated.materials.initial
     by_split: Counter[str] = Counter(dict.fromkeys(SPLITS, 0))
     by_element: Counter[str] = Counter()
@@ -249,17 +237,17 @@ def _count(curated: CuratedDataset, settings: DatasetSettings) -> dict[str, Any]
     }
 
 
-def _explain_nothing(settings: DatasetSettings, counts: Mapping[Rule, int]) -> str:
-    """Say in one line what happened to all frames of a source."""
+def _describe_empty(settings: DatasetSettings, counts: Mapping[Rule, int]) -> str:
+    """Describe in one line why no frame of a source is accepted."""
     got = ", ".join(f"{rule} {count}" for rule, count in counts.items() if count)
     paths = getattr(settings.source, "paths", ())
     where = ", ".join(paths) or f"the {settings.source.kind} source"
     return f"expected usable frames, got none in {where} (rejected: {got or 'none'})"
 
 
-def _store(shelf: str, write: Callable[[Path], object]) -> Artifact:
-    """Write a Parquet file beside the artifacts and name it by its content."""
+def _store(kind: str, write: Callable[[Path], object]) -> Artifact:
+    """Write a Parquet file to a staging folder and store it as an artifact."""
     with StagingFolder() as folder:
-        path = folder / f"{shelf}.parquet"
+        path = folder / f"{kind}.parquet"
         write(path)
-        return store_artifact(path, shelf)
+        return store_artifact(path, kind)

@@ -1,4 +1,4 @@
-"""The rule on duplicates, applied to a file of judged frames part by part."""
+"""Search for duplicate frames in a buffer of checked frames."""
 
 from __future__ import annotations
 
@@ -27,26 +27,26 @@ if TYPE_CHECKING:
 
     from nextrung.schemas.labels.curation import DuplicateTolerance
 
-#: Frames of one part to compare from which several processes are worth their start.
-WORTHWHILE = 1000
+#: Fewest frames of one part that are compared in several processes.
+MIN_PARALLEL = 1000
 
 
 class DuplicateSearch:
-    """Finds the frames of a file that say what another one of their material says.
+    """Search for duplicates among the frames of each material.
 
     Parameters
     ----------
     path : Path
-        What a :class:`~nextrung.adapters.files.frame_stream.FrameBuffer` has written.
+        File of a :class:`~nextrung.adapters.files.frame_stream.FrameBuffer`.
     tolerances : sequence of DuplicateTolerance
-        When two frames of a material are the same; none keeps every frame.
+        Tolerances within which frames are duplicates; without any, all are kept.
     split_across_parts : set of str
         Materials with frames in several parts of the file.
 
     Attributes
     ----------
     kept : list of ndarray of bool
-        Which frames of each part are kept.
+        Mask of the kept frames of each part.
     elements : dict of str to set of int
         Atomic numbers of every material that has a kept frame.
     """
@@ -72,29 +72,25 @@ class DuplicateSearch:
             self._pool.shutdown(cancel_futures=True)
 
     def find_duplicates(self) -> Iterator[list[Rejection]]:
-        """Fill in what is kept.
-
-        Yields
-        ------
-        list of Rejection
-            The duplicates of each part.
-        """
-        dropped = self._find_split_across_parts()
+        """Yield the duplicates of each part; fill in the attributes."""
+        duplicates = self._find_across_parts()
         for frames in stream_frames(self.path):
-            whole = ~_find_names(frames.material_ids, self.split_across_parts)
-            kept = ~_find_names(frames.frame_ids, dropped)
-            kept[whole] = self._find_unique(frames[whole])
+            within = ~_is_in(frames.material_ids, self.split_across_parts)
+            kept = ~_is_in(frames.frame_ids, duplicates)
+            kept[within] = self._find_unique(frames[within])
             self.kept.append(kept)
             for name, numbers in list_elements(frames[kept]).items():
                 self.elements.setdefault(name, set()).update(numbers)
-            yield Rejection.of(frames[~kept], Rule.DUPLICATE, "as a frame that is kept")
+            yield Rejection.of(
+                frames[~kept], Rule.DUPLICATE, "duplicates a frame that is kept"
+            )
 
-    def _find_split_across_parts(self) -> set[str]:
-        """Name the duplicates of the materials that are in several parts."""
+    def _find_across_parts(self) -> set[str]:
+        """Find the duplicates of the materials that are in several parts."""
         if not self.split_across_parts:
             return set()
         parts = [
-            frames[_find_names(frames.material_ids, self.split_across_parts)]
+            frames[_is_in(frames.material_ids, self.split_across_parts)]
             for frames in stream_frames(self.path)
         ]
         frames = Frames.concatenate(parts)
@@ -102,7 +98,7 @@ class DuplicateSearch:
         return set(frames.frame_ids[~unique].tolist())
 
     def _find_unique(self, frames: Frames) -> NDArray[np.bool_]:
-        """Say which frames are kept, each material looked at by itself."""
+        """Mask the frames that are kept, material by material."""
         kept = np.ones(len(frames), dtype=bool)
         candidates = find_candidates(frames, self.tolerances)
         parts = [frames[indices] for indices in candidates]
@@ -112,12 +108,12 @@ class DuplicateSearch:
         return kept
 
     def _compare(self, parts: Sequence[Frames]) -> Iterable[NDArray[np.int64]]:
-        """Compare the frames of each material, in processes where there are many.
+        """Compare the frames of each material, in several processes if there are many.
 
-        Every material is judged by itself, so that the processes change nothing.
+        Materials are independent, so the result does not depend on the processes.
         """
         compare = partial(find_unique, tolerances=self.tolerances)
-        if sum(map(len, parts)) < WORTHWHILE or MachineSettings().n_processes == 1:
+        if sum(map(len, parts)) < MIN_PARALLEL or MachineSettings().n_processes == 1:
             return map(compare, parts)
         if self._pool is None:
             self._pool = ProcessPoolExecutor(
@@ -127,6 +123,6 @@ class DuplicateSearch:
         return self._pool.map(compare, parts)
 
 
-def _find_names(names: NDArray[np.str_], wanted: set[str]) -> NDArray[np.bool_]:
-    """Say which names are among those wanted, without sorting them."""
-    return np.array([name in wanted for name in names.tolist()], dtype=bool)
+def _is_in(names: NDArray[np.str_], selected: set[str]) -> NDArray[np.bool_]:
+    """Mask the names that are in a set, faster than np.isin, which sorts."""
+    return np.array([name in selected for name in names.tolist()], dtype=bool)

@@ -1,3 +1,3 @@
-"""Files: artifacts, Parquet tables, JSON streams, study files, locks."""
+"""Files: artifacts, Parquet tables, JSON, study files, locks."""
 
 from __future__ import annotations

@@ -1,59 +1,51 @@
-"""Files named by their content, below the artifacts folder of this machine."""
+"""Content-addressed files below the artifacts folder of this machine."""
 
 from __future__ import annotations
 
 import hashlib
-import os
 import shutil
 from pathlib import Path
 
+from nextrung.atomic_write import atomic_write
 from nextrung.schemas.base import Artifact, InputError
 from nextrung.settings import MachineSettings
 
 
-def store_artifact(path: Path, shelf: str) -> Artifact:
-    """Move a finished file to the place its content names.
+def store_artifact(path: Path, folder: str) -> Artifact:
+    """Move a complete file to the path given by the hash of its content.
 
     Parameters
     ----------
     path : Path
-        A complete file; it is gone afterwards.
-    shelf : str
+        The file.
+    folder : str
         Folder below the artifacts folder, such as ``frames``.
-
-    Returns
-    -------
-    Artifact
-        Where the file is, relative to the artifacts folder, and its hash.
     """
     sha256 = hash_file(path)
     size = path.stat().st_size
-    name = Path(shelf) / f"{sha256}{''.join(path.suffixes)}"
+    name = Path(folder) / f"{sha256}{''.join(path.suffixes)}"
     target = MachineSettings().artifacts / name
     target.parent.mkdir(parents=True, exist_ok=True)
-    if path.stat().st_dev != target.parent.stat().st_dev:
-        path = Path(shutil.move(path, target.parent / f".{sha256}.{os.getpid()}"))
-    path.replace(target)
+    if path.stat().st_dev == target.parent.stat().st_dev:
+        path.replace(target)
+    else:
+        with atomic_write(target) as temporary:
+            shutil.move(path, temporary)
     return Artifact(path=name.as_posix(), sha256=sha256, size=size)
 
 
 def artifact_path(artifact: Artifact) -> Path:
-    """Find the file of an artifact and verify its content.
+    """Return the path of an artifact on this machine, after a check of its content.
 
     Parameters
     ----------
     artifact : Artifact
-        The file that is wanted.
-
-    Returns
-    -------
-    Path
-        Where it is on this machine.
+        The artifact.
 
     Raises
     ------
     InputError
-        If there is no such file, or its size or hash is another.
+        If the file is missing, or its size or hash differs.
     """
     path = MachineSettings().artifacts / artifact.path
     if not path.is_file():
@@ -72,17 +64,12 @@ def artifact_path(artifact: Artifact) -> Path:
 
 
 def hash_file(path: Path) -> str:
-    """Hash the content of a file.
+    """Hash the content of a file with SHA-256.
 
     Parameters
     ----------
     path : Path
         File to read.
-
-    Returns
-    -------
-    str
-        Its sha256 in hexadecimal digits.
     """
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()

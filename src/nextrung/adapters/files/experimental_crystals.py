@@ -1,4 +1,4 @@
-"""Experimental crystals: the table that comes with the package, or a folder of CIFs."""
+"""Experimental crystals: the table of the package, or a folder of CIFs."""
 
 from __future__ import annotations
 
@@ -24,28 +24,23 @@ if TYPE_CHECKING:
 
 #: Table of lattice parameters beside this module.
 TABLE = files("nextrung.adapters.files") / "experimental_crystals.csv"
-#: Where a CIF says at which temperature it was measured, most specific first.
+#: Keys of the measurement temperature in a CIF, most specific first.
 TEMPERATURE_KEYS = ("_cell_measurement_temperature", "_diffrn_ambient_temperature")
 
 
 def read_crystals(settings: DensitySettings) -> list[ExperimentalCrystal]:
-    """Read the crystals that a density benchmark compares with.
+    """Read the reference crystals of a density benchmark, in a fixed order.
 
     Parameters
     ----------
     settings : DensitySettings
-        Their source, and how many of them to draw.
-
-    Returns
-    -------
-    list of ExperimentalCrystal
-        The crystals in the order of the table, or of the file names.
+        Source of the crystals, and number to draw.
 
     Raises
     ------
     InputError
-        If there is no folder or no CIF in it, a file cannot be read, a site is partly
-        occupied, or more crystals are asked for than there are.
+        If the folder or its CIFs are missing, a file cannot be read, a site is partly
+        occupied, or the source has fewer crystals than the number to draw.
     """
     crystals = (
         _read_table()
@@ -65,22 +60,17 @@ def read_crystals(settings: DensitySettings) -> list[ExperimentalCrystal]:
 
 
 def digest_crystals(settings: DensitySettings) -> str:
-    """Hash the files that :func:`read_crystals` reads.
+    """Hash names and contents of the files of :func:`read_crystals`.
 
     Parameters
     ----------
     settings : DensitySettings
         Source of the crystals.
 
-    Returns
-    -------
-    str
-        SHA-256 of names and contents.
-
     Raises
     ------
     InputError
-        If there is no folder, or no CIF in it.
+        If the folder or its CIFs are missing.
     """
     if settings.source == EMBEDDED:
         return sha256(TABLE.read_bytes()).hexdigest()
@@ -94,10 +84,10 @@ def digest_crystals(settings: DensitySettings) -> str:
 def _read_table() -> list[ExperimentalCrystal]:
     """Build the crystals of the embedded table."""
     with TABLE.open(encoding="utf-8") as file:
-        return [_build(row) for row in csv.DictReader(file)]
+        return [_build_crystal(row) for row in csv.DictReader(file)]
 
 
-def _build(row: Mapping[str, str]) -> ExperimentalCrystal:
+def _build_crystal(row: Mapping[str, str]) -> ExperimentalCrystal:
     """Build the crystal of one row of the table."""
     parameters = Parameters(
         a=float(row["a"]),
@@ -126,7 +116,7 @@ def _read_cif(path: Path) -> ExperimentalCrystal:
     """Read the first structure of one CIF."""
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # pymatgen says what it mends in a CIF
+            warnings.simplefilter("ignore")  # pymatgen warns of every CIF it repairs
             structure = CifParser(path).parse_structures(primitive=True)[0]
             block = next(iter(CifFile.from_file(path).data.values())).data
     except (ValueError, KeyError, IndexError, StopIteration) as error:
@@ -142,7 +132,7 @@ def _read_cif(path: Path) -> ExperimentalCrystal:
 
 
 def _find_temperature(block: Mapping[str, str]) -> float | None:
-    """Read the temperature of a measurement in K; None where it is not given."""
+    """Read the measurement temperature in K; None where it is missing."""
     for key in TEMPERATURE_KEYS:
         text = str(block.get(key, "")).partition("(")[0]
         if text.replace(".", "", 1).isdigit():

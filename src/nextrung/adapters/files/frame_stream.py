@@ -1,4 +1,4 @@
-"""Files written and read part by part, so that no file is held in memory."""
+"""Files of frames and rejections that are written and read in parts."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
 
 class _Writer:
-    """A Parquet file that grows by row groups; closed on leaving its block."""
+    """Context manager of a Parquet file that is written by row groups."""
 
     schema: pa.Schema
 
@@ -48,7 +48,7 @@ class _Writer:
 
 
 class FrameWriter(_Writer):
-    """A file of frames that grows.
+    """Writer of a frames file, one row group at a time.
 
     Parameters
     ----------
@@ -77,7 +77,7 @@ class FrameWriter(_Writer):
 
 
 class RejectionWriter(_Writer):
-    """A file of rejections that grows.
+    """Writer of a rejections file, one row group at a time.
 
     Parameters
     ----------
@@ -103,12 +103,12 @@ class RejectionWriter(_Writer):
 
 
 class FrameBuffer:
-    """Frames put down on disk part by part, as they lie in memory.
+    """Buffer of frames on disk, in parts with Arrow's memory layout.
 
     Parameters
     ----------
     path : Path
-        File to write, in Arrow's format; no other process may change it.
+        Arrow IPC file to write.
     """
 
     def __init__(self, path: Path) -> None:
@@ -133,17 +133,12 @@ class FrameBuffer:
 
 
 def stream_frames(path: Path) -> Iterator[Frames]:
-    """Read the parts that a :class:`FrameBuffer` has written, one at a time.
+    """Read the parts of a :class:`FrameBuffer`, one at a time.
 
     Parameters
     ----------
     path : Path
-        File of this process; it is not checked.
-
-    Yields
-    ------
-    Frames
-        The frames of a part.
+        File of the buffer; it is not validated.
     """
     with pa.OSFile(str(path)) as file, pa.ipc.open_file(file) as parts:
         for index in range(parts.num_record_batches):

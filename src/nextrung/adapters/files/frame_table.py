@@ -1,4 +1,4 @@
-"""Frames as columns of an Arrow table: flat arrays in, flat arrays out, no row loop."""
+"""Vectorised conversion between frames and columns of an Arrow table."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute  # makes pa.compute
+import pyarrow.compute  # defines pa.compute
 
 from nextrung.schemas.frames import Frames
 
@@ -15,17 +15,12 @@ if TYPE_CHECKING:
 
 
 def frames_to_columns(frames: Frames) -> dict[str, pa.Array]:
-    """Lay frames out as the columns of a table, one row per frame.
+    """Convert frames to columns, one row per frame; missing labels become null.
 
     Parameters
     ----------
     frames : Frames
         Frames whose missing labels are NaN.
-
-    Returns
-    -------
-    dict of str to pyarrow.Array
-        Columns in which missing labels are null.
     """
     return {
         "material_id": pa.array(frames.material_ids.tolist(), pa.string()),
@@ -51,23 +46,18 @@ def frames_to_columns(frames: Frames) -> dict[str, pa.Array]:
 
 
 def frames_from_table(table: pa.Table) -> Frames:
-    """Build frames from a table of the frames file's columns and types.
+    """Convert a table with the schema of a frames file; null labels become NaN.
 
     Parameters
     ----------
     table : pyarrow.Table
         One row per frame.
 
-    Returns
-    -------
-    Frames
-        Frames whose missing labels are NaN.
-
     Raises
     ------
     ValueError
-        If lists of one row differ in length, a structure is missing, or the labels
-        are of several functionals.
+        If lists of one row differ in length, a structure is missing, or labels have
+        several functionals.
     """
     n_atoms = _lengths(table["atomic_numbers"])
     offsets = np.concatenate([[0], np.cumsum(n_atoms)])
@@ -93,33 +83,23 @@ def frames_from_table(table: pa.Table) -> Frames:
 
 
 def nan_to_null(values: NDArray[Any]) -> pa.Array:
-    """Make a flat Arrow array in which NaN is null.
+    """Convert to a flat Arrow array in which NaN is null.
 
     Parameters
     ----------
     values : ndarray of float
         Values of any shape.
-
-    Returns
-    -------
-    pyarrow.Array
-        All values, in order.
     """
     return pa.array(values.reshape(-1), from_pandas=True)
 
 
 def to_array(column: pa.ChunkedArray | pa.Array) -> NDArray[Any]:
-    """Make a writable numpy array of a numeric column, in which null is NaN.
+    """Convert a numeric column to a writable array in which null is NaN.
 
     Parameters
     ----------
     column : pyarrow.ChunkedArray or pyarrow.Array
         Numbers.
-
-    Returns
-    -------
-    ndarray
-        The numbers, in order.
     """
     array: NDArray[Any] = column.to_numpy(zero_copy_only=False)
     array = array.astype(column.type.to_pandas_dtype(), copy=False)
@@ -127,17 +107,17 @@ def to_array(column: pa.ChunkedArray | pa.Array) -> NDArray[Any]:
 
 
 def _strings(column: pa.ChunkedArray) -> NDArray[np.str_]:
-    """Make an array of the strings of a column."""
+    """Convert a column of strings to an array."""
     return np.array(column.to_pylist(), dtype=np.str_)
 
 
 def _lists(values: pa.Array, bounds: NDArray[np.int64], **mask: pa.Array) -> pa.Array:
-    """Cut flat values into one list per frame."""
+    """Split flat values into one list per frame."""
     return pa.ListArray.from_arrays(pa.array(bounds, pa.int32()), values, **mask)
 
 
 def _label_lists(labels: NDArray[Any], frames: Frames) -> pa.Array:
-    """Make one list per frame of a site label; null where all of it is NaN."""
+    """Split a site label into one list per frame; null where all values are NaN."""
     known = np.isfinite(labels).any(axis=1)
     n_known = np.bincount(frames.frame_of_site[known], minlength=len(frames))
     return _lists(
@@ -148,13 +128,13 @@ def _label_lists(labels: NDArray[Any], frames: Frames) -> pa.Array:
 
 
 def _lengths(column: pa.ChunkedArray) -> NDArray[np.int64]:
-    """Count the values of every list; 0 where it is null."""
+    """Count the values of every list; 0 for null."""
     lengths = pa.compute.list_value_length(column).fill_null(0)
     return to_array(lengths).astype(np.int64)
 
 
 def _values(column: pa.ChunkedArray, expected: NDArray[np.int64], name: str) -> Any:  # noqa: ANN401
-    """Flatten lists that must all be there and be as long as expected."""
+    """Flatten lists; raise where one is missing or has another length."""
     if wrong := np.flatnonzero(_lengths(column) != expected).tolist():
         raise ValueError(f"unexpected number of {name} in row {wrong[0]}")
     return to_array(pa.compute.list_flatten(column))
@@ -163,7 +143,7 @@ def _values(column: pa.ChunkedArray, expected: NDArray[np.int64], name: str) -> 
 def _labels(
     column: pa.ChunkedArray, expected: NDArray[np.int64], name: str
 ) -> NDArray[np.float32]:
-    """Flatten lists of labels, NaN in the place of the lists that are null."""
+    """Flatten lists of labels; NaN for lists that are null."""
     known = to_array(column.is_valid())
     given: NDArray[np.float32] = _values(column, np.where(known, expected, 0), name)
     if known.all():
@@ -174,7 +154,7 @@ def _labels(
 
 
 def _matrices(column: pa.ChunkedArray, dtype: type) -> NDArray[Any]:
-    """Make one 3 × 3 matrix per row, NaN where the row is null."""
+    """Convert rows to 3 × 3 matrices; NaN for rows that are null."""
     matrices: NDArray[Any] = np.full((len(column), 3, 3), np.nan, dtype=dtype)
     known = to_array(column.is_valid())
     matrices[known] = to_array(pa.compute.list_flatten(column)).reshape(-1, 3, 3)

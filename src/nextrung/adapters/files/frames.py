@@ -1,4 +1,4 @@
-"""Frames, materials and rejections as Parquet files."""
+"""Parquet files of frames, materials and rejections."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from nextrung.adapters.files.frame_table import (
     nan_to_null,
     to_array,
 )
-from nextrung.compute.formation import find_references, form
+from nextrung.compute.formation import find_references, formation_energies
 from nextrung.schemas.base import InputError
 from nextrung.schemas.frames import SPLITS, Frames
 from nextrung.schemas.labels.curation import Rejection
@@ -61,7 +61,7 @@ REJECTION_SCHEMA = pa.schema(
     [(name, pa.string()) for name in ("frame_id", "material_id", "rule", "reason")]
 )
 
-#: How files are written; a table of the different numbers would hardly be shorter.
+#: Parquet options; dictionaries do not compress columns of distinct numbers.
 WRITING: Mapping[str, Any] = {
     "compression": "zstd",
     "use_dictionary": ["material_id", "functional", "split", "rule", "reason"],
@@ -88,7 +88,7 @@ def write_frames(
 
 
 def read_frames(path: Path) -> Frames:
-    """Read frames that :func:`write_frames` has written.
+    """Read a frames file.
 
     Parameters
     ----------
@@ -103,23 +103,18 @@ def read_frames(path: Path) -> Frames:
     Raises
     ------
     InputError
-        If the file is not one of frames, or contradicts itself.
+        If the file is not a frames file, or is inconsistent.
     """
     return _build_frames(_read_table(path, FRAME_SCHEMA), path)
 
 
 def read_metadata(path: Path) -> dict[str, Any]:
-    """Read the settings and counts that a file carries.
+    """Read the settings and counts in the metadata of a file; empty if missing.
 
     Parameters
     ----------
     path : Path
         Parquet file written by this module.
-
-    Returns
-    -------
-    dict
-        What the writer put in; empty where that was nothing.
 
     Raises
     ------
@@ -129,7 +124,7 @@ def read_metadata(path: Path) -> dict[str, Any]:
     try:
         metadata = pq.read_schema(path).metadata or {}
     except (OSError, pa.ArrowException) as error:
-        raise InputError(_garbled(path, error)) from error
+        raise InputError(_describe_invalid(path, error)) from error
     content: dict[str, Any] = json.loads(metadata.get(METADATA_KEY, b"{}"))
     return content
 
@@ -142,7 +137,7 @@ def write_materials(
     Parameters
     ----------
     materials : Materials
-        Materials to write; an unknown energy is written as null.
+        Materials to write; energies that are NaN are written as null.
     path : Path
         File to write.
     metadata : mapping, optional
@@ -155,7 +150,9 @@ def write_materials(
     columns["chemical_system"] = pa.array([c.chemical_system for c in compositions])
     columns["relaxed_energies"] = _pack_energies(materials.by_functional, materials)
     formed = {
-        name: form(compositions, energies, find_references(compositions, energies))
+        name: formation_energies(
+            compositions, energies, find_references(compositions, energies)
+        )
         for name, energies in materials.by_functional.items()
     }
     columns["formation_energies"] = _pack_energies(formed, materials)
@@ -163,22 +160,17 @@ def write_materials(
 
 
 def read_materials(path: Path) -> Materials:
-    """Read materials that :func:`write_materials` has written.
+    """Read a materials file.
 
     Parameters
     ----------
     path : Path
         Parquet file.
 
-    Returns
-    -------
-    Materials
-        The materials, in the order of the rows.
-
     Raises
     ------
     InputError
-        If the file is not one of materials, or contradicts itself.
+        If the file is not a materials file, or is inconsistent.
     """
     table = _read_table(path, MATERIAL_SCHEMA)
     return Materials(
@@ -191,7 +183,7 @@ def read_materials(path: Path) -> Materials:
 def _pack_energies(
     energies: Mapping[str, NDArray[np.float64]], materials: Materials
 ) -> pa.Array:
-    """Make a column of the known energies in eV/atom by functional."""
+    """Build a column of the known energies in eV/atom by functional."""
     rows = [
         [
             (name, float(known[row]))
@@ -206,43 +198,24 @@ def _pack_energies(
 def _unpack_energies(
     rows: Sequence[Sequence[tuple[str, float]]],
 ) -> dict[str, NDArray[np.float64]]:
-    """Make an array by functional of such a column; NaN where there is none."""
+    """Build one array per functional of such a column; NaN where it is missing."""
     known = [dict(row or ()) for row in rows]
     names = sorted({name for row in known for name in row})
     return {name: np.array([row.get(name, np.nan) for row in known]) for name in names}
 
 
-def write_rejections(rejections: Sequence[Rejection], path: Path) -> None:
-    """Write rejections, one row each.
-
-    Parameters
-    ----------
-    rejections : sequence of Rejection
-        Rejections to write.
-    path : Path
-        File to write.
-    """
-    rows = [rejection.model_dump(mode="json") for rejection in rejections]
-    _write_table(pa.Table.from_pylist(rows, schema=REJECTION_SCHEMA), path, None)
-
-
 def read_rejections(path: Path) -> list[Rejection]:
-    """Read rejections that :func:`write_rejections` has written.
+    """Read a rejections file.
 
     Parameters
     ----------
     path : Path
         Parquet file.
 
-    Returns
-    -------
-    list of Rejection
-        The rejections, in the order of the rows.
-
     Raises
     ------
     InputError
-        If the file is not one of rejections.
+        If the file is not a rejections file.
     """
     rows = _read_table(path, REJECTION_SCHEMA).to_pylist()
     return [Rejection.model_validate(row) for row in rows]
@@ -257,12 +230,12 @@ def _write_table(
 
 
 def _read_table(path: Path, schema: pa.Schema) -> pa.Table:
-    """Read the columns of a schema, in its types."""
+    """Read the columns of a schema and cast them to its types."""
     try:
-        with pq.ParquetFile(path) as file:  # read_table would load pyarrow's data sets
+        with pq.ParquetFile(path) as file:  # read_table would import pyarrow.dataset
             table = file.read()
     except (OSError, pa.ArrowException) as error:
-        raise InputError(_garbled(path, error)) from error
+        raise InputError(_describe_invalid(path, error)) from error
     if missing := [name for name in schema.names if name not in table.column_names]:
         raise InputError(f"expected a column {missing[0]!r}, got none in {path}")
     try:
@@ -271,13 +244,13 @@ def _read_table(path: Path, schema: pa.Schema) -> pa.Table:
         raise InputError(f"unexpected column type in {path}: {error}") from error
 
 
-def _garbled(path: Path, error: Exception) -> str:
-    """Say in one line that a file is not Parquet."""
+def _describe_invalid(path: Path, error: Exception) -> str:
+    """Describe in one line why a file is not Parquet."""
     return f"expected a Parquet file, got {str(error).splitlines()[0]!r} in {path}"
 
 
 def _build_frames(table: pa.Table, path: Path) -> Frames:
-    """Build frames from a table and refuse what contradicts itself."""
+    """Convert a table to frames; reject inconsistent rows."""
     try:
         frames = frames_from_table(table)
     except ValueError as error:

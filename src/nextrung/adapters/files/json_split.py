@@ -1,4 +1,4 @@
-"""Where the members of a JSON object of any size begin and end."""
+"""Splitting of JSON files of any size into their members."""
 
 from __future__ import annotations
 
@@ -13,21 +13,21 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-#: Bytes that are read at once.
+#: Bytes per read.
 BLOCK = 1 << 20
 
-#: Bytes beyond which a member is what a lost quote or bracket makes of a file.
+#: Largest member in bytes; a missing quote or bracket makes a larger one.
 MAX_MEMBER = 1 << 30
 
-#: Levels below the file's own at which names are counted: of a member, of its members.
+#: Nesting levels at which names are counted: of a member, and of its members.
 COUNTED_LEVELS = (2, 3)
 
-#: What the scan is in: no text, a text, the byte after a backslash.
+#: Scanner states: outside strings, in a string, after a backslash.
 OUTSIDE, TEXT, ESCAPED = range(3)
 
 QUOTE, BACKSLASH, COLON, COMMA = b'"\\:,'
 
-#: How a byte outside of texts changes the level; 2 for others that matter.
+#: Change of the nesting level by a byte outside strings; 2 for other tokens.
 KINDS = np.zeros(256, np.int8)
 KINDS[list(b"{[")] = 1
 KINDS[list(b"}]")] = -1
@@ -38,7 +38,7 @@ BRACKETS = {b"{": b"}", b"[": b"]"}
 
 
 def cut_members(file: IO[bytes]) -> Iterator[tuple[bytes, int]]:
-    """Cut a JSON object or list into its members without parsing them.
+    """Split a JSON object or list into its members without parsing them.
 
     Parameters
     ----------
@@ -48,20 +48,20 @@ def cut_members(file: IO[bytes]) -> Iterator[tuple[bytes, int]]:
     Yields
     ------
     text : bytes
-        A member in brackets of its own, so an object of one name, or a list of one
-        item, where it is JSON; empty where a comma has no member.
+        A member in its own brackets: an object of one name, or a list of one item;
+        empty brackets where a comma has no member.
     n_names : int
-        How often a name is written in it, on the two levels below its own.
+        Number of names in it, on the two levels below its own.
 
     Raises
     ------
     ValueError
-        If the file does not begin with a bracket, breaks off, or goes on after its
-        end, or a member is beyond all size.
+        If the file does not begin with a bracket, is truncated, continues after its
+        end, or has too large a member.
 
     Notes
     -----
-    The file is JSON if and only if every text that comes out is.
+    The file is JSON if and only if all members are.
     """
     blocks = iter(lambda: file.read(BLOCK), b"")
     first = next((block for block in map(bytes.lstrip, blocks) if block), b"")
@@ -72,7 +72,7 @@ def cut_members(file: IO[bytes]) -> Iterator[tuple[bytes, int]]:
     state, pending, n_cut = np.array([1, OUTSIDE, 0]), [opening], 0
     for block in chain([first[1:]], blocks):
         start = 0
-        for end, n_names in find_ends(np.frombuffer(block, np.uint8), state).tolist():
+        for end, n_names in _find_ends(np.frombuffer(block, np.uint8), state).tolist():
             text = b"".join([*pending, block[start:end], closing])
             if state[0] or n_cut or text[1:-1].strip():
                 yield text, n_names
@@ -80,7 +80,9 @@ def cut_members(file: IO[bytes]) -> Iterator[tuple[bytes, int]]:
         if not state[0]:
             rest = chain([block[start:]], blocks)
             if block[start - 1 : start] != closing or any(map(bytes.strip, rest)):
-                raise ValueError("an end that does not fit, or something after it")
+                raise ValueError(
+                    "a closing bracket that does not match, or data after it"
+                )
             return
         pending.append(block[start:])
         if len(pending) * BLOCK > MAX_MEMBER:
@@ -89,40 +91,28 @@ def cut_members(file: IO[bytes]) -> Iterator[tuple[bytes, int]]:
 
 
 @njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
-def find_ends(block: NDArray[np.uint8], state: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Find the bytes at which members of the outermost object or list end.
+def _find_ends(block: NDArray[np.uint8], state: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Find commas between members and the last bracket; count names before each.
 
-    Parameters
-    ----------
-    block : ndarray of int, shape (n_bytes,)
-        Part of a file.
-    state : ndarray of int, shape (3,)
-        What the next part goes on with, changed in place: open brackets, what the
-        scan is in, names counted.
-
-    Returns
-    -------
-    ndarray of int, shape (n_ends, 2)
-        Place of each comma between members, and of the last bracket, after which the
-        scan stops; names counted since the one before.
+    The state (open brackets, scanner state, names counted) is updated in place.
     """
     level, mode, n_names = state
-    ends = [(0, 0)]  # numba makes no array of an empty list
-    place, mode = _leave_text(block, 0, mode)
-    while place < len(block):
-        byte = block[place]
-        place += 1
+    ends = [(0, 0)]  # numba cannot type an empty list
+    position, mode = _leave_text(block, 0, mode)
+    while position < len(block):
+        byte = block[position]
+        position += 1
         kind = KINDS[byte]
         if kind == 0:
             continue
         if byte == QUOTE:
-            place, mode = _leave_text(block, place, TEXT)
+            position, mode = _leave_text(block, position, TEXT)
         elif byte == COLON:
             n_names += level in COUNTED_LEVELS
         elif byte != COMMA:
             level += kind
         if level == 0 or (byte == COMMA and level == 1):
-            ends.append((place - 1, n_names))
+            ends.append((position - 1, n_names))
             n_names = 0
         if level == 0:
             break
@@ -131,15 +121,15 @@ def find_ends(block: NDArray[np.uint8], state: NDArray[np.int64]) -> NDArray[np.
 
 
 @njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
-def _leave_text(block: NDArray[np.uint8], place: int, mode: int) -> tuple[int, int]:
-    """Find the byte after a text, or the end of the block."""
-    while place < len(block) and mode != OUTSIDE:
-        byte = block[place]
+def _leave_text(block: NDArray[np.uint8], position: int, mode: int) -> tuple[int, int]:
+    """Find the byte after a string, or the end of the block."""
+    while position < len(block) and mode != OUTSIDE:
+        byte = block[position]
         if mode == ESCAPED:
             mode = TEXT
         elif byte == BACKSLASH:
             mode = ESCAPED
         elif byte == QUOTE:
             mode = OUTSIDE
-        place += 1
-    return place, mode
+        position += 1
+    return position, mode

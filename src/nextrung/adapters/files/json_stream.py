@@ -7,8 +7,9 @@ import json
 import lzma
 import zlib
 from collections import Counter
+from contextlib import contextmanager
 from itertools import chain
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import orjson
 from monty.io import zopen
@@ -17,27 +18,27 @@ from nextrung.adapters.files.json_split import cut_members
 from nextrung.schemas.base import InputError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping
     from pathlib import Path
+
+_Item = TypeVar("_Item")
 
 #: Exceptions of truncated, invalid and wrongly compressed files.
 UNREADABLE = (ValueError, OSError, EOFError, lzma.LZMAError, zlib.error)
 
 
-def stream_materials(path: Path) -> Iterator[tuple[str, Mapping[str, Any]]]:
-    """Read a JSON object of materials, each an object of frames, one after another.
+def stream_materials(
+    path: Path, convert: Callable[[str, Mapping[str, Any]], _Item]
+) -> Iterator[_Item]:
+    """Read and convert the materials of a JSON object, each an object of frames.
 
     Parameters
     ----------
     path : Path
         File that holds one object.
-
-    Yields
-    ------
-    name : str
-        Name of a material.
-    frames : mapping
-        Its frames by name.
+    convert : callable
+        Receives the name of a material and its frames by name; what it returns must
+        not refer to these, so that they are freed at once.
 
     Raises
     ------
@@ -46,35 +47,36 @@ def stream_materials(path: Path) -> Iterator[tuple[str, Mapping[str, Any]]]:
         occurs twice in one object, at any level down to the keys of a frame.
     """
     names: set[str] = set()
-    for member in _stream_members(path):
+
+    def read(member: dict[str, Any] | list[Any]) -> _Item:
         if not isinstance(member, dict):
-            break
+            raise InputError("expected an object of materials, got none")
         ((name, frames),) = member.items()
         if not isinstance(frames, dict):
             raise InputError(
-                f"expected an object of frames, got {_describe(frames)} as {name!r} in "
-                f"{path}"
+                f"expected an object of frames, got {_describe(frames)} as {name!r}"
             )
         if name in names:
-            raise InputError(_describe_repeated(name, path))
+            raise InputError(_describe_repeated(name))
         names.add(name)
-        yield name, frames
+        return convert(name, frames)
+
+    yield from _stream_members(path, read)
     if not names:
         raise InputError(f"expected an object of materials, got none in {path}")
 
 
-def stream_documents(path: Path) -> Iterator[Mapping[str, Any]]:
-    """Read the documents of a file one after another.
+def stream_documents(
+    path: Path, convert: Callable[[Mapping[str, Any]], _Item]
+) -> Iterator[_Item]:
+    """Read and convert the documents of a file one after another.
 
     Parameters
     ----------
     path : Path
         File that holds a list of objects, or one object.
-
-    Yields
-    ------
-    mapping
-        A document.
+    convert : callable
+        Receives a document; what it returns must not refer to it.
 
     Raises
     ------
@@ -83,55 +85,77 @@ def stream_documents(path: Path) -> Iterator[Mapping[str, Any]]:
         twice in one object near the top.
     """
     whole: dict[str, Any] = {}
-    for member in _stream_members(path):
+
+    def read(member: dict[str, Any] | list[Any]) -> tuple[_Item, ...]:
         if isinstance(member, dict):
             ((name, value),) = member.items()
             if name in whole:
-                raise InputError(_describe_repeated(name, path))
+                raise InputError(_describe_repeated(name))
             whole[name] = value
-            continue
+            return ()
         (document,) = member
         if not isinstance(document, dict):
-            raise InputError(f"expected documents, got {_describe(document)} in {path}")
-        yield document
+            raise InputError(f"expected documents, got {_describe(document)}")
+        return (convert(document),)
+
+    for documents in _stream_members(path, read):
+        yield from documents
     if whole:
-        yield whole
+        with _parsing(path):
+            document = convert(whole)
+        yield document
 
 
-def _stream_members(path: Path) -> Iterator[dict[str, Any] | list[Any]]:
-    """Parse members as objects of one name, or as lists of one item."""
-    n_read = 0
-    try:
-        with zopen(path, "rb") as file:
-            for text, n_names in cut_members(file):
-                member = _parse(text, n_names, path)
-                n_read += 1
-                yield member
-    except InputError:
-        raise
-    except UNREADABLE as error:
-        raise InputError(_describe_invalid(path, error, n_read)) from error
+def _stream_members(
+    path: Path, convert: Callable[[dict[str, Any] | list[Any]], _Item]
+) -> Iterator[_Item]:
+    """Parse and convert members as objects of one name, or as lists of one item."""
+    for n_read, (text, n_names) in enumerate(_cut_file(path)):
+        with _parsing(path):
+            converted = convert(_parse(text, n_names, n_read))
+        yield converted
 
 
-def _parse(text: bytes, n_names: int, path: Path) -> dict[str, Any] | list[Any]:
-    """Parse a member; reject repeated names, of which parsers keep the last."""
-    member = _load(text)
-    if not member:
-        raise ValueError("a comma without an entry")
-    if n_names != sum(len(value) for value in _list_objects(member)):
-        raise InputError(_describe_repeated(_find_repeated(text), path))
-    return member
+@contextmanager
+def _parsing(path: Path) -> Iterator[None]:
+    """Disable the garbage collector, and add the file to errors.
 
-
-def _load(text: bytes) -> dict[str, Any] | list[Any]:
-    """Parse without the garbage collector, which would take as long as the parser."""
+    The collector would take as long as the parser; nearly all parsed objects are freed
+    by their reference count at the end of the block.
+    """
     collects = gc.isenabled()
     gc.disable()
     try:
-        member: dict[str, Any] | list[Any] = orjson.loads(text)
+        yield
+    except InputError as error:
+        raise InputError(f"{error} in {path}") from error
     finally:
         if collects:
             gc.enable()
+
+
+def _cut_file(path: Path) -> Iterator[tuple[bytes, int]]:
+    """Cut a file into its members; describe where it cannot be read."""
+    n_read = 0
+    try:
+        with zopen(path, "rb") as file:
+            for n_read, member in enumerate(cut_members(file), start=1):  # noqa: B007
+                yield member
+    except UNREADABLE as error:
+        raise InputError(f"{_describe_invalid(error, n_read)} in {path}") from error
+
+
+def _parse(text: bytes, n_names: int, n_read: int) -> dict[str, Any] | list[Any]:
+    """Parse a member; reject repeated names, of which parsers keep the last."""
+    try:
+        member: dict[str, Any] | list[Any] = orjson.loads(text)
+    except ValueError as error:
+        raise InputError(_describe_invalid(error, n_read)) from error
+    if not member:
+        comma = ValueError("a comma without an entry")
+        raise InputError(_describe_invalid(comma, n_read))
+    if n_names != sum(len(value) for value in _list_objects(member)):
+        raise InputError(_describe_repeated(_find_repeated(text)))
     return member
 
 
@@ -163,17 +187,17 @@ def _find_repeated(text: bytes) -> str:
     return repeated[0]
 
 
-def _describe_repeated(name: str, path: Path) -> str:
+def _describe_repeated(name: str) -> str:
     """Describe a repeated name in one line."""
-    return f"expected every name once, got {name!r} twice in one object of {path}"
+    return f"expected every name once, got {name!r} twice in one object"
 
 
-def _describe_invalid(path: Path, error: Exception, n_read: int) -> str:
+def _describe_invalid(error: Exception, n_read: int) -> str:
     """Describe in one line where a file stops being JSON."""
     reason = error.msg if isinstance(error, json.JSONDecodeError) else str(error)
     lines = reason.splitlines() or [type(error).__name__]
     after = f" after {n_read} complete entries" if n_read else ""
-    return f"expected JSON, got {lines[0].strip()!r}{after} in {path}"
+    return f"expected JSON, got {lines[0].strip()!r}{after}"
 
 
 def _describe(value: object) -> str:

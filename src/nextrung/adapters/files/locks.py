@@ -1,4 +1,4 @@
-"""Files that one process at a time may hold; the system frees those of the dead."""
+"""File locks between processes; the kernel releases them when the holder exits."""
 
 from __future__ import annotations
 
@@ -14,39 +14,34 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger("nextrung")
 
-#: How long to wait before a lock is tried again, in s.
-_PULSE: Final = 0.5
+#: Interval between attempts to lock in s.
+_INTERVAL: Final = 0.5
 
 
 @contextmanager
 def hold_lock(path: Path) -> Iterator[None]:
-    """Hold a file; wait for as long as another process does.
+    """Lock a file; wait while another process holds the lock.
 
     Parameters
     ----------
     path : Path
-        File of the lock, which is made where there is none and stays.
-
-    Yields
-    ------
-    None
-        While the file is held.
+        Lock file; created where it is missing, and kept.
 
     Notes
     -----
-    The lock is a POSIX record lock: it ends with its process, however that ends, and
-    child processes have no part in it.
+    The lock is a POSIX record lock: the kernel releases it when its process exits, and
+    child processes do not inherit it.
     """
     with path.open("ab") as file:
         if not _try(file, path):
-            logger.warning("%s: another process is at this job; waiting", path)
+            logger.warning("%s: another process runs this job; waiting", path)
             while not _try(file, path):
-                time.sleep(_PULSE)
+                time.sleep(_INTERVAL)
         yield
 
 
 def _try(file: IO[bytes], path: Path) -> bool:
-    """Take a lock, unless another process has it; go on where there are no locks."""
+    """Try to lock; continue without a lock where the file system has none."""
     try:
         fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except (BlockingIOError, PermissionError):

@@ -32,11 +32,6 @@ def expand_path(written: str) -> Path:
     written : str
         Path, such as ``$NEXTRUNG_DATA/runs``.
 
-    Returns
-    -------
-    Path
-        The file or folder.
-
     Raises
     ------
     InputError
@@ -52,7 +47,7 @@ def expand_path(written: str) -> Path:
 
 
 def expand_files(written: Sequence[str], kind: str) -> list[Path]:
-    """Expand paths that must be files.
+    """Expand paths that must be files, as :func:`expand_path`.
 
     Parameters
     ----------
@@ -60,11 +55,6 @@ def expand_files(written: Sequence[str], kind: str) -> list[Path]:
         Paths as in :func:`expand_path`.
     kind : str
         Kind of file for the error message, such as ``a JSON file``.
-
-    Returns
-    -------
-    list of Path
-        The files, in order.
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""Journals of relaxations: what has ended survives the end of who wrote it."""
+"""Logs of finished relaxations, from which a killed job resumes."""
 
 from __future__ import annotations
 
@@ -18,29 +18,27 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
     from pathlib import Path
 
-#: Waiting for the disk after each of many short relaxations takes longer than they do.
+#: Interval of fsync, which takes longer than a short relaxation.
 SECONDS_BETWEEN_SYNCS = 1.0
 
 
 class RelaxationLog:
-    """Relaxations of one shard, a line each, written as they finish.
+    """Log of the finished relaxations of a shard, one JSON line each.
 
-    A line outlives the process that wrote it, and a second later the machine.
-
-    Reopening a journal gives back what is finished. A last line that a kill tore is
-    dropped; any other damage, and a header that differs, are errors.
+    A line survives a kill of the process, and a crash of the machine after one second.
+    Reopening a log reads the finished relaxations; an incomplete last line is removed.
 
     Parameters
     ----------
     path : Path
-        File of the journal.
+        Log file.
     header : mapping of str to str
-        What the relaxations depend on; stored as the first line.
+        Inputs of the relaxations; stored as the first line.
 
     Raises
     ------
     InputError
-        If the file is the journal of something else, or damaged.
+        If the header of the file differs, or another line is damaged.
     """
 
     def __init__(self, path: Path, header: Mapping[str, str]) -> None:
@@ -53,25 +51,25 @@ class RelaxationLog:
             self._append({"header": dict(header)})
 
     def record(self, material_id: str, record: RelaxationRecord) -> None:
-        """Add a finished relaxation; no end of this process loses it.
+        """Add a finished relaxation.
 
         Parameters
         ----------
         material_id : str
             Name of the material.
         record : RelaxationRecord
-            How its relaxation ended.
+            Its relaxation.
 
         Raises
         ------
         InputError
-            If the disk has no room for it; the journal is as before.
+            If the disk is full; the log is unchanged.
         """
         self._append({"id": material_id, "record": record})
         self.finished[material_id] = record
 
     def _append(self, line: dict[str, Any]) -> None:
-        """Write one line, or nothing of it; now and then wait for the disk."""
+        """Write a whole line or nothing; flush to disk at intervals."""
         text = memoryview(json.dumps(line, cls=MontyEncoder).encode() + b"\n")
         with self.path.open("ab", buffering=0) as file:
             length = os.fstat(file.fileno()).st_size
@@ -84,21 +82,21 @@ class RelaxationLog:
             except OSError as error:
                 file.truncate(length)
                 raise InputError(
-                    f"expected room for a relaxation in {self.path}, got: "
+                    f"expected disk space for a relaxation in {self.path}, got: "
                     f"{error.strerror}"
                 ) from error
 
     def _resume(self, header: dict[str, str]) -> None:
-        """Read the finished relaxations; cut off a torn last line."""
+        """Read the finished relaxations; remove an incomplete last line."""
         content = self.path.read_bytes()
-        whole, _, torn = content.rpartition(b"\n")
-        if torn:
-            os.truncate(self.path, len(content) - len(torn))
+        whole, _, incomplete = content.rpartition(b"\n")
+        if incomplete:
+            os.truncate(self.path, len(content) - len(incomplete))
         if not whole:
             self.path.unlink()
             return
         first, *lines = whole.split(b"\n")
-        self._compare(first, header)
+        self._check_header(first, header)
         for number, line in enumerate(lines, start=2):
             try:
                 entry = json.loads(line)
@@ -109,8 +107,8 @@ class RelaxationLog:
                 ) from error
             self.finished[entry["id"]] = record
 
-    def _compare(self, line: bytes, header: dict[str, str]) -> None:
-        """Refuse a journal that is not of these relaxations."""
+    def _check_header(self, line: bytes, header: dict[str, str]) -> None:
+        """Raise for the log of other relaxations."""
         try:
             found = dict(json.loads(line)["header"])
         except (ValueError, KeyError, TypeError) as error:
@@ -122,25 +120,19 @@ class RelaxationLog:
         ]
         if others:
             raise InputError(
-                f"expected the journal of this job in {self.path}, got "
+                f"expected the relaxation log of this job in {self.path}, got "
                 f"{', '.join(others)}"
             )
 
 
 @contextmanager
 def crash_marker(path: Path) -> Iterator[bool]:
-    """Mark that an attempt is made, until it ends in one way or another.
+    """Keep a marker file while the block runs; yield whether a crash left one before.
 
     Parameters
     ----------
     path : Path
-        File of the mark.
-
-    Yields
-    ------
-    bool
-        Whether an earlier attempt has left its mark: its process was killed, or has
-        crashed.
+        Marker file.
     """
     crashed = path.exists()
     path.touch()

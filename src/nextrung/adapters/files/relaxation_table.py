@@ -1,4 +1,4 @@
-"""Tables of relaxations, written when all of a shard or of a model are done."""
+"""Parquet tables of the relaxations of a shard or a model."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from pymatgen.core import Lattice, Structure
 
-from nextrung.compute.collections import Outcome
+from nextrung.compute.collections import RelaxationSummary
 from nextrung.schemas.base import InputError
 from nextrung.schemas.relaxation import RelaxationRecord
 
@@ -33,7 +33,7 @@ _SCHEMA = pa.schema(
     ]
 )
 
-#: Columns of the relaxed structure that describe its sites.
+#: Columns of the sites of the relaxed structure.
 _SITES = ("atomic_numbers", "frac_coords")
 
 
@@ -45,46 +45,38 @@ def write_relaxations(path: Path, records: Mapping[str, RelaxationRecord]) -> No
     path : Path
         File to write.
     records : mapping of str to RelaxationRecord
-        How each relaxation ended, by material.
+        Relaxations by material.
     """
     rows = [{"material_id": name, **_row(record)} for name, record in records.items()]
     pq.write_table(pa.Table.from_pylist(rows, _SCHEMA), path, compression="zstd")
 
 
 def read_relaxations(path: Path) -> dict[str, RelaxationRecord]:
-    """Read a table of relaxations.
+    """Read a table of relaxations, by material.
 
     Parameters
     ----------
     path : Path
-        File that :func:`write_relaxations` wrote.
-
-    Returns
-    -------
-    dict of str to RelaxationRecord
-        How each relaxation ended, by material, in the order written.
+        Table of relaxations.
 
     Raises
     ------
     InputError
-        If the file is no such table.
+        If the file is not a table of relaxations.
     """
-    try:
-        rows = pq.read_table(path, schema=_SCHEMA).to_pylist()
-    except (OSError, pa.ArrowInvalid) as error:
-        raise InputError(f"expected a table of relaxations in {path}") from error
+    rows = _read_rows(path, _SCHEMA.names)
     return {row.pop("material_id"): _record(row) for row in rows}
 
 
 def join_relaxations(parts: Sequence[Path], order: Sequence[str], path: Path) -> None:
-    """Write several tables of relaxations as one.
+    """Merge tables of relaxations.
 
     Parameters
     ----------
     parts : sequence of Path
-        Files that :func:`write_relaxations` wrote.
+        Tables of relaxations.
     order : sequence of str
-        Materials in the order wanted; each is in one of the parts.
+        Materials in the order of the merged rows; each is in one of the parts.
     path : Path
         File to write.
     """
@@ -95,36 +87,42 @@ def join_relaxations(parts: Sequence[Path], order: Sequence[str], path: Path) ->
     pq.write_table(joined.take(rows), path, compression="zstd")
 
 
-def read_outcomes(path: Path) -> list[Outcome]:
-    """Read how relaxations ended, and no site.
+def read_outcomes(path: Path) -> list[RelaxationSummary]:
+    """Read the outcomes of relaxations, without the columns of sites.
 
     Parameters
     ----------
     path : Path
-        File that :func:`write_relaxations` wrote.
+        Table of relaxations.
 
     Returns
     -------
-    list of Outcome
+    list of RelaxationSummary
         One per material, in the order written.
 
     Raises
     ------
     InputError
-        If the file is no such table.
+        If the file is not a table of relaxations.
     """
     columns = [name for name in _SCHEMA.names if name not in _SITES]
+    return [_summarise(row) for row in _read_rows(path, columns)]
+
+
+def _read_rows(path: Path, columns: Sequence[str]) -> list[dict[str, Any]]:
+    """Read some columns of a table of relaxations."""
     try:
-        rows = pq.read_table(path, columns=columns).to_pylist()
-        return [_outcome(row) for row in rows]
+        table = pq.read_table(path, columns=columns)
+        rows: list[dict[str, Any]] = table.select(columns).to_pylist()
     except (OSError, KeyError, pa.ArrowInvalid) as error:
         raise InputError(f"expected a table of relaxations in {path}") from error
+    return rows
 
 
-def _outcome(row: dict[str, Any]) -> Outcome:
-    """Build an outcome from its columns."""
+def _summarise(row: dict[str, Any]) -> RelaxationSummary:
+    """Build a summary from the columns of a row."""
     name, lattice = row.pop("material_id"), row.pop("lattice")
-    return Outcome(
+    return RelaxationSummary(
         material_id=name,
         record=RelaxationRecord(structure=None, **row),
         volume=None if lattice is None else Lattice(lattice).volume,
@@ -132,7 +130,7 @@ def _outcome(row: dict[str, Any]) -> Outcome:
 
 
 def _row(record: RelaxationRecord) -> dict[str, Any]:
-    """Lay a record out as columns."""
+    """Convert a record to a row."""
     structure = record.structure
     columns = record.model_dump(mode="json", exclude={"structure"})
     if structure is not None:
@@ -145,7 +143,7 @@ def _row(record: RelaxationRecord) -> dict[str, Any]:
 
 
 def _record(row: dict[str, Any]) -> RelaxationRecord:
-    """Build a record from its columns."""
+    """Convert a row to a record."""
     numbers, lattice, frac_coords = (
         row.pop(column) for column in ("atomic_numbers", "lattice", "frac_coords")
     )

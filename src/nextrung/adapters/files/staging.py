@@ -1,4 +1,4 @@
-"""Folders of unfinished files, which go with the process that has made them."""
+"""Staging folders, and removal of those whose process was killed."""
 
 from __future__ import annotations
 
@@ -11,23 +11,23 @@ from pathlib import Path
 
 from nextrung.settings import MachineSettings
 
-#: Beginning of the names of such folders.
-PREFIX = ".unfinished-"
+#: Prefix of the names of staging folders.
+PREFIX = ".staging-"
 
 
 class StagingFolder:
-    """A folder beside the artifacts that nobody else removes while it is in use.
+    """Locked folder for incomplete files, beside the artifacts.
 
     Attributes
     ----------
     path : Path
-        Where it is.
+        The folder.
     """
 
     def __init__(self) -> None:
         artifacts = MachineSettings().artifacts
         artifacts.mkdir(parents=True, exist_ok=True)
-        self.path, self._held = _make_locked(artifacts)
+        self.path, self._handle = _make_locked(artifacts)
 
     def __enter__(self) -> Path:
         return self.path
@@ -36,43 +36,38 @@ class StagingFolder:
         self.remove()
 
     def remove(self) -> None:
-        """Remove the folder and all in it."""
+        """Remove the folder with its files."""
         shutil.rmtree(self.path, ignore_errors=True)
-        os.close(self._held)
+        os.close(self._handle)
 
 
 def remove_stale() -> list[Path]:
-    """Remove the folders of processes that are dead.
-
-    Returns
-    -------
-    list of Path
-        The folders that were removed.
+    """Remove the staging folders of processes that no longer run; return them.
 
     Notes
     -----
-    A folder in use is locked; the system unlocks it when its process ends, however
-    that ends. Where a file system has no such locks, nothing is removed.
+    A folder in use is locked, and the kernel unlocks it when its process exits. Nothing
+    is removed on a file system without locks.
     """
-    swept = []
+    removed = []
     for folder in MachineSettings().artifacts.glob(f"{PREFIX}*"):
-        with suppress(OSError):  # another process has it, or has just removed it
+        with suppress(OSError):  # in use, or just removed by another process
             handle = os.open(folder, os.O_RDONLY)
             try:
                 fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
                 shutil.rmtree(folder)
-                swept.append(folder)
+                removed.append(folder)
             finally:
                 os.close(handle)
-    return swept
+    return removed
 
 
 def _make_locked(parent: Path) -> tuple[Path, int]:
-    """Make a folder and lock it; make another where it was swept in between."""
+    """Create and lock a folder; create another if it was removed in between."""
     folder = Path(tempfile.mkdtemp(dir=parent, prefix=PREFIX))
     with suppress(FileNotFoundError):
         handle = os.open(folder, os.O_RDONLY)
-        with suppress(OSError):  # no locks here, so that nobody sweeps either
+        with suppress(OSError):  # no locks: then remove_stale removes nothing
             fcntl.flock(handle, fcntl.LOCK_EX)
         if folder.exists():
             return folder, handle

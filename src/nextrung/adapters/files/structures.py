@@ -1,4 +1,4 @@
-"""Structure files."""
+"""Structure files, and structures as artifacts."""
 
 from __future__ import annotations
 
@@ -18,49 +18,39 @@ if TYPE_CHECKING:
 
 
 def read_structures(paths: Sequence[Path]) -> dict[str, Structure]:
-    """Read structures of any format pymatgen knows, or those of frames files.
+    """Read structures of any format of pymatgen, or of frames files, by name.
 
     Parameters
     ----------
     paths : sequence of Path
-        Structure files, named by their stem, or frames files.
-
-    Returns
-    -------
-    dict of str to Structure
-        Structures by name.
+        Structure files, whose stem is the name, or frames files.
 
     Raises
     ------
     InputError
-        If a file holds no structure, or two structures have one name.
+        If a file has no structure, or two structures have the same name.
     """
     found: dict[str, Structure] = {}
     for path in paths:
         for name, structure in _read_named(path):
             if name in found:
-                raise InputError(f"expected names once, got {name!r} again in {path}")
+                raise InputError(f"expected unique names, got {name!r} again in {path}")
             found[name] = structure
     return found
 
 
 def read_structure(path: Path) -> Structure:
-    """Read a structure of any format pymatgen knows.
+    """Read a structure of any format of pymatgen.
 
     Parameters
     ----------
     path : Path
         CIF, POSCAR or another file of one structure.
 
-    Returns
-    -------
-    Structure
-        The structure.
-
     Raises
     ------
     InputError
-        If the file holds no structure.
+        If the file has no structure.
     """
     try:
         return Structure.from_file(path)
@@ -69,17 +59,12 @@ def read_structure(path: Path) -> Structure:
 
 
 def store_structure(structure: Structure) -> Artifact:
-    """Keep a structure as a file named by its content.
+    """Store a structure as an artifact; equal structures share a file.
 
     Parameters
     ----------
     structure : Structure
-        Any structure; moments and other properties of its sites are kept.
-
-    Returns
-    -------
-    Artifact
-        The file: the same structure is the same file.
+        Structure with its site properties, such as magnetic moments.
     """
     with TemporaryDirectory() as folder:
         path = Path(folder) / "structure.json"
@@ -88,17 +73,12 @@ def store_structure(structure: Structure) -> Artifact:
 
 
 def load_structure(artifact: Artifact) -> Structure:
-    """Load a structure that was kept.
+    """Load a structure from an artifact.
 
     Parameters
     ----------
     artifact : Artifact
         Its file.
-
-    Returns
-    -------
-    Structure
-        The structure.
     """
     return Structure.from_dict(json.loads(artifact_path(artifact).read_text()))
 

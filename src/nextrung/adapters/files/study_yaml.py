@@ -1,4 +1,4 @@
-"""Study files: YAML that is validated whole before anything runs."""
+"""Reader of study files, which are validated completely before anything runs."""
 
 from __future__ import annotations
 
@@ -21,21 +21,16 @@ def read_study(path: Path, overrides: Sequence[str] = ()) -> StudySettings:
     Parameters
     ----------
     path : Path
-        YAML file with the fields of :class:`.StudySettings`; the file's own name is
-        the default name of the study.
+        YAML file with the fields of :class:`.StudySettings`; the default name of the
+        study is the stem of the file name.
     overrides : sequence of str
-        Settings that replace those of the file, such as ``training.epochs=5``; the
-        value is YAML.
-
-    Returns
-    -------
-    StudySettings
-        The whole study.
+        Settings that replace those of the file, such as ``training.epochs=5``, with
+        YAML values.
 
     Raises
     ------
     InputError
-        If the file is missing, is no YAML, or holds a key or value that is not known.
+        If the file is missing or not YAML, or a key or value is invalid.
     """
     settings = {"name": path.stem} | load_yaml(path, "study file")
     for override in overrides:

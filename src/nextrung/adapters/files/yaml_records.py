@@ -1,4 +1,4 @@
-"""Records read from YAML, validated whole; an unknown key names the nearest one."""
+"""Reader of YAML records; errors suggest the nearest known key."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from pydantic_core import ErrorDetails
 
-#: What pydantic calls a key that no record knows.
+#: Error type of pydantic for an unknown key.
 UNKNOWN_KEY = "extra_forbidden"
 
 _Record = TypeVar("_Record", bound=Record)
@@ -31,17 +31,12 @@ def load_yaml(path: Path, kind: str) -> dict[str, Any]:
     path : Path
         The file.
     kind : str
-        What the file is, for messages.
-
-    Returns
-    -------
-    dict
-        Its keys and values.
+        Kind of file for error messages.
 
     Raises
     ------
     InputError
-        If the file is missing, is no YAML, or holds no mapping.
+        If the file is missing, not YAML, or not a mapping.
     """
     try:
         settings = yaml.safe_load(path.read_text())
@@ -56,18 +51,18 @@ def load_yaml(path: Path, kind: str) -> dict[str, Any]:
 
 
 def validate_record(
-    record: type[_Record], settings: dict[str, Any], path: Path
+    record: type[_Record], settings: dict[str, Any], path: Path | str
 ) -> _Record:
-    """Turn the keys and values of a file into a record.
+    """Validate the content of a file as a record.
 
     Parameters
     ----------
     record : type of Record
-        What the file describes.
+        Class of the record.
     settings : dict
-        Its keys and values.
-    path : Path
-        The file, for messages.
+        Keys and values of the file.
+    path : Path or str
+        File, or what else holds them, for error messages.
 
     Returns
     -------
@@ -77,17 +72,17 @@ def validate_record(
     Raises
     ------
     InputError
-        If a key or a value is not known: one line, an unknown key first.
+        If a key or value is invalid; an unknown key is reported first.
     """
     try:
         return record.model_validate(settings)
     except ValidationError as error:
         wrong = sorted(error.errors(), key=lambda wrong: wrong["type"] != UNKNOWN_KEY)
-        raise InputError(f"{path}: {_explain(record, wrong[0])}") from error
+        raise InputError(f"{path}: {_describe_error(record, wrong[0])}") from error
 
 
-def _explain(record: type[BaseModel], error: ErrorDetails) -> str:
-    """Say where a value is wrong, and which known key is nearest to an unknown one."""
+def _describe_error(record: type[BaseModel], error: ErrorDetails) -> str:
+    """Describe an invalid value, or an unknown key with the nearest known one."""
     where = ".".join(str(step) for step in error["loc"])
     if error["type"] != UNKNOWN_KEY:
         whole = isinstance(error["input"], dict)
@@ -106,13 +101,13 @@ def _explain(record: type[BaseModel], error: ErrorDetails) -> str:
 
 
 def _lower(message: str) -> str:
-    """Begin a message of pydantic in lower case, without its prefix."""
+    """Remove the prefix of a message of pydantic and its capital letter."""
     message = message.removeprefix("Value error, ")
     return message[:1].lower() + message[1:]
 
 
 def _known_keys(record: type[BaseModel], parent: str = "") -> Iterator[tuple[str, str]]:
-    """List the keys of a record and of all below it, each with the key above it."""
+    """List the keys of a record and its nested records, each with its parent key."""
     for name, entry in record.model_fields.items():
         yield parent, name
         for nested in _records(entry.annotation):
@@ -120,7 +115,7 @@ def _known_keys(record: type[BaseModel], parent: str = "") -> Iterator[tuple[str
 
 
 def _records(annotation: Any) -> Iterator[type[BaseModel]]:  # noqa: ANN401
-    """Find the records that an annotation allows."""
+    """List the record classes in an annotation."""
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
         yield annotation
     elif get_origin(annotation) in {Union, UnionType, Annotated, tuple, list, dict}:

@@ -59,11 +59,6 @@ def read_ase(
     on_progress : callable
         Receives the number of files read, of all files, and the name of the next.
 
-    Yields
-    ------
-    Trajectory
-        Frames of one material.
-
     Raises
     ------
     InputError
@@ -81,8 +76,6 @@ def read_ase(
             yield Trajectory(
                 frames=frames,
                 converged=np.full(len(frames), fill_value=True),
-                hubbard_u=0.0,
-                plane_wave_cutoff=np.nan,
                 relaxed_energy=float(final) if relaxed else np.nan,
             )
 

@@ -88,19 +88,8 @@ def distil(
         )
 
 
-def make_crystals(source: DistilledSource) -> dict[str, Structure]:
-    """Generate the crystals of a source, before any relaxation.
-
-    Parameters
-    ----------
-    source : DistilledSource
-        Chemical systems, sizes and seed.
-
-    Returns
-    -------
-    dict of str to Structure
-        Crystals by name, elements first.
-    """
+def _make_crystals(source: DistilledSource) -> dict[str, Structure]:
+    """Generate the crystals of a source by name, elements first."""
     prototypes = list_prototypes(source.max_atoms)
     rng = np.random.default_rng([source.seed, 0])
     systems = [system.split("-") for system in source.chemical_systems]
@@ -122,7 +111,7 @@ def _relax(
     on_progress: Callable[[int, int, str], None],
 ) -> Iterator[tuple[str, Structure | Rejection]]:
     """Relax the crystals; reject failures and duplicates of relaxed structures."""
-    crystals = make_crystals(source)
+    crystals = _make_crystals(source)
     names, n_done = list(crystals), itertools.count(1)
     records = teacher.relax(
         list(crystals.values()),
@@ -216,7 +205,5 @@ def _to_trajectory(frames: Frames) -> Trajectory:
     return Trajectory(
         frames=frames,
         converged=np.full(len(frames), fill_value=True),
-        hubbard_u=0.0,
-        plane_wave_cutoff=math.nan,
         relaxed_energy=float(frames.energies[-1] / frames.n_atoms[-1]),
     )

@@ -45,18 +45,13 @@ class StoredDocument(NamedTuple):
 
 @contextmanager
 def open_store(written: str) -> Iterator[Store]:
-    """Connect to the store that a file describes.
+    """Open the store that a file describes, and close it after the block.
 
     Parameters
     ----------
     written : str
         Path of the file as in the study: a ``jobflow.yaml``, the keys of a job store,
         the keys of one store with its ``type``, or a store serialised by monty.
-
-    Yields
-    ------
-    Store
-        The store, connected; closed on leaving the block.
 
     Raises
     ------
@@ -96,11 +91,6 @@ def list_documents(
         Fields that find_group needs.
     find_group : callable
         Returns the group of a document that has only these fields.
-
-    Returns
-    -------
-    list of StoredDocument
-        The documents, group by group, in the order in which they were completed.
     """
     newest: dict[Any, tuple[int, StoredDocument]] = {}
     for document in store.query(dict(query), properties=[*IDENTITY, *fields]):
@@ -115,7 +105,7 @@ def list_documents(
 def stream_groups(
     store: Store, documents: Sequence[StoredDocument]
 ) -> Iterator[list[dict[str, Any]]]:
-    """Read listed documents, one group at a time.
+    """Read listed documents, one group at a time and in order.
 
     Parameters
     ----------
@@ -123,11 +113,6 @@ def stream_groups(
         A connected store.
     documents : sequence of StoredDocument
         Documents of :func:`list_documents`.
-
-    Yields
-    ------
-    list of dict
-        The documents of a group, in order.
 
     Raises
     ------
@@ -148,11 +133,6 @@ def digest_documents(documents: Sequence[StoredDocument]) -> str:
     ----------
     documents : sequence of StoredDocument
         Documents of :func:`list_documents`.
-
-    Returns
-    -------
-    str
-        The hash.
     """
     digest = hashlib.sha256()
     for document in documents:

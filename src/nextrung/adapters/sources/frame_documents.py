@@ -83,11 +83,6 @@ def flatten_documents(
     gpa_per_unit : float
         Factor that converts stresses to GPa, compression negative.
 
-    Returns
-    -------
-    Frames
-        The frames, in order.
-
     Raises
     ------
     InputError

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -31,7 +30,7 @@ REPORT_EVERY = 1000
 def read_matpes(
     source: MatpesSource, on_progress: Callable[[int, int, str], None]
 ) -> Iterator[Trajectory]:
-    """Read the documents of a source.
+    """Read the documents of a source as runs of one frame, by original material.
 
     Parameters
     ----------
@@ -39,12 +38,6 @@ def read_matpes(
         Files.
     on_progress : callable
         Receives the number of files read, of all files, and a description.
-
-    Yields
-    ------
-    Trajectory
-        One frame; frames derived from one material of the Materials Project have its
-        name.
 
     Raises
     ------
@@ -58,16 +51,13 @@ def read_matpes(
     """
     files = expand_files(source.paths, "a JSON file")
     for index, path in enumerate(files):
-        for count, document in enumerate(_stream(path)):
+        for count, run in enumerate(_stream(path, source)):
             if count % REPORT_EVERY == 0:
                 on_progress(index, len(files), f"{path.name}: document {count}")
-            try:
-                yield _read_document(document, source)
-            except InputError as error:
-                raise InputError(f"{error} in {path}") from error
+            yield run
 
 
-def _stream(path: Path) -> Iterator[Mapping[str, Any]]:
+def _stream(path: Path, source: MatpesSource) -> Iterator[Trajectory]:
     """Read the documents of a list, or of an object by name."""
     try:
         with zopen(path, "rb") as file:
@@ -75,11 +65,11 @@ def _stream(path: Path) -> Iterator[Mapping[str, Any]]:
     except (OSError, EOFError):
         listed = True  # stream_documents describes the error
     if listed:
-        return stream_documents(path)
-    return (document for _, document in stream_materials(path))
+        return stream_documents(path, lambda document: _read(document, source))
+    return stream_materials(path, lambda _, document: _read(document, source))
 
 
-def _read_document(document: Mapping[str, Any], source: MatpesSource) -> Trajectory:
+def _read(document: Mapping[str, Any], source: MatpesSource) -> Trajectory:
     """Convert a document to a run of one frame."""
     name = document.get("matpes_id", "without a name")
     for key in REQUIRED_KEYS:
@@ -93,13 +83,7 @@ def _read_document(document: Mapping[str, Any], source: MatpesSource) -> Traject
         functional=document["functional"],
         gpa_per_unit=GPA_PER[source.stress_unit],
     )
-    return Trajectory(
-        frames=frames,
-        converged=np.array([True]),
-        hubbard_u=0.0,
-        plane_wave_cutoff=math.nan,
-        relaxed_energy=math.nan,
-    )
+    return Trajectory(frames=frames, converged=np.array([True]))
 
 
 def _find_magmoms(document: Mapping[str, Any]) -> list[float] | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import re
+from functools import partial
 from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
@@ -42,7 +43,7 @@ REPORT_EVERY = 500
 def read_mptrj(
     source: MptrjJsonSource, on_progress: Callable[[int, int, str], None]
 ) -> Iterator[Trajectory]:
-    """Read the tasks of the materials of a source.
+    """Read the tasks of the materials of a source, each as one run.
 
     Parameters
     ----------
@@ -50,11 +51,6 @@ def read_mptrj(
         Files, and which of their energies is the label.
     on_progress : callable
         Receives the number of files read, of all files, and a description.
-
-    Yields
-    ------
-    Trajectory
-        Frames of one task of a material, from its first ionic step to its last.
 
     Raises
     ------
@@ -68,18 +64,16 @@ def read_mptrj(
     as in ``calcs_reversed``; frames are sorted by step, not by their order in the file.
     """
     files = expand_files(source.paths, "a JSON file")
+    read = partial(_read_material, source=source)
     for index, path in enumerate(files):
-        for count, (material_id, frames) in enumerate(stream_materials(path)):
+        for count, runs in enumerate(stream_materials(path, read)):
             if count % REPORT_EVERY == 0:
                 on_progress(index, len(files), f"{path.name}: material {count}")
-            try:
-                yield from _read_material(material_id, frames, source)
-            except InputError as error:
-                raise InputError(f"{error} in {path}") from error
+            yield from runs
 
 
 def _read_material(
-    material_id: str, frames: Mapping[str, Any], source: MptrjJsonSource
+    material_id: str, frames: Mapping[str, Any], *, source: MptrjJsonSource
 ) -> list[Trajectory]:
     """Read the tasks of one material in the order of the file."""
     parts = {name: _split_name(name) for name in frames}
@@ -131,8 +125,6 @@ def _to_trajectory(
     return Trajectory(
         frames=frames,
         converged=np.full(len(frames), fill_value=True),
-        hubbard_u=0.0,
-        plane_wave_cutoff=math.nan,
         relaxed_energy=relaxed,
     )
 

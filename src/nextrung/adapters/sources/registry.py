@@ -64,7 +64,7 @@ LABELS = {
 def read_source(
     source: Source, on_progress: Callable[[int, int, str], None]
 ) -> Iterator[Trajectory | Rejection]:
-    """Read the frames of a source, run by run.
+    """Read the frames of a source, run by run; reject runs that cannot be read.
 
     Parameters
     ----------
@@ -72,11 +72,6 @@ def read_source(
         Where frames come from.
     on_progress : callable
         Receives the number of steps done, of all steps, and a description.
-
-    Returns
-    -------
-    iterator of Trajectory or Rejection
-        Runs, and rejections of those that cannot be read.
     """
     return READERS[source.kind](source, on_progress)
 
@@ -88,11 +83,6 @@ def read_labels(source: Source) -> Frames:
     ----------
     source : Source
         Where frames come from.
-
-    Returns
-    -------
-    Frames
-        The frames in order.
 
     Raises
     ------
@@ -115,11 +105,6 @@ def name_labels(source: Source, functional: str) -> str:
         Where frames come from.
     functional : str
         Functional of the labels.
-
-    Returns
-    -------
-    str
-        The name.
     """
     return LABELS[source.kind].format(functional=functional, source=source)
 

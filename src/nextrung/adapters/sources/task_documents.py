@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+from itertools import count, repeat
 from typing import TYPE_CHECKING, Any
 
 from nextrung.adapters.files.json_stream import stream_documents
@@ -34,7 +36,7 @@ TASK_FIELDS = (*(f"{key}.dir_name" for key in CALCULATIONS), "output.task_id")
 def read_task_documents(
     source: TaskDocumentsSource, on_progress: Callable[[int, int, str], None]
 ) -> Iterator[Trajectory | Rejection]:
-    """Read the task documents of a source, material by material.
+    """Read the task documents of a source by material; reject invalid tasks.
 
     Parameters
     ----------
@@ -42,11 +44,6 @@ def read_task_documents(
         Files or store, and the key of the material.
     on_progress : callable
         Receives the number of files read, of all files, and a description.
-
-    Yields
-    ------
-    Trajectory or Rejection
-        Frames of one calculation of a task, or the rejection of a task.
 
     Raises
     ------
@@ -68,11 +65,6 @@ def list_tasks(store: Store, source: TaskDocumentsSource) -> list[StoredDocument
         A connected store; a job store also holds other documents.
     source : TaskDocumentsSource
         Query, and the key of the material.
-
-    Returns
-    -------
-    list of StoredDocument
-        The tasks.
 
     Raises
     ------
@@ -105,9 +97,10 @@ def _read_files(
     tasks: list[ReadTask] = []
     files = expand_files(source.paths, "a JSON file")
     for index, path in enumerate(files):
-        for count, document in enumerate(stream_documents(path)):
-            on_progress(index, len(files), f"{path.name}: document {count}")
-            found = _read(document, f"{path.name}#{count}", source)
+        ids = (f"{path.name}#{number}" for number in count())
+        read = partial(_read, default_ids=ids, source=source)
+        for number, found in enumerate(stream_documents(path, read)):
+            on_progress(index, len(files), f"{path.name}: document {number}")
             if isinstance(found, Rejection):
                 yield found
             else:
@@ -126,7 +119,8 @@ def _read_store(
         n_read = 0
         for group in stream_groups(store, documents):
             on_progress(n_read, len(documents), f"document {n_read} of {store_file}")
-            found = [_read(task, "", source) for task in group]
+            read = partial(_read, default_ids=repeat(""), source=source)
+            found = list(map(read, group))
             n_read += len(group)
             yield from (one for one in found if isinstance(one, Rejection))
             tasks = [one for one in found if isinstance(one, ReadTask)]
@@ -134,11 +128,14 @@ def _read_store(
 
 
 def _read(
-    document: Mapping[str, Any], default_id: str, source: TaskDocumentsSource
+    document: Mapping[str, Any],
+    *,
+    default_ids: Iterator[str],
+    source: TaskDocumentsSource,
 ) -> ReadTask | Rejection:
-    """Read a document; the default id is for a document without one."""
+    """Read a document; a default id replaces a missing one."""
     task = _unwrap(document)
-    ids = _find_ids(task, default_id, source)
+    ids = _find_ids(task, next(default_ids), source)
     return read_task(task, *ids, task_types=source.task_types)
 
 

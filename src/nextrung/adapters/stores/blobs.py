@@ -1,4 +1,4 @@
-"""Arrays of documents in additional stores: found, and removed once replaced."""
+"""Arrays of documents in the additional stores."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 
 def find_arrays(store: JobStore, uuid: str, index: int) -> dict[str, list[str]]:
-    """Find the arrays that the stored document of a job points to.
+    """Find the arrays that the stored document of a job refers to.
 
     Parameters
     ----------
@@ -25,7 +25,7 @@ def find_arrays(store: JobStore, uuid: str, index: int) -> dict[str, list[str]]:
     Returns
     -------
     dict of str to list of str
-        Names of the arrays, by additional store; empty where there is no document.
+        Ids of the arrays, by additional store; empty where there is no document.
     """
     where = {"uuid": uuid, "index": index}
     found = store.query_one(where, ["output"], load=False)
@@ -36,14 +36,14 @@ def find_arrays(store: JobStore, uuid: str, index: int) -> dict[str, list[str]]:
 
 
 def remove_arrays(store: JobStore, arrays: Mapping[str, list[str]]) -> None:
-    """Remove arrays that no document points to any more.
+    """Remove arrays from the additional stores.
 
     Parameters
     ----------
     store : JobStore
         A connected store.
     arrays : mapping of str to list of str
-        Names of the arrays, by additional store.
+        Ids of the arrays, by additional store.
     """
     for name, blobs in arrays.items():
         additional = store.additional_stores[name]  # type: ignore[has-type]
@@ -51,7 +51,7 @@ def remove_arrays(store: JobStore, arrays: Mapping[str, list[str]]) -> None:
 
 
 def _list_pointers(value: Any) -> Iterator[dict[str, str]]:  # noqa: ANN401
-    """List what stands in a document in the place of arrays."""
+    """List the references to arrays in a document."""
     if isinstance(value, list):
         for item in value:
             yield from _list_pointers(item)

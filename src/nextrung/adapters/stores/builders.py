@@ -1,7 +1,7 @@
-"""Builders of the result collections: documents of jobs in, flat rows out.
+"""Builders of the result collections from the documents of jobs.
 
-Any maggma runner takes them: ``nextrung build`` runs them one after another,
-``mrun`` in as many processes as wanted.
+``nextrung build`` runs them one after another; ``mrun`` of maggma runs them in several
+processes.
 """
 
 from __future__ import annotations
@@ -34,18 +34,17 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger("nextrung")
 
-#: Stamp of a document whose rows are being written; no document has it.
-BEGUN = "begun"
+#: Source version while the rows of a document are written.
+INCOMPLETE = "incomplete"
 
 
 class CollectionBuilder(Builder):  # type: ignore[misc]
-    """Keep one result collection in step with the documents of jobs.
+    """Builder of one result collection.
 
-    A document is read again when jobflow stored it anew (its ``completed_at`` is
-    another), or when the layout of the rows changed. Stamps are compared document by
-    document: clocks of workers that disagree lose no row. Rows whose document no
-    longer answers for its part of a study are removed. Where a document cannot be
-    read, the others are built and the next run tries again.
+    Rows are rebuilt when the source version of their document changes, that is, when
+    jobflow stored it again or the layout of rows changed. Versions are compared for
+    equality, so clocks of workers may differ. Rows of documents that are no longer
+    current are removed. A document that cannot be read is skipped until the next run.
 
     Parameters
     ----------
@@ -54,11 +53,11 @@ class CollectionBuilder(Builder):  # type: ignore[misc]
     target : Store
         The collection.
     state : Store
-        What was built from which documents.
+        Builder state: the source version of each document.
     collection : str
         Name of the collection.
     chunk_size : int
-        Documents whose rows are in memory together.
+        Documents per write.
     """
 
     def __init__(
@@ -76,73 +75,65 @@ class CollectionBuilder(Builder):  # type: ignore[misc]
         self.collection = collection
         self.failures: list[str] = []
         self.n_rows = 0
-        self._superseded: list[dict[str, str]] = []
+        self._outdated: list[dict[str, str]] = []
         super().__init__([jobs], [target, state], chunk_size=chunk_size)
 
     def get_items(self) -> Iterator[dict[str, Any]]:
-        """Find the documents that were not built as they are now.
-
-        Yields
-        ------
-        dict
-            A job, its place in a study, its output and the labels behind it.
-        """
+        """Yield the documents whose source version differs from the builder state."""
         collection = Collection(self.collection)
         ensure_indexes(self.target, collection)
-        members = list_study_jobs(self.jobs)
-        current = select_sources(members, collection)
-        answering = {self._key(member) for member in current}
-        stamps: dict[str, str] = {}
+        jobs = list_study_jobs(self.jobs)
+        current = {self._key(job): job for job in select_sources(jobs, collection)}
+        versions: dict[str, str] = {}
         for entry in self.state.query({"collection": self.collection}):
-            stamps[entry["key"]] = entry["stamp"]
-            if entry["key"] not in answering:
-                place = {name: entry[name] for name in ("study", "job_uuid")}
-                self._superseded.append(place)
-        waiting = [
-            member
-            for member in current
-            if stamps.get(self._key(member)) != source_version(member, collection)
+            versions[entry["key"]] = entry["stamp"]
+            if entry["key"] not in current:
+                self._outdated.append({n: entry[n] for n in ("study", "job_uuid")})
+        changed = [
+            job
+            for key, job in current.items()
+            if versions.get(key) != source_version(job, collection)
         ]
-        self.total = len(waiting)
-        for member in waiting:
-            yield self._load(member, members)
+        self.total = len(changed)
+        for job in changed:
+            yield self._load(job, jobs)
 
     def process_item(self, item: dict[str, Any]) -> dict[str, Any]:
-        """Flatten one document.
+        """List the rows of one document.
 
         Parameters
         ----------
         item : dict
-            What :meth:`get_items` found.
+            Item of :meth:`get_items`.
 
         Returns
         -------
         dict
-            The rows, and their entry in the builder state.
+            The rows or an error, and their entry in the builder state.
         """
         collection = Collection(self.collection)
-        member = item["member"]
+        job = item["job"]
         entry = {
-            "key": self._key(member),
+            "key": self._key(job),
             "collection": self.collection,
-            "study": member.study,
-            "job_uuid": member.job.uuid,
-            "stamp": source_version(member, collection),
+            "study": job.study,
+            "job_uuid": job.uuid,
+            "stamp": source_version(job, collection),
         }
         try:
             rows = list_rows(item, collection)
         except ValueError as error:
             reason = " ".join(str(error).split())
-            return {"entry": entry, "error": f"{member.job.name}: {reason}"}
+            return {"entry": entry, "error": f"{job.name}: {reason}"}
         return {"entry": entry, "rows": [row.model_dump(mode="json") for row in rows]}
 
     def update_targets(self, items: list[dict[str, Any]]) -> None:
-        """Write rows between two notes of the state: a kill repeats work, no more.
+        """Write rows, marked as incomplete in the builder state until they are written.
 
         Parameters
         ----------
         items : list of dict
-            What :meth:`process_item` returned.
+            Results of :meth:`process_item`.
         """
         failures = [item["error"] for item in items if "error" in item]
         for failure in failures:
@@ -156,67 +147,64 @@ class CollectionBuilder(Builder):  # type: ignore[misc]
             {name: item["entry"][name] for name in ("study", "job_uuid")}
             for item in flat
         ]
-        self._note([item["entry"] | {"stamp": BEGUN} for item in flat])
+        self._update_state([item["entry"] | {"stamp": INCOMPLETE} for item in flat])
         replace_rows(self.target, rows, jobs, key=KEYS[Collection(self.collection)])
-        self._note([item["entry"] | {"n_rows": len(item["rows"])} for item in flat])
+        self._update_state(
+            [item["entry"] | {"n_rows": len(item["rows"])} for item in flat]
+        )
         self.n_rows += len(rows)
 
     def finalize(self) -> None:
-        """Remove rows whose document no longer answers; close the stores."""
-        for place in self._superseded:
-            remove_rows(self.target, dict(place))
-            remove_rows(self.state, place | {"collection": self.collection})
+        """Remove the rows of outdated documents; close the stores."""
+        for job in self._outdated:
+            remove_rows(self.target, dict(job))
+            remove_rows(self.state, job | {"collection": self.collection})
         super().finalize()
 
-    def _note(self, entries: list[dict[str, Any]]) -> None:
+    def _update_state(self, entries: list[dict[str, Any]]) -> None:
         """Write entries of the builder state."""
         now = datetime.now(UTC).isoformat(timespec="seconds")
-        noted = [entry | {"completed_at": now} for entry in entries]
-        known = [{"key": entry["key"]} for entry in entries]
-        replace_rows(self.state, noted, known, key=("key",))
+        dated = [entry | {"completed_at": now} for entry in entries]
+        keys = [{"key": entry["key"]} for entry in entries]
+        replace_rows(self.state, dated, keys, key=("key",))
 
-    def _key(self, member: StudyJob) -> str:
-        """Name the entry of a document in the builder state."""
-        return f"{self.collection}/{member.study}/{member.job.uuid}"
+    def _key(self, job: StudyJob) -> str:
+        """Return the key of a document in the builder state."""
+        return f"{self.collection}/{job.study}/{job.uuid}"
 
-    def _load(self, member: StudyJob, members: Sequence[StudyJob]) -> dict[str, Any]:
-        """Load what the rows of a document are made of."""
-        item: dict[str, Any] = {"member": member}
+    def _load(self, job: StudyJob, jobs: Sequence[StudyJob]) -> dict[str, Any]:
+        """Load the outputs from which the rows of a document are built."""
+        item: dict[str, Any] = {"job": job}
         if self.collection == Collection.JOBS:
             return item
-        item["output"] = self._output(member)
+        item["output"] = self._output(job)
         if self.collection == Collection.MODELS:
-            wanted = member.job.parents.get("dataset")
-            labels = (each for each in members if each.job.fingerprint == wanted)
-            dataset = next(labels, None)
+            fingerprint = job.parents.get("dataset")
+            datasets = (each for each in jobs if each.fingerprint == fingerprint)
+            dataset = next(datasets, None)
             item["dataset"] = dataset and self._output(dataset)
         return item
 
-    def _output(self, member: StudyJob) -> Any:  # noqa: ANN401 - any document
+    def _output(self, job: StudyJob) -> Any:  # noqa: ANN401 - any document
         """Load the whole output of a job."""
-        where = {"uuid": member.job.uuid, "index": member.job.index}
+        where = {"uuid": job.uuid, "index": job.index}
         try:
             found = self.jobs.query_one(where, load=True)
-        except KeyError:  # stored without its arrays
+        except KeyError:  # its arrays are missing
             return None
         return found and found["output"]
 
 
 def make_builders(store: JobStore) -> list[CollectionBuilder]:
-    """Make the builders of all result collections.
+    """Build the builders of all result collections, one each.
 
     Parameters
     ----------
     store : JobStore
-        Documents of jobs; the collections are made beside them.
-
-    Returns
-    -------
-    list of CollectionBuilder
-        One per collection.
+        Documents of jobs; the collections are in the same database.
     """
-    # A write to an embedded store takes 20 ms whatever it writes; documents of studies
-    # that need a server may have 35,000 rows each.
+    # An embedded store takes 20 ms per write of any size; documents in a MongoDB may
+    # have 35,000 rows each.
     return [
         CollectionBuilder(
             store,
@@ -230,12 +218,12 @@ def make_builders(store: JobStore) -> list[CollectionBuilder]:
 
 
 def run_builder(builder: Builder) -> None:
-    """Run a builder; ``Builder.run`` would turn on every log of the process.
+    """Run a builder; ``Builder.run`` would configure the root logger.
 
     Parameters
     ----------
     builder : Builder
-        What to run; its stores are closed afterwards.
+        The builder; its stores are closed afterwards.
     """
     try:
         builder.connect()
@@ -243,23 +231,23 @@ def run_builder(builder: Builder) -> None:
         while chunk := list(islice(items, builder.chunk_size)):
             builder.update_targets([builder.process_item(item) for item in chunk])
     except BaseException:
-        Builder.finalize(builder)  # closes the stores, and removes no row
+        Builder.finalize(builder)  # closes the stores without removing rows
         raise
     builder.finalize()
 
 
 def build_collections(store: JobStore) -> dict[Collection, int]:
-    """Bring every result collection up to date.
+    """Update every result collection.
 
     Parameters
     ----------
     store : JobStore
-        A connected store; it is connected again afterwards.
+        A connected store; it is reconnected afterwards.
 
     Returns
     -------
     dict of Collection to int
-        Rows written anew, by collection.
+        Number of rows written, by collection.
 
     Raises
     ------

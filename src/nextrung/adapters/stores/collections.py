@@ -1,4 +1,4 @@
-"""Result collections beside the documents of jobs: opened, indexed, written."""
+"""Result collections beside the documents of jobs: access, indexes and writes."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ if TYPE_CHECKING:
     from jobflow import JobStore
     from maggma.stores import MongoStore
 
-#: Collection that says from which documents the others were built.
+#: Collection of the source versions of all rows.
 BUILDER_STATE = "builds"
 
-#: Indexes beside the one on the key; the first fields of each are asked for alone.
+#: Indexes other than the unique key; queries may use a prefix of each.
 INDEXES: Mapping[Collection, tuple[tuple[str, ...], ...]] = {
     Collection.MODELS: (("checkpoint_sha256",),),
     Collection.METRICS: (("study", "split", "energy_mae"),),
@@ -43,7 +43,7 @@ INDEXES: Mapping[Collection, tuple[tuple[str, ...], ...]] = {
 
 
 def describe_collection(store: JobStore, name: str) -> MongoStore:
-    """Describe a collection beside the documents of jobs.
+    """Return a store, not connected, of a collection in the database of the documents.
 
     Parameters
     ----------
@@ -52,21 +52,16 @@ def describe_collection(store: JobStore, name: str) -> MongoStore:
     name : str
         Name of the collection.
 
-    Returns
-    -------
-    MongoStore
-        A store of the kind that holds the documents, not connected.
-
     Raises
     ------
     InputError
-        If the documents themselves have the name of a result collection.
+        If the collection of the documents has the name of a result collection.
     """
     docs = store.docs_store
     if docs.collection_name == name:
         raise InputError(
             f"expected another collection than `{name}` for the documents of jobs, "
-            "got it in JOB_STORE: results go there"
+            "got it in JOB_STORE: it is a result collection"
         )
     described = docs.as_dict() | {
         "collection_name": name,
@@ -80,7 +75,7 @@ def describe_collection(store: JobStore, name: str) -> MongoStore:
 
 @contextmanager
 def open_collection(store: JobStore, name: str) -> Iterator[MongoStore]:
-    """Open a collection beside the documents of jobs, and close it afterwards.
+    """Open a collection in the database of the documents, and close it afterwards.
 
     Parameters
     ----------
@@ -88,11 +83,6 @@ def open_collection(store: JobStore, name: str) -> Iterator[MongoStore]:
         Documents of jobs.
     name : str
         Name of the collection.
-
-    Yields
-    ------
-    MongoStore
-        A connected store of the kind that holds the documents.
     """
     collection = describe_collection(store, name)
     collection.connect()
@@ -103,18 +93,18 @@ def open_collection(store: JobStore, name: str) -> Iterator[MongoStore]:
 
 
 def ensure_indexes(target: MongoStore, collection: Collection) -> None:
-    """Make the indexes of a result collection; embedded stores know none.
+    """Create the indexes of a result collection, except in embedded stores.
 
     Parameters
     ----------
     target : MongoStore
         The collection, connected.
     collection : Collection
-        Which one it is.
+        Its name.
     """
     if isinstance(target, MontyStore):
         return
-    raw = target._collection  # noqa: SLF001 - maggma makes indexes of one field alone
+    raw = target._collection  # noqa: SLF001 - maggma indexes single fields only
     raw.create_index([(name, 1) for name in KEYS[collection]], unique=True)
     for names in (("study", "job_uuid"), *INDEXES[collection]):
         if names != KEYS[collection]:
@@ -128,18 +118,18 @@ def replace_rows(
     *,
     key: Sequence[str],
 ) -> None:
-    """Write the rows of some documents in the place of those they succeed.
+    """Replace the rows of some documents.
 
     Parameters
     ----------
     target : MongoStore
         The collection, connected.
     rows : list of dict
-        Their rows.
+        The new rows.
     entries : sequence of mapping
-        What tells all rows of one document from others: its study and job.
+        Query of the old rows of each document: its study and job.
     key : sequence of str
-        Fields that tell one row from another.
+        Fields that identify a row.
     """
     if not isinstance(target, MontyStore):
         writes = [
@@ -150,27 +140,27 @@ def replace_rows(
         return
     remove_rows(target, {"$or": list(map(dict, entries))})  # an upsert scans all rows
     if rows:
-        target._collection.insert_many(rows)  # noqa: SLF001 - as maggma itself
+        target._collection.insert_many(rows)  # noqa: SLF001 - as in maggma
 
 
 def _write(target: MongoStore, writes: list[ReplaceOne[dict[str, Any]]]) -> None:
-    """Write as ``MongoStore.update``, which would sanitise plain rows first."""
+    """Write like ``MongoStore.update``, without sanitising plain rows."""
     raw = target._collection  # noqa: SLF001
     try:
         raw.bulk_write(writes, ordered=False)
-    except BulkWriteError:  # another builder inserted the same rows just now
+    except BulkWriteError:  # another builder inserted the same rows
         raw.bulk_write(writes, ordered=False)
 
 
 def remove_rows(target: MongoStore, criteria: dict[str, Any]) -> None:
-    """Remove rows; MontyDB cannot where a collection never had any.
+    """Remove rows, also of a collection that MontyDB has not created.
 
     Parameters
     ----------
     target : MongoStore
         The collection, connected.
     criteria : dict
-        Which rows.
+        Query of the rows.
     """
     if target.count(criteria):
         target.remove_docs(criteria)

@@ -1,4 +1,4 @@
-"""Job stores: the embedded one of a run folder, and the one jobflow.yaml names."""
+"""Job stores: embedded in a run folder, or described by a jobflow.yaml."""
 
 from __future__ import annotations
 
@@ -7,14 +7,16 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from jobflow import JobStore
 from maggma.core import StoreError
 from maggma.stores import MemoryStore, MontyStore
 
+from nextrung.adapters.stores.write_retries import RetryingJobStore
 from nextrung.schemas.base import InputError
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
+
+    from jobflow import JobStore
 
 #: Environment variable in which jobflow looks for its configuration.
 CONFIG_VARIABLE = "JOBFLOW_CONFIG_FILE"
@@ -35,10 +37,10 @@ INDEXED_FIELDS = (
 
 
 def make_embedded_store(root: Path) -> JobStore:
-    """Open the job store of a run folder; make it where there is none.
+    """Open the job store of a run folder, and create it where there is none.
 
-    Documents and arrays are kept by MontyDB in sqlite: safe against kills and
-    concurrent writers, meant for hundreds of documents.
+    MontyDB stores documents and arrays in sqlite: safe with killed and concurrent
+    writers, meant for hundreds of documents.
 
     Parameters
     ----------
@@ -56,11 +58,11 @@ def make_embedded_store(root: Path) -> JobStore:
         MontyStore(collection, database_path=str(folder))
         for collection in ("docs", "data")
     )
-    return _connected(JobStore(docs, additional_stores={"data": data}))
+    return _connected(RetryingJobStore(docs, additional_stores={"data": data}))
 
 
 def open_embedded_store(root: Path) -> JobStore:
-    """Open the job store that a run folder holds.
+    """Open the existing job store of a run folder.
 
     Parameters
     ----------
@@ -86,8 +88,8 @@ def open_embedded_store(root: Path) -> JobStore:
 def open_configured_store() -> JobStore:
     """Open the job store of the file that ``JOBFLOW_CONFIG_FILE`` names.
 
-    jobflow falls back to a store in memory where that file is missing, and every
-    result is lost; here it is an error.
+    jobflow falls back to a store in memory where that file is missing, and all
+    results are lost; here it is an error.
 
     Returns
     -------
@@ -138,15 +140,15 @@ def open_store_file(file: Path) -> JobStore:
         raise InputError(f"expected a JOB_STORE in {file}, got: {reason}") from error
     if "data" not in store.additional_stores:  # type: ignore[has-type]
         raise InputError(f"expected the additional store `data` in {file}, got none")
-    return _connected(store)
+    return _connected(RetryingJobStore.wrap(store))
 
 
 def _connected(store: JobStore) -> JobStore:
-    """Connect a store; say in one line why it cannot be reached."""
+    """Connect a store; raise an error of one line where it cannot be reached."""
     try:
         store.connect()
         store.count()
-    except Exception as error:  # drivers raise what they like
+    except Exception as error:  # drivers raise all kinds of exceptions
         store.close()  # type: ignore[no-untyped-call]
         reason = str(error).splitlines()[0]
         raise InputError(f"expected a store that answers, got: {reason}") from error
@@ -159,14 +161,14 @@ def close_store(store: JobStore) -> None:
     Parameters
     ----------
     store : JobStore
-        The store; GridFS stores of maggma refuse to be closed twice.
+        The store; GridFS stores of maggma raise when they are closed twice.
     """
     with suppress(StoreError):
         store.close()  # type: ignore[no-untyped-call]
 
 
 def keeps_documents(store: JobStore) -> bool:
-    """Say whether documents outlive this process.
+    """Return whether a store keeps documents after this process.
 
     Parameters
     ----------
@@ -176,13 +178,13 @@ def keeps_documents(store: JobStore) -> bool:
     Returns
     -------
     bool
-        False for what jobflow falls back to where it finds no configuration.
+        False for the store in memory that jobflow uses without a configuration.
     """
     return type(store.docs_store) is not MemoryStore
 
 
 def make_indexes(store: JobStore) -> list[str]:
-    """Make the indexes that jobflow leaves out.
+    """Create the indexes that jobflow does not create.
 
     Parameters
     ----------
@@ -192,7 +194,7 @@ def make_indexes(store: JobStore) -> list[str]:
     Returns
     -------
     list of str
-        Indexed fields; none for embedded stores, which know no indexes.
+        Indexed fields; none for embedded stores, which have no indexes.
     """
     try:
         made = [field for field in INDEXED_FIELDS if store.ensure_index(field)]
@@ -231,7 +233,7 @@ def find_documents(
 
 
 def find_finished(store: JobStore, uuids: Collection[str]) -> set[str]:
-    """Find the jobs that have left a document.
+    """Find the jobs that have stored a document.
 
     Parameters
     ----------
@@ -243,7 +245,7 @@ def find_finished(store: JobStore, uuids: Collection[str]) -> set[str]:
     Returns
     -------
     set of str
-        Those that are finished.
+        Those with a document.
     """
     found = store.query({"uuid": {"$in": list(uuids)}}, ["uuid"])
     return {document["uuid"] for document in found}

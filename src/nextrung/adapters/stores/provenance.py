@@ -1,4 +1,4 @@
-"""The chain of documents from a result back to the frames."""
+"""Provenance graph of a result, back to the frames."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from jobflow import JobStore
 
-#: Fields that tell a document from others of its class.
+#: Fields that characterise a document.
 _FACTS = (
     "labels",
     "functional",
@@ -27,7 +27,7 @@ _FACTS = (
     "best_epoch",
 )
 
-#: Files of documents.
+#: Fields of files.
 _ARTIFACTS = ("checkpoint", "frames", "materials", "rejections", "records")
 
 _PROPERTIES = (
@@ -43,12 +43,12 @@ _PROPERTIES = (
     *(f"output.{name}" for name in (*_FACTS, *_ARTIFACTS)),
 )
 
-#: Least digits by which a fingerprint is recognised.
+#: Fewest digits of an abbreviated fingerprint.
 _MIN_DIGITS = 8
 
 
 def trace_provenance(store: JobStore, identifier: str) -> ProvenanceGraph:
-    """Follow a result back to the frames it came from.
+    """Trace a result back to the frames it was computed from.
 
     Parameters
     ----------
@@ -58,11 +58,6 @@ def trace_provenance(store: JobStore, identifier: str) -> ProvenanceGraph:
         Uuid of a job, fingerprint or its first digits, sha256 of a checkpoint, or the
         row ``study/model/material`` or ``study/model`` of a result collection.
 
-    Returns
-    -------
-    ProvenanceGraph
-        Every document behind the result, with settings, versions and parents.
-
     Raises
     ------
     InputError
@@ -70,15 +65,15 @@ def trace_provenance(store: JobStore, identifier: str) -> ProvenanceGraph:
     """
     rows = _find_rows(store, identifier) if "/" in identifier else {}
     uuids = sorted({row["job_uuid"] for row in rows.values()})
-    wanted = {"uuid": {"$in": uuids}} if rows else {"$or": _names(identifier)}
-    found = _find(store, wanted)
+    criteria = {"uuid": {"$in": uuids}} if rows else {"$or": _interpret(identifier)}
+    found = _find(store, criteria)
     if not found and (planned := _planned_by(store, identifier)):
         found = _find(store, {"uuid": planned})
     if not found:
-        hint = "; `nextrung build` makes rows" if "/" in identifier else ""
+        hint = "; `nextrung build` builds rows" if "/" in identifier else ""
         raise InputError(
             "expected a job's uuid, a fingerprint, a checkpoint's sha256, or a row "
-            f"study/model/material, got {identifier}: the store holds none of them"
+            f"study/model/material, got {identifier}, which the store does not contain"
             f"{hint}"
         )
     nodes = dict(found)
@@ -99,7 +94,7 @@ def trace_provenance(store: JobStore, identifier: str) -> ProvenanceGraph:
 
 
 def _find_rows(store: JobStore, identifier: str) -> dict[str, dict[str, Any]]:
-    """Find the rows of a name in the result collections."""
+    """Find the rows with a name in the result collections."""
     names = identifier.split("/", 2)
     key = ("study", "model", "material_id")[: len(names)]
     rows: dict[str, dict[str, Any]] = {}
@@ -114,31 +109,31 @@ def _find_rows(store: JobStore, identifier: str) -> dict[str, dict[str, Any]]:
 
 
 def _planned_by(store: JobStore, uuid: str) -> str | None:
-    """Name the job that answers for one that planned others."""
+    """Find the job that merges the output of those that a job planned."""
     planner = {"uuid": uuid, "output.@class": REFERENCE}
     found = store.query_one(planner, ["output.uuid"])
     return None if found is None else str(found["output"]["uuid"])
 
 
-def _names(identifier: str) -> list[dict[str, Any]]:
-    """List what an identifier may be the name of."""
-    names: list[dict[str, Any]] = [
+def _interpret(identifier: str) -> list[dict[str, Any]]:
+    """List the queries that an identifier may match."""
+    queries: list[dict[str, Any]] = [
         {"uuid": identifier},
         {"output.provenance.fingerprint": identifier},
         {"output.checkpoint.sha256": identifier},
     ]
     if re.fullmatch(f"[0-9a-f]{{{_MIN_DIGITS},63}}", identifier):
-        names.append({"output.provenance.fingerprint": {"$regex": f"^{identifier}"}})
-    return names
+        queries.append({"output.provenance.fingerprint": {"$regex": f"^{identifier}"}})
+    return queries
 
 
 def _find(store: JobStore, criteria: dict[str, Any]) -> dict[str, ProvenanceNode]:
-    """Find documents; of copies, the one that was made first."""
+    """Find documents by fingerprint; the oldest of copies."""
     found: dict[str, ProvenanceNode] = {}
     for stored in store.query(criteria, list(_PROPERTIES), sort={"completed_at": 1}):
         if "provenance" in (stored.get("output") or {}):
-            ancestor = _describe(stored)
-            found.setdefault(ancestor.provenance.fingerprint, ancestor)
+            node = _describe(stored)
+            found.setdefault(node.provenance.fingerprint, node)
     return found
 
 

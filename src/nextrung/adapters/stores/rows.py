@@ -1,4 +1,4 @@
-"""What the rows of a result collection are read from."""
+"""Rows of the result collections, and the documents they are built from."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from nextrung.adapters.files.frames import read_materials
 from nextrung.adapters.files.relaxation_table import read_outcomes
 from nextrung.adapters.stores.study_jobs import StudyJob, select_current
 from nextrung.compute.collections import (
-    Material,
+    MaterialSummary,
     describe_materials,
     describe_model,
     list_densities,
@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from nextrung.schemas.base import Artifact, TaskDoc
     from nextrung.schemas.stores.collections import Row
 
-#: Stage and document that each collection is built from; jobs come from all.
+#: Stage and document class of each collection; jobs are built from all documents.
 _SOURCES: Mapping[Collection, tuple[str, type[TaskDoc]]] = {
     Collection.MODELS: ("fine_tuning", FineTuningDoc),
     Collection.METRICS: ("evaluation", EvaluationDoc),
@@ -49,7 +49,8 @@ _SOURCES: Mapping[Collection, tuple[str, type[TaskDoc]]] = {
     Collection.SCALING: ("scaling_law", ScalingLawDoc),
 }
 
-_LISTED: Mapping[Collection, Callable[[Any, Mapping[str, str]], Sequence[Row]]] = {
+#: Functions that list rows from a document alone.
+_LISTERS: Mapping[Collection, Callable[[Any, Mapping[str, str]], Sequence[Row]]] = {
     Collection.METRICS: list_metrics,
     Collection.RESIDUALS: list_residuals,
     Collection.STABILITY: list_stability,
@@ -59,13 +60,13 @@ _LISTED: Mapping[Collection, Callable[[Any, Mapping[str, str]], Sequence[Row]]] 
 
 
 def select_sources(
-    members: Sequence[StudyJob], collection: Collection
+    jobs: Sequence[StudyJob], collection: Collection
 ) -> Sequence[StudyJob]:
-    """Select the documents a collection is built from.
+    """Select the documents of a collection.
 
     Parameters
     ----------
-    members : sequence of StudyJob
+    jobs : sequence of StudyJob
         Finished jobs, oldest first.
     collection : Collection
         The collection.
@@ -73,64 +74,58 @@ def select_sources(
     Returns
     -------
     sequence of StudyJob
-        The current documents; for ``jobs`` all of them.
+        The current documents; all documents for ``jobs``.
     """
     if collection is Collection.JOBS:
-        return members
+        return jobs
     stage, document = _SOURCES[collection]
-    of_stage = [member for member in members if member.stage == stage]
+    of_stage = [job for job in jobs if job.stage == stage]
     return select_current(of_stage, document.__name__)
 
 
-def source_version(member: StudyJob, collection: Collection) -> str:
-    """Name what rows are built from: document, place, code, layout of the rows.
+def source_version(job: StudyJob, collection: Collection) -> str:
+    """Return the version of a document, its part, the code and the row layout.
 
     Parameters
     ----------
-    member : StudyJob
-        A document in its place.
+    job : StudyJob
+        Job of the document.
     collection : Collection
         The collection.
 
     Returns
     -------
     str
-        A stamp; another one means that the rows are to be built again.
+        The version; rows are rebuilt when it changes.
     """
-    job = member.job
     code = version("nextrung")
-    return f"{job.index} {job.stored_at} {member.part} {code} {_layout(collection)}"
+    return f"{job.index} {job.stored_at} {job.part} {code} {_layout(collection)}"
 
 
 def list_rows(item: Mapping[str, Any], collection: Collection) -> Sequence[Row]:
-    """Make the rows of one document.
+    """List the rows of one document.
 
     Parameters
     ----------
     item : mapping
-        The ``member``, its ``output``, and for models the ``dataset`` behind it.
+        The ``job``, its ``output``, and for models the output of its ``dataset``.
     collection : Collection
         The collection.
-
-    Returns
-    -------
-    sequence of Row
-        Its rows.
 
     Raises
     ------
     ValueError
-        If the document is not what it should be, or a file of it is missing.
+        If the document is invalid, or one of its files is missing.
     """
-    member: StudyJob = item["member"]
+    job: StudyJob = item["job"]
     origin = {
-        "study": member.study,
-        "job_uuid": member.job.uuid,
-        "fingerprint": member.job.fingerprint,
-        "completed_at": member.job.provenance["completed_at"],
+        "study": job.study,
+        "job_uuid": job.uuid,
+        "fingerprint": job.fingerprint,
+        "completed_at": job.provenance["completed_at"],
     }
     if collection is Collection.JOBS:
-        return [_job(member, origin)]
+        return [_describe_job(job, origin)]
     doc: Any = _SOURCES[collection][1].model_validate(item["output"])
     if collection is Collection.MODELS:
         labels = item["dataset"] and DatasetDoc.model_validate(item["dataset"])
@@ -139,7 +134,7 @@ def list_rows(item: Mapping[str, Any], collection: Collection) -> Sequence[Row]:
         outcomes = read_outcomes(artifact_path(doc.records))
         materials = _materials(doc.plan.materials)
         return list_relaxations(doc, outcomes, materials=materials, origin=origin)
-    return _LISTED[collection](doc, origin)
+    return _LISTERS[collection](doc, origin)
 
 
 @lru_cache
@@ -150,19 +145,19 @@ def _layout(collection: Collection) -> str:
 
 
 @lru_cache(maxsize=2)
-def _materials(artifact: Artifact) -> dict[str, Material]:
-    """Describe the materials of a file, once for all shards."""
+def _materials(artifact: Artifact) -> dict[str, MaterialSummary]:
+    """Describe the materials of a file; cached for all shards."""
     return describe_materials(read_materials(artifact_path(artifact)).initial)
 
 
-def _job(member: StudyJob, origin: Mapping[str, str]) -> JobRow:
+def _describe_job(job: StudyJob, origin: Mapping[str, str]) -> JobRow:
     """Describe a job."""
-    job, provenance = member.job, member.job.provenance
+    provenance = job.provenance
     return JobRow(
         **origin,
         name=job.name,
-        part=member.part,
-        stage=member.stage,
+        part=job.part,
+        stage=job.stage,
         model=job.model,
         document=job.document,
         shard=job.plan.get("shard"),

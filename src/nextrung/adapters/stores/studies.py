@@ -1,4 +1,4 @@
-"""Studies as they are stored: the document that gathers one, and its parts."""
+"""Stored studies: the summary document and the documents of the stages."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from nextrung.schemas.base import TaskDoc
 
-#: Document of each stage.
+#: Document class of each stage.
 DOCUMENTS: Mapping[str, type[TaskDoc]] = {
     "preflight": PreflightDoc,
     "dataset": DatasetDoc,
@@ -40,24 +40,13 @@ DOCUMENTS: Mapping[str, type[TaskDoc]] = {
 }
 
 
-def list_studies(store: JobStore) -> list[str]:
-    """List the finished studies of a store.
-
-    Parameters
-    ----------
-    store : JobStore
-        A connected store.
-
-    Returns
-    -------
-    list of str
-        Names, in the order in which the studies were finished.
-    """
+def _list_studies(store: JobStore) -> list[str]:
+    """List the names of the finished studies, in order of completion."""
     return list(dict.fromkeys(found.results.study for found in _studies(store, {})))
 
 
 def load_study(store: JobStore, name: str | None = None) -> StudyDoc:
-    """Load the document that gathers a study.
+    """Load the newest summary document of a study.
 
     Parameters
     ----------
@@ -66,22 +55,17 @@ def load_study(store: JobStore, name: str | None = None) -> StudyDoc:
     name : str, optional
         Name of the study; the one finished last by default.
 
-    Returns
-    -------
-    StudyDoc
-        The newest results of the study.
-
     Raises
     ------
     InputError
-        If no such study was finished.
+        If there is no such finished study.
     """
     criteria = {} if name is None else {"output.results.study": name}
     studies = _studies(store, criteria)
     if not studies:
-        wanted = "a finished study" if name is None else f"a finished study {name}"
-        others = ", ".join(list_studies(store)) or "none"
-        raise InputError(f"expected {wanted} in the store, got {others}")
+        expected = "a finished study" if name is None else f"a finished study {name}"
+        others = ", ".join(_list_studies(store)) or "none"
+        raise InputError(f"expected {expected} in the store, got {others}")
     return studies[-1]
 
 
@@ -109,12 +93,12 @@ def load_documents(
         for part, uuid in study.results.jobs.items()
         if (stage := part.partition("/")[0]) in stages
     }
-    tried = find_preflight(store, study) if "preflight" in stages else None
-    return loaded if tried is None else {"preflight": tried, **loaded}
+    preflight = find_preflight(store, study) if "preflight" in stages else None
+    return loaded if preflight is None else {"preflight": preflight, **loaded}
 
 
 def find_preflight(store: JobStore, study: StudyDoc) -> PreflightDoc | None:
-    """Find the newest preflight on the data set of a study.
+    """Find the newest preflight of the data set of a study.
 
     Parameters
     ----------
@@ -126,7 +110,7 @@ def find_preflight(store: JobStore, study: StudyDoc) -> PreflightDoc | None:
     Returns
     -------
     PreflightDoc or None
-        The document; None where the study was not tried out.
+        The document; None where the study had no preflight.
     """
     dataset = study.provenance.parents.get("parts dataset")
     criteria = {
@@ -134,13 +118,13 @@ def find_preflight(store: JobStore, study: StudyDoc) -> PreflightDoc | None:
         "metadata.study": study.results.study,
     }
     documents = find_documents(store, criteria)
-    tried = [PreflightDoc.model_validate(found["output"]) for found in documents]
-    same = [doc for doc in tried if doc.provenance.parents.get("dataset") == dataset]
+    loaded = [PreflightDoc.model_validate(found["output"]) for found in documents]
+    same = [doc for doc in loaded if doc.provenance.parents.get("dataset") == dataset]
     return same[-1] if same else None
 
 
 def _output(store: JobStore, uuid: str) -> Any:  # noqa: ANN401 - any document
-    """Load the output of a job; that of a planning job is its merged one."""
+    """Load the output of a job; for a planning job, the merged output."""
     try:
         return store.get_output(uuid, load=True)
     except ValueError as error:
@@ -148,9 +132,9 @@ def _output(store: JobStore, uuid: str) -> Any:  # noqa: ANN401 - any document
 
 
 def _studies(store: JobStore, criteria: dict[str, Any]) -> list[StudyDoc]:
-    """Load gathered studies, oldest first."""
-    gathered = {"output.results.study": {"$exists": True}} | criteria
+    """Load summary documents, oldest first."""
+    summaries = {"output.results.study": {"$exists": True}} | criteria
     return [
         StudyDoc.model_validate(document["output"])
-        for document in find_documents(store, gathered)
+        for document in find_documents(store, summaries)
     ]

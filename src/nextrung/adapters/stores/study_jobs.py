@@ -1,11 +1,11 @@
-"""Which stored documents answer for a study: the newest of each of its parts."""
+"""Selection of the current document of each part of a study."""
 
 from __future__ import annotations
 
 import hashlib
 import json
 from collections import defaultdict
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from jobflow import JobStore
 
-#: What is read of every document; arrays and histories stay where they are.
+#: Fields that are read of every document, without arrays and histories.
 _PROPERTIES = (
     "uuid",
     "index",
@@ -31,28 +31,28 @@ _PROPERTIES = (
     "output.uuid",
 )
 
-#: Class of the output of a job that planned others: it points to theirs.
+#: Class of the output of a job that planned others, which refers to their output.
 REFERENCE = "OutputReference"
 
 
 @dataclass(frozen=True)
-class StoredJob:
-    """A finished job, without its results.
+class StudyJob:
+    """A finished job of a study, without its results.
 
     Parameters
     ----------
     uuid, index : str, int
-        Where its document is.
+        Key of its document.
     name : str
         Name of the job.
     document : str
         Class of the document.
     stored_at : str
-        When it was stored, as jobflow writes it: local time.
-    study, part : str or None
-        Study and part its metadata name.
+        Local time at which jobflow stored it.
+    study, part : str
+        Study, and stage or ``stage/model``; empty where they are unknown.
     output : mapping
-        Light fields of the document.
+        Fields of the document without results.
     """
 
     uuid: str
@@ -60,13 +60,13 @@ class StoredJob:
     name: str
     document: str
     stored_at: str
-    study: str | None
-    part: str | None
+    study: str
+    part: str
     output: Mapping[str, Any]
 
     @property
     def provenance(self) -> Mapping[str, Any]:
-        """Where the document came from."""
+        """Provenance of the document."""
         provenance: Mapping[str, Any] = self.output["provenance"]
         return provenance
 
@@ -87,12 +87,17 @@ class StoredJob:
 
     @property
     def model(self) -> str | None:
-        """Model the document is about."""
+        """Model of the document."""
         return self.output.get("model") or self.plan.get("model")
 
     @property
+    def stage(self) -> str:
+        """Stage of the part."""
+        return self.part.partition("/")[0]
+
+    @property
     def shard_plan(self) -> str:
-        """Hash of what all shards of one relaxation share."""
+        """Hash of the settings that all shards of one relaxation share."""
         shared = {
             name: value
             for name, value in self.plan.items()
@@ -102,33 +107,11 @@ class StoredJob:
         return hashlib.sha256(key.encode()).hexdigest()
 
 
-@dataclass(frozen=True)
-class StudyJob:
-    """A job in its place in a study.
-
-    Parameters
-    ----------
-    study, part : str
-        The place; a part is a stage or ``stage/model``.
-    job : StoredJob
-        The job.
-    """
-
-    study: str
-    part: str
-    job: StoredJob
-
-    @property
-    def stage(self) -> str:
-        """Stage of the part."""
-        return self.part.partition("/")[0]
-
-
 def list_study_jobs(store: JobStore) -> list[StudyJob]:
     """List the finished jobs of every study.
 
-    A job belongs to the study its metadata name, and to every finished study whose
-    results name it: two studies may share a job, whose metadata then name the one
+    A job belongs to the study in its metadata, and to every finished study whose
+    results refer to it: the metadata of a job that two studies share name the study
     that ran last.
 
     Parameters
@@ -139,55 +122,45 @@ def list_study_jobs(store: JobStore) -> list[StudyJob]:
     Returns
     -------
     list of StudyJob
-        Every job once in each of its studies, oldest first.
+        Each job once per study, oldest first.
     """
     jobs, planned = _list_jobs(store)
-    found = [
-        StudyJob(job.study, job.part, job) for job in jobs if job.study and job.part
-    ]
+    found = [job for job in jobs if job.study and job.part]
     for study in _newest(job for job in jobs if job.document == "StudyDoc"):
-        found += _named_by(study, jobs, planned)
-    found.sort(key=lambda study_job: study_job.job.stored_at)
-    once = {(each.study, each.part, each.job.fingerprint): each for each in found[::-1]}
+        found += _list_referenced(study, jobs, planned)
+    found.sort(key=lambda job: job.stored_at)
+    once = {(job.study, job.part, job.fingerprint): job for job in found[::-1]}
     return list(once.values())[::-1]
 
 
-def select_current(study_jobs: Iterable[StudyJob], document: str) -> list[StudyJob]:
-    """Select the documents of one class that answer for their part of a study.
+def select_current(jobs: Iterable[StudyJob], document: str) -> list[StudyJob]:
+    """Select the current documents of one class in each part, oldest first.
 
-    That is the newest one; of shards, all of the newest relaxation.
+    That is the newest document; for shards, all shards of the newest relaxation.
 
     Parameters
     ----------
-    study_jobs : iterable of StudyJob
+    jobs : iterable of StudyJob
         Finished jobs, oldest first.
     document : str
         Class of the documents.
-
-    Returns
-    -------
-    list of StudyJob
-        The current ones, oldest first.
     """
     parts: defaultdict[tuple[str, str], list[StudyJob]] = defaultdict(list)
-    for study_job in study_jobs:
-        if study_job.job.document == document:
-            parts[study_job.study, study_job.part].append(study_job)
+    for job in jobs:
+        if job.document == document:
+            parts[job.study, job.part].append(job)
     return [
-        study_job
+        job
         for part in parts.values()
-        for study_job in part
-        if study_job is part[-1]
-        or (
-            document == "ShardDoc"
-            and study_job.job.shard_plan == part[-1].job.shard_plan
-        )
+        for job in part
+        if job is part[-1]
+        or (document == "ShardDoc" and job.shard_plan == part[-1].shard_plan)
     ]
 
 
-def _list_jobs(store: JobStore) -> tuple[list[StoredJob], dict[str, str]]:
-    """List every finished job, its newest index alone; and who answers for planners."""
-    newest: dict[str, StoredJob] = {}
+def _list_jobs(store: JobStore) -> tuple[list[StudyJob], dict[str, str]]:
+    """List finished jobs at their newest index, and the job each planner refers to."""
+    newest: dict[str, StudyJob] = {}
     planned: dict[str, str] = {}
     for found in store.query({"metadata.study": {"$exists": True}}, list(_PROPERTIES)):
         output = found.get("output") or {}
@@ -196,14 +169,14 @@ def _list_jobs(store: JobStore) -> tuple[list[StoredJob], dict[str, str]]:
         if "provenance" not in output:
             continue
         metadata = found.get("metadata") or {}
-        job = StoredJob(
+        job = StudyJob(
             uuid=found["uuid"],
             index=found["index"],
             name=found["name"],
             document=output.get("@class", ""),
             stored_at=found["completed_at"],
-            study=metadata.get("study"),
-            part=metadata.get("part"),
+            study=metadata.get("study") or "",
+            part=metadata.get("part") or "",
             output=output,
         )
         if job.uuid not in newest or newest[job.uuid].index < job.index:
@@ -211,32 +184,32 @@ def _list_jobs(store: JobStore) -> tuple[list[StoredJob], dict[str, str]]:
     return list(newest.values()), planned
 
 
-def _newest(studies: Iterable[StoredJob]) -> list[StoredJob]:
-    """Keep the newest results of each study."""
-    newest: dict[str, StoredJob] = {}
+def _newest(studies: Iterable[StudyJob]) -> list[StudyJob]:
+    """Select the newest results of each study."""
+    newest: dict[str, StudyJob] = {}
     for job in sorted(studies, key=lambda job: job.stored_at):
         newest[job.output["results"]["study"]] = job
     return list(newest.values())
 
 
-def _named_by(
-    study: StoredJob, jobs: Iterable[StoredJob], planned: Mapping[str, str]
+def _list_referenced(
+    study: StudyJob, jobs: Iterable[StudyJob], planned: Mapping[str, str]
 ) -> list[StudyJob]:
-    """List the jobs that the results of a study name, and the shards behind them."""
+    """List the jobs in the results of a study, and the shards of its relaxations."""
     results = study.output["results"]
     by_uuid = {job.uuid: job for job in jobs}
     by_fingerprint = {job.fingerprint: job for job in jobs}
-    named: list[StudyJob] = []
-    for part, named_uuid in results["jobs"].items():
-        uuid = planned.get(named_uuid, named_uuid)
+    referenced: list[StudyJob] = []
+    for part, stored_uuid in results["jobs"].items():
+        uuid = planned.get(stored_uuid, stored_uuid)
         if uuid not in by_uuid:
             continue
         job = by_uuid[uuid]
-        named.append(StudyJob(results["study"], part, job))
+        referenced.append(replace(job, study=results["study"], part=part))
         if job.document == "RelaxationDoc":
-            named += [
-                StudyJob(results["study"], part, by_fingerprint[shard])
+            referenced += [
+                replace(by_fingerprint[shard], study=results["study"], part=part)
                 for shard in job.parents.values()
                 if shard in by_fingerprint
             ]
-    return named
+    return referenced

@@ -1,12 +1,13 @@
-"""Patience with a database that is away for a while."""
+"""Job store that retries when the connection to its database is lost."""
 
 from __future__ import annotations
 
 import logging
 import time
-from functools import wraps
+from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from jobflow import JobStore
 from jobflow.core.schemas import JobStoreDocument
 from pymongo.errors import AutoReconnect
 
@@ -14,25 +15,24 @@ from nextrung.adapters.stores.blobs import find_arrays, remove_arrays
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-
-    from jobflow import JobStore
+    from typing import Self
 
 logger = logging.getLogger("nextrung")
 
-#: Seconds to wait after each failure; the driver itself looks for its server for half
-#: a minute before it gives up, so that a database may be away for eight minutes.
+#: Seconds to wait after each failure. The driver itself looks for its server for half
+#: a minute before it raises, so the database may be unreachable for eight minutes.
 DELAYS = (1, 2, 4, 8, 16, 32, 60, 60)
 
-_Answer = TypeVar("_Answer")
+_Result = TypeVar("_Result")
 
 
-def keep_trying(action: Callable[[], _Answer]) -> _Answer:
-    """Repeat what a lost connection interrupted.
+def retry(action: Callable[[], _Result]) -> _Result:
+    """Repeat an action that a lost connection interrupted.
 
     Parameters
     ----------
     action : callable
-        What to do; doing it twice must be the same as doing it once.
+        Idempotent function without arguments.
 
     Returns
     -------
@@ -49,35 +49,55 @@ def keep_trying(action: Callable[[], _Answer]) -> _Answer:
             return action()
         except AutoReconnect as error:
             reason = str(error).partition(", Timeout:")[0]
-            logger.warning("database away, again in %g s: %s", delay, reason)
+            logger.warning("database unreachable, retry in %g s: %s", delay, reason)
             time.sleep(delay)
     return action()
 
 
-def make_patient(store: JobStore) -> None:
-    """Let a store repeat writes that a lost connection interrupted.
+class RetryingJobStore(JobStore):
+    """Job store that repeats writes and look-ups that a lost connection interrupted.
 
-    jobflow writes the document of a job once, when all is computed; without patience
-    an hour of work would wait for its rerun because of a second without database.
-    Where a job is stored again, as one that is answered is, jobflow leaves the arrays
-    of the document that it replaces behind; here they go.
-
-    Parameters
-    ----------
-    store : JobStore
-        A store; nothing happens where it is patient already.
+    jobflow writes the document of a job once, when all is computed: without retries a
+    second without database costs the whole job. A document that replaces another also
+    removes the arrays of the old one, which jobflow leaves in the additional stores.
     """
-    update = store.update
-    if hasattr(update, "__wrapped__"):
-        return
 
-    @wraps(update)
-    def patient(*documents: Any, **options: Any) -> None:  # noqa: ANN401
-        replaced: dict[str, list[str]] = {}
-        if isinstance(documents[0], JobStoreDocument):
-            where = documents[0].uuid, documents[0].index
-            replaced = keep_trying(lambda: find_arrays(store, *where))
-        keep_trying(lambda: update(*documents, **options))
-        keep_trying(lambda: remove_arrays(store, replaced))
+    @classmethod
+    def wrap(cls, store: JobStore) -> Self:
+        """Return a retrying store on the connections of another.
 
-    store.update = patient  # type: ignore[method-assign]
+        Parameters
+        ----------
+        store : JobStore
+            Any job store; one that retries is returned as it is.
+
+        Returns
+        -------
+        RetryingJobStore
+            A store of the same documents and arrays.
+        """
+        if isinstance(store, cls):
+            return store
+        return cls(store.docs_store, store.additional_stores, store.save, store.load)  # type: ignore[has-type]
+
+    def query_one(self, *arguments: Any, **options: Any) -> dict[str, Any] | None:  # noqa: ANN401  # numpydoc ignore=PR01
+        """Find one document, as ``JobStore.query_one`` does, with retries."""
+        return retry(partial(super().query_one, *arguments, **options))
+
+    def update(self, docs: Any, key: Any = None, save: Any = None) -> None:  # noqa: ANN401
+        """Write documents, as ``JobStore.update`` does, with retries.
+
+        Parameters
+        ----------
+        docs : dict, JobStoreDocument, or list of them
+            The documents.
+        key : str or list of str, optional
+            Fields that identify a document.
+        save : dict, optional
+            Fields to write to each additional store.
+        """
+        replaced = {}
+        if isinstance(docs, JobStoreDocument):
+            replaced = find_arrays(self, docs.uuid, docs.index)
+        retry(partial(super().update, docs, key, save))
+        retry(partial(remove_arrays, self, replaced))

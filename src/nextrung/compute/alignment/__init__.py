@@ -1,7 +1,7 @@
-"""How alike the energies of two functionals are, and which elements set them apart.
+"""Correlation of the energies of two functionals, and differences by element.
 
-Total energies of two functionals hardly correlate, because each has its own energies of
-the atoms; what is left after each one's atomic references are subtracted does [1]_.
+Total energies of two functionals hardly correlate, as their atomic energies differ;
+energies with each functional's atomic references subtracted do [1]_.
 
 References
 ----------

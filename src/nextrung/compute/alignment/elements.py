@@ -1,4 +1,4 @@
-"""Which elements set two functionals apart, by a decision tree [1]_.
+"""Importance of elements for energy differences, by a decision tree [1]_.
 
 References
 ----------
@@ -45,29 +45,28 @@ def count_atoms(frames: Frames) -> dict[str, int]:
 def rank_elements(
     frames: Frames, differences: NDArray[np.float64], settings: AlignmentSettings
 ) -> dict[str, float]:
-    """Rank elements by how well they explain energy differences.
+    """Compute the importance of elements for energy differences.
 
     Parameters
     ----------
     frames : Frames
         Frames of any compositions.
     differences : ndarray of float, shape (n_frames,)
-        Energy difference of each frame in eV/atom, of formation or re-referenced
-        energies.
+        Energy difference of each frame in eV/atom.
     settings : AlignmentSettings
-        Depth and seed of the tree.
+        Depth and seed of the decision tree.
 
     Returns
     -------
     dict of str to float
-        Importance of each element that occurs, by symbol; they add up to one unless
-        all differences are equal.
+        Importance of each element that occurs, by symbol; the sum is one unless all
+        differences are equal.
 
     Notes
     -----
-    A regression tree is grown on atomic fractions. The importance of an element is the
-    variance that is removed at the nodes that split on it, weighted by the frames that
-    reach them, over the variance that is removed in all.
+    A regression tree is fitted to atomic fractions. The importance of an element is the
+    variance removed at the nodes that split on it, weighted by the frames that reach
+    them, divided by the total variance removed.
     """
     from sklearn.tree import DecisionTreeRegressor  # noqa: PLC0415 - loads for a second
 
@@ -97,9 +96,9 @@ def scale_importances(
     importances : mapping of str to float
         Importance of each element.
     n_atoms : mapping of str to int
-        Atoms of each of them.
+        Atoms of each element.
     scale : float or None
-        Factor on importance over atoms; None scales the largest to one.
+        Factor applied to importance per atom; None scales the largest value to one.
 
     Returns
     -------

@@ -1,4 +1,4 @@
-"""Which energies of two functionals belong together."""
+"""Pairs of energies of two functionals."""
 
 from __future__ import annotations
 
@@ -19,23 +19,23 @@ if TYPE_CHECKING:
 def pair_frames(
     target: Frames, source: Frames, pairing: Pairing
 ) -> tuple[Frames, Frames]:
-    """Pair the labels of two functionals.
+    """Pair the energies of two functionals.
 
     Parameters
     ----------
     target, source : Frames
         Frames with energies of each functional.
     pairing : Pairing
-        Whether frames of one name belong together, or the lowest frames of each
-        material and composition.
+        Whether to pair frames of the same id, or the lowest-energy frames of the same
+        material and reduced formula.
 
     Returns
     -------
     target : Frames
-        Frames to compare: all, or the lowest of each material and composition.
+        Frames to compare: all, or the lowest of each material and formula.
     source : Frames
-        The same frames with the energies of the source functional, per atom those of
-        their partners; NaN where there is none.
+        The same frames with the source functional's energy per atom of their partner;
+        NaN without a partner.
 
     Raises
     ------
@@ -62,18 +62,18 @@ def pair_frames(
 
 
 def _name_materials(frames: Frames) -> list[tuple[str, str]]:
-    """Name the material and the reduced formula of every frame."""
+    """List the material and reduced formula of every frame."""
     formulas = [composition.reduced_formula for composition in frames.compositions()]
     return list(zip(frames.material_ids.tolist(), formulas, strict=True))
 
 
 def _find_lowest(frames: Frames) -> dict[Hashable, int]:
-    """Find the frame of the lowest energy per atom of each material."""
+    """Find the frame of the lowest energy per atom of each material and formula."""
     per_atom = frames.energies / frames.n_atoms
     lowest: dict[Hashable, int] = {}
-    for place, name in enumerate(_name_materials(frames)):
-        if not np.isfinite(per_atom[place]):
+    for index, name in enumerate(_name_materials(frames)):
+        if not np.isfinite(per_atom[index]):
             continue
-        if name not in lowest or per_atom[place] < per_atom[lowest[name]]:
-            lowest[name] = place
+        if name not in lowest or per_atom[index] < per_atom[lowest[name]]:
+            lowest[name] = index
     return lowest

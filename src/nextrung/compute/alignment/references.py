@@ -1,4 +1,4 @@
-"""What atomic reference energies leave of total energies, and how that correlates."""
+"""Energies after subtraction of atomic references, and their correlation."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ if TYPE_CHECKING:
 
     from nextrung.schemas.frames import Frames
 
-#: Elements that can have a reference, by atomic number from 1.
+#: Largest atomic number that can have a reference.
 N_ELEMENTS = 118
-#: Points a correlation needs.
+#: Fewest points of a correlation.
 TWO_POINTS = 2
 
 
@@ -35,7 +35,7 @@ def subtract_references(
     Returns
     -------
     ndarray of float, shape (n_frames,)
-        What is left in eV/atom; NaN where an element has no reference.
+        Remaining energy in eV/atom; NaN where an element has no reference.
     """
     by_number = np.full(N_ELEMENTS + 1, np.nan)
     for symbol, energy in references.items():
@@ -53,12 +53,12 @@ def correlate(x: NDArray[np.float64], y: NDArray[np.float64]) -> float | None:
     Parameters
     ----------
     x, y : ndarray of float, shape (n_points,)
-        The variables.
+        Values of the two variables.
 
     Returns
     -------
     float or None
-        Correlation in [-1, 1]; None where one of them does not vary.
+        Correlation in [-1, 1]; None where a variable is constant.
     """
     if len(x) < TWO_POINTS or np.ptp(x) == 0 or np.ptp(y) == 0:
         return None

@@ -1,4 +1,4 @@
-"""The alignment of two functionals over the frames that have both energies."""
+"""Alignment of two functionals over the frames that have both energies."""
 
 from __future__ import annotations
 
@@ -7,18 +7,18 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from nextrung.compute.alignment.corrections import estimate_corrections
+from nextrung.compute.alignment.correction_estimates import estimate_corrections
 from nextrung.compute.alignment.elements import (
     count_atoms,
     rank_elements,
     scale_importances,
 )
-from nextrung.compute.alignment.formation import subtract_formation_energies
+from nextrung.compute.alignment.formation_differences import subtract_formation_energies
 from nextrung.compute.alignment.references import correlate, subtract_references
 from nextrung.schemas.alignment import (
+    AlignmentCorrections,
     AlignmentPoints,
     AlignmentScore,
-    Corrections,
     ElementAlignment,
 )
 from nextrung.schemas.base import InputError
@@ -39,32 +39,32 @@ def score_alignment(
     source_refs: Mapping[str, float],
     target_refs: Mapping[str, float],
     settings: AlignmentSettings,
-    corrections: Corrections = Corrections.NONE,
+    corrections: AlignmentCorrections = AlignmentCorrections.NONE,
 ) -> AlignmentScore:
-    """Compare the energies of the same frames in two functionals.
+    """Score the agreement of two functionals on the same frames.
 
     Parameters
     ----------
     target : Frames
         Frames with energies of the target functional.
     source : Frames
-        The same frames with energies of the source functional; NaN where there is none.
+        The same frames with energies of the source functional; NaN where missing.
     source_refs, target_refs : mapping of str to float
         Atomic reference energies of each functional in eV/atom, by symbol.
     settings : AlignmentSettings
-        How the differences are explained by elements.
-    corrections : Corrections
-        Which energies are GGA/GGA+U, and whether they hold MP2020's corrections.
+        Depth and seed of the decision tree, scales of importance.
+    corrections : AlignmentCorrections
+        Which side has GGA/GGA+U energies, and whether corrections are included.
 
     Returns
     -------
     AlignmentScore
-        Correlations, the contribution of each element, and the points themselves.
+        Correlations, contribution of each element, and energies of the frames.
 
     Raises
     ------
     InputError
-        If the two sets do not hold the same frames.
+        If the two sets are not the same frames.
     """
     if not np.array_equal(target.frame_ids, source.frame_ids):
         raise InputError(
@@ -82,7 +82,11 @@ def score_alignment(
     energies = {name: values[kept] for name, values in energies.items()}
     compared = target[kept]
     difference = energies["target_referenced"] - energies["source_referenced"]
-    shifts = _subtract(target_refs, source_refs)
+    shifts = {
+        symbol: target_refs[symbol] - source_refs[symbol]
+        for symbol in target_refs
+        if symbol in source_refs
+    }
     formation, without_phase = subtract_formation_energies(
         compared, source[kept], shifts
     )
@@ -94,8 +98,10 @@ def score_alignment(
         correlation_referenced=correlate(
             energies["source_referenced"], energies["target_referenced"]
         ),
-        mean_absolute_difference=_average_size(energies["target"] - energies["source"]),
-        mean_absolute_difference_referenced=_average_size(difference),
+        mean_absolute_difference=_average_absolute(
+            energies["target"] - energies["source"]
+        ),
+        mean_absolute_difference_referenced=_average_absolute(difference),
         corrections=corrections,
         elements_without_phase=without_phase,
         elements=_describe_elements(
@@ -111,9 +117,9 @@ def _describe_elements(
     shifts: Mapping[str, float],
     *,
     settings: AlignmentSettings,
-    corrections: Corrections,
+    corrections: AlignmentCorrections,
 ) -> dict[str, ElementAlignment]:
-    """Rank elements, with and without corrections where there are any."""
+    """Compute the importance of elements, with and without corrections."""
     n_atoms = count_atoms(frames)
     corrected, uncorrected = _correct(frames, formation, corrections)
     ranks = rank_elements(frames, corrected, settings)
@@ -138,20 +144,20 @@ def _describe_elements(
 
 
 def _correct(
-    frames: Frames, differences: NDArray[np.float64], corrections: Corrections
+    frames: Frames, differences: NDArray[np.float64], corrections: AlignmentCorrections
 ) -> tuple[NDArray[np.float64], NDArray[np.float64] | None]:
-    """Tell target minus source with corrections in, and with them left out."""
-    if corrections is Corrections.NONE:
+    """Compute differences with corrections and, where there are any, without."""
+    if corrections is AlignmentCorrections.NONE:
         return differences, None
     added = estimate_corrections(frames)
     match corrections:
-        case Corrections.IN_SOURCE:
+        case AlignmentCorrections.IN_SOURCE:
             return differences, differences + added
-        case Corrections.IN_TARGET:
+        case AlignmentCorrections.IN_TARGET:
             return differences, differences - added
-        case Corrections.MISSING_IN_SOURCE:
+        case AlignmentCorrections.MISSING_IN_SOURCE:
             return differences - added, differences
-        case Corrections.MISSING_IN_TARGET:
+        case AlignmentCorrections.MISSING_IN_TARGET:
             return differences + added, differences
 
 
@@ -160,7 +166,7 @@ def _explain_missing(
     energies: Mapping[str, NDArray[np.float64]],
     references: Sequence[Mapping[str, float]],
 ) -> list[str | None]:
-    """Say why frames cannot be compared; None for those that can."""
+    """List why frames cannot be compared; None for those that can."""
     referenced = set.intersection(*(set(refs) for refs in references))
     reasons: list[str | None] = []
     known = zip(
@@ -180,19 +186,8 @@ def _explain_missing(
     return reasons
 
 
-def _subtract(
-    target_refs: Mapping[str, float], source_refs: Mapping[str, float]
-) -> dict[str, float]:
-    """Subtract the references of the elements that have both."""
-    return {
-        symbol: target_refs[symbol] - source_refs[symbol]
-        for symbol in target_refs
-        if symbol in source_refs
-    }
-
-
-def _average_size(differences: NDArray[np.float64]) -> float | None:
-    """Average the sizes of differences; None where there are none."""
+def _average_absolute(differences: NDArray[np.float64]) -> float | None:
+    """Average absolute differences; None without any."""
     return float(np.abs(differences).mean()) if len(differences) else None
 
 

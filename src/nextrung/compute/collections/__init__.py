@@ -1,4 +1,4 @@
-"""Rows of the result collections, read off the documents of jobs."""
+"""Rows of the result collections, made from the documents of jobs."""
 
 from __future__ import annotations
 
@@ -6,15 +6,15 @@ from nextrung.compute.collections.errors import list_metrics, list_residuals
 from nextrung.compute.collections.models import describe_model, list_scaling
 from nextrung.compute.collections.phases import list_densities, list_stability
 from nextrung.compute.collections.relaxations import (
-    Material,
-    Outcome,
+    MaterialSummary,
+    RelaxationSummary,
     describe_materials,
     list_relaxations,
 )
 
 __all__ = [
-    "Material",
-    "Outcome",
+    "MaterialSummary",
+    "RelaxationSummary",
     "describe_materials",
     "describe_model",
     "list_densities",

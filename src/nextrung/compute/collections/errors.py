@@ -1,4 +1,4 @@
-"""Rows of errors: over splits, and over the frames of each material."""
+"""Rows of the collections `metrics` and `residuals`."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ if TYPE_CHECKING:
 
 
 def list_metrics(doc: EvaluationDoc, origin: Mapping[str, str]) -> list[MetricsRow]:
-    """List the errors of a model, split by split.
+    """List the errors of a model by split.
 
     Parameters
     ----------
     doc : EvaluationDoc
-        The evaluation.
+        Evaluation of the model.
     origin : mapping of str to str
-        Study and job of the rows.
+        Fields of :class:`.Row`.
 
     Returns
     -------
@@ -38,14 +38,14 @@ def list_metrics(doc: EvaluationDoc, origin: Mapping[str, str]) -> list[MetricsR
 
 
 def list_residuals(doc: EvaluationDoc, origin: Mapping[str, str]) -> list[ResidualRow]:
-    """List the errors of a model, material by material.
+    """List the errors of a model by material.
 
     Parameters
     ----------
     doc : EvaluationDoc
-        The evaluation, its frames included.
+        Evaluation of the model, residuals of frames included.
     origin : mapping of str to str
-        Study and job of the rows.
+        Fields of :class:`.Row`.
 
     Returns
     -------
@@ -73,7 +73,7 @@ def list_residuals(doc: EvaluationDoc, origin: Mapping[str, str]) -> list[Residu
 
 
 def _average(rows: FrameResiduals, frames: list[int]) -> dict[str, Any]:
-    """Average the errors of some frames; name the worst."""
+    """Average the errors of some frames, and find the largest energy error."""
     errors = {
         frame: rows.predicted_energy_per_atom[frame] - energy
         for frame in frames
@@ -91,7 +91,7 @@ def _average(rows: FrameResiduals, frames: list[int]) -> dict[str, Any]:
 
 
 def _mean(values: Iterable[float | None]) -> float | None:
-    """Average the values that are there."""
+    """Average the values that are not None."""
     known = [value for value in values if value is not None]
     return sum(known) / len(known) if known else None
 

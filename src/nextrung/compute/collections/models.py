@@ -1,4 +1,4 @@
-"""Rows of models and their scaling law."""
+"""Rows of the collections `models` and `scaling`."""
 
 from __future__ import annotations
 
@@ -17,16 +17,16 @@ if TYPE_CHECKING:
 def describe_model(
     doc: FineTuningDoc, dataset: DatasetDoc | None, origin: Mapping[str, str]
 ) -> list[ModelRow]:
-    """Say what a model is and what it was trained on.
+    """Describe how a model was made, and its training data.
 
     Parameters
     ----------
     doc : FineTuningDoc
-        The model.
+        Document of the model.
     dataset : DatasetDoc or None
-        The labels it was made with.
+        Labels that the model was made with; None without any.
     origin : mapping of str to str
-        Study and job of the rows.
+        Fields of :class:`.Row`.
 
     Returns
     -------
@@ -65,14 +65,14 @@ def describe_model(
 
 
 def list_scaling(doc: ScalingLawDoc, origin: Mapping[str, str]) -> list[ScalingRow]:
-    """List the errors of models trained on subsets, beside the laws they follow.
+    """List the errors of models trained on subsets, with the fitted power laws.
 
     Parameters
     ----------
     doc : ScalingLawDoc
-        The scaling law.
+        Scaling laws of a study.
     origin : mapping of str to str
-        Study and job of the rows.
+        Fields of :class:`.Row`.
 
     Returns
     -------
@@ -92,7 +92,7 @@ def list_scaling(doc: ScalingLawDoc, origin: Mapping[str, str]) -> list[ScalingR
 
 
 def _law(doc: ScalingLawDoc, prefix: str, model: str) -> dict[str, float | None]:
-    """Name slope and fit of the law of one property."""
+    """List slope and R² of the power law of one property."""
     scaling = {name.partition("_")[0]: laws for name, laws in doc.laws.items()}
     law = scaling[prefix].laws.get(model) if prefix in scaling else None
     return {

@@ -1,73 +1,67 @@
-"""Rows of phase stability and of densities."""
+"""Rows of the collections `stability` and `densities`."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from nextrung.schemas.stores.collections import DensityRow, StabilityCollectionRow
+from nextrung.schemas.stability import MaterialStability
+from nextrung.schemas.stores.collections import DensityRow, StabilityRow
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
     from nextrung.schemas.density import DensityDoc
-    from nextrung.schemas.stability import StabilityDoc
+    from nextrung.schemas.stability import CompetingPhase, StabilityDoc
 
 
-def list_stability(
-    doc: StabilityDoc, origin: Mapping[str, str]
-) -> list[StabilityCollectionRow]:
-    """List where materials stand on the hulls of labels and model.
+def list_stability(doc: StabilityDoc, origin: Mapping[str, str]) -> list[StabilityRow]:
+    """List the stability of materials according to labels and model.
 
     Parameters
     ----------
     doc : StabilityDoc
-        The scores, their rows included.
+        Stability of the materials.
     origin : mapping of str to str
-        Study and job of the rows.
+        Fields of :class:`.Row`.
 
     Returns
     -------
-    list of StabilityCollectionRow
+    list of StabilityRow
         One row per material.
     """
-    same = StabilityCollectionRow.model_fields.keys()
     rows = []
     for row in doc.rows:
-        target, predicted = (
-            row.target_decomposition_energy,
-            row.predicted_decomposition_energy,
-        )
-        known = target is not None and predicted is not None
-        fields = {name: value for name, value in row if name in same}
-        products = {
-            "target_products": row.target_competing_phases,
-            "predicted_products": row.predicted_competing_phases,
-        }
+        target = row.target_decomposition_energy
+        predicted = row.predicted_decomposition_energy
+        missing = target is None or predicted is None
         rows.append(
-            StabilityCollectionRow(
+            StabilityRow(
                 **origin,
-                **fields,
+                **row.model_dump(include=set(MaterialStability.model_fields)),
                 model=doc.model,
                 elements=tuple(row.chemical_system.split("-")),
-                decomposition_energy_error=predicted - target if known else None,  # type: ignore[operator]
-                **{
-                    name: tuple(phase.formula for phase in phases)
-                    for name, phases in products.items()
-                },
+                decomposition_energy_error=None if missing else predicted - target,  # type: ignore[operator]
+                target_products=_list_formulas(row.target_competing_phases),
+                predicted_products=_list_formulas(row.predicted_competing_phases),
             )
         )
     return rows
 
 
+def _list_formulas(phases: Iterable[CompetingPhase]) -> tuple[str, ...]:
+    """List the formulas of decomposition products."""
+    return tuple(phase.formula for phase in phases)
+
+
 def list_densities(doc: DensityDoc, origin: Mapping[str, str]) -> list[DensityRow]:
-    """List the densities of crystals.
+    """List the experimental and predicted densities of crystals.
 
     Parameters
     ----------
     doc : DensityDoc
-        The scores, their rows included.
+        Densities of the crystals.
     origin : mapping of str to str
-        Study and job of the rows.
+        Fields of :class:`.Row`.
 
     Returns
     -------

@@ -1,9 +1,9 @@
-"""Rows of relaxed materials."""
+"""Rows of the collection `relaxations`."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Material:
-    """What a row says about a material before any model saw it.
+class MaterialSummary:
+    """Material before relaxation.
 
     Parameters
     ----------
@@ -42,17 +42,17 @@ class Material:
 
 
 @dataclass(frozen=True)
-class Outcome:
-    """How one relaxation ended, without the sites of the structure.
+class RelaxationSummary:
+    """Result of one relaxation without the sites of the structure.
 
     Parameters
     ----------
     material_id : str
-        Name of the material.
+        Id of the material.
     record : RelaxationRecord
-        How it ended; its structure is left out.
+        Result of the relaxation, without a structure.
     volume : float or None
-        Volume of the relaxed cell in Å³; None where there is none.
+        Volume of the relaxed cell in Å³; None without one.
     """
 
     material_id: str
@@ -60,22 +60,22 @@ class Outcome:
     volume: float | None
 
 
-def describe_materials(initial: Frames) -> dict[str, Material]:
-    """Describe the materials of a study.
+def describe_materials(initial: Frames) -> dict[str, MaterialSummary]:
+    """Describe the materials of a study before relaxation.
 
     Parameters
     ----------
     initial : Frames
-        One frame per material.
+        Initial structures, one per material.
 
     Returns
     -------
-    dict of str to Material
-        Formula, elements, size, split and volume, by material.
+    dict of str to MaterialSummary
+        Formula, elements, number of atoms, split and volume, by material.
     """
     volumes = np.abs(np.linalg.det(initial.lattices)).tolist()
     return {
-        material_id: Material(
+        material_id: MaterialSummary(
             formula=composition.reduced_formula,
             elements=tuple(sorted(str(element) for element in composition)),
             n_atoms=n_atoms,
@@ -95,9 +95,9 @@ def describe_materials(initial: Frames) -> dict[str, Material]:
 
 def list_relaxations(
     doc: ShardDoc,
-    outcomes: Iterable[Outcome],
+    relaxations: Iterable[RelaxationSummary],
     *,
-    materials: Mapping[str, Material],
+    materials: Mapping[str, MaterialSummary],
     origin: Mapping[str, str],
 ) -> list[RelaxationRow]:
     """List the relaxations of a shard.
@@ -105,59 +105,49 @@ def list_relaxations(
     Parameters
     ----------
     doc : ShardDoc
-        The shard.
-    outcomes : iterable of Outcome
-        How its relaxations ended.
-    materials : mapping of str to Material
+        Document of the shard.
+    relaxations : iterable of RelaxationSummary
+        Relaxations of the shard.
+    materials : mapping of str to MaterialSummary
         All materials of the study.
     origin : mapping of str to str
-        Study and job of the rows.
+        Fields of :class:`.Row`.
 
     Returns
     -------
     list of RelaxationRow
         One row per material.
     """
-    return [
-        _relaxation(
-            outcome,
-            materials[outcome.material_id],
-            {
+    rows = []
+    for summary in relaxations:
+        record, material = summary.record, materials[summary.material_id]
+        n_atoms = material.n_atoms
+        rows.append(
+            RelaxationRow(
                 **origin,
-                "model": doc.plan.model,
-                "shard": doc.plan.shard,
-                "relaxations": doc.records.path,
-            },
+                model=doc.plan.model,
+                material_id=summary.material_id,
+                formula=material.formula,
+                elements=material.elements,
+                chemical_system="-".join(material.elements),
+                n_atoms=n_atoms,
+                split=material.split,
+                status=record.status,
+                failed=record.failed,
+                energy_per_atom=_per_atom(record.energy, n_atoms),
+                initial_energy_per_atom=_per_atom(record.initial_energy, n_atoms),
+                n_steps=record.n_steps,
+                fmax=record.fmax,
+                volume_per_atom=_per_atom(summary.volume, n_atoms),
+                initial_volume_per_atom=material.volume / n_atoms,
+                error=record.error,
+                shard=doc.plan.shard,
+                relaxations=doc.records.path,
+            )
         )
-        for outcome in outcomes
-    ]
-
-
-def _relaxation(
-    outcome: Outcome, material: Material, origin: Mapping[str, Any]
-) -> RelaxationRow:
-    """Put a relaxation beside its material."""
-    record, n_atoms = outcome.record, material.n_atoms
-    return RelaxationRow(
-        **origin,
-        material_id=outcome.material_id,
-        formula=material.formula,
-        elements=material.elements,
-        chemical_system="-".join(material.elements),
-        n_atoms=n_atoms,
-        split=material.split,
-        status=record.status,
-        failed=record.failed,
-        energy_per_atom=_per_atom(record.energy, n_atoms),
-        initial_energy_per_atom=_per_atom(record.initial_energy, n_atoms),
-        n_steps=record.n_steps,
-        fmax=record.fmax,
-        volume_per_atom=_per_atom(outcome.volume, n_atoms),
-        initial_volume_per_atom=material.volume / n_atoms,
-        error=record.error,
-    )
+    return rows
 
 
 def _per_atom(total: float | None, n_atoms: int) -> float | None:
-    """Share a total out among the atoms."""
+    """Divide a total by the number of atoms."""
     return None if total is None else total / n_atoms

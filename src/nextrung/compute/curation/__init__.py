@@ -1,3 +1,3 @@
-"""Curation rules, duplicates, splits and corrections of frames."""
+"""Curation rules, duplicates, splits and energy corrections of frames."""
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Frames of a material that say the same twice."""
+"""Duplicate frames of a material."""
 
 from __future__ import annotations
 
@@ -18,27 +18,27 @@ if TYPE_CHECKING:
     from nextrung.schemas.frames import Frames
     from nextrung.schemas.labels.curation import DuplicateTolerance
 
-#: Allowance for the rounding of reduced cells.
+#: Tolerance for rounding errors of reduced cells.
 ROUNDING = 1e-3
 
 
 def find_candidates(
     frames: Frames, tolerances: Sequence[DuplicateTolerance]
 ) -> list[NDArray[np.int64]]:
-    """Find the materials among whose frames there may be duplicates.
+    """Find the materials that may have duplicate frames.
 
     Parameters
     ----------
     frames : Frames
         Frames of any materials with energies.
     tolerances : sequence of DuplicateTolerance
-        When two frames of a material are the same; see :func:`find_unique`.
+        When two frames of a material are duplicates; see :func:`find_unique`.
 
     Returns
     -------
     list of ndarray of int
-        Indices of the frames of each such material, in order. Frames of another
-        material differ by their energies alone.
+        Indices of the frames of each such material, in order. The energies of all
+        other frames differ by more than the tolerance.
     """
     energies = (frames.energies / frames.n_atoms).tolist()
     by_material: dict[str, list[int]] = defaultdict(list)
@@ -53,7 +53,7 @@ def find_candidates(
 
 
 def _have_neighbours(energies: list[float], distance: float) -> bool:
-    """Say whether two energies are no further apart than a distance."""
+    """Check whether two energies differ by no more than a distance."""
     return any(
         not above - below > distance for below, above in pairwise(sorted(energies))
     )
@@ -62,16 +62,16 @@ def _have_neighbours(energies: list[float], distance: float) -> bool:
 def find_unique(
     frames: Frames, tolerances: Sequence[DuplicateTolerance]
 ) -> NDArray[np.int64]:
-    """Find the frames of one material that differ from each other.
+    """Find the distinct frames of one material.
 
     Parameters
     ----------
     frames : Frames
-        Frames of one material with energies, in the order in which they came; the
-        last, the reference, is kept whatever it resembles.
+        Frames of one material with energies, in order; the last one, the reference, is
+        always kept.
     tolerances : sequence of DuplicateTolerance
-        When two frames are the same, by the number of frames accepted before; the
-        last that holds counts. None keeps every frame.
+        When two frames are duplicates, by the number of frames accepted before; the
+        last tolerance that applies is used. Without any, every frame is kept.
 
     Returns
     -------
@@ -80,10 +80,10 @@ def find_unique(
 
     Notes
     -----
-    As in MPtrj: the reference is accepted first; then, in order, a frame is new if
-    its energy is further from those of all accepted frames than the tolerance, or
-    its structure matches none of them. The more frames are accepted, the more two
-    must differ.
+    As in MPtrj: the reference is accepted first; then, in order, a frame is accepted if
+    its energy differs from those of all accepted frames by more than the tolerance, or
+    its structure matches none of theirs. Tolerances grow with the number of accepted
+    frames.
 
     References
     ----------
@@ -95,13 +95,13 @@ def find_unique(
     comparison = _Comparison(frames, tolerances)
     accepted = [len(frames) - 1]
     for index in range(len(frames) - 1):
-        if not comparison.finds_twin(index, accepted):
+        if not comparison.finds_duplicate(index, accepted):
             accepted.append(index)
     return np.sort(accepted)
 
 
 class _Comparison:
-    """Compares frames of one material, each reduced once and only where needed."""
+    """Compares frames of one material; each is reduced at most once."""
 
     def __init__(
         self, frames: Frames, tolerances: Sequence[DuplicateTolerance]
@@ -117,18 +117,18 @@ class _Comparison:
         self.reduced: dict[int, Structure] = {}
 
     def _sites(self, start: int, stop: int) -> tuple[bytes, bytes]:
-        """Collect the atoms of a frame to the last bit."""
+        """List elements and coordinates of a frame as bytes."""
         numbers = self.frames.atomic_numbers[start:stop]
         return numbers.tobytes(), self.frames.frac_coords[start:stop].tobytes()
 
-    def finds_twin(self, index: int, accepted: Sequence[int]) -> bool:
-        """Say whether a frame is one of those accepted."""
+    def finds_duplicate(self, index: int, accepted: Sequence[int]) -> bool:
+        """Check whether a frame is a duplicate of an accepted one."""
         tolerance = [t for t in self.tolerances if len(accepted) > t.more_than][-1]
         distances = np.abs(self.energies[accepted] - self.energies[index])
         if distances.min() > tolerance.energy:
             return False
         if any(self.contents[index] == self.contents[other] for other in accepted):
-            return True  # which the matcher would find too
+            return True  # as the matcher would find
         ratios = self.volumes[accepted] / self.volumes[index]
         largest = _largest_volume_ratio(tolerance)
         possible = (ratios <= largest) & (ratios >= 1 / largest)
@@ -149,7 +149,7 @@ class _Comparison:
         )
 
     def _reduce(self, index: int) -> Structure:
-        """Find the primitive Niggli cell of a frame, as the matcher would each time."""
+        """Find the primitive Niggli cell of a frame, as the matcher does."""
         if index not in self.reduced:
             (structure,) = self.frames[[index]].to_structures()
             self.reduced[index] = StructureMatcher._get_reduced_structure(structure)  # noqa: SLF001
@@ -159,10 +159,10 @@ class _Comparison:
 def _largest_volume_ratio(tolerance: DuplicateTolerance) -> float:
     """Bound the ratio of the volumes per atom of two structures that match.
 
-    Both have as many sites in their primitive cells, and the lattice vectors of one
-    are within the tolerances of the other's. The volume of a cell is abc√D with
+    Both have the same number of sites in their primitive cells, and their lattice
+    vectors agree within the tolerances. The volume of a cell is abc√D with
     D = 1 + 2 cosα cosβ cosγ - cos²α - cos²β - cos²γ, whose derivative by an angle is
-    4 or less; and D of a reduced cell is 1/2 or more.
+    4 or less; D of a reduced cell is 1/2 or more.
     """
     change = 2 * 3 * 4 * np.deg2rad(tolerance.angle)
     ratio: float = (1 + tolerance.length) ** 3 * np.sqrt(1 + change)

@@ -1,8 +1,9 @@
-"""What a data set holds: its names, elements and materials."""
+"""Ids, elements and materials of a data set."""
 
 from __future__ import annotations
 
 import math
+from collections import Counter
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -22,22 +23,22 @@ if TYPE_CHECKING:
     from nextrung.schemas.labels.curation import Rejection
     from nextrung.schemas.labels.trajectory import Trajectory
 
-#: Heaviest element a potential has a place for.
+#: Atomic number of plutonium, the heaviest element that potentials cover.
 MAX_ATOMIC_NUMBER = 94
 
 
 def validate_elements(frames: Frames) -> None:
-    """Refuse frames that no potential can have learnt.
+    """Validate that potentials cover the elements of frames.
 
     Parameters
     ----------
     frames : Frames
-        Frames to look through.
+        Frames of any materials.
 
     Raises
     ------
     InputError
-        If an element lies beyond plutonium.
+        If an element is heavier than plutonium.
     """
     heavy = np.flatnonzero(frames.atomic_numbers > MAX_ATOMIC_NUMBER)
     if len(heavy):
@@ -50,27 +51,25 @@ def validate_elements(frames: Frames) -> None:
 
 
 def validate_unique_names(names: NDArray[np.str_]) -> None:
-    """Refuse frames that cannot be told apart.
+    """Validate that frames have unique ids.
 
     Parameters
     ----------
     names : ndarray of str, shape (n_frames,)
-        Names of the frames.
+        Ids of the frames.
 
     Raises
     ------
     InputError
-        If two frames have one name.
+        If two frames have the same id.
     """
-    seen: set[str] = set()
-    for name in names.tolist():
-        if name in seen:
+    for name, count in Counter(names.tolist()).items():
+        if count > 1:
             raise InputError(f"expected a name for every frame, got {name!r} twice")
-        seen.add(name)
 
 
 class MaterialCollector:
-    """Collects initial structure and relaxed energy of materials, run by run."""
+    """Collects initial structures and relaxed energies of materials, run by run."""
 
     def __init__(self) -> None:
         self._places: dict[str, int] = {}
@@ -78,33 +77,34 @@ class MaterialCollector:
         self._energies: dict[str, float] = {}
         self._by_functional: dict[str, dict[str, float]] = {}
 
-    def note(
-        self, runs: Sequence[Trajectory], verdicts: Sequence[Sequence[Rejection]]
+    def add_energies(
+        self, runs: Sequence[Trajectory], rejections: Sequence[Sequence[Rejection]]
     ) -> None:
-        """Note relaxed energies of any functional, the lowest of each material.
+        """Add relaxed energies of any functional; the lowest of a material is kept.
 
         Parameters
         ----------
         runs : sequence of Trajectory
-            Runs, uncorrected.
-        verdicts : sequence of sequence of Rejection
-            What is wrong with each; another functional than the wanted one is not.
+            Runs with uncorrected energies.
+        rejections : sequence of sequence of Rejection
+            Rejections of each run; runs rejected for anything but their functional are
+            skipped.
         """
-        for run, verdict in zip(runs, verdicts, strict=True):
+        for run, of_run in zip(runs, rejections, strict=True):
             known = math.isfinite(run.relaxed_energy)
-            if known and {rejection.rule for rejection in verdict} <= {Rule.FUNCTIONAL}:
+            if known and {rejection.rule for rejection in of_run} <= {Rule.FUNCTIONAL}:
                 energies = self._by_functional.setdefault(run.frames.functional, {})
                 name = run.material_id
                 lowest = energies.get(name, math.inf)
                 energies[name] = min(run.relaxed_energy, lowest)
 
     def add(self, runs: Sequence[Trajectory]) -> None:
-        """Note the first frame of new materials and the last relaxed energies.
+        """Add the first frame of new materials and the last relaxed energies.
 
         Parameters
         ----------
         runs : sequence of Trajectory
-            Runs that are wanted; those of one material in their order.
+            Accepted runs; those of one material in order.
         """
         initial = []
         start = 0
@@ -120,7 +120,7 @@ class MaterialCollector:
             self._initial.append(frames[initial])
 
     def collect(self, splits: Mapping[str, str]) -> Materials:
-        """Put the materials together.
+        """Build the materials of a data set.
 
         Parameters
         ----------
@@ -130,8 +130,7 @@ class MaterialCollector:
         Returns
         -------
         Materials
-            Those materials, in that order, each with the relaxed energy of its last
-            run.
+            These materials, in that order, with the relaxed energy of their last run.
         """
         names = np.array(list(splits))
         places = [self._places[name] for name in splits]
@@ -167,7 +166,7 @@ def list_elements(frames: Frames) -> dict[str, set[int]]:
     Returns
     -------
     dict of str to set of int
-        Atomic numbers by material, in the order in which the materials come.
+        Atomic numbers by material, in order of first occurrence.
     """
     elements: dict[str, set[int]] = {}
     for name, start, stop in zip(
@@ -183,7 +182,7 @@ def list_elements(frames: Frames) -> dict[str, set[int]]:
 
 
 def count_frames_by_element(frames: Frames) -> dict[str, int]:
-    """Count the frames that hold each element.
+    """Count the frames that contain each element.
 
     Parameters
     ----------
@@ -195,8 +194,8 @@ def count_frames_by_element(frames: Frames) -> dict[str, int]:
     dict of str to int
         Number of frames by symbol, in order of atomic number.
     """
-    holds = np.zeros((len(frames), len(Element) + 1), dtype=bool)
-    holds[frames.frame_of_site, frames.atomic_numbers] = True
-    counts = holds.sum(axis=0)
+    contains = np.zeros((len(frames), len(Element) + 1), dtype=bool)
+    contains[frames.frame_of_site, frames.atomic_numbers] = True
+    counts = contains.sum(axis=0)
     numbers = np.flatnonzero(counts).tolist()
     return {Element.from_Z(z).symbol: int(counts[z]) for z in numbers}

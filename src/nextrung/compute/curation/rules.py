@@ -1,4 +1,4 @@
-"""Which frames of a run are kept, one rule at a time."""
+"""Curation rules that apply to single frames."""
 
 from __future__ import annotations
 
@@ -26,21 +26,21 @@ if TYPE_CHECKING:
 def check_frames(
     trajectory: Trajectory, settings: CurationSettings
 ) -> tuple[Frames, list[Rejection]]:
-    """Check every frame of a run by its convergence, its energy and its labels.
+    """Check the convergence, energy and labels of every frame of a run.
 
     Parameters
     ----------
     trajectory : Trajectory
         Frames of one run.
     settings : CurationSettings
-        Which frames are wanted.
+        Rules that frames must satisfy.
 
     Returns
     -------
     frames : Frames
-        The frames that break no rule, in order.
+        Frames that satisfy every rule, in order.
     rejections : list of Rejection
-        One per frame that breaks one, for the first rule that it breaks.
+        One per other frame, for the first rule that it violates.
     """
     frames = trajectory.frames
     kept = np.full(len(frames), fill_value=True)
@@ -58,14 +58,14 @@ def check_frames(
 
 
 def find_missing(frames: Frames, label: Label) -> NDArray[np.bool_]:
-    """Find the frames that lack a label, or a part of it.
+    """Find the frames that lack a label for the frame or for a site.
 
     Parameters
     ----------
     frames : Frames
         Frames whose missing labels are NaN.
     label : Label
-        Property to look for.
+        Label to check.
 
     Returns
     -------
@@ -88,7 +88,7 @@ def find_missing(frames: Frames, label: Label) -> NDArray[np.bool_]:
 def _check_convergence(
     trajectory: Trajectory, settings: CurationSettings
 ) -> dict[int, str]:
-    """Say which frames used up their electronic steps."""
+    """List the frames whose electronic steps did not converge."""
     if settings.electronic_convergence is ElectronicConvergence.IGNORED:
         return {}
     unconverged = np.flatnonzero(~trajectory.converged).tolist()
@@ -98,7 +98,7 @@ def _check_convergence(
 def _check_energies(
     trajectory: Trajectory, settings: CurationSettings
 ) -> dict[int, str]:
-    """Say which frames are far from the relaxed structure, where that is known."""
+    """List the frames whose energy is outside the window, where that is known."""
     window = settings.energy_window
     if window is None or not math.isfinite(trajectory.relaxed_energy):
         return {}
@@ -113,7 +113,7 @@ def _check_energies(
 
 
 def _check_labels(frames: Frames, settings: CurationSettings) -> dict[int, str]:
-    """Say which labels a frame lacks."""
+    """List the labels that frames lack."""
     absent: dict[int, list[str]] = defaultdict(list)
     for label in settings.required_labels:
         for index in np.flatnonzero(find_missing(frames, label)).tolist():

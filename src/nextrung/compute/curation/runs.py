@@ -1,4 +1,4 @@
-"""Which runs are kept as a whole, one rule at a time."""
+"""Curation rules that apply to whole runs."""
 
 from __future__ import annotations
 
@@ -12,19 +12,19 @@ if TYPE_CHECKING:
 
 
 def check_run(trajectory: Trajectory, settings: CurationSettings) -> list[Rejection]:
-    """Check a run as a whole by how it was calculated.
+    """Check functional, Hubbard U and plane-wave cutoff of a run.
 
     Parameters
     ----------
     trajectory : Trajectory
         Frames of one run.
     settings : CurationSettings
-        Which runs are wanted.
+        Rules that runs must satisfy.
 
     Returns
     -------
     list of Rejection
-        One per frame where the run broke a rule; empty where it is wanted.
+        One per frame if the run violates a rule; empty otherwise.
     """
     functional = trajectory.frames.functional
     if functional != settings.functional:
@@ -52,20 +52,20 @@ def check_run(trajectory: Trajectory, settings: CurationSettings) -> list[Reject
 def check_primary_task(
     trajectory: Trajectory, settings: CurationSettings
 ) -> list[Rejection]:
-    """Check a run by the primary task of its material, where that is known.
+    """Compare a run with the primary task of its material, where that is known.
 
     Parameters
     ----------
     trajectory : Trajectory
         Frames of one run.
     settings : CurationSettings
-        How far the energies may be apart.
+        Maximum difference of final energies.
 
     Returns
     -------
     list of Rejection
-        One per frame where the task is of another functional, another Hubbard U or
-        another final energy than the primary one.
+        One per frame if functional, Hubbard U or final energy of the task differ from
+        those of the primary task.
     """
     task, primary = trajectory.task, trajectory.primary_task
     if settings.primary_task is None or task is None or primary is None:
@@ -75,8 +75,8 @@ def check_primary_task(
         got = f"{task.functional} where the primary task has {primary.functional}"
     elif dict(task.hubbard_us) != dict(primary.hubbard_us):
         got = (
-            f"{_name_hubbard_us(task)} where the primary task has "
-            f"{_name_hubbard_us(primary)}"
+            f"{_format_hubbard_us(task)} where the primary task has "
+            f"{_format_hubbard_us(primary)}"
         )
     elif not difference <= settings.primary_task.tolerance:
         got = f"a final energy {difference:.3f} eV/atom from that of the primary task"
@@ -88,20 +88,19 @@ def check_primary_task(
 def count_skipped(
     trajectory: Trajectory, settings: CurationSettings
 ) -> dict[Rule, int]:
-    """Count the frames of a run that a rule cannot check.
+    """Count the frames of a run to which rules could not be applied.
 
     Parameters
     ----------
     trajectory : Trajectory
         Frames of one run.
     settings : CurationSettings
-        Rules that are asked for.
+        Rules that are applied.
 
     Returns
     -------
     dict of Rule to int
-        Frames by rule whose source lacks what the rule asks about; rules that check
-        all frames, and rules that are not asked for, are left out.
+        Number of frames by rule, for rules whose input the source lacks.
     """
     n_frames = len(trajectory.frames)
     skipped = {}
@@ -115,22 +114,22 @@ def count_skipped(
 def check_energy_scale(
     trajectory: Trajectory, expected_energy: float, settings: CurationSettings
 ) -> list[Rejection]:
-    """Check a run by the scale of its final energy.
+    """Compare the final energy of a run with the prediction of a potential.
 
     Parameters
     ----------
     trajectory : Trajectory
         Frames of one run.
     expected_energy : float
-        Total energy in eV of the final frame with a potential of the wanted
-        functional; NaN where that potential has none.
+        Total energy of the final frame in eV, predicted by a potential of the same
+        functional; NaN where the prediction failed.
     settings : CurationSettings
-        How far label and potential may be apart.
+        Maximum difference between label and prediction.
 
     Returns
     -------
     list of Rejection
-        One per frame where the energies are on another scale.
+        One per frame if the energies are on another scale.
     """
     frames = trajectory.frames
     potential = settings.energy_scale.potentials.get(frames.functional)
@@ -145,7 +144,7 @@ def check_energy_scale(
     return Rejection.of(frames, Rule.ENERGY_SCALE, reason)
 
 
-def _name_hubbard_us(task: Task) -> str:
-    """List the Hubbard U of a task."""
+def _format_hubbard_us(task: Task) -> str:
+    """Format the Hubbard U of a task."""
     listed = (f"U({name}) = {u:g} eV" for name, u in sorted(task.hubbard_us.items()))
     return ", ".join(listed) or "no Hubbard U"

@@ -1,4 +1,4 @@
-"""Materials shared out among training, validation and test."""
+"""Split of materials into training, validation and test sets."""
 
 from __future__ import annotations
 
@@ -23,28 +23,28 @@ def split_materials(
     Parameters
     ----------
     elements : mapping of str to collection of int
-        Atomic numbers of each material's elements.
+        Atomic numbers of the elements of each material.
     settings : SplitSettings
-        Shares and seed.
+        Fractions and seed.
 
     Returns
     -------
     dict of str to str
-        ``train``, ``val`` or ``test`` by material, in the order given; the order
-        changes nothing.
+        ``train``, ``val`` or ``test`` by material, in the order given; the split does
+        not depend on the order.
 
     Raises
     ------
     InputError
-        If the materials are too few for the shares, or too few hold the elements
-        that training must know.
+        If there are too few materials for a fraction, or too few to keep every element
+        in training.
 
     Notes
     -----
-    Validation and test have ``int(share * n_materials)`` materials, the sizes of the
-    paper, and training the rest. Where training must know every element, materials
-    are drawn for test and validation in shuffled order, passing over those that are
-    the last to hold one of their elements.
+    Validation and test sets have ``int(fraction * n_materials)`` materials, as in Huang
+    et al. (2025), and training has the rest. Where every element must be in training,
+    materials are drawn for test and validation in random order, skipping those that are
+    the last in training with one of their elements.
     """
     names = sorted(elements)
     n_held_out = {
@@ -57,10 +57,10 @@ def split_materials(
     waiting = iter(order.tolist())
     for split, size in n_held_out.items():
         for _ in range(size):
-            for place in waiting:
-                held = set(elements[names[place]])
+            for index in waiting:
+                held = set(elements[names[index]])
                 if not settings.keep_elements_in_train or _release(held, n_holders):
-                    splits[names[place]] = split
+                    splits[names[index]] = split
                     break
             else:
                 raise InputError(
@@ -71,7 +71,7 @@ def split_materials(
 
 
 def _release(held: Collection[int], n_holders: Counter[int]) -> bool:
-    """Take a material out of training, unless that would lose an element."""
+    """Take a material out of training, unless an element would be lost."""
     if any(n_holders[number] == 1 for number in held):
         return False
     n_holders.subtract(held)
@@ -79,7 +79,7 @@ def _release(held: Collection[int], n_holders: Counter[int]) -> bool:
 
 
 def _size(share: float, n_materials: int, name: str) -> int:
-    """Count the materials of a split, which must not be empty."""
+    """Compute the number of materials of a split; validate that it is not zero."""
     size = int(share * n_materials)
     if share > 0 and size == 0:
         raise InputError(

@@ -1,4 +1,4 @@
-"""Whether stresses have the unit and sign that a source says."""
+"""Check of the unit and sign of the stresses of a source."""
 
 from __future__ import annotations
 
@@ -13,27 +13,27 @@ if TYPE_CHECKING:
 
     from nextrung.schemas.frames import Frames
 
-#: Correlation from which labels and predictions are taken for the same property.
+#: Smallest correlation of labels and predictions for which units are compared.
 MIN_CORRELATION = 0.8
 
-#: Largest factor between labels and predictions of one unit; kBar are 10 to a GPa.
+#: Largest ratio of labels and predictions in the same unit; 1 GPa is 10 kBar.
 MAX_FACTOR = 3.0
 
 
 def choose_strained(frames: Frames, n_frames: int) -> NDArray[np.int64]:
-    """Choose small frames under large stress, which tell units apart.
+    """Choose small frames with large stresses, to compare them with predictions.
 
     Parameters
     ----------
     frames : Frames
         Frames, some of them with stresses.
     n_frames : int
-        How many to choose at most.
+        Maximum number of frames.
 
     Returns
     -------
     ndarray of int, shape (n_chosen,)
-        Indices of frames with a stress, among the smaller half of them.
+        Indices of frames with stresses, from the smaller half of these.
     """
     sizes = np.abs(frames.stresses).max(axis=(1, 2))
     labelled = np.flatnonzero(np.isfinite(sizes) & (sizes > 0))
@@ -46,20 +46,20 @@ def choose_strained(frames: Frames, n_frames: int) -> NDArray[np.int64]:
 def validate_stress_unit(
     labels: NDArray[np.float32], stresses: NDArray[np.float32]
 ) -> None:
-    """Refuse stresses that are those of a potential but for a factor.
+    """Validate the unit and sign of stresses by predictions of a potential.
 
     Parameters
     ----------
     labels : ndarray of float, shape (n_frames, 3, 3)
-        Stresses as the source was read, in GPa.
+        Stresses of the source, converted to GPa.
     stresses : ndarray of float, shape (n_frames, 3, 3)
-        What a potential predicts for the same structures, in GPa; NaN where it fails.
+        Predicted stresses of the same structures in GPa; NaN where missing.
 
     Raises
     ------
     InputError
-        If labels and predictions go together, but with a factor that only a wrong
-        unit or sign explains. Where they do not go together, nothing is known.
+        If labels and predictions correlate, but differ by a factor that only a wrong
+        unit or sign explains. Without correlation nothing is checked.
     """
     known = np.isfinite(stresses) & np.isfinite(labels)
     label, predicted = labels[known], stresses[known]

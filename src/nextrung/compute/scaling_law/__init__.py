@@ -1,6 +1,6 @@
-"""How errors fall with the number of training frames, and where two laws meet.
+"""Power laws of errors over the number of training frames, and their crossing.
 
-Errors are fitted as straight lines through log10(error) over log10(frames) [1]_.
+Power laws are fitted as straight lines through log10(error) over log10(frames) [1]_.
 
 References
 ----------

@@ -1,4 +1,4 @@
-"""Where training from scratch catches up with transfer, and how sure that is."""
+"""Crossing of the power laws of transfer and training from scratch."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ if TYPE_CHECKING:
 
 
 def find_crossing(transfer: PowerLaw, scratch: PowerLaw) -> Crossing:
-    """Find the number of frames from which training from scratch is ahead.
+    """Find the number of frames above which training from scratch is better.
 
     Parameters
     ----------
     transfer, scratch : PowerLaw
-        Laws of the same error.
+        Power laws of the same error.
 
     Returns
     -------
@@ -40,7 +40,7 @@ def find_crossing(transfer: PowerLaw, scratch: PowerLaw) -> Crossing:
 def find_leader(
     transfer: Mapping[int, float], scratch: Mapping[int, float]
 ) -> Leader | None:
-    """Find out whether one of two models is ahead at every size studied.
+    """Find which training has the lower error at every common size.
 
     Parameters
     ----------
@@ -50,7 +50,7 @@ def find_leader(
     Returns
     -------
     Leader or None
-        Who is ahead at every size that both have; None where there is none.
+        Training with the lower error at every common size; None without any.
     """
     shared = [size for size in transfer if size in scratch]
     leads = {transfer[size] < scratch[size] for size in shared}
@@ -64,27 +64,27 @@ def find_leader(
 def resample_crossing(
     transfer: Curve, scratch: Curve, *, n_bootstrap: int, seed: int
 ) -> NDArray[np.float64]:
-    """Find the crossing of laws fitted to errors as they could have been.
+    """Resample the crossing of two power laws by a bootstrap of residuals.
 
     Parameters
     ----------
     transfer, scratch : Curve
-        Errors that were fitted, at three sizes or more each.
+        Errors that were fitted, three or more points each.
     n_bootstrap : int
-        Resamples to draw.
+        Number of resamples.
     seed : int
-        Seed of the draws.
+        Random seed.
 
     Returns
     -------
     ndarray of float, shape (n_bootstrap,)
-        Frames at the crossing; infinite where transfer stays ahead, zero where it
+        Frames at the crossing; infinite where transfer is always better, zero where it
         never is.
 
     Notes
     -----
-    Residuals of each line are drawn with replacement, enlarged for the two parameters
-    that were fitted, and added to the line again.
+    Residuals of each line are drawn with replacement, scaled by sqrt(n / (n - 2)) for
+    the two fitted parameters, and added to the fitted line.
     """
     rng = np.random.default_rng(seed)
     lines = [_resample_lines(curve, n_bootstrap, rng) for curve in (transfer, scratch)]
@@ -93,14 +93,14 @@ def resample_crossing(
 
 
 def _as_line(law: PowerLaw) -> NDArray[np.float64]:
-    """Put slope and intercept of a law into one array."""
+    """Convert slope and intercept of a power law to an array."""
     return np.array([law.slope, law.intercept], dtype=np.float64)
 
 
 def _resample_lines(
     curve: Curve, n_bootstrap: int, rng: np.random.Generator
 ) -> NDArray[np.float64]:
-    """Draw lines (n_bootstrap, 2) through errors as they could have been."""
+    """Fit lines (n_bootstrap, 2) to resampled errors."""
     x, y = np.log10(curve.sizes), np.log10(curve.errors)
     solver = solve_lines(x)
     fitted = np.column_stack([x, np.ones(len(x))]) @ (solver @ y)
@@ -113,9 +113,9 @@ def _resample_lines(
 def _cross(
     transfer: NDArray[np.float64], scratch: NDArray[np.float64]
 ) -> NDArray[np.float64]:
-    """Find log10 of the frames from which scratch lines (..., 2) are below transfer's.
+    """Find log10 of the frames above which lines (..., 2) of scratch are the lower.
 
-    Infinite where they never are, minus infinity where they are from one frame on.
+    Infinite where they never are, minus infinity where they always are.
     """
     gain = transfer[..., 0] - scratch[..., 0]
     lead = scratch[..., 1] - transfer[..., 1]

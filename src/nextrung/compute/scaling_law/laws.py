@@ -17,19 +17,18 @@ if TYPE_CHECKING:
     from nextrung.schemas.models import Model
     from nextrung.schemas.scaling_law import ScaledProperty, ScalingPoint
 
-#: Sizes that a line needs, and points from which its spread can be judged.
+#: Distinct sizes that a fit needs, and points that R² and resampling need.
 TWO_SIZES = 2
 THREE_POINTS = 3
-#: log10 of the number of frames beyond which no law is followed.
+#: log10 of the number of frames beyond which no power law is extrapolated.
 LARGEST_EXPONENT = 15
-
-#: Times the largest size that was fitted up to which a law is read.
+#: Largest extrapolation, as a multiple of the largest fitted size.
 FARTHEST_EXTRAPOLATION = 100
 
 
 @dataclass(frozen=True, eq=False)
 class Curve:
-    """Errors of one model at growing sizes.
+    """Errors of one model at increasing training set sizes.
 
     Parameters
     ----------
@@ -50,18 +49,18 @@ def select_curve(
     *,
     fit_above: float = 0,
 ) -> Curve:
-    """Select what one model's law is fitted to.
+    """Select the points that the power law of one model is fitted to.
 
     Parameters
     ----------
     points : sequence of ScalingPoint
-        Errors of every run.
+        Errors of every training.
     model : Model
-        Model of the curve.
+        Model to select.
     of : str
         Name of the error.
     fit_above : float
-        Only larger sizes are selected.
+        Select only sizes above this number of frames.
 
     Returns
     -------
@@ -83,13 +82,12 @@ def fit_power_law(curve: Curve) -> PowerLaw:
     Parameters
     ----------
     curve : Curve
-        Errors at growing sizes.
+        Errors at increasing sizes.
 
     Returns
     -------
     PowerLaw
-        Slope and intercept, or why there are none; the coefficient of determination
-        for three points or more.
+        Slope and intercept, or why there is no fit; R² for three or more points.
     """
     n_points, n_sizes = len(curve.sizes), len(np.unique(curve.sizes))
     if n_sizes < TWO_SIZES:
@@ -111,58 +109,50 @@ def fit_power_law(curve: Curve) -> PowerLaw:
 
 
 def solve_lines(x: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Build the matrix that turns values at x into a slope and an intercept.
+    """Build the matrix that maps values at x to least-squares slope and intercept.
 
     Parameters
     ----------
     x : ndarray of float, shape (n_points,)
-        Where the values are.
+        Positions of the values.
 
     Returns
     -------
     ndarray of float, shape (2, n_points)
-        Least-squares slope and intercept per unit of each value.
+        Slope and intercept per unit of each value.
     """
     return np.linalg.pinv(np.column_stack([x, np.ones(len(x))]))
 
 
 def size_for_error(law: PowerLaw, error_wanted: float, model: Model) -> RequiredSize:
-    """Find the number of training frames that a law asks for an error.
+    """Find the number of training frames at which a power law reaches an error.
 
     Parameters
     ----------
     law : PowerLaw
-        Law of the error.
+        Power law of the error.
     error_wanted : float
-        Error in the unit of the law.
+        Error in the unit of the power law.
     model : Model
-        Model of the law.
+        Model of the power law.
 
     Returns
     -------
     RequiredSize
         Training frames, or why there is no number.
     """
-    n_frames, reason = None, law.error
-    if law.slope is not None and law.intercept is not None:
-        if law.slope >= 0:
-            reason = "the error does not fall with the number of frames"
-        else:
-            exponent = (np.log10(error_wanted) - law.intercept) / law.slope
-            limit = _farthest_exponent(law)
-            if exponent > limit:
-                reason = (
-                    f"more than {10**limit:,.0f} frames: farther than the fit tells"
-                )
-            else:
-                n_frames = float(max(10**exponent, 1.0))
+    n_frames, reason = None, None
+    limit = LARGEST_EXPONENT
+    if law.largest_size is not None:
+        limit = np.log10(law.largest_size * FARTHEST_EXTRAPOLATION)
+    if law.slope is None or law.intercept is None:
+        reason = law.error
+    elif law.slope >= 0:
+        reason = "the error does not fall with the number of frames"
+    elif (exponent := (np.log10(error_wanted) - law.intercept) / law.slope) > limit:
+        reason = f"more than {10**limit:,.0f} frames: beyond the range of the fit"
+    else:
+        n_frames = float(max(10**exponent, 1.0))
     return RequiredSize(
         model=model, error_wanted=error_wanted, n_frames=n_frames, error=reason
     )
-
-
-def _farthest_exponent(law: PowerLaw) -> float:
-    """Find up to which log10 of the number of frames a law is read."""
-    if law.largest_size is None:
-        return LARGEST_EXPONENT
-    return float(np.log10(law.largest_size * FARTHEST_EXTRAPOLATION))

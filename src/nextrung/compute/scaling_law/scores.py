@@ -1,4 +1,4 @@
-"""The laws of all models of a study, and what transfer saves."""
+"""Power laws of all models of a study, and their crossings."""
 
 from __future__ import annotations
 
@@ -31,45 +31,45 @@ if TYPE_CHECKING:
         ScalingPoint,
     )
 
-#: Quantiles of the resamples that bound the interval of a crossing.
+#: Quantiles of the resampled crossings: a 95 % interval.
 INTERVAL = (0.025, 0.975)
 
 
 def score_scaling_law(
     points: Sequence[ScalingPoint], settings: ScalingLawSettings
 ) -> ScalingLawScore:
-    """Fit the errors of all models, and compare transfer with training from scratch.
+    """Fit power laws of all models, and compare transfer with training from scratch.
 
     Parameters
     ----------
     points : sequence of ScalingPoint
-        Errors of every run.
+        Errors of every training.
     settings : ScalingLawSettings
-        Which sizes are fitted, and which errors are wanted.
+        Sizes to fit and errors wanted.
 
     Returns
     -------
     ScalingLawScore
-        The points, and the laws of energies and forces.
+        The points, and the power laws of energies and forces.
     """
-    energy_maes, forces_maes = settings.target_energy_maes, settings.target_forces_maes
+    wanted: dict[ScaledProperty, Sequence[float]] = {
+        "energy_mae": settings.target_energy_maes,
+        "forces_mae": settings.target_forces_maes,
+    }
     return ScalingLawScore(
         points=list(points),
-        laws={
-            "energy_mae": _scale("energy_mae", points, settings, wanted=energy_maes),
-            "forces_mae": _scale("forces_mae", points, settings, wanted=forces_maes),
-        },
+        laws={of: _fit(of, points, settings, wanted=wanted[of]) for of in wanted},
     )
 
 
-def _scale(
+def _fit(
     of: ScaledProperty,
     points: Sequence[ScalingPoint],
     settings: ScalingLawSettings,
     *,
     wanted: Sequence[float],
 ) -> PropertyScaling:
-    """Fit the laws of one error, and read crossing and sizes off them."""
+    """Fit the power laws of one error, their crossing, and the required sizes."""
     curves = {
         model: select_curve(points, model, of, fit_above=settings.fit_above)
         for model in settings.models
@@ -78,7 +78,7 @@ def _scale(
     return PropertyScaling(
         laws={model.value: law for model, law in laws.items()},
         crossing=_compare_with_scratch(curves, laws, settings).model_copy(
-            update=_lead(of, points, settings)
+            update=_compare_sizes(of, points, settings)
         ),
         required_sizes=[
             size_for_error(law, error, model)
@@ -88,10 +88,10 @@ def _scale(
     )
 
 
-def _lead(
+def _compare_sizes(
     of: ScaledProperty, points: Sequence[ScalingPoint], settings: ScalingLawSettings
 ) -> dict[str, object]:
-    """Say who is ahead at every size studied, and which the largest is."""
+    """Find which training has the lower error at every common size."""
     pretrained = [model for model in settings.models if RECIPES[model].pretrained]
     errors: list[dict[int, float]] = [
         {
@@ -115,19 +115,18 @@ def _compare_with_scratch(
     laws: Mapping[Model, PowerLaw],
     settings: ScalingLawSettings,
 ) -> Crossing:
-    """Find where the first pretrained model meets training from scratch."""
+    """Find the crossing of the first pretrained model and training from scratch."""
     pretrained = [model for model in settings.models if RECIPES[model].pretrained]
     if not pretrained or Model.SCRATCH not in laws:
         return Crossing(error="one pretrained model and scratch are needed to cross")
-    pair = (pretrained[0], Model.SCRATCH)
-    crossing = find_crossing(laws[pair[0]], laws[pair[1]])
-    if min(laws[model].n_points for model in pair) < THREE_POINTS:
-        return crossing
-    if settings.n_bootstrap == 0:
+    transfer, scratch = pretrained[0], Model.SCRATCH
+    crossing = find_crossing(laws[transfer], laws[scratch])
+    n_points = min(laws[transfer].n_points, laws[scratch].n_points)
+    if n_points < THREE_POINTS or settings.n_bootstrap == 0:
         return crossing
     resampled = resample_crossing(
-        curves[pair[0]],
-        curves[pair[1]],
+        curves[transfer],
+        curves[scratch],
         n_bootstrap=settings.n_bootstrap,
         seed=settings.seed,
     )

@@ -1,4 +1,4 @@
-"""Decomposition energies of all entries of a table, and scores of a model's hull."""
+"""Decomposition energies of entries, and stability scores of a model."""
 
 from __future__ import annotations
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from itertools import pairwise
-from typing import TYPE_CHECKING, Protocol, Self
+from typing import TYPE_CHECKING, Self
 
 import numpy as np
 from pymatgen.core import Composition
@@ -16,30 +17,19 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from numpy.typing import NDArray
-
-
-class Entry(Protocol):
-    """What pymatgen calls an entry: a composition and its total energy in eV."""
-
-    @property
-    def composition(self) -> Composition:
-        """Composition of the entry."""
-
-    @property
-    def energy(self) -> float:
-        """Total energy in eV, corrections included."""
+    from pymatgen.entries import Entry
 
 
 @dataclass(frozen=True, eq=False)
 class EntryTable:
-    """Entries whose amounts of elements follow one another, entry after entry.
+    """Compositions and energies of entries in flat arrays.
 
     Parameters
     ----------
     entry_ids : list of str
-        Unique name of each entry.
+        Unique id of each entry.
     symbols : list of str
-        Element of each number in ``elements``.
+        Symbols of the elements, sorted.
     offsets : ndarray of int, shape (n_entries + 1,)
         Amounts of entry ``i`` are ``offsets[i]:offsets[i + 1]``.
     elements : ndarray of int, shape (n_amounts,)
@@ -47,7 +37,7 @@ class EntryTable:
     amounts : ndarray of float, shape (n_amounts,)
         Number of atoms of the element in the entry.
     energies : ndarray of float, shape (n_entries,)
-        Total energies in eV; NaN or infinite where there is none.
+        Total energies in eV, corrections included; NaN or infinite where missing.
     """
 
     entry_ids: list[str]
@@ -63,7 +53,7 @@ class EntryTable:
 
     @property
     def entry_of_amount(self) -> NDArray[np.int64]:
-        """Entry each amount belongs to, shape (n_amounts,)."""
+        """Index of the entry of each amount, shape (n_amounts,)."""
         return np.repeat(np.arange(len(self)), np.diff(self.offsets))
 
     @cached_property
@@ -73,7 +63,7 @@ class EntryTable:
 
     @cached_property
     def fractions(self) -> NDArray[np.float64]:
-        """Share of each amount in its entry, shape (n_amounts,)."""
+        """Atomic fraction of each amount in its entry, shape (n_amounts,)."""
         return self.amounts / self.n_atoms[self.entry_of_amount]
 
     @cached_property
@@ -83,8 +73,10 @@ class EntryTable:
         np.divide(self.energies, self.n_atoms, out=energies, where=self.n_atoms > 0)
         return energies
 
-    def form(self, references: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Subtract the energies of the elements from those of the entries.
+    def formation_energies(
+        self, references: NDArray[np.float64]
+    ) -> NDArray[np.float64]:
+        """Compute formation energies from elemental references.
 
         Parameters
         ----------
@@ -102,7 +94,7 @@ class EntryTable:
         return self.energies_per_atom - elemental
 
     def reduce_formulas(self) -> list[str]:
-        """Name the composition of every entry by its reduced formula."""
+        """Reduce the formula of every entry."""
         symbols = [self.symbols[element] for element in self.elements.tolist()]
         pairs = list(zip(symbols, self.amounts.tolist(), strict=True))
         offsets = self.offsets.tolist()
@@ -113,23 +105,23 @@ class EntryTable:
 
     @classmethod
     def from_entries(cls, entries: Sequence[Entry]) -> Self:
-        """Lay entries out flat.
+        """Build a table from pymatgen entries.
 
         Parameters
         ----------
         entries : sequence of pymatgen entries
-            Entries with a composition and a total energy. One without ``entry_id`` is
-            named by its position.
+            Entries with a composition and a total energy. The id of an entry without
+            ``entry_id`` is its position.
 
         Returns
         -------
         EntryTable
-            The same entries in the same order.
+            The entries in the order given.
 
         Raises
         ------
         InputError
-            If two entries have one id.
+            If two entries have the same id.
         """
         return cls.from_compositions(
             name_entries(entries),
@@ -144,26 +136,26 @@ class EntryTable:
         compositions: Sequence[Composition],
         energies: NDArray[np.float64],
     ) -> Self:
-        """Lay compositions and total energies out flat.
+        """Build a table from compositions and total energies.
 
         Parameters
         ----------
         entry_ids : sequence of str
-            Unique name of each entry.
+            Unique id of each entry.
         compositions : sequence of Composition
-            Atoms of each entry; oxidation states are ignored.
+            Composition of each entry; oxidation states are ignored.
         energies : ndarray of float, shape (n_entries,)
-            Total energies in eV for these atoms.
+            Total energies in eV.
 
         Returns
         -------
         EntryTable
-            The same entries in the same order.
+            The entries in the order given.
 
         Raises
         ------
         InputError
-            If two entries have one id.
+            If two entries have the same id.
         """
         _validate_unique_ids(entry_ids)
         counted = [composition.get_el_amt_dict() for composition in compositions]
@@ -183,13 +175,13 @@ class EntryTable:
 
 @lru_cache(maxsize=2**16)
 def _reduce_formula(amounts: tuple[tuple[str, float], ...]) -> str:
-    """Name a composition; a study asks for the same ones once per model."""
+    """Reduce a formula; cached, as every model of a study has the same materials."""
     formula: str = Composition(dict(amounts)).reduced_formula
     return formula
 
 
 def name_entries(entries: Sequence[Entry]) -> list[str]:
-    """Name entries by their ids, or by their position where they have none.
+    """List the ids of entries; the id of an entry without one is its position.
 
     Parameters
     ----------
@@ -199,12 +191,12 @@ def name_entries(entries: Sequence[Entry]) -> list[str]:
     Returns
     -------
     list of str
-        One name per entry.
+        One id per entry.
 
     Raises
     ------
     InputError
-        If two entries have one id.
+        If two entries have the same id.
     """
     ids = [getattr(entry, "entry_id", None) for entry in entries]
     names = [str(row) if name is None else str(name) for row, name in enumerate(ids)]
@@ -213,9 +205,7 @@ def name_entries(entries: Sequence[Entry]) -> list[str]:
 
 
 def _validate_unique_ids(entry_ids: Sequence[str]) -> None:
-    """Refuse two entries of one name."""
-    seen: set[str] = set()
-    for name in entry_ids:
-        if name in seen:
+    """Validate that no two entries have the same id."""
+    for name, count in Counter(entry_ids).items():
+        if count > 1:
             raise InputError(f"expected unique entry ids, got {name} twice")
-        seen.add(name)

@@ -1,4 +1,4 @@
-"""Which entries share a composition, and which compositions share a chemical system."""
+"""Entries grouped by composition, and compositions by chemical system."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ if TYPE_CHECKING:
 
 Element = TypeVar("Element", int, str)
 
-#: Digits of an atomic fraction that tell two compositions apart.
+#: Digits to which atomic fractions of equal compositions agree.
 FRACTION_DIGITS = 10
-#: Systems of more elements than this are compared with all systems, not with subsets.
+#: Largest number of elements of a system whose subsets are enumerated.
 MOST_ELEMENTS = 10
 
 
@@ -30,7 +30,7 @@ class Grouping:
     Parameters
     ----------
     compositions : ndarray of int, shape (n_entries,)
-        Composition of each entry; -1 for an entry without a finite energy or atoms.
+        Composition of each entry; -1 for an entry without atoms or finite energy.
     representatives : ndarray of int, shape (n_compositions,)
         First entry of each composition.
     systems : ndarray of int, shape (n_compositions,)
@@ -46,7 +46,7 @@ class Grouping:
 
 
 def group_entries(table: EntryTable) -> Grouping:
-    """Find the entries of one composition and the compositions of one system.
+    """Group entries by composition, and compositions by chemical system.
 
     Parameters
     ----------
@@ -56,7 +56,7 @@ def group_entries(table: EntryTable) -> Grouping:
     Returns
     -------
     Grouping
-        Compositions and systems in the order in which they occur first.
+        Compositions and systems in order of first occurrence.
     """
     offsets = table.offsets.tolist()
     elements = table.elements.tolist()
@@ -79,7 +79,7 @@ def group_entries(table: EntryTable) -> Grouping:
 
 
 def find_subsystems(elements: list[tuple[int, ...]]) -> list[list[int]]:
-    """List the systems of two elements or more that lie within each system.
+    """List the subsystems of each chemical system, pure elements left out.
 
     Parameters
     ----------
@@ -89,7 +89,7 @@ def find_subsystems(elements: list[tuple[int, ...]]) -> list[list[int]]:
     Returns
     -------
     list of list of int
-        Systems whose elements are among those of each system, itself included.
+        Known systems of two or more elements within each system, itself included.
     """
     numbers = {system: number for number, system in enumerate(elements)}
     return [
@@ -105,19 +105,19 @@ def find_subsystems(elements: list[tuple[int, ...]]) -> list[list[int]]:
 def list_subsets(
     system: tuple[Element, ...], known: Collection[tuple[Element, ...]]
 ) -> Iterable[tuple[Element, ...]]:
-    """List what may be a known system within a system.
+    """List candidates for known chemical systems within a system.
 
     Parameters
     ----------
     system : tuple
         Elements of a chemical system, ascending.
     known : collection of tuple
-        Chemical systems there are.
+        Known chemical systems.
 
     Returns
     -------
     iterable of tuple
-        All subsets of two elements or more; of large systems the known ones only.
+        All subsets of two or more elements; for large systems the known ones only.
     """
     if len(system) > MOST_ELEMENTS:
         return [
@@ -140,14 +140,14 @@ def rank_polymorphs(
     table : EntryTable
         Entries of any chemical systems.
     compositions : ndarray of int, shape (n_entries,)
-        Composition of each entry; -1 for an entry that is left out.
+        Composition of each entry; -1 for an entry to leave out.
 
     Returns
     -------
     lowest : ndarray of int, shape (n_compositions,)
-        Entry of the lowest energy; of equal ones the first.
+        Entry of the lowest energy; the first of equal ones.
     second : ndarray of int, shape (n_compositions,)
-        Entry that follows; -1 for a composition of one entry.
+        Entry of the second lowest energy; -1 for a composition of one entry.
     """
     order = np.lexsort((table.energies_per_atom, compositions))
     order = order[compositions[order] >= 0]

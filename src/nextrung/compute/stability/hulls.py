@@ -1,15 +1,13 @@
-"""All hulls of a table of entries, and their repair after a change of energies.
+"""Convex hulls of all chemical systems of a table of entries.
 
-Systems are solved one after another in one thread. The hulls of 35,000 entries like
-those of the Materials Project take 0.1 s of the 2 s from entries to records, so that
-more threads would save nothing; the hulls of different models are different jobs.
-Memory holds the flat arrays of all entries and the competitors of one system at a time.
-A programme that fails leaves NaN at its composition, which becomes a row with an error.
+Systems are solved one after another in one thread: the linear programmes of 35,000
+entries like those of the Materials Project take 0.1 s of the 2 s from entries to
+records. A linear programme that does not converge leaves NaN at its composition.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -19,11 +17,10 @@ from nextrung.compute.stability.grouping import (
     group_entries,
     rank_polymorphs,
 )
-from nextrung.compute.stability.mixtures import (
+from nextrung.compute.stability.hull_decompositions import (
     HullDecompositions,
     Phases,
-    allocate_decompositions,
-    fill_decompositions,
+    decompose_compositions,
 )
 
 if TYPE_CHECKING:
@@ -35,7 +32,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, eq=False)
 class Hulls:
-    """Entries, their compositions, and the mixture that competes with each of these.
+    """Entries, their compositions, and the decomposition of each composition.
 
     Parameters
     ----------
@@ -46,15 +43,15 @@ class Hulls:
     lowest : ndarray of int, shape (n_compositions,)
         Entry of the lowest energy at each composition.
     second : ndarray of int, shape (n_compositions,)
-        Entry that follows; -1 for a composition of one entry.
+        Entry of the second lowest energy; -1 for a composition of one entry.
     references : ndarray of float, shape (n_symbols,)
         Lowest energy of each element in eV/atom; NaN where it has no entry.
     formation : ndarray of float, shape (n_entries,)
         Formation energy of each entry in eV/atom; NaN where it is unknown.
     phases : Phases
-        What the linear programmes read.
-    mixtures : HullDecompositions
-        What they found.
+        Input of the linear programmes.
+    decompositions : HullDecompositions
+        Decomposition of each composition into the others.
     """
 
     table: EntryTable
@@ -64,11 +61,11 @@ class Hulls:
     references: NDArray[np.float64]
     formation: NDArray[np.float64]
     phases: Phases
-    mixtures: HullDecompositions
+    decompositions: HullDecompositions
 
 
 def build_hulls(table: EntryTable) -> Hulls:
-    """Compute all hulls of a table.
+    """Compute the hulls of all chemical systems of a table.
 
     Parameters
     ----------
@@ -78,15 +75,18 @@ def build_hulls(table: EntryTable) -> Hulls:
     Returns
     -------
     Hulls
-        The mixture that competes with each composition.
+        Decomposition of each composition into the others.
     """
     grouping = group_entries(table)
     lowest, second = rank_polymorphs(table, grouping.compositions)
-    references = _find_references(table, grouping, lowest)
-    formation = table.form(references)
-    phases = _arrange_phases(table, grouping, formation[lowest])
-    mixtures = allocate_decompositions(phases)
-    fill_decompositions(phases, np.arange(len(grouping.elements)), mixtures)
+    ground_states = _find_ground_states(table, grouping)
+    references = np.full(len(table.symbols), np.nan)
+    found = ground_states >= 0
+    references[found] = table.energies_per_atom[lowest[ground_states[found]]]
+    formation = table.formation_energies(references)
+    phases = _arrange_phases(
+        table, grouping, formation=formation[lowest], ground_states=ground_states
+    )
     return Hulls(
         table=table,
         grouping=grouping,
@@ -95,85 +95,8 @@ def build_hulls(table: EntryTable) -> Hulls:
         references=references,
         formation=formation,
         phases=phases,
-        mixtures=mixtures,
+        decompositions=decompose_compositions(phases),
     )
-
-
-def update_hulls(hulls: Hulls, energies: NDArray[np.float64]) -> Hulls:
-    """Compute the hulls anew where energies have changed.
-
-    Parameters
-    ----------
-    hulls : Hulls
-        Hulls before the change; they stay as they are.
-    energies : ndarray of float, shape (n_entries,)
-        Total energies of the same entries in eV.
-
-    Returns
-    -------
-    Hulls
-        What :func:`build_hulls` would return. Only chemical systems that contain a
-        changed one are computed, unless an entry has won or lost its energy.
-    """
-    table = replace(hulls.table, energies=energies)
-    known = hulls.grouping.compositions >= 0
-    if not np.array_equal(np.isfinite(table.energies_per_atom), known):
-        return build_hulls(table)
-    lowest, second = rank_polymorphs(table, hulls.grouping.compositions)
-    references = _find_references(table, hulls.grouping, lowest)
-    formation = table.form(references)
-    phases = hulls.phases._replace(formation=formation[lowest])
-    mixtures = HullDecompositions(
-        formation=hulls.mixtures.formation.copy(),
-        products=hulls.mixtures.products.copy(),
-        shares=hulls.mixtures.shares.copy(),
-    )
-    fill_decompositions(phases, list_affected(hulls, phases.formation), mixtures)
-    return replace(
-        hulls,
-        table=table,
-        lowest=lowest,
-        second=second,
-        references=references,
-        formation=formation,
-        phases=phases,
-        mixtures=mixtures,
-    )
-
-
-def list_affected(hulls: Hulls, formation: NDArray[np.float64]) -> NDArray[np.int64]:
-    """List the chemical systems that new formation energies have an effect on.
-
-    Parameters
-    ----------
-    hulls : Hulls
-        Hulls before the change.
-    formation : ndarray of float, shape (n_compositions,)
-        Lowest formation energy of each composition in eV/atom after the change.
-
-    Returns
-    -------
-    ndarray of int
-        Systems that contain the elements of a composition whose energy changed.
-    """
-    phases = hulls.phases
-    same = np.isclose(formation, phases.formation, rtol=0, atol=0, equal_nan=True)
-    n_systems = len(hulls.grouping.elements)
-    changed = np.zeros(n_systems, dtype=bool)
-    changed[hulls.grouping.systems[~same]] = True
-    containing = np.repeat(np.arange(n_systems), np.diff(phases.subsystem_offsets))
-    return np.unique(containing[changed[phases.subsystems]])
-
-
-def _find_references(
-    table: EntryTable, grouping: Grouping, lowest: NDArray[np.int64]
-) -> NDArray[np.float64]:
-    """Find the lowest energy per atom of every element; NaN where it has no entry."""
-    ground_states = _find_ground_states(table, grouping)
-    references = np.full(len(table.symbols), np.nan)
-    found = ground_states >= 0
-    references[found] = table.energies_per_atom[lowest[ground_states[found]]]
-    return references
 
 
 def _find_ground_states(table: EntryTable, grouping: Grouping) -> NDArray[np.int64]:
@@ -187,22 +110,25 @@ def _find_ground_states(table: EntryTable, grouping: Grouping) -> NDArray[np.int
 
 
 def _arrange_phases(
-    table: EntryTable, grouping: Grouping, formation: NDArray[np.float64]
+    table: EntryTable,
+    grouping: Grouping,
+    *,
+    formation: NDArray[np.float64],
+    ground_states: NDArray[np.int64],
 ) -> Phases:
-    """Lay compositions and systems out as the linear programmes read them."""
+    """Arrange compositions and systems as input of the linear programmes."""
     first = table.offsets[grouping.representatives]
     sizes = table.offsets[grouping.representatives + 1] - first
     offsets = np.concatenate([[0], np.cumsum(sizes)])
     parts = np.arange(offsets[-1]) + np.repeat(first - offsets[:-1], sizes)
-    n_systems = len(grouping.elements)
-    n_members = np.bincount(grouping.systems, minlength=n_systems)
+    n_members = np.bincount(grouping.systems, minlength=len(grouping.elements))
     subsystems = find_subsystems(grouping.elements)
     return Phases(
         offsets=offsets,
         elements=table.elements[parts],
         fractions=table.fractions[parts],
         formation=formation,
-        ground_states=_find_ground_states(table, grouping),
+        ground_states=ground_states,
         members=np.argsort(grouping.systems, kind="stable"),
         member_offsets=np.concatenate([[0], np.cumsum(n_members)]),
         subsystems=np.array(

@@ -1,4 +1,4 @@
-"""Decomposition of pymatgen entries as records with names."""
+"""Decomposition of pymatgen entries as one record per entry."""
 
 from __future__ import annotations
 
@@ -7,42 +7,39 @@ from typing import TYPE_CHECKING
 from nextrung.compute.stability.decomposition import decompose
 from nextrung.compute.stability.entries import EntryTable
 from nextrung.schemas.base import InputError
-from nextrung.schemas.stability import (
-    CompetingPhase,
-    Competitors,
-    DecompositionRecord,
-)
+from nextrung.schemas.stability import CompetingPhase, Competitors, DecompositionRecord
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from pymatgen.entries import Entry
+
     from nextrung.compute.stability.decomposition import Decomposition
-    from nextrung.compute.stability.entries import Entry
 
 
 def score_decomposition(
     entries: Sequence[Entry],
     competitors: Competitors = Competitors.OTHER_COMPOSITIONS,
 ) -> list[DecompositionRecord]:
-    """Score the decomposition of every entry among all the others.
+    """Score the decomposition of every entry into the others.
 
     Parameters
     ----------
     entries : sequence of pymatgen entries
         Entries of any chemical systems, with a composition and a total energy in eV.
     competitors : Competitors
-        Which entries an entry competes with.
+        Which entries compete with an entry.
 
     Returns
     -------
     list of DecompositionRecord
-        One record per entry, in the order given. An entry whose energy is not finite,
-        or that holds an element without an entry of its own, says so in ``error``.
+        One record per entry, in the order given. Where the energy is not finite, or an
+        element has no entry of its own, ``error`` says so.
 
     Raises
     ------
     InputError
-        If there is no entry, or two entries have one id.
+        If there is no entry, or two entries have the same id.
 
     Notes
     -----
@@ -51,85 +48,70 @@ def score_decomposition(
     """
     if not entries:
         raise InputError("expected at least one entry to decompose, got none")
-    table = EntryTable.from_entries(entries)
-    return list_records(table, decompose(table, competitors))
+    return list_records(decompose(EntryTable.from_entries(entries), competitors))
 
 
-def list_records(
-    table: EntryTable, decomposition: Decomposition
-) -> list[DecompositionRecord]:
-    """Write a decomposition down entry by entry.
+def list_records(decomposition: Decomposition) -> list[DecompositionRecord]:
+    """List one record per entry.
 
     Parameters
     ----------
-    table : EntryTable
-        The entries.
     decomposition : Decomposition
-        What they decompose into.
+        Decomposition of the entries.
 
     Returns
     -------
     list of DecompositionRecord
         One record per entry, in order.
     """
-    formulas = table.reduce_formulas()
+    table, errors = decomposition.table, decomposition.errors
     columns = zip(
         table.entry_ids,
-        formulas,
+        table.reduce_formulas(),
         decomposition.energies.tolist(),
         decomposition.energies_above_hull.tolist(),
         decomposition.formation_energies.tolist(),
-        list_competing_phases(table, decomposition),
+        list_competing_phases(decomposition),
         strict=True,
     )
     return [
-        DecompositionRecord(
-            entry_id=name, formula=formula, error=decomposition.errors[row]
-        )
-        if row in decomposition.errors
+        DecompositionRecord(entry_id=name, formula=formula, error=errors[row])
+        if row in errors
         else DecompositionRecord(
             entry_id=name,
             formula=formula,
             decomposition_energy_per_atom=energy,
             energy_above_hull=above_hull,
-            formation_energy_per_atom=formation_energy,
+            formation_energy_per_atom=formation,
             competing_phases=phases,
         )
-        for row, (
-            name,
-            formula,
-            energy,
-            above_hull,
-            formation_energy,
-            phases,
-        ) in enumerate(columns)
+        for row, (name, formula, energy, above_hull, formation, phases) in enumerate(
+            columns
+        )
     ]
 
 
 def list_competing_phases(
-    table: EntryTable, decomposition: Decomposition
+    decomposition: Decomposition,
 ) -> list[tuple[CompetingPhase, ...]]:
-    """Name the products of every entry.
+    """List the decomposition products of every entry.
 
     Parameters
     ----------
-    table : EntryTable
-        The entries.
     decomposition : Decomposition
-        What they decompose into.
+        Decomposition of the entries.
 
     Returns
     -------
     list of tuple of CompetingPhase
-        Products of each entry, largest share first.
+        Products of each entry, largest amount first.
     """
-    formulas = table.reduce_formulas()
+    names = decomposition.table.entry_ids
+    formulas = decomposition.table.reduce_formulas()
     return [
         tuple(
             CompetingPhase(
-                entry_id=table.entry_ids[product],
-                formula=formulas[product],
-                amount=share,
+                entry_id=names[product], formula=formulas[product], amount=share
             )
             for product, share in zip(products, shares, strict=True)
             if product >= 0

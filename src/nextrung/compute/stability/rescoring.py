@@ -1,4 +1,4 @@
-"""Decomposition of entries anew where some of them have changed."""
+"""Update of decomposition records after some entries have changed."""
 
 from __future__ import annotations
 
@@ -17,7 +17,8 @@ from nextrung.schemas.stability import Competitors
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
 
-    from nextrung.compute.stability.entries import Entry
+    from pymatgen.entries import Entry
+
     from nextrung.schemas.stability import DecompositionRecord
 
 #: Symbols of a chemical system, sorted.
@@ -31,37 +32,37 @@ def rescore_decomposition(
     *,
     competitors: Competitors = Competitors.OTHER_COMPOSITIONS,
 ) -> list[DecompositionRecord]:
-    """Score entries of which some are new, have changed or are gone.
+    """Update decomposition records after entries were added, changed or removed.
 
     Parameters
     ----------
     previous : sequence of DecompositionRecord
-        Records before the change, of the same choice of competitors.
+        Records before the change, with the same choice of competitors.
     entries : sequence of pymatgen entries
         All entries after the change.
     changed_ids : collection of str
-        Entries whose energy or composition changed, added and removed ones included.
+        Ids of entries whose energy or composition changed, or that were added or
+        removed.
     competitors : Competitors
-        Which entries an entry competes with.
+        Which entries compete with an entry.
 
     Returns
     -------
     list of DecompositionRecord
-        What :func:`~nextrung.compute.stability.score_decomposition` gives for the
+        The result of :func:`~nextrung.compute.stability.score_decomposition` for the
         entries. Only entries whose chemical system contains that of a changed one are
-        scored anew, among the entries of their systems; the other records are those
-        given.
+        scored again; the other records are taken from ``previous``.
 
     Raises
     ------
     InputError
-        If two entries have one id, an id is that of no entry, or an entry that is
-        not changed has no record.
+        If two entries have the same id, a changed id is unknown, or an unchanged entry
+        has no previous record.
     """
     names = name_entries(entries)
     records = {record.entry_id: record for record in previous}
     gone = records.keys() - set(names)
-    _check_ids(names, records, changed_ids)
+    _validate_ids(names, records, changed_ids)
     systems = [_find_system(entry.composition) for entry in entries]
     by_name = dict(zip(names, systems, strict=True))
     changed = {by_name[name] for name in changed_ids if name in by_name} | {
@@ -77,18 +78,18 @@ def rescore_decomposition(
         [entries[row].composition for row in rows],
         np.array([entries[row].energy for row in rows], dtype=np.float64),
     )
-    for record in list_records(table, decompose(table, competitors)):
+    for record in list_records(decompose(table, competitors)):
         if by_name[record.entry_id] in affected:
             records[record.entry_id] = record
     return [records[name] for name in names]
 
 
-def _check_ids(
+def _validate_ids(
     names: Sequence[str],
     records: Mapping[str, DecompositionRecord],
     changed_ids: Collection[str],
 ) -> None:
-    """Refuse ids of no entry, and entries of which nothing is known."""
+    """Validate that changed ids are known and that other entries have records."""
     present = set(names)
     for name in changed_ids:
         if name not in present and name not in records:
@@ -109,7 +110,7 @@ def _find_system(composition: Composition) -> System:
 def _find_supersystems(
     changed: Collection[System], systems: Collection[System]
 ) -> set[System]:
-    """Find the systems that contain a changed one."""
+    """Find the systems that contain a changed system."""
     return {
         system
         for system in systems
@@ -121,7 +122,7 @@ def _find_supersystems(
 def _find_subsystems(
     affected: Collection[System], systems: Collection[System]
 ) -> set[System]:
-    """Find the systems whose entries compete in an affected one."""
+    """Find the systems whose entries compete in an affected system."""
     elements = {(symbol,) for system in affected for symbol in system}
     subsets = {
         subset for system in affected for subset in list_subsets(system, systems)

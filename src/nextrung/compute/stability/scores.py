@@ -1,4 +1,4 @@
-"""The hull of a model's relaxed energies against the hull of the labels."""
+"""Stability errors of a model's relaxed energies, compared with labels."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from pymatgen.core import Composition
 
-from nextrung.compute.stability.comparison import Comparison, Hull, compare_hulls
+from nextrung.compute.stability.comparison import (
+    Comparison,
+    compare_decompositions,
+    list_stability,
+)
 from nextrung.compute.stability.decomposition import decompose
 from nextrung.compute.stability.entries import EntryTable
-from nextrung.compute.stability.rows import list_rows
 from nextrung.schemas.frames import SPLITS
-from nextrung.schemas.stability import (
-    StabilityErrors,
-    StabilityScore,
-)
+from nextrung.schemas.stability import StabilityErrors, StabilityScore
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -26,37 +26,38 @@ if TYPE_CHECKING:
 
     from nextrung.schemas.stability import MaterialEnergies, StabilitySettings
 
-#: Name of the score over the materials of every split, and of none.
+#: Key of the errors over all materials, those without a split included.
 ALL = "all"
 
 
 def score_stability(
     materials: Sequence[MaterialEnergies], settings: StabilitySettings
 ) -> StabilityScore:
-    """Compare the phase stability of all materials between a model and the labels.
+    """Score the stability of all materials according to a model.
 
     Parameters
     ----------
     materials : sequence of MaterialEnergies
-        Every material of the hull, with both energies.
+        All materials, with the energies of labels and model.
     settings : StabilitySettings
-        How decomposition is defined and called stable.
+        Definition of decomposition energy and of stability.
 
     Returns
     -------
     StabilityScore
-        One row per material, in order, and the errors by split and over all of them.
+        Errors by split and over all materials, and one row per material, in order.
 
     Raises
     ------
     InputError
-        If two materials have one id.
+        If two materials have the same id.
 
     Notes
     -----
-    A failed relaxation has no energy: in ``metrics`` it is missing from the model's
-    hull, as itself and as a competitor of others; in ``metrics_with_unrelaxed`` the
-    energy of its initial structure stands in. The hull of the labels is whole in both.
+    A failed relaxation has no energy: in ``metrics`` its material is left out of the
+    model's hull, also as a competitor of others; in ``metrics_with_unrelaxed`` the
+    energy of its initial structure is used. The hull of the labels has all materials
+    in both.
     """
     labels = _as_energies([material.target_energy for material in materials])
     relaxed = _as_energies([material.predicted_energy for material in materials])
@@ -67,29 +68,26 @@ def score_stability(
         labels,
     )
     filled = np.where(np.isnan(relaxed), initial, relaxed)
-    tables = [
-        replace(table, energies=energies) for energies in (labels, relaxed, filled)
-    ]
-    target, model, with_unrelaxed = (
-        Hull(table=table, decomposition=decompose(table, settings.competitors))
-        for table in tables
+    target, predicted, with_unrelaxed = (
+        decompose(replace(table, energies=energies), settings.competitors)
+        for energies in (labels, relaxed, filled)
     )
-    comparison = compare_hulls(target, model, settings)
+    comparison = compare_decompositions(target, predicted, settings)
     splits = np.array([material.split for material in materials], dtype=np.str_)
     return StabilityScore(
         metrics=_score_splits(comparison, splits),
         metrics_with_unrelaxed=_score_splits(
-            compare_hulls(target, with_unrelaxed, settings), splits
+            compare_decompositions(target, with_unrelaxed, settings), splits
         ),
         n_materials=len(materials),
         n_failed_relaxations=int(np.isnan(relaxed).sum()),
         statuses=dict(Counter(material.status.value for material in materials)),
-        rows=list_rows(materials, (target, model, with_unrelaxed), comparison),
+        rows=list_stability(materials, comparison, with_unrelaxed),
     )
 
 
 def _as_energies(energies: Sequence[float | None]) -> NDArray[np.float64]:
-    """Turn missing energies into NaN."""
+    """Convert energies to an array with NaN for missing ones."""
     return np.array(
         [np.nan if energy is None else energy for energy in energies], dtype=np.float64
     )
@@ -98,7 +96,7 @@ def _as_energies(energies: Sequence[float | None]) -> NDArray[np.float64]:
 def _score_splits(
     comparison: Comparison, splits: NDArray[np.str_]
 ) -> dict[str, StabilityErrors]:
-    """Score the materials of each split that has any, and all of them."""
+    """Score the materials of each split, and all materials."""
     chosen = {split: splits == split for split in SPLITS if (splits == split).any()}
     chosen[ALL] = np.ones(len(splits), dtype=bool)
     return {split: _score(comparison, members) for split, members in chosen.items()}
@@ -124,7 +122,7 @@ def _score(comparison: Comparison, chosen: NDArray[np.bool_]) -> StabilityErrors
 def _average(
     differences: NDArray[np.float64], chosen: NDArray[np.bool_]
 ) -> float | None:
-    """Average the sizes of the chosen differences that are known."""
+    """Average the absolute values of the chosen finite differences."""
     known = np.abs(differences[chosen])
     known = known[np.isfinite(known)]
     return float(known.mean()) if len(known) else None
@@ -133,7 +131,7 @@ def _average(
 def _count_confusion(
     stable: NDArray[np.bool_], predicted: NDArray[np.bool_]
 ) -> dict[str, Any]:
-    """Count right and wrong calls of stability, and rate them."""
+    """Compute the confusion table of stability, precision, recall and F1."""
     true_stable = int((stable & predicted).sum())
     false_stable = int((~stable & predicted).sum())
     false_unstable = int((stable & ~predicted).sum())
@@ -149,5 +147,5 @@ def _count_confusion(
 
 
 def _divide(part: int, whole: int) -> float | None:
-    """Divide counts; nothing has no share of nothing."""
+    """Divide counts; None where the divisor is zero."""
     return part / whole if whole else None

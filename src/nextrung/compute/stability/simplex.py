@@ -1,9 +1,9 @@
-"""Small dense linear programmes, exact and many: the revised simplex method.
+"""Revised simplex method for many small, dense linear programmes.
 
-One programme finds the cheapest mixture of phases for one composition. It has as many
-rows as the composition has elements, seldom more than six, so the inverse of the basis
-is kept whole and a step costs one pass over the phases. Costs are formation energies:
-the elements cost nothing and are the first basis.
+One linear programme finds the lowest-energy mixture of phases at one composition. It
+has as many rows as the composition has elements, seldom more than six, so the inverse
+of the basis is stored and a step costs one pass over the phases. Costs are formation
+energies; the elements, of cost zero, are the initial basis.
 """
 
 from __future__ import annotations
@@ -16,15 +16,15 @@ from numba import njit
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-#: Reduced costs in eV/atom above minus this are taken for zero.
+#: Tolerance of optimality: largest reduced cost in eV/atom that is taken for zero.
 OPTIMALITY = 1e-11
-#: Smallest pivot, and smallest amount that counts as progress.
+#: Smallest pivot, and smallest step that counts as progress.
 PIVOT = 1e-10
-#: Steps between two fresh inverses of the basis.
+#: Steps after which the inverse of the basis is computed anew.
 REFRESH = 30
-#: Steps without progress after which Bland's rule guards against cycles.
+#: Steps without progress after which Bland's rule prevents cycling.
 STALL = 30
-#: Steps after which a programme is given up.
+#: Maximum number of steps of a linear programme.
 MAX_STEPS = 20_000
 
 
@@ -34,7 +34,7 @@ def minimise_mixture(
     costs: NDArray[np.float64],
     target: NDArray[np.float64],
 ) -> tuple[float, NDArray[np.int64], NDArray[np.float64]]:
-    """Find the cheapest mixture of phases with a given composition.
+    """Find the lowest-energy mixture of phases with a given composition.
 
     Parameters
     ----------
@@ -42,29 +42,26 @@ def minimise_mixture(
         Atomic fractions of each phase; the first ``n_elements`` are the elements.
     costs : ndarray of float, shape (n_phases,)
         Formation energy of each phase in eV/atom, zero for the elements; infinite for
-        a phase that must not be used.
+        an excluded phase.
     target : ndarray of float, shape (n_elements,)
         Atomic fractions of the mixture.
 
     Returns
     -------
     cost : float
-        Formation energy of the mixture in eV/atom; NaN where none was found.
+        Formation energy of the mixture in eV/atom; NaN without convergence.
     basis : ndarray of int, shape (n_elements,)
         Phases of the mixture.
     amounts : ndarray of float, shape (n_elements,)
-        Share of the atoms in each of them; zeros occur.
+        Fraction of the atoms in each of them, possibly zero.
     """
     basis = np.arange(len(target))
     inverse = np.eye(len(target))
     amounts = target.copy()
     stalled = 0
     for step in range(1, MAX_STEPS):
-        dual = costs[basis] @ inverse
-        if stalled > STALL:
-            entering = _choose_first(phases, costs, dual)
-        else:
-            entering = _choose_cheapest(phases, costs, dual)
+        reduced = _reduce_costs(phases, costs, costs[basis] @ inverse)
+        entering = _choose_entering(reduced, stalled)
         if entering < 0:
             return float(costs[basis] @ amounts), basis, amounts
         direction = inverse @ phases[entering]
@@ -84,38 +81,25 @@ def minimise_mixture(
 
 
 @njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
-def _choose_cheapest(
+def _reduce_costs(
     phases: NDArray[np.float64],
     costs: NDArray[np.float64],
     dual: NDArray[np.float64],
-) -> int:
-    """Find the phase of the lowest reduced cost; -1 where none is below zero."""
-    best = -1
-    lowest = -OPTIMALITY
+) -> NDArray[np.float64]:
+    """Compute the reduced cost of every phase."""
+    reduced = costs.copy()
     for phase in range(len(costs)):
-        reduced = costs[phase]
         for element in range(len(dual)):
-            reduced -= dual[element] * phases[phase, element]
-        if reduced < lowest:
-            best = phase
-            lowest = reduced
-    return best
+            reduced[phase] -= dual[element] * phases[phase, element]
+    return reduced
 
 
 @njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
-def _choose_first(
-    phases: NDArray[np.float64],
-    costs: NDArray[np.float64],
-    dual: NDArray[np.float64],
-) -> int:
-    """Find the first phase of a negative reduced cost; -1 where there is none."""
-    for phase in range(len(costs)):
-        reduced = costs[phase]
-        for element in range(len(dual)):
-            reduced -= dual[element] * phases[phase, element]
-        if reduced < -OPTIMALITY:
-            return phase
-    return -1
+def _choose_entering(reduced: NDArray[np.float64], stalled: int) -> int:
+    """Find the phase of the lowest reduced cost, or the first below 0; -1 for none."""
+    below = reduced < -OPTIMALITY
+    entering = np.argmax(below) if stalled > STALL else np.argmin(reduced)
+    return int(entering) if below[entering] else -1
 
 
 @njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
@@ -124,7 +108,7 @@ def _choose_leaving(
     direction: NDArray[np.float64],
     basis: NDArray[np.int64],
 ) -> int:
-    """Find the row that reaches zero first; among equals that of the first phase."""
+    """Find the row whose amount reaches zero first; ties go to the first phase."""
     leaving = -1
     shortest = np.inf
     for row in range(len(amounts)):
@@ -142,7 +126,7 @@ def _choose_leaving(
 def _pivot(
     inverse: NDArray[np.float64], direction: NDArray[np.float64], leaving: int
 ) -> None:
-    """Bring the inverse up to date with one exchanged phase."""
+    """Update the inverse of the basis after one phase was exchanged."""
     inverse[leaving] /= direction[leaving]
     for row in range(len(direction)):
         if row != leaving:
@@ -155,7 +139,7 @@ def _refresh(
     phases: NDArray[np.float64],
     basis: NDArray[np.int64],
 ) -> None:
-    """Compute the inverse of the basis anew, by elimination with row exchange."""
+    """Compute the inverse of the basis by Gauss-Jordan elimination with pivoting."""
     size = len(basis)
     matrix = np.ascontiguousarray(phases[basis].T)
     inverse[:] = np.eye(size)

@@ -1,3 +1,3 @@
-"""What every job shares: decorator, fingerprints, inputs, routing, termination."""
+"""Base classes and decorator of all jobs: inputs, fingerprints, termination."""
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
-"""What tells a job from every other: its uuid, and the fingerprint of its answer.
+"""UUIDs of jobs and flows, and fingerprints of documents.
 
-A uuid follows from settings and references, so it is known before anything runs. A
-fingerprint follows from settings, from what the inputs are, and from the versions of
-the packages that decide about numbers.
+A uuid is a hash of settings and references, so it is known before anything runs. A
+fingerprint is a hash of settings, of the input documents, and of the versions of the
+packages that determine numbers.
 """
 
 from __future__ import annotations
@@ -14,50 +14,51 @@ from dataclasses import fields
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
-from jobflow import Flow, Maker, OutputReference
+from jobflow import Maker, OutputReference
 from pydantic import BaseModel
 
 from nextrung.schemas.base import TaskDoc
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
 
-    from jobflow import Job
-
-#: Packages whose version is part of a fingerprint: a new one is a new computation.
+#: Packages whose version is part of a fingerprint: another version computes anew.
 DECISIVE_PACKAGES = ("chgnet", "nextrung", "torch")
 
-#: Names of the uuids of this package.
+#: Fields of Makers that change no result.
+_METADATA = {"name", "task_document_kwargs"}
+
+#: Namespace of the uuids of this package.
 _NAMESPACE = uuid.uuid5(uuid.NAMESPACE_URL, "nextrung")
 
 
 @runtime_checkable
 class ReadsFiles(Protocol):
-    """A Maker whose document depends on files, not on its settings alone."""
+    """A Maker whose document depends on files as well as on its settings."""
 
     def digest_files(self) -> str:
-        """Hash the files, so that a change of them is a new computation."""
+        """Hash the files, so that changed files are computed anew."""
         ...
 
 
 def fingerprint_of(maker: Maker, inputs: Sequence[Any]) -> str:
-    """Hash what determines the document of a job.
+    """Hash the settings, inputs and versions that determine a document.
 
     Parameters
     ----------
     maker : Maker
-        Maker of the job; all its fields but the name count.
+        Maker of the job; every field but name and metadata is hashed.
     inputs : sequence
-        Resolved inputs; a document counts as its own fingerprint.
+        Resolved inputs; a document is hashed as its own fingerprint.
 
     Returns
     -------
     str
-        Hexadecimal SHA-256 of settings, inputs and versions of decisive packages.
+        Hexadecimal SHA-256.
     """
     files = maker.digest_files() if isinstance(maker, ReadsFiles) else None
     versions = look_up_versions(DECISIVE_PACKAGES)
-    return _digest([_describe(maker), list(inputs), files, versions])
+    return _digest([_maker_fields(maker), list(inputs), files, versions])
 
 
 def identify(maker: Maker, inputs: Sequence[Any]) -> str:
@@ -68,66 +69,55 @@ def identify(maker: Maker, inputs: Sequence[Any]) -> str:
     maker : Maker
         Maker of the job.
     inputs : sequence
-        Inputs; references count as the uuid and the field they point to.
+        Inputs; a reference is hashed as the uuid and the field it points to.
 
     Returns
     -------
     str
         UUID, the same for the same settings and inputs.
     """
-    return str(uuid.uuid5(_NAMESPACE, _digest([_describe(maker), list(inputs)])))
+    return str(uuid.uuid5(_NAMESPACE, _digest([_maker_fields(maker), list(inputs)])))
 
 
-def make_flow(
-    jobs: Sequence[Job | Flow],
-    output: OutputReference | list[OutputReference],
-    name: str,
-) -> Flow:
-    """Make a flow whose uuid follows from its name and its jobs.
+def identify_flow(name: str, uuids: Sequence[str]) -> str:
+    """Derive the uuid of a flow from its name and its jobs.
 
     Parameters
     ----------
-    jobs : sequence of Job or Flow
-        Members, in no other flow yet.
-    output : OutputReference or list of OutputReference
-        Output of the flow.
     name : str
         Name of the flow.
+    uuids : sequence of str
+        UUIDs of its jobs and flows.
 
     Returns
     -------
-    Flow
-        The flow, the same for the same members.
+    str
+        UUID, the same for the same name and jobs.
     """
-    members = [member.uuid for member in jobs]
-    flow_uuid = str(uuid.uuid5(_NAMESPACE, _digest([name, members])))
-    return Flow(list(jobs), output=output, name=name, uuid=flow_uuid)
+    return str(uuid.uuid5(_NAMESPACE, _digest([name, list(uuids)])))
 
 
-def name_parents(make: Callable[..., Any], inputs: Sequence[Any]) -> dict[str, str]:
-    """Name the fingerprints of the input documents by their parameters.
+def name_parents(inputs: Mapping[str, Any]) -> dict[str, str]:
+    """Look up the fingerprints of the input documents.
 
     Parameters
     ----------
-    make : callable
-        Method of a Maker that takes them.
-    inputs : sequence
-        Resolved inputs.
+    inputs : mapping of str to object
+        Resolved inputs of a job, by parameter.
 
     Returns
     -------
     dict of str to str
-        Fingerprint of each document, by parameter and place in it.
+        Fingerprint of each document, by its parameter and its key or index in it.
     """
-    names = make.__code__.co_varnames[1:]
     parents: dict[str, str] = {}
-    for name, value in zip(names, inputs, strict=False):
+    for name, value in inputs.items():
         parents |= _fingerprints(name, value)
     return parents
 
 
 def look_up_versions(packages: Sequence[str]) -> dict[str, str]:
-    """Look up installed versions.
+    """Look up installed versions of packages.
 
     Parameters
     ----------
@@ -142,36 +132,36 @@ def look_up_versions(packages: Sequence[str]) -> dict[str, str]:
     return {package: version(package) for package in packages}
 
 
-def _describe(maker: Maker) -> dict[str, Any]:
-    """Name a Maker's class and every field that shapes its document."""
+def _maker_fields(maker: Maker) -> dict[str, Any]:
+    """Return the class of a Maker and all its fields that determine results."""
     kind = type(maker)
     settings = {
         entry.name: getattr(maker, entry.name)
         for entry in fields(maker)
-        if entry.name != "name"
+        if entry.name not in _METADATA
     }
     return {"maker": f"{kind.__module__}.{kind.__qualname__}", **settings}
 
 
 def _digest(value: Any) -> str:  # noqa: ANN401
-    """Hash a nest of plain values, records, Makers and references."""
+    """Hash nested plain values, records, Makers and references."""
     plain = json.dumps(value, sort_keys=True, default=_plain)
     return hashlib.sha256(plain.encode()).hexdigest()
 
 
 def _plain(value: Any) -> Any:  # noqa: ANN401
-    """Reduce an object to what tells it from others, for :func:`json.dumps`."""
+    """Reduce an object to plain values, for :func:`json.dumps`."""
     if isinstance(value, TaskDoc):
         return value.provenance.fingerprint
     if isinstance(value, BaseModel):
         return value.model_dump(mode="json")
     if isinstance(value, OutputReference):
         return [value.uuid, value.attributes]
-    return _describe(value)
+    return _maker_fields(value)
 
 
 def _fingerprints(name: str, value: Any) -> Mapping[str, str]:  # noqa: ANN401
-    """List the fingerprints of one input: a document or a nest of them."""
+    """List the fingerprints of one input: a document, or nested documents."""
     if isinstance(value, TaskDoc):
         return {name: value.provenance.fingerprint}
     if isinstance(value, BaseModel):  # a plan names the documents it was made from

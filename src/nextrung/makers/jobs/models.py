@@ -1,4 +1,4 @@
-"""How jobs hand potentials and frames to one another: as files with a hash."""
+"""Frames and potentials of documents: files whose hash is verified."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ if TYPE_CHECKING:
     from nextrung.schemas.frames import Frames
     from nextrung.schemas.relaxation import RelaxationRecord, RelaxationSettings
 
-#: Relaxations that are worth the start of a process.
+#: Fewest structures for which another relaxation process is started.
 STRUCTURES_PER_PROCESS = 250
 
 
 def open_frames(dataset: DatasetDoc) -> Frames:
-    """Read the frames of a data set, their hash verified.
+    """Read the frames of a data set and verify their hash.
 
     Parameters
     ----------
@@ -38,13 +38,13 @@ def open_frames(dataset: DatasetDoc) -> Frames:
     Returns
     -------
     Frames
-        Its frames, in their splits.
+        All its frames.
     """
     return read_frames(artifact_path(dataset.frames))
 
 
 def open_potential(model: FineTuningDoc) -> Potential:
-    """Load the potential of a model, its hash verified.
+    """Load the potential of a model and verify its hash.
 
     Parameters
     ----------
@@ -54,7 +54,7 @@ def open_potential(model: FineTuningDoc) -> Potential:
     Returns
     -------
     Potential
-        Its potential, on the device of this machine.
+        The potential on the device of this machine.
     """
     path = artifact_path(model.checkpoint)
     return load_potential(str(path), MachineSettings().device)
@@ -68,17 +68,51 @@ def relax_with(
     on_record: Callable[[int, RelaxationRecord], None],
     relaxer: Callable[..., list[RelaxationRecord]] = relax_in_processes,
 ) -> list[RelaxationRecord]:
-    """Relax structures with a stored potential, its hash verified.
+    """Relax structures with a stored potential and verify its hash.
 
     Parameters
     ----------
     checkpoint : Artifact
-        Weights of the potential.
+        Checkpoint of the potential.
+    structures : sequence of Structure
+        Initial structures.
+    settings : RelaxationSettings
+        Settings of the relaxation.
+    on_record : callable of (int, RelaxationRecord)
+        Called with the index and the result of each finished structure.
+    relaxer : callable
+        ``relax_in_isolation`` where a structure may have crashed its process.
+
+    Returns
+    -------
+    list of RelaxationRecord
+        The result of each structure, in the order given.
+    """
+    path = str(artifact_path(checkpoint))
+    return relax_in_workers(
+        path, structures, settings, on_record=on_record, relaxer=relaxer
+    )
+
+
+def relax_in_workers(
+    potential: str,
+    structures: Sequence[Structure],
+    settings: RelaxationSettings,
+    *,
+    on_record: Callable[[int, RelaxationRecord], None] | None = None,
+    relaxer: Callable[..., list[RelaxationRecord]] = relax_in_processes,
+) -> list[RelaxationRecord]:
+    """Relax structures on the device and in the processes of this machine.
+
+    Parameters
+    ----------
+    potential : str
+        Name of a shipped potential, or a checkpoint file.
     structures : sequence of Structure
         Initial structures.
     settings : RelaxationSettings
         How to relax.
-    on_record : callable of (int, RelaxationRecord)
+    on_record : callable of (int, RelaxationRecord), optional
         Told of each structure as it ends.
     relaxer : callable
         ``relax_in_isolation`` where a structure is suspected to kill its process.
@@ -89,11 +123,10 @@ def relax_with(
         The end of each structure, in the order given.
     """
     machine = MachineSettings()
-    path = str(artifact_path(checkpoint))
     on_cpu = choose_device(machine.device).type == "cpu"
     wanted = max(1, len(structures) // STRUCTURES_PER_PROCESS)
     return relaxer(
-        partial(load_potential, path, machine.device),
+        partial(load_potential, potential, machine.device),
         structures,
         settings,
         n_processes=min(machine.n_processes, wanted) if on_cpu else 1,

@@ -1,9 +1,9 @@
-"""The one decorator every job of the package goes through.
+"""The decorator of all jobs of this package.
 
-A job of this package has a uuid derived from its settings and its inputs, so the same
-study always makes the same uuids. Before it computes anything it looks its fingerprint
-up in the job store: what is already answered is returned as it stands. This is how a
-killed run resumes, locally and on a cluster.
+A job has a uuid derived from its settings and its inputs, so the same study always
+makes the same uuids. Before it computes anything it looks its fingerprint up in the job
+store, and returns the stored document where there is one. This is how an interrupted
+run resumes, locally and on a cluster.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import logging
 import os
 import platform
 import time
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -23,32 +23,33 @@ from subprocess import DEVNULL, CalledProcessError, check_output
 from typing import TYPE_CHECKING, Any
 
 import torch
-from jobflow import CURRENT_JOB, JobConfig, Maker, job
-from monty.json import jsanitize
+from jobflow import CURRENT_JOB, JobConfig, job
 
 from nextrung.adapters.files.locks import hold_lock
 from nextrung.adapters.stores.job_store import CONFIG_VARIABLE, keeps_documents
-from nextrung.adapters.stores.write_retries import keep_trying, make_patient
 from nextrung.makers.jobs.fingerprints import (
     DECISIVE_PACKAGES,
     fingerprint_of,
-    identify,
     look_up_versions,
     name_parents,
 )
-from nextrung.makers.jobs.inputs import resolve_without_rows
-from nextrung.makers.jobs.termination import end_when_terminated
+from nextrung.makers.jobs.flow import bind_inputs, derive_uuid
+from nextrung.makers.jobs.inputs import resolve_without_arrays
+from nextrung.makers.jobs.termination import raise_on_sigterm
 from nextrung.schemas.base import InputError, Provenance, TaskDoc
 from nextrung.settings import MachineSettings, choose_device
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator
 
-    from jobflow import Job, JobStore
+    from jobflow import JobStore
+
+    from nextrung.makers.jobs.flow import TaskJob
+    from nextrung.makers.jobs.stage_maker import StageMaker
 
 logger = logging.getLogger("nextrung")
 
-#: Packages whose version is stored with a result.
+#: Packages whose versions are stored with a result.
 TRACKED_PACKAGES = (
     *DECISIVE_PACKAGES,
     "ase",
@@ -61,7 +62,7 @@ TRACKED_PACKAGES = (
 
 
 class JobState(StrEnum):
-    """What became of a job, as it is logged."""
+    """State of a job, as it is logged."""
 
     STARTED = "started"
     ANSWERED = "answered from the store"
@@ -69,37 +70,9 @@ class JobState(StrEnum):
     FAILED = "failed"
 
 
-@dataclass(kw_only=True)
-class StageMaker(Maker):
-    """A Maker whose settings are records.
-
-    Parameters
-    ----------
-    name : str
-        Name of what is made.
-    """
-
-    name: str = "stage"
-
-    def as_dict(self) -> dict[str, Any]:
-        """Describe the Maker in plain JSON, its records included.
-
-        Maker leaves records as they are, and FireWorks then stores their ``str()``.
-
-        Returns
-        -------
-        dict
-            Plain values that :class:`monty.json.MontyDecoder` turns into the Maker.
-        """
-        plain: dict[str, Any] = jsanitize(
-            super().as_dict(), strict=True, enum_values=True
-        )
-        return plain
-
-
 @dataclass
 class _Running:
-    """The job that runs now, and its folder once it has one to itself."""
+    """The running job, and its folder once it holds the lock of one."""
 
     fingerprint: str
     parents: dict[str, str]
@@ -111,98 +84,86 @@ class _Running:
 _RUNNING: ContextVar[_Running] = ContextVar("running job")
 
 
-class Reading(StrEnum):
-    """What a job is given of the documents it refers to."""
-
-    WHOLE = "whole"
-    WITHOUT_ROWS = "without rows"
-
-
 def task_job(
-    schema: type[TaskDoc] | None = None,
     *,
-    rows: Sequence[str] = (),
-    reading: Reading = Reading.WHOLE,
-) -> Callable[[Callable[..., Any]], Callable[..., Job]]:
-    """Turn a Maker's ``make`` into a job that is computed at most once.
+    output_schema: type[TaskDoc] | None = None,
+    load: bool = True,
+    **options: Any,  # noqa: ANN401
+) -> Callable[[Callable[..., Any]], Callable[..., TaskJob]]:
+    """Turn the ``make`` of a Maker into a job that is computed at most once.
 
     Parameters
     ----------
-    schema : type of TaskDoc, optional
+    output_schema : type of TaskDoc, optional
         Document the job returns; None for a job that only plans others, which runs
         again whenever its flow does.
-    rows : sequence of str
-        Fields that go to the additional store ``data``.
-    reading : Reading
-        Whether fields of input documents that lie there are loaded, or left empty.
+    load : bool
+        Whether fields of input documents that lie in additional stores are loaded, or
+        left empty.
+    **options : object
+        Options of jobflow's ``job``, such as ``data``, which names the fields that go
+        to that additional store.
 
     Returns
     -------
     callable
-        A decorator of methods of Makers that take positional inputs.
+        A decorator of methods of Makers.
     """
 
-    def decorate(make: Callable[..., Any]) -> Callable[..., Job]:
-        options: dict[str, Any] = {"data": list(rows)} if rows else {}
+    def decorate(make: Callable[..., Any]) -> Callable[..., TaskJob]:
         make_job = job(
-            _answered_once(make, schema),
-            output_schema=schema,
-            config=JobConfig(
-                expose_store=True, resolve_references=reading is Reading.WHOLE
-            ),
+            _compute_once(make, output_schema),
+            output_schema=output_schema,
+            config=JobConfig(expose_store=True, resolve_references=load),
             **options,
         )
-
-        @wraps(make_job)
-        def make_identified_job(maker: Maker, *inputs: Any) -> Job:  # noqa: ANN401
-            made = make_job(maker, *inputs)
-            made.set_uuid(identify(maker, inputs))
-            return made
-
-        make_identified_job.original = make_job.original  # type: ignore[attr-defined]
-        return make_identified_job
+        return derive_uuid(make_job)
 
     return decorate
 
 
-def _answered_once(
+def _compute_once(
     make: Callable[..., Any], schema: type[TaskDoc] | None
 ) -> Callable[..., Any]:
-    """Wrap ``make`` so that it returns the stored answer where there is one."""
+    """Wrap ``make`` so that it returns the stored document where there is one."""
 
     @wraps(make)
-    def answer(maker: StageMaker, *inputs: Any) -> Any:  # noqa: ANN401
+    def find_or_make(maker: StageMaker, *arguments: Any, **options: Any) -> Any:  # noqa: ANN401
         try:
             _validate_worker()
-            return _find_or_make(maker, resolve_without_rows(inputs, CURRENT_JOB.store))
+            CURRENT_JOB.job.metadata |= maker.task_document_kwargs.additional_fields
+            inputs = bind_inputs(make, maker, *arguments, **options)
+            resolved = resolve_without_arrays(inputs, CURRENT_JOB.store)
+            fingerprint = fingerprint_of(maker, list(resolved.values()))
+            stored = schema and _find_output(CURRENT_JOB.store, fingerprint)
+            if schema and stored:
+                _log_state(JobState.ANSWERED)
+                return schema.model_validate(stored)
+            with _running(fingerprint, name_parents(resolved)):
+                return make(maker, **resolved)
         except Exception as error:
-            _announce(JobState.FAILED, error=error)
+            _log_state(JobState.FAILED, error=error)
             raise
 
-    def _find_or_make(maker: StageMaker, inputs: Sequence[Any]) -> Any:  # noqa: ANN401
-        """Look the answer up; compute it where there is none."""
-        make_patient(CURRENT_JOB.store)
-        fingerprint = fingerprint_of(maker, inputs)
-        stored = schema and _find_answer(CURRENT_JOB.store, fingerprint)
-        if schema and stored:
-            _announce(JobState.ANSWERED)
-            return schema.model_validate(stored)
-        running = _Running(fingerprint, name_parents(make, inputs), time.perf_counter())
-        token = _RUNNING.set(running)
-        _announce(JobState.STARTED)
-        try:
-            with end_when_terminated(), running.locked:
-                made = make(maker, *inputs)
-        finally:
-            _RUNNING.reset(token)
-        _announce(JobState.DONE, seconds=time.perf_counter() - running.started)
-        return made
+    return find_or_make
 
-    return answer
+
+@contextmanager
+def _running(fingerprint: str, parents: dict[str, str]) -> Iterator[None]:
+    """Log the start and the end of the computation of a document."""
+    running = _Running(fingerprint, parents, time.perf_counter())
+    token = _RUNNING.set(running)
+    _log_state(JobState.STARTED)
+    try:
+        with raise_on_sigterm(), running.locked:
+            yield
+    finally:
+        _RUNNING.reset(token)
+    _log_state(JobState.DONE, seconds=time.perf_counter() - running.started)
 
 
 def _validate_worker() -> None:
-    """Refuse to compute on a worker that would keep nothing."""
+    """Raise on a worker of a LaunchPad whose results would be lost."""
     if "fw_id" not in CURRENT_JOB.job.metadata:
         return
     if not keeps_documents(CURRENT_JOB.store):
@@ -218,14 +179,14 @@ def _validate_worker() -> None:
         )
 
 
-def _announce(state: JobState, **details: object) -> None:
-    """Log what became of the current job; ``nextrung run`` listens."""
+def _log_state(state: JobState, **details: object) -> None:
+    """Log the state of the current job, for the display of ``nextrung run``."""
     name = CURRENT_JOB.job.name
     logger.info("%s: %s", name, state, extra={"state": state, "job": name, **details})
 
 
 def report_progress(done: int, total: int, text: str = "") -> None:
-    """Log how far the running job is; ``nextrung run`` shows a bar.
+    """Log the progress of the running job, for the display of ``nextrung run``.
 
     Parameters
     ----------
@@ -234,25 +195,25 @@ def report_progress(done: int, total: int, text: str = "") -> None:
     total : int
         Steps to do.
     text : str
-        What to show beside the bar.
+        Text beside the progress bar.
     """
     progress = {"done": done, "total": total, "text": text}
     logger.debug("%s", text, extra={"job": CURRENT_JOB.job.name, "progress": progress})
 
 
-def _find_answer(store: JobStore, fingerprint: str) -> dict[str, Any] | None:
-    """Look a fingerprint up among the stored documents."""
+def _find_output(store: JobStore, fingerprint: str) -> dict[str, Any] | None:
+    """Find the stored document of a fingerprint."""
     wanted = {"output.provenance.fingerprint": fingerprint}
     try:
-        found = keep_trying(lambda: store.query_one(wanted, ["output"], load=True))
-    except KeyError:  # the database went away between a document and its arrays
+        found = store.query_one(wanted, ["output"], load=True)
+    except KeyError:  # the connection was lost between a document and its arrays
         logger.warning("%s: stored without its arrays", CURRENT_JOB.job.name)
         return None
     return None if found is None else found["output"]
 
 
 def provenance() -> Provenance:
-    """Describe the running job, from its start until now."""
+    """Return the provenance of the running job, from its start until now."""
     running = _RUNNING.get()
     return Provenance(
         fingerprint=running.fingerprint,
@@ -270,13 +231,13 @@ def provenance() -> Provenance:
 
 
 def work_folder() -> Path:
-    """Make the folder in which the running job keeps unfinished work.
+    """Make the folder of unfinished work of the running job, and lock it.
 
     Returns
     -------
     Path
-        Folder named by the fingerprint: a rerun of the same job finds it again. It is
-        this job's until it ends; a rerun that starts too early waits here.
+        Folder named by the fingerprint, so that a rerun of the same job resumes. The
+        lock is held until the job ends; a rerun that starts earlier waits for it.
     """
     running = _RUNNING.get()
     if running.folder is None:
@@ -289,7 +250,7 @@ def work_folder() -> Path:
 
 @cache
 def _git_commit() -> str | None:
-    """Name the commit of the checkout this package runs from, if it is one."""
+    """Return the git commit of this package, if it runs from a checkout."""
     command = ["git", "-C", str(Path(__file__).parent), "rev-parse", "HEAD"]
     try:
         commit = check_output(command, stderr=DEVNULL, text=True)  # noqa: S603 - fixed
@@ -300,7 +261,7 @@ def _git_commit() -> str | None:
 
 @cache
 def _device_name() -> str:
-    """Name the accelerator or the processor jobs run on."""
+    """Return the name of the GPU, or the processor and number of threads."""
     device = choose_device(MachineSettings().device)
     if device.type == "cuda":
         return torch.cuda.get_device_name(device)

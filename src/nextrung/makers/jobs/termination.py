@@ -1,10 +1,9 @@
-"""Jobs that are asked to end do so at once, and in sight of the LaunchPad.
+"""Handling of SIGTERM, which queues send at the walltime limit.
 
-FireWorks records a job that raises as fizzled, which can be run again; of one that a
-signal kills it learns nothing, and the job counts as running for ever. So SIGTERM,
-which is how queues announce the end of their patience, raises here. FireWorks would
-then start the next job, which the queue would kill unseen; so it is kept from that,
-and a second SIGTERM from disturbing what it writes down of this one.
+FireWorks marks a job that raises as FIZZLED, and it can be rerun; a job that a signal
+kills stays RUNNING. So SIGTERM raises SystemExit here. The launcher must then start no
+other job, which the queue would kill, and a second SIGTERM must not interrupt the
+update of the LaunchPad.
 """
 
 from __future__ import annotations
@@ -19,53 +18,48 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 _TERMINATED: Final = 128 + signal.SIGTERM
-#: What FireWorks calls before it starts another job.
-_LAUNCHING: Final = (
+#: Methods that FireWorks calls before it starts another job.
+_LAUNCH_METHODS: Final = (
     ("fireworks.core.rocket", "Rocket", "run"),
     ("fireworks.core.launchpad", "LaunchPad", "run_exists"),
 )
 
 
 @contextmanager
-def end_when_terminated() -> Iterator[None]:
-    """Let SIGTERM end a job as an exception, and the launcher after the job.
+def raise_on_sigterm() -> Iterator[None]:
+    """Turn SIGTERM into SystemExit, and stop the launcher after the job.
 
     Raises
     ------
     SystemExit
-        With code 143, if SIGTERM came.
+        With exit code 143, on SIGTERM.
     """
-    in_charge = (
+    handles_signal = (
         threading.current_thread() is threading.main_thread()
         and signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
     )
-    if in_charge:
-        signal.signal(signal.SIGTERM, _end)
+    if handles_signal:
+        signal.signal(signal.SIGTERM, _exit)
     try:
         yield
     except (SystemExit, KeyboardInterrupt):
-        if _stop_launcher() and in_charge:
-            in_charge = False
+        if _stop_launcher() and handles_signal:
+            handles_signal = False
             signal.signal(signal.SIGTERM, signal.SIG_IGN)
         raise
     finally:
-        if in_charge:
+        if handles_signal:
             signal.signal(signal.SIGTERM, signal.SIG_DFL)
 
 
-def _end(*_signal: object) -> NoReturn:
-    """End what runs."""
+def _exit(*_arguments: object, **_options: object) -> NoReturn:
+    """Exit with the code of SIGTERM."""
     raise SystemExit(_TERMINATED)
 
 
 def _stop_launcher() -> bool:
-    """Keep FireWorks, if it is there, from starting another job in this process."""
-    there = [entry for entry in _LAUNCHING if entry[0] in sys.modules]
-    for module, owner, method in there:
-        setattr(getattr(sys.modules[module], owner), method, _refuse)
-    return bool(there)
-
-
-def _refuse(*_arguments: object, **_options: object) -> NoReturn:
-    """End the process instead of what was asked for."""
-    raise SystemExit(_TERMINATED)
+    """Make FireWorks, where it is loaded, exit instead of starting another job."""
+    loaded = [entry for entry in _LAUNCH_METHODS if entry[0] in sys.modules]
+    for module, owner, method in loaded:
+        setattr(getattr(sys.modules[module], owner), method, _exit)
+    return bool(loaded)

@@ -1,8 +1,7 @@
-"""Checkpoint files of chgnet: shipped ones, foreign ones and our own.
+"""Checkpoint files of CHGNet.
 
-A file of ours is one of chgnet, loadable by ``CHGNet.from_file``, with one key more:
-``nextrung`` says which elements have an atomic reference energy and where the model
-came from.
+Files written here load with ``CHGNet.from_file``. Their additional key ``nextrung``
+holds the elements with an atomic reference energy, and metadata.
 """
 
 from __future__ import annotations
@@ -31,7 +30,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 _PRETRAINED = Path(chgnet.__file__).parent / "pretrained"
-#: Models that chgnet ships, by the names they have here.
+#: Files of the models that chgnet ships, by the names used here.
 SHIPPED: Mapping[str, Path] = {
     "chgnet-0.3.0": _PRETRAINED / "0.3.0/chgnet_0.3.0_e29f68s314m37.pth.tar",
     "chgnet-r2scan": _PRETRAINED
@@ -42,19 +41,19 @@ FUNCTIONALS: Mapping[str, str] = {
     "chgnet-0.3.0": "GGA/GGA+U (MP2020-corrected)",
     "chgnet-r2scan": "r2SCAN",
 }
-#: Functional of a checkpoint that does not say.
+#: Functional of a checkpoint without metadata.
 UNKNOWN_FUNCTIONAL = "unknown functional"
-#: Least squares leave this much in eV/atom for an element they never saw.
+#: Reference energy in eV/atom that least squares leave for an element without data.
 _NO_REFERENCE = 1e-6
-#: Characters of torch's own words that an error repeats.
+#: Characters of torch's message that an error quotes.
 _MAX_REASON = 200
-#: Sets of atomic references that chgnet can start from, by its names for them.
+#: Names of the sets of atomic references that chgnet has.
 _NAMED_ATOM_REFS = ("MPtrj", "MP-r2SCAN")
 
 
 @dataclass(frozen=True, eq=False)
 class Checkpoint:
-    """A model and what its file says of it.
+    """A model and the metadata of its file.
 
     Parameters
     ----------
@@ -63,7 +62,7 @@ class Checkpoint:
     elements : frozenset of str
         Elements that have an atomic reference energy.
     metadata : dict of str to object
-        What else was saved with it.
+        Metadata of the file.
     """
 
     model: CHGNet
@@ -87,7 +86,7 @@ def find_checkpoint(name: str) -> Path:
     Raises
     ------
     InputError
-        If the name is none of both.
+        If it is neither.
     """
     path = SHIPPED.get(name, Path(name))
     if not path.is_file():
@@ -99,7 +98,7 @@ def find_checkpoint(name: str) -> Path:
 
 
 def read_checkpoint(path: Path) -> Checkpoint:
-    """Read a checkpoint file without running any code it may hold.
+    """Read a checkpoint file without executing pickled code.
 
     Parameters
     ----------
@@ -114,35 +113,35 @@ def read_checkpoint(path: Path) -> Checkpoint:
     Raises
     ------
     InputError
-        If the file holds no CHGNet, or one that is not supported.
+        If the file has no CHGNet, or one that is not supported.
     """
     content = _read_dict(path)
     try:
         model = build_model(content["model"]["model_args"])
         model.load_state_dict(content["model"]["state_dict"])
     except (KeyError, TypeError, RuntimeError, NotImplementedError) as error:
-        raise _no_checkpoint(path, error) from error
+        raise _read_error(path, error) from error
     _check_supported(model, path)
     metadata = dict(content.get("nextrung", {}))
     elements = metadata.pop("elements", None)
-    covered = elements_with_reference(model) if elements is None else elements
-    return Checkpoint(freeze(model), frozenset(covered), metadata)
+    covered = _find_referenced_elements(model) if elements is None else elements
+    return Checkpoint(model, frozenset(covered), metadata)
 
 
 def write_checkpoint(checkpoint: Checkpoint, path: Path) -> None:
-    """Write a checkpoint that plain chgnet loads; the file is whole or not there.
+    """Write a checkpoint that plain chgnet loads; the file is replaced atomically.
 
     Parameters
     ----------
     checkpoint : Checkpoint
-        The model; metadata must hold plain numbers, texts, lists and dictionaries.
+        The model; its metadata must be numbers, strings, lists and dictionaries.
     path : Path
         File to write or replace.
     """
     model = checkpoint.model
     weights = {name: value.cpu().float() for name, value in model.state_dict().items()}
     content = {
-        "model": {"state_dict": weights, "model_args": _truthful_arguments(model)},
+        "model": {"state_dict": weights, "model_args": _build_arguments(model)},
         "nextrung": {
             **checkpoint.metadata,
             "elements": sorted(checkpoint.elements),
@@ -155,7 +154,9 @@ def write_checkpoint(checkpoint: Checkpoint, path: Path) -> None:
 
 
 def build_model(arguments: Mapping[str, Any], seed: int = 0) -> CHGNet:
-    """Build a CHGNet with fresh weights, in silence; torch's own seed stays.
+    """Build a frozen CHGNet with random weights, in evaluation mode.
+
+    Nothing is printed, and the seed of torch is kept.
 
     Parameters
     ----------
@@ -171,38 +172,12 @@ def build_model(arguments: Mapping[str, Any], seed: int = 0) -> CHGNet:
     """
     with contextlib.redirect_stdout(io.StringIO()), torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        return CHGNet(**arguments)
-
-
-def freeze(model: CHGNet) -> CHGNet:
-    """Put a model into evaluation mode, without gradients by its parameters.
-
-    Parameters
-    ----------
-    model : CHGNet
-        Model to change.
-
-    Returns
-    -------
-    CHGNet
-        The same model.
-    """
+        model: CHGNet = CHGNet(**arguments)
     return model.eval().requires_grad_(requires_grad=False)
 
 
-def elements_with_reference(model: CHGNet) -> frozenset[str]:
-    """List the elements whose atomic reference energy is not zero.
-
-    Parameters
-    ----------
-    model : CHGNet
-        Model with an AtomRef.
-
-    Returns
-    -------
-    frozenset of str
-        Symbols of the elements.
-    """
+def _find_referenced_elements(model: CHGNet) -> frozenset[str]:
+    """Find the elements whose atomic reference energy is not zero."""
     energies = model.composition_model.fc.weight[0].tolist()
     return frozenset(
         Element.from_Z(number).symbol
@@ -212,11 +187,11 @@ def elements_with_reference(model: CHGNet) -> frozenset[str]:
 
 
 def _read_dict(path: Path) -> dict[str, Any]:
-    """Read a file of tensors and plain values."""
+    """Read a dictionary of tensors and plain values."""
     try:
         content = torch.load(path, map_location="cpu", weights_only=True)
     except (RuntimeError, pickle.UnpicklingError, EOFError, OSError) as error:
-        raise _no_checkpoint(path, error) from error
+        raise _read_error(path, error) from error
     if not isinstance(content, dict):
         raise InputError(
             f"{path}: expected a checkpoint of CHGNet, got {type(content).__name__}"
@@ -224,18 +199,18 @@ def _read_dict(path: Path) -> dict[str, Any]:
     return content
 
 
-def _no_checkpoint(path: Path, error: Exception) -> InputError:
-    """Say in one line why a file cannot be read."""
+def _read_error(path: Path, error: Exception) -> InputError:
+    """Build the error of a file that cannot be read, in one line."""
     reason = " ".join(str(error).split()) or type(error).__name__
     if isinstance(error, pickle.UnpicklingError):
-        reason = "it is not made of tensors and plain values alone"
+        reason = "got other objects than tensors and plain values"
     return InputError(
         f"{path}: expected a checkpoint of CHGNet: {reason[:_MAX_REASON]}"
     )
 
 
 def _check_supported(model: CHGNet, path: Path) -> None:
-    """Refuse architectures whose numbers would not be chgnet's."""
+    """Reject architectures that :mod:`.forward` would compute wrongly."""
     arguments, converter = model.model_args, model.graph_converter
     cutoffs = (converter.atom_graph_cutoff, converter.bond_graph_cutoff)
     dropouts = [m.p for m in model.modules() if isinstance(m, nn.Dropout)]
@@ -251,16 +226,16 @@ def _check_supported(model: CHGNet, path: Path) -> None:
         "AtomRef of another kind": model.composition_model is not None
         and model.composition_model.is_intensive != model.is_intensive,
     }
-    for feature, is_there in unsupported.items():
-        if is_there:
+    for feature, is_present in unsupported.items():
+        if is_present:
             raise InputError(f"{path}: a CHGNet with {feature} is not supported")
 
 
-def _truthful_arguments(model: CHGNet) -> dict[str, Any]:
-    """List the arguments that rebuild a model, and say whose atomic references it has.
+def _build_arguments(model: CHGNet) -> dict[str, Any]:
+    """Build the arguments of ``CHGNet`` for a model, and name its atomic references.
 
-    chgnet can only start from references it knows by name; where they are others, the
-    name stays and ``atom_refs`` says that the weights replace them.
+    ``composition_model`` must be a name that chgnet has. With other references,
+    ``atom_refs`` is ``fitted``: the weights of the checkpoint replace the named ones.
     """
     weight = model.composition_model.fc.weight.detach().cpu().float()
     names = [name for name in _NAMED_ATOM_REFS if _is_named(weight, name)]
@@ -274,7 +249,7 @@ def _truthful_arguments(model: CHGNet) -> dict[str, Any]:
 
 
 def _is_named(weight: torch.Tensor, name: str) -> bool:
-    """Tell whether atomic references are those chgnet has by a name."""
+    """Return whether atomic references are the set of this name in chgnet."""
     reference = AtomRef(max_num_elements=N_ELEMENTS)
     reference.initialize_from(name)
     return torch.allclose(weight, reference.fc.weight.detach(), rtol=0, atol=1e-6)

@@ -1,8 +1,8 @@
-"""Zero in place of denormal numbers, which processors compute a hundred times slower.
+"""Flushing of denormal numbers to zero.
 
-Hidden features of CHGNet reach ±1000, so its activations meet exponentials below
-1e-38 all the time: a seventh of the time of an evaluation went into digits that the
-sums they are added to cannot hold.
+Hidden features of CHGNet reach ±1000, so that exponentials in its activations fall
+below 1e-38. Processors compute such denormal numbers a hundred times slower: a seventh
+of the time of a prediction, for digits that are lost in the sums.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 @contextmanager
 def flush_denormals() -> Iterator[None]:
-    """Take denormal numbers for zero on this thread; afterwards all is as before."""
+    """Flush denormal numbers to zero on this thread, and restore the mode on exit."""
     before = _are_flushed()
     torch.set_flush_denormal(True)
     try:
@@ -29,5 +29,5 @@ def flush_denormals() -> Iterator[None]:
 
 
 def _are_flushed() -> bool:
-    """Tell whether half the smallest normal number is zero on this thread."""
+    """Return whether denormal numbers are flushed to zero on this thread."""
     return sys.float_info.min / 2 == 0

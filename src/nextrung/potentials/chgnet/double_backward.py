@@ -1,8 +1,8 @@
-"""Layers whose second derivatives cost little.
+"""Layers with fast second derivatives, for training on forces.
 
-Training on forces differentiates the network twice. torch takes the second derivatives
-of SiLU and of layer normalisation apart into some thirty operations that each pass
-through memory; in closed form a few suffice.
+Training on forces differentiates the network twice. torch computes the second
+derivatives of SiLU and of layer normalisation by some thirty memory-bound operations;
+their closed forms take a few.
 """
 
 from __future__ import annotations
@@ -22,12 +22,12 @@ _norm_gradient = torch.ops.aten.native_layer_norm_backward
 
 
 def use_fast_double_backward(model: CHGNet) -> CHGNet:
-    """Replace the activations and normalisations of a network by equal, cheaper ones.
+    """Replace SiLU and layer normalisation in a network by those of this module.
 
     Parameters
     ----------
     model : CHGNet
-        Network to change; its weights stay the same objects under the same names.
+        Network to change in place; its weights keep their names and identity.
 
     Returns
     -------
@@ -37,67 +37,32 @@ def use_fast_double_backward(model: CHGNet) -> CHGNet:
     for module in list(model.modules()):
         for name, child in list(module.named_children()):
             if type(child) is nn.SiLU:
-                setattr(module, name, ClosedSiLU())
+                setattr(module, name, _FastSiLU())
             elif type(child) is nn.LayerNorm:
-                setattr(module, name, ClosedLayerNorm.like(child))
+                setattr(module, name, _FastLayerNorm.like(child))
     return model
 
 
-class ClosedSiLU(nn.SiLU):
+class _FastSiLU(nn.SiLU):
     """SiLU with its second derivative in closed form."""
 
     def forward(self, values: Tensor) -> Tensor:
-        """Apply the activation.
-
-        Parameters
-        ----------
-        values : Tensor of float
-            Any values.
-
-        Returns
-        -------
-        Tensor of float
-            ``values * sigmoid(values)``.
-        """
         activated: Tensor = _SiLU.apply(values)  # type: ignore[no-untyped-call]
         return activated
 
 
-class ClosedLayerNorm(nn.LayerNorm):
-    """Normalisation of rows with its second derivative in closed form."""
+class _FastLayerNorm(nn.LayerNorm):
+    """Layer normalisation of rows with its second derivative in closed form."""
 
     @classmethod
-    def like(cls, layer: nn.LayerNorm) -> ClosedLayerNorm:
-        """Share the weights of another normalisation.
-
-        Parameters
-        ----------
-        layer : LayerNorm
-            A normalisation of rows with weight and bias.
-
-        Returns
-        -------
-        ClosedLayerNorm
-            An equal layer.
-        """
+    def like(cls, layer: nn.LayerNorm) -> _FastLayerNorm:
+        """Build a layer that shares the weights of another."""
         (width,) = layer.normalized_shape
-        closed = cls(width, eps=layer.eps, device="meta")
-        closed.weight, closed.bias = layer.weight, layer.bias
-        return closed
+        fast = cls(width, eps=layer.eps, device="meta")
+        fast.weight, fast.bias = layer.weight, layer.bias
+        return fast
 
     def forward(self, rows: Tensor) -> Tensor:
-        """Normalise rows.
-
-        Parameters
-        ----------
-        rows : Tensor of float, shape (n_rows, width)
-            Any rows.
-
-        Returns
-        -------
-        Tensor of float, shape (n_rows, width)
-            Rows of mean 0 and variance 1, scaled and shifted.
-        """
         normalised: Tensor = _Norm.apply(  # type: ignore[no-untyped-call]
             rows, self.weight, self.bias, self.eps
         )
@@ -105,7 +70,7 @@ class ClosedLayerNorm(nn.LayerNorm):
 
 
 class _SiLU(Function):
-    """SiLU; its gradient is a function that can be differentiated."""
+    """SiLU with a differentiable gradient."""
 
     @staticmethod
     def forward(ctx: Any, values: Tensor) -> Tensor:  # noqa: ANN401
@@ -118,7 +83,7 @@ class _SiLU(Function):
 
 
 class _SiLUGradient(Function):
-    """Gradient of SiLU: s + x s (1 - s) times what comes in, s the sigmoid of x.
+    """Gradient of SiLU: s + x s (1 - s) times the outer gradient, s the sigmoid of x.
 
     Its derivative by x is s' (2 + x - 2 x s), s' the gradient of the sigmoid.
     """
@@ -126,8 +91,8 @@ class _SiLUGradient(Function):
     @staticmethod
     def forward(ctx: Any, gradient: Tensor, values: Tensor) -> Tensor:  # noqa: ANN401
         ctx.save_for_backward(gradient, values)
-        gained: Tensor = _silu_gradient(gradient, values)
-        return gained
+        by_values: Tensor = _silu_gradient(gradient, values)
+        return by_values
 
     @staticmethod
     def backward(ctx: Any, outer: Tensor) -> tuple[Tensor, Tensor]:  # noqa: ANN401
@@ -139,7 +104,7 @@ class _SiLUGradient(Function):
 
 
 class _Norm(Function):
-    """Layer normalisation; its gradient is a function that can be differentiated."""
+    """Layer normalisation with a differentiable gradient."""
 
     @staticmethod
     def forward(ctx: Any, *inputs: Any) -> Tensor:  # noqa: ANN401
@@ -152,8 +117,8 @@ class _Norm(Function):
 
     @staticmethod
     def backward(ctx: Any, gradient: Tensor) -> Any:  # noqa: ANN401
-        gained = _NormGradient.apply(gradient, *ctx.saved_tensors)  # type: ignore[no-untyped-call]
-        return (*gained, None)
+        gradients = _NormGradient.apply(gradient, *ctx.saved_tensors)  # type: ignore[no-untyped-call]
+        return (*gradients, None)
 
 
 class _NormGradient(Function):
@@ -168,18 +133,19 @@ class _NormGradient(Function):
     @staticmethod
     def forward(ctx: Any, gradient: Tensor, *saved: Tensor) -> tuple[Tensor, ...]:  # noqa: ANN401
         rows, weight, bias, mean, scale = saved
-        gained: tuple[Tensor, ...] = _norm_gradient(
+        gradients: tuple[Tensor, ...] = _norm_gradient(
             gradient, rows, weight.shape, mean, scale, weight, bias, [True] * 3
         )
-        ctx.save_for_backward(gradient, rows, weight, mean, scale, gained[0])
+        ctx.save_for_backward(gradient, rows, weight, mean, scale, gradients[0])
         ctx.set_materialize_grads(value=False)
-        return gained
+        return gradients
 
     @staticmethod
     def backward(ctx: Any, outer: Tensor, *others: Tensor | None) -> Any:  # noqa: ANN401
         if any(other is not None for other in others):
             raise NotImplementedError(
-                "second derivatives by the gradients of weight and bias"
+                "expected a second derivative of the gradient by rows, got one of the "
+                "gradients of weight and bias"
             )
         gradient, rows, weight, mean, scale, by_rows = ctx.saved_tensors
         ones = torch.ones_like(weight)

@@ -1,10 +1,9 @@
 """CHGNet on flat batches, through the modules of an unmodified ``CHGNet``.
 
-The numbers are chgnet's within rounding. What differs is how they are reached: one
-gradient with respect to the bond vectors gives forces and stress together, the first
-linear map of each gated layer is applied before the gather, an angle's basis is
-computed once for its two rows, and the last angle update, whose output chgnet never
-reads, is left out.
+The numbers are chgnet's within rounding. For speed, one gradient with respect to the
+bond vectors gives forces and stress together, the first linear map of each gated layer
+is applied before the gather, an angle's basis is computed once for its two rows, and
+the last angle update, whose output chgnet never reads, is left out.
 
 References
 ----------
@@ -14,7 +13,7 @@ B. Deng et al., Nat. Mach. Intell. 5, 1031 (2023).
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -29,9 +28,9 @@ if TYPE_CHECKING:
 
     from nextrung.potentials.graphs.graphs import GraphBatch
 
-#: GPa per eV/Å³, as chgnet has it.
+#: GPa per eV/Å³, the value of chgnet.
 GPA = 160.21766208
-#: Keeps the arc cosine of collinear bonds differentiable, as in chgnet.
+#: Factor of chgnet that keeps the arc cosine of collinear bonds differentiable.
 _COSINE_SCALE = 1 - 1e-6
 #: First term of the Fourier series; chgnet rounds 1/√2 to float32 at any precision.
 _CONSTANT = float(1 / torch.tensor(2.0).sqrt())
@@ -61,7 +60,7 @@ class Outputs:
 
 @flush_denormals()
 def predict_graphs(model: CHGNet, graphs: GraphBatch, properties: str) -> Outputs:
-    """Predict the properties of a batch; the results know no gradient.
+    """Predict the properties of a batch, without gradients.
 
     Parameters
     ----------
@@ -70,33 +69,25 @@ def predict_graphs(model: CHGNet, graphs: GraphBatch, properties: str) -> Output
     graphs : GraphBatch
         Graphs of the batch.
     properties : str
-        Letters of the wanted ones: ``e`` energies, ``f`` forces, ``s`` stresses,
-        ``m`` magnetic moments. Energies are always there.
+        Letters: ``e`` energies (always computed), ``f`` forces, ``s`` stresses, ``m``
+        magnetic moments.
 
     Returns
     -------
     Outputs
         Detached tensors.
     """
-    forces, stresses, gradient = None, None, None
     with torch.set_grad_enabled(_wants_gradient(properties)):
-        vectors, energies, magmoms = _run(model, graphs, properties)
-        if _wants_gradient(properties):
-            (gradient,) = torch.autograd.grad(energies.sum(), vectors)
-    with torch.no_grad():
-        if gradient is not None:
-            forces, stresses = _forces_and_stresses(graphs, gradient, properties)
-        total = energies.detach() + _reference_energies(model, graphs)
-    return Outputs(
-        total, forces, stresses, None if magmoms is None else magmoms.detach()
-    )
+        outputs = _predict(model, graphs, properties, create_graph=False)
+    magmoms = None if outputs.magmoms is None else outputs.magmoms.detach()
+    return replace(outputs, energies=outputs.energies.detach(), magmoms=magmoms)
 
 
 @flush_denormals()
 def predict_differentiably(
     model: CHGNet, graphs: GraphBatch, properties: str
 ) -> Outputs:
-    """Predict the properties of a batch; the results can be differentiated.
+    """Predict the properties of a batch, differentiable by the parameters.
 
     Parameters
     ----------
@@ -105,50 +96,58 @@ def predict_differentiably(
     graphs : GraphBatch
         Graphs of the batch.
     properties : str
-        Letters of the wanted ones, as for :func:`predict_graphs`.
+        Letters, see :func:`predict_graphs`.
 
     Returns
     -------
     Outputs
-        Tensors with gradients with respect to the parameters that require them.
+        Tensors that depend on the parameters that require gradients.
     """
+    return _predict(model, graphs, properties, create_graph=True)
+
+
+def _predict(
+    model: CHGNet, graphs: GraphBatch, properties: str, *, create_graph: bool
+) -> Outputs:
+    """Predict properties; forces and stresses depend on the parameters if asked."""
     vectors, energies, magmoms = _run(model, graphs, properties)
     forces, stresses = None, None
     if _wants_gradient(properties):
-        (gradient,) = torch.autograd.grad(energies.sum(), vectors, create_graph=True)
+        (gradient,) = torch.autograd.grad(
+            energies.sum(), vectors, create_graph=create_graph
+        )
         forces, stresses = _forces_and_stresses(graphs, gradient, properties)
     total = energies + _reference_energies(model, graphs)
     return Outputs(total, forces, stresses, magmoms)
 
 
 def _wants_gradient(properties: str) -> bool:
-    """Tell whether forces or stresses are asked for."""
+    """Return whether forces or stresses are wanted."""
     return "f" in properties or "s" in properties
 
 
 def _forces_and_stresses(
     graphs: GraphBatch, gradient: Tensor, properties: str
 ) -> tuple[Tensor | None, Tensor | None]:
-    """Turn the energy's gradient by the bond vectors into forces and stresses.
+    """Compute forces and stresses from the gradient of the energy by the bond vectors.
 
-    Each bond pulls its two atoms in opposite directions, and each of them has half of
-    its virial.
+    The two atoms of a bond have opposite forces, and each half of its virial.
     """
     virials = graphs.vectors[:, :, None] * gradient[:, None, :] / 2
-    pulls = torch.stack([-gradient, gradient]).view(-1, 3)
-    rows = torch.cat([pulls, virials.view(-1, 9).repeat(2, 1)], dim=1)
-    onto_atoms = graphs.messages.first.segment_sum(rows)
+    pair_forces = torch.stack([-gradient, gradient]).view(-1, 3)
+    rows = torch.cat([pair_forces, virials.view(-1, 9).repeat(2, 1)], dim=1)
+    per_atom = graphs.messages.first.segment_sum(rows)
     forces, stresses = None, None
     if "f" in properties:
-        forces = onto_atoms[:, :3]
+        forces = per_atom[:, :3]
     if "s" in properties:
-        totals = graphs.owners.segment_sum(onto_atoms[:, 3:]).view(-1, 3, 3)
+        totals = graphs.owners.segment_sum(per_atom[:, 3:]).view(-1, 3, 3)
         stresses = totals * (GPA / graphs.volumes)[:, None, None]
     return forces, stresses
 
 
 def _reference_energies(model: CHGNet, graphs: GraphBatch) -> Tensor:
-    """Add up the atomic reference energies of each crystal."""
+    """Sum the atomic reference energies of each crystal."""
     per_element = model.composition_model.fc.weight[0].double()
     per_atom = per_element[graphs.atomic_numbers - 1]
     return graphs.owners.segment_sum(per_atom[:, None])[:, 0]
@@ -157,7 +156,7 @@ def _reference_energies(model: CHGNet, graphs: GraphBatch) -> Tensor:
 def _run(
     model: CHGNet, graphs: GraphBatch, properties: str
 ) -> tuple[Tensor, Tensor, Tensor | None]:
-    """Run the network: the vectors it starts from, energies and magnetic moments."""
+    """Run the network: bond vectors, energies without references, magnetic moments."""
     vectors = graphs.vectors.detach().requires_grad_(_wants_gradient(properties))
     features = _embed(model, graphs, vectors)
     magmoms = None
@@ -178,10 +177,9 @@ def _run(
 
 @dataclass(eq=False)
 class _Features:
-    """What the layers pass on to one another.
+    """Features between layers.
 
-    Angles look the same from both of their arms, and have one row for both, until they
-    are updated for the first time.
+    Until their first update, angles have one row for both of their directed bonds.
     """
 
     atoms: Tensor
@@ -189,17 +187,17 @@ class _Features:
     long_bonds: Tensor
     angles: Tensor
     message_weights: Tensor
-    arm_weights: Tensor
+    directed_weights: Tensor
     angle_weights: Tensor
 
 
 def _embed(model: CHGNet, graphs: GraphBatch, vectors: Tensor) -> _Features:
-    """Turn species, bond lengths and angles into first features."""
+    """Embed species, bond lengths and angles."""
     n_short = graphs.n_short
     lengths = torch.linalg.vector_norm(vectors, dim=1)
     basis = model.bond_basis_expansion.rbf_expansion_ag(lengths)
     short_basis = model.bond_basis_expansion.rbf_expansion_bg(lengths[:n_short])
-    arm_weights = graphs.arm_bonds.gather(model.bond_weights_bg(short_basis))
+    directed_weights = graphs.directed.bonds.gather(model.bond_weights_bg(short_basis))
     units = vectors[:n_short] / lengths[:n_short, None]
     return _Features(
         atoms=model.atom_embedding(graphs.atomic_numbers - 1),
@@ -207,16 +205,16 @@ def _embed(model: CHGNet, graphs: GraphBatch, vectors: Tensor) -> _Features:
         long_bonds=model.bond_embedding(basis[n_short:]),
         angles=model.angle_embedding(_angle_basis(model, graphs, units)),
         message_weights=model.bond_weights_ag(basis),
-        arm_weights=arm_weights,
-        angle_weights=graphs.angles.second.gather(arm_weights),
+        directed_weights=directed_weights,
+        angle_weights=graphs.angles.second.gather(directed_weights),
     )
 
 
 def _angle_basis(model: CHGNet, graphs: GraphBatch, units: Tensor) -> Tensor:
     """Expand each angle in a Fourier series, shape (n_angles, n_angular)."""
-    arms = graphs.arm_bonds.gather(units) * graphs.arm_signs
-    left, right = graphs.angles.first.gather(arms).chunk(2)
-    angles = torch.acos((left * right).sum(dim=1) * _COSINE_SCALE)
+    directed = graphs.directed.bonds.gather(units) * graphs.directed.signs
+    first, second = graphs.angles.first.gather(directed).chunk(2)
+    angles = torch.acos((first * second).sum(dim=1) * _COSINE_SCALE)
     frequencies: Tensor = model.angle_basis_expansion.fourier_expansion.frequencies
     phases = torch.outer(angles, frequencies)
     constant = torch.full_like(angles[:, None], _CONSTANT)
@@ -225,42 +223,43 @@ def _angle_basis(model: CHGNet, graphs: GraphBatch, units: Tensor) -> Tensor:
 
 
 def _convolve_atoms(layer: Any, graphs: GraphBatch, features: _Features) -> None:  # noqa: ANN401
-    """Update the atoms by the messages of their neighbours."""
+    """Update the atoms by the messages from their neighbors."""
     atoms = features.atoms
     bonds = torch.cat([features.short_bonds, features.long_bonds])
     widths = [atoms.shape[1], bonds.shape[1], atoms.shape[1]]
     gate = split_gate(layer.twoBody_atom, widths)
-    centre, bond, sender = gate.weights
-    sources = (linear(atoms, centre, gate.bias), linear(atoms, sender))
+    receiver, bond, sender = gate.weights
+    sources = (linear(atoms, receiver, gate.bias), linear(atoms, sender))
     messages = gate.finish(graphs.messages.combine(sources, bonds, bond))
-    both_ways = messages.view(2, graphs.n_bonds, -1) * features.message_weights
-    onto_atoms = graphs.messages.first.segment_sum(both_ways.view(messages.shape))
-    features.atoms = layer.mlp_out(onto_atoms) + atoms
+    weighted = messages.view(2, graphs.n_bonds, -1) * features.message_weights
+    per_atom = graphs.messages.first.segment_sum(weighted.view(messages.shape))
+    features.atoms = layer.mlp_out(per_atom) + atoms
 
 
 def _mix_directed_bonds(layer: Any, graphs: GraphBatch, features: _Features) -> Tensor:  # noqa: ANN401
-    """Apply a gated layer to both arms, the angle and the atom of each row."""
+    """Apply a gated layer to both directed bonds, angle and atom of each row."""
     bonds, atoms, angles = features.short_bonds, features.atoms, features.angles
     widths = [bonds.shape[1], bonds.shape[1], angles.shape[1], atoms.shape[1]]
     gate = split_gate(layer.twoBody_bond, widths)
-    left, right, angle, atom = gate.weights
-    from_left = graphs.arm_bonds.gather(linear(bonds, left, gate.bias))
-    from_left = from_left + graphs.arm_atoms.gather(linear(atoms, atom))
-    from_right = graphs.arm_bonds.gather(linear(bonds, right))
-    sources = (from_left, from_right)
+    first, second, angle, atom = gate.weights
+    directed = graphs.directed
+    from_first = directed.bonds.gather(linear(bonds, first, gate.bias))
+    from_first = from_first + directed.atoms.gather(linear(atoms, atom))
+    from_second = directed.bonds.gather(linear(bonds, second))
+    sources = (from_first, from_second)
     return gate.finish(graphs.angles.combine(sources, angles, angle))
 
 
 def _convolve_bonds(layer: Any, graphs: GraphBatch, features: _Features) -> None:  # noqa: ANN401
-    """Update the short bonds by the messages of those they make angles with."""
+    """Update the short bonds by the messages from bonds at an angle to them."""
     messages = _mix_directed_bonds(layer, graphs, features) * features.angle_weights
-    onto_arms = graphs.angles.first.segment_sum(messages) * features.arm_weights
-    onto_bonds = graphs.arm_bonds.segment_sum(onto_arms)
-    features.short_bonds = layer.mlp_out(onto_bonds) + features.short_bonds
+    summed = graphs.angles.first.segment_sum(messages) * features.directed_weights
+    per_bond = graphs.directed.bonds.segment_sum(summed)
+    features.short_bonds = layer.mlp_out(per_bond) + features.short_bonds
 
 
 def _update_angles(layer: Any, graphs: GraphBatch, features: _Features) -> None:  # noqa: ANN401
-    """Update the angles by their two bonds and their atom."""
+    """Update the angles by their two directed bonds and their atom."""
     mixed = _mix_directed_bonds(layer, graphs, features)
     updated = mixed.view(-1, *features.angles.shape) + features.angles
     features.angles = updated.view(mixed.shape)

@@ -1,8 +1,8 @@
 """The gated layers of CHGNet with their first linear maps applied before the gather.
 
 A gated layer of chgnet concatenates features of atoms, bonds and angles, row by row,
-and sends them through two perceptrons. The first linear map of a concatenation is
-the sum of linear maps of its parts, so it is applied to the atoms and bonds
+and applies two multilayer perceptrons to them. The first linear map of a concatenation
+is the sum of linear maps of its parts, so it is applied to the atoms and bonds
 themselves, of which there are far fewer than rows.
 """
 
@@ -15,12 +15,12 @@ import torch
 from torch import Tensor, nn
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Sequence
 
 
 @dataclass(frozen=True, eq=False)
 class SplitGate:
-    """A gated layer cut at its first linear map; its weights stay chgnet's own.
+    """A gated layer split at its first linear map; its weights are those of the layer.
 
     Parameters
     ----------
@@ -37,7 +37,7 @@ class SplitGate:
     layer: Any
 
     def finish(self, hidden: Tensor) -> Tensor:
-        """Apply everything after the first linear map.
+        """Apply the layers after the first linear map.
 
         Parameters
         ----------
@@ -49,8 +49,8 @@ class SplitGate:
         Tensor of float, shape (n_rows, width)
             Output of the layer.
         """
-        core_rest = _after_first_linear(self.layer.mlp_core.layers)
-        gate_rest = _after_first_linear(self.layer.mlp_gate.layers)
+        _, core_rest = _split_perceptron(self.layer.mlp_core.layers)
+        _, gate_rest = _split_perceptron(self.layer.mlp_gate.layers)
         if core_rest:  # the activation is the same for both halves
             hidden = core_rest[0](hidden)
         core, gate = hidden.chunk(2, dim=1)
@@ -63,7 +63,7 @@ class SplitGate:
 
 
 def split_gate(layer: Any, widths: Sequence[int]) -> SplitGate:  # noqa: ANN401
-    """Cut a gated layer at its first linear map.
+    """Split a gated layer at its first linear map.
 
     Parameters
     ----------
@@ -75,22 +75,17 @@ def split_gate(layer: Any, widths: Sequence[int]) -> SplitGate:  # noqa: ANN401
     Returns
     -------
     SplitGate
-        The cut layer; gradients flow to the parameters of ``layer``.
+        The split layer; gradients flow to the parameters of ``layer``.
     """
-    core = next(_linears(layer.mlp_core.layers))
-    gate = next(_linears(layer.mlp_gate.layers))
+    core, _ = _split_perceptron(layer.mlp_core.layers)
+    gate, _ = _split_perceptron(layer.mlp_gate.layers)
     weights = torch.split(torch.cat([core.weight, gate.weight]), list(widths), dim=1)
     return SplitGate(weights, torch.cat([core.bias, gate.bias]), layer)
 
 
-def _linears(layers: nn.Sequential) -> Iterator[nn.Linear]:
-    """List the linear maps of a perceptron."""
-    return (layer for layer in layers if isinstance(layer, nn.Linear))
-
-
-def _after_first_linear(layers: nn.Sequential) -> list[nn.Module]:
-    """List the layers of a perceptron that follow its first linear map."""
+def _split_perceptron(layers: nn.Sequential) -> tuple[nn.Linear, list[nn.Module]]:
+    """Split a perceptron into its first linear map and the layers after it."""
     rest = list(layers)
-    while not isinstance(rest.pop(0), nn.Linear):
+    while not isinstance(first := rest.pop(0), nn.Linear):
         pass
-    return rest
+    return first, rest

@@ -1,4 +1,4 @@
-"""Predictions for any number of crystals, in batches the device can hold."""
+"""Predictions for any number of crystals, in batches that fit the device."""
 
 from __future__ import annotations
 
@@ -6,19 +6,21 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
-from pymatgen.core import Element
 
 from nextrung.potentials.chgnet.forward import predict_graphs
+from nextrung.potentials.graphs.batching import split_by_cost
 from nextrung.potentials.graphs.crystals import list_rows
 from nextrung.potentials.graphs.graphs import build_graphs
 from nextrung.potentials.graphs.neighbors import find_pairs
-from nextrung.potentials.graphs.validity import find_cell_faults, find_pair_faults
+from nextrung.potentials.graphs.validity import (
+    check_cells,
+    check_pairs,
+    check_references,
+)
 from nextrung.potentials.interface import BatchPrediction
 from nextrung.schemas.base import InputError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from chgnet.model import CHGNet
     from numpy.typing import NDArray
 
@@ -28,39 +30,28 @@ if TYPE_CHECKING:
 
 #: Letters of the properties: energies, forces, stresses, magnetic moments.
 PROPERTIES = "efsm"
-#: Rows of a batch that the caches of a CPU core hold best.
+#: Cost of a batch that fits the caches of a CPU core.
 _CPU_COST = 12_000
-#: Rows that fill a GPU, and bytes that a row may take there.
-_GPU_COST, _ROW_SIZE = 2_000_000, 20_000
-#: Bytes of the largest block of which glibc takes notice, 32 MiB, less a margin.
+#: Cost of a batch that fills a GPU, and bytes of GPU memory per unit of cost.
+_GPU_COST, _BYTES_PER_COST = 2_000_000, 20_000
+#: Just below 32 MiB, the largest block for which glibc raises its thresholds.
 _LARGEST_BLOCK = 33_000_000
-#: Crystals whose neighbours are searched at once.
+#: Crystals per neighbor search.
 _WINDOW = 2048
 
 
 def keep_freed_memory() -> None:
     """Make the C library keep freed memory for the next batch.
 
-    glibc returns what batches free to the system, and page faults then cost a sixth
-    of the time. It keeps twice the size of the largest block it has ever unmapped, up
-    to the size of this one, which is never written to.
+    By default glibc returns the memory of each batch to the system, and page faults
+    take a sixth of the time. It keeps up to twice the size of the largest block it has
+    unmapped; this function allocates and frees such a block, without writing to it.
     """
     torch.empty(_LARGEST_BLOCK, dtype=torch.uint8)
 
 
-def check_properties(properties: str) -> None:
-    """Refuse letters that are no properties.
-
-    Parameters
-    ----------
-    properties : str
-        Letters of the wanted properties.
-
-    Raises
-    ------
-    InputError
-        If a letter is unknown, or ``e`` is not among them.
-    """
+def _check_properties(properties: str) -> None:
+    """Check the letters of properties."""
     if "e" not in properties or not set(properties) <= set(PROPERTIES):
         raise InputError(
             f"properties: expected 'e' and any of 'f', 's', 'm', got {properties!r}"
@@ -69,19 +60,19 @@ def check_properties(properties: str) -> None:
 
 @torch.inference_mode(mode=False)
 def predict_crystals(
-    model: CHGNet, crystals: Crystals, properties: str, *, covered: frozenset[str]
+    model: CHGNet, crystals: Crystals, properties: str, *, elements: frozenset[str]
 ) -> BatchPrediction:
-    """Predict properties of crystals, whatever their number.
+    """Predict properties of any number of crystals.
 
     Parameters
     ----------
     model : CHGNet
         Model in evaluation mode.
     crystals : Crystals
-        Any crystals.
+        Crystals, valid or not.
     properties : str
         Letters of the wanted properties, ``e`` among them.
-    covered : frozenset of str
+    elements : frozenset of str
         Elements that have an atomic reference energy.
 
     Returns
@@ -93,20 +84,19 @@ def predict_crystals(
     Raises
     ------
     InputError
-        If the letters of the properties are unknown.
+        If a letter of the properties is unknown.
     """
-    check_properties(properties)
+    _check_properties(properties)
     buffer = _PredictionBuffer(model, crystals, properties)
-    buffer.errors.update(find_cell_faults(crystals))
-    buffer.errors.update(_find_uncovered(crystals, covered, buffer.errors))
-    sound = np.setdiff1d(np.arange(len(crystals)), list(buffer.errors))
-    for start in range(0, len(sound), _WINDOW):
-        _predict_window(buffer, sound[start : start + _WINDOW])
+    buffer.errors |= check_references(crystals, elements) | check_cells(crystals)
+    valid = np.setdiff1d(np.arange(len(crystals)), list(buffer.errors))
+    for start in range(0, len(valid), _WINDOW):
+        _predict_window(buffer, valid[start : start + _WINDOW])
     return buffer.finish()
 
 
 class _PredictionBuffer:
-    """Predictions being filled in."""
+    """Predictions of all crystals, filled in batch by batch."""
 
     def __init__(self, model: CHGNet, crystals: Crystals, properties: str) -> None:
         n_crystals, n_sites = len(crystals), len(crystals.atomic_numbers)
@@ -120,7 +110,7 @@ class _PredictionBuffer:
         self.errors: dict[int, str] = {}
 
     def fill_in(self, chosen: NDArray[np.int64], outputs: Outputs) -> None:
-        """Copy the outputs of a batch to where they belong."""
+        """Copy the outputs of a batch to the rows of its crystals."""
         sites = list_rows(self.crystals.offsets, chosen)
         self.energies[chosen] = outputs.energies.cpu().numpy()
         if outputs.forces is not None:
@@ -131,8 +121,8 @@ class _PredictionBuffer:
             self.magmoms[sites] = outputs.magmoms.cpu().numpy()
 
     def finish(self) -> BatchPrediction:
-        """Turn numbers that are not finite into errors, and all numbers of errors."""
-        for index in np.flatnonzero(self._find_non_finite()):
+        """Record non-finite predictions as errors; set all values of errors to NaN."""
+        for index in np.flatnonzero(~self._is_finite()):
             self.errors.setdefault(int(index), "the prediction is not finite")
         failed = np.array(list(self.errors), dtype=np.int64)
         sites = list_rows(self.crystals.offsets, failed)
@@ -148,69 +138,42 @@ class _PredictionBuffer:
             errors=dict(sorted(self.errors.items())),
         )
 
-    def _find_non_finite(self) -> NDArray[np.bool_]:
-        """Find crystals with a number asked for that is not finite."""
+    def _is_finite(self) -> NDArray[np.bool_]:
+        """Return which crystals have finite energies, forces and stresses."""
         finite: NDArray[np.bool_] = np.isfinite(self.energies)
         if "s" in self.properties:
             finite &= np.isfinite(self.stresses).all(axis=(1, 2))
         if "f" in self.properties:
             infinite = ~np.isfinite(self.forces).all(axis=1)
             finite[self.crystals.crystal_of_site[infinite]] = False
-        return np.logical_not(finite)
-
-
-def _find_uncovered(
-    crystals: Crystals, covered: frozenset[str], faults: dict[int, str]
-) -> dict[int, str]:
-    """Find crystals that hold an element without an atomic reference energy."""
-    numbers = {Element(symbol).Z for symbol in covered}
-    missing = ~np.isin(crystals.atomic_numbers, list(numbers))
-    lacking: dict[int, set[str]] = {}
-    for site in np.flatnonzero(missing):
-        index = int(crystals.crystal_of_site[site])
-        if index not in faults:
-            symbol = Element.from_Z(int(crystals.atomic_numbers[site])).symbol
-            lacking.setdefault(index, set()).add(symbol)
-    return {
-        index: f"no atomic reference energy for {', '.join(sorted(symbols))}"
-        for index, symbols in lacking.items()
-    }
+        return finite
 
 
 def _predict_window(buffer: _PredictionBuffer, window: NDArray[np.int64]) -> None:
-    """Search the neighbours of some crystals and predict them batch by batch."""
+    """Search the neighbors of some crystals and predict these batch by batch."""
     crystals = buffer.crystals[window]
     device = next(buffer.model.parameters()).device
     pairs = find_pairs(crystals, device=device)
-    faults = find_pair_faults(crystals, pairs)
-    buffer.errors.update({int(window[i]): reason for i, reason in faults.items()})
-    sound = np.setdiff1d(np.arange(len(window)), list(faults))
-    for batch in _cut(sound, pairs.costs[sound], _find_cost(device)):
-        _predict_or_halve(buffer, window[batch], pairs[batch])
+    reasons = check_pairs(crystals, pairs)
+    buffer.errors.update({int(window[i]): reason for i, reason in reasons.items()})
+    valid = np.setdiff1d(np.arange(len(window)), list(reasons))
+    for batch in split_by_cost(pairs.costs[valid], _find_max_cost(device)):
+        _predict_or_halve(buffer, window[valid[batch]], pairs[valid[batch]])
 
 
-def _find_cost(device: torch.device) -> int:
-    """Find the cost of the batches that a device computes best."""
+def _find_max_cost(device: torch.device) -> int:
+    """Find the cost of a batch that fits the caches of a CPU, or a GPU's memory."""
     if device.type == "cpu":
         return _CPU_COST
     free, _ = torch.cuda.mem_get_info(device)
     cached = torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
-    return min(_GPU_COST, (free + cached) // _ROW_SIZE + 1)
-
-
-def _cut(
-    rows: NDArray[np.int64], costs: NDArray[np.int64], limit: int
-) -> Iterator[NDArray[np.int64]]:
-    """Cut rows into runs that cost about as much as the limit, one row at least."""
-    batch = (np.cumsum(costs) - costs) // limit
-    edges = np.flatnonzero(np.diff(batch)) + 1
-    return (run for run in np.split(rows, edges) if len(run))
+    return min(_GPU_COST, (free + cached) // _BYTES_PER_COST + 1)
 
 
 def _predict_or_halve(
     buffer: _PredictionBuffer, chosen: NDArray[np.int64], pairs: Pairs
 ) -> None:
-    """Predict a batch; where memory does not suffice, each of its halves."""
+    """Predict a batch, or each of its halves if it is out of memory."""
     parameter = next(buffer.model.parameters())
     try:
         graphs = build_graphs(
@@ -232,6 +195,6 @@ def _predict_or_halve(
 
 
 def _is_out_of_memory(error: RuntimeError) -> bool:
-    """Tell whether memory ran out, on the device or on the host."""
+    """Return whether memory ran out, on the device or on the host."""
     out_of_memory = isinstance(error, torch.OutOfMemoryError)
     return out_of_memory or "can't allocate memory" in str(error)

@@ -1,4 +1,4 @@
-"""The potential as a model of torch-sim: its optimisers, dynamics and Monte Carlo."""
+"""The potential as a model of torch-sim, for its optimisers and dynamics."""
 
 from __future__ import annotations
 
@@ -26,17 +26,17 @@ if TYPE_CHECKING:
 
 
 class TorchSimModel(ModelInterface):  # type: ignore[misc]
-    """A potential behind torch-sim's interface.
+    """Model of torch-sim that predicts with a potential.
 
     Parameters
     ----------
     potential : Relaxable
-        What predicts, in batches of its own: a state may be of any size.
+        Potential; it splits a state into batches by itself.
 
     Attributes
     ----------
     errors : dict of int to str
-        Why a system of the last state could not be predicted, by its index.
+        Reason by the index of each system of the last state that failed.
     """
 
     def __init__(self, potential: Relaxable) -> None:
@@ -55,50 +55,38 @@ class TorchSimModel(ModelInterface):  # type: ignore[misc]
         Parameters
         ----------
         state : SimState
-            Periodic systems; they are left as they are.
+            Periodic systems; not changed.
         **_ : object
-            What other models may want to know.
+            Options of other models; ignored.
 
         Returns
         -------
         dict of str to torch.Tensor
             ``energy`` in eV, shape (n_systems,); ``forces`` in eV/Å, shape
             (n_atoms, 3); ``stress`` in eV/Å³, compression negative, shape
-            (n_systems, 3, 3). NaN where a system cannot be predicted.
+            (n_systems, 3, 3). NaN for a system that cannot be predicted.
         """
-        crystals = read_state(state)
+        crystals = _read_state(state)
         prediction = self.potential.predict_batch(crystals, "efs")
-        answers = {
+        properties = {
             "energy": prediction.energies.copy(),
             "forces": prediction.forces.copy(),
             "stress": prediction.stresses * units.GPa,
         }
         self.errors = dict(prediction.errors)
-        if not _is_periodic(state):
+        if not torch.as_tensor(state.pbc).all():
             reason = "not periodic in all three directions"
             self.errors = dict.fromkeys(range(len(crystals)), reason)
-            for values in answers.values():
+            for values in properties.values():
                 values[:] = np.nan
-        return {name: self._convert(values) for name, values in answers.items()}
+        return {
+            name: torch.as_tensor(values, dtype=self._dtype, device=self._device)
+            for name, values in properties.items()
+        }
 
-    def _convert(self, values: NDArray[np.float64]) -> torch.Tensor:
-        """Put numbers where torch-sim computes."""
-        return torch.as_tensor(values, dtype=self._dtype, device=self._device)
 
-
-def read_state(state: SimState) -> Crystals:
-    """Read the systems of a torch-sim state.
-
-    Parameters
-    ----------
-    state : SimState
-        Systems, whose lattice vectors are columns.
-
-    Returns
-    -------
-    Crystals
-        The same as crystals, whose lattice vectors are rows; not wrapped.
-    """
+def _read_state(state: SimState) -> Crystals:
+    """Read the systems of a state, whose lattice vectors are columns, as crystals."""
     cells, positions = (
         tensor.numpy(force=True).astype(np.float64)
         for tensor in (state.cell, state.positions)
@@ -113,25 +101,20 @@ def read_state(state: SimState) -> Crystals:
         offsets=np.concatenate([[0], np.cumsum(counts)]),
         atomic_numbers=numbers,
         lattices=lattices,
-        frac_coords=_divide(positions, lattices, system_idx),
+        frac_coords=_compute_frac_coords(positions, lattices, system_idx),
     )
 
 
-def _divide(
+def _compute_frac_coords(
     positions: NDArray[np.float64],
     lattices: NDArray[np.float64],
     system_idx: NDArray[np.int64],
 ) -> NDArray[np.float64]:
-    """Express positions by lattice vectors; 0 where these are none."""
+    """Compute fractional coordinates; 0 in a singular cell."""
     with np.errstate(all="ignore"):
         volumes = np.abs(np.linalg.det(lattices))
-        sound = np.isfinite(volumes) & (volumes > 0)
+        valid = np.isfinite(volumes) & (volumes > 0)
         inverses = np.zeros_like(lattices)
-        inverses[sound] = np.linalg.inv(lattices[sound])
+        inverses[valid] = np.linalg.inv(lattices[valid])
         fracs: NDArray[np.float64] = (positions[:, None] @ inverses[system_idx])[:, 0]
     return fracs
-
-
-def _is_periodic(state: SimState) -> bool:
-    """Say whether the systems repeat in all directions."""
-    return bool(torch.as_tensor(state.pbc).all())

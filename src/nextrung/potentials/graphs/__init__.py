@@ -1,3 +1,3 @@
-"""Neighbor and bond graphs of whole batches of crystals."""
+"""Crystals as flat arrays, neighbor search and graphs of batches."""
 
 from __future__ import annotations

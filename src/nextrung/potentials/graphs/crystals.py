@@ -1,4 +1,4 @@
-"""Crystals without labels as flat arrays: what a potential is asked about."""
+"""Crystals without labels as flat arrays, the input of a potential."""
 
 from __future__ import annotations
 
@@ -6,40 +6,23 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Self
 
 import numpy as np
-from pymatgen.core import DummySpecies, Lattice, Structure
+from pymatgen.core import DummySpecies
 
 from nextrung.schemas.base import InputError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from numpy.typing import ArrayLike, NDArray
+    from numpy.typing import NDArray
+    from pymatgen.core import Structure
 
     from nextrung.schemas.frames import Frames
 
+    #: Indices, a mask or a slice.
+    Selection = slice | Sequence[int] | NDArray[np.generic]
 
-#: Atomic numbers of elements; those of dummy species are others, made of their names.
-_KNOWN_NUMBERS = frozenset(range(1, 119))
-
-
-def select(n_items: int, chosen: ArrayLike) -> NDArray[np.int64]:
-    """List the indices that a selection means.
-
-    Parameters
-    ----------
-    n_items : int
-        Number of items there are.
-    chosen : array-like of int or bool
-        Indices, also negative ones, or a mask.
-
-    Returns
-    -------
-    ndarray of int, shape (n_chosen,)
-        Indices from 0, in the order given.
-    """
-    asked = np.asarray(chosen)
-    indices: NDArray[np.int64] = np.arange(n_items)
-    return indices[asked] if asked.size else indices[:0]
+#: Atomic numbers of elements; those of dummy species are hashes of their names.
+_ELEMENT_NUMBERS = frozenset(range(1, 119))
 
 
 def list_rows(
@@ -67,7 +50,7 @@ def list_rows(
 
 @dataclass(frozen=True, eq=False)
 class Crystals:
-    """Crystals whose sites follow one another.
+    """Periodic crystals, the sites of one after those of another.
 
     Parameters
     ----------
@@ -90,9 +73,9 @@ class Crystals:
         """Count the crystals."""
         return len(self.lattices)
 
-    def __getitem__(self, chosen: ArrayLike) -> Crystals:
-        """Select crystals by indices or by mask, in the order given."""
-        indices = select(len(self), chosen)
+    def __getitem__(self, chosen: Selection) -> Crystals:
+        """Select crystals by indices, mask or slice, in the order given."""
+        indices = np.arange(len(self))[chosen]
         sites = list_rows(self.offsets, indices)
         return Crystals(
             offsets=np.concatenate([[0], np.cumsum(self.n_atoms[indices])]),
@@ -120,7 +103,7 @@ class Crystals:
 
     @classmethod
     def of(cls, structures: Sequence[Structure]) -> Self:
-        """Lay ordered structures out flat.
+        """Flatten ordered structures.
 
         Parameters
         ----------
@@ -138,8 +121,8 @@ class Crystals:
             If a structure is disordered or not periodic.
         """
         for index, structure in enumerate(structures):
-            if fault := describe_unusable(structure):
-                raise InputError(f"structure {index}: {fault}")
+            if reason := describe_unusable(structure):
+                raise InputError(f"structure {index}: {reason}")
         n_atoms = [len(structure) for structure in structures]
         numbers = [number for s in structures for number in s.atomic_numbers]
         return cls(
@@ -172,22 +155,9 @@ class Crystals:
             frac_coords=frames.frac_coords,
         )
 
-    def to_structures(self) -> list[Structure]:
-        """Build the pymatgen structure of every crystal."""
-        return [
-            Structure(
-                Lattice(lattice),
-                self.atomic_numbers[start:stop].tolist(),
-                self.frac_coords[start:stop],
-            )
-            for lattice, start, stop in zip(
-                self.lattices, self.offsets[:-1], self.offsets[1:], strict=True
-            )
-        ]
-
 
 def describe_unusable(structure: Structure) -> str | None:
-    """Say why a structure cannot be laid out as a crystal.
+    """Describe why a structure is no ordered, periodic crystal of elements.
 
     Parameters
     ----------
@@ -197,7 +167,7 @@ def describe_unusable(structure: Structure) -> str | None:
     Returns
     -------
     str or None
-        The reason, or None where it can.
+        The reason, or None for a usable structure.
     """
     try:
         numbers = structure.atomic_numbers
@@ -205,7 +175,7 @@ def describe_unusable(structure: Structure) -> str | None:
         return "disordered: a site holds more than one species or a vacancy"
     if not all(structure.lattice.pbc):
         return "not periodic in all three directions"
-    if not _KNOWN_NUMBERS.issuperset(numbers) and any(
+    if not _ELEMENT_NUMBERS.issuperset(numbers) and any(
         isinstance(site.specie, DummySpecies) for site in structure
     ):
         return "holds a dummy species"

@@ -1,4 +1,4 @@
-"""Pairs of atoms within a cutoff: by linked cells on a CPU, by all images on a GPU."""
+"""Neighbor search: by linked cells on a CPU, over all periodic images on a GPU."""
 
 from __future__ import annotations
 
@@ -9,19 +9,21 @@ import numpy as np
 import torch
 from pymatgen.optimization.neighbors import find_points_in_spheres
 
-from nextrung.potentials.graphs.crystals import Crystals, list_rows, select
+from nextrung.potentials.graphs.crystals import Crystals, list_rows
 from nextrung.potentials.graphs.periodic_images import search_images
 
 if TYPE_CHECKING:
-    from numpy.typing import ArrayLike, NDArray
+    from numpy.typing import NDArray
     from torch import Tensor
 
-#: Longest bond of the atom graph in Å, that of every shipped model.
+    from nextrung.potentials.graphs.crystals import Selection
+
+#: Cutoff of the atom graph in Å, that of every shipped model.
 ATOM_CUTOFF = 6.0
-#: Longest bond of the bond graph in Å, that of every shipped model.
+#: Cutoff of the bond graph in Å, that of every shipped model.
 BOND_CUTOFF = 3.0
 _PERIODIC = np.ones(3, dtype=np.int64)
-#: Added to the cutoff, and below which an atom is itself (pymatgen's default), in Å.
+#: Added to the cutoff, and distance of an atom to itself (pymatgen's default), in Å.
 _TOLERANCE = 1e-8
 
 
@@ -49,9 +51,9 @@ class Pairs:
     lengths: Tensor
     n_angles: NDArray[np.int64]
 
-    def __getitem__(self, chosen: ArrayLike) -> Pairs:
-        """Select the pairs of crystals by indices or by mask, in the order given."""
-        indices = select(len(self.n_angles), chosen)
+    def __getitem__(self, chosen: Selection) -> Pairs:
+        """Select the pairs of crystals by indices, mask or slice, in that order."""
+        indices = np.arange(len(self.n_angles))[chosen]
         rows = torch.from_numpy(list_rows(self.offsets, indices))
         rows = rows.to(self.lengths.device)
         return Pairs(
@@ -93,16 +95,16 @@ def find_pairs(
     Parameters
     ----------
     crystals : Crystals
-        Crystals with finite coordinates and sane cells.
+        Crystals that pass :func:`.check_cells`.
     cutoff : float
         Largest distance in Å.
     device : torch.device or str
-        Where to search, and where the pairs are wanted.
+        Device of the search and of the pairs.
 
     Returns
     -------
     Pairs
-        Each pair once; an atom and its own image are a pair too.
+        Each pair once, also those of an atom and its own image.
     """
     cells = np.floor(crystals.frac_coords)
     wrapped = Crystals(
@@ -131,7 +133,7 @@ def find_pairs(
 def _search_cells(
     crystals: Crystals, cutoff: float
 ) -> tuple[Tensor, Tensor, Tensor, NDArray[np.int64]]:
-    """Search each crystal by pymatgen: ends, images, lengths and their numbers."""
+    """Search each crystal with pymatgen: ends, images, lengths and numbers of pairs."""
     lattices = np.ascontiguousarray(crystals.lattices)
     coords = crystals.cart_coords
     starts, stops = crystals.offsets[:-1], crystals.offsets[1:]
@@ -143,12 +145,8 @@ def _search_cells(
     ]
     sizes = [len(rows[0]) for rows in found]
     crystal = np.repeat(np.arange(len(found)), sizes)
-    nothing = (
-        np.zeros(0, np.int64),
-        np.zeros(0, np.int64),
-        np.zeros((0, 3)),
-        np.zeros(0),
-    )
+    no_site = np.zeros(0, np.int64)
+    nothing = (no_site, no_site, np.zeros((0, 3)), np.zeros(0))
     first, second, images, lengths = (
         np.concatenate(rows) for rows in zip(nothing, *found, strict=True)
     )
@@ -166,7 +164,7 @@ def _search_cells(
 def _is_canonical(
     first: NDArray[np.int64], second: NDArray[np.int64], images: NDArray[np.float64]
 ) -> NDArray[np.bool_]:
-    """Choose one of the two directions of each pair."""
+    """Return which of the two directions of each pair is kept."""
     forward = images @ [1e12, 1e6, 1.0] > 0
     canonical: NDArray[np.bool_] = (first < second) | ((first == second) & forward)
     return canonical
@@ -175,7 +173,7 @@ def _is_canonical(
 def _count_angles(
     crystals: Crystals, ends: Tensor, lengths: Tensor
 ) -> NDArray[np.int64]:
-    """Count the ordered pairs of short bonds at the atoms of each crystal."""
+    """Count the ordered pairs of short bonds that share an atom, in each crystal."""
     short = ends[:, lengths < BOND_CUTOFF].reshape(-1)
     counted = torch.bincount(short, minlength=len(crystals.atomic_numbers))
     n_bonds = counted.cpu().numpy()

@@ -1,4 +1,4 @@
-"""Pairs of atoms within a cutoff by trying all images, on any device."""
+"""Neighbor search over all periodic images, on any device."""
 
 from __future__ import annotations
 
@@ -7,13 +7,15 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
+from nextrung.potentials.graphs.batching import split_by_cost
+
 if TYPE_CHECKING:
     from numpy.typing import NDArray
     from torch import Tensor
 
     from nextrung.potentials.graphs.crystals import Crystals
 
-#: Candidates that are tried at once; they take 100 bytes each.
+#: Candidate pairs in memory at once, at about 100 bytes each.
 _MAX_CANDIDATES = 8_000_000
 
 
@@ -25,11 +27,11 @@ def search_images(
     Parameters
     ----------
     crystals : Crystals
-        Crystals with sane cells and fractional coordinates from 0 to 1.
+        Valid crystals with fractional coordinates from 0 to 1.
     cutoff : float
         Largest distance in Å.
     device : torch.device
-        Where to search.
+        Device of the search.
 
     Returns
     -------
@@ -50,16 +52,17 @@ def search_images(
     image_starts = torch.cumsum(image_counts, 0) - image_counts
     coords = torch.from_numpy(crystals.cart_coords).to(device)
     ends = _list_atom_pairs(crystals, device)
+    crystal_of_pair = owners[ends[0]]
+    costs = image_counts[crystal_of_pair].cpu().numpy()
     found = []
-    crystal_of_duo = owners[ends[0]]
-    for run in _cut(image_counts[crystal_of_duo]):
-        crystals_of_run = crystal_of_duo[run]
-        duo, rank = _expand(image_counts[crystals_of_run])
-        first, second = ends[:, run][:, duo]
-        image = image_starts[crystals_of_run][duo] + rank
+    for batch in split_by_cost(costs, _MAX_CANDIDATES) or [slice(0)]:
+        crystal = crystal_of_pair[batch]
+        pair, rank = _repeat_rows(image_counts[crystal])
+        first, second = ends[:, batch][:, pair]
+        image = image_starts[crystal][pair] + rank
         vectors = coords[first] - coords[second] - shifts[image]
         lengths = torch.linalg.vector_norm(vectors, dim=1)
-        behind = rank > image_counts[crystals_of_run][duo] // 2
+        behind = rank > image_counts[crystal][pair] // 2
         kept = (lengths <= cutoff) & ((first != second) | behind)
         found.append((first[kept], second[kept], image[kept], lengths[kept]))
     firsts, seconds, chosen, distances = (
@@ -70,12 +73,12 @@ def search_images(
 
 
 def _list_images(lattices: Tensor, cutoff: float) -> tuple[Tensor, Tensor]:
-    """List the images of each cell that a cutoff reaches, the cell itself midway."""
+    """List the images of each cell within the cutoff; the cell itself is the middle."""
     heights = 1 / torch.linalg.vector_norm(torch.linalg.inv(lattices), dim=1)
     reach = torch.ceil(cutoff / heights).long()
     widths = 2 * reach + 1
     n_images = widths.prod(dim=1)
-    crystal, rank = _expand(n_images)
+    crystal, rank = _repeat_rows(n_images)
     _, y, z = widths[crystal].T
     grid = torch.stack([rank // (y * z), rank // z % y, rank % z], dim=1)
     return (grid - reach[crystal]).to(lattices.dtype), n_images
@@ -86,23 +89,12 @@ def _list_atom_pairs(crystals: Crystals, device: torch.device) -> Tensor:
     sites = torch.arange(len(crystals.atomic_numbers), device=device)
     stops = np.repeat(crystals.offsets[1:], crystals.n_atoms)
     n_later = torch.from_numpy(stops).to(device) - sites
-    first, rank = _expand(n_later)
+    first, rank = _repeat_rows(n_later)
     return torch.stack([first, first + rank])
 
 
-def _cut(costs: Tensor) -> list[slice]:
-    """Cut rows into runs of about the number of candidates that are tried at once."""
-    totals = torch.cumsum(costs, 0) - costs
-    runs = (totals // _MAX_CANDIDATES).cpu()
-    edges = (torch.nonzero(runs.diff())[:, 0] + 1).tolist()
-    return [
-        slice(start, stop)
-        for start, stop in zip([0, *edges], [*edges, len(costs)], strict=True)
-    ]
-
-
-def _expand(counts: Tensor) -> tuple[Tensor, Tensor]:
-    """Repeat each row a number of times: indices of rows, and ranks among the same."""
+def _repeat_rows(counts: Tensor) -> tuple[Tensor, Tensor]:
+    """Repeat each row a number of times: rows, and the number of each repetition."""
     rows = torch.repeat_interleave(counts)
     ranks = torch.arange(len(rows), device=rows.device)
     return rows, ranks - (torch.cumsum(counts, 0) - counts)[rows]

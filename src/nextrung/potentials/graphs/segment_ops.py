@@ -1,4 +1,4 @@
-"""Gathering rows of tensors and adding them up again, always in the same order."""
+"""Gathers and segment sums of tensors, deterministic and twice differentiable."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from torch.nn.functional import embedding_bag
 
 @dataclass(frozen=True, eq=False)
 class Segments:
-    """Which row of a source every row of a larger tensor belongs to.
+    """Map of the rows of a tensor to the rows of a source.
 
-    Gathering and adding up are each other's gradient, so both can be differentiated
-    any number of times. Sums run in a fixed order: unlike atomic additions, they give
-    the same bits on every run.
+    Gather and segment sum are each other's gradient, so both can be differentiated any
+    number of times. Sums run in a fixed order: unlike atomic additions, they give the
+    same bits on every run.
 
     Parameters
     ----------
@@ -42,12 +42,12 @@ class Segments:
         index : Tensor of int, shape (n_rows,)
             Source row of each row.
         n_sources : int
-            Rows of the source.
+            Number of rows of the source.
 
         Returns
         -------
         Segments
-            The rows and their order.
+            The map.
         """
         return cls(
             index=index,
@@ -56,7 +56,7 @@ class Segments:
         )
 
     def gather(self, source: Tensor) -> Tensor:
-        """Copy source rows to the rows that belong to them.
+        """Copy the source row of each row.
 
         Parameters
         ----------
@@ -72,7 +72,7 @@ class Segments:
         return gathered
 
     def segment_sum(self, rows: Tensor) -> Tensor:
-        """Add up the rows that belong to each source row.
+        """Sum the rows of each source row.
 
         Parameters
         ----------
@@ -82,7 +82,7 @@ class Segments:
         Returns
         -------
         Tensor of float, shape (n_sources, width)
-            Sums, zero where no row belongs.
+            Sums, zero for a source row without rows.
         """
         sums: Tensor = _SegmentSum.apply(rows, self)  # type: ignore[no-untyped-call]
         return sums
@@ -90,12 +90,12 @@ class Segments:
 
 @dataclass(frozen=True, eq=False)
 class SegmentPair:
-    """Two sources for every row of a tensor.
+    """Maps of the rows of a tensor to the rows of two sources.
 
     Parameters
     ----------
     first, second : Segments
-        Source rows of each row in the first and in the second source.
+        Maps to the first and to the second source.
     index : Tensor of int, shape (2 n_rows,)
         Source rows of each row, the second source appended to the first.
     starts : Tensor of int, shape (n_rows + 1,)
@@ -109,17 +109,17 @@ class SegmentPair:
 
     @classmethod
     def of(cls, first: Segments, second: Segments) -> Self:
-        """Join two segments of the same rows.
+        """Combine two maps of the same rows.
 
         Parameters
         ----------
         first, second : Segments
-            Source rows of each row in the first and in the second source.
+            Maps to the first and to the second source.
 
         Returns
         -------
         SegmentPair
-            Both.
+            Both maps.
         """
         n_first, n_rows = len(first.starts) - 1, len(first.index)
         return cls(
@@ -139,7 +139,7 @@ class SegmentPair:
         sources : tuple of Tensor of float, each of shape (n_sources, width)
             First and second source.
         rows : Tensor of float, shape (n_rows / n, n_features)
-            Features of the rows, the same ones for each nth of them.
+            Features of the rows, shared by each nth of them.
         weight : Tensor of float, shape (width, n_features)
             Linear map.
 
@@ -153,32 +153,32 @@ class SegmentPair:
 
 
 def sort_stably(index: Tensor) -> Tensor:
-    """Order rows by their index, equal ones as they come.
+    """Sort rows by their index, equal ones in their order.
 
     Parameters
     ----------
     index : Tensor of int, shape (n_rows,)
-        What to sort by.
+        Index of each row.
 
     Returns
     -------
     Tensor of int, shape (n_rows,)
-        Rows in order.
+        Sorted rows.
     """
-    if index.device.type == "cpu":  # numpy makes use of the runs that are in order
+    if index.device.type == "cpu":  # numpy sorts nearly sorted rows faster than torch
         return torch.from_numpy(np.argsort(index.numpy(), kind="stable"))
     return torch.argsort(index, stable=True)
 
 
 def _count_from_zero(index: Tensor, n_sources: int) -> Tensor:
-    """Cumulate the number of rows per source, beginning with 0."""
+    """Cumulate the number of rows per source row, beginning with 0."""
     starts = index.new_zeros(n_sources + 1)
     torch.cumsum(torch.bincount(index, minlength=n_sources), 0, out=starts[1:])
     return starts
 
 
 class _Gather(torch.autograd.Function):
-    """Copy rows; the gradient adds them up."""
+    """Gather; its gradient is the segment sum."""
 
     @staticmethod
     def forward(ctx: Any, source: Tensor, segments: Segments) -> Tensor:  # noqa: ANN401
@@ -191,7 +191,7 @@ class _Gather(torch.autograd.Function):
 
 
 class _SegmentSum(torch.autograd.Function):
-    """Add rows up; the gradient copies them."""
+    """Segment sum; its gradient is the gather."""
 
     @staticmethod
     def forward(ctx: Any, rows: Tensor, segments: Segments) -> Tensor:  # noqa: ANN401
@@ -210,7 +210,7 @@ class _SegmentSum(torch.autograd.Function):
 
 
 class _Combine(torch.autograd.Function):
-    """Add two gathered sources to a linear map, in the memory of the result."""
+    """Add two gathered sources to a linear map, in place."""
 
     @staticmethod
     def forward(  # noqa: PLR0917

@@ -1,4 +1,4 @@
-"""What makes a crystal unfit for prediction: a reason instead of a wrong number."""
+"""Validity checks of crystals: the reason why a crystal cannot be predicted."""
 
 from __future__ import annotations
 
@@ -11,107 +11,139 @@ from pymatgen.core import Element
 from nextrung.potentials.graphs.neighbors import ATOM_CUTOFF, find_pairs
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
+
     from numpy.typing import ArrayLike, NDArray
 
     from nextrung.potentials.graphs.crystals import Crystals
     from nextrung.potentials.graphs.neighbors import Pairs
 
-#: Atomic numbers that chgnet's embedding covers.
+#: Largest atomic number of chgnet's embedding.
 N_ELEMENTS = 94
-#: The reason of a crystal with an isolated atom begins with these words.
+#: Beginning of the reason of a crystal with an isolated atom.
 ISOLATED_ATOM = "isolated atom"
-#: Atoms closer than this in Å overlap; chgnet has no repulsive wall.
+#: Distance in Å below which atoms overlap; chgnet has no short-range repulsion.
 MIN_DISTANCE = 0.3
-#: Less volume per atom than this in Å³ is no crystal (hydrogen at 500 GPa: 1.3).
+#: Smallest volume per atom in Å³ (hydrogen at 500 GPa: 1.3).
 MIN_VOLUME_PER_ATOM = 0.5
-#: Volume over the product of the edges below which a cell is flat.
+#: Volume over the product of the edges below which a cell is singular.
 _MIN_FLATNESS = 1e-6
-#: Fractional coordinates beyond this have lost their decimals.
+#: Largest fractional coordinate; beyond it float64 loses the decimals.
 _MAX_FRAC_COORD = 1e6
-#: Image atoms, and boxes of the cutoff's size, that a neighbour search may visit.
+#: Most image atoms, and boxes of the cutoff's size, that a neighbor search may visit.
 _MAX_SEARCH = 1e6
-#: Angles of one crystal that fit into memory.
+#: Most angles of one crystal that fit into memory.
 _MAX_ANGLES = 3e6
 
 
-def find_faults(crystals: Crystals) -> dict[int, str]:
-    """Find the crystals that cannot be predicted, and why.
+def check_crystals(crystals: Crystals) -> dict[int, str]:
+    """Check cells, coordinates, elements and distances.
 
     Parameters
     ----------
     crystals : Crystals
-        Any crystals.
+        Crystals.
 
     Returns
     -------
     dict of int to str
-        Reason by the index of each faulty crystal.
+        Reason by the index of each invalid crystal.
     """
-    faults = find_cell_faults(crystals)
-    sound = np.setdiff1d(np.arange(len(crystals)), list(faults))
-    rest = crystals[sound]
-    paired = find_pair_faults(rest, find_pairs(rest))
-    return faults | {int(sound[index]): reason for index, reason in paired.items()}
+    reasons = check_cells(crystals)
+    valid = np.setdiff1d(np.arange(len(crystals)), list(reasons))
+    rest = crystals[valid]
+    by_pairs = check_pairs(rest, find_pairs(rest))
+    return reasons | {int(valid[index]): by_pairs[index] for index in by_pairs}
 
 
-def find_cell_faults(crystals: Crystals) -> dict[int, str]:
-    """Find faults that show before any neighbour is searched.
+def check_cells(crystals: Crystals) -> dict[int, str]:
+    """Check all that needs no neighbor search.
 
     Parameters
     ----------
     crystals : Crystals
-        Any crystals.
+        Crystals.
 
     Returns
     -------
     dict of int to str
-        Reason by the index of each faulty crystal, the first one that applies.
+        Reason by the index of each invalid crystal, the first one that applies.
     """
-    faults: dict[int, str] = {}
-    for find in (_find_non_numbers, _find_bad_cells, _find_far_coords, _find_searches):
-        sound = np.setdiff1d(np.arange(len(crystals)), list(faults))
-        found = find(crystals[sound])
-        faults |= {int(sound[index]): reason for index, reason in found.items()}
-    return faults
+    reasons: dict[int, str] = {}
+    for check in (_check_numbers, _check_shapes, _check_coords, _check_search_sizes):
+        valid = np.setdiff1d(np.arange(len(crystals)), list(reasons))
+        found = check(crystals[valid])
+        reasons |= {int(valid[index]): reason for index, reason in found.items()}
+    return reasons
 
 
-def find_pair_faults(crystals: Crystals, pairs: Pairs) -> dict[int, str]:
-    """Find isolated and overlapping atoms.
+def check_pairs(crystals: Crystals, pairs: Pairs) -> dict[int, str]:
+    """Check for isolated and overlapping atoms and for too many angles.
 
     Parameters
     ----------
     crystals : Crystals
-        Crystals without faults of the cell.
+        Crystals that pass :func:`check_cells`.
     pairs : Pairs
         Their pairs.
 
     Returns
     -------
     dict of int to str
-        Reason by the index of each faulty crystal.
+        Reason by the index of each invalid crystal.
     """
     starts = torch.from_numpy(np.repeat(crystals.offsets[:-1], pairs.n_pairs))
     ends = pairs.ends + starts.to(pairs.ends.device)
     near = ends[:, pairs.lengths <= ATOM_CUTOFF].reshape(-1)
-    n_neighbours = torch.bincount(near, minlength=len(crystals.atomic_numbers))
+    n_neighbors = torch.bincount(near, minlength=len(crystals.atomic_numbers))
     close = torch.nonzero(pairs.lengths < MIN_DISTANCE)[:, 0]
     return (
-        _name_crowded(pairs.n_angles)
-        | _name_isolated(crystals, torch.nonzero(n_neighbours == 0)[:, 0].tolist())
-        | _name_overlaps(
+        _describe_angles(pairs.n_angles)
+        | _describe_isolated(crystals, torch.nonzero(n_neighbors == 0)[:, 0].tolist())
+        | _describe_overlaps(
             crystals, ends[:, close].T.tolist(), pairs.lengths[close].tolist()
         )
     )
 
 
-def _name_crowded(n_angles: NDArray[np.int64]) -> dict[int, str]:
-    """Name the crystals of more angles than memory can hold."""
+def check_references(crystals: Crystals, elements: Collection[str]) -> dict[int, str]:
+    """Check that all elements have an atomic reference energy.
+
+    Parameters
+    ----------
+    crystals : Crystals
+        Crystals; atomic numbers of no element are left to :func:`check_cells`.
+    elements : collection of str
+        Symbols of the elements that have a reference energy.
+
+    Returns
+    -------
+    dict of int to str
+        Reason by the index of each crystal with another element.
+    """
+    numbers = crystals.atomic_numbers
+    missing = ~np.isin(numbers, [Element(symbol).Z for symbol in elements])
+    missing &= ~_is_unknown(numbers)
+    if not missing.any():
+        return {}
+    symbols: dict[int, list[str]] = {}
+    sites = np.stack([crystals.crystal_of_site, numbers])[:, missing]
+    for crystal, number in np.unique(sites, axis=1).T.tolist():
+        symbols.setdefault(crystal, []).append(Element.from_Z(number).symbol)
+    return {
+        crystal: f"no atomic reference energy for {', '.join(sorted(found))}"
+        for crystal, found in symbols.items()
+    }
+
+
+def _describe_angles(n_angles: NDArray[np.int64]) -> dict[int, str]:
+    """Describe the crystals of more angles than memory can hold."""
     crowded = np.flatnonzero(n_angles > _MAX_ANGLES)
     return {int(index): f"{n_angles[index]:.3g} angles: too many" for index in crowded}
 
 
-def _name_isolated(crystals: Crystals, sites: list[int]) -> dict[int, str]:
-    """Name the first isolated atom of each crystal."""
+def _describe_isolated(crystals: Crystals, sites: list[int]) -> dict[int, str]:
+    """Describe the first isolated atom of each crystal."""
     return {
         int(crystals.crystal_of_site[site]): f"{ISOLATED_ATOM}: "
         f"{_name_site(crystals, site)} has no neighbour within {ATOM_CUTOFF:g} Å"
@@ -119,10 +151,10 @@ def _name_isolated(crystals: Crystals, sites: list[int]) -> dict[int, str]:
     }
 
 
-def _name_overlaps(
+def _describe_overlaps(
     crystals: Crystals, ends: list[list[int]], lengths: list[float]
 ) -> dict[int, str]:
-    """Name the first overlapping pair of each crystal."""
+    """Describe the first overlapping pair of each crystal."""
     return {
         int(crystals.crystal_of_site[first]): f"overlapping atoms: "
         f"{_name_site(crystals, first)} and {_name_site(crystals, second)} are "
@@ -136,43 +168,49 @@ def _name_overlaps(
 def _name_site(crystals: Crystals, site: int) -> str:
     """Name a site by its number within its crystal and its element."""
     number = site - crystals.offsets[crystals.crystal_of_site[site]]
-    return (
-        f"site {number} ({Element.from_Z(int(crystals.atomic_numbers[site])).symbol})"
+    symbol = Element.from_Z(int(crystals.atomic_numbers[site])).symbol
+    return f"site {number} ({symbol})"
+
+
+def _is_unknown(numbers: NDArray[np.int64]) -> NDArray[np.bool_]:
+    """Return which atomic numbers have no row in chgnet's embedding."""
+    unknown: NDArray[np.bool_] = (numbers < 1) | (numbers > N_ELEMENTS)
+    return unknown
+
+
+def _label(mask: ArrayLike, reason: str) -> dict[int, str]:
+    """Map each index where a mask is true to a reason."""
+    return dict.fromkeys(np.flatnonzero(mask).tolist(), reason)
+
+
+def _label_sites(crystals: Crystals, mask: ArrayLike, reason: str) -> dict[int, str]:
+    """Map each crystal with a site where a mask is true to a reason."""
+    return dict.fromkeys(
+        np.unique(crystals.crystal_of_site[np.asarray(mask)]).tolist(), reason
     )
 
 
-def _owners(crystals: Crystals, sites: ArrayLike) -> NDArray[np.int64]:
-    """List the crystals that hold any of the sites."""
-    return np.unique(crystals.crystal_of_site[np.flatnonzero(sites)])
-
-
-def _find_non_numbers(crystals: Crystals) -> dict[int, str]:
-    """Find crystals without atoms, with NaN or infinity, or of unknown elements."""
+def _check_numbers(crystals: Crystals) -> dict[int, str]:
+    """Check for crystals without atoms, NaN, infinity and unknown elements."""
+    numbers, owners = crystals.atomic_numbers, crystals.crystal_of_site
     finite_cell = np.isfinite(crystals.lattices).all(axis=(1, 2))
-    infinite_site = ~np.isfinite(crystals.frac_coords).all(axis=1)
-    numbers = crystals.atomic_numbers
-    unknown = (numbers < 1) | (numbers > N_ELEMENTS)
-    faults = {
-        int(
-            crystals.crystal_of_site[site]
-        ): f"atomic number {numbers[site]} is outside 1..{N_ELEMENTS}"
-        for site in np.flatnonzero(unknown)
+    finite_site = np.isfinite(crystals.frac_coords).all(axis=1)
+    reasons = {
+        int(owners[site]): f"atomic number {numbers[site]} is outside 1..{N_ELEMENTS}"
+        for site in np.flatnonzero(_is_unknown(numbers))
     }
-    faults |= dict.fromkeys(
-        _owners(crystals, infinite_site).tolist(), "a coordinate is not finite"
-    )
-    faults |= dict.fromkeys(
-        np.flatnonzero(~finite_cell).tolist(), "the cell is not finite"
-    )
-    return faults | dict.fromkeys(
-        np.flatnonzero(crystals.n_atoms == 0).tolist(), "no atoms"
+    return (
+        reasons
+        | _label_sites(crystals, ~finite_site, "a coordinate is not finite")
+        | _label(~finite_cell, "the cell is not finite")
+        | _label(crystals.n_atoms == 0, "no atoms")
     )
 
 
 def _measure_cells(
     crystals: Crystals,
 ) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
-    """Measure volumes, areas of the faces and lengths of the edges, however large."""
+    """Compute volumes, areas of the faces and lengths of the edges."""
     with np.errstate(all="ignore"):
         first, second, third = np.moveaxis(crystals.lattices, 1, 0)
         normals = np.stack(
@@ -184,42 +222,34 @@ def _measure_cells(
         return volumes, areas, np.linalg.norm(crystals.lattices, axis=2)
 
 
-def _find_bad_cells(crystals: Crystals) -> dict[int, str]:
-    """Find cells that are flat or smaller than their atoms."""
+def _check_shapes(crystals: Crystals) -> dict[int, str]:
+    """Check for cells that are flat or smaller than their atoms."""
     volumes, _, edges = _measure_cells(crystals)
     with np.errstate(all="ignore"):
         flat = ~(volumes > _MIN_FLATNESS * edges.prod(axis=1))
-    faults = {
+    reasons = {
         int(index): f"{volumes[index] / crystals.n_atoms[index]:.3g} Å³ per atom, less "
         f"than {MIN_VOLUME_PER_ATOM} Å³"
         for index in np.flatnonzero(volumes < MIN_VOLUME_PER_ATOM * crystals.n_atoms)
     }
-    return faults | dict.fromkeys(
-        np.flatnonzero(flat).tolist(),
-        "the cell is singular: its vectors lie in a plane",
-    )
+    return reasons | _label(flat, "the cell is singular: its vectors lie in a plane")
 
 
-def _find_far_coords(crystals: Crystals) -> dict[int, str]:
-    """Find coordinates so large that their decimals are lost."""
+def _check_coords(crystals: Crystals) -> dict[int, str]:
+    """Check for coordinates so large that their decimals are lost."""
     far = (np.abs(crystals.frac_coords) > _MAX_FRAC_COORD).any(axis=1)
-    return dict.fromkeys(
-        _owners(crystals, far).tolist(),
-        f"a fractional coordinate is beyond {_MAX_FRAC_COORD:g}",
-    )
+    reason = f"a fractional coordinate is beyond {_MAX_FRAC_COORD:g}"
+    return _label_sites(crystals, far, reason)
 
 
-def _find_searches(crystals: Crystals) -> dict[int, str]:
-    """Find cells so skewed or so large that a neighbour search would not end."""
+def _check_search_sizes(crystals: Crystals) -> dict[int, str]:
+    """Check for cells so skewed or so large that a neighbor search takes too long."""
     volumes, areas, _ = _measure_cells(crystals)
     with np.errstate(all="ignore"):
         reach = np.ceil(ATOM_CUTOFF * areas / volumes[:, None])
         n_images = (2 * reach + 1).prod(axis=1) * crystals.n_atoms
         extents = np.abs(crystals.lattices).sum(axis=1)
         n_boxes = (extents / ATOM_CUTOFF + 1).prod(axis=1)
-    faults = dict.fromkeys(
-        np.flatnonzero(~(n_boxes <= _MAX_SEARCH)).tolist(), "the cell is too large"
-    )
-    return faults | dict.fromkeys(
-        np.flatnonzero(~(n_images <= _MAX_SEARCH)).tolist(), "the cell is too skewed"
+    return _label(~(n_boxes <= _MAX_SEARCH), "the cell is too large") | _label(
+        ~(n_images <= _MAX_SEARCH), "the cell is too skewed"
     )

@@ -1,6 +1,6 @@
-"""Relaxation engine ``ase``: one structure after another, by ASE alone.
+"""Relaxation engine ``ase``: structures one by one, with ASE's optimiser.
 
-The reference for the batched engine, in tests and benchmarks.
+It is the reference of the batched engine in tests and benchmarks.
 """
 
 from __future__ import annotations
@@ -9,33 +9,37 @@ import warnings
 from typing import TYPE_CHECKING
 
 import numpy as np
-from ase import Atoms
 from ase.constraints import FixSymmetry
 from ase.filters import FrechetCellFilter
 from ase.optimize import FIRE
-from pymatgen.core import Lattice, Structure
 
+from nextrung.potentials.inputs import copy_structure
 from nextrung.potentials.relaxation.checks import (
     BAD_NUMBERS,
     describe_cells,
     describe_unrelaxable,
-    record_end,
     record_failure,
 )
-from nextrung.schemas.relaxation import CellDegrees
+from nextrung.potentials.relaxation.symmetry import build_atoms
+from nextrung.schemas.relaxation import (
+    CellDegrees,
+    RelaxationRecord,
+    RelaxationStatus,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from ase.calculators.calculator import Calculator
+    from pymatgen.core import Structure
 
     from nextrung.potentials.interface import Relaxable
-    from nextrung.schemas.relaxation import RelaxationRecord, RelaxationSettings
+    from nextrung.schemas.relaxation import RelaxationSettings
 
 
 def relax_with_ase(
     potential: Relaxable,
-    waiting: Iterable[tuple[int, Structure]],
+    structures: Iterable[tuple[int, Structure]],
     settings: RelaxationSettings,
 ) -> Iterator[tuple[int, RelaxationRecord]]:
     """Relax structures one by one.
@@ -43,54 +47,49 @@ def relax_with_ase(
     Parameters
     ----------
     potential : Relaxable
-        What makes the ASE calculator.
-    waiting : iterable of (int, Structure)
-        Numbered structures.
+        Potential that makes the ASE calculator.
+    structures : iterable of (int, Structure)
+        Indexed structures.
     settings : RelaxationSettings
-        How to relax.
+        Settings of the relaxation.
 
     Yields
     ------
     tuple of (int, RelaxationRecord)
-        Number and end of each structure, in the order drawn.
+        Index and record of each structure, in the order given.
     """
     calculator = potential.calculator()
-    for index, structure in waiting:
+    for index, structure in structures:
         reason = describe_unrelaxable(structure)
         if reason is None:
-            yield index, _Run(structure, settings).finish(calculator)
+            yield index, _Relaxation(structure, settings).run(calculator)
         else:
             yield index, record_failure(reason)
 
 
-class _Run:
-    """One relaxation: where it last was well, and what it has cost."""
+class _Relaxation:
+    """Relaxation of one structure."""
 
     def __init__(self, structure: Structure, settings: RelaxationSettings) -> None:
-        self._species = structure.species
+        self._initial = structure
         self._settings = settings
         self._n_steps = 0
         self._initial_energy: float | None = None
-        self._last: Structure | None = None
-        self._atoms = Atoms(
-            numbers=structure.atomic_numbers,
-            scaled_positions=structure.frac_coords,
-            cell=structure.lattice.matrix,
-            pbc=True,
-        )
+        self._last_valid: Structure | None = None
+        self._atoms = build_atoms(structure)
 
-    def finish(self, calculator: Calculator) -> RelaxationRecord:
-        """Relax, whatever becomes of it."""
+    def run(self, calculator: Calculator) -> RelaxationRecord:
+        """Relax; an exception of ASE or the calculator is a failure."""
         self._atoms.calc = calculator
         try:
             with warnings.catch_warnings():
                 warnings.filterwarnings("ignore", "FixSymmetry adjust_cell")
-                return self._step_until_done(self._prepare())
+                return self._step_until_done(self._make_optimizer())
         except (ArithmeticError, AssertionError, RuntimeError, ValueError) as error:
-            return self._fail(str(error))
+            return self._record_failure(str(error))
 
-    def _prepare(self) -> FIRE:
-        """Choose the degrees of freedom."""
+    def _make_optimizer(self) -> FIRE:
+        """Make the optimiser of the degrees of freedom that relax."""
         if self._settings.fix_symmetry:
             self._atoms.set_constraint(FixSymmetry(self._atoms))
         self._reference = self._atoms.cell.array.copy()
@@ -101,32 +100,37 @@ class _Run:
         return FIRE(degrees, logfile=None)
 
     def _step_until_done(self, optimizer: FIRE) -> RelaxationRecord:
-        """Step until the forces are small, the steps used up or the numbers bad."""
+        """Step until converged, out of steps or failed."""
         while True:
             if reason := self._describe_cell():
-                return self._fail(reason)
+                return self._record_failure(reason)
             energy = float(self._atoms.get_potential_energy())
             gradient = optimizer.optimizable.get_gradient()
             if not np.isfinite([energy, *gradient]).all():
-                return self._fail(BAD_NUMBERS)
+                return self._record_failure(BAD_NUMBERS)
             if self._initial_energy is None:
                 self._initial_energy = energy
-            self._last = self._structure()
+            self._last_valid = copy_structure(
+                self._initial,
+                self._atoms.cell.array,
+                self._atoms.get_scaled_positions(wrap=False),
+            )
             fmax = float(optimizer.optimizable.gradient_norm(gradient))
             converged = fmax < self._settings.fmax
             if converged or self._n_steps == self._settings.max_steps:
-                return record_end(
-                    self._last,
-                    (self._initial_energy, energy),
+                return RelaxationRecord(
+                    status=RelaxationStatus("converged" if converged else "max_steps"),
+                    energy=energy,
+                    initial_energy=self._initial_energy,
+                    structure=self._last_valid,
                     n_steps=self._n_steps,
                     fmax=fmax,
-                    converged=converged,
                 )
             optimizer.step()
             self._n_steps += 1
 
     def _describe_cell(self) -> str | None:
-        """Say why the present cell is not worth another evaluation."""
+        """Describe why the present cell is not worth another prediction."""
         lattice = self._atoms.cell.array
         deformation = np.linalg.solve(self._reference, lattice).T
         (reason,) = describe_cells(
@@ -134,16 +138,11 @@ class _Run:
         )
         return reason
 
-    def _structure(self) -> Structure:
-        """Build the present structure."""
-        fracs = self._atoms.get_scaled_positions(wrap=False)
-        return Structure(Lattice(self._atoms.cell.array), self._species, fracs)
-
-    def _fail(self, reason: str) -> RelaxationRecord:
-        """Record the failure, with where all was last well."""
+    def _record_failure(self, reason: str) -> RelaxationRecord:
+        """Build the record of a failure, with the last valid structure."""
         return record_failure(
             reason,
-            self._last,
+            self._last_valid,
             n_steps=self._n_steps,
             initial_energy=self._initial_energy,
         )

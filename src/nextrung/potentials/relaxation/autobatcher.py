@@ -1,4 +1,4 @@
-"""Structures that wait to be relaxed, and how many of them there is room for."""
+"""Autobatcher: fills in-flight batches with waiting structures up to a cost."""
 
 from __future__ import annotations
 
@@ -19,15 +19,15 @@ if TYPE_CHECKING:
 
     from nextrung.schemas.relaxation import RelaxationRecord, RelaxationSettings
 
-#: Neighbours within 6 Å and bonds within 3 Å of an atom, at 1 atom/Å³.
-_NEIGHBOURS: Final = 4 / 3 * np.pi * 6.0**3
+#: Neighbors within 6 Å and bonds within 3 Å of an atom, at 1 atom/Å³.
+_NEIGHBORS: Final = 4 / 3 * np.pi * 6.0**3
 _BONDS: Final = 4 / 3 * np.pi * 3.0**3
 
 
 def estimate_costs(
     lattices: NDArray[np.float64], n_atoms: NDArray[np.int64]
 ) -> NDArray[np.float64]:
-    """Estimate what one evaluation of each crystal costs.
+    """Estimate the cost of one prediction of each crystal.
 
     Parameters
     ----------
@@ -39,40 +39,40 @@ def estimate_costs(
     Returns
     -------
     ndarray of float, shape (n_crystals,)
-        Neighbours and angles that a crystal of even density would have.
+        Neighbors and angles of a crystal of the same, uniform density.
     """
     densities = n_atoms / np.abs(np.linalg.det(lattices))
     costs: NDArray[np.float64] = n_atoms * (
-        _NEIGHBOURS * densities + (_BONDS * densities) ** 2
+        _NEIGHBORS * densities + (_BONDS * densities) ** 2
     )
     return costs
 
 
 class InFlightAutoBatcher:
-    """Structures that wait to board; true while there is one, or one was refused.
+    """Queue of structures to relax; true while structures or rejections are left.
 
     Parameters
     ----------
-    waiting : iterable of (int, Structure)
-        Numbered structures, drawn one ahead of need.
+    structures : iterable of (int, Structure)
+        Indexed structures, read one ahead of need.
     settings : RelaxationSettings
-        How they will be relaxed.
+        Settings of the relaxation.
     """
 
     def __init__(
-        self, waiting: Iterable[tuple[int, Structure]], settings: RelaxationSettings
+        self, structures: Iterable[tuple[int, Structure]], settings: RelaxationSettings
     ) -> None:
-        self._waiting = iter(waiting)
+        self._structures = iter(structures)
         self._prepare = _refine if settings.fix_symmetry else BatchItem
         self._rejected: list[tuple[int, RelaxationRecord]] = []
-        self._first = self._draw()
+        self._next = self._read_next()
 
     def __bool__(self) -> bool:
-        return self._first is not None or bool(self._rejected)
+        return self._next is not None or bool(self._rejected)
 
-    def _draw(self) -> BatchItem | None:
-        """Draw the next structure that can be relaxed; refuse those before it."""
-        for index, structure in self._waiting:
+    def _read_next(self) -> BatchItem | None:
+        """Read the next structure that can be relaxed; reject those before it."""
+        for index, structure in self._structures:
             reason = describe_unrelaxable(structure)
             if reason is None:
                 try:
@@ -83,41 +83,41 @@ class InFlightAutoBatcher:
         return None
 
     def pop_rejected(self) -> list[tuple[int, RelaxationRecord]]:
-        """Hand out the structures refused since the last time.
+        """Return the structures rejected since the last call.
 
         Returns
         -------
         list of (int, RelaxationRecord)
-            Number and reason of each.
+            Index and failure of each.
         """
         rejected, self._rejected = self._rejected, []
         return rejected
 
-    def fill(self, room: float) -> InFlightBatch:
-        """Start structures until the room is used up.
+    def fill(self, max_cost: float) -> InFlightBatch:
+        """Take structures up to a cost.
 
         Parameters
         ----------
-        room : float
-            Cost up to which structures board; the last may exceed it.
+        max_cost : float
+            Cost of the structures; the last may exceed it.
 
         Returns
         -------
         InFlightBatch
-            Those that board, at rest.
+            The structures before their first step.
         """
         items = []
-        while self._first is not None and room > 0:
-            structure = self._first.structure
-            room -= estimate_costs(
+        while self._next is not None and max_cost > 0:
+            structure = self._next.structure
+            max_cost -= estimate_costs(
                 structure.lattice.matrix[None], np.array([len(structure)])
             ).item()
-            items.append(self._first)
-            self._first = self._draw()
+            items.append(self._next)
+            self._next = self._read_next()
         return InFlightBatch.start(items)
 
 
 def _refine(index: int, structure: Structure) -> BatchItem:
-    """Put a structure onto its symmetry, which it is to keep."""
+    """Symmetrise a structure and find the symmetry to keep."""
     refined, symmetry = refine_symmetry(structure)
     return BatchItem(index, refined, symmetry)

@@ -1,4 +1,4 @@
-"""Relaxation engine ``batched``: many structures at once, replaced in flight."""
+"""Relaxation engine ``batched``: in-flight batching of many structures."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from nextrung.potentials.relaxation.autobatcher import (
 from nextrung.potentials.relaxation.checks import (
     BAD_NUMBERS,
     describe_cells,
-    record_end,
     record_failure,
 )
 from nextrung.potentials.relaxation.frechet_cell import generalise_forces
 from nextrung.potentials.relaxation.in_flight_batch import InFlightBatch
+from nextrung.schemas.relaxation import RelaxationRecord, RelaxationStatus
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -28,49 +28,49 @@ if TYPE_CHECKING:
     from pymatgen.core import Structure
 
     from nextrung.potentials.interface import BatchPrediction, Relaxable
-    from nextrung.schemas.relaxation import RelaxationRecord, RelaxationSettings
+    from nextrung.schemas.relaxation import RelaxationSettings
 
-#: Energies, forces and stresses beyond this are as good as infinite.
-_ABSURD: Final = 1e30
-#: Neighbours and angles in flight: what one batch of a core's cache, or a GPU, takes.
+#: Magnitude from which energies, forces and stresses count as infinite.
+_MAX_VALUE: Final = 1e30
+#: Neighbors and angles of a batch: what fits a CPU core's cache, or fills a GPU.
 MAX_BATCH_COSTS: Final = {"cpu": 16_000.0, "cuda": 2_000_000.0}
 
 
 def relax_batched(
     potential: Relaxable,
-    waiting: Iterable[tuple[int, Structure]],
+    structures: Iterable[tuple[int, Structure]],
     settings: RelaxationSettings,
     *,
     max_batch_cost: float | None = None,
 ) -> Iterator[tuple[int, RelaxationRecord]]:
-    """Relax structures in batches whose finished members are replaced.
+    """Relax structures in batches whose finished structures are replaced.
 
     Parameters
     ----------
     potential : Relaxable
-        What predicts energies, forces and stresses.
-    waiting : iterable of (int, Structure)
-        Numbered structures, drawn as there is room.
+        Potential.
+    structures : iterable of (int, Structure)
+        Indexed structures, read when the batch has room.
     settings : RelaxationSettings
-        How to relax.
+        Settings of the relaxation.
     max_batch_cost : float, optional
-        Neighbours and angles in flight beyond which no other structure boards; by
-        default what suits the device of the potential.
+        Neighbors and angles of a batch, above which no structure is added to it; by
+        default chosen by the device of the potential.
 
     Yields
     ------
     tuple of (int, RelaxationRecord)
-        Number and end of each structure, as they end.
+        Index and record of each structure, as it finishes.
     """
     if max_batch_cost is None:
         max_batch_cost = MAX_BATCH_COSTS[potential.device.type]
-    autobatcher = InFlightAutoBatcher(waiting, settings)
+    autobatcher = InFlightAutoBatcher(structures, settings)
     batch = InFlightBatch.start([])
     while len(batch) or autobatcher:
         batch = batch.join(autobatcher.fill(max_batch_cost - _sum_costs(batch)))
         yield from autobatcher.pop_rejected()
-        batch, lost = _drop_overstrained(batch)
-        yield from lost
+        batch, failures = _remove_overstrained(batch)
+        yield from failures
         evaluation = _evaluate(potential, batch, settings)
         batch = replace(
             batch,
@@ -78,52 +78,52 @@ def relax_batched(
                 batch.n_steps == 0, evaluation.energies, batch.initial_energies
             ),
         )
-        leaving = np.isnan(evaluation.energies) | (evaluation.fmaxes < settings.fmax)
-        leaving |= batch.n_steps >= settings.max_steps
-        for which in np.flatnonzero(leaving).tolist():
-            yield _record(batch, evaluation, which, fmax=settings.fmax)
-        staying_rows = np.repeat(~leaving, batch.coordinates.n_rows)
-        batch = batch.keep(~leaving).step(evaluation.forces[staying_rows])
+        finished = np.isnan(evaluation.energies) | (evaluation.fmaxes < settings.fmax)
+        finished |= batch.n_steps >= settings.max_steps
+        for position in np.flatnonzero(finished).tolist():
+            yield _record(batch, evaluation, position, fmax=settings.fmax)
+        rows = np.repeat(~finished, batch.coordinates.n_rows)
+        batch = batch.keep(~finished).step(evaluation.forces[rows])
 
 
 def _sum_costs(batch: InFlightBatch) -> float:
-    """Estimate what one evaluation of a batch costs."""
+    """Estimate the cost of one prediction of a batch."""
     coordinates = batch.coordinates
     return float(estimate_costs(coordinates.lattices, coordinates.n_atoms).sum())
 
 
 @dataclass(frozen=True, eq=False)
 class _Evaluation:
-    """What a potential says of a batch; energies are NaN, forces 0 if it failed."""
+    """Energies and generalised forces of a batch; NaN and 0 where they failed."""
 
     energies: NDArray[np.float64]
     forces: NDArray[np.float64]
     fmaxes: NDArray[np.float64]
-    reasons: dict[int, str]
+    errors: dict[int, str]
 
 
-def _drop_overstrained(
+def _remove_overstrained(
     batch: InFlightBatch,
 ) -> tuple[InFlightBatch, list[tuple[int, RelaxationRecord]]]:
-    """Let structures leave whose cell has collapsed or exploded."""
+    """Remove structures whose cell has collapsed or expanded beyond the limits."""
     coordinates = batch.coordinates
-    faults = describe_cells(
+    reasons = describe_cells(
         coordinates.lattices, coordinates.n_atoms, coordinates.deformations
     )
-    lost = [
-        _record_failure(batch, which, fault)
-        for which, fault in enumerate(faults)
-        if fault is not None
+    failures = [
+        _record_failure(batch, position, reason)
+        for position, reason in enumerate(reasons)
+        if reason is not None
     ]
-    if not lost:
-        return batch, lost
-    return batch.keep(np.array([fault is None for fault in faults])), lost
+    if not failures:
+        return batch, failures
+    return batch.keep(np.array([reason is None for reason in reasons])), failures
 
 
 def _evaluate(
     potential: Relaxable, batch: InFlightBatch, settings: RelaxationSettings
 ) -> _Evaluation:
-    """Ask the potential, and turn its answer into generalised forces."""
+    """Predict a batch and compute its generalised forces."""
     if not len(batch):
         return _Evaluation(np.zeros(0), np.zeros((0, 3)), np.zeros(0), {})
     coordinates = batch.coordinates
@@ -133,75 +133,78 @@ def _evaluate(
     forces[np.repeat(failed, coordinates.n_atoms)] = 0
     stresses = np.array(prediction.stresses, dtype=np.float64) * units.GPa
     stresses[failed] = 0
-    _average_over_symmetry(batch, forces, stresses)
+    _symmetrise(batch, forces, stresses)
     rows = generalise_forces(coordinates, forces, stresses, degrees=settings.cell)
     starts = np.cumsum(coordinates.n_rows) - coordinates.n_rows
-    lengths = np.sqrt((rows**2).sum(axis=1))
+    norms = np.sqrt((rows**2).sum(axis=1))
     return _Evaluation(
         energies=np.where(failed, np.nan, prediction.energies),
         forces=rows,
-        fmaxes=np.where(failed, np.nan, np.maximum.reduceat(lengths, starts)),
-        reasons=prediction.errors,
+        fmaxes=np.where(failed, np.nan, np.maximum.reduceat(norms, starts)),
+        errors=prediction.errors,
     )
 
 
 def _find_failed(
     prediction: BatchPrediction, n_atoms: NDArray[np.int64]
 ) -> NDArray[np.bool_]:
-    """Find the crystals for which a number is missing, not finite or absurd."""
+    """Find the crystals with a missing, non-finite or far too large value."""
     starts = np.cumsum(n_atoms) - n_atoms
-    sane_sites = (np.abs(prediction.forces) < _ABSURD).all(axis=1)
-    sane = np.logical_and.reduceat(sane_sites, starts)
-    sane &= (np.abs(prediction.stresses) < _ABSURD).all(axis=(1, 2))
-    sane &= np.abs(prediction.energies) < _ABSURD
-    sane[list(prediction.errors)] = False
-    failed: NDArray[np.bool_] = ~sane
+    valid_sites = (np.abs(prediction.forces) < _MAX_VALUE).all(axis=1)
+    valid = np.logical_and.reduceat(valid_sites, starts)
+    valid &= (np.abs(prediction.stresses) < _MAX_VALUE).all(axis=(1, 2))
+    valid &= np.abs(prediction.energies) < _MAX_VALUE
+    valid[list(prediction.errors)] = False
+    failed: NDArray[np.bool_] = ~valid
     return failed
 
 
-def _average_over_symmetry(
+def _symmetrise(
     batch: InFlightBatch, forces: NDArray[np.float64], stresses: NDArray[np.float64]
 ) -> None:
-    """Give forces and stresses, in place, the symmetries that are to be kept."""
+    """Average forces and stresses, in place, over the symmetry to keep."""
     offsets = batch.coordinates.offsets
-    for which, item in enumerate(batch.items):
-        symmetry = item.symmetry
-        if symmetry is not None:
-            sites = slice(offsets[which], offsets[which + 1])
-            lattice = batch.coordinates.lattices[which]
-            forces[sites] = symmetry.average_forces(forces[sites], lattice)
-            stresses[which] = symmetry.average_stress(stresses[which], lattice)
+    for position, item in enumerate(batch.items):
+        if item.symmetry is not None:
+            sites = slice(offsets[position], offsets[position + 1])
+            lattice = batch.coordinates.lattices[position]
+            forces[sites] = item.symmetry.average_forces(forces[sites], lattice)
+            stresses[position] = item.symmetry.average_stress(
+                stresses[position], lattice
+            )
 
 
 def _record(
-    batch: InFlightBatch, evaluation: _Evaluation, which: int, *, fmax: float
+    batch: InFlightBatch, evaluation: _Evaluation, position: int, *, fmax: float
 ) -> tuple[int, RelaxationRecord]:
-    """Record the end of one structure."""
-    energy = float(evaluation.energies[which])
+    """Build the record of one finished structure."""
+    energy = float(evaluation.energies[position])
     if np.isnan(energy):
-        return _record_failure(batch, which, evaluation.reasons.get(which, BAD_NUMBERS))
-    reached = float(evaluation.fmaxes[which])
-    record = record_end(
-        batch.structure_at(batch.coordinates, which),
-        (float(batch.initial_energies[which]), energy),
-        n_steps=int(batch.n_steps[which]),
+        reason = evaluation.errors.get(position, BAD_NUMBERS)
+        return _record_failure(batch, position, reason)
+    reached = float(evaluation.fmaxes[position])
+    record = RelaxationRecord(
+        status=RelaxationStatus("converged" if reached < fmax else "max_steps"),
+        energy=energy,
+        initial_energy=float(batch.initial_energies[position]),
+        structure=batch.structure_at(batch.coordinates, position),
+        n_steps=int(batch.n_steps[position]),
         fmax=reached,
-        converged=reached < fmax,
     )
-    return batch.items[which].index, record
+    return batch.items[position].index, record
 
 
 def _record_failure(
-    batch: InFlightBatch, which: int, reason: str
+    batch: InFlightBatch, position: int, reason: str
 ) -> tuple[int, RelaxationRecord]:
-    """Record the failure of one structure, with where it last was well."""
-    index = batch.items[which].index
-    if batch.n_steps[which] == 0:
+    """Build the record of one failed structure, with its last valid coordinates."""
+    index = batch.items[position].index
+    if batch.n_steps[position] == 0:
         return index, record_failure(reason)
     record = record_failure(
         reason,
-        batch.structure_at(batch.previous, which),
-        n_steps=int(batch.n_steps[which]),
-        initial_energy=float(batch.initial_energies[which]),
+        batch.structure_at(batch.previous, position),
+        n_steps=int(batch.n_steps[position]),
+        initial_energy=float(batch.initial_energies[position]),
     )
     return index, record

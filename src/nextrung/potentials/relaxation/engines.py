@@ -1,4 +1,4 @@
-"""Relaxation of structures by a potential; a failure is a record too."""
+"""Relaxation of structures with a potential, by the chosen engine."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from nextrung.potentials.interface import Relaxable
     from nextrung.schemas.relaxation import RelaxationRecord, RelaxationSettings
 
-#: The generator of numbered records behind each engine.
+#: Function of each engine; it yields indexed records.
 ENGINES = {
     RelaxationEngine.BATCHED: relax_batched,
     RelaxationEngine.ASE: relax_with_ase,
@@ -37,22 +37,23 @@ def relax(
     Parameters
     ----------
     potential : Relaxable
-        What predicts energies, forces and stresses.
+        Potential.
     structures : Structure, ase.Atoms, or iterable of them
-        Where to start from.
+        One initial structure or any number of them.
     settings : RelaxationSettings
-        How to relax.
+        Settings of the relaxation.
     on_record : callable of (int, RelaxationRecord), optional
-        Called with each structure's position in the sequence and its end, as it ends.
+        Called with the index and the record of each structure as it finishes.
 
     Returns
     -------
     list of RelaxationRecord
-        The end of each structure, in the order of the structures.
+        One per structure, in the order given; a failure has its reason. One structure
+        has a list of one record.
 
     Notes
     -----
-    A structure moves as it would alone, whatever else is relaxed with it.
+    A record does not depend on the other structures.
     """
     listed = list_structures(structures)
     usable = [each for each in enumerate(listed) if not isinstance(each[1], str)]

@@ -1,7 +1,7 @@
-"""FIRE, the fast inertial relaxation engine, over many systems at once.
+"""FIRE, the fast inertial relaxation engine, for batches of systems.
 
-Each system owns consecutive rows of three coordinates and has a time step, a mixing and
-a counter of its own, so that it moves as it would alone. The arithmetic is ASE's [1]_.
+Each system has consecutive rows of three coordinates and a time step, a mixing and a
+counter of its own, so that it moves as it would alone. The arithmetic is ASE's [1]_.
 
 References
 ----------
@@ -12,9 +12,11 @@ References
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final, Self
+from typing import TYPE_CHECKING, ClassVar, Final, Self
 
 import numpy as np
+
+from nextrung.potentials.relaxation.system_batch import SystemBatch
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -22,21 +24,21 @@ if TYPE_CHECKING:
 #: First and largest time step.
 TIME_STEP: Final = 0.1
 MAX_TIME_STEP: Final = 1.0
-#: Longest step of a whole system in Å.
+#: Largest norm of the displacement of a system in Å.
 MAX_DISPLACEMENT: Final = 0.2
 #: Steps downhill before the time step grows.
-PATIENCE: Final = 5
-#: Growth and cut of the time step.
+N_DELAY_STEPS: Final = 5
+#: Factors by which the time step grows and shrinks.
 GROWTH: Final = 1.1
 CUT: Final = 0.5
-#: First share of the force's direction in the velocity, and its decay.
+#: First mixing of the force's direction into the velocity, and its decay.
 MIXING: Final = 0.1
 MIXING_DECAY: Final = 0.99
 
 
 @dataclass(frozen=True, eq=False)
-class FireState:
-    """What FIRE remembers of each system between two steps.
+class FireState(SystemBatch):
+    """State of FIRE for a batch of systems, between two steps.
 
     Parameters
     ----------
@@ -45,14 +47,16 @@ class FireState:
     velocities : ndarray of float, shape (n_rows.sum(), 3)
         Velocities, system after system.
     time_steps : ndarray of float, shape (n_systems,)
-        Time step.
+        Time step of each system.
     mixings : ndarray of float, shape (n_systems,)
-        Share of the force's direction in the velocity.
+        Share of the force's direction in the velocity of each system.
     n_downhill : ndarray of int, shape (n_systems,)
-        Steps since the last one uphill.
+        Steps of each system since its last one uphill.
     moving : ndarray of bool, shape (n_systems,)
         Whether the system has made a step.
     """
+
+    ROW_FIELDS: ClassVar = frozenset({"velocities"})
 
     n_rows: NDArray[np.int64]
     velocities: NDArray[np.float64]
@@ -63,7 +67,7 @@ class FireState:
 
     @classmethod
     def at_rest(cls, n_rows: NDArray[np.int64]) -> Self:
-        """Prepare systems that have not moved yet.
+        """Initialise systems that have not moved.
 
         Parameters
         ----------
@@ -85,81 +89,39 @@ class FireState:
             moving=np.zeros(n_systems, dtype=np.bool_),
         )
 
-    def keep(self, systems: NDArray[np.bool_]) -> FireState:
-        """Forget all but some systems.
-
-        Parameters
-        ----------
-        systems : ndarray of bool, shape (n_systems,)
-            Which to keep.
-
-        Returns
-        -------
-        FireState
-            The state of those, in the same order.
-        """
-        return FireState(
-            n_rows=self.n_rows[systems],
-            velocities=self.velocities[np.repeat(systems, self.n_rows)],
-            time_steps=self.time_steps[systems],
-            mixings=self.mixings[systems],
-            n_downhill=self.n_downhill[systems],
-            moving=self.moving[systems],
-        )
-
-    def join(self, other: FireState) -> FireState:
-        """Append other systems.
-
-        Parameters
-        ----------
-        other : FireState
-            Systems to put behind these.
-
-        Returns
-        -------
-        FireState
-            Both, these first.
-        """
-        return FireState(
-            n_rows=np.concatenate([self.n_rows, other.n_rows]),
-            velocities=np.concatenate([self.velocities, other.velocities]),
-            time_steps=np.concatenate([self.time_steps, other.time_steps]),
-            mixings=np.concatenate([self.mixings, other.mixings]),
-            n_downhill=np.concatenate([self.n_downhill, other.n_downhill]),
-            moving=np.concatenate([self.moving, other.moving]),
-        )
-
 
 def step_fire(
     state: FireState, forces: NDArray[np.float64]
 ) -> tuple[FireState, NDArray[np.float64]]:
-    """Make one step of every system.
+    """Compute one step of every system.
 
     Parameters
     ----------
     state : FireState
-        What is remembered of ``n_systems`` systems.
+        State before the step.
     forces : ndarray of float, shape (n_rows.sum(), 3)
         Forces in eV/Å.
 
     Returns
     -------
     state : FireState
-        What to remember for the next step.
+        State after the step.
     displacements : ndarray of float, shape (n_rows.sum(), 3)
-        By how much to move each row in Å.
+        Displacement of each row in Å.
     """
     power = _sum_rows(state, forces * state.velocities)
     downhill = (power > 0) & state.moving
     uphill = ~downhill & state.moving
-    eager = downhill & (state.n_downhill > PATIENCE)
+    accelerated = downhill & (state.n_downhill > N_DELAY_STEPS)
     time_steps = np.where(
-        eager, np.minimum(state.time_steps * GROWTH, MAX_TIME_STEP), state.time_steps
+        accelerated,
+        np.minimum(state.time_steps * GROWTH, MAX_TIME_STEP),
+        state.time_steps,
     )
     time_steps = np.where(uphill, time_steps * CUT, time_steps)
-    mixings = np.where(eager, state.mixings * MIXING_DECAY, state.mixings)
-    spread_steps = np.repeat(time_steps, state.n_rows)[:, None]
-    velocities = _turn(state, forces, downhill) + spread_steps * forces
+    mixings = np.where(accelerated, state.mixings * MIXING_DECAY, state.mixings)
+    steps_of_rows = np.repeat(time_steps, state.n_rows)[:, None]
+    velocities = _mix_velocities(state, forces, downhill) + steps_of_rows * forces
     moved = FireState(
         n_rows=state.n_rows,
         velocities=velocities,
@@ -168,39 +130,39 @@ def step_fire(
         n_downhill=np.where(downhill, state.n_downhill + 1, 0),
         moving=np.ones_like(state.moving),
     )
-    return moved, _shorten(moved, spread_steps * velocities)
+    return moved, _limit_displacements(moved, steps_of_rows * velocities)
 
 
-def _turn(
+def _mix_velocities(
     state: FireState, forces: NDArray[np.float64], downhill: NDArray[np.bool_]
 ) -> NDArray[np.float64]:
-    """Turn velocities towards the forces; stop the systems that go uphill."""
+    """Mix the direction of the forces into velocities; stop systems going uphill."""
     speeds = np.sqrt(_sum_rows(state, state.velocities**2))
-    strengths = np.sqrt(_sum_rows(state, forces**2))
-    safe_strengths = np.where(strengths > 0, strengths, 1.0)
+    norms = np.sqrt(_sum_rows(state, forces**2))
+    nonzero_norms = np.where(norms > 0, norms, 1.0)
     kept = np.where(downhill, 1.0 - state.mixings, 0.0)
-    gained = np.where(downhill, state.mixings * speeds / safe_strengths, 0.0)
+    mixed = np.where(downhill, state.mixings * speeds / nonzero_norms, 0.0)
     velocities: NDArray[np.float64] = (
         np.repeat(kept, state.n_rows)[:, None] * state.velocities
-        + np.repeat(gained, state.n_rows)[:, None] * forces
+        + np.repeat(mixed, state.n_rows)[:, None] * forces
     )
     return velocities
 
 
-def _shorten(
+def _limit_displacements(
     state: FireState, displacements: NDArray[np.float64]
 ) -> NDArray[np.float64]:
-    """Scale the step of a system down to the longest allowed."""
+    """Scale the displacement of a system down to the largest norm allowed."""
     lengths = np.sqrt(_sum_rows(state, displacements**2))
     scales = MAX_DISPLACEMENT / np.maximum(lengths, MAX_DISPLACEMENT)
-    shortened: NDArray[np.float64] = (
+    limited: NDArray[np.float64] = (
         np.repeat(scales, state.n_rows)[:, None] * displacements
     )
-    return shortened
+    return limited
 
 
 def _sum_rows(state: FireState, rows: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Sum all components of each system."""
+    """Sum all components of the rows of each system."""
     starts = np.cumsum(state.n_rows) - state.n_rows
     sums: NDArray[np.float64] = np.add.reduceat(rows.sum(axis=1), starts)
     return sums

@@ -1,8 +1,8 @@
-"""Generalised coordinates of crystals: positions and the logarithm of the deformation.
+"""Frechet cell filter: generalised coordinates of positions and cells of crystals.
 
-A crystal owns as many rows as it has atoms, their positions in the undeformed cell, and
-three more, the logarithm of the deformation gradient times the number of atoms: the
-coordinates of ASE's ``FrechetCellFilter`` [1]_.
+A crystal has a row per atom, its position in the undeformed cell, and three more rows,
+the logarithm of the deformation gradient times the number of atoms: the coordinates of
+ASE's ``FrechetCellFilter`` [1]_.
 
 References
 ----------
@@ -12,9 +12,9 @@ References
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, Final, Self
+from typing import TYPE_CHECKING, ClassVar, Final, Self
 
 import numpy as np
 
@@ -22,6 +22,7 @@ from nextrung.potentials.relaxation.matrix_exponential import (
     differentiate_exponential,
     exponentiate,
 )
+from nextrung.potentials.relaxation.system_batch import SystemBatch
 from nextrung.schemas.relaxation import CellDegrees
 
 if TYPE_CHECKING:
@@ -29,25 +30,27 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-#: Rows of the cell behind those of the atoms.
+#: Rows of the cell, after those of the atoms.
 CELL_ROWS: Final = 3
 
 
 @dataclass(frozen=True, eq=False)
-class Coordinates:
-    """Generalised coordinates of many crystals, crystal after crystal.
+class Coordinates(SystemBatch):
+    """Generalised coordinates of a batch of crystals, crystal after crystal.
 
     Parameters
     ----------
-    n_atoms : ndarray of int, shape (n_crystals,)
-        Atoms of each crystal.
+    n_rows : ndarray of int, shape (n_crystals,)
+        Rows of each crystal: its atoms and three.
     reference_lattices : ndarray of float, shape (n_crystals, 3, 3)
         Undeformed lattice vectors as rows in Å.
     rows : ndarray of float, shape ((n_atoms + 3).sum(), 3)
         Undeformed positions in Å and scaled logarithms of the deformation.
     """
 
-    n_atoms: NDArray[np.int64]
+    ROW_FIELDS: ClassVar = frozenset({"rows"})
+
+    n_rows: NDArray[np.int64]
     reference_lattices: NDArray[np.float64]
     rows: NDArray[np.float64]
 
@@ -57,7 +60,7 @@ class Coordinates:
         lattices: Sequence[NDArray[np.float64]],
         fracs: Sequence[NDArray[np.float64]],
     ) -> Self:
-        """Take crystals as they are for the reference.
+        """Build coordinates whose reference is the present cell.
 
         Parameters
         ----------
@@ -69,7 +72,7 @@ class Coordinates:
         Returns
         -------
         Coordinates
-            Coordinates whose deformation is none.
+            Undeformed coordinates.
         """
         no_deformation = np.zeros((CELL_ROWS, 3))
         blocks = [
@@ -78,42 +81,38 @@ class Coordinates:
             for block in (frac @ lattice, no_deformation)
         ]
         return cls(
-            n_atoms=np.array([len(frac) for frac in fracs], dtype=np.int64),
+            n_rows=np.array([len(frac) for frac in fracs], np.int64) + CELL_ROWS,
             reference_lattices=np.array(lattices, dtype=np.float64).reshape(-1, 3, 3),
             rows=np.concatenate([np.zeros((0, 3)), *blocks]),
         )
 
-    def __len__(self) -> int:
-        """Count the crystals."""
-        return len(self.n_atoms)
-
     @property
     def offsets(self) -> NDArray[np.int64]:
-        """The atoms of crystal ``i`` are ``offsets[i]:offsets[i + 1]`` of all atoms."""
+        """Atoms of crystal ``i`` are ``offsets[i]:offsets[i + 1]`` of all atoms."""
         return np.concatenate([[0], np.cumsum(self.n_atoms)]).astype(np.int64)
 
-    @property
-    def n_rows(self) -> NDArray[np.int64]:
-        """The rows of each crystal, shape (n_crystals,)."""
-        return self.n_atoms + CELL_ROWS
+    @cached_property
+    def n_atoms(self) -> NDArray[np.int64]:
+        """Atoms of each crystal, shape (n_crystals,)."""
+        return self.n_rows - CELL_ROWS
 
     @cached_property
     def cell_rows(self) -> NDArray[np.int64]:
-        """The indices of the rows of the cells, shape (n_crystals, 3)."""
+        """Indices of the rows of the cells, shape (n_crystals, 3)."""
         ends = np.cumsum(self.n_rows)
         indices: NDArray[np.int64] = ends[:, None] + np.arange(-CELL_ROWS, 0)
         return indices
 
     @cached_property
     def is_atom(self) -> NDArray[np.bool_]:
-        """Which rows are atoms, shape ((n_atoms + 3).sum(),)."""
+        """Mask of the rows of atoms, shape ((n_atoms + 3).sum(),)."""
         mask = np.ones(len(self.rows), dtype=np.bool_)
         mask[self.cell_rows] = False
         return mask
 
     @cached_property
     def logarithms(self) -> NDArray[np.float64]:
-        """The logarithms of the deformation gradients, shape (n_crystals, 3, 3)."""
+        """Logarithms of the deformation gradients, shape (n_crystals, 3, 3)."""
         logs: NDArray[np.float64] = (
             self.rows[self.cell_rows] / self.n_atoms[:, None, None]
         )
@@ -121,7 +120,7 @@ class Coordinates:
 
     @cached_property
     def deformations(self) -> NDArray[np.float64]:
-        """The deformation gradients, shape (n_crystals, 3, 3)."""
+        """Deformation gradients, shape (n_crystals, 3, 3)."""
         return exponentiate(self.logarithms)
 
     @cached_property
@@ -131,65 +130,10 @@ class Coordinates:
 
     @cached_property
     def frac_coords(self) -> NDArray[np.float64]:
-        """The fractional coordinates, shape (n_atoms.sum(), 3)."""
+        """Fractional coordinates, shape (n_atoms.sum(), 3)."""
         inverses = np.linalg.inv(self.reference_lattices)
         positions = self.rows[self.is_atom]
-        return multiply_rows(positions, inverses.astype(np.float64), self.n_atoms)
-
-    def displace(self, displacements: NDArray[np.float64]) -> Coordinates:
-        """Move every row.
-
-        Parameters
-        ----------
-        displacements : ndarray of float, shape ((n_atoms + 3).sum(), 3)
-            By how much to move each row.
-
-        Returns
-        -------
-        Coordinates
-            The moved crystals.
-        """
-        return replace(self, rows=self.rows + displacements)
-
-    def keep(self, crystals: NDArray[np.bool_]) -> Coordinates:
-        """Forget all but some crystals.
-
-        Parameters
-        ----------
-        crystals : ndarray of bool, shape (n_crystals,)
-            Which to keep.
-
-        Returns
-        -------
-        Coordinates
-            Those, in the same order.
-        """
-        return Coordinates(
-            n_atoms=self.n_atoms[crystals],
-            reference_lattices=self.reference_lattices[crystals],
-            rows=self.rows[np.repeat(crystals, self.n_rows)],
-        )
-
-    def join(self, other: Coordinates) -> Coordinates:
-        """Append other crystals.
-
-        Parameters
-        ----------
-        other : Coordinates
-            Crystals to put behind these.
-
-        Returns
-        -------
-        Coordinates
-            Both, these first.
-        """
-        return Coordinates(
-            n_atoms=np.concatenate([self.n_atoms, other.n_atoms]),
-            reference_lattices=np.concatenate(
-                [self.reference_lattices, other.reference_lattices]
-            ),
-            rows=np.concatenate([self.rows, other.rows]),
-        )
+        return _multiply_rows(positions, inverses.astype(np.float64), self.n_atoms)
 
 
 def generalise_forces(
@@ -199,12 +143,12 @@ def generalise_forces(
     *,
     degrees: CellDegrees,
 ) -> NDArray[np.float64]:
-    """Turn forces and stresses into forces on generalised coordinates.
+    """Compute the forces on generalised coordinates.
 
     Parameters
     ----------
     coordinates : Coordinates
-        Where the crystals are.
+        Present coordinates.
     forces : ndarray of float, shape (n_atoms.sum(), 3)
         Forces in eV/Å.
     stresses : ndarray of float, shape (n_crystals, 3, 3)
@@ -215,15 +159,15 @@ def generalise_forces(
     Returns
     -------
     ndarray of float, shape ((n_atoms + 3).sum(), 3)
-        Minus the gradient of the energy in eV/Å; that of the cell divided by the
-        number of atoms, and without what must not relax.
+        Minus the gradient of the energy in eV/Å, for the cell divided by the number
+        of atoms; zero for fixed degrees of freedom.
     """
     rows = np.zeros_like(coordinates.rows)
-    rows[coordinates.is_atom] = multiply_rows(
+    rows[coordinates.is_atom] = _multiply_rows(
         forces, coordinates.deformations, coordinates.n_atoms
     )
     if degrees is not CellDegrees.FIXED:
-        on_cells = _force_logarithms(coordinates, stresses)
+        on_cells = _force_on_logarithms(coordinates, stresses)
         if degrees is CellDegrees.FIXED_VOLUME:
             traces = np.trace(on_cells, axis1=1, axis2=2)
             on_cells = on_cells - traces[:, None, None] / 3 * np.eye(3)
@@ -231,10 +175,10 @@ def generalise_forces(
     return rows
 
 
-def _force_logarithms(
+def _force_on_logarithms(
     coordinates: Coordinates, stresses: NDArray[np.float64]
 ) -> NDArray[np.float64]:
-    """Find minus the energy's gradient by the logarithm of the deformation."""
+    """Compute minus the gradient of the energy by the logarithm of the deformation."""
     volumes = np.abs(np.linalg.det(coordinates.lattices))
     symmetric = (stresses + stresses.transpose(0, 2, 1)) / 2
     virials = -volumes[:, None, None] * symmetric
@@ -245,25 +189,10 @@ def _force_logarithms(
     )
 
 
-def multiply_rows(
+def _multiply_rows(
     rows: NDArray[np.float64], matrices: NDArray[np.float64], n_rows: NDArray[np.int64]
 ) -> NDArray[np.float64]:
-    """Multiply each row vector by the matrix of its crystal.
-
-    Parameters
-    ----------
-    rows : ndarray of float, shape (n_rows.sum(), 3)
-        Row vectors, crystal after crystal.
-    matrices : ndarray of float, shape (n_crystals, 3, 3)
-        A matrix per crystal.
-    n_rows : ndarray of int, shape (n_crystals,)
-        Rows of each crystal.
-
-    Returns
-    -------
-    ndarray of float, shape (n_rows.sum(), 3)
-        The products.
-    """
+    """Multiply each row vector by the matrix of its crystal."""
     products: NDArray[np.float64] = (
         rows[:, None, :] @ np.repeat(matrices, n_rows, axis=0)
     )[:, 0]

@@ -1,4 +1,4 @@
-"""The structures that are being relaxed together, and how they board and leave."""
+"""Structures that are relaxed in one batch, some of them replaced between steps."""
 
 from __future__ import annotations
 
@@ -6,30 +6,32 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
-from pymatgen.core import Lattice, Structure
 
 from nextrung.potentials.graphs.crystals import Crystals
+from nextrung.potentials.inputs import copy_structure
 from nextrung.potentials.relaxation.fire import FireState, step_fire
 from nextrung.potentials.relaxation.frechet_cell import Coordinates
+from nextrung.potentials.relaxation.system_batch import SystemBatch
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from numpy.typing import NDArray
+    from pymatgen.core import Structure
 
     from nextrung.potentials.relaxation.symmetry import SiteSymmetry
 
 
 @dataclass(frozen=True, eq=False)
 class BatchItem:
-    """A structure that boards.
+    """A structure to relax.
 
     Parameters
     ----------
     index : int
-        Number of the structure, as its caller counts.
+        Index of the structure given by the caller.
     structure : Structure
-        The structure as it starts.
+        The initial structure.
     symmetry : SiteSymmetry or None
         Symmetry to keep.
     """
@@ -40,25 +42,25 @@ class BatchItem:
 
 
 @dataclass(frozen=True, eq=False)
-class InFlightBatch:
-    """Structures on their way to their minima.
+class InFlightBatch(SystemBatch):
+    """Structures under relaxation.
 
     Parameters
     ----------
     items : tuple of BatchItem
-        The structures as they started.
+        The initial structures.
     atomic_numbers : tuple of ndarray of int, shape (n_atoms,)
         Atomic numbers of each structure.
     coordinates : Coordinates
-        Where they are.
+        Present coordinates.
     previous : Coordinates
-        Where they were a step before.
+        Coordinates before the last step.
     fire : FireState
-        What the optimiser remembers of them.
+        State of the optimiser.
     n_steps : ndarray of int, shape (n_structures,)
-        Steps done by each.
+        Steps done by each structure.
     initial_energies : ndarray of float, shape (n_structures,)
-        Energy of each at its start in eV; NaN before its first evaluation.
+        Energy of each initial structure in eV; NaN before its first evaluation.
     """
 
     items: tuple[BatchItem, ...]
@@ -71,7 +73,7 @@ class InFlightBatch:
 
     @classmethod
     def start(cls, items: Sequence[BatchItem]) -> InFlightBatch:
-        """Put structures at rest at their start.
+        """Build the batch of initial structures, before their first step.
 
         Parameters
         ----------
@@ -81,7 +83,7 @@ class InFlightBatch:
         Returns
         -------
         InFlightBatch
-            The batch before its first step.
+            The batch.
         """
         coordinates = Coordinates.undeformed(
             [item.structure.lattice.matrix for item in items],
@@ -106,62 +108,13 @@ class InFlightBatch:
 
     @property
     def crystals(self) -> Crystals:
-        """The structures as a potential wants them."""
+        """The structures at their present coordinates."""
         empty = np.zeros(0, dtype=np.int64)
         return Crystals(
             offsets=self.coordinates.offsets,
             atomic_numbers=np.concatenate([empty, *self.atomic_numbers]),
             lattices=self.coordinates.lattices,
             frac_coords=self.coordinates.frac_coords,
-        )
-
-    def keep(self, chosen: NDArray[np.bool_]) -> InFlightBatch:
-        """Let all but some leave.
-
-        Parameters
-        ----------
-        chosen : ndarray of bool, shape (n_structures,)
-            Which to keep.
-
-        Returns
-        -------
-        InFlightBatch
-            Those, in the same order.
-        """
-        kept = np.flatnonzero(chosen)
-        return InFlightBatch(
-            items=tuple(self.items[k] for k in kept),
-            atomic_numbers=tuple(self.atomic_numbers[k] for k in kept),
-            coordinates=self.coordinates.keep(chosen),
-            previous=self.previous.keep(chosen),
-            fire=self.fire.keep(chosen),
-            n_steps=self.n_steps[kept],
-            initial_energies=self.initial_energies[kept],
-        )
-
-    def join(self, other: InFlightBatch) -> InFlightBatch:
-        """Let others board.
-
-        Parameters
-        ----------
-        other : InFlightBatch
-            Structures to put behind these.
-
-        Returns
-        -------
-        InFlightBatch
-            Both, these first.
-        """
-        return InFlightBatch(
-            items=self.items + other.items,
-            atomic_numbers=self.atomic_numbers + other.atomic_numbers,
-            coordinates=self.coordinates.join(other.coordinates),
-            previous=self.previous.join(other.previous),
-            fire=self.fire.join(other.fire),
-            n_steps=np.concatenate([self.n_steps, other.n_steps]),
-            initial_energies=np.concatenate(
-                [self.initial_energies, other.initial_energies]
-            ),
         )
 
     def step(self, forces: NDArray[np.float64]) -> InFlightBatch:
@@ -175,35 +128,36 @@ class InFlightBatch:
         Returns
         -------
         InFlightBatch
-            The batch a step later.
+            The batch after the step.
         """
         fire, displacements = step_fire(self.fire, forces)
+        rows = self.coordinates.rows + displacements
         return replace(
             self,
-            coordinates=self.coordinates.displace(displacements),
+            coordinates=replace(self.coordinates, rows=rows),
             previous=self.coordinates,
             fire=fire,
             n_steps=self.n_steps + 1,
         )
 
-    def structure_at(self, coordinates: Coordinates, which: int) -> Structure:
+    def structure_at(self, coordinates: Coordinates, position: int) -> Structure:
         """Build one structure.
 
         Parameters
         ----------
         coordinates : Coordinates
             The present or the previous coordinates of the batch.
-        which : int
-            Number of the structure in the batch.
+        position : int
+            Position of the structure in the batch.
 
         Returns
         -------
         Structure
-            The structure there, sites in their first order.
+            The structure, its sites in their initial order with their properties.
         """
-        start, stop = coordinates.offsets[which : which + 2]
-        return Structure(
-            Lattice(coordinates.lattices[which]),
-            self.items[which].structure.species,
+        start, stop = coordinates.offsets[position : position + 2]
+        return copy_structure(
+            self.items[position].structure,
+            coordinates.lattices[position],
             coordinates.frac_coords[start:stop],
         )

@@ -1,4 +1,4 @@
-"""Exponentials of many small matrices, and their derivatives."""
+"""Exponentials of batches of small matrices, and their derivatives."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ import numpy as np
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-#: Terms of the Taylor series, exact in float64 below the norm.
+#: Terms of the Taylor series, and the norm below which they are exact in float64.
 SERIES_TERMS: Final = 12
 SERIES_NORM: Final = 0.25
 
 
 def exponentiate(matrices: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Exponentiate matrices, each as if it were alone.
+    """Compute the exponentials of matrices.
 
     Parameters
     ----------
@@ -25,8 +25,8 @@ def exponentiate(matrices: NDArray[np.float64]) -> NDArray[np.float64]:
     Returns
     -------
     ndarray of float, shape (n, size, size)
-        Their exponentials, by a Taylor series after scaling and squaring, which gives
-        the same bits whatever the other matrices are.
+        Their exponentials, by scaling and squaring of a Taylor series; the bits of one
+        do not depend on the other matrices.
     """
     norms = np.abs(matrices).sum(axis=2).max(axis=1, initial=SERIES_NORM)
     n_squarings = np.ceil(np.log2(norms / SERIES_NORM)).astype(np.int64)
@@ -44,20 +44,20 @@ def exponentiate(matrices: NDArray[np.float64]) -> NDArray[np.float64]:
 def differentiate_exponential(
     matrices: NDArray[np.float64], directions: NDArray[np.float64]
 ) -> NDArray[np.float64]:
-    """Differentiate the matrix exponential along directions.
+    """Compute directional derivatives of the matrix exponential.
 
     Parameters
     ----------
     matrices : ndarray of float, shape (n, size, size)
-        Where.
+        Matrices at which to differentiate.
     directions : ndarray of float, shape (n, size, size)
-        Along what.
+        Directions.
 
     Returns
     -------
     ndarray of float, shape (n, size, size)
-        The Fréchet derivatives. At a transposed matrix it is the adjoint, which turns a
-        gradient by the exponential into one by the matrix.
+        The Fréchet derivatives. At the transposed matrix the derivative is the adjoint
+        operator, which maps a gradient by the exponential to one by the matrix.
 
     Notes
     -----
@@ -67,7 +67,7 @@ def differentiate_exponential(
     blocks = np.zeros((len(matrices), 2 * size, 2 * size))
     blocks[:, :size, :size] = matrices
     blocks[:, size:, size:] = matrices
-    strengths = np.abs(directions).sum(axis=2).max(axis=1, initial=1.0)[:, None, None]
-    blocks[:, :size, size:] = directions / strengths
-    derivatives: NDArray[np.float64] = strengths * exponentiate(blocks)[:, :size, size:]
+    norms = np.abs(directions).sum(axis=2).max(axis=1, initial=1.0)[:, None, None]
+    blocks[:, :size, size:] = directions / norms
+    derivatives: NDArray[np.float64] = norms * exponentiate(blocks)[:, :size, size:]
     return derivatives

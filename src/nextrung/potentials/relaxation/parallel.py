@@ -1,4 +1,4 @@
-"""Relaxation in several processes, or in one that may die in place of this one."""
+"""Relaxation in parallel processes of this machine."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     from nextrung.potentials.interface import Relaxable
     from nextrung.schemas.relaxation import RelaxationRecord, RelaxationSettings
 
-#: Structures that repay the start of a process.
-WORTHWHILE_SHARE: Final = 8
+#: Structures per process below which starting one does not save time.
+MIN_SHARE: Final = 8
 
 
 def relax_in_processes(
@@ -29,38 +29,29 @@ def relax_in_processes(
     timeout: float = math.inf,
     on_record: Callable[[int, RelaxationRecord], None] | None = None,
 ) -> list[RelaxationRecord]:
-    """Relax structures in several processes of this machine, where they repay it.
+    """Relax structures in parallel processes, or few of them in this process.
 
     Parameters
     ----------
     load : callable
-        What loads the potential in each process; it must be picklable, such as
-        ``functools.partial(load_potential, "chgnet-r2scan", "cpu")``.
+        Function that loads the potential, see :func:`relax_in_isolation`.
     structures : sequence of Structure
-        Where to start from.
+        Initial structures.
     settings : RelaxationSettings
-        How to relax.
+        Settings of the relaxation.
     n_processes : int
-        Processes to use at most; with one, or with few structures, this process does
-        the work.
+        Largest number of processes; with 1, this process relaxes.
     timeout : float
-        Seconds after which a process in which no structure ends is killed.
+        Time in s after which a process without a result is killed.
     on_record : callable of (int, RelaxationRecord), optional
-        Called here with each structure's position in the sequence and its end, as it
-        ends.
+        Called with the index and the record of each structure as it finishes.
 
     Returns
     -------
     list of RelaxationRecord
-        The end of each structure, in the order of the structures.
-
-    Raises
-    ------
-    RuntimeError
-        If a process dies before it has loaded the potential, or so many die one after
-        another that all structures would.
+        One per structure, in the order given.
     """
-    n_workers = min(n_processes, len(structures) // WORTHWHILE_SHARE)
+    n_workers = min(n_processes, len(structures) // MIN_SHARE)
     if n_workers <= 1:
         return relax(load(), structures, settings, on_record=on_record)
     return relax_in_isolation(
@@ -82,39 +73,39 @@ def relax_in_isolation(
     timeout: float = math.inf,
     on_record: Callable[[int, RelaxationRecord], None] | None = None,
 ) -> list[RelaxationRecord]:
-    """Relax structures in other processes, so that none can kill this one.
+    """Relax structures in other processes, such that none can crash this one.
 
     Parameters
     ----------
     load : callable
-        What loads the potential in each process; it must be picklable.
+        Function that loads the potential in each process; it must be picklable, such
+        as ``functools.partial(load_potential, "chgnet-r2scan", "cpu")``.
     structures : sequence of Structure
-        Where to start from.
+        Initial structures.
     settings : RelaxationSettings
-        How to relax.
+        Settings of the relaxation.
     n_processes : int
-        Processes to use at most.
+        Largest number of processes.
     timeout : float
-        Seconds after which a process in which no structure ends is killed.
+        Time in s after which a process without a result is killed.
     on_record : callable of (int, RelaxationRecord), optional
-        Called here with each structure's position in the sequence and its end, as it
-        ends.
+        Called with the index and the record of each structure as it finishes.
 
     Returns
     -------
     list of RelaxationRecord
-        The end of each structure, in the order of the structures.
+        One per structure, in the order given.
 
     Raises
     ------
     RuntimeError
-        If a process dies before it has loaded the potential, or so many die one after
-        another that all structures would.
+        If a process exits before it has loaded the potential, or too many crash one
+        after another.
     """
     records: dict[int, RelaxationRecord] = {}
     with WorkerPool(load, structures, settings, timeout=timeout) as pool:
         pool.start(min(n_processes, len(structures)))
-        for index, record in pool.work():
+        for index, record in pool.results():
             records[index] = record
             if on_record is not None:
                 on_record(index, record)

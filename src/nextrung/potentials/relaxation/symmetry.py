@@ -1,4 +1,4 @@
-"""Keeping the space group of a crystal while it relaxes."""
+"""Symmetry operations of a crystal, to keep its space group in a relaxation."""
 
 from __future__ import annotations
 
@@ -8,13 +8,14 @@ from typing import TYPE_CHECKING
 import numpy as np
 from ase import Atoms
 from ase.constraints import FixSymmetry
-from pymatgen.core import Lattice, Structure
 from spglib.error import SpglibError
 
+from nextrung.potentials.inputs import copy_structure
 from nextrung.schemas.base import InputError
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
+    from pymatgen.core import Structure
 
 
 @dataclass(frozen=True, eq=False)
@@ -26,7 +27,7 @@ class SiteSymmetry:
     rotations : ndarray of int, shape (n_operations, 3, 3)
         Rotations of fractional coordinates, as matrices on columns.
     images : ndarray of int, shape (n_operations, n_atoms)
-        Site onto which each operation puts each site.
+        Site onto which each operation maps each site.
     """
 
     rotations: NDArray[np.int64]
@@ -47,12 +48,12 @@ class SiteSymmetry:
         Returns
         -------
         ndarray of float, shape (n_atoms, 3)
-            Forces that have the symmetry of the crystal.
+            Forces with the symmetry of the crystal.
         """
         components = forces @ np.linalg.inv(lattice)
-        turned = np.einsum("oij,aj->oai", self.rotations, components)
+        rotated = np.einsum("oij,aj->oai", self.rotations, components)
         averaged = np.zeros_like(components)
-        np.add.at(averaged, self.images, turned)
+        np.add.at(averaged, self.images, rotated)
         result: NDArray[np.float64] = averaged / len(self.rotations) @ lattice
         return result
 
@@ -71,17 +72,38 @@ class SiteSymmetry:
         Returns
         -------
         ndarray of float, shape (3, 3)
-            Stress that has the symmetry of the crystal.
+            Stress with the symmetry of the crystal.
         """
         inverse = np.linalg.inv(lattice)
         components = lattice @ stress @ lattice.T
-        turned = self.rotations.transpose(0, 2, 1) @ components @ self.rotations
-        averaged: NDArray[np.float64] = inverse @ turned.mean(axis=0) @ inverse.T
+        rotated = self.rotations.transpose(0, 2, 1) @ components @ self.rotations
+        averaged: NDArray[np.float64] = inverse @ rotated.mean(axis=0) @ inverse.T
         return averaged
 
 
+def build_atoms(structure: Structure) -> Atoms:
+    """Build the ASE atoms of a structure, its coordinates not wrapped.
+
+    Parameters
+    ----------
+    structure : Structure
+        An ordered structure.
+
+    Returns
+    -------
+    Atoms
+        Periodic atoms.
+    """
+    return Atoms(
+        numbers=structure.atomic_numbers,
+        scaled_positions=structure.frac_coords,
+        cell=structure.lattice.matrix,
+        pbc=True,
+    )
+
+
 def refine_symmetry(structure: Structure) -> tuple[Structure, SiteSymmetry]:
-    """Put a structure exactly onto the symmetry it nearly has.
+    """Symmetrise a structure and find its symmetry operations.
 
     Parameters
     ----------
@@ -104,20 +126,13 @@ def refine_symmetry(structure: Structure) -> tuple[Structure, SiteSymmetry]:
     -----
     ASE's ``FixSymmetry``, through spglib with a tolerance of 0.01 Å.
     """
-    atoms = Atoms(
-        numbers=structure.atomic_numbers,
-        scaled_positions=structure.frac_coords,
-        cell=structure.lattice.matrix,
-        pbc=True,
-    )
+    atoms = build_atoms(structure)
     try:
         constraint = FixSymmetry(atoms)
     except (AssertionError, SpglibError, ValueError) as error:
         raise InputError(f"no space group found: {error}") from error
-    refined = Structure(
-        Lattice(atoms.cell.array),
-        structure.species,
-        atoms.get_scaled_positions(wrap=False),
+    refined = copy_structure(
+        structure, atoms.cell.array, atoms.get_scaled_positions(wrap=False)
     )
     symmetry = SiteSymmetry(
         rotations=np.asarray(constraint.rotations, dtype=np.int64),

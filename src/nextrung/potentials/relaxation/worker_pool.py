@@ -1,9 +1,9 @@
-"""Processes of one thread each that relax; a dead one takes no result along.
+"""Pool of single-threaded relaxation processes; a crash loses no finished result.
 
-Processes draw structures as they have room, the largest first, so that all are busy to
-the end. The structures of a process that died are tried again in halves, and few one by
-one, until the one that kills is found, kills once more and becomes a record. A process
-in which nothing ends for too long is killed.
+Each process takes structures from a queue when it has room, the largest first. After a
+crash, its unfinished structures are retried in two halves, and few of them one by one:
+a structure that crashes its own process repeatedly becomes a failure. A process without
+a result within the timeout is killed.
 """
 
 from __future__ import annotations
@@ -34,48 +34,51 @@ if TYPE_CHECKING:
     from nextrung.potentials.interface import Relaxable
     from nextrung.schemas.relaxation import RelaxationRecord, RelaxationSettings
 
-    Tasks = Iterator[tuple[int, Structure]]
-    Ends = Iterator[tuple[int, RelaxationRecord]]
+    Records = Iterator[tuple[int, RelaxationRecord]]
 
-#: Structures that a process tries one by one, where another has died of one of them.
+#: Most unfinished structures of a crashed process that are retried one by one.
 SERIAL_LIMIT: Final = 32
-#: Processes that a structure may kill by itself.
+#: Crashes of its own process after which a structure is a failure.
 MAX_ATTEMPTS: Final = 2
-#: Processes that may die with nothing finished in between before all is given up.
-MAX_DEATHS: Final = 20
-#: How often to look for processes that are stuck, in s.
+#: Crashes without a result in between after which the pool stops.
+MAX_CRASHES: Final = 20
+#: Interval of checks for processes beyond the timeout, in s.
 _POLL_INTERVAL: Final = 1.0
 _SPAWN = multiprocessing.get_context("spawn")
-_ONE_THREAD = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
+_THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 
 
 @dataclass(eq=False)
 class _Worker:
-    """A process, the structures it may draw and those it holds."""
+    """A process, the queue it takes structures from, and its unfinished ones."""
 
     process: SpawnProcess
-    source: deque[int]
-    holding: list[int] = field(default_factory=list)
-    ready: bool = False
+    queue: deque[int]
+    unfinished: list[int] = field(default_factory=list)
+    loaded: bool = False
     exit_reason: str = ""
     last_message_at: float = field(default_factory=time.monotonic)
 
+    def describe_exit(self) -> str:
+        """Describe how the process ended."""
+        return f"with exit code {self.process.exitcode}{self.exit_reason}"
+
 
 class WorkerPool:
-    """The processes at work, and the structures that wait for them.
+    """Relaxation processes and the queues of structures.
 
-    Leaving it as a context ends all of them.
+    It is a context manager; leaving it kills the processes.
 
     Parameters
     ----------
     load : callable
-        What loads the potential in each process.
+        Function that loads the potential in each process.
     structures : sequence of Structure
-        Where to start from.
+        Initial structures.
     settings : RelaxationSettings
-        How to relax.
+        Settings of the relaxation.
     timeout : float
-        Seconds after which a process in which no structure ends is killed.
+        Time in s after which a process without a result is killed.
     """
 
     def __init__(
@@ -92,11 +95,11 @@ class WorkerPool:
         self._structures = structures
         n_atoms = [len(structure) for structure in structures]
         largest_first = sorted(range(len(structures)), key=lambda i: -n_atoms[i])
-        self._waiting = deque(largest_first)
-        self._suspected_groups: deque[deque[int]] = deque()
+        self._queue = deque(largest_first)
+        self._retry_queues: deque[deque[int]] = deque()
         self._workers: dict[Connection, _Worker] = {}
         self._attempts: Counter[int] = Counter()
-        self._n_deaths = 0
+        self._n_crashes = 0
 
     def __enter__(self) -> Self:
         return self
@@ -108,66 +111,63 @@ class WorkerPool:
             connection.close()
 
     def start(self, n_workers: int) -> None:
-        """Start processes for what waits, or else for a group of suspects.
+        """Start processes for queued structures, or for those to retry.
 
         Parameters
         ----------
         n_workers : int
-            Processes to start.
+            Number of processes.
         """
         for _ in range(n_workers):
-            if self._waiting:
-                self._start_worker(self._waiting)
-            elif self._suspected_groups:
-                self._start_worker(self._suspected_groups.popleft())
+            if self._queue:
+                self._start_worker(self._queue)
+            elif self._retry_queues:
+                self._start_worker(self._retry_queues.popleft())
 
-    def _start_worker(self, source: deque[int]) -> None:
-        """Start a process that draws from a source."""
-        ours, theirs = _SPAWN.Pipe()
-        suspected = source is not self._waiting and len(source) <= SERIAL_LIMIT
-        way = _relax_one_by_one if suspected else _relax_together
-        worker_task = _WorkerTask(self._load, self._settings, way)
+    def _start_worker(self, queue: deque[int]) -> None:
+        """Start a process that takes structures from a queue."""
+        connection, child_connection = _SPAWN.Pipe()
+        serial = queue is not self._queue and len(queue) <= SERIAL_LIMIT
+        task = _WorkerTask(self._load, self._settings, serial=serial)
         process = _SPAWN.Process(
-            target=_run_worker, args=(theirs, worker_task), daemon=True
+            target=_run_worker, args=(child_connection, task), daemon=True
         )
-        with single_threaded():
+        with _single_threaded():
             process.start()
-        theirs.close()
-        self._workers[ours] = _Worker(process, source)
+        child_connection.close()
+        self._workers[connection] = _Worker(process, queue)
 
-    def work(self) -> Iterator[tuple[int, RelaxationRecord]]:
-        """Wait for the processes.
+    def results(self) -> Records:
+        """Wait for the processes to finish.
 
         Yields
         ------
         index : int
-            Position of a structure in the sequence.
+            Index of a structure.
         record : RelaxationRecord
-            How it ended.
+            Its relaxation.
 
         Raises
         ------
         RuntimeError
-            If a process dies before it has loaded the potential, or so many die one
-            after another that all structures would.
+            If a process exits before it has loaded the potential, or too many crash
+            one after another.
         """
         while self._workers:
             for connection in wait(list(self._workers), _POLL_INTERVAL):
                 yield from self._receive(connection)  # type: ignore[arg-type]
             for worker in self._workers.values():
-                self._kill_if_stuck(worker)
+                self._check_timeout(worker)
 
-    def _kill_if_stuck(self, worker: _Worker) -> None:
-        """Kill a process in which nothing has ended for too long."""
-        silence = time.monotonic() - worker.last_message_at
-        if worker.ready and silence > self._timeout and not worker.exit_reason:
-            worker.exit_reason = f": nothing ended in {self._timeout:g} s"
+    def _check_timeout(self, worker: _Worker) -> None:
+        """Kill a process without a result within the timeout."""
+        elapsed = time.monotonic() - worker.last_message_at
+        if worker.loaded and elapsed > self._timeout and not worker.exit_reason:
+            worker.exit_reason = f": no result in {self._timeout:g} s"
             worker.process.kill()
 
-    def _receive(
-        self, connection: Connection
-    ) -> Iterator[tuple[int, RelaxationRecord]]:
-        """Answer a process: it wants a structure, has finished one, or is dead."""
+    def _receive(self, connection: Connection) -> Records:
+        """Receive a request for a structure, a record, an exception or an exit."""
         worker = self._workers[connection]
         worker.last_message_at = time.monotonic()
         try:
@@ -176,82 +176,65 @@ class WorkerPool:
             yield from self._on_exit(connection)
             return
         if message is None:
-            worker.ready = True
-            self._supply(connection)
+            worker.loaded = True
+            self._send_structure(connection)
         elif isinstance(message, Exception):
             worker.exit_reason = f": {message}"
-            if not worker.ready:
+            if not worker.loaded:
                 raise message
         else:
             index, _ = message
-            worker.holding.remove(index)
-            self._n_deaths = 0
+            worker.unfinished.remove(index)
+            self._n_crashes = 0
             yield message
 
-    def _supply(self, connection: Connection) -> None:
-        """Give a process the next structure, or nothing any more."""
+    def _send_structure(self, connection: Connection) -> None:
+        """Send the next structure to a process, or None at the end of its queue."""
         worker = self._workers[connection]
-        task = None
-        if worker.source:
-            index = worker.source.popleft()
-            worker.holding.append(index)
-            task = (index, self._structures[index])
+        item = None
+        if worker.queue:
+            index = worker.queue.popleft()
+            worker.unfinished.append(index)
+            item = (index, self._structures[index])
         try:
-            connection.send(task)
+            connection.send(item)
         except OSError:
-            return  # it has died meanwhile, which its silence will tell
+            return  # the process has exited; the next receive raises EOFError
 
-    def _on_exit(
-        self, connection: Connection
-    ) -> Iterator[tuple[int, RelaxationRecord]]:
-        """Let others try what a dead process held, each half by itself."""
+    def _on_exit(self, connection: Connection) -> Records:
+        """Queue the unfinished structures of an exited process, and replace it."""
         worker = self._workers.pop(connection)
         connection.close()
         worker.process.join()
-        if not worker.ready:
+        if not worker.loaded:
             raise RuntimeError(
-                f"a process died with exit code {worker.process.exitcode} before it "
-                "had loaded the potential"
+                f"a process died {worker.describe_exit()} before it had loaded the "
+                "potential"
             )
-        lost = worker.holding
-        rest = [] if worker.source is self._waiting else list(worker.source)
-        self._n_deaths += bool(lost or rest)
-        if self._n_deaths > MAX_DEATHS:
+        lost = worker.unfinished
+        rest = [] if worker.queue is self._queue else list(worker.queue)
+        self._n_crashes += bool(lost or rest)
+        if self._n_crashes > MAX_CRASHES:
             raise RuntimeError(
-                f"{self._n_deaths} processes died one after another, the last "
-                f"{_describe_end(worker)}"
+                f"{self._n_crashes} processes died one after another, the last "
+                f"{worker.describe_exit()}"
             )
-        if len(lost) == 1 and self._has_killed_enough(lost[0]):
-            reason = f"the process that relaxed it died {_describe_end(worker)}"
-            yield lost[0], record_failure(reason)
-            lost = []
+        if len(lost) == 1:
+            self._attempts[lost[0]] += 1
+            if self._attempts[lost[0]] >= MAX_ATTEMPTS:
+                reason = f"the process that relaxed it died {worker.describe_exit()}"
+                yield lost.pop(), record_failure(reason)
         half = len(lost) // 2 if len(lost) > SERIAL_LIMIT else 0
         groups = (rest, lost[:half], lost[half:])
-        self._suspected_groups += [deque(group) for group in groups if group]
+        self._retry_queues += [deque(group) for group in groups if group]
         self.start(1)
-
-    def _has_killed_enough(self, index: int) -> bool:
-        """Count one more process that a structure has killed by itself."""
-        self._attempts[index] += 1
-        return self._attempts[index] >= MAX_ATTEMPTS
-
-
-def _describe_end(worker: _Worker) -> str:
-    """Say how a process ended."""
-    return f"with exit code {worker.process.exitcode}{worker.exit_reason}"
 
 
 @contextmanager
-def single_threaded() -> Iterator[None]:
-    """Let processes that start here use one thread each.
-
-    Yields
-    ------
-    None
-        While the environment says so.
-    """
-    before = {name: os.environ.get(name) for name in _ONE_THREAD}
-    os.environ.update(dict.fromkeys(_ONE_THREAD, "1"))
+def _single_threaded() -> Iterator[None]:
+    """Set the environment such that processes started inside use one thread each."""
+    before = {name: os.environ.get(name) for name in _THREAD_VARIABLES}
+    os.environ.update(dict.fromkeys(_THREAD_VARIABLES, "1"))
     try:
         yield
     finally:
@@ -264,56 +247,49 @@ def single_threaded() -> Iterator[None]:
 
 @dataclass(frozen=True)
 class _WorkerTask:
-    """What a process is told: which potential, how to relax, and how many at once."""
+    """Potential, settings, and whether structures are relaxed one by one."""
 
     load: Callable[[], Relaxable]
     settings: RelaxationSettings
-    way: Callable[[Relaxable, Tasks, RelaxationSettings], Ends]
+    serial: bool
+
+    def run(self, structures: Iterator[tuple[int, Structure]]) -> Records:
+        """Relax structures; one by one if a crash must be that of one structure."""
+        potential, engine = self.load(), ENGINES[self.settings.engine]
+        if self.serial:
+            for item in structures:
+                yield from engine(potential, [item], self.settings)
+        else:
+            yield from engine(potential, structures, self.settings)
 
 
-def _relax_together(
-    potential: Relaxable, tasks: Tasks, settings: RelaxationSettings
-) -> Ends:
-    """Relax as many structures at once as there is room for."""
-    return ENGINES[settings.engine](potential, tasks, settings)
-
-
-def _relax_one_by_one(
-    potential: Relaxable, tasks: Tasks, settings: RelaxationSettings
-) -> Ends:
-    """Relax structures so that it is clear which one ends the process."""
-    for task in tasks:
-        yield from ENGINES[settings.engine](potential, iter([task]), settings)
-
-
-def _run_worker(connection: Connection, worker_task: _WorkerTask) -> None:
-    """Relax, in a process of its own, what the connection hands out."""
+def _run_worker(connection: Connection, task: _WorkerTask) -> None:
+    """Relax, in the process of a worker, the structures received."""
     for signum in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(signum, signal.SIG_IGN)  # the parent ends us, alone or with it
+        signal.signal(signum, signal.SIG_IGN)  # the parent kills its workers
     Thread(target=_exit_with_parent, daemon=True).start()
     torch.set_num_threads(1)
     try:
-        potential = worker_task.load()
-        for end in worker_task.way(potential, _draw(connection), worker_task.settings):
-            connection.send(end)
+        for result in task.run(_receive_structures(connection)):
+            connection.send(result)
     except Exception as error:
         connection.send(error)
         raise
 
 
 def _exit_with_parent() -> None:
-    """Leave no process behind that nobody hears any more."""
+    """Exit when the parent process has exited."""
     parent = multiprocessing.parent_process()
     if parent is not None:
         parent.join()
         os._exit(1)
 
 
-def _draw(connection: Connection) -> Iterator[tuple[int, Structure]]:
-    """Ask for structures until there are none."""
+def _receive_structures(connection: Connection) -> Iterator[tuple[int, Structure]]:
+    """Request structures until the queue is empty."""
     while True:
         connection.send(None)
-        task = connection.recv()
-        if task is None:
+        item = connection.recv()
+        if item is None:
             return
-        yield task
+        yield item

@@ -1,3 +1,3 @@
-"""Fine-tuning: Lightning module, data module, losses, DDP."""
+"""Fine-tuning: Lightning module, data module, losses, checkpoints, DDP."""
 
 from __future__ import annotations

@@ -1,9 +1,10 @@
-"""What one step of a training computes: the parts of a batch, one by one or at once."""
+"""Losses and gradients of the micro-batches of a batch, several at once on threads."""
 
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import TYPE_CHECKING
 
 import torch
@@ -18,25 +19,27 @@ if TYPE_CHECKING:
     from chgnet.model import CHGNet
     from torch import Tensor
 
+    from nextrung.potentials.chgnet.forward import Outputs
     from nextrung.potentials.graphs.graphs import GraphBatch
     from nextrung.potentials.training.losses import Deviations, Properties
     from nextrung.schemas.fine_tuning import FineTuningSettings
 
-    MicroBatch = tuple[GraphBatch, Properties]
+    #: A micro-batch on the device.
+    LabelledGraphs = tuple[GraphBatch, Properties]
 
 
 @dataclass(frozen=True, eq=False)
 class BatchLoss:
-    """What the network makes of a part of a batch.
+    """Loss of a micro-batch.
 
     Parameters
     ----------
     deviations : Deviations
-        Sums over the labels of the part.
+        Sums over the labels of the micro-batch.
     loss : Tensor, shape ()
-        What the part adds to the loss of the batch.
+        Its contribution to the loss of the batch.
     gradients : tuple of Tensor
-        What it adds to the gradient of each trained weight; empty in validation.
+        Its contribution to the gradient of each trained weight; empty in validation.
     """
 
     deviations: Deviations
@@ -45,10 +48,10 @@ class BatchLoss:
 
 
 class LossEvaluator:
-    """Scores the parts of batches, several at once where there are threads for them.
+    """Evaluates the losses of micro-batches.
 
-    The result does not depend on the number of threads: a part is computed by one of
-    them, and what parts add up to is added up in their order.
+    The result does not depend on the number of threads: each micro-batch is computed by
+    one thread, and sums are taken in the order of the micro-batches.
 
     Parameters
     ----------
@@ -57,7 +60,7 @@ class LossEvaluator:
     settings : FineTuningSettings
         Weights and shape of the loss.
     n_threads : int
-        Parts computed at once.
+        Micro-batches computed at once.
     """
 
     def __init__(
@@ -67,78 +70,60 @@ class LossEvaluator:
         self._settings = settings
         self._n_threads = n_threads
 
-    def differentiate(
-        self, parts: Sequence[MicroBatch], n_labels: Tensor
+    def evaluate(
+        self, micro_batches: Sequence[LabelledGraphs], n_labels: Tensor
     ) -> list[BatchLoss]:
-        """Score parts and find the gradients of their losses.
+        """Compute losses, with their gradients if torch's grad mode is enabled.
 
         Parameters
         ----------
-        parts : sequence of (GraphBatch, Properties)
-            Graphs and labels of each part of a batch.
+        micro_batches : sequence of (GraphBatch, Properties)
+            Graphs and labels of each micro-batch.
         n_labels : Tensor, shape (4,)
             Labels of each property in the whole batch.
 
         Returns
         -------
         list of BatchLoss
-            One per part, in their order.
+            One per micro-batch, in their order.
         """
-        return self._map(lambda part: self._differentiate(part, n_labels), parts)
-
-    def score(self, parts: Sequence[MicroBatch], n_labels: Tensor) -> list[BatchLoss]:
-        """Score parts without a graph of second order.
-
-        Parameters
-        ----------
-        parts : sequence of (GraphBatch, Properties)
-            Graphs and labels of each part of a batch.
-        n_labels : Tensor, shape (4,)
-            Labels of each property in the whole batch.
-
-        Returns
-        -------
-        list of BatchLoss
-            One per part, in their order.
-        """
-        return self._map(lambda part: self._score(part, n_labels), parts)
+        differentiable = torch.is_grad_enabled()  # which is local to this thread
+        evaluate = self._differentiate if differentiable else self._evaluate
+        apply = partial(evaluate, n_labels)
+        n_threads = min(self._n_threads, len(micro_batches))
+        if n_threads <= 1:
+            return list(map(apply, micro_batches))
+        use_one_core = partial(torch.set_num_threads, 1)
+        with ThreadPoolExecutor(n_threads, initializer=use_one_core) as pool:
+            return list(pool.map(apply, micro_batches))
 
     def trained_weights(self) -> list[torch.nn.Parameter]:
         """List the weights that are trained, in the order of the gradients."""
         return [weight for weight in self._model.parameters() if weight.requires_grad]
 
     @flush_denormals()
-    def _differentiate(self, part: MicroBatch, n_labels: Tensor) -> BatchLoss:
-        """Score a part with the gradient of its loss; zero for weights it lacks."""
-        graphs, labels = part
-        outputs = predict_differentiably(self._model, graphs, "efsm")
-        delta = self._settings.huber_delta
-        deviations = compare_outputs(outputs, graphs.n_atoms, labels, huber_delta=delta)
-        loss = weigh_loss(deviations, n_labels, self._settings)
+    def _differentiate(
+        self, n_labels: Tensor, micro_batch: LabelledGraphs
+    ) -> BatchLoss:
+        """Compute a loss and its gradients; zero for weights it does not depend on."""
+        evaluated = self._evaluate(n_labels, micro_batch, predict_differentiably)
         gradients = torch.autograd.grad(
-            loss, self.trained_weights(), allow_unused=True, materialize_grads=True
+            evaluated.loss,
+            self.trained_weights(),
+            allow_unused=True,
+            materialize_grads=True,
         )
-        return BatchLoss(deviations, loss.detach(), gradients)
+        return replace(evaluated, loss=evaluated.loss.detach(), gradients=gradients)
 
-    def _score(self, part: MicroBatch, n_labels: Tensor) -> BatchLoss:
-        """Score a part."""
-        graphs, labels = part
-        outputs = predict_graphs(self._model, graphs, "efsm")
+    def _evaluate(
+        self,
+        n_labels: Tensor,
+        micro_batch: LabelledGraphs,
+        predict: Callable[[CHGNet, GraphBatch, str], Outputs] = predict_graphs,
+    ) -> BatchLoss:
+        """Compute the loss of a micro-batch."""
+        graphs, labels = micro_batch
+        outputs = predict(self._model, graphs, "efsm")
         delta = self._settings.huber_delta
         deviations = compare_outputs(outputs, graphs.n_atoms, labels, huber_delta=delta)
         return BatchLoss(deviations, weigh_loss(deviations, n_labels, self._settings))
-
-    def _map(
-        self, score: Callable[[MicroBatch], BatchLoss], parts: Sequence[MicroBatch]
-    ) -> list[BatchLoss]:
-        """Score parts in their order, or at once."""
-        if min(self._n_threads, len(parts)) <= 1:
-            return [score(part) for part in parts]
-        n_threads = min(self._n_threads, len(parts))
-        with ThreadPoolExecutor(n_threads, initializer=_use_one_core) as pool:
-            return list(pool.map(score, parts))
-
-
-def _use_one_core() -> None:
-    """Keep a thread from starting threads of its own."""
-    torch.set_num_threads(1)

@@ -1,4 +1,4 @@
-"""Callback that writes the state of a training after each epoch."""
+"""Callback that writes the checkpoint of a training after each epoch."""
 
 from __future__ import annotations
 
@@ -21,18 +21,19 @@ if TYPE_CHECKING:
 
 
 class CheckpointCallback(Checkpoint):  # type: ignore[misc] # untyped base
-    """Keeps the state of the training after each epoch, whole or not at all.
+    """Writes the checkpoint after each epoch, atomically.
 
-    A training that is asked to stop is kept at the end of its batch, and stops there.
+    A training that receives a request to stop writes it after the present batch, and
+    stops.
 
     Parameters
     ----------
     path : Path
-        File of the state.
+        Checkpoint.
     on_epoch : callable, optional
-        Told of every epoch once it is kept.
+        Called with the record of each epoch once its checkpoint is written.
     request : StopRequest, optional
-        Whether to stop; what one process is asked, all do.
+        Request to stop; if one rank receives it, all stop.
     """
 
     def __init__(
@@ -48,56 +49,56 @@ class CheckpointCallback(Checkpoint):  # type: ignore[misc] # untyped base
     def on_train_batch_end(
         self, trainer: Trainer, pl_module: FineTuningModule, *_batch: object
     ) -> None:
-        """Stop here, if the training is asked to and the epoch goes on.
+        """Stop on request, unless the epoch ends with this batch.
 
         Parameters
         ----------
         trainer : Trainer
-            What trains.
+            Trainer.
         pl_module : FineTuningModule
-            What is trained.
+            Module.
         *_batch : object
-            The batch and what came of it, which are not read.
+            Outputs, batch and index; not used.
         """
         if trainer.fit_loop.epoch_loop.batch_progress.is_last_batch:
             return
-        if self._is_asked_to_stop(trainer):
-            pl_module.pause()
-            self._keep(trainer)
+        if self._should_stop(trainer):
+            pl_module.record_progress()
+            self._write(trainer)
             raise Interrupted
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: FineTuningModule) -> None:
-        """Replace the kept state by that of the epoch that ends.
+        """Write the checkpoint of the epoch, and stop on request.
 
         Parameters
         ----------
         trainer : Trainer
-            What trains.
+            Trainer.
         pl_module : FineTuningModule
-            What is trained.
+            Module.
         """
-        self._keep(trainer)
+        self._write(trainer)
         if trainer.is_global_zero and self._on_epoch is not None:
             self._on_epoch(pl_module.state.history[-1])
-        if self._is_asked_to_stop(trainer):
+        if self._should_stop(trainer):
             raise Interrupted
 
-    def _is_asked_to_stop(self, trainer: Trainer) -> bool:
-        """Tell whether any process is asked to stop."""
-        asked = bool(self._request.signum)
+    def _should_stop(self, trainer: Trainer) -> bool:
+        """Return whether any rank has received a request to stop."""
+        requested = bool(self._request.signum)
         if trainer.world_size == 1:
-            return asked
-        stops: bool = trainer.strategy.reduce_boolean_decision(asked, all=False)
-        return stops
+            return requested
+        decision: bool = trainer.strategy.reduce_boolean_decision(requested, all=False)
+        return decision
 
-    def _keep(self, trainer: Trainer) -> None:
-        """Replace the kept state, once the new one is on the disk."""
+    def _write(self, trainer: Trainer) -> None:
+        """Replace the checkpoint, once the new one is on the disk."""
         try:
             with atomic_write(self.path) as file:
                 trainer.save_checkpoint(file)
         except OSError as error:
             raise InputError(
-                f"expected room for the state of a training in {self.path}, got: "
+                f"expected disk space for the checkpoint {self.path}, got: "
                 f"{error.strerror}"
             ) from error
-        trainer.strategy.barrier("state kept")
+        trainer.strategy.barrier("checkpoint written")

@@ -1,4 +1,4 @@
-"""Training and validation batches in the order of an epoch, shared by processes."""
+"""Data module: training and validation batches, shared by ranks."""
 
 from __future__ import annotations
 
@@ -30,25 +30,15 @@ if TYPE_CHECKING:
     from nextrung.schemas.fine_tuning import FineTuningSettings
     from nextrung.schemas.frames import Frames
 
-#: Processes that prepare batches.
+#: Worker processes of a data loader.
 _N_WORKERS = {"cpu": 0, "cuda": 4}
 
 
-class EpochBatches(Sampler["NDArray[np.int64]"]):
-    """The batches of an epoch, in an order that seed and epoch determine.
+class _EpochBatches(Sampler["NDArray[np.int64]"]):
+    """Sampler of the batches of an epoch, ordered by seed and epoch.
 
-    Parameters
-    ----------
-    costs : ndarray of int, shape (n_frames,)
-        What each frame costs.
-    settings : FineTuningSettings
-        Batch size, seed and window.
-    rank : int
-        Number of this process.
-    n_processes : int
-        Processes that share each batch.
-    resumed : tuple of (int, int)
-        Epochs done before, and batches done in the epoch that was interrupted.
+    Batches are shared by ``n_processes`` ranks. ``resumed`` are the epochs, and the
+    batches of the next epoch, done before the training was resumed.
     """
 
     def __init__(
@@ -66,13 +56,7 @@ class EpochBatches(Sampler["NDArray[np.int64]"]):
         self._epoch, _ = self._resumed = resumed
 
     def set_epoch(self, epoch: int) -> None:
-        """Choose the epoch; Lightning calls this before each.
-
-        Parameters
-        ----------
-        epoch : int
-            Epochs done before.
-        """
+        """Set the number of epochs done; Lightning calls this before each epoch."""
         self._epoch = epoch
 
     def __len__(self) -> int:
@@ -80,11 +64,11 @@ class EpochBatches(Sampler["NDArray[np.int64]"]):
         return math.ceil(len(self._costs) / self._settings.batch_size)
 
     def __iter__(self) -> Iterator[NDArray[np.int64]]:
-        """List the frames of each batch that this process trains on."""
+        """Return the frames of each batch that this rank trains on."""
         batches = plan_batches(self._costs, self._epoch, self._settings)
         resumed, n_done = self._resumed
-        waiting = batches[n_done:] if self._epoch == resumed else batches
-        return (batch[self._share] for batch in waiting)
+        remaining = batches[n_done:] if self._epoch == resumed else batches
+        return (batch[self._share] for batch in remaining)
 
 
 class FrameDataModule(LightningDataModule):  # type: ignore[misc] # untyped base
@@ -97,9 +81,9 @@ class FrameDataModule(LightningDataModule):  # type: ignore[misc] # untyped base
     val : Frames
         Usable validation frames.
     settings : FineTuningSettings
-        How frames are put into batches.
+        Batch size, seed and precision.
     device : torch.device
-        Where training runs.
+        Device of the training.
     """
 
     def __init__(
@@ -120,33 +104,35 @@ class FrameDataModule(LightningDataModule):  # type: ignore[misc] # untyped base
 
     @property
     def n_batches(self) -> int:
-        """Training batches of an epoch."""
-        return len(EpochBatches(self._costs, self.settings))
+        """Number of training batches of an epoch."""
+        return len(_EpochBatches(self._costs, self.settings))
 
     def digest(self) -> str:
         """Hash the names and the energies of all frames."""
-        parts = (self._train, self._val)
-        content = [(part.frame_ids.tolist(), part.energies.tolist()) for part in parts]
+        splits = (self._train, self._val)
+        content = [
+            (split.frame_ids.tolist(), split.energies.tolist()) for split in splits
+        ]
         return hashlib.sha256(repr(content).encode()).hexdigest()
 
     def skip(self, n_epochs: int, n_batches: int) -> None:
-        """Leave out what an interrupted training has done.
+        """Skip the batches done before the training was resumed.
 
         Parameters
         ----------
         n_epochs : int
-            Epochs done before.
+            Epochs done.
         n_batches : int
-            Batches done in the next epoch.
+            Batches of the next epoch done.
         """
         self._resumed = (n_epochs, n_batches)
 
     def train_dataloader(self) -> DataLoader[list[MicroBatch]]:
-        """Load the shuffled batches of an epoch."""
-        rank, n_processes = self._place()
-        return self._load(
+        """Make the loader of the shuffled batches of an epoch."""
+        rank, n_processes = self._find_rank()
+        return self._make_loader(
             self._train,
-            EpochBatches(
+            _EpochBatches(
                 self._costs,
                 self.settings,
                 rank=rank,
@@ -156,45 +142,47 @@ class FrameDataModule(LightningDataModule):  # type: ignore[misc] # untyped base
         )
 
     def val_dataloader(self) -> DataLoader[list[MicroBatch]]:
-        """Load the validation frames in their order."""
-        rank, n_processes = self._place()
+        """Make the loader of the validation batches, in the order of the frames."""
+        rank, n_processes = self._find_rank()
         size = self.settings.batch_size
         frames = np.arange(len(self._val))
         batches = [frames[start : start + size] for start in frames[::size]]
-        return self._load(self._val, [batch[rank::n_processes] for batch in batches])
+        return self._make_loader(
+            self._val, [batch[rank::n_processes] for batch in batches]
+        )
 
     def transfer_batch_to_device(
         self, batch: list[MicroBatch], device: torch.device, _: int
     ) -> list[tuple[GraphBatch, Properties]]:
-        """Build the graphs of the parts of a batch where the network is.
+        """Build the graphs of a batch on the device of the network.
 
         Parameters
         ----------
         batch : list of MicroBatch
-            Parts on the host.
+            Micro-batches on the CPU.
         device : torch.device
-            Where the network is.
+            Device of the network.
         _ : int
-            Number of the data loader, which is not read.
+            Index of the data loader; not used.
 
         Returns
         -------
         list of (GraphBatch, Properties)
-            Graphs and labels of each part, on the device.
+            Graphs and labels of each micro-batch, on the device.
         """
         double = self.settings.precision is Precision.FLOAT64
         dtype = torch.float64 if double else torch.float32
-        return [part.to(device, dtype) for part in batch]
+        return [micro_batch.to(device, dtype) for micro_batch in batch]
 
-    def _place(self) -> tuple[int, int]:
-        """Return the number of this process and how many there are."""
+    def _find_rank(self) -> tuple[int, int]:
+        """Find this rank and the number of ranks."""
         trainer = self.trainer
         return (0, 1) if trainer is None else (trainer.global_rank, trainer.world_size)
 
-    def _load(
+    def _make_loader(
         self, frames: Frames, batches: Iterable[NDArray[np.int64]]
     ) -> DataLoader[list[MicroBatch]]:
-        """Load batches of frames; beside an accelerator, ahead of time."""
+        """Make the loader of batches; for an accelerator, with worker processes."""
         n_workers = _N_WORKERS[self.device.type]
         return DataLoader(
             MicroBatchDataset(frames, MAX_COST[self.device.type]),

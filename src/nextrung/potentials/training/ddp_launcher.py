@@ -1,8 +1,8 @@
-"""Training by several processes of this machine, started from any kind of process.
+"""Launcher of distributed training on this machine, from any kind of process.
 
-The processes are not copies of the one that starts them: neither its script nor its
-command line is run again, so that a job of a queue, a notebook and a test can all
-start them. They end when it ends, however that happens.
+Ranks are started as new interpreters that run neither the script nor the command line
+of the launching process, which may be a queue's job, a notebook or a test. They exit
+when it exits.
 """
 
 from __future__ import annotations
@@ -35,11 +35,11 @@ if TYPE_CHECKING:
     from nextrung.potentials.training.module import FineTuningModule
     from nextrung.schemas.fine_tuning import EpochRecord
 
-#: How long a process may wait for another; a checkpoint is written meanwhile.
+#: How long a rank waits for the others, also while one writes a checkpoint.
 TIMEOUT = timedelta(minutes=10)
-#: How long to wait for news before signals are looked after, in s.
+#: Interval of checks for signals, in s.
 _POLL_INTERVAL: Final = 0.2
-#: How long to wait, once something failed, for what else there is to say of it, in s.
+#: Time to wait for further exceptions after the first one, in s.
 _ERROR_WAIT: Final = 1.0
 _START: Final = (
     "import sys; sys.path[:] = sys.argv.pop().split('\\n'); "
@@ -48,7 +48,7 @@ _START: Final = (
 
 
 def train_in_processes(
-    training: FineTuningModule,
+    module: FineTuningModule,
     data: FrameDataModule,
     path: Path,
     *,
@@ -60,51 +60,51 @@ def train_in_processes(
 
     Parameters
     ----------
-    training : FineTuningModule
-        What is trained; it stays as it is, its state is in the file.
+    module : FineTuningModule
+        Module to train; it is not changed, its trained state is in the checkpoint.
     data : FrameDataModule
-        What it is trained on.
+        Training and validation batches.
     path : Path
-        File of the state.
+        Checkpoint.
     n_processes : int
-        Processes to start; on accelerators, one each.
+        Number of ranks; on accelerators, one each.
     request : StopRequest
-        Whether to stop.
+        Request to stop.
     on_epoch : callable, optional
-        Told of every epoch once it is kept.
+        Called with the record of each epoch once its checkpoint is written.
 
     Raises
     ------
     Interrupted
-        If the training was asked to stop, and has.
+        If the training has stopped on request.
     RuntimeError
-        If a process died.
+        If a rank died.
     """
     server = TCPStore(
         "127.0.0.1", 0, is_master=True, wait_for_workers=False, timeout=TIMEOUT
     )
-    config = RankConfig(training.cpu(), data, path, n_processes, server.port, TIMEOUT)
+    config = RankConfig(module.cpu(), data, path, n_processes, server.port, TIMEOUT)
     with _DDPLauncher(n_processes, request, on_epoch) as launcher:
-        launcher.assign(pickle.dumps(config))
-        launcher.work()
+        launcher.send_config(pickle.dumps(config))
+        launcher.wait()
 
 
 @dataclass(frozen=True, eq=False)
 class _Rank:
-    """A process and its number."""
+    """A process and its rank."""
 
     rank: int
     process: subprocess.Popen[bytes]
 
     def describe_exit(self) -> str:
-        """Say which process died, and of what."""
+        """Wait for the process to exit and describe how it did."""
         code = self.process.wait()
         cause = signal.Signals(-code).name if code < 0 else f"exit code {code}"
         return f"process {self.rank + 1} of a training died: {cause}"
 
 
 class _DDPLauncher:
-    """The processes that train together."""
+    """The ranks of one training; leaving the context kills them."""
 
     def __init__(
         self,
@@ -123,53 +123,54 @@ class _DDPLauncher:
         return self
 
     def __exit__(self, *_error: object) -> None:
-        for connection, rank_process in self._ranks.items():
-            rank_process.process.kill()
-            rank_process.process.wait()
+        for connection, rank in self._ranks.items():
+            rank.process.kill()
+            rank.process.wait()
             connection.close()
 
     def _start(self, rank: int) -> None:
-        """Start a process that hears only this one, not the terminal."""
-        ours, theirs = Pipe()
-        place = {"LOCAL_RANK": str(rank), "NODE_RANK": "0", "OMP_NUM_THREADS": "1"}
+        """Start a rank in a session of its own, without the signals of the terminal."""
+        connection, child_connection = Pipe()
+        fileno = child_connection.fileno()
+        variables = {"LOCAL_RANK": str(rank), "NODE_RANK": "0", "OMP_NUM_THREADS": "1"}
         process = subprocess.Popen(  # noqa: S603 - our own command
-            [sys.executable, "-c", _START, str(theirs.fileno()), "\n".join(sys.path)],
-            env=os.environ | place,
-            pass_fds=[theirs.fileno()],
+            [sys.executable, "-c", _START, str(fileno), "\n".join(sys.path)],
+            env=os.environ | variables,
+            pass_fds=[fileno],
             start_new_session=True,
         )
-        theirs.close()
-        self._ranks[ours] = _Rank(rank, process)
+        child_connection.close()
+        self._ranks[connection] = _Rank(rank, process)
 
-    def assign(self, config: bytes) -> None:
-        """Hand every process what it is to do."""
-        for connection, rank_process in self._ranks.items():
+    def send_config(self, config: bytes) -> None:
+        """Send every rank its pickled configuration."""
+        for connection, rank in self._ranks.items():
             try:
                 connection.send_bytes(config)
             except OSError as error:
-                raise RuntimeError(rank_process.describe_exit()) from error
+                raise RuntimeError(rank.describe_exit()) from error
 
-    def work(self) -> None:
-        """Listen until all have finished; pass the wish to stop on, once."""
-        told = False
+    def wait(self) -> None:
+        """Wait for all ranks to finish; forward a request to stop once."""
+        forwarded = False
         while self._ranks:
             self._raise_errors(_POLL_INTERVAL)
-            if self._request.signum and not told:
-                told = True
+            if self._request.signum and not forwarded:
+                forwarded = True
                 self._forward_signal(self._request.signum)
         if self._interrupted:
             raise Interrupted
 
     def _forward_signal(self, signum: int) -> None:
-        """Ask all processes to stop."""
+        """Send the number of a signal to all ranks."""
         for connection in self._ranks:
             try:
                 connection.send(signum)
             except OSError:
-                continue  # it is dead, which the next round finds out
+                continue  # the rank has exited; the next receive raises EOFError
 
     def _raise_errors(self, timeout: float) -> None:
-        """Take in what processes have to say, and raise what went wrong."""
+        """Receive messages; raise the exception that explains most."""
         errors = self._collect_errors(timeout)
         if not errors:
             return
@@ -179,7 +180,7 @@ class _DDPLauncher:
         raise min(errors, key=_rank_error)
 
     def _collect_errors(self, timeout: float) -> list[Exception]:
-        """Take in what processes say now; list what went wrong."""
+        """Receive messages within a timeout and list the exceptions among them."""
         errors: list[Exception] = []
         for connection in wait(list(self._ranks), timeout):
             message = self._receive(connection)  # type: ignore[arg-type]
@@ -192,26 +193,26 @@ class _DDPLauncher:
         return errors
 
     def _receive(self, connection: Connection) -> EpochRecord | Exception | None:
-        """Take a message in, and forget a process that has said its last."""
-        rank_process = self._ranks[connection]
+        """Receive a message; the last one of a rank is None or an exception."""
+        rank = self._ranks[connection]
         message: EpochRecord | Exception | None
         try:
             message = connection.recv()
         except (EOFError, OSError):
-            message = _LostRankError(rank_process.describe_exit())
+            message = _LostRankError(rank.describe_exit())
         if message is None or isinstance(message, Exception):
             del self._ranks[connection]
             connection.close()
-            rank_process.process.wait()
+            rank.process.wait()
         return message
 
 
 class _LostRankError(RuntimeError):
-    """A process ended without a word."""
+    """A rank exited without an exception."""
 
 
 def _rank_error(error: Exception) -> int:
-    """Order errors by how much they explain: the others follow from them."""
+    """Order exceptions by cause: others follow from input errors and lost ranks."""
     if isinstance(error, InputError):
         return 0
     return 1 if isinstance(error, _LostRankError) else 2

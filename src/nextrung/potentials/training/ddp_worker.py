@@ -1,4 +1,4 @@
-"""One of several processes that train together: what it is given and what it does."""
+"""Process of one rank of a distributed training."""
 
 from __future__ import annotations
 
@@ -28,47 +28,55 @@ if TYPE_CHECKING:
     from nextrung.potentials.training.data_module import FrameDataModule
     from nextrung.potentials.training.module import FineTuningModule
 
-#: How long the main thread of a process waits for news before it looks around, in s.
+#: Interval of checks for a stop request and for the end of the training, in s.
 _POLL_INTERVAL: Final = 0.2
-#: How the processes of a device exchange gradients.
+#: Communication backend of each kind of device.
 _BACKENDS: Final = {"cpu": "gloo", "cuda": "nccl"}
 
 
 @dataclass(frozen=True, eq=False)
 class RankConfig:
-    """What each of the processes that train together is given.
+    """Configuration that every rank receives.
 
     Parameters
     ----------
-    training : FineTuningModule
-        What is trained, on the CPU.
+    module : FineTuningModule
+        Module to train, on the CPU.
     data : FrameDataModule
-        What it is trained on.
+        Training and validation batches.
     path : Path
-        File of the state.
+        Checkpoint.
     n_processes : int
-        Processes that share every batch.
+        Number of ranks, which share every batch.
     port : int
-        Port of this machine at which they meet.
+        Port of this machine at which the ranks connect.
     timeout : timedelta
-        How long a process waits for the others in one exchange.
+        Timeout of one exchange with the other ranks.
     """
 
-    training: FineTuningModule
+    module: FineTuningModule
     data: FrameDataModule
     path: Path
     n_processes: int
     port: int
     timeout: timedelta
 
-    def join(self, rank: int) -> None:
-        """Meet the other processes.
+    def train(self, connection: Connection, request: StopRequest) -> None:
+        """Train; rank 0 sends the record of every epoch.
 
         Parameters
         ----------
-        rank : int
-            Number of this process.
+        connection : Connection
+            Connection to the launching process.
+        request : StopRequest
+            Request to stop.
         """
+        self._init_process_group(int(os.environ["LOCAL_RANK"]))
+        callback = CheckpointCallback(self.path, connection.send, request)
+        run_training(self.module, self.data, callback, n_processes=self.n_processes)
+
+    def _init_process_group(self, rank: int) -> None:
+        """Connect to the other ranks."""
         store = TCPStore("127.0.0.1", self.port, is_master=False, timeout=self.timeout)
         kind = self.data.device.type
         if kind == "cuda":
@@ -81,39 +89,25 @@ class RankConfig:
             timeout=self.timeout,
         )
 
-    def work(self, connection: Connection, request: StopRequest) -> None:
-        """Train; the first process tells of every epoch.
-
-        Parameters
-        ----------
-        connection : Connection
-            To the process that started this one.
-        request : StopRequest
-            Whether to stop.
-        """
-        self.join(int(os.environ["LOCAL_RANK"]))
-        keeper = CheckpointCallback(self.path, connection.send, request)
-        run_training(self.training, self.data, keeper, n_processes=self.n_processes)
-
 
 def main() -> None:
-    """Do what the process that started this one says, and die if it does."""
+    """Receive the configuration and train; exit with the launching process."""
     for signum in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(signum, signal.SIG_IGN)  # the parent is told, and tells us all
+        signal.signal(signum, signal.SIG_IGN)  # the launcher forwards its own signal
     connection = Connection(int(sys.argv[1]))
     config = pickle.loads(connection.recv_bytes())  # noqa: S301 - from our parent
     request = StopRequest()
-    worker = Thread(target=_report, args=(config, connection, request), daemon=True)
+    worker = Thread(target=_train, args=(config, connection, request), daemon=True)
     worker.start()
     while worker.is_alive():
-        _listen(connection, request)
-    os._exit(0)  # the libraries behind the exchange may wait for dead processes
+        _receive_request(connection, request)
+    os._exit(0)  # a normal exit may wait for communication with dead ranks
 
 
-def _report(config: RankConfig, connection: Connection, request: StopRequest) -> None:
-    """Work, and say at the end how it went: nothing, or the exception."""
+def _train(config: RankConfig, connection: Connection, request: StopRequest) -> None:
+    """Train, and send None or the exception at the end."""
     try:
-        config.work(connection, request)
+        config.train(connection, request)
     except Exception as error:  # noqa: BLE001 - raised again by the parent
         connection.send(_picklable(error))
     else:
@@ -121,7 +115,7 @@ def _report(config: RankConfig, connection: Connection, request: StopRequest) ->
 
 
 def _picklable(error: Exception) -> Exception:
-    """Replace an exception that another process could not read."""
+    """Replace an exception that cannot be unpickled by a RuntimeError."""
     try:
         pickle.loads(pickle.dumps(error))  # noqa: S301 - just dumped
     except Exception:  # noqa: BLE001 - exceptions fail to be pickled in many ways
@@ -129,8 +123,8 @@ def _picklable(error: Exception) -> Exception:
     return error
 
 
-def _listen(connection: Connection, request: StopRequest) -> None:
-    """Hear whether to stop; end at once where the parent is gone."""
+def _receive_request(connection: Connection, request: StopRequest) -> None:
+    """Receive a request to stop; exit if the launching process has exited."""
     try:
         if connection.poll(_POLL_INTERVAL):
             request.note(connection.recv())

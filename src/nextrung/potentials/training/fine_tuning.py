@@ -1,4 +1,4 @@
-"""Fine-tuning of a potential on labelled frames, resumable after a kill."""
+"""Fine-tuning of a potential on labelled frames, resumable at any time."""
 
 from __future__ import annotations
 
@@ -36,18 +36,18 @@ if TYPE_CHECKING:
     )
     from nextrung.schemas.frames import Frames
 
-#: File below the working folder that holds the state after the last whole epoch.
+#: Checkpoint in the working folder.
 STATE_FILE = "last.ckpt"
 
 
 @dataclass(frozen=True, eq=False)
 class FineTuningResult:
-    """A trained potential and how it got there.
+    """A trained potential and the history of its training.
 
     Parameters
     ----------
     potential : Potential
-        The potential with the weights of the best epoch.
+        Potential with the weights of the best epoch.
     n_train_frames : int
         Training frames used.
     n_train_materials : int
@@ -80,23 +80,23 @@ def fine_tune(
     workdir: Path,
     on_epoch: Callable[[EpochRecord], None] | None = None,
 ) -> FineTuningResult:
-    """Train a potential on the training split, watched by the validation split.
+    """Train a potential on the training split, validated on the validation split.
 
     Parameters
     ----------
     potential : Potential
-        Where training starts; it is not changed.
+        Initial potential; it is not changed.
     frames : Frames
         Labelled frames with splits.
     settings : FineTuningSettings
-        How to train.
+        Settings of the training.
     trained : Trained
-        Which weights move.
+        Weights to train.
     workdir : Path
-        Folder of the state after each epoch. A call that finds one there goes on from
-        it and ends as an undisturbed one does.
+        Folder of the checkpoint. A call that finds one there resumes from it, with the
+        result of an uninterrupted training.
     on_epoch : callable, optional
-        Told of every epoch once it is kept.
+        Called with the record of each epoch once its checkpoint is written.
 
     Returns
     -------
@@ -107,12 +107,12 @@ def fine_tune(
     Raises
     ------
     InputError
-        If a split has no usable frame, no validation frame has an energy, the state in
-        the folder belongs to another training, or training diverges.
+        If a split has no usable frame, no validation frame has an energy, the
+        checkpoint belongs to another training, or the training diverges.
 
     Notes
     -----
-    SIGINT and SIGTERM end a training after the batch it is at; a later call goes on
+    SIGINT and SIGTERM stop a training after the present batch; a later call resumes
     there.
     """
     train, val, unusable = _select_frames(potential, frames, settings)
@@ -120,8 +120,8 @@ def fine_tune(
         state = TrainingState()
     else:
         data = FrameDataModule(train, val, settings, device=potential.device)
-        training = _start(potential, data, trained)
-        state = _fit(training, data, workdir / STATE_FILE, on_epoch=on_epoch)
+        module = _build_module(potential, data, trained)
+        state = _fit(module, data, workdir / STATE_FILE, on_epoch=on_epoch)
     return FineTuningResult(
         potential=_load_weights(potential, state.best_weights),
         n_train_frames=len(train),
@@ -136,7 +136,7 @@ def fine_tune(
 def _select_frames(
     potential: Potential, frames: Frames, settings: FineTuningSettings
 ) -> tuple[Frames, Frames, dict[str, str]]:
-    """Select usable frames to train on and to validate with; say what is not usable."""
+    """Select the usable training and validation frames; list the unusable ones."""
     assigned = frames[np.isin(frames.splits, ("train", "val"))]
     unusable = find_unusable(assigned, potential.elements)
     usable = assigned[~np.isin(assigned.frame_ids, list(unusable))]
@@ -149,15 +149,15 @@ def _select_frames(
     return select_train_frames(usable, settings), val, unusable
 
 
-def _start(
+def _build_module(
     potential: Potential, data: FrameDataModule, trained: Trained
 ) -> FineTuningModule:
-    """Copy the network of a potential and choose which of its weights move."""
+    """Build the module of a copy of the network, with the chosen weights trained."""
     double = data.settings.precision is Precision.FLOAT64
     model = (potential.double() if double else potential.copy()).model
     use_fast_double_backward(model).train().requires_grad_(requires_grad=True)
-    moving = trained is Trained.NETWORK_AND_ATOM_REFS
-    model.composition_model.requires_grad_(requires_grad=moving)
+    train_atom_refs = trained is Trained.NETWORK_AND_ATOM_REFS
+    model.composition_model.requires_grad_(requires_grad=train_atom_refs)
     identity = f"{trained} {data.digest()} {data.settings.model_dump_json()}"
     n_cores = MachineSettings().n_processes if data.device.type == "cpu" else 1
     return FineTuningModule(
@@ -170,18 +170,18 @@ def _start(
 
 
 def _fit(
-    training: FineTuningModule,
+    module: FineTuningModule,
     data: FrameDataModule,
     path: Path,
     *,
     on_epoch: Callable[[EpochRecord], None] | None,
 ) -> TrainingState:
-    """Train from the kept state on, or from the start, and read the last state."""
+    """Train from the checkpoint on, or from the start, and read the last state."""
     if path.exists():
         state = TrainingState.read(path)
-        if state.identity != training.state.identity:
+        if state.identity != module.state.identity:
             raise InputError(
-                f"{path}: expected the state of this training, got another"
+                f"{path}: expected the checkpoint of this training, got another"
             )
         if len(state.history) == data.settings.epochs:
             return state
@@ -189,10 +189,10 @@ def _fit(
     n_processes = count_processes(data.device)
     with defer_signals() as request:
         if n_processes == 1:
-            run_training(training, data, CheckpointCallback(path, on_epoch, request))
+            run_training(module, data, CheckpointCallback(path, on_epoch, request))
         else:
             train_in_processes(
-                training,
+                module,
                 data,
                 path,
                 n_processes=n_processes,
@@ -203,7 +203,7 @@ def _fit(
 
 
 def _load_weights(potential: Potential, weights: dict[str, Tensor]) -> Potential:
-    """Copy a potential and give the copy other weights, where there are any."""
+    """Copy a potential, with other weights if there are any."""
     copied = potential.copy()
     if weights:
         copied.model.load_state_dict(weights)

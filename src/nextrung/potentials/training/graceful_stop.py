@@ -1,4 +1,4 @@
-"""Signals that ask a training to stop: it does, between two steps, once it is kept."""
+"""Graceful stop of a training on SIGINT or SIGTERM, after writing its checkpoint."""
 
 from __future__ import annotations
 
@@ -12,40 +12,40 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from types import FrameType
 
-#: Signals that ask for an end: Ctrl-C, and a queue whose time is up.
+#: Signals of Ctrl-C, and of a queue at the end of the wall time.
 _SIGNALS: Final = (signal.SIGINT, signal.SIGTERM)
 
 
-class Interrupted(Exception):  # noqa: N818 - nothing is wrong
-    """A training has stopped because it was asked to; what it did is kept."""
+class Interrupted(Exception):  # noqa: N818 - not an error
+    """A training has stopped on request, after writing its checkpoint."""
 
 
 @dataclass
 class StopRequest:
-    """Whether a training is asked to stop.
+    """Request to stop a training.
 
     Parameters
     ----------
     signum : int
-        Signal that asked; 0 while there was none.
+        Number of the signal received; 0 before.
     """
 
     signum: int = 0
 
     def note(self, signum: int, _frame: FrameType | None = None) -> None:
-        """Take a signal down; a second Ctrl-C is not put off.
+        """Record a signal; a second Ctrl-C raises at once.
 
         Parameters
         ----------
         signum : int
-            The signal.
+            Number of the signal.
         _frame : FrameType, optional
-            What it interrupted, which is not read.
+            Interrupted frame; not used.
 
         Raises
         ------
         KeyboardInterrupt
-            If Ctrl-C had been pressed before.
+            If SIGINT was received before.
         """
         if signum == self.signum == signal.SIGINT:
             raise KeyboardInterrupt
@@ -54,20 +54,20 @@ class StopRequest:
 
 @contextmanager
 def defer_signals() -> Iterator[StopRequest]:
-    """Take SIGINT and SIGTERM down instead of ending at once; end on leaving.
+    """Defer SIGINT and SIGTERM to the end of the context.
 
     Yields
     ------
     StopRequest
-        Where they are noted; :class:`Interrupted` may be raised once they are. What
-        the process ignores is not noted.
+        Request that records the signals; signals that the process ignores are not
+        recorded. :class:`Interrupted` in the context is caught after a signal.
 
     Raises
     ------
     KeyboardInterrupt
-        If SIGINT had come.
+        If SIGINT was received.
     SystemExit
-        With code 143, if SIGTERM had come.
+        With exit code 143, if SIGTERM was received.
     """
     request = StopRequest()
     before = {}

@@ -1,4 +1,4 @@
-"""Gradients of the layers that Fig. 3a of the paper follows."""
+"""Gradient statistics of the layers of Fig. 3a of the paper."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from chgnet.model import CHGNet
 
-#: Weights of CHGNet behind the names of the figure. ``W0`` and ``W3`` are the first and
+#: Weights of CHGNet by the names of the figure. ``W0`` and ``W3`` are the first and
 #: the second linear layer, 0 and 3 in their sequence, of the core of a gated MLP.
 TRACKED_WEIGHTS: Mapping[TrackedLayer, str] = {
     TrackedLayer.ATOM_EMBEDDING: "atom_embedding.embedding.weight",
@@ -48,22 +48,22 @@ _QUANTILES: Mapping[str, float] = {
 def record_gradients(
     model: CHGNet, step: int, fraction_of_epoch: float
 ) -> list[GradientRecord]:
-    """Describe the gradients that a backward pass left on the tracked layers.
+    """Compute statistics of the gradients of the tracked layers.
 
     Parameters
     ----------
     model : CHGNet
         Model after a backward pass.
     step : int
-        Optimiser steps done before.
+        Optimiser steps done.
     fraction_of_epoch : float
-        Part of the epoch done before, 0 to 1.
+        Fraction of the epoch done, 0 to 1.
 
     Returns
     -------
     list of GradientRecord
-        One record per layer; all zero where the loss does not depend on the layer, as
-        on the angles of crystals without bonds below the bond cutoff.
+        One record per layer; all zero if the loss does not depend on the layer, as on
+        the angles of crystals without bonds below the bond cutoff.
     """
     return [
         GradientRecord(
@@ -77,9 +77,9 @@ def record_gradients(
 
 
 def _describe(weight: torch.nn.Parameter) -> dict[str, float]:
-    """Describe the components of the gradient of one weight."""
-    found = torch.zeros_like(weight) if weight.grad is None else weight.grad
-    gradient = found.detach().double().flatten()
+    """Compute statistics of the components of one gradient."""
+    gradient = torch.zeros_like(weight) if weight.grad is None else weight.grad
+    gradient = gradient.detach().double().flatten()
     quantiles = torch.quantile(gradient, gradient.new_tensor(list(_QUANTILES.values())))
     return dict(zip(_QUANTILES, quantiles.tolist(), strict=True)) | {
         "mean_abs": float(gradient.abs().mean()),

@@ -1,4 +1,4 @@
-"""The loss of a batch, and the errors it is made of, over the labels there are."""
+"""Loss and mean errors of batches over the existing labels."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, eq=False)
 class Properties:
-    """Properties of a batch, as labels or as predictions; NaN where there is no label.
+    """Labels or predictions of a batch; NaN where a label is missing.
 
     Parameters
     ----------
@@ -51,7 +51,7 @@ class Properties:
 
 @dataclass(frozen=True, eq=False)
 class Deviations:
-    """Sums over the labels of a batch: of energies, forces, stresses and magmoms.
+    """Sums over the labels of energies, forces, stresses and magnetic moments.
 
     Parameters
     ----------
@@ -71,7 +71,7 @@ class Deviations:
 def compare_outputs(
     outputs: Outputs, n_atoms: Tensor, labels: Properties, *, huber_delta: float
 ) -> Deviations:
-    """Compare what a network says of a batch to the labels.
+    """Sum the deviations of the outputs of a network from the labels.
 
     Parameters
     ----------
@@ -80,14 +80,14 @@ def compare_outputs(
     n_atoms : Tensor, shape (n_frames,)
         Atoms of each frame.
     labels : Properties
-        Labels, NaN where there is none.
+        Labels, NaN where missing.
     huber_delta : float
         Error from which the Huber loss grows linearly.
 
     Returns
     -------
     Deviations
-        Sums per property.
+        Sums of each property.
 
     Raises
     ------
@@ -102,59 +102,43 @@ def compare_outputs(
         stresses=outputs.stresses,
         magmoms=outputs.magmoms,
     )
-    return sum_deviations(predicted, labels, huber_delta)
+    return _sum_deviations(predicted, labels, huber_delta)
 
 
-def sum_deviations(
+def _sum_deviations(
     predicted: Properties, labels: Properties, huber_delta: float
 ) -> Deviations:
-    """Sum how far predictions are from the labels there are.
-
-    Parameters
-    ----------
-    predicted : Properties
-        Predictions.
-    labels : Properties
-        Labels, NaN where there is none.
-    huber_delta : float
-        Error from which the Huber loss grows linearly.
-
-    Returns
-    -------
-    Deviations
-        Sums per property; a missing label adds nothing, not even to the gradient.
-    """
+    """Sum the deviations; missing labels contribute nothing, also no gradient."""
     huber, absolute, n_labels = [], [], []
     for prediction, label in zip(predicted, labels, strict=True):
-        there = ~label.isnan()
-        error = torch.where(there, prediction - label.nan_to_num(), 0.0)
+        exists = ~label.isnan()
+        error = torch.where(exists, prediction - label.nan_to_num(), 0.0)
         zero = torch.zeros_like(error)
         total = huber_loss(error, zero, reduction="sum", delta=huber_delta)
         huber.append(total.double())
         absolute.append(error.detach().abs().double().sum())
-        n_labels.append(there.sum())
+        n_labels.append(exists.sum())
     return Deviations(torch.stack(huber), torch.stack(absolute), torch.stack(n_labels))
 
 
 def weigh_loss(
     deviations: Deviations, n_labels: Tensor, settings: FineTuningSettings
 ) -> Tensor:
-    """Weigh the mean Huber loss of each property.
+    """Compute the weighted sum of the mean Huber losses of the properties.
 
     Parameters
     ----------
     deviations : Deviations
         Sums of a batch.
     n_labels : Tensor, shape (4,)
-        Numbers of labels to divide by: those of the batch, or those that all
-        processes share of it.
+        Numbers of labels in the whole batch, of all ranks.
     settings : FineTuningSettings
         Weights of the properties.
 
     Returns
     -------
     Tensor, shape ()
-        The loss; a property without any label adds nothing.
+        The loss; a property without labels contributes nothing.
     """
     weights = settings.loss_weights
     factors = deviations.huber.new_tensor(
@@ -171,36 +155,36 @@ class ErrorMeter:
     totals : Tensor of float64, shape (10,)
         Sums of absolute errors of energies, forces, stresses and magmoms, the numbers
         of their labels, the sum of losses and the number of batches. Totals of several
-        processes may be added up.
+        ranks can be summed.
     """
 
     def __init__(self) -> None:
         self.reset()
 
     def reset(self) -> None:
-        """Forget all batches."""
+        """Set all totals to zero."""
         self.totals = torch.zeros(10, dtype=torch.float64)
 
     def add(self, deviations: Deviations, loss: Tensor) -> None:
-        """Add a batch, or a part of one.
+        """Add a micro-batch.
 
         Parameters
         ----------
         deviations : Deviations
-            Sums over the labels of the part.
+            Sums over the labels of the micro-batch.
         loss : Tensor, shape ()
-            What the part adds to the loss of its batch.
+            Its contribution to the loss of the batch.
         """
         sums = [deviations.absolute, deviations.n_labels, loss.detach().view(1)]
-        part = torch.cat([*(total.double() for total in sums), loss.new_zeros(1)])
-        self.totals = self.totals.to(part.device) + part
+        added = torch.cat([*(total.double() for total in sums), loss.new_zeros(1)])
+        self.totals = self.totals.to(added.device) + added
 
     def close_batch(self) -> None:
-        """Count the batch whose parts were added."""
+        """Count the batch whose micro-batches were added."""
         self.totals[-1] += 1
 
     def mean(self) -> Errors:
-        """Mean errors over the labels, and mean loss over the batches, so far."""
+        """Compute mean errors over the labels and the mean loss over the batches."""
         totals = self.totals.tolist()
         sums, numbers, (loss, n_batches) = totals[:4], totals[4:8], totals[8:]
         pairs = zip(sums, numbers, strict=True)

@@ -1,4 +1,4 @@
-"""Training batches, built on the fly from flat frames."""
+"""Batches of training frames, split into micro-batches of limited cost."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from torch.utils.data import Dataset
 
+from nextrung.potentials.graphs.batching import split_by_cost
 from nextrung.potentials.graphs.crystals import Crystals
 from nextrung.potentials.graphs.graphs import build_graphs
 from nextrung.potentials.graphs.neighbors import find_pairs
@@ -21,23 +22,22 @@ if TYPE_CHECKING:
     from nextrung.potentials.graphs.neighbors import Pairs
     from nextrung.schemas.frames import Frames
 
-#: Cost of frames that pass through the network together: what fits the caches of a CPU
-#: core, and about 25 GB on a GPU.
+#: Cost of a micro-batch: what fits the caches of a CPU core, or about 25 GB on a GPU.
 MAX_COST = {"cpu": 10_000, "cuda": 500_000}
 
 
 @dataclass(frozen=True, eq=False)
 class MicroBatch:
-    """Frames of a batch that pass through the network together.
+    """Frames of a batch that pass through the network together, on the CPU.
 
     Parameters
     ----------
     crystals : Crystals
-        What is predicted.
+        Crystals of the frames.
     pairs : Pairs
-        Neighbours in the crystals.
+        Their pairs.
     labels : Properties
-        What should be predicted, on the CPU; NaN where a frame has no label.
+        Their labels; NaN where a frame has none.
     """
 
     crystals: Crystals
@@ -47,14 +47,14 @@ class MicroBatch:
     def to(
         self, device: torch.device, dtype: torch.dtype
     ) -> tuple[GraphBatch, Properties]:
-        """Build the graphs on a device and bring the labels there.
+        """Build the graphs and move the labels to a device.
 
         Parameters
         ----------
         device : torch.device
-            Where training runs.
+            Device of the training.
         dtype : torch.dtype
-            Floating-point type of training.
+            Floating-point type of the training.
 
         Returns
         -------
@@ -72,7 +72,7 @@ class MicroBatch:
 
 
 def read_labels(frames: Frames) -> Properties:
-    """Take the labels of frames as they are trained on.
+    """Read the labels of frames in the units of training.
 
     Parameters
     ----------
@@ -82,7 +82,7 @@ def read_labels(frames: Frames) -> Properties:
     Returns
     -------
     Properties
-        Energies per atom, absolute moments, forces and stresses as they are.
+        Energies per atom, forces, stresses and absolute magnetic moments.
     """
     return Properties(
         energies=torch.from_numpy(frames.energies / frames.n_atoms),
@@ -100,8 +100,8 @@ class MicroBatchDataset(Dataset[list[MicroBatch]]):
     frames : Frames
         Usable frames.
     max_cost : int
-        Cost from which a batch is cut into parts: their gradients are added up, so
-        that the memory of a step has a bound and its tensors fit the caches of a CPU.
+        Cost of a micro-batch. The gradients of micro-batches are summed, so that the
+        memory of a step is limited and its tensors fit the caches of a CPU.
     """
 
     def __init__(self, frames: Frames, max_cost: int) -> None:
@@ -109,18 +109,11 @@ class MicroBatchDataset(Dataset[list[MicroBatch]]):
         self._max_cost = max_cost
 
     def __getitem__(self, indices: NDArray[np.int64]) -> list[MicroBatch]:
-        """Build the parts of the batch of these frames."""
+        """Build the micro-batches of the batch of these frames."""
         frames = self._frames[indices]
         crystals = Crystals.from_frames(frames)
         pairs = find_pairs(crystals)
         return [
-            MicroBatch(crystals[run], pairs[run], read_labels(frames[run]))
-            for run in _cut(pairs.costs, self._max_cost)
+            MicroBatch(crystals[chosen], pairs[chosen], read_labels(frames[chosen]))
+            for chosen in split_by_cost(pairs.costs, self._max_cost)
         ]
-
-
-def _cut(costs: NDArray[np.int64], limit: int) -> list[NDArray[np.int64]]:
-    """Cut rows into runs that cost about as much as the limit, one row at least."""
-    runs = (np.cumsum(costs) - costs) // limit
-    rows = np.split(np.arange(len(costs)), np.flatnonzero(np.diff(runs)) + 1)
-    return [run for run in rows if len(run)]

@@ -1,4 +1,4 @@
-"""The training of one network for Lightning: steps, epochs and what they leave."""
+"""Lightning module of a training: steps, epochs and their records."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from chgnet.model import CHGNet
     from torch import Tensor
 
-    from nextrung.potentials.training.batch_loss import BatchLoss, MicroBatch
+    from nextrung.potentials.training.batch_loss import BatchLoss, LabelledGraphs
     from nextrung.schemas.fine_tuning import FineTuningSettings
 
 
@@ -36,13 +36,13 @@ class FineTuningModule(LightningModule):  # type: ignore[misc] # untyped base
     model : CHGNet
         The network; the weights that require a gradient are trained, in place.
     settings : FineTuningSettings
-        How it is trained.
+        Settings of the training.
     n_batches : int
         Batches per epoch.
     identity : str
-        What tells this training from another.
+        String that differs between trainings with other data or settings.
     n_threads : int
-        Parts of a batch computed at once.
+        Micro-batches computed at once.
     """
 
     def __init__(
@@ -59,7 +59,7 @@ class FineTuningModule(LightningModule):  # type: ignore[misc] # untyped base
         self.settings = settings
         self.state = TrainingState(identity)
         self._n_batches = n_batches
-        self._scorer = LossEvaluator(model, settings, n_threads)
+        self._loss_evaluator = LossEvaluator(model, settings, n_threads)
         self._gradient_steps = set(plan_gradient_steps(n_batches, settings))
         self._train_errors = ErrorMeter()
         self._val_errors = ErrorMeter()
@@ -71,7 +71,7 @@ class FineTuningModule(LightningModule):  # type: ignore[misc] # untyped base
         return self._n_batches * self.settings.epochs
 
     def configure_optimizers(self) -> dict[str, Any]:
-        """Make Adam, cooled along a cosine at every step."""
+        """Make Adam and the cosine schedule of its learning rate, by step."""
         first = self.settings.learning_rate
         weights = [weight for weight in self.parameters() if weight.requires_grad]
         optimizer = Adam(weights, lr=first, betas=(0.9, 0.999))
@@ -85,42 +85,44 @@ class FineTuningModule(LightningModule):  # type: ignore[misc] # untyped base
         }
 
     def on_train_start(self) -> None:
-        """Start the clock, or go on where the epoch was interrupted."""
+        """Start the epoch, or resume an interrupted one."""
         self._start_epoch()
-        done = self.state.pause
-        self._started -= done.wall_time
-        if done.n_batches and self.trainer.is_global_zero:
-            self._train_errors.totals = torch.tensor(done.totals, dtype=torch.float64)
+        progress = self.state.epoch_progress
+        self._started -= progress.wall_time
+        if progress.n_batches and self.trainer.is_global_zero:
+            totals = torch.tensor(progress.totals, dtype=torch.float64)
+            self._train_errors.totals = totals
 
-    def pause(self) -> None:
-        """Take down where in the epoch the training is."""
-        totals = self._sum_up(self._train_errors)
-        self.state.pause = EpochProgress(
+    def record_progress(self) -> None:
+        """Record the progress of the epoch in the state."""
+        totals = self._reduce(self._train_errors)
+        self.state.epoch_progress = EpochProgress(
             n_batches=self.trainer.fit_loop.epoch_loop.batch_progress.current.ready,
             totals=totals.tolist(),
             wall_time=time.perf_counter() - self._started,
         )
 
-    def training_step(self, parts: list[MicroBatch]) -> Tensor:
-        """Compute the gradients of a batch part by part.
+    def training_step(self, micro_batches: list[LabelledGraphs]) -> Tensor:
+        """Compute the gradients of a batch.
 
         Parameters
         ----------
-        parts : list of MicroBatch
-            The batch, cut into what memory holds.
+        micro_batches : list of (GraphBatch, Properties)
+            Graphs and labels of the batch.
 
         Returns
         -------
         Tensor, shape ()
-            A stand-in for the loss that has these gradients, for Lightning to
-            differentiate; every weight takes part in it, whatever the batch.
+            A linear function of all trained weights that has these gradients, for
+            Lightning to differentiate.
         """
-        scores = self._scorer.differentiate(parts, self._count_labels(parts))
-        self._note(scores, self._train_errors)
-        weights = self._scorer.trained_weights()
+        n_labels = self._count_labels(micro_batches)
+        losses = self._loss_evaluator.evaluate(micro_batches, n_labels)
+        self._add_errors(losses, self._train_errors)
+        weights = self._loss_evaluator.trained_weights()
         gradients = [torch.zeros_like(weight) for weight in weights]
-        for score in scores:
-            torch._foreach_add_(gradients, score.gradients)
+        for loss in losses:
+            torch._foreach_add_(gradients, loss.gradients)
         products = [(w * g).sum() for w, g in zip(weights, gradients, strict=True)]
         n_processes: int = self.trainer.world_size
         return torch.stack(products).sum() * n_processes
@@ -131,23 +133,24 @@ class FineTuningModule(LightningModule):  # type: ignore[misc] # untyped base
         Parameters
         ----------
         _ : Adam
-            The optimiser, which is not read.
+            Optimiser; not used.
         """
         step = self.trainer.global_step
         if step in self._gradient_steps:
             fraction = step / self._n_batches
             self.state.gradients += record_gradients(self.model, step, fraction)
 
-    def validation_step(self, parts: list[MicroBatch]) -> None:
-        """Add the errors of a validation batch, without a graph of second order.
+    def validation_step(self, micro_batches: list[LabelledGraphs]) -> None:
+        """Add the errors of a validation batch.
 
         Parameters
         ----------
-        parts : list of MicroBatch
-            The batch, cut into what memory holds.
+        micro_batches : list of (GraphBatch, Properties)
+            Graphs and labels of the batch.
         """
-        scores = self._scorer.score(parts, self._count_labels(parts))
-        self._note(scores, self._val_errors)
+        n_labels = self._count_labels(micro_batches)
+        losses = self._loss_evaluator.evaluate(micro_batches, n_labels)
+        self._add_errors(losses, self._val_errors)
 
     def on_train_epoch_end(self) -> None:
         """Record the epoch and keep its weights if they are the best so far."""
@@ -159,7 +162,7 @@ class FineTuningModule(LightningModule):  # type: ignore[misc] # untyped base
                 for name, weight in self.model.state_dict().items()
             }
         self.state.history.append(record)
-        self.state.pause = EpochProgress()
+        self.state.epoch_progress = EpochProgress()
         self._start_epoch()
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
@@ -168,25 +171,25 @@ class FineTuningModule(LightningModule):  # type: ignore[misc] # untyped base
         Parameters
         ----------
         checkpoint : dict
-            What Lightning is about to write.
+            Content that Lightning writes.
         """
         checkpoint[STATE_KEY] = self.state.dump()
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Take the state from a checkpoint.
+        """Restore the state from a checkpoint.
 
         Parameters
         ----------
         checkpoint : dict
-            What Lightning has read.
+            Content that Lightning has read.
         """
         self.state = TrainingState.load(checkpoint[STATE_KEY])
 
     def _close_epoch(self) -> EpochRecord:
-        """Sum the errors of all processes up."""
+        """Build the record of an epoch from the errors of all ranks."""
         for meter in (self._train_errors, self._val_errors):
-            meter.totals = self._sum_up(meter)
-            self._require_finite(meter.totals)
+            meter.totals = self._reduce(meter)
+            self._check_finite(meter.totals)
         last_step = self.trainer.global_step - 1
         return EpochRecord(
             epoch=len(self.state.history) + 1,
@@ -196,39 +199,39 @@ class FineTuningModule(LightningModule):  # type: ignore[misc] # untyped base
             wall_time=time.perf_counter() - self._started,
         )
 
-    def _sum_up(self, meter: ErrorMeter) -> Tensor:
-        """Add up what all processes have measured."""
+    def _reduce(self, meter: ErrorMeter) -> Tensor:
+        """Sum the totals of all ranks."""
         totals = meter.totals.to(self.device, copy=True)
         summed: Tensor = self.trainer.strategy.reduce(totals, reduce_op="sum")
         return summed
 
     def _start_epoch(self) -> None:
-        """Seed what an epoch may draw, start its clock and its means."""
+        """Seed the random numbers of an epoch, reset its errors and its clock."""
         torch.manual_seed(self.settings.seed + len(self.state.history))
         self._train_errors.reset()
         self._val_errors.reset()
         self._started = time.perf_counter()
 
-    def _count_labels(self, parts: list[MicroBatch]) -> Tensor:
-        """Count the labels of a batch that all processes share."""
+    def _count_labels(self, micro_batches: list[LabelledGraphs]) -> Tensor:
+        """Count the labels of a batch of all ranks."""
         none = torch.zeros(4, dtype=torch.int64, device=self.device)
-        n_labels = sum((labels.count() for _, labels in parts), none)
+        n_labels = sum((labels.count() for _, labels in micro_batches), none)
         if self.trainer.world_size > 1:
             n_labels = self.all_gather(n_labels).sum(dim=0)
         return n_labels
 
-    def _note(self, scores: Iterable[BatchLoss], meter: ErrorMeter) -> None:
-        """Add the scores of a batch to the means of the epoch.
+    def _add_errors(self, losses: Iterable[BatchLoss], meter: ErrorMeter) -> None:
+        """Add the losses of a batch to the means of the epoch.
 
-        The loss of a batch is the sum over processes, the recorded one their mean.
+        The loss of a batch is the sum over ranks, the recorded one their mean.
         """
-        for score in scores:
-            self._require_finite(score.loss)
-            meter.add(score.deviations, score.loss * self.trainer.world_size)
+        for loss in losses:
+            self._check_finite(loss.loss)
+            meter.add(loss.deviations, loss.loss * self.trainer.world_size)
         meter.close_batch()
 
-    def _require_finite(self, values: Tensor) -> None:
-        """Stop a training whose loss is lost."""
+    def _check_finite(self, values: Tensor) -> None:
+        """Raise an exception if a training has diverged."""
         if not torch.isfinite(values).all():
             raise InputError(
                 f"epoch {len(self.state.history) + 1}: expected a finite loss, got a "
@@ -237,7 +240,7 @@ class FineTuningModule(LightningModule):  # type: ignore[misc] # untyped base
             )
 
     def _is_best(self, record: EpochRecord) -> bool:
-        """Tell whether an epoch has the lowest validation energy error so far."""
+        """Return whether an epoch has the lowest validation energy error so far."""
         errors = [epoch.val.energy_mae for epoch in [*self.state.history, record]]
         return errors[-1] == min(e for e in errors if e is not None) and (
             errors.index(errors[-1]) == len(errors) - 1

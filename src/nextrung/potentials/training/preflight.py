@@ -1,4 +1,4 @@
-"""Short trainings of every kind of model, before the long ones."""
+"""Short trial trainings of every kind of model on a sample of frames."""
 
 from __future__ import annotations
 
@@ -31,18 +31,18 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, eq=False)
 class Sample:
-    """Frames that every model can be tried on, and what is known of them.
+    """Frames of trial trainings, with predictions and references.
 
     Parameters
     ----------
     frames : Frames
         The usable frames.
     predicted : Frames
-        The same frames, labelled by the source.
+        The same frames with the energies predicted by the source.
     atom_refs : mapping of Rereference to mapping of str to float
-        References in eV/atom, by how they were moved.
+        References in eV/atom by kind of re-referencing.
     unusable : mapping of str to str
-        Reason by the name of each frame that the source cannot predict.
+        Reason by the name of each frame that is left out.
     """
 
     frames: Frames
@@ -53,13 +53,13 @@ class Sample:
     @property
     def residuals(self) -> NDArray[np.float64]:
         """Label minus re-referenced source energy in eV/atom, shape (n_frames,)."""
-        moved, kept = (
+        shifted, kept = (
             self.atom_refs[kind] for kind in (Rereference.RESIDUAL, Rereference.NONE)
         )
         shifts = np.array(
             [
                 sum(
-                    (moved[symbol] - kept[symbol]) * amount
+                    (shifted[symbol] - kept[symbol]) * amount
                     for symbol, amount in composition.get_el_amt_dict().items()
                 )
                 for composition in self.frames.compositions()
@@ -71,7 +71,7 @@ class Sample:
 
 
 def predict_sample(source: Potential, sample: Frames, whole: Frames) -> Sample:
-    """Predict a sample of frames and move the references to their labels.
+    """Predict a sample of frames and re-reference the source to their labels.
 
     Parameters
     ----------
@@ -80,13 +80,12 @@ def predict_sample(source: Potential, sample: Frames, whole: Frames) -> Sample:
     sample : Frames
         Frames with labels, in the splits ``train`` and ``val``.
     whole : Frames
-        All frames with labels, for the references that need no prediction.
+        All frames with labels, for references that are fitted without predictions.
 
     Returns
     -------
     Sample
-        What every model can be tried on: frames of elements that a training frame of
-        the sample holds too.
+        Frames whose elements all occur in a training frame of the sample.
     """
     unusable = find_unusable(sample, source.elements)
     usable = sample[~np.isin(sample.frame_ids, list(unusable))]
@@ -99,58 +98,58 @@ def predict_sample(source: Potential, sample: Frames, whole: Frames) -> Sample:
     atom_refs = {
         kind: move_atom_refs(source, frames, kind)[1] for kind, frames in fitted.items()
     }
-    strange = find_unusable(usable, set(atom_refs[Rereference.RESIDUAL]))
-    usable = usable[~np.isin(usable.frame_ids, list(strange))]
+    uncovered = find_unusable(usable, set(atom_refs[Rereference.RESIDUAL]))
+    usable = usable[~np.isin(usable.frame_ids, list(uncovered))]
     predicted, _ = source.predict_frames(usable, "e")
     return Sample(usable, predicted, atom_refs, unusable)
 
 
 def try_models(
     source: Potential,
-    probed: Sample,
+    sample: Sample,
     settings: FineTuningSettings,
     *,
     workdir: Path,
     on_trial: Callable[[int, int, str], None],
 ) -> list[Trial]:
-    """Train every kind of model for a short while.
+    """Train every kind of model on a sample.
 
     Parameters
     ----------
     source : Potential
         The source potential.
-    probed : Sample
+    sample : Sample
         Frames and references.
     settings : FineTuningSettings
-        How to train.
+        Settings of the trainings.
     workdir : Path
-        Folder of unfinished trainings.
+        Folder of checkpoints.
     on_trial : callable of (int, int, str)
-        Told the trials done, of all trials, and the model that comes next.
+        Called with the trials done, the number of trials, and the next model.
 
     Returns
     -------
     list of Trial
-        One per model; all see the same frames in the same order.
+        One per model, all with the same frames in the same order.
     """
     trials = []
     for done, model in enumerate(TRIED):
         on_trial(done, len(TRIED), str(model))
         recipe = RECIPES[model]
-        atom_refs = probed.atom_refs[recipe.rereference]
+        atom_refs = sample.atom_refs[recipe.rereference]
         result = fine_tune(
             prepare_start(source, recipe, atom_refs, seed=settings.seed),
-            probed.frames,
+            sample.frames,
             settings,
             trained=recipe.trained,
             workdir=workdir / str(model),
         )
-        trials.append(_describe(model, result, len(probed.frames)))
+        trials.append(_describe(model, result, len(sample.frames)))
     return trials
 
 
 def _describe(model: Model, result: FineTuningResult, n_frames: int) -> Trial:
-    """Read errors, gradients and pace off a training."""
+    """Describe the errors, gradients and throughput of a training."""
     best = result.history[(result.best_epoch or 1) - 1].val
     norms: defaultdict[TrackedLayer, list[float]] = defaultdict(list)
     for record in result.gradients:

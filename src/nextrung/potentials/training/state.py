@@ -1,4 +1,4 @@
-"""What a training leaves after each epoch."""
+"""State of a training that its checkpoint holds."""
 
 from __future__ import annotations
 
@@ -15,22 +15,22 @@ from nextrung.schemas.fine_tuning import EpochRecord, GradientRecord
 if TYPE_CHECKING:
     from pathlib import Path
 
-#: Place of the training state in a Lightning checkpoint.
+#: Key of the training state in a Lightning checkpoint.
 STATE_KEY = "nextrung"
 
 
 @dataclass(frozen=True)
 class EpochProgress:
-    """Where in an epoch a training stopped.
+    """Progress of an unfinished epoch.
 
     Parameters
     ----------
     n_batches : int
-        Batches of the epoch done.
+        Batches done.
     totals : list of float
-        Sums of errors over these batches, of all processes.
+        Sums of errors over these batches, of all ranks.
     wall_time : float
-        Time spent on them in s.
+        Time spent on these batches in s.
     """
 
     n_batches: int = 0
@@ -40,12 +40,12 @@ class EpochProgress:
 
 @dataclass
 class TrainingState:
-    """What a training has to show so far.
+    """History, gradients and best weights of a training so far.
 
     Parameters
     ----------
     identity : str
-        What tells one training from another.
+        String that differs between trainings with other data or settings.
     history : list of EpochRecord
         One record per epoch done.
     gradients : list of GradientRecord
@@ -54,8 +54,8 @@ class TrainingState:
         Epoch of the lowest validation energy error.
     best_weights : dict of str to Tensor
         Copy of the weights after the best epoch, on the CPU.
-    pause : EpochProgress
-        Where in the next epoch it stopped.
+    epoch_progress : EpochProgress
+        Progress of the epoch after the history.
     """
 
     identity: str = ""
@@ -63,25 +63,25 @@ class TrainingState:
     gradients: list[GradientRecord] = field(default_factory=list)
     best_epoch: int | None = None
     best_weights: dict[str, Tensor] = field(default_factory=dict)
-    pause: EpochProgress = field(default_factory=EpochProgress)
+    epoch_progress: EpochProgress = field(default_factory=EpochProgress)
 
     def dump(self) -> dict[str, Any]:
-        """Turn the state into plain values and tensors."""
+        """Convert the state to plain values and tensors."""
         return {
             **vars(self),
             "history": [record.model_dump(mode="json") for record in self.history],
             "gradients": [record.model_dump(mode="json") for record in self.gradients],
-            "pause": asdict(self.pause),
+            "epoch_progress": asdict(self.epoch_progress),
         }
 
     @classmethod
     def load(cls, content: dict[str, Any]) -> TrainingState:
-        """Restore a dumped state.
+        """Restore the state from plain values.
 
         Parameters
         ----------
         content : dict of str to object
-            What :meth:`dump` returned.
+            Values that :meth:`dump` returned.
 
         Returns
         -------
@@ -90,9 +90,9 @@ class TrainingState:
         """
         history = [EpochRecord(**record) for record in content["history"]]
         gradients = [GradientRecord(**record) for record in content["gradients"]]
-        pause = EpochProgress(**content.get("pause", {}))
-        restored = {"history": history, "gradients": gradients, "pause": pause}
-        return cls(**{**content, **restored})
+        progress = EpochProgress(**content["epoch_progress"])
+        restored = {"history": history, "gradients": gradients}
+        return cls(**{**content, **restored, "epoch_progress": progress})
 
     @classmethod
     def read(cls, path: Path) -> TrainingState:

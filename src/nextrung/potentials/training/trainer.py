@@ -1,4 +1,4 @@
-"""Lightning set up to train and nothing else, and the state of torch meanwhile."""
+"""Lightning trainer, and the settings of torch during a training."""
 
 from __future__ import annotations
 
@@ -23,99 +23,69 @@ if TYPE_CHECKING:
     from nextrung.potentials.training.checkpoint import CheckpointCallback
     from nextrung.potentials.training.data_module import FrameDataModule
     from nextrung.potentials.training.module import FineTuningModule
-    from nextrung.schemas.fine_tuning import FineTuningSettings
 
 
 def run_training(
-    training: FineTuningModule,
+    module: FineTuningModule,
     data: FrameDataModule,
-    keeper: CheckpointCallback,
+    callback: CheckpointCallback,
     *,
     n_processes: int = 1,
 ) -> None:
-    """Train from the kept state on, or from the start.
+    """Train from the checkpoint on, or from the start.
 
     Parameters
     ----------
-    training : FineTuningModule
-        What is trained.
+    module : FineTuningModule
+        Module to train.
     data : FrameDataModule
-        What it is trained on.
-    keeper : CheckpointCallback
-        Keeps the state.
+        Training and validation batches.
+    callback : CheckpointCallback
+        Callback that writes the checkpoint.
     n_processes : int
-        Processes that share every batch, of which this is one.
+        Number of ranks that share every batch, of which this is one.
     """
-    kept = keeper.path.exists()
-    if kept:
-        state = TrainingState.read(keeper.path)
-        data.skip(len(state.history), state.pause.n_batches)
-    with silence_lightning(), matmul_precision(training.settings.precision):
-        make_trainer(
-            data.device, training.settings, keeper, n_processes=n_processes
-        ).fit(
-            training,
+    resumed = callback.path.exists()
+    if resumed:
+        state = TrainingState.read(callback.path)
+        data.skip(len(state.history), state.epoch_progress.n_batches)
+    with _silence_lightning(), _matmul_precision(module.settings.precision):
+        trainer = Trainer(
+            accelerator="gpu" if data.device.type == "cuda" else "cpu",
+            devices=n_processes,
+            strategy=DDPStrategy() if n_processes > 1 else "auto",
+            max_epochs=module.settings.epochs,
+            callbacks=[callback],
+            default_root_dir=callback.path.parent,
+            plugins=[LightningEnvironment()],
+            logger=False,
+            enable_progress_bar=False,
+            enable_model_summary=False,
+            num_sanity_val_steps=0,
+            use_distributed_sampler=False,
+            inference_mode=False,
+        )
+        trainer.fit(
+            module,
             datamodule=data,
-            ckpt_path=keeper.path if kept else None,
+            ckpt_path=callback.path if resumed else None,
             weights_only=True,
         )
 
 
-def make_trainer(
-    device: torch.device,
-    settings: FineTuningSettings,
-    keeper: CheckpointCallback,
-    *,
-    n_processes: int,
-) -> Trainer:
-    """Set Lightning up, without logs, bars or files of its own.
-
-    Parameters
-    ----------
-    device : torch.device
-        Kind of device to train on.
-    settings : FineTuningSettings
-        How long to train.
-    keeper : CheckpointCallback
-        Keeps the state; all files go beside its own.
-    n_processes : int
-        Processes that share every batch; they exist already.
-
-    Returns
-    -------
-    Trainer
-        Ready to fit.
-    """
-    return Trainer(
-        accelerator="gpu" if device.type == "cuda" else "cpu",
-        devices=n_processes,
-        strategy=DDPStrategy() if n_processes > 1 else "auto",
-        max_epochs=settings.epochs,
-        callbacks=[keeper],
-        default_root_dir=keeper.path.parent,
-        plugins=[LightningEnvironment()],
-        logger=False,
-        enable_progress_bar=False,
-        enable_model_summary=False,
-        num_sanity_val_steps=0,
-        use_distributed_sampler=False,
-        inference_mode=False,
-    )
-
-
 def count_processes(device: torch.device) -> int:
-    """Count the processes that share a training on this machine.
+    """Count the ranks of a training on this machine.
 
     Parameters
     ----------
     device : torch.device
-        Where training runs.
+        Device of the training.
 
     Returns
     -------
     int
-        What the machine is set to: by default one per visible accelerator, and 1 on a
-        CPU, whose cores are used by threads.
+        Number in the machine settings; by default one per visible accelerator, and 1
+        on a CPU, whose cores run threads.
     """
     wanted = MachineSettings().n_training_processes
     if device.type != "cuda":
@@ -125,8 +95,8 @@ def count_processes(device: torch.device) -> int:
 
 
 @contextmanager
-def silence_lightning() -> Iterator[None]:
-    """Silence what Lightning says about the machine, about workers and of itself."""
+def _silence_lightning() -> Iterator[None]:
+    """Suppress messages and warnings of Lightning about hardware and workers."""
     logger = logging.getLogger("lightning.pytorch")
     level = logger.level
     logger.setLevel(logging.ERROR)
@@ -140,14 +110,8 @@ def silence_lightning() -> Iterator[None]:
 
 
 @contextmanager
-def matmul_precision(precision: Precision) -> Iterator[None]:
-    """Round matrix products as asked for, and leave the cores to our own threads.
-
-    Parameters
-    ----------
-    precision : Precision
-        Arithmetic of a training step.
-    """
+def _matmul_precision(precision: Precision) -> Iterator[None]:
+    """Set the precision of matrix products, and one thread per torch operation."""
     before, n_threads = torch.get_float32_matmul_precision(), torch.get_num_threads()
     if precision is Precision.TENSOR_FLOAT32:
         torch.set_float32_matmul_precision("high")

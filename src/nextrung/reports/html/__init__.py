@@ -1,3 +1,3 @@
-"""HTML elements and the style of models."""
+"""HTML elements, and how models and quantities are shown."""
 
 from __future__ import annotations

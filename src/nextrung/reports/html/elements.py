@@ -1,4 +1,4 @@
-"""HTML as a tree, so that every name and number is escaped where it is written."""
+"""HTML elements, tables and formatted numbers; text is escaped when rendered."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 from xml.etree.ElementTree import Element, tostring
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Mapping, Sequence
 
-#: What stands for a value that is missing.
+#: Shown in place of a missing value.
 MISSING = "\N{EN DASH}"
 
 
@@ -43,7 +43,7 @@ def element(tag: str, *children: Element | str, **attributes: str) -> Element:
 
 
 def render(root: Element) -> str:
-    """Write an element as HTML.
+    """Format an element as HTML.
 
     Parameters
     ----------
@@ -53,13 +53,13 @@ def render(root: Element) -> str:
     Returns
     -------
     str
-        Its HTML; text and attributes are escaped.
+        HTML with escaped text and attributes.
     """
     return tostring(root, encoding="unicode", method="html")
 
 
 def format_number(value: float | None, digits: int) -> str:
-    """Write a number with thousands separators, or a dash.
+    """Format a number with thousands separators, or a dash for a missing one.
 
     Parameters
     ----------
@@ -71,31 +71,31 @@ def format_number(value: float | None, digits: int) -> str:
     Returns
     -------
     str
-        The number for readers.
+        The formatted number.
     """
     return MISSING if value is None else f"{value:,.{digits}f}"
 
 
-def count(amount: int, noun: str) -> str:
-    """Write a number of things.
+def format_count(amount: int, noun: str) -> str:
+    """Format a number with its noun.
 
     Parameters
     ----------
     amount : int
-        How many.
+        The number.
     noun : str
-        What, in the singular.
+        The noun in the singular.
 
     Returns
     -------
     str
-        The number and the noun, in the plural where it is not one.
+        Number and noun; plural unless the number is 1.
     """
     return f"{amount:,} {noun}" if amount == 1 else f"{amount:,} {noun}s"
 
 
-def write_duration(seconds: float) -> str:
-    """Write a duration in the unit that suits it.
+def format_duration(seconds: float) -> str:
+    """Format a duration in seconds, minutes or hours.
 
     Parameters
     ----------
@@ -105,7 +105,7 @@ def write_duration(seconds: float) -> str:
     Returns
     -------
     str
-        Seconds below two minutes, minutes below two hours, and hours.
+        Seconds below two minutes, minutes below two hours, else hours.
     """
     if seconds < 120:  # noqa: PLR2004
         return f"{seconds:.1f} s"
@@ -117,18 +117,18 @@ def write_duration(seconds: float) -> str:
 def number(
     value: float | None, digits: int = 0, *, factor: float = 1.0, reason: str = ""
 ) -> Element:
-    """Build a table cell of a number that keeps the stored value for machines.
+    """Build a table cell of a number; the stored value is an attribute.
 
     Parameters
     ----------
     value : float or None
-        The value as it is stored.
+        The stored value.
     digits : int
         Decimals shown.
     factor : float
-        Factor from the stored unit to the shown one.
+        Factor from the stored to the shown unit.
     reason : str
-        Why the value is missing, shown as its tooltip.
+        Why the value is missing, as a tooltip.
 
     Returns
     -------
@@ -142,40 +142,8 @@ def number(
     return element("td", element("data", shown, value=repr(value)), class_="number")
 
 
-def row(*cells: Element | str) -> Element:
-    """Build a row of a table.
-
-    Parameters
-    ----------
-    *cells : Element or str
-        Cells; an element ``td`` or ``th`` is taken as it is.
-
-    Returns
-    -------
-    Element
-        A ``tr``.
-    """
-    return element("tr", *(_cell(cell, "td") for cell in cells))
-
-
-def header(*titles: Element | str) -> Element:
-    """Build the row of the titles of a table.
-
-    Parameters
-    ----------
-    *titles : Element or str
-        Titles; an element ``th`` is taken as it is.
-
-    Returns
-    -------
-    Element
-        A ``tr``.
-    """
-    return element("tr", *(_cell(title, "th") for title in titles))
-
-
 def numeric(*titles: str) -> list[Element]:
-    """Title columns of numbers.
+    """Build right-aligned titles for columns of numbers.
 
     Parameters
     ----------
@@ -190,41 +158,61 @@ def numeric(*titles: str) -> list[Element]:
     return [element("th", title, class_="number") for title in titles]
 
 
-def table(titles: Element, rows: Iterable[Element]) -> Element:
-    """Build a table that scrolls sideways where the page is too narrow.
+def row(*cells: Element | str) -> Element:
+    """Build a row of a table.
 
     Parameters
     ----------
-    titles : Element
-        The row of the titles.
+    *cells : Element or str
+        Cells; anything but a ``td`` or ``th`` is wrapped in a ``td``.
+
+    Returns
+    -------
+    Element
+        A ``tr``.
+    """
+    return element("tr", *_wrap(cells, "td"))
+
+
+def _wrap(cells: Iterable[Element | str], tag: str) -> list[Element]:
+    """Wrap what is not a cell yet in one."""
+    return [
+        cell
+        if isinstance(cell, Element) and cell.tag in {"td", "th"}
+        else element(tag, cell)
+        for cell in cells
+    ]
+
+
+def table(titles: Iterable[Element | str], rows: Iterable[Element]) -> Element:
+    """Build a table that scrolls sideways on a narrow page.
+
+    Parameters
+    ----------
+    titles : iterable of Element or str
+        Column titles; text is wrapped in a ``th``.
     rows : iterable of Element
-        The other rows.
+        Rows as of :func:`row`.
 
     Returns
     -------
     Element
         A ``div`` around the table.
     """
-    filled = element("table", element("thead", titles), element("tbody", *rows))
+    head = element("thead", element("tr", *_wrap(titles, "th")))
+    filled = element("table", head, element("tbody", *rows))
     return element("div", filled, class_="scroll", tabindex="0")
 
 
-def _cell(content: Element | str, tag: str) -> Element:
-    """Wrap what is not a cell yet."""
-    if isinstance(content, Element) and content.tag in {"td", "th"}:
-        return content
-    return element(tag, content)
-
-
 def details(summary: str, *children: Element | str) -> Element:
-    """Build a part of the page that is folded away until it is wanted.
+    """Build a collapsed part of the page.
 
     Parameters
     ----------
     summary : str
-        The line that stays visible.
+        The line that is always visible.
     *children : Element or str
-        What is folded away.
+        The collapsed content.
 
     Returns
     -------
@@ -234,13 +222,35 @@ def details(summary: str, *children: Element | str) -> Element:
     return element("details", element("summary", summary), *children)
 
 
-def embed_json(content: str | Mapping[str, object], **attributes: str) -> Element:
-    """Build a script element of JSON that no content can end early.
+def details_table(
+    summary: str, titles: Iterable[Element | str], rows: Sequence[Element]
+) -> list[Element]:
+    """Build a collapsed table.
 
     Parameters
     ----------
-    content : str or mapping
-        JSON, or what to write as JSON.
+    summary : str
+        The line that is always visible.
+    titles : iterable of Element or str
+        Column titles.
+    rows : sequence of Element
+        Rows as of :func:`row`.
+
+    Returns
+    -------
+    list of Element
+        One ``details`` element; none without rows.
+    """
+    return [details(summary, table(titles, rows))] if rows else []
+
+
+def embed_json(content: Mapping[str, object], **attributes: str) -> Element:
+    """Build a script element of JSON whose content cannot close the element.
+
+    Parameters
+    ----------
+    content : mapping
+        The content.
     **attributes : str
         Attributes as for :func:`element`.
 
@@ -249,24 +259,5 @@ def embed_json(content: str | Mapping[str, object], **attributes: str) -> Elemen
     Element
         A ``script`` of type ``application/json``.
     """
-    text = content if isinstance(content, str) else json.dumps(content)
-    safe = text.replace("<", "\\u003c")
-    return element("script", safe, type="application/json", **attributes)
-
-
-def paragraph(text: str, **attributes: str) -> Element:
-    """Build a paragraph.
-
-    Parameters
-    ----------
-    text : str
-        Its text.
-    **attributes : str
-        Attributes as for :func:`~nextrung.reports.html.elements.element`.
-
-    Returns
-    -------
-    Element
-        A ``p``.
-    """
-    return element("p", text, **attributes)
+    text = json.dumps(content).replace("<", "\\u003c")
+    return element("script", text, type="application/json", **attributes)

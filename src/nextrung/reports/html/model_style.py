@@ -1,4 +1,4 @@
-"""How the models of a study are called and coloured wherever they are shown."""
+"""Titles, colours and order of the models of a study."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Appearance:
-    """Name and colour of a model.
+    """Title and colour of a model.
 
     Parameters
     ----------
     title : str
-        Name for readers.
+        Title for readers.
     colour : str
         Colour of points and lines, legible on white and on black.
     """
@@ -42,7 +42,7 @@ _KNOWN: Mapping[str, Appearance] = {
 
 
 def appearance(model: str) -> Appearance:
-    """Say how a model is called and coloured.
+    """Return the title and colour of a model.
 
     Parameters
     ----------
@@ -52,13 +52,13 @@ def appearance(model: str) -> Appearance:
     Returns
     -------
     Appearance
-        Name and colour; a potential that is no model of a study keeps its name.
+        Title and colour; any other potential keeps its name as title.
     """
     return _KNOWN.get(model, Appearance(model, "#8b929c"))
 
 
 def model_cell(model: str) -> Element:
-    """Name a model beside its colour, as the head of a row.
+    """Build the first cell of a model's row: colour and title.
 
     Parameters
     ----------
@@ -75,7 +75,7 @@ def model_cell(model: str) -> Element:
 
 
 def colour_dot(colour: str) -> Element:
-    """Draw a dot.
+    """Build a coloured dot.
 
     Parameters
     ----------
@@ -91,7 +91,7 @@ def colour_dot(colour: str) -> Element:
 
 
 def in_order(models: Iterable[str]) -> list[str]:
-    """Sort models as the paper numbers them, others behind by name.
+    """Sort models in the paper's order, others after them by name.
 
     Parameters
     ----------
@@ -101,14 +101,14 @@ def in_order(models: Iterable[str]) -> list[str]:
     Returns
     -------
     list of str
-        The same models in order.
+        The sorted models.
     """
-    places = {model: place for place, model in enumerate(_KNOWN)}
-    return sorted(models, key=lambda model: (places.get(model, len(places)), model))
+    ranks = {model: rank for rank, model in enumerate(_KNOWN)}
+    return sorted(models, key=lambda model: (ranks.get(model, len(ranks)), model))
 
 
 def transfers(model: str) -> bool:
-    """Say whether a model is trained from the weights of the source.
+    """Check whether a model is trained from the weights of the source.
 
     Parameters
     ----------
@@ -118,7 +118,7 @@ def transfers(model: str) -> bool:
     Returns
     -------
     bool
-        True for what the paper calls transfer learning.
+        True for transfer learning.
     """
     if model not in _KNOWN:
         return False

@@ -1,3 +1,3 @@
-"""Whole pages: study report, comparison, hulls, preflight, model cards."""
+"""Pages of reports, and files of their figures."""
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Several studies side by side: another functional, source, data set or seed."""
+"""Page that compares studies of other functionals, sources, data sets or seeds."""
 
 from __future__ import annotations
 
@@ -8,19 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 import plotly.graph_objects as go
 
-from nextrung.reports.html.elements import (
-    MISSING,
-    element,
-    format_number,
-    header,
-    number,
-    numeric,
-    paragraph,
-    row,
-    table,
-)
+from nextrung.reports.html.elements import MISSING, element, number, numeric, row, table
 from nextrung.reports.html.model_style import appearance, in_order, model_cell
-from nextrung.reports.pages.page import write_page
+from nextrung.reports.html.quantities import ENERGY
+from nextrung.reports.pages.page import build_header, write_page
 from nextrung.reports.plots.figure import Figure, log_axis, plot
 from nextrung.reports.sections.benchmarks import COLUMNS
 from nextrung.reports.sections.section import Section
@@ -35,26 +26,26 @@ if TYPE_CHECKING:
     from nextrung.reports.sections.benchmarks import Column
     from nextrung.schemas.study import ModelSummary, StudyDoc
 
-#: Settings in which studies that belong together may differ.
+#: Settings in which studies of one group may differ.
 _UNIMPORTANT = {"seed", "name", "description"}
 
 _COLOURS = ("#3b86e0", "#ee8434", "#17a589", "#b068c9", "#dd4b63", "#c09a4e")
 
 
 def write_comparison(studies: Sequence[StudyDoc], path: Path) -> None:
-    """Write a page that sets studies side by side.
+    """Write a page that compares studies.
 
     Parameters
     ----------
     studies : sequence of StudyDoc
         At least two studies of different names.
     path : Path
-        The HTML file; it appears whole or not at all.
+        The HTML file, replaced atomically.
 
     Raises
     ------
     InputError
-        If there are fewer than two studies, or two of one name.
+        If there are fewer than two studies, or two of the same name.
     """
     names = [study.results.study for study in studies]
     if len(set(names)) < max(len(names), 2):
@@ -65,13 +56,16 @@ def write_comparison(studies: Sequence[StudyDoc], path: Path) -> None:
     sections = (
         Section("studies", "Studies", (_list_studies(studies),)),
         Section("results", "Results", _compare_models(studies)),
-        Section("seeds", "Seed to seed", _compare_seeds(studies)),
+        Section("seeds", "Spread over seeds", _compare_seeds(studies)),
     )
-    write_page(path, " · ".join(names), header=_title(studies), sections=sections)
+    title = " · ".join(names)
+    labels = dict.fromkeys(study.results.labels for study in studies)
+    header = build_header("comparison", title, labels)
+    write_page(path, title, header=header, sections=sections)
 
 
 def group_by_seed(studies: Sequence[StudyDoc]) -> list[list[StudyDoc]]:
-    """Group the studies that differ in nothing but names and seeds.
+    """Group the studies that differ in names and seeds only.
 
     Parameters
     ----------
@@ -81,41 +75,30 @@ def group_by_seed(studies: Sequence[StudyDoc]) -> list[list[StudyDoc]]:
     Returns
     -------
     list of list of StudyDoc
-        Groups in the order of their first study; a study may be alone in its group.
+        Groups in the order of their first study; a group may have one study.
     """
     groups: dict[str, list[StudyDoc]] = defaultdict(list)
     for study in studies:
-        settings = _forget_seeds(study.settings.model_dump(mode="json"))
+        settings = _drop_seeds(study.settings.model_dump(mode="json"))
         groups[f"{settings}"].append(study)
     return list(groups.values())
 
 
-def _forget_seeds(settings: Any) -> Any:  # noqa: ANN401
-    """Drop names and seeds from settings, however deep."""
+def _drop_seeds(settings: Any) -> Any:  # noqa: ANN401
+    """Drop names and seeds from nested settings."""
     if isinstance(settings, dict):
         return {
-            key: _forget_seeds(value)
+            key: _drop_seeds(value)
             for key, value in settings.items()
             if key not in _UNIMPORTANT
         }
     if isinstance(settings, list):
-        return [_forget_seeds(value) for value in settings]
+        return [_drop_seeds(value) for value in settings]
     return settings
 
 
-def _title(studies: Sequence[StudyDoc]) -> Element:
-    """Write the head of the page."""
-    labels = dict.fromkeys(study.results.labels for study in studies)
-    return element(
-        "header",
-        element("p", "nextrung comparison", class_="kicker"),
-        element("h1", " · ".join(study.results.study for study in studies)),
-        *(element("p", f"labels: {label}", class_="labels") for label in labels),
-    )
-
-
 def _list_studies(studies: Sequence[StudyDoc]) -> Element:
-    """List what the studies were made of."""
+    """List labels, source, data and seeds of every study."""
     rows = [
         row(
             element("th", study.results.study, scope="row"),
@@ -131,21 +114,20 @@ def _list_studies(studies: Sequence[StudyDoc]) -> Element:
         for study in studies
     ]
     counts = ("Materials", "Frames", "Split seed", "Training seed", "Epochs")
-    titles = header("Study", "Labels", "Source", "Data", *numeric(*counts))
-    return table(titles, rows)
+    return table(["Study", "Labels", "Source", "Data", *numeric(*counts)], rows)
 
 
 def _compare_models(studies: Sequence[StudyDoc]) -> tuple[Element | Figure, ...]:
-    """Show every number of every study, model by model."""
+    """List every benchmark of every study, model by model."""
     rows = []
     for model in _all_models(studies):
         for study in studies:
             summary = study.results.models.get(model)
-            cells = [_write(column, summary) for column in COLUMNS]
+            cells = [_build_cell(column, summary) for column in COLUMNS]
             rows.append(row(model_cell(model), study.results.study, *cells))
-    titles = header("Model", "Study", *(column_title(column) for column in COLUMNS))
-    said = paragraph("Each study is scored on its own test split.")
-    return said, table(titles, rows), *_plot_energies(studies)
+    note = element("p", "Each study is scored on its own test split.")
+    listed = table(["Model", "Study", *map(column_title, COLUMNS)], rows)
+    return note, listed, *_plot_energies(studies)
 
 
 def _all_models(studies: Sequence[StudyDoc]) -> list[str]:
@@ -153,19 +135,18 @@ def _all_models(studies: Sequence[StudyDoc]) -> list[str]:
     return in_order({model for study in studies for model in study.results.models})
 
 
-def _write(column: Column, summary: ModelSummary | None) -> Element:
-    """Write one number of a model that a study may not have."""
+def _build_cell(column: Column, summary: ModelSummary | None) -> Element:
+    """Build the cell of a benchmark of a model that a study may lack."""
     value = None if summary is None else column.read(summary)
-    return number(value, column.digits, factor=column.factor, reason="not computed")
+    return column.quantity.cell(value, "not computed")
 
 
 def _plot_energies(studies: Sequence[StudyDoc]) -> list[Figure]:
-    """Draw the test energy error of every model in every study."""
-    energy = COLUMNS[0]
+    """Plot the test energy error of every model of every study."""
     columns: dict[str, list[Any]] = {"study": [], "model": [], "energy_mae": []}
     traces = []
-    for place, study in enumerate(studies):
-        found = {m: energy.read(s) for m, s in study.results.models.items()}
+    for index, study in enumerate(studies):
+        found = {m: COLUMNS[0].read(s) for m, s in study.results.models.items()}
         known = {m: found[m] for m in in_order(found) if found[m] is not None}
         columns["study"] += [study.results.study] * len(known)
         columns["model"] += list(known)
@@ -173,10 +154,10 @@ def _plot_energies(studies: Sequence[StudyDoc]) -> list[Figure]:
         traces.append(
             go.Scatter(
                 x=[appearance(model).title for model in known],
-                y=[energy.factor * (value or 0) for value in known.values()],
+                y=[ENERGY.factor * (value or 0) for value in known.values()],
                 mode="markers",
                 name=study.results.study,
-                marker={"size": 10, "color": _COLOURS[place % len(_COLOURS)]},
+                marker={"size": 10, "color": _COLOURS[index % len(_COLOURS)]},
                 hovertemplate="%{x}: %{y:,.1f} meV/atom<extra>%{fullData.name}</extra>",
             )
         )
@@ -187,44 +168,42 @@ def _plot_energies(studies: Sequence[StudyDoc]) -> list[Figure]:
         traces,
         y_title="energy MAE (meV/atom)",
         xaxis={"categoryorder": "array", "categoryarray": titles, "tickangle": -40},
-        yaxis=log_axis(energy.factor * value for value in columns["energy_mae"]),
+        yaxis=log_axis(ENERGY.factor * value for value in columns["energy_mae"]),
         showlegend=True,
     )
-    caption = "Mean absolute energy error over test frames, study by study."
+    caption = "Mean absolute energy error over the test frames of every study."
     return [Figure("energies", caption, drawn, columns, height=420)]
 
 
 def _compare_seeds(studies: Sequence[StudyDoc]) -> tuple[Element, ...]:
-    """Show mean and spread over the studies that differ in seeds alone."""
+    """List mean and spread over the studies that differ in seeds only."""
     groups = [group for group in group_by_seed(studies) if len(group) > 1]
     if not groups:
-        text = "No two of these studies differ in names and seeds alone."
-        return (paragraph(text, class_="absent"),)
-    return tuple(block for group in groups for block in _spread(group))
+        text = "No two of these studies differ in names and seeds only."
+        return (element("p", text, class_="absent"),)
+    return tuple(block for group in groups for block in _list_spread(group))
 
 
-def _spread(group: Sequence[StudyDoc]) -> list[Element]:
-    """Show mean and standard deviation of one group."""
+def _list_spread(group: Sequence[StudyDoc]) -> list[Element]:
+    """List mean and standard deviation of one group."""
     rows = [
-        row(model_cell(model), *(_write_spread(group, model, c) for c in COLUMNS))
+        row(model_cell(model), *(_build_spread_cell(group, model, c) for c in COLUMNS))
         for model in _all_models(group)
     ]
     names = ", ".join(study.results.study for study in group)
-    said = f"Mean ± sample standard deviation over {len(group)} studies: {names}."
-    titles = header("Model", *(column_title(column) for column in COLUMNS))
-    return [paragraph(said), table(titles, rows)]
+    text = f"Mean ± sample standard deviation over {len(group)} studies: {names}."
+    listed = table(["Model", *map(column_title, COLUMNS)], rows)
+    return [element("p", text), listed]
 
 
-def _write_spread(group: Sequence[StudyDoc], model: str, column: Column) -> Element:
-    """Write mean and spread of one number."""
+def _build_spread_cell(
+    group: Sequence[StudyDoc], model: str, column: Column
+) -> Element:
+    """Build the cell of mean and standard deviation of one benchmark."""
     summaries = [study.results.models.get(model) for study in group]
     found = [column.read(summary) for summary in summaries if summary]
-    values = [column.factor * value for value in found if value is not None]
+    values = [value for value in found if value is not None]
     if len(values) < 2:  # noqa: PLR2004
         return element("td", MISSING, class_="number missing", title="fewer than two")
-    centre = format_number(mean(values), column.digits)
-    return element(
-        "td",
-        f"{centre} ± {format_number(stdev(values), column.digits)}",
-        class_="number",
-    )
+    numbers = (column.quantity.format(value) for value in (mean(values), stdev(values)))
+    return element("td", " ± ".join(numbers), class_="number")

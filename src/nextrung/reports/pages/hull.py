@@ -1,24 +1,15 @@
-"""A page of its own for the hulls of one chemical system."""
+"""Page of the hulls of one chemical system."""
 
 from __future__ import annotations
 
 from math import inf
 from typing import TYPE_CHECKING
 
-from nextrung.reports.html.elements import (
-    count,
-    element,
-    header,
-    number,
-    numeric,
-    paragraph,
-    row,
-    table,
-)
+from nextrung.reports.html.elements import element, format_count, numeric, row, table
 from nextrung.reports.html.model_style import appearance
-from nextrung.reports.pages.page import write_page
-from nextrung.reports.plots.hull import DRAWABLE, plot_sides
-from nextrung.reports.plots.hull_data import list_within, parse_system, read_hull_data
+from nextrung.reports.html.quantities import ENERGY
+from nextrung.reports.pages.page import build_header, write_page
+from nextrung.reports.sections.hull import build_explorer, list_within, parse_system
 from nextrung.reports.sections.section import Section
 
 if TYPE_CHECKING:
@@ -26,12 +17,14 @@ if TYPE_CHECKING:
     from pathlib import Path
     from xml.etree.ElementTree import Element
 
-    from nextrung.reports.plots.figure import Figure
-    from nextrung.schemas.stability import StabilityDoc, StabilityRow
+    from nextrung.schemas.stability import StabilityDoc, StabilityRecord
+
+#: Numbers of elements whose hulls are drawn.
+DRAWABLE = (2, 3, 4)
 
 
 def write_hull(documents: Mapping[str, StabilityDoc], system: str, path: Path) -> None:
-    """Write the hulls of one chemical system, labels beside models, as HTML.
+    """Write the hulls of one chemical system, labels beside models, as a page.
 
     Parameters
     ----------
@@ -40,7 +33,7 @@ def write_hull(documents: Mapping[str, StabilityDoc], system: str, path: Path) -
     system : str
         Symbols joined by hyphens, in any order.
     path : Path
-        The HTML file; it needs no other one.
+        The HTML file, replaced atomically.
 
     Raises
     ------
@@ -49,90 +42,75 @@ def write_hull(documents: Mapping[str, StabilityDoc], system: str, path: Path) -
 
     Notes
     -----
-    Hulls of two, three and four elements are drawn. For other numbers of elements the
-    page says so and has the table of energies alone.
+    Hulls of two, three and four elements are drawn; for other numbers of elements the
+    page has the table of energies only.
     """
     first = next(iter(documents.values()))
     elements = parse_system(system, first.rows)
-    rows = {m: list_within(doc.rows, elements) for m, doc in documents.items()}
-    labelled = next(iter(rows.values()))
-    blocks: list[Element | Figure] = [_introduce(labelled, elements)]
-    if len(elements) in DRAWABLE:
-        labels = read_hull_data(
-            labelled, elements, source="target", title=f"labels: {first.labels}"
-        )
-        models = [
-            read_hull_data(
-                found, elements, source="predicted", title=appearance(model).title
-            )
-            for model, found in rows.items()
-        ]
-        blocks.append(plot_sides(labels, models))
-    blocks.append(_list_materials(rows))
+    within = {
+        model: doc.model_copy(update={"rows": list_within(doc.rows, elements)})
+        for model, doc in documents.items()
+    }
+    rows = {model: doc.rows for model, doc in within.items()}
     name = "-".join(elements)
-    title = element(
-        "header",
-        element("p", "nextrung hull", class_="kicker"),
-        element("h1", name),
-        element("p", f"labels: {first.labels}", class_="labels"),
-    )
-    section = Section("hull", "Hull", tuple(blocks))
-    write_page(path, name, header=title, sections=[section])
+    blocks = [_describe_system(next(iter(rows.values())), elements)]
+    if len(elements) in DRAWABLE:
+        blocks.append(build_explorer(within, [name]))
+    section = Section("hull", "Hull", (*blocks, _list_materials(rows)))
+    header = build_header("hull", name, [first.labels])
+    write_page(path, name, header=header, sections=[section])
 
 
-def _introduce(rows: Sequence[StabilityRow], elements: tuple[str, ...]) -> Element:
-    """Say what the page holds, and why there is no drawing where there is none."""
-    text = f"{count(len(rows), 'material')} of {', '.join(elements)}."
+def _describe_system(
+    rows: Sequence[StabilityRecord], elements: Sequence[str]
+) -> Element:
+    """Describe the materials, and why a hull is not drawn."""
+    text = f"{format_count(len(rows), 'material')} of {', '.join(elements)}."
     if len(elements) not in DRAWABLE:
         text += (
-            f" A hull of {count(len(elements), 'element')} has no drawing: "
-            "here are its energies."
+            f" Hulls of {format_count(len(elements), 'element')} are not drawn; the "
+            "table lists their energies."
         )
-    return paragraph(
-        f"{text} Energies are measured from the elemental entries of the labels or of "
-        "the model; the hull of a model is made of energies relaxed with that model, "
-        "and failed relaxations are missing from it."
+    return element(
+        "p",
+        f"{text} Energies are relative to the elemental entries of the labels or of "
+        "the model. The hull of a model is built from the energies of structures "
+        "relaxed with that model; failed relaxations are left out.",
     )
 
 
-def _list_materials(rows: Mapping[str, Sequence[StabilityRow]]) -> Element:
-    """List every material, those nearest to the hull of the labels first."""
-    by_model = {
-        model: {found.material_id: found for found in listed}
-        for model, listed in rows.items()
-    }
-    labelled = sorted(next(iter(rows.values())), key=_distance)
-    titles = header(
-        "Formula",
-        "Material",
-        *numeric("Formation, labels (meV/atom)", "Above hull, labels (meV/atom)"),
-        *numeric(*(f"Above hull, {appearance(model).title}" for model in rows)),
+def _list_materials(rows: Mapping[str, Sequence[StabilityRecord]]) -> Element:
+    """List every material by its energy above the hull of the labels."""
+    by_model = [
+        {found.material_id: found for found in listed} for listed in rows.values()
+    ]
+    titles = numeric(
+        "Formation, labels (meV/atom)",
+        "Above hull, labels (meV/atom)",
+        *(f"Above hull, {appearance(model).title}" for model in rows),
     )
-    return table(
-        titles,
-        [
-            row(
-                material.formula,
-                material.material_id,
-                _write(material.target_formation_energy, material),
-                _write(material.target_energy_above_hull, material),
-                *(
-                    _write(found.predicted_energy_above_hull, found)
-                    for listed in by_model.values()
-                    for found in [listed[material.material_id]]
-                ),
-            )
-            for material in labelled
-        ],
-    )
+    listed = [
+        row(
+            material.formula,
+            material.material_id,
+            _build_cell(material.target_formation_energy, material),
+            _build_cell(material.target_energy_above_hull, material),
+            *(
+                _build_cell(found.predicted_energy_above_hull, found)
+                for found in (rows_of[material.material_id] for rows_of in by_model)
+            ),
+        )
+        for material in sorted(next(iter(rows.values())), key=_rank)
+    ]
+    return table(["Formula", "Material", *titles], listed)
 
 
-def _distance(material: StabilityRow) -> float:
-    """Tell how far above the hull of the labels a material is."""
+def _rank(material: StabilityRecord) -> float:
+    """Return the energy above the hull of the labels; infinity where it is missing."""
     energy = material.target_energy_above_hull
     return inf if energy is None else energy
 
 
-def _write(energy: float | None, material: StabilityRow) -> Element:
-    """Write an energy, or why there is none."""
-    return number(energy, 1, factor=1000, reason=material.error or "")
+def _build_cell(energy: float | None, material: StabilityRecord) -> Element:
+    """Build the cell of an energy, with the error where it is missing."""
+    return ENERGY.cell(energy, material.error or "")

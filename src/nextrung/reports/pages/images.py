@@ -1,4 +1,4 @@
-"""Figures as files for papers: PDF and PNG, drawn by a browser without a window."""
+"""Figures as PDF and PNG, drawn by a headless browser."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ if TYPE_CHECKING:
 
     from nextrung.reports.plots.figure import Figure
 
-#: Formats, and the pixels per unit of length of each.
+#: Formats, and pixels per unit of length.
 FORMATS = {"pdf": 1.0, "png": 3.0}
 
-#: Width of an image in units of length, and seconds one may take.
+#: Width of an image in units of length, and timeout per image in s.
 WIDTH, TIMEOUT = 640, 180
 
-#: Names from which a plot needs a legend.
+#: A plot with this many names or more has a legend.
 TWO_NAMES = 2
 
 _AXIS = {
@@ -33,8 +33,8 @@ _AXIS = {
     "ticks": "outside",
     "zerolinecolor": "#b9c2cb",
 }
-#: Colours of what is not data, on white paper.
-_LOOK: dict[str, Any] = {
+#: Colours of everything but data, on white paper.
+_LAYOUT: dict[str, Any] = {
     "font": {"family": "Arial, Helvetica, sans-serif", "size": 14, "color": "#000000"},
     "paper_bgcolor": "#ffffff",
     "plot_bgcolor": "#ffffff",
@@ -44,14 +44,14 @@ _LOOK: dict[str, Any] = {
 
 
 def write_images(figures: Iterable[Figure], folder: Path) -> list[Path]:
-    """Write figures as PDF and as PNG, one file each.
+    """Write figures as PDF and PNG, one file each.
 
     Parameters
     ----------
     figures : iterable of Figure
-        The figures, each in the view it begins with.
+        The figures; of several views the one shown at first is drawn.
     folder : Path
-        Where to write; made where it does not exist.
+        Folder to write to; created if missing.
 
     Returns
     -------
@@ -61,10 +61,15 @@ def write_images(figures: Iterable[Figure], folder: Path) -> list[Path]:
     Raises
     ------
     InputError
-        If there is no browser to draw them, or it fails.
+        If kaleido or a browser is missing, or the browser fails.
     """
-    from kaleido import errors  # noqa: PLC0415 - takes its time
-
+    try:
+        from kaleido import errors  # noqa: PLC0415 - an extra, and slow to import
+    except ModuleNotFoundError as error:
+        raise InputError(
+            "expected kaleido to draw figures as PDF and PNG, got none; "
+            "pip install 'nextrung[figures]' (their data are written as CSV)"
+        ) from error
     folder.mkdir(parents=True, exist_ok=True)
     tasks = [
         {
@@ -81,7 +86,7 @@ def write_images(figures: Iterable[Figure], folder: Path) -> list[Path]:
         for suffix, scale in FORMATS.items()
     ]
     try:
-        with ThreadPoolExecutor(1) as thread:  # this one may have an event loop already
+        with ThreadPoolExecutor(1) as thread:  # this thread may run an event loop
             thread.submit(_draw, tasks).result()
     except errors.ChromeNotFoundError as error:
         raise InputError(
@@ -99,7 +104,7 @@ def _draw(tasks: list[dict[str, Any]]) -> None:
 
 
 async def _draw_all(tasks: list[dict[str, Any]]) -> None:
-    """Start a browser, and have it draw."""
+    """Start a browser and draw all images with it."""
     from kaleido import Kaleido  # noqa: PLC0415
 
     async with Kaleido(timeout=TIMEOUT, mathjax=False) as browser:
@@ -107,7 +112,7 @@ async def _draw_all(tasks: list[dict[str, Any]]) -> None:
 
 
 def apply_print_style(figure: Figure) -> go.Figure:
-    """Give a plot the colours of paper, and the view it begins with.
+    """Apply the colours of paper and the view shown at first.
 
     Parameters
     ----------
@@ -117,20 +122,20 @@ def apply_print_style(figure: Figure) -> go.Figure:
     Returns
     -------
     plotly.graph_objects.Figure
-        What is drawn.
+        A copy of the plot.
     """
     drawn = copy.deepcopy(figure.plot)
-    drawn.update_layout(template={"layout": _LOOK})
+    drawn.update_layout(template={"layout": _LAYOUT})
     if figure.views:
         shown = figure.shown or next(iter(figure.views))
-        for place, trace in enumerate(drawn.data):
-            trace.visible = place in figure.views[shown]
-    _name_traces(drawn)
+        for index, trace in enumerate(drawn.data):
+            trace.visible = index in figure.views[shown]
+    _add_legend(drawn)
     return drawn
 
 
-def _name_traces(drawn: go.Figure) -> None:
-    """Give a plot a legend where the page has one for several figures."""
+def _add_legend(drawn: go.Figure) -> None:
+    """Add a legend, which on the page serves several figures."""
     visible = [trace for trace in drawn.data if trace.visible is not False]
     named = {trace.name: trace for trace in reversed(visible) if trace.name}
     if len(named) < TWO_NAMES:

@@ -1,4 +1,4 @@
-"""What a potential is, what it is good for, and how to load it."""
+"""Model cards: recipe, errors, limits and use of a potential."""
 
 from __future__ import annotations
 
@@ -11,8 +11,9 @@ from pydantic import Field
 from pymatgen.core import Element
 
 from nextrung.atomic_write import atomic_write
-from nextrung.reports.html.elements import MISSING, count, format_number
+from nextrung.reports.html.elements import format_count
 from nextrung.reports.html.model_style import appearance
+from nextrung.reports.html.quantities import COUNT, DENSITY, ENERGY, PROPERTIES
 from nextrung.reports.sections.published_values import CITATION
 from nextrung.schemas.base import InputError, Record
 from nextrung.schemas.evaluation import PropertyErrors
@@ -26,34 +27,34 @@ if TYPE_CHECKING:
     from nextrung.schemas.fine_tuning import FineTuningDoc
     from nextrung.schemas.stability import StabilityDoc
 
-#: Elements that the architecture knows.
+#: Elements of the architecture.
 _N_ELEMENTS = 94
 
-#: Test frames below which the errors are called uncertain.
+#: With fewer test frames the errors are uncertain.
 _FEW_FRAMES = 200
 
 #: Limits of every potential.
 _ALWAYS = (
-    "Structures unlike the training set, as surfaces or melts, were not tested.",
-    "Energies compare with those of the same functional and references only.",
+    "Structures unlike the training set, such as surfaces or melts, were not tested.",
+    "Energies are comparable only with those of the same functional and references.",
 )
 
 
 class ModelCard(Record):
-    """A potential in figures, for machines; the Markdown file is for readers."""
+    """The model card of a potential, as stored in JSON."""
 
     model: str = Field(description="Model of the study, or name of the potential.")
     checkpoint: str = Field(description="File name of the weights.")
-    checkpoint_sha256: str = Field(description="Hash of the weights.")
-    source: str = Field(description="Potential it was made from.")
-    recipe: Recipe = Field(description="How it was made from the source.")
-    functional: str = Field(description="Functional its energies are of.")
+    checkpoint_sha256: str = Field(description="SHA-256 of the weights.")
+    source: str = Field(description="Potential that training started from.")
+    recipe: Recipe = Field(description="Recipe of the training.")
+    functional: str = Field(description="Functional of its energies.")
     labels: str = Field(description="Functional and origin of the labels.")
     n_train_frames: int = Field(ge=0, description="Training frames used.")
     n_train_materials: int = Field(ge=0, description="Materials of these frames.")
     elements: list[str] = Field(description="Elements that have a reference energy.")
     elements_without_reference: list[str] = Field(
-        description="Elements it refuses to predict."
+        description="Elements that it rejects."
     )
     metrics: dict[str, PropertyErrors] = Field(description="Errors, by split.")
     decomposition_energy_mae: float | None = Field(
@@ -63,9 +64,9 @@ class ModelCard(Record):
         description="Relaxations without energy; null where not scored."
     )
     density_mae: float | None = Field(description="In g/cm³; null where not scored.")
-    limits: list[str] = Field(description="What not to rely on.")
-    fingerprint: str = Field(description="Of the document of the model.")
-    citation: str = Field(description="What to cite.")
+    limits: list[str] = Field(description="Known limits.")
+    fingerprint: str = Field(description="Fingerprint of the document of the model.")
+    citation: str = Field(description="Publication to cite.")
 
 
 def write_model_card(
@@ -76,7 +77,7 @@ def write_model_card(
     stability: StabilityDoc | None = None,
     density: DensityDoc | None = None,
 ) -> tuple[Path, Path]:
-    """Write the card of a potential as Markdown and as JSON.
+    """Write the model card of a potential as Markdown and JSON.
 
     Parameters
     ----------
@@ -85,7 +86,7 @@ def write_model_card(
     evaluation : EvaluationDoc
         Its errors.
     folder : Path
-        Where to write; made where it does not exist.
+        Folder to write to; created if missing.
     stability : StabilityDoc, optional
         Its hull.
     density : DensityDoc, optional
@@ -102,10 +103,9 @@ def write_model_card(
         If the documents are of different models.
     """
     card = describe_model(tuned, evaluation, stability=stability, density=density)
-    folder.mkdir(parents=True, exist_ok=True)
     markdown, machine = folder / f"{card.model}.md", folder / f"{card.model}.json"
     with atomic_write(markdown) as file:
-        file.write_text(write_markdown(card), encoding="utf-8")
+        file.write_text(format_markdown(card), encoding="utf-8")
     with atomic_write(machine) as file:
         file.write_text(json.dumps(card.model_dump(mode="json"), indent=1) + "\n")
     return markdown, machine
@@ -118,7 +118,7 @@ def describe_model(
     stability: StabilityDoc | None = None,
     density: DensityDoc | None = None,
 ) -> ModelCard:
-    """Collect what a card says.
+    """Build the model card of a potential.
 
     Parameters
     ----------
@@ -174,20 +174,20 @@ def describe_model(
 def _find_limits(
     tuned: FineTuningDoc, evaluation: EvaluationDoc, stability: StabilityDoc | None
 ) -> list[str]:
-    """Say what the numbers warn of."""
+    """List the limits that follow from labels, test size and failures."""
     limits = list(_ALWAYS)
     if "distilled" in evaluation.labels:
         limits.append(
-            f"The labels are {evaluation.labels}: the errors say how well the "
-            "potential follows its teacher, not how well it follows a calculation."
+            f"The labels are {evaluation.labels}: the errors are relative to the "
+            "teacher potential, not to a calculation."
         )
     test = evaluation.metrics.get("test")
     if test is None or test.n_frames < _FEW_FRAMES:
-        n_frames = count(test.n_frames if test else 0, "test frame")
-        limits.append(f"The errors rest on {n_frames}: they are uncertain.")
+        n_frames = format_count(test.n_frames if test else 0, "test frame")
+        limits.append(f"The errors are uncertain: only {n_frames}.")
     if tuned.unusable_frames:
-        left_out = count(tuned.n_unusable_frames, "frame")
-        limits.append(f"{left_out} could not be trained on.")
+        unusable = format_count(tuned.n_unusable_frames, "frame")
+        limits.append(f"{unusable} could not be used for training.")
     if stability is not None and stability.n_failed_relaxations:
         limits.append(
             f"{stability.n_failed_relaxations:,} of {stability.n_materials:,} "
@@ -196,8 +196,8 @@ def _find_limits(
     return limits
 
 
-def write_markdown(card: ModelCard) -> str:
-    """Write a card for readers.
+def format_markdown(card: ModelCard) -> str:
+    """Format a model card as Markdown.
 
     Parameters
     ----------
@@ -210,36 +210,28 @@ def write_markdown(card: ModelCard) -> str:
         Markdown.
     """
     template = files("nextrung.reports.pages").joinpath("model_card.md")
-    failed = card.n_failed_relaxations
     return Template(template.read_text(encoding="utf-8")).substitute(
         card.model_dump(mode="json"),
         title=appearance(card.model).title,
         start="the source's weights" if card.recipe.pretrained else "random weights",
         rereference=card.recipe.rereference.value,
         trained=card.recipe.trained.value.replace("_", " "),
-        data=f"{count(card.n_train_frames, 'frame')} of "
-        f"{count(card.n_train_materials, 'material')}",
+        data=f"{format_count(card.n_train_frames, 'frame')} of "
+        f"{format_count(card.n_train_materials, 'material')}",
         elements=", ".join(card.elements),
         missing_elements=", ".join(card.elements_without_reference) or "none",
-        errors="\n".join(map(_write_errors, card.metrics, card.metrics.values())),
-        decomposition=_shown(card.decomposition_energy_mae, 1000, 1),
-        failed=MISSING if failed is None else f"{failed:,}",
-        density=_shown(card.density_mae, 1, 3),
+        errors="\n".join(map(_format_errors, card.metrics, card.metrics.values())),
+        decomposition=ENERGY.format(card.decomposition_energy_mae),
+        failed=COUNT.format(card.n_failed_relaxations),
+        density=DENSITY.format(card.density_mae),
         limits="\n".join(f"- {limit}" for limit in card.limits),
     )
 
 
-def _write_errors(split: str, errors: PropertyErrors) -> str:
-    """Write the errors of one split as a row."""
-    values = (
-        _shown(errors.energy_mae, 1000, 1),
-        _shown(errors.forces_mae, 1000, 1),
-        _shown(errors.stress_mae, 1, 3),
-        _shown(errors.magmoms_mae, 1, 3),
-    )
+def _format_errors(split: str, errors: PropertyErrors) -> str:
+    """Format the errors of one split as a row."""
+    values = [
+        quantity.format(getattr(errors, f"{name}_mae"))
+        for name, quantity in PROPERTIES.items()
+    ]
     return f"| {split} | {errors.n_frames:,} | {' | '.join(values)} |"
-
-
-def _shown(value: float | None, factor: float, digits: int) -> str:
-    """Write a value in its shown unit."""
-    return format_number(None if value is None else value * factor, digits)

@@ -1,4 +1,4 @@
-"""The report of a study: one HTML file that needs nothing else."""
+"""HTML pages that need no other file, and the report of a study as such a page."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from nextrung.atomic_write import atomic_write
 from nextrung.reports.html.elements import element, render
 from nextrung.reports.pages.study import report_study
 from nextrung.reports.plots.figure import Figure, embed
-from nextrung.reports.sections.provenance import write_time
+from nextrung.reports.sections.provenance import format_time
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
     from pathlib import Path
     from xml.etree.ElementTree import Element
 
@@ -31,13 +31,47 @@ def write_report(study: StudyDoc, documents: Mapping[str, TaskDoc], path: Path) 
     study : StudyDoc
         The study.
     documents : mapping of str to TaskDoc
-        Its documents, keyed as the jobs of its results: by stage or stage/model. A
-        section whose documents are missing says so.
+        Its documents by stage or stage/model. A section without its documents says
+        so.
     path : Path
-        The HTML file; it appears whole or not at all.
+        The HTML file, replaced atomically.
     """
+    results = study.results
+    origin = (
+        f"source potential: {results.source}; completed "
+        f"{format_time(study.provenance.completed_at)}"
+    )
+    description = study.settings.description
+    header = build_header("study", results.study, [results.labels])
+    header.append(element("p", origin, class_="origin"))
+    header.extend([element("p", description)] if description else [])
     sections = report_study(study, documents)
-    write_page(path, study.results.study, header=_title(study), sections=sections)
+    write_page(path, results.study, header=header, sections=sections)
+
+
+def build_header(kind: str, title: str, labels: Iterable[str]) -> Element:
+    """Build the header of a page.
+
+    Parameters
+    ----------
+    kind : str
+        Kind of the page.
+    title : str
+        Title of the page.
+    labels : iterable of str
+        Labels of the studies.
+
+    Returns
+    -------
+    Element
+        A ``header``.
+    """
+    return element(
+        "header",
+        element("p", f"nextrung {kind}", class_="kicker"),
+        element("h1", title),
+        *(element("p", f"labels: {label}", class_="labels") for label in labels),
+    )
 
 
 def write_page(
@@ -48,11 +82,11 @@ def write_page(
     Parameters
     ----------
     path : Path
-        The HTML file; it appears whole or not at all.
+        The HTML file, replaced atomically.
     title : str
         Title of the window.
     header : Element
-        Head of the page.
+        Header of the page.
     sections : sequence of Section
         The sections, in order.
     """
@@ -63,10 +97,10 @@ def write_page(
 
 
 def _assemble(title: str, header: Element, sections: Sequence[Section]) -> Element:
-    """Put head, table of contents, sections and scripts together."""
+    """Assemble header, table of contents, sections and scripts."""
     links = [element("a", s.title, href=f"#{s.anchor}") for s in sections]
     contents = element("nav", *links, aria_label="Contents")
-    main = element("main", *(_write_section(section) for section in sections))
+    main = element("main", *(_build_section(section) for section in sections))
     head = element(
         "head",
         element("meta", charset="utf-8"),
@@ -76,18 +110,19 @@ def _assemble(title: str, header: Element, sections: Sequence[Section]) -> Eleme
         element("link", rel="icon", href="data:,"),
         element("style", _read("page.css")),
     )
-    scripts = (element("script", get_plotlyjs()), element("script", _read("page.js")))
-    body = element("body", header, contents, main, *scripts)
+    scripts = (get_plotlyjs(), _read("page.js"), _read("hull.js"))
+    bodies = (element("script", text) for text in scripts)
+    body = element("body", header, contents, main, *bodies)
     return element("html", head, body, lang="en")
 
 
 def _read(name: str) -> str:
-    """Read a file that comes with the package."""
+    """Read a file of the package."""
     return files("nextrung.reports.html").joinpath(name).read_text(encoding="utf-8")
 
 
-def _write_section(section: Section) -> Element:
-    """Write a section; neighbouring figures share a row where there is room."""
+def _build_section(section: Section) -> Element:
+    """Build a section; adjacent figures share a row where there is room."""
     made = element("section", element("h2", section.title), id=section.anchor)
     row: Element | None = None
     for block in section.blocks:
@@ -101,23 +136,3 @@ def _write_section(section: Section) -> Element:
             made.append(row)
         row.append(embed(block))
     return made
-
-
-def _title(study: StudyDoc) -> Element:
-    """Write the head of a report."""
-    results = study.results
-    description = study.settings.description
-    said = [element("p", description)] if description else []
-    return element(
-        "header",
-        element("p", "nextrung study", class_="kicker"),
-        element("h1", results.study),
-        element("p", f"labels: {results.labels}", class_="labels"),
-        element(
-            "p",
-            f"source potential: {results.source}; completed "
-            f"{write_time(study.provenance.completed_at)}",
-            class_="origin",
-        ),
-        *said,
-    )

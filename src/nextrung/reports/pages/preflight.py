@@ -1,11 +1,10 @@
-"""The preflight of a study as a page of its own."""
+"""Page of the preflight of a study."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from nextrung.reports.html.elements import element
-from nextrung.reports.pages.page import write_page
+from nextrung.reports.pages.page import build_header, write_page
 from nextrung.reports.sections.preflight import report_preflight
 
 if TYPE_CHECKING:
@@ -15,7 +14,7 @@ if TYPE_CHECKING:
 
 
 def write_preflight(document: PreflightDoc, study: str, path: Path) -> None:
-    """Write a preflight as a page of its own.
+    """Write the preflight of a study as a page.
 
     Parameters
     ----------
@@ -24,13 +23,8 @@ def write_preflight(document: PreflightDoc, study: str, path: Path) -> None:
     study : str
         Name of the study.
     path : Path
-        The HTML file; it appears whole or not at all.
+        The HTML file, replaced atomically.
     """
-    head = element(
-        "header",
-        element("p", "nextrung preflight", class_="kicker"),
-        element("h1", study),
-        element("p", f"labels: {document.labels}", class_="labels"),
-    )
+    header = build_header("preflight", study, [document.labels])
     section = report_preflight({"preflight": document})
-    write_page(path, f"{study} preflight", header=head, sections=[section])
+    write_page(path, f"{study} preflight", header=header, sections=[section])

@@ -1,10 +1,10 @@
-"""What the whole study comes to: a summary in words, and Table 1."""
+"""Sections of the report of a study, with its summary and Table 1."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from nextrung.reports.html.elements import MISSING, element, paragraph
+from nextrung.reports.html.elements import MISSING, element
 from nextrung.reports.sections.alignment import report_alignment
 from nextrung.reports.sections.benchmarks import COLUMNS
 from nextrung.reports.sections.dataset import report_dataset
@@ -38,12 +38,12 @@ def report_study(study: StudyDoc, documents: Mapping[str, TaskDoc]) -> list[Sect
     study : StudyDoc
         The study.
     documents : mapping of str to TaskDoc
-        Its documents, keyed as the jobs of its results: by stage or stage/model.
+        Its documents by stage or stage/model.
 
     Returns
     -------
     list of Section
-        The sections in order; one whose documents are missing says so.
+        The sections in order. A section without its documents says so.
     """
     return [
         report_summary(study),
@@ -61,7 +61,7 @@ def report_study(study: StudyDoc, documents: Mapping[str, TaskDoc]) -> list[Sect
 
 
 def report_summary(study: StudyDoc) -> Section:
-    """Report what the numbers say, in words.
+    """Report summary, signs of failure and recommendations.
 
     Parameters
     ----------
@@ -80,17 +80,17 @@ def report_summary(study: StudyDoc) -> Section:
         blocks += [element("h3", "Signs of failure"), _list(signs, "signs")]
     advice = advise(results)
     if advice:
-        blocks += [element("h3", "What to do next"), _list(advice, "advice")]
+        blocks += [element("h3", "Recommendations"), _list(advice, "advice")]
     return Section("summary", "Summary", tuple(blocks))
 
 
 def _list(sentences: Sequence[str], name: str) -> Element:
-    """List sentences."""
+    """Build a list of sentences."""
     return element("ul", *(element("li", text) for text in sentences), class_=name)
 
 
 def report_results(study: StudyDoc, documents: Mapping[str, TaskDoc]) -> Section:
-    """Report Table 1: every model on every benchmark.
+    """Report Table 1 of the paper: every model on every benchmark.
 
     Parameters
     ----------
@@ -106,11 +106,11 @@ def report_results(study: StudyDoc, documents: Mapping[str, TaskDoc]) -> Section
     """
     results = study.results
     text = (
-        "Mean absolute errors; the lowest of each column is bold. A number leads to "
-        f"the job that made it; {MISSING} marks what was not computed."
+        "Mean absolute errors; the lowest of each column is bold. Every number links "
+        f"to its job; {MISSING}: not computed."
     )
     if results.study == PAPER_STUDY:
-        text += f" The paper's values stand below ours ({CITATION})."
+        text += f" The paper's values are below ours ({CITATION})."
     meanings = [
         element("li", element("b", column.title), f": {column.meaning}.")
         for column in COLUMNS
@@ -119,8 +119,8 @@ def report_results(study: StudyDoc, documents: Mapping[str, TaskDoc]) -> Section
     intervals = estimate_intervals(documents)
     if intervals:
         text += (
-            " In grey below: the 95 % interval of the mean, from 1,000 resamples of "
-            "whole materials."
+            " Grey: 95 % interval of the mean, from 1,000 bootstrap resamples of "
+            "materials."
         )
-    blocks = (paragraph(text), html_table(results, intervals), legend)
+    blocks = (element("p", text), html_table(results, intervals), legend)
     return Section("results", "Results", blocks)

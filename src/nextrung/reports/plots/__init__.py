@@ -1,3 +1,3 @@
-"""Figures and the data behind them."""
+"""Plots of reports, with their data."""
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Which elements set two functionals apart, on periodic tables."""
+"""Shift and importance of each element on periodic tables."""
 
 from __future__ import annotations
 
@@ -6,20 +6,20 @@ from typing import TYPE_CHECKING
 
 from nextrung.reports.plots.figure import Figure
 from nextrung.reports.plots.periodic_table import Scale, plot_periodic_table
-from nextrung.schemas.alignment import AlignmentDoc, Corrections
+from nextrung.schemas.alignment import AlignmentCorrections, AlignmentDoc
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-#: Elements that a caption names one by one.
+#: Most elements that a caption names.
 MAX_NAMED = 8
 
-#: Elements that a caption ranks by importance before it is divided by atoms.
+#: Elements that a caption lists by unnormalised importance.
 N_RANKED = 5
 
 
 def plot_elements(document: AlignmentDoc) -> list[Figure]:
-    """Draw the shift and the importance of every element.
+    """Plot the shift and the importance of each element.
 
     Parameters
     ----------
@@ -49,11 +49,11 @@ def plot_elements(document: AlignmentDoc) -> list[Figure]:
 
 
 def _plot_importances(document: AlignmentDoc) -> list[Figure]:
-    """Draw which elements explain the difference, with and without corrections."""
+    """Plot the importances with and without corrections."""
     elements = document.elements
     if not any(found.importance for found in elements.values()):
         return []
-    known = document.corrections is not Corrections.NONE
+    known = document.corrections is not AlignmentCorrections.NONE
     figures = [
         _plot_importance(
             "element-importance",
@@ -84,22 +84,22 @@ def _plot_importances(document: AlignmentDoc) -> list[Figure]:
 
 
 def _caption_importance(document: AlignmentDoc, corrections: str | None) -> str:
-    """Say what the importance of elements is that of."""
+    """Write the caption of a plot of importances."""
     text = (
-        "Which elements explain the difference of formation energies: importance in a "
-        "decision tree over the number of atoms, scaled (as Fig. 1"
-        f"{'d' if corrections == 'without' else 'c'} of the paper)."
+        "Importance of each element for the difference of formation energies: "
+        "importance in a decision tree divided by the number of atoms, scaled (as Fig. "
+        f"1{'d' if corrections == 'without' else 'c'} of the paper)."
     )
     if corrections is not None:
-        text += f" GGA/GGA+U energies {corrections} the corrections of MP2020."
+        text += f" GGA/GGA+U energies {corrections} the MP2020 corrections."
     missing = document.elements_without_phase
     if missing:
         named = ", ".join(missing)
         if len(missing) > MAX_NAMED:
             named = f"{len(missing)} of {len(document.elements)} elements"
         text += (
-            f" There is no pure phase of {named}: atomic references stand in for the "
-            "energies of elements."
+            f" There is no pure phase of {named}: atomic reference energies are used "
+            "in place of their elemental energies."
         )
     return text
 
@@ -111,7 +111,7 @@ def _plot_importance(
     document: AlignmentDoc,
     importances: Mapping[str, tuple[float, float]],
 ) -> Figure:
-    """Draw the importance of elements, as it is and scaled."""
+    """Plot normalised importances."""
     atoms = {symbol: document.elements[symbol].n_atoms for symbol in importances}
     values = {symbol: scaled for symbol, (_, scaled) in importances.items()}
     texts = {
@@ -123,7 +123,7 @@ def _plot_importance(
     largest = ", ".join(f"{symbol} {share:.2f}" for symbol, (share, _) in ranked)
     return Figure(
         name,
-        f"{caption} Before the division: {largest}.",
+        f"{caption} Before normalisation: {largest}.",
         plot_periodic_table(values, texts, title="importance"),
         {
             "element": list(values),

@@ -1,8 +1,7 @@
-"""Figures: a plot for the page and its data for everything else."""
+"""Figures: a plot, its caption and the data behind it."""
 
 from __future__ import annotations
 
-import csv
 import json
 from dataclasses import dataclass, field
 from math import ceil, floor, log10
@@ -12,42 +11,42 @@ import plotly.graph_objects as go
 from plotly.io import to_json
 
 from nextrung.reports.html.elements import element, embed_json
+from nextrung.reports.html.model_style import appearance
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
-    from pathlib import Path
     from xml.etree.ElementTree import Element
 
-#: Lines that guide the eye, legible on white and on black.
+#: Colour of reference lines, legible on white and on black.
 GUIDE = "rgba(128,128,128,0.75)"
 
-#: Decades above which an axis has ticks at powers of ten only, and below which it has
-#: more than three in a decade.
+#: Above this many decades an axis has ticks at powers of ten only; below the second
+#: number it has more than three ticks per decade.
 _WIDE, _NARROW = 3.5, 0.7
 
 
 @dataclass(frozen=True)
 class Figure:
-    """A plot, what it shows in words, and its data as columns.
+    """A plot, its caption and its data as columns.
 
     Parameters
     ----------
     name : str
-        Name of the figure, of its anchor and of its CSV file.
+        Name of the figure, its anchor and its files.
     caption : str
         What is shown, with units.
     plot : plotly.graph_objects.Figure
-        The plot, without a template: the page has one for light and one for dark.
+        The plot without a template: the page has a light and a dark one.
     columns : mapping of str to sequence
-        Data behind the plot, columns of equal length.
+        Data of the plot in columns of equal length.
     height : int
         Height in pixels.
     least_width : int
-        Width in pixels from which figures stand side by side.
+        Least width in pixels beside another figure.
     shown : str
-        The view to begin with; the first by default.
+        The view shown at first; the first one by default.
     views : mapping of str to sequence of int
-        Traces to show by the name of the view, where one is chosen at a time.
+        Indices of the traces of each view, where the reader chooses one.
     """
 
     name: str
@@ -66,16 +65,16 @@ def plot(
     y_title: str = "",
     **layout: Any,  # noqa: ANN401
 ) -> go.Figure:
-    """Draw traces without deciding on colours of the page.
+    """Build a plot in the layout of reports, without colours of the page.
 
     Parameters
     ----------
     traces : sequence of plotly traces
-        What to draw.
+        The traces.
     x_title, y_title : str
         Titles of the axes, with units.
     **layout : object
-        More of plotly's layout.
+        Further settings of plotly's layout.
 
     Returns
     -------
@@ -93,20 +92,106 @@ def plot(
     return drawn.update_layout(**layout)
 
 
+def plot_by_model(
+    name: str,
+    caption: str,
+    traces: Mapping[str, Sequence[go.Scatter]],
+    *,
+    columns: Mapping[str, Sequence[Any]],
+    unit: str,
+    best: str,
+) -> Figure:
+    """Plot predictions against labels, one model at a time.
+
+    Parameters
+    ----------
+    name, caption : str
+        Name and caption of the figure.
+    traces : mapping of str to sequence of plotly.graph_objects.Scatter
+        Traces of each model.
+    columns : mapping of str to sequence
+        Data of the plot.
+    unit : str
+        Unit of both axes.
+    best : str
+        The model shown at first.
+
+    Returns
+    -------
+    Figure
+        A figure with a view per model.
+    """
+    drawn: list[go.Scatter] = []
+    views = {}
+    for model, found in traces.items():
+        views[appearance(model).title] = range(len(drawn), len(drawn) + len(found))
+        drawn += found
+    axes = (f"label ({unit})", f"prediction ({unit})")
+    return Figure(
+        name,
+        caption,
+        plot(drawn, *axes, showlegend=False),
+        columns,
+        height=460,
+        shown=appearance(best).title,
+        views=views,
+    )
+
+
+def equality_line(*values: float) -> go.Scatter:
+    """Build the line on which prediction and label are equal.
+
+    Parameters
+    ----------
+    *values : float
+        Values that the line covers.
+
+    Returns
+    -------
+    plotly.graph_objects.Scatter
+        A dotted line.
+    """
+    ends = [min(values), max(values)]
+    line = {"color": GUIDE, "dash": "dot", "width": 1.2}
+    return go.Scatter(x=ends, y=ends, mode="lines", line=line, hoverinfo="skip")
+
+
+def list_columns(
+    rows: Mapping[str, Sequence[object]], names: Iterable[str]
+) -> dict[str, list[Any]]:
+    """List attributes of the rows of all models as columns.
+
+    Parameters
+    ----------
+    rows : mapping of str to sequence
+        Rows of each model.
+    names : iterable of str
+        Attributes of a row.
+
+    Returns
+    -------
+    dict of str to list
+        A column of models and one per attribute.
+    """
+    pairs = [(model, row) for model, found in rows.items() for row in found]
+    columns: dict[str, list[Any]] = {"model": [model for model, _ in pairs]}
+    return columns | {name: [getattr(row, name) for _, row in pairs] for name in names}
+
+
 def log_axis(values: Iterable[float], **axis: object) -> dict[str, Any]:
-    """Describe a logarithmic axis with ticks at 1, 2 and 5 times powers of ten.
+    """Build a logarithmic axis with ticks at 1, 2 and 5 times powers of ten.
 
     Parameters
     ----------
     values : iterable of float
-        Values to cover, above zero.
+        Values of the axis; those not above zero are ignored.
     **axis : object
-        More of plotly's description of the axis.
+        Further settings of the axis.
 
     Returns
     -------
     dict
-        The description.
+        Plotly's axis.
     """
     known = [value for value in values if value > 0] or [1.0]
     low, high = log10(min(known)), log10(max(known))
@@ -119,24 +204,24 @@ def log_axis(values: Iterable[float], **axis: object) -> dict[str, Any]:
 
 
 def _label(ticks: Sequence[float]) -> dict[str, object]:
-    """Label ticks with whole numbers, not with digits of logarithms."""
+    """Label ticks with whole numbers instead of digits of logarithms."""
     return {"tickvals": list(ticks), "ticktext": [f"{tick:,.6g}" for tick in ticks]}
 
 
 def size_axis(sizes: Sequence[int], end: float) -> dict[str, Any]:
-    """Describe a logarithmic axis with a tick at every training size.
+    """Build a logarithmic axis with a tick at every training size.
 
     Parameters
     ----------
     sizes : sequence of int
         Training sizes, above zero.
     end : float
-        Where the axis ends; beyond the sizes every power of ten has a tick.
+        End of the axis; beyond the sizes every power of ten has a tick.
 
     Returns
     -------
     dict
-        The description.
+        Plotly's axis.
     """
     beyond = range(floor(log10(max(sizes))) + 1, floor(log10(end)) + 1)
     ticks = [*sorted(set(sizes)), *(10**power for power in beyond)]
@@ -144,7 +229,7 @@ def size_axis(sizes: Sequence[int], end: float) -> dict[str, Any]:
 
 
 def embed(figure: Figure) -> Element:
-    """Place a figure on the page; a script draws it when it comes into view.
+    """Build the element of a figure; a script draws it once it is near the window.
 
     Parameters
     ----------
@@ -154,53 +239,24 @@ def embed(figure: Figure) -> Element:
     Returns
     -------
     Element
-        A ``figure`` with its data, its chooser of views and its caption.
+        A ``figure`` with data, caption and, for several views, a menu.
     """
     drawn = json.loads(to_json(figure.plot, validate=False))
     drawn["layout"].pop("template", None)
     drawn["views"] = {view: list(chosen) for view, chosen in figure.views.items()}
     canvas = element("div", class_="plot", style=f"height:{figure.height}px")
     caption = element("figcaption", figure.caption)
-    chooser = [_choose_view(figure)] if figure.views else []
+    menu = [_build_menu(figure)] if figure.views else []
     data = embed_json(drawn)
     return element(
-        "figure", *chooser, canvas, data, caption, id=figure.name, class_="chart"
+        "figure", *menu, canvas, data, caption, id=figure.name, class_="chart"
     )
 
 
-def _choose_view(figure: Figure) -> Element:
-    """Offer the views of a figure."""
+def _build_menu(figure: Figure) -> Element:
+    """Build the menu of views."""
     options = [element("option", view, value=view) for view in figure.views]
     for option in options:
         if option.get("value") == figure.shown:
             option.set("selected", "")
     return element("label", "Show ", element("select", *options), class_="views")
-
-
-def write_columns(figures: Iterable[Figure], folder: Path) -> list[Path]:
-    """Write the data of figures as CSV, one file each.
-
-    Parameters
-    ----------
-    figures : iterable of Figure
-        The figures.
-    folder : Path
-        Where to write; made where it does not exist.
-
-    Returns
-    -------
-    list of Path
-        The files, in the order of the figures.
-    """
-    folder.mkdir(parents=True, exist_ok=True)
-    return [_write_columns_of(figure, folder) for figure in figures]
-
-
-def _write_columns_of(figure: Figure, folder: Path) -> Path:
-    """Write the data of one figure."""
-    path = folder / f"{figure.name}.csv"
-    with path.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.writer(file)
-        writer.writerow(figure.columns)
-        writer.writerows(zip(*figure.columns.values(), strict=True))
-    return path

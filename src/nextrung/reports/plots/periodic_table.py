@@ -1,4 +1,4 @@
-"""The periodic table as a figure."""
+"""Plots of values on the periodic table."""
 
 from __future__ import annotations
 
@@ -22,15 +22,15 @@ _FEW_TICKS = 2
 
 
 class Scale(StrEnum):
-    """How a value becomes a colour."""
+    """Scale of the colours."""
 
     LINEAR = "linear"
     LOGARITHMIC = "logarithmic"
     DIVERGING = "diverging"
 
 
-def place(symbol: str) -> tuple[int, int]:
-    """Find the place of an element in the table of eighteen groups.
+def locate(symbol: str) -> tuple[int, int]:
+    """Find the row and column of an element in the 18-column table.
 
     Parameters
     ----------
@@ -40,7 +40,7 @@ def place(symbol: str) -> tuple[int, int]:
     Returns
     -------
     tuple of int
-        Row and column, counted from 0; lanthanoids and actinoids below the rest.
+        Row and column, from 0; lanthanoids and actinoids are below the rest.
     """
     found = Element(symbol)
     if found.is_lanthanoid:
@@ -57,18 +57,18 @@ def plot_periodic_table(
     title: str,
     scale: Scale = Scale.LINEAR,
 ) -> go.Figure:
-    """Colour the elements by a value.
+    """Plot a value of each element on the periodic table.
 
     Parameters
     ----------
     values : mapping of str to float
         Value by symbol; other elements stay grey.
     texts : mapping of str to str
-        What hovering over an element says, by symbol.
+        Hover text by symbol.
     title : str
         Title of the colour bar.
     scale : Scale
-        How a value becomes a colour.
+        Scale of the colours.
 
     Returns
     -------
@@ -112,7 +112,7 @@ def plot_periodic_table(
 
 
 def _logarithmic_ticks(values: list[float]) -> dict[str, object]:
-    """Mark powers of ten, or the ends where there are none between them."""
+    """Put ticks at powers of ten, or at both ends where there are fewer than two."""
     if not values:
         return {}
     low, high = log10(min(values)), log10(max(values))
@@ -126,12 +126,12 @@ def _logarithmic_ticks(values: list[float]) -> dict[str, object]:
 def _tiles(
     values: Mapping[str, float], texts: Mapping[str, str], **look: object
 ) -> go.Heatmap:
-    """Colour one tile per element; the others stay empty."""
+    """Build a heatmap with a tile per element."""
     colours: list[list[float | None]] = [[None] * _N_COLUMNS for _ in range(_N_ROWS)]
     symbols = [[""] * _N_COLUMNS for _ in range(_N_ROWS)]
     hovers = [[""] * _N_COLUMNS for _ in range(_N_ROWS)]
     for symbol, value in values.items():
-        row, column = place(symbol)
+        row, column = locate(symbol)
         colours[row][column] = value
         symbols[row][column] = symbol
         hovers[row][column] = f"<b>{symbol}</b><br>{texts.get(symbol, '')}"

@@ -1,4 +1,4 @@
-"""Errors against training size as a figure."""
+"""Plot of errors against training size, with fitted power laws."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import plotly.graph_objects as go
 
 from nextrung.reports.html.model_style import appearance, in_order
+from nextrung.reports.html.quantities import PROPERTIES
 from nextrung.reports.plots.figure import GUIDE, Figure, log_axis, plot, size_axis
 
 if TYPE_CHECKING:
@@ -20,26 +21,23 @@ if TYPE_CHECKING:
         ScalingPoint,
     )
 
-#: Title and shown unit of every fitted error.
-PROPERTIES = {"energy_mae": ("Energy", "meV/atom"), "forces_mae": ("Forces", "meV/Å")}
-
-#: Lines are drawn up to a crossing at most this many times the largest size.
+#: Lines end at the crossing if it is below this multiple of the largest size.
 _FAR = 30
 
 
 def plot_law(
     name: str, points: Sequence[ScalingPoint], scaling: PropertyScaling
 ) -> list[Figure]:
-    """Draw points, fitted lines and crossing of one property (Fig. 6).
+    """Plot points, fitted lines and crossing of one property (Fig. 6).
 
     Parameters
     ----------
     name : str
         The error: ``energy_mae`` or ``forces_mae``.
     points : sequence of ScalingPoint
-        Every run.
+        All runs.
     scaling : PropertyScaling
-        The laws of this error.
+        Fits and crossing of this error.
 
     Returns
     -------
@@ -50,7 +48,7 @@ def plot_law(
     trained = [point for point in known if point.n_frames]
     if not trained:
         return []
-    title, unit = PROPERTIES[name]
+    quantity = PROPERTIES[name.removesuffix("_mae")]
     ends = _find_ends(trained, scaling.crossing)
     traces = []
     for model in in_order({point.model for point in trained}):
@@ -60,7 +58,7 @@ def plot_law(
     drawn = plot(
         traces,
         "training frames",
-        f"{title} MAE ({unit})",
+        f"{quantity.title} MAE ({quantity.unit})",
         xaxis=size_axis([point.n_frames for point in trained], ends[1]),
         yaxis=log_axis(1000 * getattr(point, name) for point in known),
         shapes=[
@@ -68,7 +66,7 @@ def plot_law(
             *_draw_crossing(scaling.crossing, ends),
         ],
     )
-    caption = _say(name, untrained, scaling.crossing)
+    caption = _describe(name, untrained, scaling.crossing)
     columns: dict[str, list[Any]] = {
         field: [getattr(point, field) for point in points]
         for field in ("model", "n_frames", "n_materials", name)
@@ -80,7 +78,7 @@ def plot_law(
 def _find_ends(
     points: Sequence[ScalingPoint], crossing: Crossing
 ) -> tuple[float, float]:
-    """Find the sizes between which lines are drawn."""
+    """Find the smallest and the largest size of the lines."""
     sizes: list[float] = [point.n_frames for point in points]
     if crossing.n_frames and crossing.n_frames < _FAR * max(sizes):
         sizes.append(crossing.n_frames)
@@ -94,7 +92,7 @@ def _draw_model(
     *,
     ends: tuple[float, float],
 ) -> list[go.Scatter]:
-    """Draw the runs of one model, and their law where there is one."""
+    """Draw the runs of one model and their power law."""
     look = appearance(points[0].model)
     title, lines = look.title, []
     if law is not None and law.slope is not None and law.intercept is not None:
@@ -124,7 +122,7 @@ def _draw_model(
 
 
 def _draw_level(value: float, model: str) -> dict[str, object]:
-    """Draw the error without any training as a level."""
+    """Draw the error without training as a horizontal line."""
     line = {"color": appearance(model).colour, "dash": "dot", "width": 1.4}
     ends = {"x0": 0, "x1": 1, "xref": "paper", "y0": value, "y1": value}
     return {"type": "line", **ends, "line": line}
@@ -133,7 +131,7 @@ def _draw_level(value: float, model: str) -> dict[str, object]:
 def _draw_crossing(
     crossing: Crossing, ends: tuple[float, float]
 ) -> list[dict[str, object]]:
-    """Draw where the laws cross, and the interval around it."""
+    """Draw the crossing of the laws and its interval."""
     if crossing.n_frames is None or crossing.n_frames > ends[1]:
         return []
     size = crossing.n_frames
@@ -147,16 +145,17 @@ def _draw_crossing(
     return shapes
 
 
-def _say(name: str, untrained: Sequence[ScalingPoint], crossing: Crossing) -> str:
-    """Say what the figure shows."""
-    title, unit = PROPERTIES[name]
-    text = f"{title}: error against training size, both axes logarithmic."
+def _describe(name: str, untrained: Sequence[ScalingPoint], crossing: Crossing) -> str:
+    """Write the caption."""
+    quantity = PROPERTIES[name.removesuffix("_mae")]
+    text = f"{quantity.title}: error against training size, both axes logarithmic."
     levels = "; ".join(
-        f"{appearance(p.model).title} {1000 * getattr(p, name):,.1f} {unit}"
+        f"{appearance(p.model).title} {quantity.format(getattr(p, name))} "
+        f"{quantity.unit}"
         for p in untrained
     )
     if levels:
-        text += f" Horizontal: without training ({levels})."
+        text += f" Horizontal lines: without training ({levels})."
     if crossing.n_frames is not None:
-        text += " Vertical: the crossing, with its 95 % interval in grey."
+        text += " Vertical line: crossing of the fits; grey: its 95 % interval."
     return text

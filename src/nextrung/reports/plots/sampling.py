@@ -1,4 +1,4 @@
-"""Which points are drawn where there are too many for a page."""
+"""Sampling of points where a plot has too many, and their density."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-#: Points that a plot draws at most.
+#: Most points of one plot.
 MAX_POINTS = 4000
 
 #: Points of the largest weight that are always drawn.
@@ -21,38 +21,38 @@ N_EXTREME = 200
 def choose_points(
     n_points: int, weights: Sequence[float] | NDArray[np.float64] | None = None
 ) -> tuple[list[int], str]:
-    """Choose the points to draw.
+    """Sample the points to draw.
 
     Parameters
     ----------
     n_points : int
-        Points there are.
+        Number of points.
     weights : sequence of float, shape (n_points,), optional
-        Size of what must not be missed, such as an error.
+        Errors; the points of the largest ones are always drawn.
 
     Returns
     -------
     list of int
         Indices of the points to draw, ascending.
     str
-        What to say about it; empty where all are drawn.
+        Sentence on the sampling; empty where all points are drawn.
     """
     if n_points <= MAX_POINTS:
         return list(range(n_points)), ""
     order = np.random.default_rng(0).permutation(n_points)
-    said = f" {MAX_POINTS:,} of {n_points:,} points are drawn, at random"
+    text = f" {MAX_POINTS:,} of {n_points:,} points are drawn, at random"
     if weights is not None:
         extreme = np.argsort(-np.abs(np.asarray(weights)))[:N_EXTREME]
         others = order[~np.isin(order, extreme)]
         order = np.concatenate([extreme, others])
-        said += f" but for the {N_EXTREME} largest errors"
-    return sorted(int(index) for index in order[:MAX_POINTS]), f"{said}."
+        text += f" except the {N_EXTREME} largest errors"
+    return sorted(int(index) for index in order[:MAX_POINTS]), f"{text}."
 
 
 def count_neighbours(
     x: NDArray[np.float64], y: NDArray[np.float64], n_bins: int = 60
 ) -> NDArray[np.float64]:
-    """Count the points in the same bin of a grid, for colours of density.
+    """Count the points in the bin of each point, as a density for colours.
 
     Parameters
     ----------
@@ -64,7 +64,7 @@ def count_neighbours(
     Returns
     -------
     ndarray of float, shape (n_points,)
-        Common logarithm of the number of points in the bin of each point.
+        Common logarithm of the number of points in the bin.
     """
     counts, x_edges, y_edges = np.histogram2d(x, y, bins=n_bins)
     columns = np.clip(np.searchsorted(x_edges, x, side="right") - 1, 0, n_bins - 1)

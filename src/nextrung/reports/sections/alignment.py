@@ -1,4 +1,4 @@
-"""How alike the source and the target functional are."""
+"""Section of the correlation of source and target energies."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING
 
 import plotly.graph_objects as go
 
-from nextrung.reports.html.elements import MISSING, count, paragraph
+from nextrung.reports.html.elements import MISSING, element, format_count
 from nextrung.reports.plots.element_alignment import plot_elements
-from nextrung.reports.plots.figure import GUIDE, Figure, plot
+from nextrung.reports.plots.figure import Figure, equality_line, plot
 from nextrung.reports.plots.sampling import choose_points
 from nextrung.reports.sections.atom_refs import list_atom_refs
 from nextrung.reports.sections.published_values import (
@@ -68,54 +68,54 @@ def report_alignment(study: StudyDoc, documents: Mapping[str, TaskDoc]) -> Secti
 
 
 def _describe_correlation(study: StudyDoc, document: AlignmentDoc) -> Element:
-    """Say how much re-referencing aligns the energies."""
-    before = _write(document.correlation)
-    after = _write(document.correlation_referenced)
+    """Describe the correlation before and after re-referencing."""
+    before = _format(document.correlation)
+    after = _format(document.correlation_referenced)
     text = (
         f"Source energies ({document.source}, {document.source_energies}) against "
         f"target energies ({document.labels}) of {document.n_frames:,} frames: "
-        f"Pearson {RHO} = {before} for total energies per atom, {after} after each "
-        f"one's atomic references are subtracted ({document.references})."
+        f"Pearson {RHO} = {before} for total energies per atom, {after} after "
+        f"subtraction of atomic references ({document.references})."
     )
     if document.correlation_residual is not None:
         text += (
-            " Where the references are shifted by what labels and predictions differ "
-            f"by: {_write(document.correlation_residual)}."
+            " After a shift of the references by the difference of labels and "
+            f"predictions: {_format(document.correlation_residual)}."
         )
     if document.source_energies is SourceEnergies.PREDICTED:
         text += (
-            " There are no labels of the source functional: the predictions of the "
-            "source potential stand in."
+            " There are no labels of the source functional: source energies are "
+            "predictions of the source potential."
         )
     if study.results.study == PAPER_STUDY:
         text += f" The paper: {CORRELATIONS[0]} and {CORRELATIONS[1]} ({CITATION})."
     if document.n_left_out:
         reasons = "; ".join(f"{why}: {n}" for why, n in document.left_out.items())
-        text += f" Left out: {count(document.n_left_out, 'frame')} ({reasons})."
-    return paragraph(text)
+        text += f" Left out: {format_count(document.n_left_out, 'frame')} ({reasons})."
+    return element("p", text)
 
 
-def _write(correlation: float | None) -> str:
-    """Write a correlation, or a dash."""
+def _format(correlation: float | None) -> str:
+    """Format a correlation; a dash where it is missing."""
     return MISSING if correlation is None else f"{correlation:.4f}"
 
 
 def _plot_energies(document: AlignmentDoc) -> list[Figure]:
-    """Draw source against target before and after re-referencing (Fig. 1b, 2b)."""
+    """Plot source against target energies, total and re-referenced (Fig. 1b, 2b)."""
     rows = document.rows
     if not rows.frame_id:
         return []
     return [
         _plot_joint(
             "alignment-total",
-            f"Total energies per atom, {RHO} = {_write(document.correlation)}",
+            f"Total energies per atom, {RHO} = {_format(document.correlation)}",
             document,
             energies=(rows.target, rows.source),
         ),
         _plot_joint(
             "alignment-referenced",
-            "Energies per atom less atomic references, "
-            f"{RHO} = {_write(document.correlation_referenced)}",
+            "Energies per atom without atomic references, "
+            f"{RHO} = {_format(document.correlation_referenced)}",
             document,
             energies=(rows.target_referenced, rows.source_referenced),
         ),
@@ -129,7 +129,7 @@ def _plot_joint(
     *,
     energies: tuple[Sequence[float], Sequence[float]],
 ) -> Figure:
-    """Draw points with the distribution of each coordinate beside them."""
+    """Plot points with a histogram of each coordinate."""
     x, y = energies
     rows = document.rows
     columns = {
@@ -139,14 +139,10 @@ def _plot_joint(
         "target_eV_per_atom": x,
         "source_eV_per_atom": y,
     }
-    chosen, said = choose_points(len(x))
+    chosen, sampled = choose_points(len(x))
     labels = [f"{rows.frame_id[i]} · {rows.formula[i]}" for i in chosen]
-    ends = [min(*x, *y), max(*x, *y)]
     traces = [
-        go.Scatter(
-            x=ends, y=ends, mode="lines", line={"color": GUIDE, "dash": "dot"},
-            hoverinfo="skip",
-        ),
+        equality_line(*x, *y),
         go.Scatter(
             x=[x[i] for i in chosen],
             y=[y[i] for i in chosen],
@@ -174,4 +170,4 @@ def _plot_joint(
         yaxis2={"domain": [0.86, 1], **bare},
         showlegend=False,
     )
-    return Figure(name, f"{title}; dotted: equality.{said}", drawn, columns)
+    return Figure(name, f"{title}; dotted line: equality.{sampled}", drawn, columns)

@@ -1,10 +1,10 @@
-"""Atomic references before and after they were moved."""
+"""Tables of the atomic reference energies before and after re-referencing."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from nextrung.reports.html.elements import details, header, number, numeric, row, table
+from nextrung.reports.html.elements import details_table, number, numeric, row
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -14,19 +14,19 @@ if TYPE_CHECKING:
 
 
 def list_atom_refs(documents: Mapping[str, AtomRefDoc]) -> list[Element]:
-    """List the references of every fit.
+    """List the reference energies of every fit.
 
     Parameters
     ----------
     documents : mapping of str to AtomRefDoc
-        Fits, by how the references were moved.
+        Fits by kind of re-referencing.
 
     Returns
     -------
     list of Element
-        A folded table each.
+        A collapsed table each.
     """
-    listed = []
+    listed: list[Element] = []
     for kind, document in documents.items():
         rows = [
             row(
@@ -37,13 +37,15 @@ def list_atom_refs(documents: Mapping[str, AtomRefDoc]) -> list[Element]:
             )
             for symbol, energy in document.atom_refs.items()
         ]
-        titles = header("Element", *numeric("before (eV)", "after (eV)", "shift (eV)"))
-        listed.append(details(_describe_fit(kind, document), table(titles, rows)))
+        titles = numeric("Before (eV)", "After (eV)", "Shift (eV)")
+        listed += details_table(
+            _describe_fit(kind, document), ["Element", *titles], rows
+        )
     return listed
 
 
 def _describe_fit(kind: str, document: AtomRefDoc) -> str:
-    """Say in one line how well the references fit."""
+    """Describe the quality of a fit in one line."""
     fit = document.fit
     if fit is None:
         return f"Atom refs `{kind}`: those of the source"

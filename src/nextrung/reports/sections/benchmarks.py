@@ -1,9 +1,20 @@
-"""What every model is scored on: the columns of Table 1 of the paper."""
+"""Benchmarks of Table 1 of the paper, and the best model on each."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+from nextrung.reports.html.model_style import in_order
+from nextrung.reports.html.quantities import (
+    COUNT,
+    DENSITY,
+    ENERGY,
+    FORCES,
+    MAGMOMS,
+    STRESS,
+    Quantity,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -23,24 +34,18 @@ class Column:
         Title for readers.
     meaning : str
         What is averaged over what.
-    unit : str
-        Unit of the shown value; empty for a count.
-    factor : float
-        Factor from the stored to the shown unit.
-    digits : int
-        Decimals shown.
+    quantity : Quantity
+        Unit and decimals.
     stage : str
         Stage that computed it.
     read : callable
-        Finds the stored value of a model; None where it is missing.
+        Returns the stored value of a model; None where it is missing.
     """
 
     key: str
     title: str
     meaning: str
-    unit: str
-    factor: float
-    digits: int
+    quantity: Quantity
     stage: str
     read: Callable[[ModelSummary], float | None]
 
@@ -57,7 +62,7 @@ def _read_test(name: str) -> Callable[[ModelSummary], float | None]:
 
 
 def _read_stage(stage: str, name: str) -> Callable[[ModelSummary], float | None]:
-    """Read a value of a stage that may have been left out."""
+    """Read a value of a stage that a study may leave out."""
 
     def read(summary: ModelSummary) -> float | None:
         scores = getattr(summary, stage)
@@ -72,9 +77,7 @@ COLUMNS = (
         "energy",
         "E",
         "Energy, mean absolute error over test frames",
-        "meV/atom",
-        1000,
-        1,
+        ENERGY,
         "evaluation",
         _read_test("energy_mae"),
     ),
@@ -82,9 +85,7 @@ COLUMNS = (
         "forces",
         "F",
         "Forces, mean absolute error over components of test frames",
-        "meV/Å",
-        1000,
-        1,
+        FORCES,
         "evaluation",
         _read_test("forces_mae"),
     ),
@@ -92,9 +93,7 @@ COLUMNS = (
         "stress",
         "S",
         "Stress, mean absolute error over the nine components of test frames",
-        "GPa",
-        1,
-        3,
+        STRESS,
         "evaluation",
         _read_test("stress_mae"),
     ),
@@ -102,9 +101,7 @@ COLUMNS = (
         "magmoms",
         "M",
         "Magnetic moments, mean absolute error over labelled atoms of test frames",
-        "μ_B",
-        1,
-        3,
+        MAGMOMS,
         "evaluation",
         _read_test("magmoms_mae"),
     ),
@@ -112,9 +109,7 @@ COLUMNS = (
         "decomposition_energy",
         "E_decomp",
         "Decomposition energy, mean absolute error over test materials",
-        "meV/atom",
-        1000,
-        1,
+        ENERGY,
         "stability",
         _read_stage("stability", "decomposition_energy_mae"),
     ),
@@ -122,9 +117,7 @@ COLUMNS = (
         "formation_energy",
         "E_form",
         "Formation energy, mean absolute error over all materials",
-        "meV/atom",
-        1000,
-        1,
+        ENERGY,
         "stability",
         _read_stage("stability", "formation_energy_mae"),
     ),
@@ -132,43 +125,35 @@ COLUMNS = (
         "density",
         "Density",
         "Density, mean absolute error over the experimental crystals whose elements "
-        "the model knows, which differ between models",
-        "g/cm³",
-        1,
-        3,
+        "all have a reference energy in the model; these differ between models",
+        DENSITY,
         "density",
         _read_stage("density", "mae"),
     ),
     Column(
         "failed_relaxations",
         "Failed",
-        "Relaxations that gave no energy",
-        "",
-        1,
-        0,
+        "Relaxations without energy",
+        COUNT,
         "stability",
         _read_stage("stability", "n_failed_relaxations"),
     ),
 )
 
 
-def find_best(models: Mapping[str, ModelSummary], column: Column) -> set[str]:
-    """Find the models with the lowest value of a column.
+def find_best(errors: Mapping[str, float | None]) -> list[str]:
+    """Find the models with the lowest error.
 
     Parameters
     ----------
-    models : mapping of str to ModelSummary
-        Scores by model.
-    column : Column
-        The benchmark.
+    errors : mapping of str to float or None
+        Error of each model; None where it is missing.
 
     Returns
     -------
-    set of str
-        The best models; empty where all are equal and none is better.
+    list of str
+        The best model, or several with the same error, in the paper's order; empty
+        where no model has an error.
     """
-    values = {model: column.read(summary) for model, summary in models.items()}
-    known = {model: value for model, value in values.items() if value is not None}
-    lowest = min(known.values(), default=None)
-    best = {model for model, value in known.items() if value == lowest}
-    return set() if len(best) == len(known) > 1 else best
+    known = {m: error for m in in_order(errors) if (error := errors[m]) is not None}
+    return [model for model, error in known.items() if error == min(known.values())]

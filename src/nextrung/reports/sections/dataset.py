@@ -1,15 +1,14 @@
-"""What the data set holds, and what was left out of it."""
+"""Section of the data set: splits, elements and rejections."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
 from nextrung.reports.html.elements import (
-    details,
-    header,
+    details_table,
+    element,
     number,
     numeric,
-    paragraph,
     row,
     table,
 )
@@ -23,12 +22,12 @@ if TYPE_CHECKING:
     from nextrung.schemas.dataset import DatasetSettings
     from nextrung.schemas.study import DatasetSummary, StudyDoc
 
-#: Rejections listed on the page; the artifact of the data set lists all.
+#: Rejections listed on the page; the artifact of the data set has all.
 N_LISTED = 200
 
 
 def report_dataset(study: StudyDoc) -> Section:
-    """Report the frames that were kept and those that were not.
+    """Report the frames of the data set and the rejected ones.
 
     Parameters
     ----------
@@ -54,22 +53,22 @@ def report_dataset(study: StudyDoc) -> Section:
 
 
 def _describe_origin(settings: DatasetSettings, labels: str) -> Element:
-    """Say where the frames and the labels come from."""
+    """Describe the source of frames and labels."""
     text = (
-        f"Source: {settings.source.kind}; labels: {labels}; functional asked for: "
+        f"Source: {settings.source.kind}; labels: {labels}; functional: "
         f"{settings.curation.functional}; split by material with seed "
         f"{settings.split.seed}."
     )
-    return paragraph(text)
+    return element("p", text)
 
 
 def _count_splits(summary: DatasetSummary) -> Element:
-    """Count materials and frames, split by split."""
+    """List the number of materials and frames of each split."""
     splits = list(summary.n_frames_by_split)
     materials = [summary.n_materials_by_split.get(split, 0) for split in splits]
     frames = [summary.n_frames_by_split[split] for split in splits]
     return table(
-        header("", *numeric(*splits, "all")),
+        ["", *numeric(*splits, "all")],
         [
             row("Materials", *map(number, [*materials, summary.n_materials])),
             row("Frames", *map(number, [*frames, summary.n_frames])),
@@ -78,7 +77,7 @@ def _count_splits(summary: DatasetSummary) -> Element:
 
 
 def _plot_elements(summary: DatasetSummary) -> Figure:
-    """Draw how often each element occurs (Fig. 1a)."""
+    """Plot the number of frames with each element (Fig. 1a)."""
     counts = summary.element_counts
     drawn = plot_periodic_table(
         {symbol: float(count) for symbol, count in counts.items()},
@@ -87,8 +86,8 @@ def _plot_elements(summary: DatasetSummary) -> Figure:
         scale=Scale.LOGARITHMIC,
     )
     caption = (
-        f"Frames that hold each of the {len(counts)} elements (as Fig. 1a of the "
-        "paper; the colour is logarithmic)."
+        f"Number of frames with each of the {len(counts)} elements (as Fig. 1a of the "
+        "paper; logarithmic colours)."
     )
     return Figure(
         "elements",
@@ -99,32 +98,29 @@ def _plot_elements(summary: DatasetSummary) -> Figure:
 
 
 def _list_rejections(summary: DatasetSummary) -> list[Element]:
-    """Count the rejections by rule and list the first of them."""
+    """List the number of rejections by rule, and the first rejections."""
     broken = {rule: count for rule, count in summary.n_rejected.items() if count}
     if not broken:
-        return [paragraph("No frame was left out.")]
+        return [element("p", "No frame was rejected.")]
     total = sum(broken.values())
     counted = table(
-        header("Rule", *numeric("Frames or files left out")),
+        ["Rule", *numeric("Rejected frames or files")],
         [row(rule.replace("_", " "), number(count)) for rule, count in broken.items()],
     )
-    said = paragraph(
-        f"{total:,} frames or files were left out; "
-        f"{summary.n_frames_before_deduplication:,} frames broke no rule but the one "
-        "on duplicates."
+    text = (
+        f"{total:,} frames or files were rejected; "
+        f"{summary.n_frames_before_deduplication:,} frames remained before duplicates "
+        "were removed."
     )
-    return [said, counted, *_list_first(summary)]
+    return [element("p", text), counted, *_list_first(summary)]
 
 
 def _list_first(summary: DatasetSummary) -> list[Element]:
-    """List the first rejections that are no duplicates."""
+    """List the first rejections other than duplicates."""
     listed = summary.rejections[:N_LISTED]
-    if not listed:
-        return []
     rows = [
         row(e.frame_id, e.material_id, e.rule.replace("_", " "), e.reason)
         for e in listed
     ]
-    titles = header("Frame or file", "Material", "Rule", "Why")
-    title = f"Rejections that are no duplicates, by name: the first {len(listed)}"
-    return [details(title, table(titles, rows))]
+    title = f"First {len(listed)} rejections other than duplicates"
+    return details_table(title, ["Frame or file", "Material", "Rule", "Reason"], rows)

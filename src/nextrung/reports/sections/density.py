@@ -1,4 +1,4 @@
-"""Densities of experimental crystals."""
+"""Section of the densities of experimental crystals."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ import plotly.graph_objects as go
 
 from nextrung.reports.html.elements import (
     MISSING,
-    count,
-    details,
-    header,
+    details_table,
+    element,
+    format_count,
     number,
     numeric,
-    paragraph,
     row,
     table,
 )
 from nextrung.reports.html.model_style import appearance, model_cell
+from nextrung.reports.html.quantities import DENSITY
 from nextrung.reports.plots.figure import GUIDE, Figure, plot
 from nextrung.reports.sections.section import Section, documents_of, explain_absence
 from nextrung.schemas.density import DensityDoc
@@ -32,11 +32,19 @@ if TYPE_CHECKING:
     from nextrung.schemas.density import DensityRecord
     from nextrung.schemas.study import StudyDoc
 
-#: Range of the paper's Fig. 5, the widest range shown, and the width of a bin.
+#: Range of the paper's Fig. 5, widest range shown, and width of a bin.
 _PAPER_RANGE, _WIDEST, _BIN = (0.80, 1.20), (0.50, 1.50), 0.01
 
-#: Counts below which every one has its tick.
+#: Below this largest count an axis has a tick at every count.
 _FEW = 6
+
+_COLUMNS = (
+    "crystal_id",
+    "formula",
+    "experimental_density",
+    "predicted_density",
+    "ratio",
+)
 
 
 def report_density(study: StudyDoc, documents: Mapping[str, TaskDoc]) -> Section:
@@ -59,54 +67,55 @@ def report_density(study: StudyDoc, documents: Mapping[str, TaskDoc]) -> Section
         absent = explain_absence("density", study.settings.density)
         return Section("density", "Density", (absent,))
     settings = next(iter(scored.values())).settings
-    said: Element | Figure = paragraph(
+    method = element(
+        "p",
         f"Experimental crystals ({settings.source}), every lattice vector strained by "
         f"{100 * settings.linear_strain:+.0f} %, relaxed to "
         f"{settings.relaxation.fmax} eV/Å. Ratio: measured over predicted density; "
-        "above 1 the model makes the crystal too large. A model has no density of a "
-        "crystal whose elements it has no reference of, or whose relaxation did not "
-        "end: models are compared over the crystals common to all."
+        "above 1 the model predicts too large a volume. A model has no density of a "
+        "crystal with an element without reference energy or with a relaxation that "
+        "did not converge: models are compared over the crystals common to all.",
     )
     shown = _find_range(scored)
     drawn = [_plot_ratios(model, doc, shown) for model, doc in scored.items()]
     histograms = [figure for figure in drawn if figure]
-    crystals = details("Every crystal, model by model", _list_crystals(scored))
-    blocks = [said, _list_errors(scored), *histograms, crystals]
+    blocks: list[Element | Figure] = [method, _list_errors(scored)]
+    blocks += [*histograms, *_list_crystals(scored)]
     return Section("density", "Density", tuple(blocks))
 
 
 def _list_errors(documents: Mapping[str, DensityDoc]) -> Element:
-    """List the errors of every model, over its own crystals and over common ones."""
+    """List errors over the crystals of each model and over those common to all."""
     reason = "no relaxation converged"
-    common = set.intersection(*(_predicted(doc) for doc in documents.values()))
+    common = set.intersection(*(_find_predicted(doc) for doc in documents.values()))
     rows = [
         row(
             model_cell(model),
-            number(document.mae, 3, reason=reason),
+            DENSITY.cell(document.mae, reason),
             number(document.mean_ratio, 4, reason=reason),
-            number(len(_predicted(document))),
+            number(len(_find_predicted(document))),
             number(document.n_failed),
-            number(_score_common(document, common), 3, reason="no common crystal"),
+            DENSITY.cell(_score_common(document, common), "no common crystal"),
         )
         for model, document in documents.items()
     ]
     titles = numeric(
         "MAE (g/cm³)",
         "Mean ratio",
-        "over crystals",
-        "without density",
+        "Crystals",
+        "Without density",
         f"MAE over the {len(common)} common to all models (g/cm³)",
     )
-    return table(header("Model", *titles), rows)
+    return table(["Model", *titles], rows)
 
 
-def _predicted(document: DensityDoc) -> set[str]:
-    """Name the crystals that a model has a density of."""
+def _find_predicted(document: DensityDoc) -> set[str]:
+    """Find the crystals whose density a model predicts."""
     return {row.crystal_id for row in document.rows if row.ratio is not None}
 
 
 def _score_common(document: DensityDoc, common: Collection[str]) -> float | None:
-    """Average the errors over some crystals."""
+    """Compute the mean absolute error over some crystals in g/cm³."""
     errors = [
         abs(row.experimental_density - row.predicted_density)
         for row in document.rows
@@ -116,7 +125,7 @@ def _score_common(document: DensityDoc, common: Collection[str]) -> float | None
 
 
 def _find_range(documents: Mapping[str, DensityDoc]) -> tuple[float, float]:
-    """Find a range for all models: the paper's, or a wider one that holds them."""
+    """Find the range of the histograms: the paper's, or a wider one for all ratios."""
     rows = [row for document in documents.values() for row in document.rows]
     ratios = [row.ratio for row in rows if row.ratio is not None]
     low = floor(10 * min([_PAPER_RANGE[0], *ratios])) / 10
@@ -127,7 +136,7 @@ def _find_range(documents: Mapping[str, DensityDoc]) -> tuple[float, float]:
 def _plot_ratios(
     model: str, document: DensityDoc, shown: tuple[float, float]
 ) -> Figure | None:
-    """Draw the distribution of the ratio of one model."""
+    """Plot the histogram of the density ratios of one model."""
     rows = [row for row in document.rows if row.ratio is not None]
     if not rows:
         return None
@@ -162,34 +171,27 @@ def _plot_ratios(
             }
         ],
     )
-    mae = MISSING if document.mae is None else f"{document.mae:.3f}"
-    caption = f"{look.title}: MAE {mae} g/cm³ over {count(len(rows), 'crystal')}."
+    caption = (
+        f"{look.title}: MAE {DENSITY.format(document.mae)} g/cm³ over "
+        f"{format_count(len(rows), 'crystal')}."
+    )
     if outside:
         caption += f" Outside {shown[0]:.1f} to {shown[1]:.1f}: {outside}."
-    columns = {
-        name: [getattr(row, name) for row in rows]
-        for name in (
-            "crystal_id",
-            "formula",
-            "experimental_density",
-            "predicted_density",
-            "ratio",
-        )
-    }
+    columns = {name: [getattr(row, name) for row in rows] for name in _COLUMNS}
     return Figure(
         f"density-{model}", caption, drawn, columns, height=240, least_width=288
     )
 
 
-def _list_crystals(documents: Mapping[str, DensityDoc]) -> Element:
+def _list_crystals(documents: Mapping[str, DensityDoc]) -> list[Element]:
     """List every crystal of every model."""
     rows = [
         row(
             model_cell(model),
             crystal.crystal_id,
             crystal.formula,
-            number(crystal.experimental_density, 3),
-            number(crystal.predicted_density, 3, reason=_explain(crystal)),
+            DENSITY.cell(crystal.experimental_density),
+            DENSITY.cell(crystal.predicted_density, _explain(crystal)),
             number(crystal.ratio, 4, reason=_explain(crystal)),
             crystal.status.replace("_", " "),
             crystal.reference or MISSING,
@@ -198,10 +200,13 @@ def _list_crystals(documents: Mapping[str, DensityDoc]) -> Element:
         for crystal in document.rows
     ]
     titles = numeric("Measured (g/cm³)", "Predicted (g/cm³)", "Ratio")
-    first, last = ("Model", "Crystal", "Formula"), ("Relaxation", "Reference")
-    return table(header(*first, *titles, *last), rows)
+    return details_table(
+        "Every crystal, model by model",
+        ["Model", "Crystal", "Formula", *titles, "Status", "Reference"],
+        rows,
+    )
 
 
 def _explain(crystal: DensityRecord) -> str:
-    """Say why a crystal has no density or no ratio."""
+    """Explain why a crystal has no density or no ratio."""
     return crystal.error or crystal.status.replace("_", " ")

@@ -1,10 +1,11 @@
-"""The signs of failure that the numbers of a study show."""
+"""Signs of failure in the results of a study."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
 from nextrung.reports.html.model_style import appearance, in_order, transfers
+from nextrung.reports.html.quantities import ENERGY
 from nextrung.schemas.models import Model
 from nextrung.schemas.relaxation import RelaxationStatus
 
@@ -12,20 +13,16 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from nextrung.schemas.evaluation import PropertyErrors
-    from nextrung.schemas.study import (
-        AlignmentSummary,
-        ModelSummary,
-        StudyResults,
-    )
+    from nextrung.schemas.study import AlignmentSummary, ModelSummary, StudyResults
 
-#: Below this correlation of re-referenced energies transfer has little to build on.
+#: A correlation of re-referenced energies below this is weak.
 LOW_CORRELATION = 0.8
 
 _COMPARED = {"energy": "energies", "forces": "forces", "stress": "stresses"}
 
 
 def read_test_errors(results: StudyResults) -> dict[str, PropertyErrors]:
-    """Find the test errors of the models that have an energy error.
+    """Read the test errors of the models that have an energy error.
 
     Parameters
     ----------
@@ -42,7 +39,7 @@ def read_test_errors(results: StudyResults) -> dict[str, PropertyErrors]:
 
 
 def find_failure_signs(results: StudyResults) -> list[str]:
-    """Name the signs of failure that the numbers show.
+    """Find signs of failure in the results of a study.
 
     Parameters
     ----------
@@ -54,43 +51,26 @@ def find_failure_signs(results: StudyResults) -> list[str]:
     list of str
         One sentence per sign, naming the models; empty where there is none.
     """
-    signs = [
-        *_find_negative_transfer(read_test_errors(results)),
-        *_find_lost_atoms(results.models),
-        *_find_missing_cancellation(results.models),
-    ]
-    return signs + _find_weak_correlation(results.alignment)
-
-
-def _find_weak_correlation(alignment: AlignmentSummary | None) -> list[str]:
-    """Say whether no way of re-referencing makes source and target energies alike."""
-    if alignment is None:
-        return []
-    ways = (alignment.correlation_referenced, alignment.correlation_residual)
-    known = [value for value in ways if value is not None]
-    if not known or max(known) >= LOW_CORRELATION:
-        return []
-    text = (
-        f"Weak correlation: {max(known):.2f} after re-referencing is below "
-        f"{LOW_CORRELATION}; transfer has little to build on."
-    )
-    return [text]
-
-
-def _find_negative_transfer(errors: Mapping[str, PropertyErrors]) -> list[str]:
-    """Say which transferred models are worse than scratch on forces or stress."""
-    worse = [
-        f"{appearance(model).title} ({', '.join(listed)})"
-        for model, listed in find_worse_than_scratch(errors).items()
-    ]
-    start = "Negative transfer: worse than training from scratch on forces or stress: "
-    return [f"{start}{'; '.join(worse)}."] if worse else []
+    worse = find_worse_than_scratch(read_test_errors(results))
+    signs = {
+        "Negative transfer: worse than training from scratch on forces or stress": [
+            f"{appearance(model).title} ({', '.join(changes)})"
+            for model, changes in worse.items()
+        ],
+        "Isolated atoms: relaxations that leave an atom without neighbours": (
+            _find_isolated_atoms(results.models)
+        ),
+        "No error cancellation: decomposition energies worse than formation energies, "
+        "over all materials": _find_missing_cancellation(results.models),
+        "Weak correlation": _find_weak_correlation(results.alignment),
+    }
+    return [f"{sign}: {'; '.join(found)}." for sign, found in signs.items() if found]
 
 
 def find_worse_than_scratch(
     errors: Mapping[str, PropertyErrors],
 ) -> dict[str, list[str]]:
-    """Find transferred models whose forces or stresses are worse than scratch's.
+    """Find the transferred models that are worse than scratch on forces or stress.
 
     Parameters
     ----------
@@ -100,7 +80,7 @@ def find_worse_than_scratch(
     Returns
     -------
     dict of str to list of str
-        What is worse and by how much, by model; empty without training from scratch.
+        Property and relative change, by model; empty without training from scratch.
     """
     if Model.SCRATCH not in errors:
         return {}
@@ -108,7 +88,7 @@ def find_worse_than_scratch(
     for model in filter(transfers, in_order(errors)):
         changes = compare_errors(errors[model], errors[Model.SCRATCH])
         listed = [
-            f"{name} {write_change(change)}"
+            f"{name} {format_change(change)}"
             for name, change in changes.items()
             if change > 0 and name != _COMPARED["energy"]
         ]
@@ -117,43 +97,52 @@ def find_worse_than_scratch(
     return worse
 
 
-def _find_lost_atoms(models: Mapping[str, ModelSummary]) -> list[str]:
-    """Find models whose relaxations leave an atom without neighbours."""
+def _find_isolated_atoms(models: Mapping[str, ModelSummary]) -> list[str]:
+    """Find models with relaxations that leave an atom without neighbours."""
     listed = []
     for model in in_order(models):
         stability = models[model].stability
-        lost = stability and stability.statuses.get(RelaxationStatus.ISOLATED_ATOM)
-        if stability and lost:
-            share = f"{lost:,} of {stability.n_materials:,}"
+        failed = stability and stability.statuses.get(RelaxationStatus.ISOLATED_ATOM)
+        if stability and failed:
+            share = f"{failed:,} of {stability.n_materials:,}"
             listed.append(f"{appearance(model).title} ({share})")
-    start = "Lost atoms: relaxations that leave an atom without neighbours: "
-    return [f"{start}{'; '.join(listed)}."] if listed else []
+    return listed
 
 
 def _find_missing_cancellation(models: Mapping[str, ModelSummary]) -> list[str]:
-    """Find models whose decomposition energies are worse than their formation."""
+    """Find models with larger errors of decomposition than of formation energies."""
     listed = []
     for model in in_order(models):
         stability = models[model].stability
         decomposition = stability and stability.decomposition_energy_mae_all
         formation = stability and stability.formation_energy_mae
         if decomposition and formation and decomposition > formation:
-            values = f"{1000 * decomposition:,.1f} against {1000 * formation:,.1f}"
-            listed.append(f"{appearance(model).title} ({values} meV/atom)")
-    start = (
-        "No error cancellation: decomposition energies worse than formation energies, "
-        "over all materials: "
-    )
-    return [f"{start}{'; '.join(listed)}."] if listed else []
+            values = (
+                f"{ENERGY.format(decomposition)} against {ENERGY.format(formation)}"
+            )
+            listed.append(f"{appearance(model).title} ({values} {ENERGY.unit})")
+    return listed
 
 
-def write_change(change: float) -> str:
-    """Write a relative change with its sign.
+def _find_weak_correlation(alignment: AlignmentSummary | None) -> list[str]:
+    """Check that at least one way of re-referencing correlates the energies."""
+    if alignment is None:
+        return []
+    ways = (alignment.correlation_referenced, alignment.correlation_residual)
+    best = max((value for value in ways if value is not None), default=1.0)
+    if best >= LOW_CORRELATION:
+        return []
+    text = f"{best:.2f} after re-referencing, below {LOW_CORRELATION}"
+    return [f"{text}; transfer gains little"]
+
+
+def format_change(change: float) -> str:
+    """Format a relative change in per cent with its sign.
 
     Parameters
     ----------
     change : float
-        The change over the value before.
+        Change divided by the reference value.
 
     Returns
     -------
@@ -164,17 +153,17 @@ def write_change(change: float) -> str:
 
 
 def compare_errors(errors: PropertyErrors, others: PropertyErrors) -> dict[str, float]:
-    """Compute the relative change of every error that both have.
+    """Compute the relative difference of the errors that both models have.
 
     Parameters
     ----------
     errors, others : PropertyErrors
-        Errors, and those they are set against.
+        Errors of a model, and of the model that it is compared with.
 
     Returns
     -------
     dict of str to float
-        Change over the other error, by property.
+        Difference divided by the other error, by property.
     """
     changes = {}
     for key, name in _COMPARED.items():

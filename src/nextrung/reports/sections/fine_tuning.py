@@ -1,44 +1,36 @@
-"""How the networks were trained."""
+"""Section of the training: gradients, histories and unusable frames."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import plotly.graph_objects as go
 
 from nextrung.reports.html.elements import (
-    details,
+    details_table,
     element,
-    header,
+    format_duration,
     number,
     numeric,
-    paragraph,
     row,
     table,
-    write_duration,
 )
 from nextrung.reports.html.model_style import appearance, model_cell
-from nextrung.reports.plots.figure import Figure, log_axis, plot
+from nextrung.reports.html.quantities import PROPERTIES
+from nextrung.reports.plots.figure import Figure, list_columns, log_axis, plot
 from nextrung.reports.sections.section import Section, documents_of, list_colours
-from nextrung.schemas.fine_tuning import FineTuningDoc, TrackedLayer
+from nextrung.schemas.fine_tuning import FineTuningDoc, GradientRecord, TrackedLayer
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from xml.etree.ElementTree import Element
 
     from nextrung.schemas.base import TaskDoc
-    from nextrung.schemas.fine_tuning import EpochRecord, GradientRecord
-
-_PROPERTIES = (
-    ("energy_mae", "Energy", "meV/atom", 1000.0),
-    ("forces_mae", "Forces", "meV/Å", 1000.0),
-    ("stress_mae", "Stress", "GPa", 1.0),
-    ("magmoms_mae", "Magnetic moments", "μ_B", 1.0),
-)
+    from nextrung.schemas.fine_tuning import EpochRecord
 
 
 def report_fine_tuning(documents: Mapping[str, TaskDoc]) -> Section:
-    """Report gradients and histories of every model.
+    """Report recipes, gradients and histories of every model.
 
     Parameters
     ----------
@@ -57,13 +49,14 @@ def report_fine_tuning(documents: Mapping[str, TaskDoc]) -> Section:
         blocks += [list_colours(trained), *_plot_gradients(trained)]
         blocks += _plot_histories(trained)
     else:
-        blocks.append(paragraph("No model of this study was trained.", class_="absent"))
+        text = "No model of this study was trained."
+        blocks.append(element("p", text, class_="absent"))
     blocks += _list_unusable(made)
     return Section("fine-tuning", "Training", tuple(blocks))
 
 
 def _list_models(documents: Mapping[str, FineTuningDoc]) -> Element:
-    """List how every model was made, as the table of three choices."""
+    """List the recipe, frames and epochs of every model."""
     titles = ["Model", "Network", "Atom refs", "Trained"]
     counts = ["Frames", "Epochs", "Best epoch", "Time"]
     rows = [
@@ -76,20 +69,20 @@ def _list_models(documents: Mapping[str, FineTuningDoc]) -> Element:
             number(len(document.history)),
             number(document.best_epoch, reason="not trained"),
             element(
-                "td", write_duration(document.provenance.wall_time), class_="number"
+                "td", format_duration(document.provenance.wall_time), class_="number"
             ),
         )
         for model, document in documents.items()
     ]
-    return table(header(*titles, *numeric(*counts)), rows)
+    return table([*titles, *numeric(*counts)], rows)
 
 
 def _plot_gradients(documents: Mapping[str, FineTuningDoc]) -> list[Figure]:
-    """Draw the gradients of the first epoch, layer by layer (Fig. 3a)."""
+    """Plot the gradients of the first epoch by layer (Fig. 3a)."""
     recorded = {m: doc.gradients for m, doc in documents.items() if doc.gradients}
     if not recorded:
         return []
-    columns = _list_gradients(recorded)
+    columns = list_columns(recorded, GradientRecord.model_fields)
     norms = _plot_boxes(
         [_draw_norms(model, records) for model, records in recorded.items()],
         "norm of the gradient",
@@ -103,15 +96,15 @@ def _plot_gradients(documents: Mapping[str, FineTuningDoc]) -> list[Figure]:
     return [
         Figure(
             "gradient-norms",
-            "Norm of the gradient of the loss, layer by layer in the first epoch; one "
-            "point per record (compare Fig. 3a of the paper).",
+            "Norm of the gradient of the loss by layer in the first epoch; one point "
+            "per record (compare Fig. 3a of the paper).",
             norms,
             columns,
         ),
         Figure(
             "gradient-components",
-            "Components of the same gradients: box from the 25th to the 75th, whiskers "
-            "from the 5th to the 95th percentile, over all records.",
+            "Components of the same gradients over all records; boxes: 25th to 75th "
+            "percentile; whiskers: 5th to 95th percentile.",
             ranges,
             columns,
         ),
@@ -121,7 +114,7 @@ def _plot_gradients(documents: Mapping[str, FineTuningDoc]) -> list[Figure]:
 def _plot_boxes(
     boxes: list[go.Box], title: str, axis: Mapping[str, object]
 ) -> go.Figure:
-    """Draw boxes of all models, layer by layer."""
+    """Plot boxes of all models by layer."""
     layers = [layer.value for layer in TrackedLayer]
     return plot(
         boxes,
@@ -134,7 +127,7 @@ def _plot_boxes(
 
 
 def _draw_norms(model: str, records: list[GradientRecord]) -> go.Box:
-    """Draw the norms of one model."""
+    """Draw the gradient norms of one model."""
     look = appearance(model)
     return go.Box(
         x=[record.layer.value for record in records],
@@ -150,7 +143,7 @@ def _draw_norms(model: str, records: list[GradientRecord]) -> go.Box:
 
 
 def _draw_ranges(model: str, records: list[GradientRecord]) -> go.Box:
-    """Draw the range of the components of one model."""
+    """Draw the percentiles of the gradient components of one model."""
     look = appearance(model)
     by_layer = {
         layer: [record for record in records if record.layer is layer]
@@ -170,24 +163,13 @@ def _draw_ranges(model: str, records: list[GradientRecord]) -> go.Box:
     )
 
 
-def _list_gradients(
-    recorded: Mapping[str, list[GradientRecord]],
-) -> dict[str, list[Any]]:
-    """Lay the gradient records out as columns."""
-    pairs = [(model, record) for model, found in recorded.items() for record in found]
-    columns: dict[str, list[Any]] = {"model": [model for model, _ in pairs]}
-    for name in type(pairs[0][1]).model_fields:
-        columns[name] = [getattr(record, name) for _, record in pairs]
-    return columns
-
-
 def _plot_histories(documents: Mapping[str, FineTuningDoc]) -> list[Figure]:
-    """Draw the errors of every property over the epochs (Fig. 3b, c)."""
+    """Plot the errors of every property over the epochs (Fig. 3b, c)."""
     figures = []
-    for name, title, unit, factor in _PROPERTIES:
+    for name, quantity in PROPERTIES.items():
         curves = {
             (model, split): [
-                (epoch, factor * value)
+                (epoch, quantity.factor * value)
                 for epoch, value in _read_history(document.history, split, name)
             ]
             for model, document in documents.items()
@@ -198,32 +180,33 @@ def _plot_histories(documents: Mapping[str, FineTuningDoc]) -> list[Figure]:
             drawn = plot(
                 [_draw_history(*key, points) for key, points in curves.items()],
                 "epoch",
-                f"MAE ({unit})",
+                f"MAE ({quantity.unit})",
                 yaxis=log_axis(v for points in curves.values() for _, v in points),
                 showlegend=False,
             )
             caption = (
-                f"{title}: mean absolute error in {unit} after every epoch. Solid: "
-                "validation split; dotted: training split while the weights moved."
+                f"{quantity.title}: mean absolute error in {quantity.unit} of every "
+                "epoch. Solid: validation split; dotted: training split, averaged over "
+                "the epoch."
             )
-            short = f"history-{name.removesuffix('_mae')}"
-            figures.append(Figure(short, caption, drawn, _list_history(curves), 300))
+            columns = _list_history(curves)
+            figures.append(Figure(f"history-{name}", caption, drawn, columns, 300))
     return figures
 
 
 def _read_history(
     history: list[EpochRecord], split: str, name: str
 ) -> list[tuple[int, float]]:
-    """Read epochs and errors of one property, where there are labels."""
+    """Read epochs and errors of one property; skip epochs without labels."""
     values = [(record.epoch, getattr(record, split)) for record in history]
-    read = [(epoch, getattr(errors, name)) for epoch, errors in values]
+    read = [(epoch, getattr(errors, f"{name}_mae")) for epoch, errors in values]
     return [(epoch, value) for epoch, value in read if value is not None]
 
 
 def _draw_history(
     model: str, split: str, points: list[tuple[int, float]]
 ) -> go.Scatter:
-    """Draw one curve."""
+    """Draw the errors of one model and split."""
     look = appearance(model)
     dash = "solid" if split == "val" else "dot"
     return go.Scatter(
@@ -240,20 +223,18 @@ def _draw_history(
 def _list_history(
     curves: Mapping[tuple[str, str], list[tuple[int, float]]],
 ) -> dict[str, list[object]]:
-    """Lay curves out as columns."""
+    """List the points of all curves as columns."""
     rows = [(*key, *point) for key, points in curves.items() for point in points]
     names = ("model", "split", "epoch", "mae")
     return {name: [row[i] for row in rows] for i, name in enumerate(names)}
 
 
 def _list_unusable(documents: Mapping[str, FineTuningDoc]) -> list[Element]:
-    """List the frames that training left out."""
+    """List the frames that could not be used for training."""
     rows = [
         row(model_cell(model), frame.frame_id, frame.reason)
         for model, document in documents.items()
         for frame in document.unusable_frames
     ]
-    if not rows:
-        return []
     title = f"Frames left out of training and validation ({len(rows)})"
-    return [details(title, table(header("Model", "Frame", "Why"), rows))]
+    return details_table(title, ["Model", "Frame", "Reason"], rows)

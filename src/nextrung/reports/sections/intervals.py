@@ -1,4 +1,4 @@
-"""The 95 % intervals of the numbers of Table 1."""
+"""95 % intervals of the numbers of Table 1."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ if TYPE_CHECKING:
 
     from nextrung.schemas.base import TaskDoc
 
-#: Low and high end by model and by key of the column.
+#: Low and high end by model and key of the column.
 Intervals = dict[tuple[str, str], tuple[float, float]]
 
-#: A material, one absolute error of it, None where there is none, and its weight.
+#: Material, absolute error (None where it is missing) and weight.
 _Errors = list[tuple[str, float | None, float]]
 
 
 def estimate_intervals(documents: Mapping[str, TaskDoc]) -> Intervals:
-    """Estimate intervals of all means that the documents list term by term.
+    """Estimate intervals of all means whose single errors the documents list.
 
     Parameters
     ----------
@@ -34,7 +34,7 @@ def estimate_intervals(documents: Mapping[str, TaskDoc]) -> Intervals:
     -------
     dict
         Intervals in stored units. Errors of forces and moments have none where the
-        documents do not list the atoms of frames, over which their means run.
+        documents lack the number of atoms of each frame, which is their weight.
     """
     found: Intervals = {}
     for model, document in documents_of(documents, "evaluation", EvaluationDoc).items():
@@ -62,14 +62,18 @@ def _estimate(model: str, columns: Mapping[str, _Errors]) -> Intervals:
 
 
 def _read_frames(document: EvaluationDoc) -> dict[str, _Errors]:
-    """Read the errors of the test frames; those of sites count once per atom."""
+    """Read the errors of the test frames; those per site are weighted by atoms."""
     rows = document.rows
-    test = [place for place, split in enumerate(rows.split) if split == "test"]
+    test = [index for index, split in enumerate(rows.split) if split == "test"]
     names = rows.material_id
     found: dict[str, _Errors] = {
         "energy": [
-            (names[i], _distance(rows.energy_per_atom[i], predicted), 1)
-            for i, predicted in ((i, rows.predicted_energy_per_atom[i]) for i in test)
+            (
+                names[i],
+                _subtract(rows.energy_per_atom[i], rows.predicted_energy_per_atom[i]),
+                1,
+            )
+            for i in test
         ],
         "stress": [(names[i], rows.stress_mae[i], 1) for i in test],
     }
@@ -81,12 +85,12 @@ def _read_frames(document: EvaluationDoc) -> dict[str, _Errors]:
 
 
 def _read_materials(document: StabilityDoc) -> dict[str, _Errors]:
-    """Read decomposition errors of test, formation errors of all materials."""
+    """Read the errors of test (decomposition) and of all materials (formation)."""
     return {
         "decomposition_energy": [
             (
                 row.material_id,
-                _distance(
+                _subtract(
                     row.target_decomposition_energy, row.predicted_decomposition_energy
                 ),
                 1,
@@ -97,7 +101,7 @@ def _read_materials(document: StabilityDoc) -> dict[str, _Errors]:
         "formation_energy": [
             (
                 row.material_id,
-                _distance(row.target_formation_energy, row.predicted_formation_energy),
+                _subtract(row.target_formation_energy, row.predicted_formation_energy),
                 1,
             )
             for row in document.rows
@@ -108,14 +112,14 @@ def _read_materials(document: StabilityDoc) -> dict[str, _Errors]:
 def _read_crystals(document: DensityDoc) -> _Errors:
     """Read the errors of the densities of converged relaxations."""
     return [
-        (row.crystal_id, _distance(row.experimental_density, row.predicted_density), 1)
+        (row.crystal_id, _subtract(row.experimental_density, row.predicted_density), 1)
         for row in document.rows
         if row.ratio is not None
     ]
 
 
-def _distance(label: float | None, prediction: float | None) -> float | None:
-    """Compute an absolute error where both values are known."""
+def _subtract(label: float | None, prediction: float | None) -> float | None:
+    """Compute an absolute error; None where a value is missing."""
     if label is None or prediction is None:
         return None
     return abs(prediction - label)

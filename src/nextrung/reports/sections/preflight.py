@@ -1,4 +1,4 @@
-"""Whether a study was worth its computing time, as its preflight found."""
+"""Section of the preflight: verdict, checks and short trainings."""
 
 from __future__ import annotations
 
@@ -10,22 +10,20 @@ from rich.table import Table
 from rich.text import Text
 
 from nextrung.reports.html.elements import (
-    count,
-    details,
+    details_table,
     element,
-    header,
-    number,
+    format_count,
+    format_duration,
     numeric,
-    paragraph,
     row,
     table,
-    write_duration,
 )
 from nextrung.reports.html.model_style import appearance, model_cell, transfers
+from nextrung.reports.html.quantities import ENERGY, FORCES, STRESS
 from nextrung.reports.plots.figure import GUIDE, Figure, log_axis, plot
 from nextrung.reports.sections.section import Section, document_of
 from nextrung.schemas.models import Model
-from nextrung.schemas.preflight import Outcome, PreflightDoc
+from nextrung.schemas.preflight import CheckOutcome, PreflightDoc
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -33,21 +31,21 @@ if TYPE_CHECKING:
 
     from nextrung.schemas.base import TaskDoc
 
-#: How outcomes are marked, on the page and on a terminal.
+#: Mark of each outcome, and its colour on a terminal.
 _MARKS = {
-    Outcome.PASSED: ("✓", "green"),
-    Outcome.WARNING: ("!", "yellow"),
-    Outcome.FAILED: ("✗", "red"),
+    CheckOutcome.PASSED: ("✓", "green"),
+    CheckOutcome.WARNING: ("!", "yellow"),
+    CheckOutcome.FAILED: ("✗", "red"),
 }
 
 
 def report_preflight(documents: Mapping[str, TaskDoc]) -> Section:
-    """Report what the preflight of a study found.
+    """Report the preflight of a study.
 
     Parameters
     ----------
     documents : mapping of str to TaskDoc
-        Documents of a study: ``preflight``, where it was tried out.
+        Documents of a study: ``preflight`` where it was run.
 
     Returns
     -------
@@ -56,14 +54,14 @@ def report_preflight(documents: Mapping[str, TaskDoc]) -> Section:
     """
     document = document_of(documents, "preflight", PreflightDoc)
     if document is None:
-        text = "The study was not tried out before it ran (nextrung preflight)."
-        blocks: tuple[Element | Figure, ...] = (paragraph(text, class_="absent"),)
-        return Section("preflight", "Preflight", blocks)
+        text = "No preflight was run before this study (nextrung preflight)."
+        absent = element("p", text, class_="absent")
+        return Section("preflight", "Preflight", (absent,))
     return Section("preflight", "Preflight", tuple(_report(document)))
 
 
 def preflight_table(document: PreflightDoc) -> Table:
-    """Lay the checks of a preflight out for a terminal.
+    """Build the table of the checks of a preflight for a terminal.
 
     Parameters
     ----------
@@ -75,15 +73,15 @@ def preflight_table(document: PreflightDoc) -> Table:
     rich.table.Table
         One row per check.
     """
-    laid = Table("", "Check", "Finding", box=SIMPLE_HEAD, padding=(0, 1, 0, 0))
+    built = Table("", "Check", "Finding", box=SIMPLE_HEAD, padding=(0, 1, 0, 0))
     for check in document.checks:
         mark, colour = _MARKS[check.outcome]
-        laid.add_row(Text(mark, colour), Text(check.name), Text(check.finding))
-    return laid
+        built.add_row(Text(mark, colour), Text(check.name), Text(check.finding))
+    return built
 
 
 def _report(document: PreflightDoc) -> list[Element | Figure]:
-    """Report verdict, checks and trials."""
+    """Report verdict, checks and short trainings."""
     verdict = element("b", document.verdict.upper())
     checks = [
         row(
@@ -93,16 +91,16 @@ def _report(document: PreflightDoc) -> list[Element | Figure]:
         )
         for check in document.checks
     ]
-    tried = (
-        f"{count(document.n_train_frames, 'training frame')} and "
-        f"{count(document.n_val_frames, 'validation frame')} of whole materials, "
-        f"{count(document.settings.epochs, 'epoch')} each; labels: {document.labels}; "
-        f"source: {document.source}."
+    trained_on = (
+        f"{format_count(document.n_train_frames, 'training frame')} and "
+        f"{format_count(document.n_val_frames, 'validation frame')} of whole "
+        f"materials, {format_count(document.settings.epochs, 'epoch')} each; labels: "
+        f"{document.labels}; source: {document.source}."
     )
     return [
         element("p", verdict, f": {_title_models(document.reason)}"),
-        table(header("Outcome", "Check", "Finding"), checks),
-        paragraph(f"Short trainings on {tried}"),
+        table(["CheckOutcome", "Check", "Finding"], checks),
+        element("p", f"Short trainings on {trained_on}"),
         _list_trials(document),
         *_plot_gradients(document),
         *_list_out_of_range_frames(document),
@@ -110,38 +108,36 @@ def _report(document: PreflightDoc) -> list[Element | Figure]:
 
 
 def _title_models(text: str) -> str:
-    """Call the transferred models of a sentence as the rest of the page does."""
+    """Replace the names of models in a sentence by their titles."""
     for model in filter(transfers, Model):
         text = text.replace(model, appearance(model).title)
     return text
 
 
 def _list_trials(document: PreflightDoc) -> Element:
-    """List the errors of the short trainings, and what the long ones would take."""
-    titles = header(
-        "Model",
-        *numeric("Energy (meV/atom)", "Forces (meV/Å)", "Stress (GPa)"),
-        *numeric("Full training on this machine"),
-    )
+    """List the errors of the short trainings and the time of the full ones."""
+    quantities = (ENERGY, FORCES, STRESS)
+    headings = numeric(*(quantity.heading for quantity in quantities))
+    total = numeric("Full training on this machine")
     rows = [
         row(
             model_cell(trial.model),
-            number(trial.energy_mae, 1, factor=1000),
-            number(trial.forces_mae, 1, factor=1000),
-            number(trial.stress_mae, 3),
+            ENERGY.cell(trial.energy_mae),
+            FORCES.cell(trial.forces_mae),
+            STRESS.cell(trial.stress_mae),
             element(
                 "td",
-                write_duration(document.training_times[trial.model]),
+                format_duration(document.training_times[trial.model]),
                 class_="number",
             ),
         )
         for trial in document.trials
     ]
-    return table(titles, rows)
+    return table(["Model", *headings, *total], rows)
 
 
 def _plot_gradients(document: PreflightDoc) -> list[Figure]:
-    """Draw the gradients of transferred models over those of a start from scratch."""
+    """Plot gradient norms relative to those of training from scratch."""
     norms = {trial.model: trial.gradient_norms for trial in document.trials}
     scratch = {k: v for k, v in norms.pop(Model.SCRATCH, {}).items() if v > 0}
     points = [
@@ -176,12 +172,14 @@ def _plot_gradients(document: PreflightDoc) -> list[Figure]:
     ratios = [ratio for *_, ratio in points]
     drawn = plot(
         traces,
-        yaxis=log_axis([*ratios, limit], title={"text": "gradient over scratch's"}),
+        yaxis=log_axis(
+            [*ratios, limit], title={"text": "gradient relative to scratch"}
+        ),
     )
     caption = (
-        "Median gradient norm of the first epoch over that of training from scratch, "
-        f"layer by layer; dotted: {limit:g}×. MLP_Layer0, the first layer of the "
-        "readout, is judged: it sees misaligned references first."
+        "Median gradient norm of the first epoch relative to training from scratch, by "
+        f"layer; dotted line: {limit:g}×. The check uses MLP_Layer0, the first layer "
+        "of the readout, where misaligned references have the largest effect."
     )
     columns: dict[str, list[object]] = {
         "layer": [layer for layer, *_ in points],
@@ -192,10 +190,8 @@ def _plot_gradients(document: PreflightDoc) -> list[Figure]:
 
 
 def _list_out_of_range_frames(document: PreflightDoc) -> list[Element]:
-    """List the first frames that are out of range."""
-    if not document.out_of_range_frames:
-        return []
+    """List the first frames out of range."""
     rows = [row(frame.frame_id, frame.reason) for frame in document.out_of_range_frames]
     n_frames = document.n_out_of_range_frames
     title = f"Frames out of range: {n_frames:,}, the first {len(rows)}"
-    return [details(title, table(header("Frame", "Why"), rows))]
+    return details_table(title, ["Frame", "Reason"], rows)

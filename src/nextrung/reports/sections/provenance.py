@@ -1,4 +1,4 @@
-"""Where every number comes from."""
+"""Section of the provenance: job, machine and settings of every document."""
 
 from __future__ import annotations
 
@@ -11,13 +11,11 @@ from nextrung.reports.html.elements import (
     MISSING,
     details,
     element,
-    header,
+    format_duration,
     number,
     numeric,
-    paragraph,
     row,
     table,
-    write_duration,
 )
 from nextrung.reports.html.model_style import appearance
 from nextrung.reports.sections.section import Section
@@ -30,11 +28,11 @@ if TYPE_CHECKING:
     from nextrung.schemas.base import TaskDoc
     from nextrung.schemas.study import StudyDoc
 
-_HEADERS = ("Stage", "Model", "Job", "Fingerprint", "Machine", "Ended (UTC)")
+_HEADERS = ("Stage", "Model", "Job", "Fingerprint", "Machine", "Completed (UTC)")
 
 
 def report_provenance(study: StudyDoc, documents: Mapping[str, TaskDoc]) -> Section:
-    """Report the origin of every document.
+    """Report the provenance of every document.
 
     Parameters
     ----------
@@ -52,13 +50,12 @@ def report_provenance(study: StudyDoc, documents: Mapping[str, TaskDoc]) -> Sect
     keys = [*documents, *(key for key in jobs if key not in documents)]
     rows = [_describe(key, jobs.get(key), documents.get(key)) for key in keys]
     rows.append(_describe("study", jobs.get("study"), study))
-    titles = header(*_HEADERS, *numeric("Time (s)"), "Settings, versions")
-    blocks = (_describe_cost(documents), table(titles, rows))
-    return Section("provenance", "Provenance", blocks)
+    listed = table([*_HEADERS, *numeric("Time (s)"), "Settings, versions"], rows)
+    return Section("provenance", "Provenance", (_describe_cost(documents), listed))
 
 
 def _describe(key: str, job: str | None, document: TaskDoc | None) -> Element:
-    """Describe one document in a row that links lead to."""
+    """Build the row of one document, with its anchor."""
     described = row(*_list_cells(key, job, document))
     described.set("id", anchor(key))
     return described
@@ -67,48 +64,44 @@ def _describe(key: str, job: str | None, document: TaskDoc | None) -> Element:
 def _list_cells(
     key: str, job: str | None, document: TaskDoc | None
 ) -> list[Element | str]:
-    """List what is known of the origin of one document."""
+    """List the provenance of one document."""
     stage, _, model = key.partition("/")
     name = appearance(model).title if model else ""
-    start: list[Element | str] = [stage.replace("_", " "), name, _code(job)]
+    uuid = element("code", job or MISSING)
+    start: list[Element | str] = [stage.replace("_", " "), name, uuid]
     if document is None:
-        gone = number(None, reason="this document was not given to the report")
-        return [*start, *(MISSING for _ in _HEADERS[3:]), gone, ""]
+        absent = number(None, reason="this document was not given to the report")
+        return [*start, *(MISSING for _ in _HEADERS[3:]), absent, ""]
     origin = document.provenance
     fingerprint = element("code", origin.fingerprint[:12], title=origin.fingerprint)
     return [
         *start,
         fingerprint,
         f"{origin.host}, {origin.device}",
-        write_time(origin.completed_at).removesuffix(" UTC"),
+        format_time(origin.completed_at).removesuffix(" UTC"),
         number(origin.wall_time, 1),
         _list_settings(document),
     ]
 
 
-def write_time(moment: str) -> str:
-    """Write a moment for readers.
+def format_time(time: str) -> str:
+    """Format a time in UTC.
 
     Parameters
     ----------
-    moment : str
-        ISO 8601.
+    time : str
+        Time in ISO 8601.
 
     Returns
     -------
     str
-        Date and time in UTC, to the second.
+        Date and time in UTC to the second.
     """
-    return f"{datetime.fromisoformat(moment).astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC"
-
-
-def _code(job: str | None) -> Element:
-    """Write the uuid of a job."""
-    return element("code", job or MISSING)
+    return f"{datetime.fromisoformat(time).astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC"
 
 
 def _list_settings(document: TaskDoc) -> Element:
-    """Write settings, parents and versions as JSON."""
+    """Build the collapsed JSON of settings, parents and versions."""
     chosen = document.model_dump(mode="json", include={"settings"})
     origin = document.provenance.model_dump(
         mode="json", include={"parents", "versions", "git_commit", "fingerprint"}
@@ -118,12 +111,14 @@ def _list_settings(document: TaskDoc) -> Element:
 
 
 def _describe_cost(documents: Mapping[str, TaskDoc]) -> Element:
-    """Say how long all jobs took, by device."""
+    """Describe the wall time of all jobs by device."""
     times: dict[str, float] = defaultdict(float)
     for document in documents.values():
         times[document.provenance.device] += document.provenance.wall_time
-    said = "; ".join(f"{write_duration(times[device])} on {device}" for device in times)
-    return paragraph(
-        f"{len(documents)} documents; wall time of their jobs: {said or MISSING}. "
-        "Every number of the results table leads to its row here."
+    listed = [f"{format_duration(times[device])} on {device}" for device in times]
+    return element(
+        "p",
+        f"{len(documents)} documents; wall time of their jobs: "
+        f"{'; '.join(listed) or MISSING}. Every number of the results table links to a "
+        "row here.",
     )

@@ -1,4 +1,4 @@
-"""Values that the paper reports, to set beside those of a study of the same data."""
+"""Values that the paper reports, shown beside those of a study of the same data."""
 
 from __future__ import annotations
 

@@ -1,17 +1,16 @@
-"""How the relaxations of every model ended."""
+"""Table of the relaxations of every model by status."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
 from nextrung.reports.html.elements import (
-    header,
+    element,
+    format_duration,
     number,
     numeric,
-    paragraph,
     row,
     table,
-    write_duration,
 )
 from nextrung.reports.html.model_style import in_order, model_cell
 from nextrung.schemas.relaxation import RelaxationStatus
@@ -26,19 +25,19 @@ if TYPE_CHECKING:
 def list_statuses(
     statuses: Mapping[str, Mapping[str, int]], documents: Mapping[str, RelaxationDoc]
 ) -> list[Element]:
-    """Count the relaxations of every model by how they ended.
+    """List the number of relaxations of every model by status.
 
     Parameters
     ----------
     statuses : mapping of str to mapping of str to int
         Relaxations by status, by model.
     documents : mapping of str to RelaxationDoc
-        What is known of the relaxations beyond that; may be empty.
+        Relaxations by model; may be empty.
 
     Returns
     -------
     list of Element
-        A table, and a sentence on the settings where they are known.
+        A table, and a sentence on the settings where there are documents.
     """
     rows = [
         row(
@@ -48,12 +47,12 @@ def list_statuses(
         for model in in_order(statuses)
     ]
     titles = numeric(*(status.replace("_", " ") for status in RelaxationStatus))
-    counted = table(header("Relaxations by how they ended", *titles), rows)
+    counted = table(["Relaxations by status", *titles], rows)
     return [counted, *_describe_settings(documents)]
 
 
 def _describe_settings(documents: Mapping[str, RelaxationDoc]) -> list[Element]:
-    """Say how structures were relaxed, and how fast."""
+    """Describe the settings and the total time of the relaxations."""
     if not documents:
         return []
     settings = next(iter(documents.values())).settings
@@ -63,6 +62,6 @@ def _describe_settings(documents: Mapping[str, RelaxationDoc]) -> list[Element]:
         f"Relaxed with the engine {settings.engine.value} to {settings.fmax} eV/Å in "
         f"at most {settings.max_steps:,} steps, cell: "
         f"{settings.cell.replace('_', ' ')}; {n_materials:,} relaxations took "
-        f"{write_duration(time)}."
+        f"{format_duration(time)}."
     )
-    return [paragraph(text)]
+    return [element("p", text)]

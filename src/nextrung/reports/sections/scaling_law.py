@@ -1,4 +1,4 @@
-"""Errors against training size, and what transfer saves."""
+"""Section of the scaling law: errors against training size, fits and crossing."""
 
 from __future__ import annotations
 
@@ -7,16 +7,16 @@ from typing import TYPE_CHECKING
 from nextrung.compute.scaling_law.laws import FARTHEST_EXTRAPOLATION
 from nextrung.reports.html.elements import (
     MISSING,
-    count,
-    header,
+    element,
+    format_count,
     number,
     numeric,
-    paragraph,
     row,
     table,
 )
 from nextrung.reports.html.model_style import appearance, model_cell
-from nextrung.reports.plots.power_laws import PROPERTIES, plot_law
+from nextrung.reports.html.quantities import PROPERTIES
+from nextrung.reports.plots.power_laws import plot_law
 from nextrung.reports.sections.published_values import CITATION, PAPER_STUDY, SLOPES
 from nextrung.reports.sections.section import Section, document_of, explain_absence
 from nextrung.schemas.scaling_law import Leader, ScalingLawDoc
@@ -58,9 +58,10 @@ def report_scaling_law(study: StudyDoc, documents: Mapping[str, TaskDoc]) -> Sec
         return Section("scaling-law", "Scaling law", (absent,))
     settings = document.settings
     blocks: list[Element | Figure] = [
-        paragraph(
+        element(
+            "p",
             f"Errors of the {settings.split} split against the number of training "
-            f"frames; laws are fitted above {settings.fit_above:,} frames."
+            f"frames; power laws are fitted above {settings.fit_above:,} frames.",
         )
     ]
     for name, scaling in document.laws.items():
@@ -74,37 +75,38 @@ def report_scaling_law(study: StudyDoc, documents: Mapping[str, TaskDoc]) -> Sec
 
 
 def _list_laws(document: ScalingLawDoc, study: str) -> Element:
-    """List exponent and quality of every fit, or why there is none."""
+    """List slope and R² of every fit, or why there is none."""
     rows = []
     for name, scaling in document.laws.items():
         for model, law in scaling.laws.items():
-            reason = law.error or "two points leave nothing to check the fit against"
+            reason = law.error or "a fit to two points has no R²"
             paper = SLOPES[name].get(model) if study == PAPER_STUDY else None
-            said = f"paper: slope {paper} ({CITATION})" if paper is not None else ""
+            remark = f"paper: slope {paper} ({CITATION})" if paper is not None else ""
             rows.append(
                 row(
                     model_cell(model),
-                    PROPERTIES[name][0],
+                    PROPERTIES[name.removesuffix("_mae")].title,
                     number(law.slope, 3, reason=reason),
                     number(law.r_squared, 3, reason=reason),
                     number(law.n_points),
-                    law.error or said,
+                    law.error or remark,
                 )
             )
     titles = numeric("Slope", "R²", "Points fitted")
-    return table(header("Model", "Property", *titles, "Remark"), rows)
+    return table(["Model", "Property", *titles, "Remark"], rows)
 
 
 def _describe_crossings(document: ScalingLawDoc) -> list[Element]:
-    """Say where transfer meets scratch, property by property."""
+    """Describe the crossing of each property."""
     return [
-        paragraph(f"{PROPERTIES[name][0]}: {describe_crossing(scaling.crossing)}")
+        element("p", f"{quantity.title}: {describe_crossing(scaling.crossing)}")
         for name, scaling in document.laws.items()
+        for quantity in [PROPERTIES[name.removesuffix("_mae")]]
     ]
 
 
 def describe_crossing(crossing: Crossing) -> str:
-    """Say where transfer meets scratch.
+    """Describe the crossing of the laws of transfer and scratch.
 
     Parameters
     ----------
@@ -119,7 +121,7 @@ def describe_crossing(crossing: Crossing) -> str:
     parts = []
     largest = crossing.largest_size
     if crossing.leader is not None and largest is not None:
-        sizes = f"at every size studied, up to {count(largest, 'frame')}"
+        sizes = f"at every size studied, up to {format_count(largest, 'frame')}"
         parts.append(f"{_LEADERS[crossing.leader]} {sizes}")
     if crossing.n_frames is None:
         parts.append(crossing.error or "the fits do not cross")
@@ -136,7 +138,7 @@ def describe_crossing(crossing: Crossing) -> str:
 
 
 def _describe_interval(crossing: Crossing) -> str:
-    """Say how sure a crossing is, where it was resampled."""
+    """Describe the interval of a crossing where it was resampled."""
     if crossing.low is None:
         return ""
     high = "infinity" if crossing.high is None else f"{crossing.high:,.0f}"
@@ -147,28 +149,30 @@ def _describe_interval(crossing: Crossing) -> str:
 
 
 def _list_sizes(document: ScalingLawDoc) -> list[Element]:
-    """List the structures that wanted errors ask for."""
+    """List the training frames that the wanted errors need."""
     rows = [
         row(
             model_cell(size.model),
-            PROPERTIES[name][0],
-            f"{1000 * size.error_wanted:,.1f}\N{NO-BREAK SPACE}{PROPERTIES[name][1]}",
+            quantity.title,
+            f"{quantity.format(size.error_wanted)}\N{NO-BREAK SPACE}{quantity.unit}",
             number(size.n_frames, reason=size.error or ""),
             size.error or "",
         )
         for name, scaling in document.laws.items()
+        for quantity in [PROPERTIES[name.removesuffix("_mae")]]
         for size in scaling.required_sizes
     ]
     if not rows:
         return []
     needed = numeric("Training frames needed")
-    return [table(header("Model", "Property", "Wanted error", *needed, "Remark"), rows)]
+    return [table(["Model", "Property", "Wanted error", *needed, "Remark"], rows)]
 
 
 def _list_missing(document: ScalingLawDoc) -> list[Element]:
-    """Say which runs gave no error."""
+    """List the runs without error."""
     return [
-        paragraph(
+        element(
+            "p",
             f"{appearance(point.model).title} with {point.n_frames:,} frames "
             f"{MISSING} {point.error}",
             class_="absent",

@@ -1,4 +1,4 @@
-"""The parts of a report: sections, made of text, tables and figures."""
+"""Sections of a report, and the documents they are made of."""
 
 from __future__ import annotations
 
@@ -20,16 +20,16 @@ Doc = TypeVar("Doc", bound=TaskDoc)
 
 @dataclass(frozen=True)
 class Section:
-    """A part of the report with a title that the table of contents names.
+    """A section of a report.
 
     Parameters
     ----------
     anchor : str
-        Where links to the section lead.
+        Target of links to the section.
     title : str
         Title for readers.
     blocks : tuple of Element or Figure
-        What the section holds, in order.
+        Text, tables and figures, in order.
     """
 
     anchor: str
@@ -47,14 +47,14 @@ def document_of(
     documents : mapping of str to TaskDoc
         Documents by stage, or by stage/model.
     key : str
-        Which one.
+        Stage, or stage/model.
     kind : type
         Class of the document.
 
     Returns
     -------
     TaskDoc or None
-        The document; None where there is none.
+        The document; None where it is missing.
 
     Raises
     ------
@@ -71,7 +71,7 @@ def document_of(
 def documents_of(
     documents: Mapping[str, TaskDoc], stage: str, kind: type[Doc]
 ) -> dict[str, Doc]:
-    """Find the documents of a stage that every model has its own of.
+    """Find the documents of a stage that runs once per model.
 
     Parameters
     ----------
@@ -85,7 +85,7 @@ def documents_of(
     Returns
     -------
     dict of str to TaskDoc
-        Documents by model, as the paper orders them.
+        Documents by model, in the paper's order.
     """
     prefix = f"{stage}/"
     models = [key.removeprefix(prefix) for key in documents if key.startswith(prefix)]
@@ -97,14 +97,14 @@ def documents_of(
 
 
 def explain_absence(stage: str, settings: object | None) -> Element:
-    """Say why a section has nothing to show.
+    """Explain why a section is empty.
 
     Parameters
     ----------
     stage : str
         Name of the stage for readers.
     settings : object or None
-        Settings of the stage in the study; None where it was left out.
+        Settings of the stage in the study; None where the study leaves it out.
 
     Returns
     -------
@@ -114,12 +114,12 @@ def explain_absence(stage: str, settings: object | None) -> Element:
     if settings is None:
         text = f"The study leaves the {stage} stage out."
     else:
-        text = f"There is no document of the {stage} stage: it has not ended yet."
+        text = f"There is no document of the {stage} stage: it is not finished."
     return element("p", text, class_="absent")
 
 
 def list_colours(models: Iterable[str]) -> Element:
-    """Say which colour stands for which model.
+    """Build a legend of the colours of models.
 
     Parameters
     ----------
@@ -129,7 +129,7 @@ def list_colours(models: Iterable[str]) -> Element:
     Returns
     -------
     Element
-        One line of names beside their colours.
+        One line of titles beside their colours.
     """
     entries = []
     for model in in_order(models):

@@ -1,22 +1,23 @@
-"""The hull of every model against the hull of the labels."""
+"""Section of the phase stability: hulls of models against the hull of the labels."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
 from nextrung.reports.html.elements import (
-    count,
-    details,
-    header,
+    details_table,
+    element,
+    format_count,
     number,
     numeric,
-    paragraph,
     row,
     table,
 )
 from nextrung.reports.html.model_style import model_cell
+from nextrung.reports.html.quantities import ENERGY
 from nextrung.reports.plots.decomposition import plot_decomposition
-from nextrung.reports.sections.hull import explore_hull
+from nextrung.reports.sections.benchmarks import find_best
+from nextrung.reports.sections.hull import build_explorer, rank_systems
 from nextrung.reports.sections.relaxation import list_statuses
 from nextrung.reports.sections.section import Section, documents_of, explain_absence
 from nextrung.schemas.relaxation import RelaxationDoc
@@ -31,9 +32,9 @@ if TYPE_CHECKING:
     from nextrung.schemas.stability import StabilityErrors
     from nextrung.schemas.study import StudyDoc
 
-_RULES = {
+_COMPETITORS = {
     Competitors.OTHER_COMPOSITIONS: "the entries of other compositions",
-    Competitors.SELF: "all entries but itself, so that polymorphs compete",
+    Competitors.SELF: "all other entries, polymorphs included",
 }
 
 
@@ -50,97 +51,106 @@ def report_stability(study: StudyDoc, documents: Mapping[str, TaskDoc]) -> Secti
     Returns
     -------
     Section
-        The section of the stability.
+        The section of the phase stability.
     """
     scored = documents_of(documents, "stability", StabilityDoc)
     relaxed = documents_of(documents, "relaxation", RelaxationDoc)
     statuses = {m: doc.statuses for m, doc in (scored | relaxed).items()}
     blocks: list[Element | Figure] = []
-    if not scored:
-        blocks.append(explain_absence("stability", study.settings.stability))
+    if scored:
+        blocks += _report_hulls(scored)
     else:
-        blocks += [
-            _describe_rule(scored),
-            *_describe_missing_phases(scored),
-            *plot_decomposition(scored),
-            _list_confusion(scored),
-        ]
-        blocks.append(_list_errors(scored))
+        blocks.append(explain_absence("stability", study.settings.stability))
     if statuses:
         blocks += list_statuses(statuses, relaxed)
     elif study.settings.relaxation is None:
         blocks.append(explain_absence("relaxation", None))
     blocks += _list_failed(scored)
-    blocks += [explore_hull(scored)] if scored else []
+    if scored:
+        systems = rank_systems(next(iter(scored.values())).rows)
+        blocks += [
+            element("h3", "Hull explorer"),
+            build_explorer(scored, systems),
+            element("div", class_="hull-table scroll"),
+        ]
     return Section("stability", "Phase stability", tuple(blocks))
 
 
-def _describe_rule(documents: Mapping[str, StabilityDoc]) -> Element:
-    """Say how a decomposition energy is defined here."""
+def _report_hulls(documents: Mapping[str, StabilityDoc]) -> list[Element | Figure]:
+    """Report the errors of decomposition energies and of stability."""
+    errors = {model: doc.metrics.get("all") for model, doc in documents.items()}
+    energies = {m: e.decomposition_energy_mae for m, e in errors.items() if e}
+    best = (find_best(energies) or list(documents))[0]
+    return [
+        _describe_competitors(documents),
+        *_describe_missing_phases(documents),
+        *plot_decomposition(documents, best),
+        _list_confusion({model: e for model, e in errors.items() if e}),
+        *_list_errors(documents),
+    ]
+
+
+def _describe_competitors(documents: Mapping[str, StabilityDoc]) -> Element:
+    """Define the decomposition energy and the limit of stability."""
     settings = next(iter(documents.values())).settings
-    return paragraph(
-        "The decomposition energy of a material is its distance from the hull of "
-        f"{_RULES[settings.competitors]}; a material is called stable up to "
-        f"{1000 * settings.stable_below:.0f} meV/atom. The hull of a model is made of "
-        "energies relaxed with that model."
+    return element(
+        "p",
+        "The decomposition energy of a material is its energy relative to the hull of "
+        f"{_COMPETITORS[settings.competitors]}. A material is stable up to "
+        f"{1000 * settings.stable_below:.0f} meV/atom. The hull of a model is built "
+        "from the energies of structures relaxed with that model.",
     )
 
 
 def _describe_missing_phases(documents: Mapping[str, StabilityDoc]) -> list[Element]:
-    """Name the elements that the labels have no pure phase of."""
+    """List the elements without a labelled pure phase."""
     rows = next(iter(documents.values())).rows
     needed = {symbol for row in rows for symbol in row.chemical_system.split("-")}
     missing = sorted(needed - {row.chemical_system for row in rows})
     if not missing:
         return []
-    n_lost = sum(row.target_formation_energy is None for row in rows)
+    n_missing = sum(row.target_formation_energy is None for row in rows)
     text = (
-        f"The labels hold no pure phase of {', '.join(missing)}: "
-        f"{count(n_lost, 'material')} of {len(rows):,} have no formation energy, and "
-        "hulls lack what these materials might decompose to. Add the elements to the "
-        "data set to score stability."
+        f"The labels have no pure phase of {', '.join(missing)}: "
+        f"{format_count(n_missing, 'material')} of {len(rows):,} have no formation "
+        "energy, and hulls lack their competing phases. Add the elements to the data "
+        "set to score stability."
     )
-    return [paragraph(text, class_="absent")]
+    return [element("p", text, class_="absent")]
 
 
-def _list_confusion(documents: Mapping[str, StabilityDoc]) -> Element:
-    """Count stable and unstable materials that a model calls stable or unstable."""
-    rows = []
-    for model, document in documents.items():
-        errors = document.metrics.get("all")
-        if errors is not None:
-            rows.append(row(model_cell(model), *_count_confusion(errors)))
+def _list_confusion(errors: Mapping[str, StabilityErrors]) -> Element:
+    """List the confusion matrix, precision, recall and F1 of every model."""
+    reason = "no material to take a share of"
+    rows = [
+        row(
+            model_cell(model),
+            number(found.true_stable),
+            number(found.false_unstable),
+            number(found.false_stable),
+            number(found.true_unstable),
+            number(found.precision, 3, reason=reason),
+            number(found.recall, 3, reason=reason),
+            number(found.f1, 3, reason=reason),
+            number(found.same_products, 3, reason=reason),
+        )
+        for model, found in errors.items()
+    ]
     titles = numeric(
-        "Stable, found",
-        "Stable, missed",
-        "Unstable, called stable",
-        "Unstable, found",
+        "Stable, predicted stable",
+        "Stable, predicted unstable",
+        "Unstable, predicted stable",
+        "Unstable, predicted unstable",
         "Precision",
         "Recall",
         "F1",
         "Same products",
     )
-    return table(header("Stable or not, all materials", *titles), rows)
+    return table(["Stability of all materials", *titles], rows)
 
 
-def _count_confusion(errors: StabilityErrors) -> list[Element]:
-    """Write the confusion of one model."""
-    counts = (
-        errors.true_stable,
-        errors.false_unstable,
-        errors.false_stable,
-        errors.true_unstable,
-    )
-    shares = (errors.precision, errors.recall, errors.f1, errors.same_products)
-    reason = "nothing to take a share of"
-    return [
-        *(number(count) for count in counts),
-        *(number(share, 3, reason=reason) for share in shares),
-    ]
-
-
-def _list_errors(documents: Mapping[str, StabilityDoc]) -> Element:
-    """List errors by split, without and with unrelaxed energies."""
+def _list_errors(documents: Mapping[str, StabilityDoc]) -> list[Element]:
+    """List errors by split, with and without unrelaxed energies."""
     rows = [
         row(
             model_cell(model),
@@ -157,16 +167,13 @@ def _list_errors(documents: Mapping[str, StabilityDoc]) -> Element:
         "E_form MAE, labels' references (meV/atom)",
         "Materials",
         "Missing",
-        "E_decomp MAE, failures unrelaxed (meV/atom)",
+        "E_decomp MAE, unrelaxed energy where failed (meV/atom)",
     )
-    return details(
-        "Errors of hulls by split",
-        table(header("Model", "Materials of", *titles), rows),
-    )
+    return details_table("Errors of hulls by split", ["Model", "Split", *titles], rows)
 
 
 def _write_errors(errors: StabilityErrors | None) -> list[Element]:
-    """Write the errors of one model and split."""
+    """Build the cells of the errors of one model and split."""
     if errors is None:
         return [number(None, reason="not scored")]
     values = (
@@ -174,16 +181,15 @@ def _write_errors(errors: StabilityErrors | None) -> list[Element]:
         errors.formation_energy_mae,
         errors.formation_energy_mae_target_references,
     )
-    reason = "no material has both values"
     return [
-        *(number(value, 1, factor=1000, reason=reason) for value in values),
+        *(ENERGY.cell(value, "no material has both values") for value in values),
         number(errors.n_materials),
         number(errors.n_missing),
     ]
 
 
 def _list_failed(documents: Mapping[str, StabilityDoc]) -> list[Element]:
-    """List the materials whose relaxation gave no energy, by name."""
+    """List the materials whose relaxation gave no energy."""
     rows = [
         row(
             model_cell(model),
@@ -196,7 +202,5 @@ def _list_failed(documents: Mapping[str, StabilityDoc]) -> list[Element]:
         for material in document.rows
         if material.predicted_energy_per_atom is None
     ]
-    if not rows:
-        return []
-    titles = header("Model", "Material", "Formula", "Relaxation", "Why")
-    return [details(f"Failed relaxations by name ({len(rows)})", table(titles, rows))]
+    titles = ["Model", "Material", "Formula", "Status", "Error"]
+    return details_table(f"Failed relaxations ({len(rows)})", titles, rows)

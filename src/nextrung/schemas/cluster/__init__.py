@@ -1,3 +1,3 @@
-"""Records of machines, checks and progress on a cluster."""
+"""Records of workers, configuration checks and progress on a cluster."""
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What was found of a cluster that studies are to run on."""
+"""Findings of the checks of a cluster's configuration and services."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from nextrung.schemas.base import Record
 
 
 class Level(StrEnum):
-    """How bad a finding is."""
+    """Severity of a finding."""
 
     OK = "ok"
     WARN = "warn"
@@ -18,27 +18,27 @@ class Level(StrEnum):
 
 
 class Finding(Record):
-    """One thing that was looked at."""
+    """Result of one check."""
 
-    subject: str = Field(description="What was looked at.")
-    level: Level = Field(description="How bad it is.")
-    found: str = Field(description="What was got, in one line.")
-    advice: str = Field("", description="What to do about it; empty where it is fine.")
+    subject: str = Field(description="What was checked.")
+    level: Level = Field(description="Severity.")
+    found: str = Field(description="What was found, in one line.")
+    advice: str = Field("", description="What to do; empty where nothing is wrong.")
 
 
-def make_finding(subject: str, level: Level, found: str, advice: str = "") -> Finding:  # noqa: PLR0917 - as it reads
-    """Make a finding in one line.
+def make_finding(subject: str, level: Level, found: str, advice: str = "") -> Finding:  # noqa: PLR0917 - positional, one line per check
+    """Make a finding from positional arguments.
 
     Parameters
     ----------
     subject : str
-        What was looked at.
+        What was checked.
     level : Level
-        How bad it is.
+        Severity.
     found : str
-        What was got.
+        What was found.
     advice : str
-        What to do about it.
+        What to do.
 
     Returns
     -------

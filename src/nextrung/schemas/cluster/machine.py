@@ -1,4 +1,4 @@
-"""Which worker of a cluster runs which job, and what the job asks of the queue."""
+"""Routing of jobs to the workers of a cluster, and the resources they request."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ from pydantic import BeforeValidator, Field, computed_field, model_validator
 
 from nextrung.schemas.base import Record
 
-#: Category of jobs that predict with the network or train it, where none is chosen.
+#: Default category of jobs that predict with or train a potential.
 GPU_CATEGORY = "gpu"
 
-#: Category of all other jobs, where none is chosen.
+#: Default category of all other jobs.
 CPU_CATEGORY = "cpu"
 
 
-def _write_seconds(value: Any) -> Any:  # noqa: ANN401
-    """Write seconds as Slurm does: YAML reads an unquoted 24:00:00 as their number."""
+def _format_walltime(value: Any) -> Any:  # noqa: ANN401
+    """Format seconds as h:mm:ss: YAML reads an unquoted 24:00:00 as an integer."""
     if not isinstance(value, int):
         return value
     minutes, seconds = divmod(value, 60)
@@ -26,66 +26,83 @@ def _write_seconds(value: Any) -> Any:  # noqa: ANN401
 
 
 class Resources(Record):
-    """What a job asks of the queue; what is null is left to the worker's own file."""
+    """Slurm resources of a job; null keeps what the worker's queue adapter says."""
 
-    walltime: Annotated[str | None, BeforeValidator(_write_seconds)] = Field(
+    walltime: Annotated[str | None, BeforeValidator(_format_walltime)] = Field(
         None,
         pattern=r"^(\d+-)?\d+:\d{2}:\d{2}$",
-        description="Longest duration, [days-]hours:minutes:seconds.",
+        description="Time limit, [days-]hours:minutes:seconds; null keeps the queue "
+        "adapter's.",
     )
     memory: str | None = Field(
-        None, pattern=r"^\d+[KMGT]?$", description="Memory of the node, such as 16G."
+        None,
+        pattern=r"^\d+[KMGT]?$",
+        description="Memory per node, such as 16G; null keeps the queue adapter's.",
     )
-    cpus: int | None = Field(None, ge=1, description="Processor cores.")
-    gpus: int | None = Field(None, ge=0, description="GPUs.")
+    cpus: int | None = Field(
+        None, ge=1, description="CPU cores; null keeps the queue adapter's."
+    )
+    gpus: int | None = Field(
+        None, ge=0, description="Number of GPUs; null keeps the queue adapter's."
+    )
 
 
 class JobRoute(Resources):
-    """Where one kind of job goes."""
+    """Category and resources of one kind of job."""
 
     category: str | None = Field(
-        None, description="Workers that run it; null for `gpu` or `cpu`, by its kind."
+        None,
+        description="Category of the workers that run the job; null for `gpu` where "
+        "the job predicts or trains, and `cpu` otherwise.",
     )
 
 
+def _route_of(kind: str) -> Any:  # noqa: ANN401 - pydantic's field
+    """Declare the route of a kind of job."""
+    return Field(JobRoute(), description=f"Route of {kind}.")
+
+
 class JobRoutes(Record):
-    """Where every kind of job goes."""
+    """Category and resources of every kind of job."""
 
-    dataset: JobRoute = Field(JobRoute(), description="Curates or distils frames.")
-    source: JobRoute = Field(JobRoute(), description="Loads the source potential.")
-    atom_refs: JobRoute = Field(JobRoute(), description="Fits reference energies.")
-    alignment: JobRoute = Field(JobRoute(), description="Compares functionals.")
-    references: JobRoute = Field(JobRoute(), description="Re-references the source.")
-    fine_tuning: JobRoute = Field(JobRoute(), description="Trains one model.")
-    evaluation: JobRoute = Field(JobRoute(), description="Predicts the frames.")
-    relaxation_plan: JobRoute = Field(JobRoute(), description="Cuts shards.")
-    relaxation: JobRoute = Field(JobRoute(), description="Relaxes one shard.")
-    relaxation_merge: JobRoute = Field(JobRoute(), description="Joins the shards.")
-    stability: JobRoute = Field(JobRoute(), description="Scores hulls.")
-    density: JobRoute = Field(JobRoute(), description="Relaxes measured crystals.")
-    scaling_law: JobRoute = Field(JobRoute(), description="Fits power laws.")
-    results: JobRoute = Field(JobRoute(), description="Gathers the results.")
-    labelling: JobRoute = Field(JobRoute(), description="Runs VASP on a structure.")
+    dataset: JobRoute = _route_of("the job that reads, curates and splits labels")
+    source: JobRoute = _route_of("the job that stores the source potential")
+    atom_refs: JobRoute = _route_of("jobs that fit atomic reference energies")
+    alignment: JobRoute = _route_of("the job that compares two functionals")
+    references: JobRoute = _route_of("jobs that re-reference the source potential")
+    fine_tuning: JobRoute = _route_of("jobs that train one model")
+    evaluation: JobRoute = _route_of("jobs that compare predictions with labels")
+    relaxation_plan: JobRoute = _route_of("jobs that divide materials into shards")
+    relaxation: JobRoute = _route_of("jobs that relax one shard of materials")
+    relaxation_merge: JobRoute = _route_of("jobs that merge relaxed shards")
+    stability: JobRoute = _route_of("jobs that score decomposition energies")
+    density: JobRoute = _route_of("jobs that relax experimental crystals")
+    scaling_law: JobRoute = _route_of("the job that fits scaling laws")
+    results: JobRoute = _route_of("the job that summarises the study")
+    labelling: JobRoute = _route_of("jobs that label structures with VASP")
 
 
-#: Kinds of jobs that predict with the network or train it.
+#: Kinds of jobs that predict with or train a potential.
 GPU_JOBS = frozenset(
     {"atom_refs", "alignment", "fine_tuning", "evaluation", "relaxation", "density"}
 )
 
 
 class Machine(Record):
-    """The workers of a cluster, and the jobs each of them runs."""
+    """Worker categories of a cluster, and the routing of jobs to them."""
 
     categories: dict[str, Resources] = Field(
         {CPU_CATEGORY: Resources(), GPU_CATEGORY: Resources()},
-        description="Kinds of workers, each with what its jobs ask for by default.",
+        description="Categories of workers, each with the default resources of its "
+        "jobs.",
     )
-    jobs: JobRoutes = Field(JobRoutes(), description="Where every kind of job goes.")
+    jobs: JobRoutes = Field(
+        JobRoutes(), description="Category and resources of every kind of job."
+    )
 
     @model_validator(mode="after")
-    def _send_jobs_where_workers_are(self) -> Self:
-        """Refuse a category that is not among those of the file."""
+    def _validate_categories(self) -> Self:
+        """Validate that every job goes to a category of the file."""
         for kind in JobRoutes.model_fields:
             category = self.route(kind).category
             if category not in self.categories:
@@ -96,7 +113,7 @@ class Machine(Record):
         return self
 
     def route(self, kind: str) -> JobRoute:
-        """Say where a kind of job goes, the defaults of its category filled in.
+        """Resolve the route of a kind of job with the defaults of its category.
 
         Parameters
         ----------
@@ -106,7 +123,7 @@ class Machine(Record):
         Returns
         -------
         JobRoute
-            Its category and resources.
+            Category and resources.
         """
         chosen: JobRoute = getattr(self.jobs, kind)
         category = chosen.category or (
@@ -118,45 +135,43 @@ class Machine(Record):
 
 
 class Cluster(StrEnum):
-    """What a configuration folder is for."""
+    """Kind of a configuration folder."""
 
     ONE_MACHINE = "one_machine"
     SLURM = "slurm"
 
 
-#: What may stand in a shell script and in YAML without quotes.
+#: Characters that need no quotes in a shell script or in YAML.
 PLAIN = r"^[A-Za-z0-9_./@+~:-]+$"
 
 
 class Site(Record):
-    """What differs between two clusters of the same kind."""
+    """Values that fill the templates of a configuration folder."""
 
     host: str = Field("localhost", pattern=PLAIN, description="Host of MongoDB.")
     port: int = Field(27017, ge=1, le=65535, description="Port of MongoDB.")
     database: str = Field(
-        "nextrung",
-        pattern=r"^[A-Za-z0-9_-]+$",
-        description="Database of documents.",
+        "nextrung", pattern=r"^[A-Za-z0-9_-]+$", description="Database of results."
     )
     launchpad_database: str = Field(
-        pattern=r"^[A-Za-z0-9_-]+$", description="Database of the LaunchPad."
+        pattern=r"^[A-Za-z0-9_-]+$", description="Database of the FireWorks LaunchPad."
     )
     auth_database: str = Field(
-        "admin", pattern=r"^[A-Za-z0-9_-]+$", description="Database of the user."
+        "admin", pattern=r"^[A-Za-z0-9_-]+$", description="Authentication database."
     )
-    user: str = Field("nextrung", pattern=PLAIN, description="User of MongoDB.")
-    config: str = Field(pattern=PLAIN, description="The folder itself.")
-    root: str = Field(pattern=PLAIN, description="Folder of artifacts, shared.")
-    data: str = Field(pattern=PLAIN, description="Folder of data sets.")
+    user: str = Field("nextrung", pattern=PLAIN, description="MongoDB user.")
+    config: str = Field(pattern=PLAIN, description="Path of this configuration folder.")
+    root: str = Field(pattern=PLAIN, description="Artifacts folder.")
+    data: str = Field(pattern=PLAIN, description="Data-set folder.")
     environment: str = Field(pattern=PLAIN, description="Python environment.")
-    cpu_partition: str = Field("cpu", pattern=PLAIN, description="Without GPUs.")
-    gpu_partition: str = Field("gpu", pattern=PLAIN, description="With GPUs.")
-    account: str = Field("null", pattern=PLAIN, description="Account of Slurm.")
-    gpus: int = Field(1, ge=1, description="GPUs of a node, and of a pilot job.")
-    cpus: int = Field(8, ge=1, description="Cores of each process of a pilot job.")
+    cpu_partition: str = Field("cpu", pattern=PLAIN, description="CPU partition.")
+    gpu_partition: str = Field("gpu", pattern=PLAIN, description="GPU partition.")
+    account: str = Field("null", pattern=PLAIN, description="Slurm account.")
+    gpus: int = Field(1, ge=1, description="GPUs per node and pilot job.")
+    cpus: int = Field(8, ge=1, description="Cores per process of a pilot job.")
 
     @computed_field  # type: ignore[prop-decorator]
     @property
     def node_cpus(self) -> int:
-        """Cores of all processes of a pilot job."""
+        """Total number of cores of a pilot job."""
         return self.gpus * self.cpus

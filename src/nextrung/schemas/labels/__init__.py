@@ -1,3 +1,3 @@
-"""Records of labels: sources, curation rules, materials, trajectories."""
+"""Label sources, curation rules, materials and trajectories."""
 
 from __future__ import annotations

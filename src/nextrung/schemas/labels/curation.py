@@ -1,4 +1,4 @@
-"""Which frames are kept, and why others are not."""
+"""Curation rules, their settings, and rejections."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 class Label(StrEnum):
-    """A property that a frame may be labelled with."""
+    """Property that a frame can be labelled with."""
 
     ENERGY = "energy"
     FORCES = "forces"
@@ -24,7 +24,7 @@ class Label(StrEnum):
 
 
 class Rule(StrEnum):
-    """Why a frame was left out, in the order in which the rules are applied."""
+    """Curation rules, in the order in which they are applied."""
 
     INCOMPLETE_FILE = "incomplete_file"
     TASK_TYPE = "task_type"
@@ -43,25 +43,25 @@ class Rule(StrEnum):
 
 
 class Rejection(Record):
-    """A frame that was left out, or a whole file where no frame could be read."""
+    """Rejected frame, or file from which no frame could be read."""
 
-    frame_id: str = Field(description="Frame, or file where none could be read.")
-    material_id: str = Field(description="Material the frame belongs to.")
-    rule: Rule = Field(description="First rule that the frame broke.")
-    reason: str = Field(description="What was expected and what was got, in figures.")
+    frame_id: str = Field(description="Id of the frame, or path of the file.")
+    material_id: str = Field(description="Material of the frame.")
+    rule: Rule = Field(description="First rule that the frame violates.")
+    reason: str = Field(description="Expected and actual value.")
 
     @classmethod
     def of(cls, frames: Frames, rule: Rule, reason: str) -> list[Self]:
-        """Reject frames for one reason.
+        """Reject frames for the same reason.
 
         Parameters
         ----------
         frames : Frames
-            The frames to leave out.
+            Frames to reject.
         rule : Rule
-            Rule that they break.
+            Rule that they violate.
         reason : str
-            What was expected and what was got.
+            Expected and actual value.
 
         Returns
         -------
@@ -77,75 +77,82 @@ class Rejection(Record):
 
 
 class HubbardU(StrEnum):
-    """What becomes of runs with a Hubbard U above zero."""
+    """Whether runs with a Hubbard U above zero are rejected."""
 
     REJECTED = "rejected"
     ALLOWED = "allowed"
 
 
 class ElectronicConvergence(StrEnum):
-    """What becomes of frames whose electronic steps ran out."""
+    """Whether frames with unconverged electronic steps are rejected."""
 
     REQUIRED = "required"
     IGNORED = "ignored"
 
 
 class EnergyScaleSettings(Record):
-    """How energies that contradict their functional are found."""
+    """Check of total energies against a potential of the same functional."""
 
     potentials: dict[str, str] = Field(
         default_factory=lambda: {"r2SCAN": "chgnet-r2scan"},
-        description="Potential that knows the scale of a functional, by functional; "
-        "runs of a functional without one are not checked.",
+        description="Potential that predicts reference energies, by functional of the "
+        "labels; labels of other functionals are not checked.",
     )
     tolerance: float = Field(
-        0.75,
-        gt=0,
-        description="Largest difference between label and potential in eV/atom.",
+        0.75, gt=0, description="Maximum deviation of label from prediction in eV/atom."
     )
 
 
 class PrimaryTaskSettings(Record):
-    """How far the final energy of a task may be from that of the primary task."""
+    """Check of tasks against the primary task of their material."""
 
     tolerance: float = Field(
-        0.02, gt=0, description="Largest energy difference in eV/atom."
+        0.02,
+        gt=0,
+        description="Maximum absolute difference between the final energies of a task "
+        "and of the primary task in eV/atom.",
     )
 
 
 class MissingInput(StrEnum):
-    """What becomes of frames whose source lacks what a rule asks about."""
+    """What to do where the source lacks the data that a rule needs."""
 
     SKIP = "skip"
     STOP = "stop"
 
 
-class Corrections(StrEnum):
-    """What is added to energies so that those of GGA and GGA+U mix."""
+class CorrectionScheme(StrEnum):
+    """Energy corrections for mixing GGA and GGA+U calculations."""
 
     NONE = "none"
     MP2020 = "MP2020"
 
 
 class EnergyWindow(Record):
-    """How far the energy of a frame may be from that of the relaxed structure."""
+    """Allowed energies of frames relative to the relaxed structure."""
 
-    below: float = Field(0.01, ge=0, description="How much lower, in eV/atom.")
-    above: float = Field(1.0, ge=0, description="How much higher, in eV/atom.")
+    below: float = Field(
+        0.01, ge=0, description="Maximum energy below the relaxed structure in eV/atom."
+    )
+    above: float = Field(
+        1.0, ge=0, description="Maximum energy above the relaxed structure in eV/atom."
+    )
 
 
 class DuplicateTolerance(Record):
-    """When two frames of a material are the same, at a number of accepted frames."""
+    """When two frames of a material are duplicates, by number of accepted frames."""
 
     more_than: int = Field(
-        ge=-1, description="Holds where more frames than this are accepted."
+        ge=-1,
+        description="Tolerance applies once more than this many frames of the material "
+        "are accepted; -1 from the start.",
     )
     energy: float = Field(
-        ge=0, description="Energy difference in eV/atom above which frames differ."
+        ge=0, description="Minimum energy difference of distinct frames in eV/atom."
     )
-    length: float = Field(gt=0, description="StructureMatcher's `ltol`.")
-    site: float = Field(gt=0, description="StructureMatcher's `stol`.")
-    angle: float = Field(gt=0, description="StructureMatcher's `angle_tol` in degrees.")
+    length: float = Field(gt=0, description="`ltol` of pymatgen's StructureMatcher.")
+    site: float = Field(gt=0, description="`stol` of pymatgen's StructureMatcher.")
+    angle: float = Field(gt=0, description="`angle_tol` in degrees.")
 
 
 class CrystalTolerance(Record):
@@ -170,11 +177,12 @@ MPTRJ_TOLERANCES = (
 
 
 class CurationSettings(Record):
-    """Which frames are kept."""
+    """Rules that frames must satisfy."""
 
-    functional: str = Field("r2SCAN", description="Functional the labels must have.")
+    functional: str = Field("r2SCAN", description="Required functional of the labels.")
     hubbard_u: HubbardU = Field(
-        HubbardU.REJECTED, description="What becomes of runs with U > 0."
+        HubbardU.REJECTED,
+        description="Whether runs with a Hubbard U above 0 eV are rejected or allowed.",
     )
     allowed_states: tuple[ElectronicState, ...] = Field(
         (),
@@ -182,50 +190,53 @@ class CurationSettings(Record):
         "self-consistent ground state of a neutral cell without spin-orbit coupling.",
     )
     min_plane_wave_cutoff: float | None = Field(
-        None, gt=0, description="Smallest plane-wave cutoff in eV; null for any."
+        None, gt=0, description="Minimum plane-wave cutoff in eV; null for no minimum."
     )
     electronic_convergence: ElectronicConvergence = Field(
         ElectronicConvergence.REQUIRED,
-        description="What becomes of frames whose electronic steps ran out.",
+        description="Whether frames whose electronic steps did not converge are "
+        "rejected (`required`) or kept (`ignored`).",
     )
     energy_scale: EnergyScaleSettings = Field(
         default_factory=EnergyScaleSettings,
-        description="How energies that contradict their functional are found.",
+        description="Check that total energies match predictions of a potential of the "
+        "same functional.",
     )
     primary_task: PrimaryTaskSettings | None = Field(
         default_factory=PrimaryTaskSettings,
-        description="How far tasks may be from the primary task of their material, "
-        "and that their Hubbard U is the same; null for any task.",
+        description="Check that functional, Hubbard U and final energy of a task match "
+        "the primary task of its material; null for no check.",
     )
     missing_input: MissingInput = Field(
         MissingInput.SKIP,
-        description="Whether a rule is skipped, or the study stops, where the source "
-        "does not name a primary task or a relaxed energy.",
+        description="Whether `primary_task` and `energy_window` are skipped or the "
+        "study stops where the source has no primary task or relaxed energy.",
     )
     energy_window: EnergyWindow | None = Field(
         default_factory=EnergyWindow,
-        description="How far energies may be from the relaxed one, where that is "
-        "known; null for any distance.",
+        description="Allowed energies of frames relative to the relaxed structure, "
+        "where that is known; null for no check.",
     )
-    corrections: Corrections = Field(
-        Corrections.NONE,
-        description="What is added to the energies; the frames file keeps the raw ones "
-        "beside those corrected. MP2020 is for PBE with the Hubbard U of the Materials "
+    corrections: CorrectionScheme = Field(
+        CorrectionScheme.NONE,
+        description="Corrections added to energies; the frames file also keeps the "
+        "uncorrected ones. `MP2020` requires PBE with the Hubbard U of the Materials "
         "Project.",
     )
     required_labels: tuple[Label, ...] = Field(
         (Label.ENERGY, Label.FORCES),
         min_length=1,
-        description="Labels without which a frame is useless.",
+        description="Labels that frames must have.",
     )
     duplicate_tolerances: tuple[DuplicateTolerance, ...] = Field(
         MPTRJ_TOLERANCES,
-        description="When frames of a material are the same; empty to keep them all.",
+        description="When frames of a material are duplicates; empty to keep "
+        "duplicates. The last tolerance that applies is used.",
     )
 
     @model_validator(mode="after")
-    def _correct_what_can_be(self) -> CurationSettings:
-        """Refuse corrections of energies that they were not fitted for."""
-        if self.corrections is Corrections.MP2020 and self.functional != "PBE":
+    def _validate_corrections(self) -> CurationSettings:
+        """Validate that the corrections were fitted for the functional."""
+        if self.corrections is CorrectionScheme.MP2020 and self.functional != "PBE":
             raise ValueError(f"expected PBE to correct, got {self.functional}")
         return self

@@ -1,4 +1,4 @@
-"""The materials of a data set, as relaxation and hulls need them."""
+"""Materials of a data set: input of relaxation and stability scores."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ class Materials:
     Parameters
     ----------
     initial : Frames
-        One unlabelled frame per material: its structure before relaxation, in its
-        split; material and frame ids are the same.
+        One unlabelled frame per material: its structure before relaxation, and its
+        split; frame ids are the material ids.
     energies : ndarray of float, shape (n_materials,)
         Total energy of the relaxed structure in eV with the target functional, for
-        the number of atoms of the initial structure; NaN where there is none.
+        the number of atoms of the initial structure; NaN where unknown.
     by_functional : mapping of str to ndarray of float
-        Energies of the relaxed structures in eV/atom as the source has them, with
-        every functional that it has of any material; NaN where there is none.
+        Energies of the relaxed structures in eV/atom, uncorrected, by functional of
+        the source; NaN where unknown.
     """
 
     initial: Frames

@@ -1,4 +1,4 @@
-"""Where labels come from."""
+"""Settings of the sources of labelled frames."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pymatgen.core import Element
 
 from nextrung.schemas.base import Record
 
-#: Atomic number of plutonium, the heaviest element that CHGNet knows.
+#: Atomic number of plutonium, the heaviest element that CHGNet covers.
 MAX_ELEMENT = 94
 
 
@@ -22,12 +22,13 @@ class VaspEnergy(StrEnum):
 
 
 class VaspSource(Record):
-    """VASP runs below folders, one material per run, one frame per ionic step."""
+    """VASP runs in folders: one material per run, one frame per ionic step."""
 
     kind: Literal["vasp"] = "vasp"
     paths: tuple[str, ...] = Field(
         min_length=1,
-        description="Folders or files; environment variables are expanded on reading.",
+        description="Files, or folders to search recursively; environment variables "
+        "are expanded.",
     )
     energy: VaspEnergy = Field(
         VaspEnergy.FREE_ENERGY,
@@ -37,7 +38,7 @@ class VaspSource(Record):
 
 
 class StressUnit(StrEnum):
-    """Unit and sign of the stresses of a source."""
+    """Unit and sign convention of the stresses of a source."""
 
     EV_PER_CUBIC_ANGSTROM = "eV/A^3"
     GPA = "GPa"
@@ -45,31 +46,32 @@ class StressUnit(StrEnum):
 
 
 class LastFrame(StrEnum):
-    """What the last frame of a material is."""
+    """Whether the last frame of a material is its relaxed structure."""
 
     RELAXED = "relaxed"
     ANY = "any"
 
 
 class AseSource(Record):
-    """Files that ASE reads: extxyz or an ASE database."""
+    """Files that ASE can read: extxyz or an ASE database."""
 
     kind: Literal["ase"] = "ase"
     paths: tuple[str, ...] = Field(
-        min_length=1,
-        description="Files; environment variables are expanded on reading.",
+        min_length=1, description="Files; environment variables are expanded."
     )
     functional: str = Field(description="Functional of the labels.")
     material_id_key: str | None = Field(
         "material_id",
-        description="Key of the material's name; null where every frame is a material.",
+        description="Key of the material id; null where every frame is a material of "
+        "its own.",
     )
     frame_id_key: str | None = Field(
-        "frame_id", description="Key of the frame's name; null to count the frames."
+        "frame_id", description="Key of the frame id; null to number the frames."
     )
     last_frame: LastFrame = Field(
         LastFrame.ANY,
-        description="Whether the last frame of a material is its relaxed structure.",
+        description="Whether the last frame of a material is its relaxed structure "
+        "(`relaxed`) or may be any (`any`).",
     )
     energy_key: str = Field("energy", description="Key of the total energy in eV.")
     forces_key: str = Field("forces", description="Key of the forces in eV/Å.")
@@ -77,64 +79,66 @@ class AseSource(Record):
     stress_unit: StressUnit = Field(
         StressUnit.EV_PER_CUBIC_ANGSTROM, description="Unit and sign of the stress."
     )
-    magmoms_key: str = Field("magmoms", description="Key of the moments in μ_B.")
+    magmoms_key: str = Field("magmoms", description="Key of magnetic moments in μ_B.")
 
 
 class EnergyLabel(StrEnum):
-    """Which of the energies of a source is the label."""
+    """Which energy of a source is the label."""
 
     UNCORRECTED = "uncorrected"
     CORRECTED = "corrected"
 
 
 class MptrjJsonSource(Record):
-    """JSON as MPtrj and MP-r2SCAN are published: frames by id by material."""
+    """JSON files in the layout of MPtrj and MP-r2SCAN: frames by material and id."""
 
     kind: Literal["mptrj_json"] = "mptrj_json"
     paths: tuple[str, ...] = Field(
         min_length=1,
-        description="Files, plain or compressed; environment variables are expanded on "
-        "reading.",
+        description="Files, plain or compressed; environment variables are expanded.",
     )
     functional: str = Field("r2SCAN", description="Functional of the labels.")
     energy: EnergyLabel = Field(
         EnergyLabel.UNCORRECTED,
-        description="Total energy of VASP, or with the corrections that mix GGA with "
-        "GGA+U.",
+        description="Which energy is the label: `uncorrected`, the total energy of "
+        "VASP, or `corrected`, with MP2020 corrections for mixing GGA and GGA+U.",
     )
     stress_unit: StressUnit = Field(
-        StressUnit.VASP_KBAR, description="Unit and sign of the stress."
+        StressUnit.VASP_KBAR,
+        description="Unit and sign of the stress; VASP's kBar are positive under "
+        "compression.",
     )
     last_frame: LastFrame = Field(
         LastFrame.ANY,
-        description="Whether the last frame of a material is its relaxed structure, "
-        "where the file does not say how much energy that has.",
+        description="Whether the last frame of a material is its relaxed structure "
+        "(`relaxed`) or may be any (`any`); used where the file has no relaxed energy.",
     )
 
 
 class MatpesSource(Record):
-    """MatPES: one flat document per structure, in a list or an object by name."""
+    """MatPES files: one document per structure, in a list or an object by id."""
 
     kind: Literal["matpes"] = "matpes"
     paths: tuple[str, ...] = Field(
         min_length=1,
-        description="Files, plain or compressed; environment variables are expanded on "
-        "reading.",
+        description="Files, plain or compressed; environment variables are expanded.",
     )
     stress_unit: StressUnit = Field(
-        StressUnit.VASP_KBAR, description="Unit and sign of the stress."
+        StressUnit.VASP_KBAR,
+        description="Unit and sign of the stress; VASP's kBar are positive under "
+        "compression.",
     )
 
 
 class TaskType(StrEnum):
-    """Kinds of calculation that emmet tells apart, as far as they label frames."""
+    """Task types of emmet that label frames."""
 
     STATIC = "Static"
     STRUCTURE_OPTIMIZATION = "Structure Optimization"
 
 
 class PrimaryTask(StrEnum):
-    """Which task of a material the others are compared with."""
+    """Which task of a material is its primary task."""
 
     LOWEST_ENERGY = "lowest_energy"
     NAMESAKE = "namesake"
@@ -146,37 +150,38 @@ class TaskDocumentsSource(Record):
     kind: Literal["task_documents"] = "task_documents"
     paths: tuple[str, ...] = Field(
         (),
-        description="JSON files, each of one document or a list, plain or compressed; "
-        "environment variables are expanded on reading.",
+        description="JSON files of one document or a list, plain or compressed; "
+        "environment variables are expanded.",
     )
     store: str | None = Field(
         None,
-        description="File that describes a maggma store: jobflow.yaml, a store's keys "
-        "with its type, or what monty has written; environment variables are expanded "
-        "on reading.",
+        description="File that configures a maggma store: jobflow.yaml, a mapping of a "
+        "store's type and arguments, or a store serialised by monty; environment "
+        "variables are expanded.",
     )
     query: dict[str, Any] = Field(
-        default_factory=dict, description="Which documents of the store, as for Mongo."
+        default_factory=dict,
+        description="MongoDB query that selects documents of the store; empty for all.",
     )
     material_id_key: str = Field(
         "task_id",
-        description="Key of the material's name, such as metadata.material_id; tasks "
-        "of one name stay in one split.",
+        description="Key of the material id, such as metadata.material_id; tasks of "
+        "one material are in the same split.",
     )
     task_types: tuple[TaskType, ...] = Field(
-        tuple(TaskType), min_length=1, description="Kinds of calculation to read."
+        tuple(TaskType), min_length=1, description="Task types to read."
     )
     primary_task: PrimaryTask = Field(
         PrimaryTask.LOWEST_ENERGY,
-        description="Primary task of a material, of its functional: the lowest in "
-        "energy, or the one that has the name of the material.",
+        description="Primary task of each material and functional: the task of lowest "
+        "energy, or the task whose id is the material id (`namesake`).",
     )
 
     @model_validator(mode="after")
-    def _be_somewhere(self) -> TaskDocumentsSource:
-        """Refuse no place, two places, and what may hold a password.
+    def _validate_origin(self) -> TaskDocumentsSource:
+        """Validate that there are either files or a store, given as a path.
 
-        Validators of one field would repeat what they got.
+        A validator of the field ``store`` would print its value, perhaps a password.
         """
         if self.store and ("://" in self.store or "\n" in self.store):
             raise ValueError("expected the path of a file that describes the store")
@@ -188,88 +193,80 @@ class TaskDocumentsSource(Record):
 
 
 class ProjectDocuments(StrEnum):
-    """What the Materials Project is asked for."""
+    """Documents to request from the Materials Project."""
 
     TASKS = "tasks"
     TRAJECTORIES = "trajectories"
 
 
 class MaterialsProjectSource(Record):
-    """Calculations of the Materials Project; the key is in ``$MP_API_KEY``."""
+    """Calculations of the Materials Project; the API key is ``$MP_API_KEY``."""
 
     kind: Literal["materials_project"] = "materials_project"
     chemical_systems: tuple[str, ...] = Field(
-        (),
-        description="Chemical systems as element symbols joined by hyphens; those "
-        "within them are part of it.",
+        (), description="Chemical systems, such as Li-Mn-O, with their subsystems."
     )
-    material_ids: tuple[str, ...] = Field(
-        (), description="Materials by name, such as mp-149."
-    )
+    material_ids: tuple[str, ...] = Field((), description="Materials, such as mp-149.")
     functional: str = Field("r2SCAN", description="Functional of the calculations.")
     task_types: tuple[TaskType, ...] = Field(
-        tuple(TaskType), min_length=1, description="Kinds of calculation to read."
+        tuple(TaskType), min_length=1, description="Task types to read."
     )
     documents: ProjectDocuments = Field(
         ProjectDocuments.TASKS,
-        description="Whole tasks, or their trajectories, which are shorter and know "
-        "neither the Hubbard U nor the limit of the electronic steps.",
+        description="Documents to request: full tasks, or trajectories, which are "
+        "smaller and lack Hubbard U and the maximum number of electronic steps.",
     )
     endpoint: str = Field(
         "https://api.materialsproject.org",
         pattern="^https?://[^@?]+$",
-        description="Address of the interface.",
+        description="URL of the API.",
     )
 
     @model_validator(mode="after")
-    def _name_materials(self) -> MaterialsProjectSource:
-        """Refuse to fetch everything, or two choices at once."""
+    def _validate_selection(self) -> MaterialsProjectSource:
+        """Validate that materials are selected in exactly one way."""
         if bool(self.chemical_systems) == bool(self.material_ids):
             raise ValueError("expected either `chemical_systems` or `material_ids`")
         return self
 
 
 class DistilledSource(Record):
-    """Made-up crystals labelled by a potential, for machines without data."""
+    """Generated crystals labelled by a potential; needs no data."""
 
     kind: Literal["distilled"] = "distilled"
-    teacher: str = Field(
-        "chgnet-r2scan", description="Potential that relaxes and labels."
-    )
-    functional: str = Field(
-        "r2SCAN", description="Functional that the teacher stands for."
-    )
+    teacher: str = Field("chgnet-r2scan", description="Potential that labels crystals.")
+    functional: str = Field("r2SCAN", description="Functional of the teacher.")
     chemical_systems: tuple[str, ...] = Field(
         ("Li-Mn-O", "Na-Fe-F", "Mg-Si-O", "Ca-Ti-O"),
         min_length=1,
-        description="Chemical systems to fill, as element symbols joined by hyphens.",
+        description="Chemical systems of the crystals, such as Li-Mn-O.",
     )
     n_materials_per_system: int = Field(
-        32, ge=1, description="Crystals of two and more elements in each system."
+        32, ge=1, description="Compounds generated in each chemical system."
     )
     n_polymorphs_per_element: int = Field(
-        2, ge=1, description="Crystals of each element."
+        2, ge=1, description="Crystals generated of each element."
     )
     n_frames_per_material: int = Field(
-        4, ge=1, description="Labelled configurations, the relaxed one included."
+        4, ge=1, description="Frames per material, the relaxed structure included."
     )
-    max_atoms: int = Field(8, ge=1, description="Largest number of atoms in a cell.")
+    max_atoms: int = Field(8, ge=1, description="Maximum number of atoms in a cell.")
     strain: float = Field(
-        0.04, ge=0, lt=0.5, description="Largest component of the random strain."
+        0.04, ge=0, lt=0.5, description="Maximum component of the random strain."
     )
     displacement: float = Field(
-        0.05, ge=0, description="Standard deviation of the displacements in Å."
+        0.05, ge=0, description="Standard deviation of random displacements in Å."
     )
     fmax: float = Field(
-        0.05, gt=0, description="Force in eV/Å to which the teacher relaxes."
+        0.05, gt=0, description="Maximum force of a converged relaxation in eV/Å."
     )
-    max_steps: int = Field(200, ge=1, description="Steps after which it gives up.")
-    seed: int = Field(0, ge=0, description="Seed of every random choice.")
+    max_steps: int = Field(200, ge=1, description="Maximum steps of a relaxation.")
+    seed: int = Field(0, ge=0, description="Random seed.")
 
     @field_validator("chemical_systems")
     @classmethod
-    def _know_elements(cls, systems: tuple[str, ...]) -> tuple[str, ...]:
-        """Refuse what is no element, or one that no potential has a place for."""
+    def _validate_elements(cls, systems: tuple[str, ...]) -> tuple[str, ...]:
+        """Validate that the systems consist of elements that potentials cover."""
         for symbol in (symbol for system in systems for symbol in system.split("-")):
             if not Element.is_valid_symbol(symbol) or Element(symbol).Z > MAX_ELEMENT:
                 raise ValueError(f"expected elements up to Pu, got {symbol!r}")

@@ -1,7 +1,8 @@
-"""The frames of one run as a source hands them on, with what the rules ask about."""
+"""Frames of one calculation, with the metadata that curation rules need."""
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TYPE_CHECKING
@@ -28,14 +29,14 @@ class ElectronicState(StrEnum):
 
 @dataclass(frozen=True)
 class Task:
-    """What rule 1 of the paper compares of a task and the primary one.
+    """Results and settings of a task, to compare it with the primary task.
 
     Parameters
     ----------
     final_energy : float
-        Energy of the last frame of its last calculation in eV/atom.
+        Energy of the last frame of the last calculation in eV/atom.
     functional : str
-        Functional of its labels.
+        Functional of the labels.
     hubbard_us : mapping of str to float
         Hubbard U above zero in eV, by element.
     """
@@ -47,26 +48,26 @@ class Task:
 
 @dataclass(frozen=True, eq=False)
 class Trajectory:
-    """Frames of one material that share their way of calculation, in order.
+    """Frames of one material from one calculation, in order.
 
     Parameters
     ----------
     frames : Frames
-        The frames from the initial structure to the final one.
+        Frames from the initial to the final structure.
     converged : ndarray of bool, shape (n_frames,)
         Whether the electronic steps of each frame converged.
     hubbard_u : float
         Largest Hubbard U in eV; 0 where there is none.
     plane_wave_cutoff : float
-        Plane-wave cutoff in eV; NaN where the source does not say.
+        Plane-wave cutoff in eV; NaN where unknown.
     relaxed_energy : float
-        Energy of the relaxed structure in eV/atom; NaN where the source does not say.
+        Energy of the relaxed structure in eV/atom; NaN where unknown.
     task : Task, optional
-        The task that the frames are of, where the source says.
+        Task of the frames; None where unknown.
     primary_task : Task, optional
-        The primary task of the material, where the source says.
+        Primary task of the material; None where unknown.
     hubbard_us : mapping of str to float
-        Hubbard U above zero in eV by element, where the source says.
+        Hubbard U above zero in eV, by element; empty where unknown.
     states : frozenset of ElectronicState
         Why its energies are not those of the ground state; empty where they are.
     identity : LabelIdentity, optional
@@ -75,9 +76,9 @@ class Trajectory:
 
     frames: Frames
     converged: NDArray[np.bool_]
-    hubbard_u: float
-    plane_wave_cutoff: float
-    relaxed_energy: float
+    hubbard_u: float = 0.0
+    plane_wave_cutoff: float = math.nan
+    relaxed_energy: float = math.nan
     task: Task | None = None
     primary_task: Task | None = None
     hubbard_us: Mapping[str, float] = field(default_factory=dict)
@@ -86,5 +87,5 @@ class Trajectory:
 
     @property
     def material_id(self) -> str:
-        """Name of the material."""
+        """Id of the material."""
         return str(self.frames.material_ids[0])

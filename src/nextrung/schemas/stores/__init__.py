@@ -1,3 +1,3 @@
-"""Records of result collections and provenance graphs."""
+"""Rows of the result collections, and provenance graphs."""
 
 from __future__ import annotations

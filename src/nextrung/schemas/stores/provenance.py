@@ -1,4 +1,4 @@
-"""Where a result came from: the documents behind it, back to the frames."""
+"""Provenance graph of a result: its documents, back to the frames."""
 
 from __future__ import annotations
 
@@ -10,33 +10,33 @@ from nextrung.schemas.base import Artifact, Provenance, Record
 
 
 class ProvenanceNode(Record):
-    """A document in the chain behind a result."""
+    """Document in a provenance graph."""
 
-    uuid: str = Field(description="Job that made it.")
+    uuid: str = Field(description="Uuid of the job that made it.")
     name: str = Field(description="Name of the job.")
     document: str = Field(description="Class of the document.")
-    study: str | None = Field(description="Study whose run stored it last.")
-    model: str | None = Field(description="Model it is about.")
-    facts: dict[str, str | int] = Field(description="What else tells it from others.")
-    settings: dict[str, Any] | None = Field(description="Settings it was made with.")
-    artifacts: dict[str, Artifact] = Field(description="Files it names.")
-    parents: dict[str, str] = Field(description="Fingerprint of each input.")
-    provenance: Provenance = Field(description="Where, when and with what.")
+    study: str | None = Field(description="Study that stored it last.")
+    model: str | None = Field(description="Model of the study.")
+    facts: dict[str, str | int] = Field(description="Other numbers and names.")
+    settings: dict[str, Any] | None = Field(description="Settings of the job.")
+    artifacts: dict[str, Artifact] = Field(description="Files of the document.")
+    parents: dict[str, str] = Field(description="Fingerprint of each input, by name.")
+    provenance: Provenance = Field(description="Versions and host of the job.")
 
 
 class ProvenanceGraph(Record):
-    """The chain behind a result."""
+    """Documents behind a result and their inputs."""
 
-    asked: str = Field(description="What was asked for.")
+    asked: str = Field(description="Query.")
     rows: dict[str, dict[str, Any]] = Field(
-        description="Rows of that name, by collection; empty where a job was named."
+        description="Matching rows, by collection; empty for a query by job."
     )
     results: tuple[str, ...] = Field(
-        description="Fingerprints of the documents that hold the result."
+        description="Fingerprints of the documents that contain the result."
     )
     nodes: dict[str, ProvenanceNode] = Field(
-        description="These documents and all behind them, by fingerprint."
+        description="These documents and all their inputs, by fingerprint."
     )
     missing: tuple[str, ...] = Field(
-        description="Fingerprints of inputs that the store does not hold."
+        description="Fingerprints of inputs that are not in the store."
     )

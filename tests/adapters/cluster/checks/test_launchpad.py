@@ -45,7 +45,7 @@ def add_job(launchpad: LaunchPad, category: str) -> None:
 
 
 @pytest.mark.mongo
-def test_a_launchpad_whose_workers_pull_all_jobs_is_fine(
+def test_a_launchpad_whose_workers_pull_all_jobs_has_no_warnings(
     launchpad: LaunchPad, tmp_path: Path
 ) -> None:
     write_workers(tmp_path, cpu="cpu", gpu="gpu")
@@ -86,9 +86,7 @@ def test_a_worker_of_every_category_pulls_every_job(
 
 
 @pytest.mark.mongo
-def test_workers_that_no_job_is_sent_to_are_named(
-    launchpad: LaunchPad, tmp_path: Path
-) -> None:
+def test_workers_without_jobs_are_listed(launchpad: LaunchPad, tmp_path: Path) -> None:
     write_workers(tmp_path, cpu="cpu", gpu="[gpu, gpu4]", other="tpu")
 
     found = examine(launchpad, tmp_path)["workers without job"]
@@ -109,7 +107,7 @@ def test_a_launchpad_that_was_never_prepared_fails(
 
 
 @pytest.mark.mongo
-def test_runs_that_fell_silent_are_counted(
+def test_runs_without_heartbeat_are_counted(
     launchpad: LaunchPad, tmp_path: Path
 ) -> None:
     add_job(launchpad, "cpu")
@@ -126,7 +124,7 @@ def test_runs_that_fell_silent_are_counted(
 
 
 class Clock:
-    """A server whose clock is wrong."""
+    """A server with a wrong clock."""
 
     def __init__(self, seconds: float) -> None:
         self.connection = self.admin = self

@@ -21,7 +21,7 @@ Usage = namedtuple("Usage", ["total", "used", "free"])  # noqa: PYI024
 
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A configuration folder of a machine on which all is well."""
+    """Configuration folder of a valid machine."""
     for name in THREAD_VARIABLES:
         monkeypatch.setenv(name, "1")
     monkeypatch.setenv("NEXTRUNG_ROOT", str(tmp_path / "runs" / "new"))
@@ -44,7 +44,7 @@ def examine(folder: Path) -> dict[str, Finding]:
     return {found.subject: found for found in check_machine(folder)}
 
 
-def test_a_machine_on_which_all_is_well(folder: Path) -> None:
+def test_a_valid_machine_has_no_warnings(folder: Path) -> None:
     found = examine(folder)
 
     assert {one.level for one in found.values()} == {"ok"}
@@ -52,7 +52,7 @@ def test_a_machine_on_which_all_is_well(folder: Path) -> None:
     assert found["run folder"].found.endswith("new, 1000 GB free")
 
 
-def test_a_machine_without_gpu_can_still_submit(
+def test_a_machine_without_gpu_is_a_warning(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 0)
@@ -60,7 +60,7 @@ def test_a_machine_without_gpu_can_still_submit(
     assert examine(folder)["GPU"].level == "warn"
 
 
-def test_packages_that_are_too_old_or_missing_are_named(
+def test_old_and_missing_packages_are_listed(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     wanted = ["torch>=99", "no-such-package", 'other; extra == "test"']
@@ -76,7 +76,7 @@ def test_packages_that_are_too_old_or_missing_are_named(
 @pytest.mark.parametrize(
     ("free", "level"), [(1e12, "ok"), (20e9, "warn"), (0.5e9, "fail")]
 )
-def test_free_space_is_looked_at(
+def test_little_free_space_is_reported(
     folder: Path, monkeypatch: pytest.MonkeyPatch, free: float, level: str
 ) -> None:
     monkeypatch.setattr(shutil, "disk_usage", lambda _: Usage(1e12, 0, free))
@@ -84,7 +84,7 @@ def test_free_space_is_looked_at(
     assert examine(folder)["run folder"].level == level
 
 
-def test_a_relative_run_folder_would_scatter_artifacts(
+def test_a_relative_run_folder_is_a_failure(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("NEXTRUNG_ROOT", "runs")
@@ -102,7 +102,7 @@ def test_a_run_folder_that_cannot_be_written_fails(
     assert "cannot be written" in examine(folder)["run folder"].found
 
 
-def test_threads_that_take_each_others_cores_are_named(
+def test_thread_variables_other_than_1_are_listed(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("OMP_NUM_THREADS", "8")
@@ -115,17 +115,17 @@ def test_threads_that_take_each_others_cores_are_named(
 
 
 @pytest.mark.parametrize("place", [".", ".fireworks"])
-def test_a_file_that_fireworks_would_read_first_is_named(
+def test_another_file_that_fireworks_reads_first_is_reported(
     folder: Path, place: str
 ) -> None:
     shadow = folder.parent / place / "FW_config.yaml"
     shadow.parent.mkdir(exist_ok=True)
     shadow.touch()
 
-    assert "in place of" in examine(folder)["FW_config.yaml"].advice
+    assert "instead of" in examine(folder)["FW_config.yaml"].advice
 
 
-def test_an_environment_that_was_not_sourced_is_noticed(
+def test_an_environment_that_was_not_sourced_is_a_warning(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delenv("FW_CONFIG_FILE")
@@ -133,7 +133,7 @@ def test_an_environment_that_was_not_sourced_is_noticed(
     assert examine(folder)["FW_config.yaml"].advice == f"source {folder}/env.sh"
 
 
-def test_passwords_that_others_can_read_are_named(folder: Path) -> None:
+def test_passwords_that_others_can_read_are_reported(folder: Path) -> None:
     (folder / "my_launchpad.yaml").chmod(0o644)
 
     found = examine(folder)["passwords"]

@@ -19,13 +19,13 @@ if TYPE_CHECKING:
 
 @pytest.fixture
 def in_slurm(slurm: Slurm, monkeypatch: pytest.MonkeyPatch) -> None:
-    """This process as a login node of the Slurm of the tests."""
+    """Login node of the Slurm cluster of the tests."""
     for name in ("SLURM_CONF", "PATH"):
         monkeypatch.setenv(name, slurm.environment[name])
 
 
 def examine(folder: Path, cluster: Cluster, **site: Any) -> dict[str, Finding]:  # noqa: ANN401
-    """Findings of a fresh configuration folder, by subject."""
+    """Findings of a new configuration folder, by subject."""
     where = {"config": str(folder), "root": "/r", "data": "/d", "environment": "/e"}
     settings = Site.model_validate(
         {"cpus": 1, "gpus": 2, "launchpad_database": "l"} | where | site
@@ -36,7 +36,7 @@ def examine(folder: Path, cluster: Cluster, **site: Any) -> dict[str, Finding]: 
 
 @pytest.mark.slurm
 @pytest.mark.usefixtures("in_slurm")
-def test_slurm_would_take_the_jobs_of_every_worker(tmp_path: Path) -> None:
+def test_slurm_accepts_the_jobs_of_every_worker(tmp_path: Path) -> None:
     found = examine(tmp_path, Cluster.SLURM)
 
     assert {name: one.level.value for name, one in found.items()} == dict.fromkeys(
@@ -60,7 +60,7 @@ def test_slurm_would_take_the_jobs_of_every_worker(tmp_path: Path) -> None:
         ({"gpus": 3, "cpus": 1}, "not available"),
     ],
 )
-def test_what_slurm_would_refuse_is_said_in_its_words(
+def test_the_reason_of_slurm_is_reported(
     tmp_path: Path, site: dict[str, Any], reason: str
 ) -> None:
     found = examine(tmp_path, Cluster.SLURM, **site)
@@ -71,11 +71,11 @@ def test_what_slurm_would_refuse_is_said_in_its_words(
     assert found["cpu/my_qadapter.yaml"].level == "ok"
 
 
-def test_a_machine_without_queue_asks_none(tmp_path: Path) -> None:
+def test_a_configuration_without_queue_has_no_findings(tmp_path: Path) -> None:
     assert examine(tmp_path, Cluster.ONE_MACHINE) == {}
 
 
-def test_a_machine_that_cannot_submit_says_so(
+def test_a_machine_without_sbatch_is_a_warning(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("PATH", "")
@@ -85,7 +85,7 @@ def test_a_machine_that_cannot_submit_says_so(
     assert found["queue"].found == "no sbatch on this machine"
 
 
-def test_a_controller_that_does_not_answer_is_a_failure(
+def test_a_controller_that_does_not_respond_is_a_failure(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def wait(command: list[str], **_options: object) -> None:
@@ -96,7 +96,7 @@ def test_a_controller_that_does_not_answer_is_a_failure(
 
     found = examine(tmp_path, Cluster.SLURM)["cpu/my_qadapter.yaml"]
 
-    assert (found.level, found.advice) == ("fail", "is its controller there?")
+    assert (found.level, found.advice) == ("fail", "check that its controller runs")
 
 
 @pytest.mark.parametrize(

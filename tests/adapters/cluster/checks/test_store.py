@@ -33,7 +33,7 @@ def filled_by(torch: str) -> dict[str, Any]:
 
 
 @pytest.mark.mongo
-def test_a_store_that_can_be_written_is_left_as_it_was(mongo_store: JobStore) -> None:
+def test_the_write_check_leaves_no_documents(mongo_store: JobStore) -> None:
     found = examine(mongo_store)["store writable"]
 
     assert found.level == "ok"
@@ -43,7 +43,9 @@ def test_a_store_that_can_be_written_is_left_as_it_was(mongo_store: JobStore) ->
 
 
 @pytest.mark.mongo
-def test_missing_indexes_are_named_with_what_makes_them(mongo_store: JobStore) -> None:
+def test_missing_indexes_are_listed_with_the_command_that_creates_them(
+    mongo_store: JobStore,
+) -> None:
     mongo_store.ensure_index(INDEXED_FIELDS[0])
 
     found = examine(mongo_store)["indexes"]
@@ -81,7 +83,7 @@ def test_a_store_that_changes_arrays_fails(
     assert examine(job_store)["store writable"].level == "fail"
 
 
-def test_documents_of_other_versions_are_named(job_store: JobStore) -> None:
+def test_documents_of_other_versions_are_reported(job_store: JobStore) -> None:
     job_store.update([filled_by("0.1")], save=False)
 
     found = examine(job_store)["versions in the store"]
@@ -97,5 +99,5 @@ def test_documents_of_the_same_versions_are_fine(job_store: JobStore) -> None:
     assert examine(job_store)["versions in the store"].level == "ok"
 
 
-def test_a_package_that_is_not_there_has_no_version() -> None:
+def test_a_missing_package_has_no_version() -> None:
     assert installed_version("no-such-package") == "none"

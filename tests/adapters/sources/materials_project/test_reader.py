@@ -98,7 +98,7 @@ def read_runs(source: MaterialsProjectSource) -> list[Trajectory]:
     return runs
 
 
-def test_tasks_are_those_of_the_documents_on_disk(
+def test_tasks_equal_those_of_the_documents_on_disk(
     server: ProjectServer, tasks: list[dict[str, Any]], tmp_path: Path
 ) -> None:
     """Frames are the same; the energy of the relaxed structure is the server's."""
@@ -145,7 +145,9 @@ def test_without_a_thermodynamic_document_the_lowest_task_is_primary(
     assert {run.relaxed_energy for run in runs} == {lowest}
 
 
-def test_a_functional_without_a_hull_has_none_either(server: ProjectServer) -> None:
+def test_a_functional_without_a_hull_has_no_primary_task_in_it(
+    server: ProjectServer,
+) -> None:
     server.collections["/materials/core/"][0]["calc_types"] = {"mp-8": "HSE06 Static"}
 
     (found,) = read(make_source(server, functional="HSE06"))
@@ -162,7 +164,7 @@ def test_a_task_that_the_server_lacks_is_rejected(server: ProjectServer) -> None
     ]
 
 
-def test_deprecated_tasks_and_other_kinds_are_not_asked_for(
+def test_deprecated_tasks_and_other_kinds_are_not_fetched(
     server: ProjectServer, tasks: list[dict[str, Any]]
 ) -> None:
     material = server.collections["/materials/core/"][0]
@@ -178,7 +180,7 @@ def test_deprecated_tasks_and_other_kinds_are_not_asked_for(
     assert "mp-7" not in asked
 
 
-def test_only_kinds_that_are_wanted_are_read(
+def test_only_selected_kinds_are_read(
     server: ProjectServer, tasks: list[dict[str, Any]]
 ) -> None:
     source = make_source(server, task_types=[TaskType.STATIC])
@@ -189,26 +191,26 @@ def test_only_kinds_that_are_wanted_are_read(
     assert len(found) == len(statics)
 
 
-def test_a_chemical_system_holds_those_within_it(server: ProjectServer) -> None:
+def test_a_chemical_system_includes_its_subsystems(server: ProjectServer) -> None:
     read(make_source(server))
 
     (asked,) = (path for path in server.requests if "/core/" in path)
     assert "chemsys=As%2CAs-O%2CAs-O-S%2CAs-S%2CO%2CO-S%2CS" in asked
 
 
-def test_materials_may_be_named(server: ProjectServer) -> None:
+def test_materials_can_be_selected_by_id(server: ProjectServer) -> None:
     by_name = make_source(server, chemical_systems=[], material_ids=["mp-1"])
 
     assert len(read(by_name)) == len(read(make_source(server)))
 
 
-def test_no_material_is_one_clear_line(server: ProjectServer) -> None:
+def test_an_unknown_material_is_a_one_line_error(server: ProjectServer) -> None:
     with pytest.raises(InputError, match="expected materials, got none of Po at http"):
         read(make_source(server, chemical_systems=["Po"]))
 
 
-def test_what_was_fetched_is_read_from_disk(server: ProjectServer) -> None:
-    """Only the version of the database is asked for again."""
+def test_fetched_pages_are_read_from_disk(server: ProjectServer) -> None:
+    """Only the version of the database is fetched again."""
     first = read_runs(make_source(server))
     n_asked = len(server.requests)
 
@@ -220,7 +222,9 @@ def test_what_was_fetched_is_read_from_disk(server: ProjectServer) -> None:
     ]
 
 
-def test_another_version_of_the_database_is_fetched_anew(server: ProjectServer) -> None:
+def test_another_version_of_the_database_is_fetched_again(
+    server: ProjectServer,
+) -> None:
     source = make_source(server)
     before = digest_project(source)
     read(source)
@@ -233,7 +237,7 @@ def test_another_version_of_the_database_is_fetched_anew(server: ProjectServer) 
     assert digest_project(source) != before
 
 
-def test_many_tasks_are_asked_for_in_parts(
+def test_many_tasks_are_fetched_in_parts(
     server: ProjectServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     whole = read_runs(make_source(server))
@@ -247,7 +251,7 @@ def test_many_tasks_are_asked_for_in_parts(
     ]
 
 
-def test_trajectories_are_asked_for_where_the_study_says_so(
+def test_trajectories_are_fetched_where_the_study_selects_them(
     server: ProjectServer,
 ) -> None:
     server.collections["/materials/core/"][0]["calc_types"] = {"t": "GGA Static"}
@@ -273,7 +277,7 @@ def test_trajectories_are_asked_for_where_the_study_says_so(
     assert run.frames.energies.tolist() == [-3]
 
 
-def test_progress_is_told(server: ProjectServer) -> None:
+def test_progress_is_reported(server: ProjectServer) -> None:
     told: list[tuple[int, int, str]] = []
 
     list(

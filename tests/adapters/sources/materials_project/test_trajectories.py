@@ -21,7 +21,7 @@ SALT = Structure(Lattice.cubic(4), ["Cs", "Cl"], [[0, 0, 0], [0.5, 0.5, 0.25]])
 
 
 def trajectory(**changes: Any) -> dict[str, Any]:  # noqa: ANN401
-    """Two steps in a cell that stays."""
+    """Two steps in one cell."""
     return {
         "elements": [55, 17],
         "cart_coords": [SALT.cart_coords.tolist()] * 2,
@@ -47,7 +47,7 @@ def read_runs(*trajectories: dict[str, Any]) -> ReadTask:
     return found
 
 
-def test_a_trajectory_is_read_in_our_units() -> None:
+def test_a_trajectory_is_converted_to_the_units_of_the_package() -> None:
     """20 kBar of VASP are -2 GPa."""
     (run,) = read_runs(trajectory()).runs
 
@@ -68,14 +68,14 @@ def test_the_last_trajectory_is_calculation_0() -> None:
     assert task.task.final_energy == pytest.approx(-3.35)
 
 
-def test_steps_without_coordinates_are_left_out() -> None:
+def test_steps_without_coordinates_are_skipped() -> None:
     (run,) = read_runs(trajectory(cart_coords=[None, SALT.cart_coords.tolist()])).runs
 
     assert run.frames.frame_ids.tolist() == ["t-0#1"]
     assert run.frames.energies.tolist() == [-6.6]
 
 
-def test_a_hubbard_u_is_known_although_not_its_size() -> None:
+def test_a_hubbard_u_of_unknown_value_is_infinite() -> None:
     (run,) = read_runs(trajectory(run_type="GGA+U")).runs
 
     assert run.hubbard_u > 0
@@ -95,7 +95,7 @@ def test_a_hubbard_u_is_known_although_not_its_size() -> None:
         ({"run_type": None}, Rule.FUNCTIONAL, ""),
     ],
 )
-def test_another_layout_is_one_rejection(
+def test_another_layout_is_rejected(
     changes: dict[str, Any], rule: Rule, reason: str
 ) -> None:
     found = read(trajectory(**changes))
@@ -109,7 +109,7 @@ def test_another_layout_is_one_rejection(
         assert reason in found.reason
 
 
-def test_no_trajectories_are_a_rejection() -> None:
+def test_a_task_without_trajectories_is_rejected() -> None:
     found = read()
 
     assert isinstance(found, Rejection)
@@ -117,7 +117,7 @@ def test_no_trajectories_are_a_rejection() -> None:
 
 
 def make_trajectory(calculation: dict[str, Any]) -> dict[str, Any]:
-    """Let emmet make a trajectory of a calculation."""
+    """Convert a calculation to a trajectory with emmet."""
     steps = calculation["output"]["ionic_steps"]
     keys = ("e_fr_energy", "forces", "stress", "electronic_steps")
     made = RelaxTrajectory._from_dict(
@@ -129,8 +129,8 @@ def make_trajectory(calculation: dict[str, Any]) -> dict[str, Any]:
     return json.loads(made.model_dump_json())  # type: ignore[no-any-return]
 
 
-def test_real_trajectories_are_those_of_their_tasks(real_data: Path) -> None:
-    """A second way to the same labels: emmet's, of relaxations of As2SO6."""
+def test_real_trajectories_equal_their_tasks(real_data: Path) -> None:
+    """Second implementation: emmet, for relaxations of As2SO6."""
     path = real_data / "mp-task-documents" / "test_As2SO6_tasks.json.gz"
     with gzip.open(path) as file:
         tasks = [t for t in json.load(file) if len(t["calcs_reversed"]) > 1]

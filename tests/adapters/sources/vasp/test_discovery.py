@@ -139,7 +139,7 @@ def unreadable_files(outcar: Callable[..., str]) -> Sequence[tuple[str, bytes, s
 
 
 @pytest.mark.parametrize("case", range(7))
-def test_a_file_that_cannot_be_read_is_a_row_with_its_reason(
+def test_an_unreadable_file_is_a_rejection_with_a_reason(
     case: int, tmp_path: Path, outcar: Callable[..., str]
 ) -> None:
     name, content, reason = unreadable_files(outcar)[case]
@@ -155,7 +155,7 @@ def test_a_file_that_cannot_be_read_is_a_row_with_its_reason(
     assert reason in rejection.reason
 
 
-def test_wherever_a_file_is_cut_it_is_a_row(
+def test_a_file_truncated_anywhere_is_a_rejection(
     tmp_path: Path, outcar: Callable[..., str]
 ) -> None:
     """Cut within header, tables and numbers, up to VASP's final timing section."""

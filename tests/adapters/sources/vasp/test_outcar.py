@@ -49,7 +49,7 @@ def test_every_ionic_step_has_its_labels(
     np.testing.assert_allclose(step.frac_coords, np.outer([0, 0.5], np.ones(3)))
 
 
-def test_the_run_says_how_it_was_calculated(
+def test_the_settings_of_the_run_are_read(
     read: Callable[[str], VaspRun], outcar: Callable[..., str]
 ) -> None:
     run = read(outcar(n_electronic=9, nelm=150))
@@ -69,16 +69,16 @@ def test_the_run_says_how_it_was_calculated(
     ],
     ids=["no-u", "ldau-with-all-u-zero", "u"],
 )
-def test_the_values_of_u_count_not_the_switch(
+def test_the_hubbard_u_follows_from_its_values_not_from_ldau(
     hubbard: str,
     expected: float,
     read: Callable[[str], VaspRun],
     outcar: Callable[..., str],
 ) -> None:
-    """LDAU = .TRUE. with all U = 0 is a run without U."""
+    """LDAU = .TRUE. with all U = 0 is a run without Hubbard U."""
     run = read(outcar(hubbard=f" LDA+U is selected, LDAUTYPE =  2\n{hubbard}"))
 
-    assert run.hubbard_u == expected
+    assert max(run.hubbard_us.values(), default=0) == expected
 
 
 @pytest.mark.parametrize(
@@ -100,7 +100,7 @@ def test_the_values_of_u_count_not_the_switch(
         (" METAGGA = R2SCA", "   IVDW = 12", "r2SCAN-D3(BJ)"),
     ],
 )
-def test_the_functional_is_that_of_the_tags(
+def test_the_functional_follows_from_the_tags(
     metagga: str,
     more: str,
     expected: str,
@@ -114,7 +114,7 @@ def test_the_functional_is_that_of_the_tags(
     ("suffix", "compress"),
     [(".gz", gzip.compress), (".bz2", bz2.compress), (".xz", lzma.compress)],
 )
-def test_compressed_files_say_the_same(
+def test_compressed_files_are_read_alike(
     suffix: str,
     compress: Callable[[bytes], bytes],
     outcar: Callable[..., str],
@@ -126,7 +126,7 @@ def test_compressed_files_say_the_same(
     assert [step.energy for step in read_outcar(path).steps] == [-8.0, -8.25]
 
 
-def test_moments_of_noncollinear_spins_are_not_taken_for_collinear_ones(
+def test_moments_of_noncollinear_spins_are_skipped(
     read: Callable[[str], VaspRun], outcar: Callable[..., str]
 ) -> None:
     run = read(outcar(noncollinear=" magnetization (y)"))
@@ -134,28 +134,28 @@ def test_moments_of_noncollinear_spins_are_not_taken_for_collinear_ones(
     assert [step.magmoms for step in run.steps] == [None, None]
 
 
-def test_a_run_that_breaks_off_is_refused(
+def test_an_incomplete_run_is_rejected(
     read: Callable[[str], VaspRun], outcar: Callable[..., str]
 ) -> None:
     with pytest.raises(InputError, match="stops after ionic step 2, without VASP's"):
         read(outcar(end=""))
 
 
-def test_a_run_without_a_step_is_refused(
+def test_a_run_without_ionic_steps_is_rejected(
     read: Callable[[str], VaspRun], outcar: Callable[..., str]
 ) -> None:
     with pytest.raises(InputError, match="no ionic step was completed"):
         read(outcar(()))
 
 
-def test_numbers_that_overflow_their_columns_are_refused(
+def test_numbers_that_overflow_their_columns_are_rejected(
     read: Callable[[str], VaspRun], outcar: Callable[..., str]
 ) -> None:
     with pytest.raises(ValueError, match=r"\*\*\*"):
         read(outcar(force="**********"))
 
 
-def test_a_step_without_positions_is_refused(
+def test_a_step_without_positions_is_rejected(
     read: Callable[[str], VaspRun], outcar: Callable[..., str]
 ) -> None:
     text = outcar().replace(" POSITION  ", " elsewhere  ")

@@ -48,7 +48,7 @@ def test_frames_are_named_by_run_and_step(step: IonicStep) -> None:
     assert frames.functional == "r2SCAN"
 
 
-def test_labels_are_kept_as_they_are(step: IonicStep) -> None:
+def test_labels_are_not_changed(step: IonicStep) -> None:
     frames = run_of(step).to_trajectory("Fe", "Fe").frames
 
     assert frames.energies.tolist() == [-2]
@@ -56,13 +56,13 @@ def test_labels_are_kept_as_they_are(step: IonicStep) -> None:
     np.testing.assert_array_equal(frames.forces, [[1, 1, 1]])
 
 
-def test_a_run_ends_at_its_relaxed_structure(step: IonicStep) -> None:
+def test_the_relaxed_energy_is_that_of_the_last_step(step: IonicStep) -> None:
     trajectory = run_of(step, replace(step, energy=-3.0)).to_trajectory("Fe", "Fe")
 
     assert trajectory.relaxed_energy == -3.0
 
 
-def test_absent_labels_are_nan(step: IonicStep) -> None:
+def test_missing_labels_are_nan(step: IonicStep) -> None:
     bare = replace(step, forces=None, stress=None, magmoms=None)
 
     frames = run_of(step, bare).to_trajectory("Fe", "Fe").frames
@@ -72,7 +72,7 @@ def test_absent_labels_are_nan(step: IonicStep) -> None:
         assert np.isnan(labels[1]).all()
 
 
-def test_a_step_that_used_up_its_electronic_steps_is_not_converged(
+def test_a_step_with_nelm_electronic_steps_is_not_converged(
     step: IonicStep,
 ) -> None:
     trajectory = run_of(step, replace(step, n_electronic_steps=6)).to_trajectory("", "")

@@ -30,7 +30,7 @@ def read_good(task_id: str, energy: float) -> ReadTask:
     return found
 
 
-def test_a_task_says_what_is_compared_of_it() -> None:
+def test_a_task_has_the_values_that_are_compared() -> None:
     task = read_good("t", -6.5)
 
     assert (task.task_id, task.material_id) == ("t", "mp-1")
@@ -46,7 +46,7 @@ def test_a_task_says_what_is_compared_of_it() -> None:
         ({"calcs_reversed": 3}, Rule.INCOMPLETE_FILE, "got TypeError"),
     ],
 )
-def test_a_task_of_another_kind_or_layout_is_one_rejection(
+def test_a_task_of_another_kind_or_layout_is_rejected(
     changes: dict[str, Any], rule: Rule, reason: str
 ) -> None:
     found = read("t", -6.5, **changes)
@@ -56,7 +56,7 @@ def test_a_task_of_another_kind_or_layout_is_one_rejection(
     assert reason in found.reason
 
 
-def test_the_lowest_of_those_that_may_be_is_primary() -> None:
+def test_the_lowest_candidate_is_the_primary_task() -> None:
     tasks = [read_good("a", -6.0), read_good("b", -7.0), read_good("c", -6.5)]
 
     runs = list(compare_tasks(tasks, lambda _, other: other.task_id != "b"))
@@ -69,7 +69,7 @@ def test_the_lowest_of_those_that_may_be_is_primary() -> None:
     assert {run.relaxed_energy for run in runs} == {-3.25}
 
 
-def test_where_none_may_be_there_is_no_primary_task() -> None:
+def test_without_candidates_there_is_no_primary_task() -> None:
     (run,) = compare_tasks([read_good("a", -6.0)], lambda _task, _other: False)
 
     assert run.primary_task is None

@@ -17,7 +17,7 @@ def path(tmp_path: Path) -> Path:
     return tmp_path / "vasprun.xml"
 
 
-def test_the_free_energy_is_taken_and_not_the_zero_beside_it(
+def test_the_energy_is_the_free_energy_not_e_0_energy(
     path: Path, vasprun: Callable[..., str]
 ) -> None:
     path.write_text(vasprun())
@@ -27,7 +27,7 @@ def test_the_free_energy_is_taken_and_not_the_zero_beside_it(
     assert [step.energy for step in run.steps] == [-8.25]
 
 
-def test_labels_are_those_of_the_file(path: Path, vasprun: Callable[..., str]) -> None:
+def test_labels_are_read_from_the_file(path: Path, vasprun: Callable[..., str]) -> None:
     path.write_text(vasprun())
 
     run = read_vasprun(path)
@@ -42,7 +42,7 @@ def test_labels_are_those_of_the_file(path: Path, vasprun: Callable[..., str]) -
     assert step.lattice.tolist() == [[4, -0.4, 0], [0, 4, 0], [0, 0, 5]]
 
 
-def test_the_run_says_how_it_was_calculated(
+def test_the_settings_of_the_run_are_read(
     path: Path, vasprun: Callable[..., str]
 ) -> None:
     path.write_text(vasprun())
@@ -50,7 +50,7 @@ def test_the_run_says_how_it_was_calculated(
     run = read_vasprun(path)
 
     assert run.functional == "r2SCAN"
-    assert run.hubbard_u == 0
+    assert max(run.hubbard_us.values(), default=0) == 0
     assert run.plane_wave_cutoff == 520
     assert run.max_electronic_steps == 60
     assert [step.n_electronic_steps for step in run.steps] == [2]
@@ -60,7 +60,7 @@ def test_the_run_says_how_it_was_calculated(
 def test_u_is_read_from_the_incar(
     value: str, expected: float, path: Path, vasprun: Callable[..., str]
 ) -> None:
-    """The parameters say LDAU = F whatever the run did."""
+    """The parameters have LDAU = F in every run."""
     path.write_text(
         vasprun(
             '<i type="logical" name="LDAU"> T  </i>'
@@ -70,12 +70,10 @@ def test_u_is_read_from_the_incar(
         )
     )
 
-    assert read_vasprun(path).hubbard_u == expected
+    assert max(read_vasprun(path).hubbard_us.values(), default=0) == expected
 
 
-def test_a_file_that_breaks_off_is_refused(
-    path: Path, vasprun: Callable[..., str]
-) -> None:
+def test_a_truncated_file_is_rejected(path: Path, vasprun: Callable[..., str]) -> None:
     path.write_text(vasprun()[:-100])
 
     with pytest.raises(InputError, match="the XML is truncated"):

@@ -1,4 +1,4 @@
-"""Look at the LaunchPad of a cluster: server, clocks, jobs that no worker pulls."""
+"""Checks of the LaunchPad: server, clocks, lost runs and workers."""
 
 from __future__ import annotations
 
@@ -19,16 +19,16 @@ if TYPE_CHECKING:
 
     from fireworks import LaunchPad
 
-#: Seconds by which clocks may differ before runs look lost, or times of results wrong.
+#: Clock differences in s that are a warning and a failure.
 SMALL_SKEW = 5.0
 LARGE_SKEW = 300.0
 
-#: States of jobs that a worker still has to pull.
+#: States of jobs that no worker has pulled.
 WAITING_STATES = ("WAITING", "READY", "PAUSED")
 
 
 def check_launchpad(launchpad: LaunchPad, folder: Path) -> Iterator[Finding]:
-    """Look at a LaunchPad that answered.
+    """Check versions, preparation, clocks, lost runs and workers of a LaunchPad.
 
     Parameters
     ----------
@@ -36,11 +36,6 @@ def check_launchpad(launchpad: LaunchPad, folder: Path) -> Iterator[Finding]:
         The LaunchPad.
     folder : Path
         Configuration folder, with its worker files.
-
-    Yields
-    ------
-    Finding
-        Versions, preparation, clocks, lost runs, and categories without workers.
     """
     yield _check_server(launchpad)
     yield _check_clocks(launchpad)
@@ -50,7 +45,7 @@ def check_launchpad(launchpad: LaunchPad, folder: Path) -> Iterator[Finding]:
 
 
 def _check_server(launchpad: LaunchPad) -> Finding:
-    """Name the versions; say whether the LaunchPad was ever prepared."""
+    """Report the versions, and whether the LaunchPad was prepared."""
     server = launchpad.connection.server_info()["version"]
     found = f"FireWorks {version('fireworks')}, MongoDB {server}, {launchpad.name}"
     if launchpad.fw_id_assigner.find_one({}) is None:
@@ -62,9 +57,11 @@ def _check_server(launchpad: LaunchPad) -> Finding:
 def _check_clocks(launchpad: LaunchPad) -> Finding:
     """Compare the clock of the server with that of this machine."""
     before = datetime.now(UTC)
-    there = launchpad.connection.admin.command("hello")["localTime"].replace(tzinfo=UTC)
+    remote = launchpad.connection.admin.command("hello")["localTime"].replace(
+        tzinfo=UTC
+    )
     after = datetime.now(UTC)
-    skew = abs((there - (before + (after - before) / 2)).total_seconds())
+    skew = abs((remote - (before + (after - before) / 2)).total_seconds())
     level = Level.WARN if skew > SMALL_SKEW else Level.OK
     level = Level.FAIL if skew > LARGE_SKEW else level
     advice = "" if level is Level.OK else "set the clocks of both by NTP"
@@ -72,36 +69,38 @@ def _check_clocks(launchpad: LaunchPad) -> Finding:
 
 
 def _check_lost_runs(launchpad: LaunchPad) -> Finding:
-    """Count the jobs that should run and have not reported for long."""
+    """Count the running jobs without a recent heartbeat."""
     _, lost, _ = launchpad.detect_lostruns(expiration_secs=RUN_EXPIRATION_SECS)
     if lost:
-        got = f"{len(lost)} silent for over {RUN_EXPIRATION_SECS} s"
+        got = f"{len(lost)} without heartbeat for {RUN_EXPIRATION_SECS} s"
         advice = f"`lpad detect_lostruns --time {RUN_EXPIRATION_SECS} --rerun`"
         return make_finding("running jobs", Level.WARN, got, advice)
     return make_finding("running jobs", Level.OK, "none is lost")
 
 
 def _check_unpulled_jobs(launchpad: LaunchPad, folder: Path) -> Finding:
-    """Name the categories of waiting jobs that no worker file pulls."""
+    """List the categories of waiting jobs that no worker file pulls."""
     subject, workers = "jobs without worker", read_workers(folder)
     if () in workers.values():
         return make_finding(subject, Level.OK, "a worker pulls every category")
     pulled = {category for names in workers.values() for category in names}
-    waiting = {"state": {"$in": list(WAITING_STATES)}}
-    counts = count_jobs(launchpad, waiting, "spec._category")
-    alone = {name: n for (name,), n in counts.items() if name not in pulled}
+    criteria = {"state": {"$in": list(WAITING_STATES)}}
+    counts = count_jobs(launchpad, criteria, "spec._category")
+    unserved = {name: n for (name,), n in counts.items() if name not in pulled}
     machine = read_machine(folder)
     routes = {machine.route(kind).category for kind in JobRoutes.model_fields}
-    unpulled = sorted({str(name) for name in routes - pulled} | set(map(str, alone)))
+    unpulled = sorted(map(str, (routes - pulled) | set(unserved)))
     if unpulled:
-        got = ", ".join(f"{name} ({alone.get(name, 0)} waiting)" for name in unpulled)
+        got = ", ".join(
+            f"{name} ({unserved.get(name, 0)} waiting)" for name in unpulled
+        )
         advice = "write a my_fworker.yaml that pulls them, or change machine.yaml"
         return make_finding(subject, Level.FAIL, f"no worker pulls {got}", advice)
     return make_finding(subject, Level.OK, f"workers pull {', '.join(sorted(pulled))}")
 
 
 def _check_idle_workers(folder: Path) -> Finding:
-    """Name the worker files whose categories the machine file does not know."""
+    """List the worker files whose categories are not in the machine file."""
     known = set(read_machine(folder).categories)
     idle = [
         file

@@ -1,4 +1,4 @@
-"""Look at this machine: GPU, disk, environment, packages, modes of files."""
+"""Checks of this machine: packages, GPU, disk, environment and file modes."""
 
 from __future__ import annotations
 
@@ -19,29 +19,24 @@ from nextrung.settings import MachineSettings
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-#: Free space in GB below which a study should not start, or cannot.
+#: Free disk space in GB below which a warning and a failure are reported.
 LITTLE_SPACE = 50
 NO_SPACE = 1
 
-#: Variables that keep processes from taking each other's cores.
+#: Variables of the number of BLAS threads per process.
 THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 
-#: Files of a configuration folder that hold the password.
+#: Files of a configuration folder that contain the password.
 SECRET_FILES = ("my_launchpad.yaml", "jobflow.yaml", ".env")
 
 
 def check_machine(folder: Path) -> Iterator[Finding]:
-    """Look at the machine this process runs on.
+    """Check packages, GPUs, run folder, threads, FireWorks files and file modes.
 
     Parameters
     ----------
     folder : Path
         Configuration folder.
-
-    Yields
-    ------
-    Finding
-        Packages, GPU, run folder, threads, configuration of FireWorks, secrets.
     """
     yield _check_packages()
     yield _check_gpus()
@@ -52,14 +47,14 @@ def check_machine(folder: Path) -> Iterator[Finding]:
 
 
 def _check_packages() -> Finding:
-    """Name the packages that are not as this package wants them."""
-    wanted = [Requirement(line) for line in requires("nextrung") or ()]
-    needed = [one for one in wanted if not one.marker or one.marker.evaluate()]
+    """List the packages that are missing or of another version than required."""
+    all_requirements = [Requirement(line) for line in requires("nextrung") or ()]
+    needed = [r for r in all_requirements if not r.marker or r.marker.evaluate()]
     wrong = [
-        f"{one.name} {found} (needs {one.specifier})"
-        for one in needed
-        if (found := installed_version(one.name)) == "none"
-        or found not in one.specifier
+        f"{each.name} {found} (needs {each.specifier})"
+        for each in needed
+        if (found := installed_version(each.name)) == "none"
+        or found not in each.specifier
     ]
     if wrong:
         advice = "`pip install -c constraints.txt nextrung`"
@@ -70,7 +65,7 @@ def _check_packages() -> Finding:
 
 
 def _check_gpus() -> Finding:
-    """Name the GPUs that torch sees."""
+    """List the GPUs that torch detects."""
     count = torch.cuda.device_count()
     if count == 0:
         got = f"none visible to torch {torch.__version__}"
@@ -80,16 +75,18 @@ def _check_gpus() -> Finding:
 
 
 def _check_run_folder(root: Path) -> Finding:
-    """Say whether artifacts can be written, and how much space is left."""
+    """Check that artifacts can be written, and the free disk space."""
     subject = "run folder"
     if not root.is_absolute():
         advice = "export NEXTRUNG_ROOT, an absolute path: source env.sh"
         return make_finding(subject, Level.FAIL, f"{root} is relative", advice)
-    place = next(path for path in (root, *root.parents) if path.exists())
-    if not os.access(place, os.W_OK):
+    existing = next(path for path in (root, *root.parents) if path.exists())
+    if not os.access(existing, os.W_OK):
         advice = "name a folder of your own in NEXTRUNG_ROOT"
-        return make_finding(subject, Level.FAIL, f"{place} cannot be written", advice)
-    free = shutil.disk_usage(place).free / 1e9
+        return make_finding(
+            subject, Level.FAIL, f"{existing} cannot be written", advice
+        )
+    free = shutil.disk_usage(existing).free / 1e9
     level = Level.WARN if free < LITTLE_SPACE else Level.OK
     level = Level.FAIL if free < NO_SPACE else level
     advice = "" if level is Level.OK else "free space, or move NEXTRUNG_ROOT"
@@ -97,7 +94,7 @@ def _check_run_folder(root: Path) -> Finding:
 
 
 def _check_threads() -> Finding:
-    """Name the thread variables that are not 1."""
+    """List the thread variables that are not 1."""
     wrong = [name for name in THREAD_VARIABLES if os.environ.get(name) != "1"]
     if wrong:
         got = ", ".join(f"{name}={os.environ.get(name, '')}" for name in wrong)
@@ -108,22 +105,22 @@ def _check_threads() -> Finding:
 
 
 def _check_fireworks(folder: Path) -> Finding:
-    """Say which FW_config.yaml FireWorks reads: the first of three places wins."""
-    subject, wanted = "FW_config.yaml", folder / "FW_config.yaml"
-    for place in (Path.cwd(), Path.home() / ".fireworks"):
-        shadow = place / "FW_config.yaml"
-        if shadow.is_file() and shadow.resolve() != wanted.resolve():
-            advice = f"move it away: FireWorks reads it in place of {wanted}"
-            return make_finding(subject, Level.WARN, f"{shadow} is there", advice)
+    """Check which FW_config.yaml FireWorks reads, the first of three."""
+    subject, expected = "FW_config.yaml", folder / "FW_config.yaml"
+    for parent in (Path.cwd(), Path.home() / ".fireworks"):
+        other = parent / "FW_config.yaml"
+        if other.is_file() and other.resolve() != expected.resolve():
+            advice = f"move it: FireWorks reads it instead of {expected}"
+            return make_finding(subject, Level.WARN, f"{other} exists", advice)
     named = os.environ.get("FW_CONFIG_FILE", "")
-    if not named or Path(named).resolve() != wanted.resolve():
+    if not named or Path(named).resolve() != expected.resolve():
         got = f"FW_CONFIG_FILE names {named or 'nothing'}"
         return make_finding(subject, Level.WARN, got, f"source {folder}/env.sh")
-    return make_finding(subject, Level.OK, str(wanted))
+    return make_finding(subject, Level.OK, str(expected))
 
 
 def _check_secrets(folder: Path) -> Finding:
-    """Name the files with a password that others can read."""
+    """List the files with a password that other users can read."""
     files = [folder / name for name in SECRET_FILES]
     opened = [
         file
@@ -134,4 +131,4 @@ def _check_secrets(folder: Path) -> Finding:
         names = " ".join(map(str, opened))
         got = f"others can read {', '.join(file.name for file in opened)}"
         return make_finding("passwords", Level.WARN, got, f"chmod 600 {names}")
-    return make_finding("passwords", Level.OK, "for their owner alone")
+    return make_finding("passwords", Level.OK, "readable by their owner only")

@@ -1,4 +1,4 @@
-"""Look at the queue of a cluster: would Slurm take the jobs of every worker."""
+"""Checks of the queue: whether Slurm accepts the jobs of every worker."""
 
 from __future__ import annotations
 
@@ -16,39 +16,39 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-#: Names of the files that say what is asked of a queue.
+#: Pattern of the queue adapter files.
 ADAPTER_FILES = "*/*_qadapter.yaml"
 
-#: Seconds a controller may take to answer.
-PATIENCE = 30
+#: Timeout of sbatch in s.
+TIMEOUT = 30
 
 
 def check_queue(folder: Path) -> Iterator[Finding]:
-    """Ask Slurm whether it would take the jobs of the workers.
+    """Check with sbatch whether Slurm accepts the jobs of the workers.
 
     Parameters
     ----------
     folder : Path
-        Configuration folder, with a folder per worker.
+        Configuration folder, with one folder per worker.
 
     Yields
     ------
     Finding
-        One for each queue adapter file; none on a machine without a queue.
+        One per queue adapter file; a warning without sbatch.
     """
     files = sorted(folder.glob(ADAPTER_FILES))
     if files and shutil.which("sbatch") is None:
         got = "no sbatch on this machine"
         yield make_finding(
-            "queue", Level.WARN, got, "call doctor where jobs are submitted"
+            "queue", Level.WARN, got, "run doctor where jobs are submitted"
         )
         return
     for file in files:
-        yield _try(file, str(file.relative_to(folder)))
+        yield _test_script(file, str(file.relative_to(folder)))
 
 
-def _try(file: Path, name: str) -> Finding:
-    """Have Slurm check one job script, without submitting it."""
+def _test_script(file: Path, name: str) -> Finding:
+    """Test one job script with Slurm, without submitting it."""
     try:
         adapter = CommonAdapter.from_dict(load_yaml(file, "queue adapter file"))
         content = adapter.get_script_str("/tmp")  # noqa: S108 - nothing runs there
@@ -66,15 +66,13 @@ def _try(file: Path, name: str) -> Finding:
                 capture_output=True,
                 text=True,
                 check=False,
-                timeout=PATIENCE,
+                timeout=TIMEOUT,
             )
         except subprocess.TimeoutExpired:
-            got = f"Slurm did not answer within {PATIENCE} s"
-            return make_finding(name, Level.FAIL, got, "is its controller there?")
+            got = f"Slurm did not respond within {TIMEOUT} s"
+            return make_finding(name, Level.FAIL, got, "check that its controller runs")
     if done.returncode:
         reason = " ".join(done.stderr.replace("sbatch: error:", "").split())
         advice = f"change {file} to what `sinfo` shows"
-        return make_finding(name, Level.FAIL, f"Slurm would refuse: {reason}", advice)
-    return make_finding(
-        name, Level.OK, f"Slurm would take its jobs, in {adapter['queue']}"
-    )
+        return make_finding(name, Level.FAIL, f"Slurm rejects it: {reason}", advice)
+    return make_finding(name, Level.OK, f"Slurm accepts its jobs in {adapter['queue']}")

@@ -1,4 +1,4 @@
-"""Look at the store of a cluster: can it be written, is it indexed, who filled it."""
+"""Checks of the job store: writing, indexes and versions of its documents."""
 
 from __future__ import annotations
 
@@ -18,19 +18,14 @@ if TYPE_CHECKING:
 
 
 def check_store(store: JobStore, packages: Sequence[str]) -> Iterator[Finding]:
-    """Look at a store that answered.
+    """Check that a store can be written, its indexes, and versions in its documents.
 
     Parameters
     ----------
     store : JobStore
         A connected store.
     packages : sequence of str
-        Packages whose version decides whether a stored answer counts.
-
-    Yields
-    ------
-    Finding
-        Whether it can be written, has its indexes, and was filled by these versions.
+        Packages whose versions are part of fingerprints.
     """
     yield _write_and_remove(store)
     yield _check_indexes(store)
@@ -47,14 +42,14 @@ def _write_and_remove(store: JobStore) -> Finding:
         read = store.get_output(name, load=True)
         store.remove_docs({"uuid": name})
         data.remove_docs({"job_uuid": name})
-    except Exception as error:  # noqa: BLE001 - drivers raise what they like
+    except Exception as error:  # noqa: BLE001 - drivers raise any type
         reason = " ".join(str(error).split())
         advice = "give the user of jobflow.yaml the role readWrite"
         return make_finding("store writable", Level.FAIL, reason, advice)
     if read != sample["output"]:
-        advice = "look at the additional store `data` of jobflow.yaml"
+        advice = "check the additional store `data` of jobflow.yaml"
         return make_finding(
-            "store writable", Level.FAIL, f"arrays return as {read}", advice
+            "store writable", Level.FAIL, f"arrays are read as {read}", advice
         )
     return make_finding(
         "store writable", Level.OK, "document and array written and read"
@@ -62,15 +57,15 @@ def _write_and_remove(store: JobStore) -> Finding:
 
 
 def _check_indexes(store: JobStore) -> Finding:
-    """Name the indexes that are missing."""
+    """List the indexes that are missing."""
     docs: Any = store.docs_store
     if isinstance(docs, MemoryStore):
-        return make_finding("indexes", Level.OK, "an embedded store knows none")
-    indexes = docs._collection.index_information()  # noqa: SLF001 - maggma lists none
+        return make_finding("indexes", Level.OK, "embedded stores have none")
+    indexes = docs._collection.index_information()  # noqa: SLF001 - maggma does not list indexes
     made = {next(iter(index["key"]))[0] for index in indexes.values()}
     missing = [field for field in INDEXED_FIELDS if field not in made]
     if missing:
-        advice = "`nextrung init` on the configuration folder makes them"
+        advice = "`nextrung init` on the configuration folder creates them"
         return make_finding(
             "indexes", Level.WARN, f"none on {', '.join(missing)}", advice
         )
@@ -87,30 +82,25 @@ def _check_versions(store: JobStore, packages: Sequence[str]) -> Finding:
     if found is None:
         return make_finding("versions in the store", Level.OK, "no document yet")
     stored = found["output"]["provenance"]["versions"]
-    other = [
+    differing = [
         f"{package} {stored[package]}, here {installed_version(package)}"
         for package in packages
         if package in stored and stored[package] != installed_version(package)
     ]
-    if other:
+    if differing:
         advice = "install the same on all nodes, or accept that jobs run again"
-        got = f"the newest document has {'; '.join(other)}"
+        got = f"the newest document has {'; '.join(differing)}"
         return make_finding("versions in the store", Level.WARN, got, advice)
     return make_finding("versions in the store", Level.OK, "those of this machine")
 
 
 def installed_version(package: str) -> str:
-    """Look up the version of a package.
+    """Look up the version of a package; ``none`` where it is not installed.
 
     Parameters
     ----------
     package : str
         Name of the package.
-
-    Returns
-    -------
-    str
-        Its version, or ``none``.
     """
     try:
         return version(package)

@@ -75,11 +75,6 @@ class PagedApi:
         **parameters : str
             The query.
 
-        Yields
-        ------
-        dict
-            A document.
-
         Raises
         ------
         InputError
@@ -98,11 +93,6 @@ class PagedApi:
 
     def fetch_version(self) -> str:
         """Fetch the version of the database, such as ``2025_09_25``; never cached.
-
-        Returns
-        -------
-        str
-            The version.
 
         Raises
         ------

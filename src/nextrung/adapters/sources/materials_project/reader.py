@@ -57,11 +57,6 @@ def read_materials_project(
     on_progress : callable
         Receives the number of materials read, of all materials, and a description.
 
-    Yields
-    ------
-    Trajectory or Rejection
-        Frames of one calculation of a task, or the rejection of a task.
-
     Raises
     ------
     InputError
@@ -88,11 +83,6 @@ def digest_project(source: MaterialsProjectSource) -> str:
     ----------
     source : MaterialsProjectSource
         Materials and kinds of calculation.
-
-    Returns
-    -------
-    str
-        The hash.
     """
     version = _open(source).cache.name
     return hashlib.sha256(f"{version} {source.model_dump_json()}".encode()).hexdigest()

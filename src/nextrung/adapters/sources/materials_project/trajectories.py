@@ -40,7 +40,7 @@ def read_trajectories(
     *,
     task_types: Sequence[TaskType],
 ) -> ReadTask | Rejection:
-    """Read the trajectories of a task in the order in which they ran.
+    """Read the trajectories of a task in the order in which they ran, or reject it.
 
     Parameters
     ----------
@@ -52,11 +52,6 @@ def read_trajectories(
         Id of its material.
     task_types : sequence of TaskType
         Accepted kinds of calculation.
-
-    Returns
-    -------
-    ReadTask or Rejection
-        Its calculations, or its rejection.
 
     Notes
     -----
@@ -111,7 +106,6 @@ def _read(trajectory: Mapping[str, Any], name: str, material_id: str) -> Traject
         frames=frames,
         converged=converged,
         hubbard_u=UNKNOWN_U if run_type.endswith(("+U", "_U")) else 0.0,
-        plane_wave_cutoff=math.nan,
         relaxed_energy=final if converged[-1] else math.nan,
     )
 

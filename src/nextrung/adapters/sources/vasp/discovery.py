@@ -95,7 +95,7 @@ def find_runs(source: VaspSource) -> list[RunFile]:
 def read_vasp(
     source: VaspSource, on_progress: Callable[[int, int, str], None]
 ) -> Iterator[Trajectory | Rejection]:
-    """Read the runs below the folders of a source.
+    """Read the runs below the folders of a source; reject unreadable ones.
 
     Parameters
     ----------
@@ -103,11 +103,6 @@ def read_vasp(
         Folders to search.
     on_progress : callable
         Receives the number of runs read, of all runs, and the name of the next.
-
-    Yields
-    ------
-    Trajectory or Rejection
-        A run, or its rejection where it cannot be read.
     """
     runs = find_runs(source)
     for index, run in enumerate(runs):

@@ -102,18 +102,13 @@ class VaspRun:
     k_points: Sequence[int] = ()
     tags: Mapping[str, object] = field(default_factory=dict)
 
-    @property
-    def hubbard_u(self) -> float:
-        """Largest Hubbard U in eV."""
-        return max(self.hubbard_us.values(), default=0.0)
-
     def to_trajectory(
         self,
         material_id: str,
         run_id: str,
         energy: VaspEnergy = VaspEnergy.FREE_ENERGY,
     ) -> Trajectory:
-        """Convert to frames in the units of this package.
+        """Convert to one frame per ionic step, in the units of this package.
 
         Parameters
         ----------
@@ -123,11 +118,6 @@ class VaspRun:
             Name of the run; frames are named by it and the number of their step.
         energy : VaspEnergy
             Energy that is the label.
-
-        Returns
-        -------
-        Trajectory
-            One frame per ionic step.
         """
         n_atoms, n_steps = len(self.atomic_numbers), len(self.steps)
         energies = np.array(
@@ -152,15 +142,12 @@ class VaspRun:
             magmoms=self._labels("magmoms", (n_atoms,)).reshape(-1),
             functional=self.functional,
         )
-        done = np.array([step.n_electronic_steps for step in self.steps])
-        converged = done < self.max_electronic_steps
-        return Trajectory(
-            frames=frames,
-            converged=converged,
-            hubbard_u=self.hubbard_u,
+        n_done = np.array([step.n_electronic_steps for step in self.steps])
+        return make_trajectory(
+            frames,
+            n_done < self.max_electronic_steps,
             hubbard_us={name: u for name, u in self.hubbard_us.items() if u},
             plane_wave_cutoff=self.plane_wave_cutoff,
-            relaxed_energy=energies[-1] / n_atoms if converged[-1] else np.nan,
             states=self.states,
             identity=self._identify(energy),
         )
@@ -199,3 +186,47 @@ class VaspRun:
             if (label := getattr(step, name)) is not None:
                 labels[index] = label
         return labels
+
+
+def make_trajectory(
+    frames: Frames,
+    converged: NDArray[np.bool_],
+    *,
+    hubbard_us: Mapping[str, float],
+    plane_wave_cutoff: float = np.nan,
+    states: frozenset[ElectronicState] = frozenset(),
+    identity: LabelIdentity | None = None,
+) -> Trajectory:
+    """Build the trajectory of a run whose last frame, if converged, is relaxed.
+
+    Parameters
+    ----------
+    frames : Frames
+        Frames of the run.
+    converged : ndarray of bool, shape (n_frames,)
+        Whether the electronic steps of each frame converged.
+    hubbard_us : mapping of str to float
+        Nonzero Hubbard U in eV, by element.
+    plane_wave_cutoff : float
+        Plane-wave cutoff in eV.
+    states : frozenset of ElectronicState
+        Why its energies are not those of the ground state; empty where they are.
+    identity : LabelIdentity, optional
+        How the frames were calculated.
+
+    Returns
+    -------
+    Trajectory
+        The run.
+    """
+    final = float(frames.energies[-1] / frames.n_atoms[-1])
+    return Trajectory(
+        frames=frames,
+        converged=converged,
+        hubbard_u=max(hubbard_us.values(), default=0.0),
+        hubbard_us=hubbard_us,
+        plane_wave_cutoff=plane_wave_cutoff,
+        relaxed_energy=final if converged[-1] else np.nan,
+        states=states,
+        identity=identity,
+    )

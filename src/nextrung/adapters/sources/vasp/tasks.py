@@ -12,7 +12,7 @@ import numpy as np
 
 from nextrung.adapters.sources.frame_documents import FrameDocument, flatten_documents
 from nextrung.adapters.sources.vasp.functional import name_functional
-from nextrung.adapters.sources.vasp.run import GPA_PER_KBAR
+from nextrung.adapters.sources.vasp.run import GPA_PER_KBAR, make_trajectory
 from nextrung.adapters.sources.vasp.states import FIXED_DENSITY, find_states
 from nextrung.schemas.base import InputError
 from nextrung.schemas.labels.curation import Rejection, Rule
@@ -74,11 +74,6 @@ def read_task(
     task_types : sequence of TaskType
         Accepted kinds of calculation.
 
-    Returns
-    -------
-    ReadTask or Rejection
-        Its calculations, or its rejection.
-
     Notes
     -----
     The energy is ``e_fr_energy``; ``e_0_energy`` is 0 in many documents and a
@@ -86,8 +81,7 @@ def read_task(
     right than ``run_type``. Magnetic moments are those of the OUTCAR for the last step;
     other steps have none.
     """
-    rule, reason = Rule.INCOMPLETE_FILE, ""
-    kind = _name_task_type(document)
+    rule, kind = Rule.INCOMPLETE_FILE, _name_task_type(document)
     if kind not in task_types:
         rule = Rule.TASK_TYPE
         reason = f"expected {' or '.join(task_types)}, got {kind}"
@@ -104,17 +98,12 @@ def read_task(
 
 
 def name_run_type(run_type: str) -> str:
-    """Name the functional of a run type of emmet, which may include a Hubbard U.
+    """Name the functional of a run type of emmet, without the Hubbard U.
 
     Parameters
     ----------
     run_type : str
         Such as ``GGA+U`` or ``r2SCAN``.
-
-    Returns
-    -------
-    str
-        The functional, such as ``PBE``.
     """
     name = re.sub(r"[+_]U$", "", run_type)
     return {"GGA": "PBE", "R2SCAN": "r2SCAN"}.get(name, name)
@@ -127,11 +116,6 @@ def enum_value(stored: Any) -> Any:  # noqa: ANN401
     ----------
     stored : object
         Value of a document.
-
-    Returns
-    -------
-    object
-        The value.
     """
     return stored.get("value") if isinstance(stored, dict) else stored
 
@@ -139,7 +123,7 @@ def enum_value(stored: Any) -> Any:  # noqa: ANN401
 def compare_tasks(
     tasks: Iterable[ReadTask], choose: Callable[[ReadTask, ReadTask], bool]
 ) -> Iterator[Trajectory]:
-    """Add the primary task of its material to every run.
+    """Add the primary task to every run, material by material.
 
     Parameters
     ----------
@@ -148,11 +132,6 @@ def compare_tasks(
     choose : callable
         Whether the second task of a material may be the primary task of the first; the
         lowest in energy of these is chosen.
-
-    Yields
-    ------
-    Trajectory
-        The runs by material, in the order of first tasks.
     """
     materials: dict[str, list[ReadTask]] = defaultdict(list)
     for task in tasks:
@@ -217,7 +196,6 @@ def _read_calculation(
     if calculation.get("has_vasp_completed", True) in INCOMPLETE:
         raise InputError(f"calculation {name} is incomplete")
     tags = _read_tags(calculation)
-    hubbard_us = _read_hubbard_us(calculation)
     steps = calculation["output"]["ionic_steps"]
     if not steps:
         raise InputError(f"calculation {name} has no ionic steps")
@@ -232,16 +210,12 @@ def _read_calculation(
         functional=_name_functional(tags, calculation),
         gpa_per_unit=GPA_PER_KBAR,
     )
-    done = np.array([_count_electronic_steps(step) for step in steps])
-    converged = done < int(tags.get("NELM", DEFAULT_NELM))
-    final = float(frames.energies[-1] / frames.n_atoms[-1])
-    return Trajectory(
-        frames=frames,
-        converged=converged,
-        hubbard_u=max(hubbard_us.values(), default=0.0),
-        hubbard_us=hubbard_us,
+    n_done = np.array([_count_electronic_steps(step) for step in steps])
+    return make_trajectory(
+        frames,
+        n_done < int(tags.get("NELM", DEFAULT_NELM)),
+        hubbard_us=_read_hubbard_us(calculation),
         plane_wave_cutoff=float(tags.get("ENCUT", tags.get("ENMAX", math.nan))),
-        relaxed_energy=final if converged[-1] else math.nan,
         states=find_states(tags),
     )
 

@@ -1,0 +1,1 @@
+"""Hooks of mkdocs: pages made from the code, and blocks that run."""
