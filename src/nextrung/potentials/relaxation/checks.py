@@ -53,7 +53,7 @@ def describe_cells(
     n_atoms: NDArray[np.int64],
     deformations: NDArray[np.float64] | None = None,
 ) -> list[str | None]:
-    """Describe why cells are not worth another prediction.
+    """Describe which limit each cell exceeds.
 
     Parameters
     ----------
