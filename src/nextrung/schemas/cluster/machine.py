@@ -26,7 +26,7 @@ def _format_walltime(value: Any) -> Any:  # noqa: ANN401
 
 
 class Resources(Record):
-    """Slurm resources of a job; null keeps what the worker's queue adapter says."""
+    """Slurm resources of a job; null keeps the value of the worker's queue adapter."""
 
     walltime: Annotated[str | None, BeforeValidator(_format_walltime)] = Field(
         None,
