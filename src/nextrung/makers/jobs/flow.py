@@ -67,8 +67,8 @@ class TaskJob(Job):
 class TaskFlow(Flow):
     """A flow whose uuid follows from its name and its jobs.
 
-    An update of Makers or inputs changes the uuids of the updated jobs, of all jobs that
-    depend on them and of the flow, and all references to them.
+    An update of Makers or inputs changes the uuids of the updated jobs, of all jobs
+    that depend on them and of the flow, and all references to them.
     """
 
     def update_kwargs(self, *arguments: Any, **options: Any) -> None:  # noqa: ANN401  # numpydoc ignore=PR01
