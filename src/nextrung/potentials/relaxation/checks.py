@@ -110,11 +110,6 @@ def record_failure(
         Steps done.
     initial_energy : float, optional
         Total energy of the first structure in eV.
-
-    Returns
-    -------
-    RelaxationRecord
-        The failure.
     """
     if reason.startswith(ISOLATED_ATOM):
         status = RelaxationStatus.ISOLATED_ATOM

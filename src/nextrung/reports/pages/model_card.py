@@ -131,11 +131,6 @@ def describe_model(
     density : DensityDoc, optional
         Its densities.
 
-    Returns
-    -------
-    ModelCard
-        The card.
-
     Raises
     ------
     InputError
@@ -203,11 +198,6 @@ def format_markdown(card: ModelCard) -> str:
     ----------
     card : ModelCard
         The card.
-
-    Returns
-    -------
-    str
-        Markdown.
     """
     template = files("nextrung.reports.pages").joinpath("model_card.md")
     return Template(template.read_text(encoding="utf-8")).substitute(

@@ -119,11 +119,6 @@ class Machine(Record):
         ----------
         kind : str
             Field of :class:`.JobRoutes`.
-
-        Returns
-        -------
-        JobRoute
-            Category and resources.
         """
         chosen: JobRoute = getattr(self.jobs, kind)
         category = chosen.category or (
