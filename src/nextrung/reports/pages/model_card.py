@@ -104,6 +104,7 @@ def write_model_card(
     """
     card = describe_model(tuned, evaluation, stability=stability, density=density)
     markdown, machine = folder / f"{card.model}.md", folder / f"{card.model}.json"
+    folder.mkdir(parents=True, exist_ok=True)
     with atomic_write(markdown) as file:
         file.write_text(format_markdown(card), encoding="utf-8")
     with atomic_write(machine) as file:
