@@ -120,7 +120,7 @@
       const hidden = { visible: false, showspikes: false };
       const [x, y] = [{ domain: domains[k].x }, { domain: domains[k].y, anchor: `x${suffix}` }];
       if (elements.length === 4) {
-        const camera = { eye: { x: 0.3, y: -1.6, z: 0.5 } };
+        const camera = { eye: { x: 0.35, y: -1.8, z: 0.55 } };
         layout[`scene${suffix}`] = { domain: domains[k], camera, xaxis: hidden, yaxis: hidden, zaxis: hidden };
         return;
       }
