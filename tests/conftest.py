@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 from jobflow import JobStore
@@ -16,6 +17,9 @@ from tests.calculations import (
 )
 from tests.services import database, launchpad, mongo_store, mongod
 from tests.slurm import slurm
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 __all__ = [
     "database",
@@ -34,6 +38,16 @@ def interruptible() -> None:
     """Hear Ctrl-C, which processes that a shell puts in the background do not."""
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def clean_tree() -> Iterator[None]:
+    """Fail where tests leave files in the checkout; caches of tools are hidden."""
+    root = Path(__file__).parents[1]
+    before = {path.name for path in root.iterdir()}
+    yield
+    after = {path.name for path in root.iterdir() if not path.name.startswith(".")}
+    assert after <= before
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""The made-up study of the reports, stored as its jobs would have stored it."""
+"""The made-up study in a job store, as its jobs would store it."""
 
 from __future__ import annotations
 
@@ -47,13 +47,13 @@ VOLUME = 10.0
 
 
 def build_structure(formula: str) -> Structure:
-    """A cell of the right composition; its sites mean nothing."""
+    """Build a cell of the right composition, with arbitrary sites."""
     atoms = list(Composition(formula).elements)
     counts = [int(Composition(formula)[atom]) for atom in atoms]
     symbols = [
         str(atom) for atom, n in zip(atoms, counts, strict=True) for _ in range(n)
     ]
-    sites = [[place / len(symbols)] * 3 for place in range(len(symbols))]
+    sites = [[index / len(symbols)] * 3 for index in range(len(symbols))]
     return Structure(Lattice.cubic((VOLUME * len(symbols)) ** (1 / 3)), symbols, sites)
 
 
@@ -74,7 +74,7 @@ def store_materials(folder: Path) -> Artifact:
 
 
 def relax(row: StabilityRecord, steps: int) -> RelaxationRecord:
-    """The relaxation that a row of the hull says there was."""
+    """Build the relaxation record of a row of the hull."""
     structure = build_structure(row.formula)
     energy = row.predicted_energy_per_atom
     return RelaxationRecord(
@@ -130,13 +130,13 @@ def store_shards(
 def store_document(
     store: JobStore,
     document: TaskDoc,
-    place: tuple[str, str],
+    owner: tuple[str, str],
     *,
     uuid: str,
     when: str = "2026-01-01T00:00:00",
 ) -> None:
-    """Store a document as jobflow does, in its place in a study."""
-    study, part = place
+    """Store a document as jobflow does, as a part of a study."""
+    study, part = owner
     stored: dict[str, Any] = {
         "uuid": uuid,
         "index": 1,
@@ -149,9 +149,9 @@ def store_document(
     store.update(stored, key=["uuid", "index"], save={"data": ["rows"]})
 
 
-def store_reference(store: JobStore, place: tuple[str, str], uuid: str) -> None:
-    """Store what a job that planned others leaves: where their result is."""
-    study, part = place
+def store_reference(store: JobStore, owner: tuple[str, str], uuid: str) -> None:
+    """Store the output of a job that was replaced: a reference to the result."""
+    study, part = owner
     stored: dict[str, Any] = {
         "uuid": f"uuid-of-{part}",
         "index": 2,
@@ -165,7 +165,7 @@ def store_reference(store: JobStore, place: tuple[str, str], uuid: str) -> None:
 
 
 def store_study(store: JobStore, folder: Path, name: str = "demo") -> None:
-    """Store all documents of the study; artifacts go where settings say."""
+    """Store all documents and artifacts of the study."""
     materials = store_materials(folder)
     documents = make_documents()
     for part, document in documents.items():
@@ -176,9 +176,9 @@ def store_study(store: JobStore, folder: Path, name: str = "demo") -> None:
         if isinstance(document, StabilityDoc):
             shards = store_shards(folder, model, document, materials)
             for number, shard in enumerate(shards):
-                place = (name, f"relaxation/{model}")
+                owner = (name, f"relaxation/{model}")
                 uuid = f"uuid-of-shard/{model}/{number}"
-                store_document(store, shard, place, uuid=uuid)
+                store_document(store, shard, owner, uuid=uuid)
         if isinstance(document, RelaxationDoc):
             parents = {
                 f"shards {shard}": f"fingerprint-of-relaxation/{model}/{shard}"

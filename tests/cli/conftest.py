@@ -31,6 +31,14 @@ class Finished:
     errors: str
 
 
+@pytest.fixture(autouse=True)
+def working_folder(
+    monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    """Run commands in an empty folder, so that none writes into the checkout."""
+    monkeypatch.chdir(tmp_path_factory.mktemp("working"))
+
+
 @pytest.fixture
 def call(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]

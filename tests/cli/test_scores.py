@@ -175,10 +175,10 @@ def root(call: Call, study_file: Path) -> Path:
     return folder
 
 
-def read_views(page: Path) -> list[str]:
+def read_models(page: Path) -> list[str]:
     text = page.read_text()
     (data,) = re.findall(r'<script type="application/json">(.*?)</script>', text)
-    return list(json.loads(data)["views"])
+    return list(json.loads(data)["models"])
 
 
 def test_a_hull_of_a_study_is_one_page(call: Call, root: Path, tmp_path: Path) -> None:
@@ -188,7 +188,7 @@ def test_a_hull_of_a_study_is_one_page(call: Call, root: Path, tmp_path: Path) -
 
     assert ended.code == 0
     assert ended.output.strip() == f"hull: {page}"
-    assert read_views(page) == ["Source, untouched", "Source, refitted atom refs"]
+    assert read_models(page) == ["Source, untouched", "Source, refitted atom refs"]
     assert "labels: distilled from chgnet-r2scan" in page.read_text()
 
 
@@ -197,7 +197,7 @@ def test_a_model_can_be_chosen(call: Call, root: Path, tmp_path: Path) -> None:
 
     call("stability", "plot", root, "O-Mg", "--model", "source_refit", "-o", page)
 
-    assert read_views(page) == []
+    assert read_models(page) == ["Source, refitted atom refs"]
     assert "Above hull, Source, refitted atom refs" in page.read_text()
     assert "Source, untouched" not in page.read_text()
 

@@ -20,11 +20,12 @@ from jobflow.managers.fireworks import flow_to_workflow, job_to_firework
 from monty.json import MontyDecoder, MontyEncoder
 
 from nextrung import makers
+from nextrung.adapters.files.artifacts import artifact_path
 from nextrung.adapters.files.structures import store_structure
 from nextrung.adapters.stores.studies import load_study
 from nextrung.makers.alignment import AlignmentMaker
 from nextrung.makers.atom_refs import AtomRefMaker
-from nextrung.makers.dataset import DatasetMaker
+from nextrung.makers.dataset import DatasetMaker, FramesFileMaker
 from nextrung.makers.density import DensityMaker
 from nextrung.makers.evaluation import EvaluationMaker
 from nextrung.makers.fine_tuning import FineTuningMaker, ReReferenceMaker, SourceMaker
@@ -68,6 +69,7 @@ class Context:
     plan: ShardPlan = PLAN
     structure: Artifact = FILE
     labels: LabelSettings = field(default_factory=LabelSettings)
+    frames_file: str = "frames.parquet"
 
     def output(self, part: str) -> OutputReference:
         """The document of a part of the study."""
@@ -111,6 +113,11 @@ EXAMPLES: dict[type[Maker], Example] = {
         lambda it: DatasetMaker(settings=it.settings.dataset),
         no_inputs,
         {"split": {"val": 0.3}},
+    ),
+    FramesFileMaker: Example(
+        lambda it: FramesFileMaker(path=it.frames_file),
+        no_inputs,
+        {"path": "other.parquet"},
     ),
     SourceMaker: Example(
         lambda it: SourceMaker(potential=it.settings.source),
@@ -275,6 +282,8 @@ def finished_context(
             sort={"output.plan.shard": 1},
         )
     )
+    dataset = finished_store.query_one({"output.@class": "DatasetDoc"})
+    assert dataset is not None
     return Context(
         study_settings,
         load_study(finished_store).results.jobs,
@@ -287,6 +296,7 @@ def finished_context(
                 "run_vasp_kwargs": {"vasp_cmd": str(vasp_script)},
             }
         ),
+        str(artifact_path(Artifact.model_validate(dataset["output"]["frames"]))),
     )
 
 

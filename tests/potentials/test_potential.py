@@ -56,9 +56,9 @@ def assert_close(
 def test_predictions_are_those_of_chgnet(
     target: Potential, chgnet_model: CHGNet, structures: list[Structure]
 ) -> None:
-    theirs = chgnet_model.predict_structure(structures)
+    expected = chgnet_model.predict_structure(structures)
     for structure, own, other in zip(
-        structures, target.predict(structures), theirs, strict=True
+        structures, target.predict(structures), expected, strict=True
     ):
         assert own.error is None
         assert own.energy is not None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from functools import partial
+from functools import cache, partial
 from itertools import combinations
 from typing import TYPE_CHECKING, Any
 
@@ -105,7 +105,7 @@ def draw(browser: Browser, tmp_path_factory: pytest.TempPathFactory) -> Iterator
     )
     errors: list[str] = []
     page.on("pageerror", lambda error: errors.append(str(error)))
-    yield partial(read_plot, page)
+    yield cache(partial(read_plot, page))
     page.close()
     assert errors == []
 

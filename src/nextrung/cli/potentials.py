@@ -149,8 +149,8 @@ def relax(
             name,
             record.status,
             str(record.n_steps),
-            format_number(per_atom, 1, 4),
-            format_number(record.fmax, 1, 3),
+            _show(per_atom, 1, 4),
+            _show(record.fmax, 1, 3),
             record.error or "",
         )
     console.print(table)
@@ -201,13 +201,11 @@ def density(
             row.crystal_id,
             row.status,
             f"{row.experimental_density:.3f}",
-            format_number(row.predicted_density, 1, 3),
-            format_number(row.ratio, 1, 3),
+            _show(row.predicted_density, 1, 3),
+            _show(row.ratio, 1, 3),
         )
     console.print(table)
-    console.print(
-        f"MAE {format_number(score.mae, 1, 3)} g/cm³, {score.n_failed} failed"
-    )
+    console.print(f"MAE {_show(score.mae, 1, 3)} g/cm³, {score.n_failed} failed")
     if output is not None:
         write_densities(output, score.rows)
 
@@ -296,10 +294,10 @@ def _show_scores(score: EvaluationScore) -> None:
             split,
             str(found.n_frames),
             str(found.n_failed),
-            format_number(found.energy_mae, 1000, 1),
-            format_number(found.forces_mae, 1000, 1),
-            format_number(found.stress_mae, 1, 3),
-            format_number(found.magmoms_mae, 1, 4),
+            _show(found.energy_mae, 1000, 1),
+            _show(found.forces_mae, 1000, 1),
+            _show(found.stress_mae, 1, 3),
+            _show(found.magmoms_mae, 1, 4),
         )
     console.print(table)
     for failure in score.failures:
@@ -307,21 +305,6 @@ def _show_scores(score: EvaluationScore) -> None:
             console.print(f"{frame_id}: {failure.reason}", soft_wrap=True)
 
 
-def format_number(value: float | None, factor: float, digits: int) -> str:
-    """Format a number; a dash for none.
-
-    Parameters
-    ----------
-    value : float or None
-        The number.
-    factor : float
-        Its unit in that of the table.
-    digits : int
-        Digits behind the point.
-
-    Returns
-    -------
-    str
-        The scaled number.
-    """
+def _show(value: float | None, factor: float, digits: int) -> str:
+    """Format a number; a dash for none."""
     return "–" if value is None else f"{factor * value:.{digits}f}"

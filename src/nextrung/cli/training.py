@@ -11,7 +11,7 @@ from rich.table import Table
 
 from nextrung.atomic_write import atomic_write
 from nextrung.cli.options import Device, FramesFile, Source, StageRoot
-from nextrung.cli.potentials import format_number, load
+from nextrung.cli.potentials import load
 from nextrung.cli.running import console, use_device, validate_options
 from nextrung.schemas.fine_tuning import EpochRecord, FineTuningSettings, Precision
 from nextrung.schemas.models import RECIPES, Model, Rereference
@@ -167,11 +167,10 @@ def _train(
 
 
 def _print_epoch(epoch: EpochRecord) -> None:
-    """Print one line per epoch."""
-    errors = epoch.val
+    """Print the validation errors of an epoch as one line."""
+    from nextrung.makers.fine_tuning import describe_epoch
+
     console.print(
-        f"epoch {epoch.epoch:3d}  validation "
-        f"E {format_number(errors.energy_mae, 1000, 1)} meV/atom  "
-        f"F {format_number(errors.forces_mae, 1000, 1)} meV/Å  "
+        f"epoch {epoch.epoch:3d}  validation {describe_epoch(epoch)}  "
         f"[dim]{epoch.wall_time:.1f} s[/]"
     )

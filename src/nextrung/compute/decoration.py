@@ -101,11 +101,6 @@ def draw_polymorphs(
         Number of crystals to draw; fewer are returned where there are fewer.
     rng : numpy.random.Generator
         Random number generator.
-
-    Returns
-    -------
-    dict of str to Structure
-        Crystals by name.
     """
     queue = _shuffle_by_similarity(prototypes, (element,), rng)
     return dict(list(queue.items())[:n_polymorphs])
@@ -130,11 +125,6 @@ def perturb(
         Standard deviation of each Cartesian displacement in Å.
     rng : numpy.random.Generator
         Random number generator.
-
-    Returns
-    -------
-    Structure
-        Perturbed crystal.
     """
     components = rng.uniform(-strain, strain, size=(3, 3))
     deformation = np.eye(3) + (components + components.T) / 2

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 def select_train_frames(frames: Frames, settings: FineTuningSettings) -> Frames:
-    """Select the training frames that the settings ask for.
+    """Select training frames by whole materials.
 
     Parameters
     ----------
@@ -34,7 +34,7 @@ def select_train_frames(frames: Frames, settings: FineTuningSettings) -> Frames:
     Raises
     ------
     InputError
-        If the training split is empty or smaller than the number asked for.
+        If the training split is empty or smaller than the requested number.
     """
     train = frames.split("train")
     wanted = len(train) if settings.n_train_frames is None else settings.n_train_frames

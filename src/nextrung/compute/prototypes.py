@@ -72,11 +72,6 @@ def build_crystal(
     parameters : Parameters
         Lattice parameters in Å and the internal coordinate.
 
-    Returns
-    -------
-    Structure
-        The primitive cell.
-
     Raises
     ------
     InputError

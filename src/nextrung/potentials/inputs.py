@@ -65,11 +65,6 @@ def copy_structure(
         Lattice vectors as rows in Å.
     frac_coords : ndarray of float, shape (n_sites, 3)
         Fractional coordinates, in the order of the sites.
-
-    Returns
-    -------
-    Structure
-        The copy.
     """
     return Structure(
         Lattice(lattice),

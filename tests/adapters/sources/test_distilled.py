@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from nextrung.adapters.sources import distilled
-from nextrung.adapters.sources.distilled import _make_crystals, distil
+from nextrung.adapters.sources.distilled import distil, make_crystals
 from nextrung.schemas.labels.curation import Rejection, Rule
 from nextrung.schemas.labels.sources import DistilledSource
 from nextrung.schemas.relaxation import (
@@ -95,16 +95,16 @@ def run(source: DistilledSource = SOURCE) -> tuple[list[Trajectory], list[Reject
 def test_every_element_of_the_chemical_systems_is_generated_once() -> None:
     source = SOURCE.model_copy(update={"chemical_systems": ("Na-Cl", "K-Cl")})
 
-    systems = [s.chemical_system for s in _make_crystals(source).values()]
+    systems = [s.chemical_system for s in make_crystals(source).values()]
 
     assert systems == ["Cl", "K", "Na", *["Cl-Na"] * 3, *["Cl-K"] * 3]
 
 
 def test_crystals_depend_on_the_seed_alone() -> None:
-    again = _make_crystals(SOURCE)
-    other = _make_crystals(SOURCE.model_copy(update={"seed": 1}))
+    again = make_crystals(SOURCE)
+    other = make_crystals(SOURCE.model_copy(update={"seed": 1}))
 
-    assert _make_crystals(SOURCE) == again
+    assert make_crystals(SOURCE) == again
     assert list(again) != list(other)
 
 
@@ -152,7 +152,7 @@ def test_a_failed_relaxation_is_a_rejection_with_a_reason(
     runs, rejections = run()
 
     assert len(runs) == 4
-    assert [r.material_id for r in rejections] == [list(_make_crystals(SOURCE))[1]]
+    assert [r.material_id for r in rejections] == [list(make_crystals(SOURCE))[1]]
     assert rejections[0].rule is Rule.FAILED_LABELLING
     assert reason in rejections[0].reason
 
@@ -170,10 +170,10 @@ def test_a_collapsed_crystal_is_a_rejection_with_its_volume(teacher: Teacher) ->
 def test_crystals_that_relax_to_the_same_structure_are_kept_once(
     teacher: Teacher, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    salt = _make_crystals(SOURCE)
+    salt = make_crystals(SOURCE)
     name = list(salt)[-1]
     monkeypatch.setattr(
-        distilled, "_make_crystals", lambda _: {"a": salt[name], "b": salt[name]}
+        distilled, "make_crystals", lambda _: {"a": salt[name], "b": salt[name]}
     )
     teacher.twins = True
 

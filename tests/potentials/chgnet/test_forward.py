@@ -230,9 +230,9 @@ def test_gradients_by_the_parameters_are_those_of_chgnet(
     parameters = dict(own_model.named_parameters())
     references = parameters.pop("composition_model.fc.weight")
     double_model.train().requires_grad_()
-    theirs = run_chgnet(double_model, structures[:6])
+    reference = run_chgnet(double_model, structures[:6])
     own_gradients = differentiate(own, parameters)
-    expected = differentiate(theirs, dict(double_model.named_parameters()))
+    expected = differentiate(reference, dict(double_model.named_parameters()))
     for name, gradient in expected.items():
         torch.testing.assert_close(
             own_gradients[name], gradient, rtol=1e-7, atol=1e-9, msg=name

@@ -47,7 +47,7 @@ def make_model() -> CHGNet:
 
 
 def differentiate_chgnet(structures: list[Structure], labels: Properties) -> CHGNet:
-    """Leave gradients as chgnet's Trainer computes them; references left out."""
+    """Compute gradients as chgnet's Trainer does, without atomic references."""
     converter = CrystalGraphConverter(atom_graph_cutoff=6, bond_graph_cutoff=3)
     sizes = [len(structure) for structure in structures]
     targets = {
@@ -102,17 +102,17 @@ def test_gradients_are_those_of_chgnets_own_loss(
         monkeypatch.setattr(module, "TORCH_DTYPE", torch.float64)
     structures = make_structures()
     labels = make_labels(structures)
-    theirs = differentiate_chgnet(structures, labels)
-    ours = use_fast_double_backward(make_model())
+    reference = differentiate_chgnet(structures, labels)
+    model = use_fast_double_backward(make_model())
     with torch.no_grad():
-        ours.composition_model.fc.weight.zero_()
+        model.composition_model.fc.weight.zero_()
 
-    losses = evaluate(ours, structures, labels)
+    losses = evaluate(model, structures, labels)
 
-    names = [name for name, weight in ours.named_parameters() if weight.requires_grad]
+    names = [name for name, weight in model.named_parameters() if weight.requires_grad]
     for name, *addends in zip(names, *(loss.gradients for loss in losses), strict=True):
         found = torch.stack(addends).sum(dim=0)
-        expected = theirs.get_parameter(name).grad
+        expected = reference.get_parameter(name).grad
         if expected is None:  # the last angle update, which nothing reads
             expected = torch.zeros_like(found)
         scale = float(expected.norm())

@@ -369,11 +369,11 @@ def test_a_checkpoint_predicts_the_same_in_plain_chgnet(
 
     chgnet = CHGNet.from_file(str(tmp_path / "tuned.pth.tar"))
 
-    ours = result.potential.predict(structures, "e")
-    for structure, prediction in zip(structures, ours, strict=True):
-        theirs = float(chgnet.predict_structure(structure, task="e")["e"])
+    predictions = result.potential.predict(structures, "e")
+    for structure, prediction in zip(structures, predictions, strict=True):
+        expected = float(chgnet.predict_structure(structure, task="e")["e"])
         assert prediction.energy is not None
-        assert prediction.energy / len(structure) == pytest.approx(theirs, abs=1e-5)
+        assert prediction.energy / len(structure) == pytest.approx(expected, abs=1e-5)
 
 
 def test_frames_without_graph_or_reference_are_left_out_with_their_reason(

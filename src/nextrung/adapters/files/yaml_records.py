@@ -64,11 +64,6 @@ def validate_record(
     path : Path or str
         File, or what else holds them, for error messages.
 
-    Returns
-    -------
-    Record
-        The record.
-
     Raises
     ------
     InputError

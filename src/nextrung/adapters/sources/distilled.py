@@ -88,8 +88,19 @@ def distil(
         )
 
 
-def _make_crystals(source: DistilledSource) -> dict[str, Structure]:
-    """Generate the crystals of a source by name, elements first."""
+def make_crystals(source: DistilledSource) -> dict[str, Structure]:
+    """Generate the crystals of a source, unrelaxed and without labels.
+
+    Parameters
+    ----------
+    source : DistilledSource
+        Chemical systems, numbers of crystals and seed.
+
+    Returns
+    -------
+    dict of str to Structure
+        Crystals by name, elements first.
+    """
     prototypes = list_prototypes(source.max_atoms)
     rng = np.random.default_rng([source.seed, 0])
     systems = [system.split("-") for system in source.chemical_systems]
@@ -111,7 +122,7 @@ def _relax(
     on_progress: Callable[[int, int, str], None],
 ) -> Iterator[tuple[str, Structure | Rejection]]:
     """Relax the crystals; reject failures and duplicates of relaxed structures."""
-    crystals = _make_crystals(source)
+    crystals = make_crystals(source)
     names, n_done = list(crystals), itertools.count(1)
     records = teacher.relax(
         list(crystals.values()),

@@ -27,11 +27,6 @@ def describe_model(
         Labels that the model was made with; None without any.
     origin : mapping of str to str
         Fields of :class:`.Row`.
-
-    Returns
-    -------
-    list of ModelRow
-        One row.
     """
     settings = doc.settings
     best = [epoch for epoch in doc.history if epoch.epoch == doc.best_epoch]

@@ -142,10 +142,10 @@ class _Comparison:
         return any(
             matcher.fit(
                 self._reduce(index),
-                self._reduce(accepted[place]),
+                self._reduce(accepted[other]),
                 skip_structure_reduction=True,
             )
-            for place in nearest
+            for other in nearest
         )
 
     def _reduce(self, index: int) -> Structure:

@@ -14,6 +14,7 @@ from nextrung.schemas.base import InputError
 from nextrung.schemas.frames import Frames
 from nextrung.schemas.labels.curation import Rule
 from nextrung.schemas.labels.materials import Materials
+from nextrung.schemas.labels.sources import MAX_ATOMIC_NUMBER
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -22,9 +23,6 @@ if TYPE_CHECKING:
 
     from nextrung.schemas.labels.curation import Rejection
     from nextrung.schemas.labels.trajectory import Trajectory
-
-#: Atomic number of plutonium, the heaviest element that potentials cover.
-MAX_ATOMIC_NUMBER = 94
 
 
 def validate_elements(frames: Frames) -> None:
@@ -72,7 +70,7 @@ class MaterialCollector:
     """Collects initial structures and relaxed energies of materials, run by run."""
 
     def __init__(self) -> None:
-        self._places: dict[str, int] = {}
+        self._indices: dict[str, int] = {}
         self._initial: list[Frames] = []
         self._energies: dict[str, float] = {}
         self._by_functional: dict[str, dict[str, float]] = {}
@@ -111,8 +109,8 @@ class MaterialCollector:
         for run in runs:
             name = run.material_id
             self._energies[name] = run.relaxed_energy
-            if name not in self._places:
-                self._places[name] = len(self._places)
+            if name not in self._indices:
+                self._indices[name] = len(self._indices)
                 initial.append(start)
             start += len(run.frames)
         if initial:
@@ -133,8 +131,8 @@ class MaterialCollector:
             These materials, in that order, with the relaxed energy of their last run.
         """
         names = np.array(list(splits))
-        places = [self._places[name] for name in splits]
-        frames = Frames.concatenate(self._initial)[places]
+        indices = [self._indices[name] for name in splits]
+        frames = Frames.concatenate(self._initial)[indices]
         initial = replace(
             frames,
             frame_ids=names,

@@ -98,11 +98,11 @@ def fit_power_law(curve: Curve) -> PowerLaw:
     slope, intercept = solve_lines(x) @ y
     variation = np.sum((y - y.mean()) ** 2)
     unexplained = np.sum((y - slope * x - intercept) ** 2)
-    judged = n_points >= THREE_POINTS and variation > 0
+    has_r_squared = n_points >= THREE_POINTS and variation > 0
     return PowerLaw(
         slope=float(slope),
         intercept=float(intercept),
-        r_squared=float(1 - unexplained / variation) if judged else None,
+        r_squared=float(1 - unexplained / variation) if has_r_squared else None,
         n_points=n_points,
         largest_size=float(curve.sizes.max()),
     )

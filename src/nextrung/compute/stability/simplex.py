@@ -1,7 +1,7 @@
 """Revised simplex method for many small, dense linear programmes.
 
 One linear programme finds the lowest-energy mixture of phases at one composition. It
-has as many rows as the composition has elements, seldom more than six, so the inverse
+has as many rows as the composition has elements, rarely more than six, so the inverse
 of the basis is stored and a step costs one pass over the phases. Costs are formation
 energies; the elements, of cost zero, are the initial basis.
 """

@@ -123,11 +123,6 @@ def look_up_versions(packages: Sequence[str]) -> dict[str, str]:
     ----------
     packages : sequence of str
         Names of installed packages.
-
-    Returns
-    -------
-    dict of str to str
-        Version of each.
     """
     return {package: version(package) for package in packages}
 

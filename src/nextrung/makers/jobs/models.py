@@ -34,11 +34,6 @@ def open_frames(dataset: DatasetDoc) -> Frames:
     ----------
     dataset : DatasetDoc
         The data set.
-
-    Returns
-    -------
-    Frames
-        All its frames.
     """
     return read_frames(artifact_path(dataset.frames))
 

@@ -78,11 +78,6 @@ def find_checkpoint(name: str) -> Path:
     name : str
         Name of a shipped model, or path of a checkpoint.
 
-    Returns
-    -------
-    Path
-        An existing file.
-
     Raises
     ------
     InputError
@@ -104,11 +99,6 @@ def read_checkpoint(path: Path) -> Checkpoint:
     ----------
     path : Path
         File that chgnet or this package wrote.
-
-    Returns
-    -------
-    Checkpoint
-        The model.
 
     Raises
     ------
@@ -164,11 +154,6 @@ def build_model(arguments: Mapping[str, Any], seed: int = 0) -> CHGNet:
         Arguments of ``CHGNet``.
     seed : int
         Seed of the weights.
-
-    Returns
-    -------
-    CHGNet
-        The model.
     """
     with contextlib.redirect_stdout(io.StringIO()), torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)

@@ -28,11 +28,6 @@ def use_fast_double_backward(model: CHGNet) -> CHGNet:
     ----------
     model : CHGNet
         Network to change in place; its weights keep their names and identity.
-
-    Returns
-    -------
-    CHGNet
-        The same network.
     """
     for module in list(model.modules()):
         for name, child in list(module.named_children()):

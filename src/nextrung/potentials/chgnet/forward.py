@@ -71,11 +71,6 @@ def predict_graphs(model: CHGNet, graphs: GraphBatch, properties: str) -> Output
     properties : str
         Letters: ``e`` energies (always computed), ``f`` forces, ``s`` stresses, ``m``
         magnetic moments.
-
-    Returns
-    -------
-    Outputs
-        Detached tensors.
     """
     with torch.set_grad_enabled(_wants_gradient(properties)):
         outputs = _predict(model, graphs, properties, create_graph=False)

@@ -122,11 +122,6 @@ def build_graphs(
         Floating-point type of the vectors; they are computed in float64.
     pairs : Pairs, optional
         Pairs of these crystals, or found at nearby positions with a larger cutoff.
-
-    Returns
-    -------
-    GraphBatch
-        The graphs.
     """
     pairs = find_pairs(crystals, device=device) if pairs is None else pairs
     owners = torch.from_numpy(crystals.crystal_of_site).to(device)

@@ -43,11 +43,6 @@ class Segments:
             Source row of each row.
         n_sources : int
             Number of rows of the source.
-
-        Returns
-        -------
-        Segments
-            The map.
         """
         return cls(
             index=index,
@@ -115,11 +110,6 @@ class SegmentPair:
         ----------
         first, second : Segments
             Maps to the first and to the second source.
-
-        Returns
-        -------
-        SegmentPair
-            Both maps.
         """
         n_first, n_rows = len(first.starts) - 1, len(first.index)
         return cls(

@@ -130,7 +130,7 @@ class _Relaxation:
             self._n_steps += 1
 
     def _describe_cell(self) -> str | None:
-        """Describe why the present cell is not worth another prediction."""
+        """Describe which limit the present cell exceeds."""
         lattice = self._atoms.cell.array
         deformation = np.linalg.solve(self._reference, lattice).T
         (reason,) = describe_cells(

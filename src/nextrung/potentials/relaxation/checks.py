@@ -53,7 +53,7 @@ def describe_cells(
     n_atoms: NDArray[np.int64],
     deformations: NDArray[np.float64] | None = None,
 ) -> list[str | None]:
-    """Describe why cells are not worth another prediction.
+    """Describe which limit each cell exceeds.
 
     Parameters
     ----------
@@ -110,11 +110,6 @@ def record_failure(
         Steps done.
     initial_energy : float, optional
         Total energy of the first structure in eV.
-
-    Returns
-    -------
-    RelaxationRecord
-        The failure.
     """
     if reason.startswith(ISOLATED_ATOM):
         status = RelaxationStatus.ISOLATED_ATOM

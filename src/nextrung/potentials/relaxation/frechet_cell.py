@@ -68,11 +68,6 @@ class Coordinates(SystemBatch):
             Lattice vectors of each crystal as rows in Å.
         fracs : sequence of ndarray of float, shape (n_atoms, 3)
             Fractional coordinates of each crystal.
-
-        Returns
-        -------
-        Coordinates
-            Undeformed coordinates.
         """
         no_deformation = np.zeros((CELL_ROWS, 3))
         blocks = [

@@ -79,11 +79,6 @@ class InFlightBatch(SystemBatch):
         ----------
         items : sequence of BatchItem
             Structures with at least one atom each.
-
-        Returns
-        -------
-        InFlightBatch
-            The batch.
         """
         coordinates = Coordinates.undeformed(
             [item.structure.lattice.matrix for item in items],

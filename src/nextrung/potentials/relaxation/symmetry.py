@@ -88,11 +88,6 @@ def build_atoms(structure: Structure) -> Atoms:
     ----------
     structure : Structure
         An ordered structure.
-
-    Returns
-    -------
-    Atoms
-        Periodic atoms.
     """
     return Atoms(
         numbers=structure.atomic_numbers,

@@ -82,11 +82,6 @@ class TrainingState:
         ----------
         content : dict of str to object
             Values that :meth:`dump` returned.
-
-        Returns
-        -------
-        TrainingState
-            The state.
         """
         history = [EpochRecord(**record) for record in content["history"]]
         gradients = [GradientRecord(**record) for record in content["gradients"]]
@@ -102,11 +97,6 @@ class TrainingState:
         ----------
         path : Path
             Checkpoint that :class:`.CheckpointCallback` wrote.
-
-        Returns
-        -------
-        TrainingState
-            The state.
 
         Raises
         ------

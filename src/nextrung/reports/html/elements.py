@@ -67,11 +67,6 @@ def format_number(value: float | None, digits: int) -> str:
         The number.
     digits : int
         Decimals.
-
-    Returns
-    -------
-    str
-        The formatted number.
     """
     return MISSING if value is None else f"{value:,.{digits}f}"
 
@@ -129,11 +124,6 @@ def number(
         Factor from the stored to the shown unit.
     reason : str
         Why the value is missing, as a tooltip.
-
-    Returns
-    -------
-    Element
-        A ``td``.
     """
     if value is None:
         tooltip = {"title": reason} if reason else {}
@@ -149,11 +139,6 @@ def numeric(*titles: str) -> list[Element]:
     ----------
     *titles : str
         Titles, with units.
-
-    Returns
-    -------
-    list of Element
-        A ``th`` each.
     """
     return [element("th", title, class_="number") for title in titles]
 
@@ -165,11 +150,6 @@ def row(*cells: Element | str) -> Element:
     ----------
     *cells : Element or str
         Cells; anything but a ``td`` or ``th`` is wrapped in a ``td``.
-
-    Returns
-    -------
-    Element
-        A ``tr``.
     """
     return element("tr", *_wrap(cells, "td"))
 
@@ -213,11 +193,6 @@ def details(summary: str, *children: Element | str) -> Element:
         The line that is always visible.
     *children : Element or str
         The collapsed content.
-
-    Returns
-    -------
-    Element
-        A ``details`` element.
     """
     return element("details", element("summary", summary), *children)
 

@@ -100,18 +100,19 @@
   /* Two panels, side by side or, on a narrow page, one below the other. */
   const layOut = (elements, panels) => {
     const narrow = canvas.clientWidth < 600;
+    canvas.style.height = narrow ? "720px" : "520px";
     const domains = narrow
-      ? [{ x: [0, 1], y: [0.56, 0.95] }, { x: [0, 1], y: [0.03, 0.42] }]
+      ? [{ x: [0, 1], y: [0.57, 1] }, { x: [0, 1], y: [0, 0.43] }]
       : [{ x: [0, 0.47], y: [0, 1] }, { x: [0.53, 1], y: [0, 1] }];
     const layout = {
       margin: { l: 10, r: 10, t: 40, b: 10 },
       hovermode: "closest",
       coloraxis: {
         colorscale: "Viridis", cmin: 0, cmax: MAX_COLOUR,
-        colorbar: { title: { text: "above hull (meV/atom)", side: "top" }, orientation: "h", yanchor: "top", y: -0.12, thickness: 10, len: 0.5 },
+        colorbar: { title: { text: "above hull (meV/atom)", side: "top" }, orientation: "h", yanchor: "top", y: narrow ? -0.09 : -0.12, thickness: 10, len: 0.5 },
       },
       annotations: panels.map(({ title }, k) => ({
-        text: `<b>${title}</b>`, x: (domains[k].x[0] + domains[k].x[1]) / 2, y: domains[k].y[1] + 0.03,
+        text: `<b>${title}</b>`, x: (domains[k].x[0] + domains[k].x[1]) / 2, y: domains[k].y[1] + 0.02,
         xref: "paper", yref: "paper", xanchor: "center", yanchor: "bottom", showarrow: false,
       })),
     };
@@ -119,12 +120,13 @@
       const hidden = { visible: false, showspikes: false };
       const [x, y] = [{ domain: domains[k].x }, { domain: domains[k].y, anchor: `x${suffix}` }];
       if (elements.length === 4) {
-        layout[`scene${suffix}`] = { domain: domains[k], xaxis: hidden, yaxis: hidden, zaxis: hidden };
+        const camera = { eye: { x: 0.35, y: -1.8, z: 0.55 } };
+        layout[`scene${suffix}`] = { domain: domains[k], camera, xaxis: hidden, yaxis: hidden, zaxis: hidden };
         return;
       }
       layout[`xaxis${suffix}`] = elements.length === 3
         ? { ...x, visible: false }
-        : { ...x, anchor: `y${suffix}`, title: { text: `fraction of ${elements[1]}` } };
+        : { ...x, anchor: `y${suffix}`, title: { text: narrow && !suffix ? "" : `fraction of ${elements[1]}` } };
       layout[`yaxis${suffix}`] = elements.length === 3
         ? { ...y, visible: false, scaleanchor: `x${suffix}` }
         : { ...y, ...(suffix ? { matches: "y" } : {}), ...(suffix && !narrow ? {} : { title: { text: "formation energy (meV/atom)" } }) };
@@ -146,11 +148,12 @@
     const rank = (index) => hull.labels[index][1] ?? Infinity;
     const sorted = [...indices].sort((a, b) => rank(a) - rank(b)).slice(0, MAX_LISTED);
     const [table, head, body] = ["table", "thead", "tbody"].map((tag) => document.createElement(tag));
-    head.append(buildRow("th", ["Formula", "Material", "Formation, labels", "Formation, model", "Above hull, labels", "Above hull, model"]));
+    const energies = ["Formation, labels", "Formation, model", "Above hull, labels", "Above hull, model"];
+    head.append(buildRow("th", ["Formula", "Material", ...energies.map((title) => `${title} (meV/atom)`)]));
     for (const index of sorted) {
       const [model, labels] = [predicted[index], hull.labels[index]];
-      const energies = [labels[0], model[0], labels[1], model[1]].map(format);
-      body.append(buildRow("td", [hull.formulas[index], hull.materials[index], ...energies]));
+      const values = [labels[0], model[0], labels[1], model[1]].map(format);
+      body.append(buildRow("td", [hull.formulas[index], hull.materials[index], ...values]));
     }
     table.append(head, body);
     list.replaceChildren(table);
@@ -163,9 +166,9 @@
     const known = indices.filter((index) => hull.labels[index][0] !== null || predicted[index][0] !== null);
     const drawable = known.length && elements.length >= 2 && elements.length <= 4;
     canvas.style.display = drawable ? "" : "none";
-    note.textContent = `${indices.length} materials of ${elements.join(", ") || "no element"}; energies in meV/atom`
-      + (list && indices.length > MAX_LISTED ? `; the table lists the ${MAX_LISTED} nearest to the hull.` : ".")
-      + (drawable ? ` Filled: on the hull; open: above it, in the same colour from ${MAX_COLOUR} meV/atom on.` : "")
+    note.textContent = (list ? `${indices.length} materials of ${elements.join(", ") || "no element"}.` : "")
+      + (list && indices.length > MAX_LISTED ? ` The table lists the ${MAX_LISTED} nearest to the hull.` : "")
+      + (drawable ? ` Filled: on the hull; open: above it; the colour is the same from ${MAX_COLOUR} meV/atom on.` : "")
       + (drawable && elements.length > 2 ? " Lines join phases that coexist." : "")
       + (elements.length > 4 ? " Hulls of five and more elements are not drawn." : "")
       + (indices.length && !known.length ? " None has a formation energy: a pure phase of an element is missing." : "");

@@ -64,11 +64,6 @@ def model_cell(model: str) -> Element:
     ----------
     model : str
         Model of a study, or name of a potential.
-
-    Returns
-    -------
-    Element
-        A ``th``.
     """
     look = appearance(model)
     return element("th", colour_dot(look.colour), look.title, scope="row")
@@ -81,11 +76,6 @@ def colour_dot(colour: str) -> Element:
     ----------
     colour : str
         Its colour.
-
-    Returns
-    -------
-    Element
-        A ``span``.
     """
     return element("span", class_="dot", style=f"background:{colour}")
 
@@ -97,11 +87,6 @@ def in_order(models: Iterable[str]) -> list[str]:
     ----------
     models : iterable of str
         Models of a study, or names of potentials.
-
-    Returns
-    -------
-    list of str
-        The sorted models.
     """
     ranks = {model: rank for rank, model in enumerate(_KNOWN)}
     return sorted(models, key=lambda model: (ranks.get(model, len(ranks)), model))

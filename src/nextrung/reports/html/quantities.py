@@ -64,11 +64,6 @@ class Quantity:
             The stored value.
         reason : str
             Why the value is missing, as a tooltip.
-
-        Returns
-        -------
-        Element
-            A ``td``.
         """
         return number(value, self.digits, factor=self.factor, reason=reason)
 

@@ -53,11 +53,6 @@ def write_columns(figure: Figure, folder: Path) -> Path:
         The figure.
     folder : Path
         Folder to write to.
-
-    Returns
-    -------
-    Path
-        The file.
     """
     path = folder / f"{figure.name}.csv"
     with path.open("w", newline="", encoding="utf-8") as file:

@@ -104,6 +104,7 @@ def write_model_card(
     """
     card = describe_model(tuned, evaluation, stability=stability, density=density)
     markdown, machine = folder / f"{card.model}.md", folder / f"{card.model}.json"
+    folder.mkdir(parents=True, exist_ok=True)
     with atomic_write(markdown) as file:
         file.write_text(format_markdown(card), encoding="utf-8")
     with atomic_write(machine) as file:
@@ -130,11 +131,6 @@ def describe_model(
         Its hull.
     density : DensityDoc, optional
         Its densities.
-
-    Returns
-    -------
-    ModelCard
-        The card.
 
     Raises
     ------
@@ -203,11 +199,6 @@ def format_markdown(card: ModelCard) -> str:
     ----------
     card : ModelCard
         The card.
-
-    Returns
-    -------
-    str
-        Markdown.
     """
     template = files("nextrung.reports.pages").joinpath("model_card.md")
     return Template(template.read_text(encoding="utf-8")).substitute(

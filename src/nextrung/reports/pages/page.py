@@ -60,11 +60,6 @@ def build_header(kind: str, title: str, labels: Iterable[str]) -> Element:
         Title of the page.
     labels : iterable of str
         Labels of the studies.
-
-    Returns
-    -------
-    Element
-        A ``header``.
     """
     return element(
         "header",

@@ -75,11 +75,6 @@ def plot(
         Titles of the axes, with units.
     **layout : object
         Further settings of plotly's layout.
-
-    Returns
-    -------
-    plotly.graph_objects.Figure
-        The plot.
     """
     base = {
         "xaxis": {"title": {"text": x_title}, "showgrid": True},
@@ -145,11 +140,6 @@ def equality_line(*values: float) -> go.Scatter:
     ----------
     *values : float
         Values that the line covers.
-
-    Returns
-    -------
-    plotly.graph_objects.Scatter
-        A dotted line.
     """
     ends = [min(values), max(values)]
     line = {"color": GUIDE, "dash": "dot", "width": 1.2}
@@ -187,11 +177,6 @@ def log_axis(values: Iterable[float], **axis: object) -> dict[str, Any]:
         Values of the axis; those not above zero are ignored.
     **axis : object
         Further settings of the axis.
-
-    Returns
-    -------
-    dict
-        Plotly's axis.
     """
     known = [value for value in values if value > 0] or [1.0]
     low, high = log10(min(known)), log10(max(known))
@@ -217,11 +202,6 @@ def size_axis(sizes: Sequence[int], end: float) -> dict[str, Any]:
         Training sizes, above zero.
     end : float
         End of the axis; beyond the sizes every power of ten has a tick.
-
-    Returns
-    -------
-    dict
-        Plotly's axis.
     """
     beyond = range(floor(log10(max(sizes))) + 1, floor(log10(end)) + 1)
     ticks = [*sorted(set(sizes)), *(10**power for power in beyond)]

@@ -48,11 +48,6 @@ def find_test_frames(rows: FrameResiduals) -> list[int]:
     ----------
     rows : FrameResiduals
         Residuals of the scored frames.
-
-    Returns
-    -------
-    list of int
-        Their indices.
     """
     return [
         index

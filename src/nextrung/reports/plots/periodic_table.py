@@ -69,11 +69,6 @@ def plot_periodic_table(
         Title of the colour bar.
     scale : Scale
         Scale of the colours.
-
-    Returns
-    -------
-    plotly.graph_objects.Figure
-        The table.
     """
     bar: dict[str, object] = {
         "title": {"text": title, "side": "top"},

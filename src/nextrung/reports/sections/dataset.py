@@ -122,5 +122,5 @@ def _list_first(summary: DatasetSummary) -> list[Element]:
         row(e.frame_id, e.material_id, e.rule.replace("_", " "), e.reason)
         for e in listed
     ]
-    title = f"First {len(listed)} rejections other than duplicates"
+    title = f"Rejections other than duplicates (first {len(listed)})"
     return details_table(title, ["Frame or file", "Material", "Rule", "Reason"], rows)

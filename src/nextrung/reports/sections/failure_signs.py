@@ -28,11 +28,6 @@ def read_test_errors(results: StudyResults) -> dict[str, PropertyErrors]:
     ----------
     results : StudyResults
         Results of a study.
-
-    Returns
-    -------
-    dict of str to PropertyErrors
-        Errors by model.
     """
     errors = {m: results.models[m].metrics.get("test") for m in results.models}
     return {m: e for m, e in errors.items() if e and e.energy_mae is not None}
@@ -143,11 +138,6 @@ def format_change(change: float) -> str:
     ----------
     change : float
         Change divided by the reference value.
-
-    Returns
-    -------
-    str
-        Per cent.
     """
     return f"{100 * change:+.0f} %".replace("-", "\N{MINUS SIGN}")
 

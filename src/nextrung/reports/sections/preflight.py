@@ -193,5 +193,5 @@ def _list_out_of_range_frames(document: PreflightDoc) -> list[Element]:
     """List the first frames out of range."""
     rows = [row(frame.frame_id, frame.reason) for frame in document.out_of_range_frames]
     n_frames = document.n_out_of_range_frames
-    title = f"Frames out of range: {n_frames:,}, the first {len(rows)}"
+    title = f"Frames out of range ({n_frames:,}; first {len(rows)} listed)"
     return details_table(title, ["Frame", "Reason"], rows)

@@ -112,11 +112,6 @@ def describe_crossing(crossing: Crossing) -> str:
     ----------
     crossing : Crossing
         The crossing of two laws, or why there is none.
-
-    Returns
-    -------
-    str
-        A sentence.
     """
     parts = []
     largest = crossing.largest_size

@@ -105,11 +105,6 @@ def explain_absence(stage: str, settings: object | None) -> Element:
         Name of the stage for readers.
     settings : object or None
         Settings of the stage in the study; None where the study leaves it out.
-
-    Returns
-    -------
-    Element
-        A paragraph.
     """
     if settings is None:
         text = f"The study leaves the {stage} stage out."

@@ -158,11 +158,6 @@ def advise(results: StudyResults) -> list[str]:
     ----------
     results : StudyResults
         Results of a study.
-
-    Returns
-    -------
-    list of str
-        Sentences.
     """
     errors = read_test_errors(results)
     advice = []

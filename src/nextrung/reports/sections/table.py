@@ -102,11 +102,6 @@ def column_title(column: Column) -> Element:
     ----------
     column : Column
         The column.
-
-    Returns
-    -------
-    Element
-        A ``th``.
     """
     unit = element("span", column.quantity.unit, class_="unit")
     return element("th", column.title, " ", unit, class_="number", title=column.meaning)

@@ -39,10 +39,5 @@ def make_finding(subject: str, level: Level, found: str, advice: str = "") -> Fi
         What was found.
     advice : str
         What to do.
-
-    Returns
-    -------
-    Finding
-        The finding.
     """
     return Finding(subject=subject, level=level, found=found, advice=advice)

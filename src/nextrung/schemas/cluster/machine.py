@@ -26,7 +26,7 @@ def _format_walltime(value: Any) -> Any:  # noqa: ANN401
 
 
 class Resources(Record):
-    """Slurm resources of a job; null keeps what the worker's queue adapter says."""
+    """Slurm resources of a job; null keeps the value of the worker's queue adapter."""
 
     walltime: Annotated[str | None, BeforeValidator(_format_walltime)] = Field(
         None,
@@ -119,11 +119,6 @@ class Machine(Record):
         ----------
         kind : str
             Field of :class:`.JobRoutes`.
-
-        Returns
-        -------
-        JobRoute
-            Category and resources.
         """
         chosen: JobRoute = getattr(self.jobs, kind)
         category = chosen.category or (

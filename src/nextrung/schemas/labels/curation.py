@@ -62,11 +62,6 @@ class Rejection(Record):
             Rule that they violate.
         reason : str
             Expected and actual value.
-
-        Returns
-        -------
-        list of Rejection
-            One per frame.
         """
         return [
             cls(frame_id=frame, material_id=material, rule=rule, reason=reason)

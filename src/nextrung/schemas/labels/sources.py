@@ -11,7 +11,7 @@ from pymatgen.core import Element
 from nextrung.schemas.base import Record
 
 #: Atomic number of plutonium, the heaviest element that CHGNet covers.
-MAX_ELEMENT = 94
+MAX_ATOMIC_NUMBER = 94
 
 
 class VaspEnergy(StrEnum):
@@ -268,7 +268,10 @@ class DistilledSource(Record):
     def _validate_elements(cls, systems: tuple[str, ...]) -> tuple[str, ...]:
         """Validate that the systems consist of elements that potentials cover."""
         for symbol in (symbol for system in systems for symbol in system.split("-")):
-            if not Element.is_valid_symbol(symbol) or Element(symbol).Z > MAX_ELEMENT:
+            if (
+                not Element.is_valid_symbol(symbol)
+                or Element(symbol).Z > MAX_ATOMIC_NUMBER
+            ):
                 raise ValueError(f"expected elements up to Pu, got {symbol!r}")
         return systems
 
