@@ -17,6 +17,7 @@ from tests.calculations import (
 )
 from tests.services import database, launchpad, mongo_store, mongod
 from tests.slurm import slurm
+from tests.vasp_files import outcar, vasprun
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -26,10 +27,12 @@ __all__ = [
     "launchpad",
     "mongo_store",
     "mongod",
+    "outcar",
     "recorded_calculation",
     "recorded_silicon",
     "slurm",
     "vasp_script",
+    "vasprun",
 ]
 
 

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from nextrung.schemas.frames import Frames
     from nextrung.schemas.prediction import Prediction
     from nextrung.schemas.relaxation import RelaxationRecord, RelaxationSettings
+    from nextrung.schemas.stability import Competitors
 
 # GNU OpenMP reads this when torch is imported. Threads that spin while they wait make
 # a busy machine tens of times slower than a single thread would be.
@@ -26,6 +27,7 @@ os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 __version__ = version("nextrung")
 
 __all__ = [
+    "Competitors",
     "Frames",
     "InputError",
     "Potential",
@@ -42,6 +44,7 @@ __all__ = [
 
 #: Where each public name lives; its module is imported when it is first asked for.
 _HOMES = {
+    "Competitors": "nextrung.schemas.stability",
     "Frames": "nextrung.schemas.frames",
     "InputError": "nextrung.schemas.base",
     "Potential": "nextrung.potentials.potential",

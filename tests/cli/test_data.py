@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -58,6 +59,27 @@ def test_info_counts_the_frames_of_each_split(call: Call, frames_file: Path) -> 
     shown = call("dataset", "info", frames_file).output
 
     assert all(split in shown for split in ("train", "val", "test"))
+
+
+def test_an_audit_names_what_differs_and_what_cannot_be_read(
+    call: Call, tmp_path: Path, outcar: Callable[..., str]
+) -> None:
+    """Two runs of NaCl, one with a Hubbard U, and a file that is none."""
+    hubbard = "   U (eV)           for each species LDAUU =   0.0  3.5"
+    texts = {"a": outcar(), "b": outcar(hubbard=hubbard), "c": "no OUTCAR"}
+    for name, text in texts.items():
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "OUTCAR").write_text(text)
+
+    shown = call("dataset", "audit", tmp_path)
+    found = json.loads(call("dataset", "audit", tmp_path, "--json").output)
+
+    assert shown.code == 0
+    assert "3 files: 2 runs of 4 frames, 1 unreadable" in shown.output
+    assert "mixture: hubbard_u Cl: 0 eV (1), 3.5 eV (1); 0 meV/atom" in shown.output
+    assert f"same crystal: {tmp_path.name}/a, {tmp_path.name}/b" in shown.output
+    assert found["n_unreadable"] == {"incomplete_file": 1}
+    assert found["n_files"] == found["n_runs"] + 1
 
 
 def test_garbled_frames_are_one_line_and_exit_code_2(

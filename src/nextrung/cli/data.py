@@ -2,17 +2,27 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
 import typer
+from rich.markup import escape
 from rich.table import Table
 
 from nextrung.cli.options import (
+    AsJson,
     Device,
     FramesFile,
     Overrides,
+    Potential,
     Root,
     StudyFile,
 )
 from nextrung.cli.running import console, open_run, run_flow, use_device
+
+if TYPE_CHECKING:
+    from nextrung.schemas.labels.identity import LabelAudit
+    from nextrung.schemas.labels.sources import Source
 
 dataset = typer.Typer(help="Build and describe data sets.", no_args_is_help=True)
 
@@ -46,6 +56,69 @@ def build(
     console.print(f"{document.n_frames} frames of {document.n_materials} materials")
     for artifact in (document.frames, document.materials, document.rejections):
         console.print(str(artifact_path(artifact)), soft_wrap=True)
+
+
+@dataset.command()
+def audit(
+    labels: Annotated[
+        Path,
+        typer.Argument(metavar="LABELS", help="Folder of VASP runs, or study file."),
+    ],
+    *,
+    overrides: Overrides = None,
+    model: Potential = "chgnet-r2scan",
+    as_json: AsJson = False,
+    device: Device = "auto",
+) -> None:
+    """Tabulate how labels were calculated; find mixtures, outliers and duplicates."""
+    from nextrung.adapters.curation.audit import audit_source
+    from nextrung.adapters.files.study_yaml import read_study
+    from nextrung.schemas.labels.sources import VaspSource
+    from nextrung.settings import MachineSettings
+
+    if labels.is_dir():
+        source: Source = VaspSource(paths=(str(labels),))
+    else:
+        source = read_study(labels, overrides or ()).dataset.source
+    use_device(device)
+    found = audit_source(source, model, device=MachineSettings().device)
+    if as_json:
+        typer.echo(found.model_dump_json(indent=1))
+    else:
+        _show_audit(found)
+
+
+def _show_audit(found: LabelAudit) -> None:
+    """Print an audit as tables; findings that need a decision come last."""
+    identities = Table("field", "value", "runs", "such as")
+    for each in found.identities:
+        identities.add_row(
+            each.field, escape(each.value), str(each.n_runs), escape(each.example)
+        )
+    console.print(identities)
+    unreadable = sum(found.n_unreadable.values())
+    console.print(
+        f"{found.n_files} files: {found.n_runs} runs of {found.n_frames} frames, "
+        f"{unreadable} unreadable"
+    )
+    for mixture in found.mixtures:
+        values = ", ".join(f"{v.value} ({v.n_runs})" for v in mixture.values)
+        size = "no two runs share a composition"
+        if mixture.energy_difference is not None:
+            difference = 1000 * mixture.energy_difference
+            size = f"{difference:.0f} meV/atom apart for {mixture.composition}"
+        _print_finding(f"mixture: {mixture.field}: {values}; {size}")
+    for outlier in found.outliers:
+        _print_finding(f"outlier: {outlier.run_id}: {outlier.reason}")
+    for names in found.duplicates:
+        _print_finding(f"same crystal: {', '.join(names)}")
+    if not (found.mixtures or found.outliers or found.duplicates):
+        console.print("no mixture, outlier or duplicate found")
+
+
+def _print_finding(text: str) -> None:
+    """Print one line, whatever names are in it."""
+    console.print(text, soft_wrap=True, markup=False, highlight=False)
 
 
 @dataset.command()

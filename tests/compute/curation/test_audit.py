@@ -8,12 +8,10 @@ import pytest
 from pymatgen.core import Lattice, Structure
 
 from nextrung.compute.curation.audit import (
-    explain_factor,
     find_derivative_outliers,
     find_energy_outliers,
     find_mixtures,
     list_identity,
-    measure_factor,
     tabulate_identities,
 )
 from nextrung.schemas.frames import Frames
@@ -68,7 +66,20 @@ def test_every_value_is_counted_with_its_runs(runs: list[Trajectory]) -> None:
     assert counted["version", "6.3.2"].n_runs == 3
     assert counted["potential Co", "PAW_PBE Co_pv"].example == "second"
     assert counted["potential O", "PAW_PBE O"].n_runs == 3
-    assert counted["hubbard_u Mn", "0 eV"].n_runs == 1
+    assert not [field for field, _ in counted if field.startswith("hubbard_u")]
+
+
+def test_a_hubbard_u_is_counted_with_the_runs_that_have_none() -> None:
+    runs = [
+        run_of("first", ["Co", "O"], -5.0),
+        run_of("second", ["Co", "O"], -4.0, hubbard_us={"Co": 3.3}),
+    ]
+
+    (mixture,) = find_mixtures(runs)
+
+    assert mixture.field == "hubbard_u Co"
+    assert {value.value for value in mixture.values} == {"0 eV", "3.3 eV"}
+    assert mixture.energy_difference == pytest.approx(1.0)
 
 
 def test_a_mixture_is_measured_where_compositions_are_shared(
@@ -193,14 +204,3 @@ def test_wrong_units_and_signs_are_named(
 
     assert (outlier.run_id, outlier.kind) == ("run7", kind)
     assert cause in outlier.reason
-
-
-def test_small_forces_tell_nothing() -> None:
-    small = np.float32(0.001) * np.arange(12, dtype=np.float32).reshape(4, 3)
-    assert measure_factor(-small, small, 0.1) is None
-    assert measure_factor(np.full_like(small, np.nan), small, 0.1) is None
-
-
-@pytest.mark.parametrize("factor", [0.264, 0.5, 1.0, 2.0, 3.8])
-def test_soft_and_stiff_potentials_are_no_wrong_units(factor: float) -> None:
-    assert explain_factor(factor) is None

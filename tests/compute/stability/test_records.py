@@ -94,6 +94,21 @@ def test_polymorphs_compete_only_with_the_rule_self() -> None:
     assert left_out["Li2F2"].energy_above_hull == pytest.approx(0.3)
 
 
+def test_the_rule_of_competitors_may_be_a_text() -> None:
+    entries = make_entries({"Li": 0, "F": 0, "LiF": -1, "Li2F2": -0.7})
+
+    named = score_decomposition(entries, "self")
+
+    assert named == score_decomposition(entries, Competitors.SELF)
+
+
+def test_an_unknown_rule_of_competitors_is_rejected() -> None:
+    entries = make_entries({"Li": 0, "LiF": -1, "F": 0})
+
+    with pytest.raises(InputError, match=r"expected one of other_.*, self, got 'junk'"):
+        score_decomposition(entries, "junk")
+
+
 def test_equal_polymorphs_are_each_others_product() -> None:
     entries = make_entries({"Li": 0, "F": 0, "LiF": -1, "Li2F2": -1})
 

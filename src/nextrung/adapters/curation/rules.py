@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from nextrung.compute.curation.label_units import choose_strained, validate_stress_unit
 from nextrung.compute.curation.materials import MaterialCollector, validate_elements
 from nextrung.compute.curation.mp2020_corrections import correct, find_mp2020_correction
 from nextrung.compute.curation.rules import check_frames
@@ -17,7 +18,6 @@ from nextrung.compute.curation.runs import (
     check_run,
     count_skipped,
 )
-from nextrung.compute.curation.stress_scale import choose_strained, validate_stress_unit
 from nextrung.potentials.registry import load_potential
 from nextrung.schemas.base import InputError
 from nextrung.schemas.frames import Frames
@@ -27,7 +27,7 @@ from nextrung.schemas.labels.curation import (
     Rejection,
     Rule,
 )
-from nextrung.schemas.labels.sources import DistilledSource
+from nextrung.schemas.labels.sources import DistilledSource, VaspSource
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -115,7 +115,8 @@ class FrameFilter:
         """Compare some stresses with a potential of the functional."""
         curation = self.settings.curation
         name = curation.energy_scale.potentials.get(curation.functional)
-        if name is None or isinstance(self.settings.source, DistilledSource):
+        known = isinstance(self.settings.source, DistilledSource | VaspSource)
+        if name is None or known:  # their unit is that of their reader
             return
         strained = frames[choose_strained(frames, N_STRAINED)]
         if len(strained):

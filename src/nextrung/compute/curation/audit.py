@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 from pymatgen.core import Composition
 
+from nextrung.compute.curation.label_units import explain_factor, measure_factor
 from nextrung.schemas.labels.identity import IdentityValue, Mixture, Outlier
 
 if TYPE_CHECKING:
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
     from nextrung.schemas.labels.identity import LabelIdentity
     from nextrung.schemas.labels.trajectory import Trajectory
 
+#: Value of a Hubbard U that is not there.
+NO_U: Final = "0 eV"
 #: Digits of versions that change numbers: those before the build.
 VERSION_DIGITS: Final = 3
 #: Standard deviations, estimated from the median, from which a run is an outlier.
@@ -31,25 +34,6 @@ MIN_RESIDUAL: Final = 0.06
 MEDIAN_RATIO: Final = 0.6745
 #: Leverage from which on a run decides its own fit and cannot be checked.
 MAX_LEVERAGE: Final = 1 - 1e-6
-#: Factors between labels and predictions that a wrong unit or sign explains.
-WRONG_FACTORS: Final = {
-    -1.0: "the opposite sign",
-    10.0: "kBar in place of GPa",
-    -10.0: "VASP's kBar in place of GPa",
-    0.1: "GPa in place of kBar",
-    -0.1: "VASP's sign and GPa in place of kBar",
-    160.2: "GPa in place of eV/Å³",
-    -160.2: "GPa of the opposite sign in place of eV/Å³",
-    1 / 160.2: "eV/Å³ in place of GPa",
-    25.7: "Ry/bohr or hartree in place of eV/Å",
-    51.4: "hartree/bohr in place of eV/Å",
-    1 / 25.7: "eV/Å in place of Ry/bohr",
-    1 / 51.4: "eV/Å in place of hartree/bohr",
-}
-#: Relative distance at which a factor is taken for one of these.
-FACTOR_TOLERANCE: Final = 0.4
-#: Correlation from which labels and predictions are taken for the same property.
-MIN_CORRELATION: Final = 0.8
 #: Root mean square of forces in eV/Å, and of stresses in GPa, from which both labels
 #: and predictions tell a factor: those of relaxed crystals are noise.
 MIN_SIZE: Final = {"forces": 0.1, "stress": 0.5}
@@ -104,7 +88,8 @@ def tabulate_identities(runs: Sequence[Trajectory]) -> list[IdentityValue]:
     Returns
     -------
     list of IdentityValue
-        Values by field, in each field the most frequent first.
+        Values by field, in each field the most frequent first; elements to which no run
+        adds a Hubbard U are left out.
     """
     names: dict[tuple[str, str], list[str]] = defaultdict(list)
     for run in _describe_runs(runs):
@@ -114,7 +99,9 @@ def tabulate_identities(runs: Sequence[Trajectory]) -> list[IdentityValue]:
         IdentityValue(field=field, value=value, n_runs=len(ids), example=ids[0])
         for (field, value), ids in names.items()
     ]
-    return sorted(counted, key=lambda each: (each.field, -each.n_runs, each.value))
+    with_u = {each.field for each in counted if each.value != NO_U}
+    shown = [each for each in counted if each.value != NO_U or each.field in with_u]
+    return sorted(shown, key=lambda each: (each.field, -each.n_runs, each.value))
 
 
 def find_mixtures(runs: Sequence[Trajectory]) -> list[Mixture]:
@@ -226,7 +213,8 @@ def find_derivative_outliers(frames: Frames, predicted: Frames) -> list[Outlier]
             "stress": (labels.stresses, guesses.stresses),
         }
         for kind, (label, guess) in pairs.items():
-            factor = measure_factor(label, guess, MIN_SIZE[kind])
+            size = MIN_SIZE[kind]
+            factor = measure_factor(label, guess, min_predicted=size, min_label=size)
             if factor is not None and (cause := explain_factor(factor)):
                 reason = (
                     f"expected {kind} as a potential predicts, got {factor:.3g} times "
@@ -234,55 +222,6 @@ def find_derivative_outliers(frames: Frames, predicted: Frames) -> list[Outlier]
                 )
                 outliers.append(Outlier(run_id=run_id, kind=kind, reason=reason))
     return outliers
-
-
-def measure_factor(
-    labels: NDArray[np.float32], predicted: NDArray[np.float32], min_size: float
-) -> float | None:
-    """Measure the factor between labels and predictions that go together.
-
-    Parameters
-    ----------
-    labels, predicted : ndarray of float
-        Components of one property, of equal shape.
-    min_size : float
-        Root mean square from which both can be compared.
-
-    Returns
-    -------
-    float or None
-        Slope of the labels against the predictions; None where these are too small, or
-        do not correlate.
-    """
-    known = np.isfinite(labels) & np.isfinite(predicted)
-    label = labels[known].astype(np.float64)
-    guess = predicted[known].astype(np.float64)
-    if not len(label):
-        return None
-    if min(np.sqrt((label**2).mean()), np.sqrt((guess**2).mean())) < min_size:
-        return None
-    if not abs(np.corrcoef(label, guess)[0, 1]) >= MIN_CORRELATION:
-        return None
-    return float(label @ guess / (guess @ guess))
-
-
-def explain_factor(factor: float) -> str | None:
-    """Explain a factor between labels and predictions by a wrong unit or sign.
-
-    Parameters
-    ----------
-    factor : float
-        Labels over predictions.
-
-    Returns
-    -------
-    str or None
-        The mistake that explains it; None where nothing does.
-    """
-    for wrong, cause in WRONG_FACTORS.items():
-        if abs(factor / wrong - 1) < FACTOR_TOLERANCE:
-            return cause
-    return None
 
 
 def _describe_runs(runs: Sequence[Trajectory]) -> list[_Run]:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 def score_decomposition(
     entries: Sequence[Entry],
-    competitors: Competitors = Competitors.OTHER_COMPOSITIONS,
+    competitors: Competitors | str = Competitors.OTHER_COMPOSITIONS,
 ) -> list[DecompositionRecord]:
     """Score the decomposition of every entry into the others.
 
@@ -27,8 +27,8 @@ def score_decomposition(
     ----------
     entries : sequence of pymatgen entries
         Entries of any chemical systems, with a composition and a total energy in eV.
-    competitors : Competitors
-        Which entries compete with an entry.
+    competitors : Competitors or str
+        Which entries compete with an entry: `other_compositions` or `self`.
 
     Returns
     -------
@@ -39,7 +39,8 @@ def score_decomposition(
     Raises
     ------
     InputError
-        If there is no entry, or two entries have the same id.
+        If there is no entry, two entries have the same id, or the rule of competitors
+        is unknown.
 
     Notes
     -----
@@ -48,7 +49,11 @@ def score_decomposition(
     """
     if not entries:
         raise InputError("expected at least one entry to decompose, got none")
-    return list_records(decompose(EntryTable.from_entries(entries), competitors))
+    if competitors not in set(Competitors):
+        known = ", ".join(Competitors)
+        raise InputError(f"competitors: expected one of {known}, got {competitors!r}")
+    table = EntryTable.from_entries(entries)
+    return list_records(decompose(table, Competitors(competitors)))
 
 
 def list_records(decomposition: Decomposition) -> list[DecompositionRecord]:

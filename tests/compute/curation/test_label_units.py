@@ -4,7 +4,12 @@ import numpy as np
 import pytest
 from pymatgen.core import Lattice, Structure
 
-from nextrung.compute.curation.stress_scale import choose_strained, validate_stress_unit
+from nextrung.compute.curation.label_units import (
+    choose_strained,
+    explain_factor,
+    measure_factor,
+    validate_stress_unit,
+)
 from nextrung.schemas.base import InputError
 from nextrung.schemas.frames import Frames
 
@@ -24,7 +29,7 @@ def test_large_stresses_of_small_frames_are_chosen() -> None:
     assert choose_strained(frames, 9).tolist() == [4, 5, 3, 2]
 
 
-@pytest.mark.parametrize("factor", [0.5, 1.0, 2.0])
+@pytest.mark.parametrize("factor", [0.264, 0.5, 1.0, 2.0, 3.8])
 def test_stresses_of_similar_size_pass(factor: float) -> None:
     validate_stress_unit(factor * STRESSES, STRESSES)
 
@@ -55,3 +60,14 @@ def test_uncorrelated_stresses_are_not_checked() -> None:
 @pytest.mark.parametrize("value", [np.nan, 0.0])
 def test_missing_stresses_are_not_checked(value: float) -> None:
     validate_stress_unit(np.full_like(STRESSES, value), STRESSES)
+
+
+def test_small_forces_tell_nothing() -> None:
+    small = np.float32(0.001) * np.arange(12, dtype=np.float32).reshape(4, 3)
+    assert measure_factor(-small, small, min_predicted=0.1) is None
+    assert measure_factor(np.full_like(small, np.nan), small, min_predicted=0) is None
+
+
+@pytest.mark.parametrize("factor", [0.264, 0.5, 1.0, 2.0, 3.8])
+def test_soft_and_stiff_potentials_are_no_wrong_units(factor: float) -> None:
+    assert explain_factor(factor) is None

@@ -1,0 +1,97 @@
+"""Audit of the labels of a source: how they were calculated, which do not fit."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from nextrung.adapters.sources.registry import read_source
+from nextrung.compute.curation.audit import (
+    find_derivative_outliers,
+    find_energy_outliers,
+    find_mixtures,
+    tabulate_identities,
+)
+from nextrung.compute.curation.same_crystals import group_same_crystals
+from nextrung.potentials.registry import load_potential
+from nextrung.schemas.frames import Frames
+from nextrung.schemas.labels.curation import CrystalTolerance, Rejection
+from nextrung.schemas.labels.identity import LabelAudit
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from nextrung.schemas.labels.identity import Outlier
+    from nextrung.schemas.labels.sources import Source
+    from nextrung.schemas.labels.trajectory import Trajectory
+
+
+def audit_source(
+    source: Source,
+    potential: str,
+    *,
+    device: str = "auto",
+    on_progress: Callable[[int, int, str], None] = lambda *_: None,
+) -> LabelAudit:
+    """Audit all labels of a source, uncurated.
+
+    Parameters
+    ----------
+    source : Source
+        Source of labels.
+    potential : str
+        Potential that labels are compared with.
+    device : str
+        Device that predicts.
+    on_progress : callable
+        Receives the number of files read, of all files, and the name of the next.
+
+    Returns
+    -------
+    LabelAudit
+        Values of every field of their identity, mixtures, outliers and duplicates.
+    """
+    runs: list[Trajectory] = []
+    unreadable: Counter[str] = Counter()
+    for found in read_source(source, on_progress):
+        if isinstance(found, Rejection):
+            unreadable[found.rule] += 1
+        else:
+            runs.append(found)
+    return LabelAudit(
+        n_files=len(runs) + unreadable.total(),
+        n_runs=len(runs),
+        n_frames=sum(len(run.frames) for run in runs),
+        n_unreadable=dict(unreadable),
+        identities=tabulate_identities(runs),
+        mixtures=find_mixtures(runs),
+        outliers=_find_outliers(runs, potential, device) if runs else [],
+        duplicates=_find_duplicates(runs),
+        potential=potential,
+    )
+
+
+def _find_outliers(runs: Sequence[Trajectory], name: str, device: str) -> list[Outlier]:
+    """Compare the labels of all runs with the predictions of a potential."""
+    potential = load_potential(name, device)
+    frames = Frames.concatenate([_forget_functional(run.frames) for run in runs])
+    predicted, _ = potential.predict_frames(frames, "efs")
+    last = np.cumsum([len(run.frames) for run in runs]) - 1
+    energies = find_energy_outliers(frames[last], predicted.energies[last])
+    return energies + find_derivative_outliers(frames, predicted)
+
+
+def _forget_functional(frames: Frames) -> Frames:
+    """Drop the functional, so that frames of several can be predicted together."""
+    return Frames(**{**vars(frames), "functional": ""})
+
+
+def _find_duplicates(runs: Sequence[Trajectory]) -> list[list[str]]:
+    """List the materials that end in the same crystal."""
+    final = {run.material_id: run.frames[-1:].to_structures()[0] for run in runs}
+    members: dict[str, list[str]] = {}
+    for name, leader in group_same_crystals(final, CrystalTolerance()).items():
+        members.setdefault(leader, []).append(name)
+    return [sorted(names) for names in members.values() if len(names) > 1]
