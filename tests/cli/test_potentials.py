@@ -4,6 +4,7 @@ import json
 from typing import TYPE_CHECKING
 
 import pytest
+from ase.io import write
 from monty.json import MontyDecoder
 
 from nextrung.makers.jobs import models
@@ -42,6 +43,37 @@ def test_fluorides_have_the_published_errors(call: Call, real_data: Path) -> Non
     assert row[2].strip() == "85"
     assert float(row[4]) == pytest.approx(16.0, abs=0.3)
     assert float(row[5]) == pytest.approx(44.2, abs=0.3)
+
+
+def test_bad_labels_are_scored_and_what_is_left_out_is_counted(
+    call: Call, tmp_path: Path, outcar: Callable[..., str]
+) -> None:
+    """Energies of -4 eV/atom are far off NaCl's; that is for the reader to see."""
+    texts = {"a": outcar(), "b": outcar(metagga=" METAGGA = SCAN"), "c": "no OUTCAR"}
+    for name, text in texts.items():
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "OUTCAR").write_text(text)
+
+    ended = call("evaluate", tmp_path)
+
+    assert ended.code == 0
+    (row,) = [line.split() for line in ended.output.splitlines() if "all" in line]
+    assert row[3] == "2"
+    assert (
+        "left out: 3 frames or files: incomplete_file 1, functional 2" in ended.output
+    )
+
+
+def test_energies_alone_are_scored(call: Call, tmp_path: Path, salt: Structure) -> None:
+    atoms = salt.to_ase_atoms()
+    atoms.info = {"energy": -7.0, "frame_id": "a", "material_id": "a"}
+    write(tmp_path / "energies.xyz", atoms)
+
+    ended = call("evaluate", tmp_path / "energies.xyz")
+
+    assert ended.code == 0
+    (row,) = [line.split() for line in ended.output.splitlines() if "all" in line]
+    assert row.count("–") == 3
 
 
 def test_fine_tuning_writes_what_evaluate_reads(

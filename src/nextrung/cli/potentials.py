@@ -15,11 +15,14 @@ from nextrung.cli.running import console, use_device, validate_options
 from nextrung.schemas.base import InputError
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from nextrung.potentials.potential import Potential as LoadedPotential
     from nextrung.schemas.dataset import DatasetSettings
     from nextrung.schemas.density import DensityScore, DensitySettings
     from nextrung.schemas.evaluation import EvaluationScore, EvaluationSettings
     from nextrung.schemas.frames import Frames
+    from nextrung.schemas.labels.curation import Rule
 
 # Choices of records whose modules load pymatgen.
 Engine = Literal["batched", "ase"]
@@ -219,9 +222,13 @@ def load(name: str) -> LoadedPotential:
 
 
 def _choose_source(labelled: Path, functional: str) -> Path | DatasetSettings:
-    """Choose how labels are read: a frames file as it is, others by light curation."""
+    """Choose how labels are read: all that are of the functional, however bad."""
     from nextrung.schemas.dataset import DatasetSettings, SplitSettings
-    from nextrung.schemas.labels.curation import CurationSettings
+    from nextrung.schemas.labels.curation import (
+        CurationSettings,
+        EnergyScaleSettings,
+        Label,
+    )
     from nextrung.schemas.labels.sources import AseSource, VaspSource
 
     if labelled.suffix == ".parquet":
@@ -231,7 +238,14 @@ def _choose_source(labelled: Path, functional: str) -> Path | DatasetSettings:
         source=VaspSource(paths=paths)
         if labelled.is_dir()
         else AseSource(paths=paths, functional=functional),
-        curation=CurationSettings(functional=functional, duplicate_tolerances=()),
+        curation=CurationSettings(
+            functional=functional,
+            energy_scale=EnergyScaleSettings(potentials={}),
+            primary_task=None,
+            energy_window=None,
+            required_labels=(Label.ENERGY,),
+            duplicate_tolerances=(),
+        ),
         split=SplitSettings(val=0, test=0),
     )
 
@@ -246,7 +260,7 @@ def _choose_splits(source: Path | DatasetSettings) -> EvaluationSettings:
 
 
 def _read_labels(source: Path | DatasetSettings) -> Frames:
-    """Read labelled frames."""
+    """Read labelled frames; print how many were left out, by rule."""
     from nextrung.adapters.curation.dataset import curate
     from nextrung.adapters.files.frames import read_frames
 
@@ -255,7 +269,17 @@ def _read_labels(source: Path | DatasetSettings) -> Frames:
     with TemporaryDirectory(prefix="nextrung-") as folder:
         if not os.environ.get("NEXTRUNG_ROOT"):  # curation keeps its parts on disk
             os.environ["NEXTRUNG_ROOT"] = folder
-        return curate(source).frames
+        curated = curate(source)
+        describe_left_out(curated.n_rejected)
+        return curated.frames
+
+
+def describe_left_out(n_rejected: Mapping[Rule, int]) -> None:
+    """Print how many frames or files were not scored, by rule."""
+    counts = {str(rule): count for rule, count in n_rejected.items() if count}
+    if counts:
+        listed = ", ".join(f"{rule} {count}" for rule, count in counts.items())
+        console.print(f"left out: {sum(counts.values())} frames or files: {listed}")
 
 
 def _score_densities(model: str, settings: DensitySettings) -> DensityScore:

@@ -11,6 +11,7 @@ from jobflow import Flow
 from nextrung.adapters.files.artifacts import artifact_path, store_artifact
 from nextrung.adapters.files.frames import write_frames
 from nextrung.adapters.files.relaxation_table import read_relaxations
+from nextrung.cli.potentials import describe_left_out
 from nextrung.cli.running import console, open_run, run_flow
 from nextrung.makers.atom_refs import AtomRefMaker
 from nextrung.makers.dataset import DatasetMaker, FramesFileMaker
@@ -20,6 +21,7 @@ from nextrung.makers.fine_tuning import FineTuningMaker, SourceMaker
 from nextrung.makers.relaxation import RelaxationMaker
 from nextrung.schemas.atom_refs import AtomRefDoc, AtomRefSettings
 from nextrung.schemas.base import InputError
+from nextrung.schemas.dataset import DatasetDoc
 from nextrung.schemas.density import DensityDoc
 from nextrung.schemas.evaluation import EvaluationDoc
 from nextrung.schemas.fine_tuning import FineTuningDoc
@@ -65,7 +67,10 @@ class StageRun:
         job = EvaluationMaker(settings=settings).make(
             dataset.output, self.source.output
         )
-        return self._run([dataset, self.source, job], EvaluationDoc)
+        scored = self._run([dataset, self.source, job], EvaluationDoc)
+        read = DatasetDoc.model_validate(self.store.get_output(dataset.uuid))
+        describe_left_out(read.n_rejected)
+        return scored
 
     def relax(
         self, structures: Mapping[str, Structure], settings: RelaxationSettings
