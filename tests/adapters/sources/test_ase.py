@@ -145,6 +145,22 @@ def test_frames_without_names_are_numbered(tmp_path: Path) -> None:
     assert frames.frame_ids.tolist() == ["frames.xyz#0", "frames.xyz#1"]
 
 
+def test_a_plain_file_is_read_by_number_and_formula(tmp_path: Path) -> None:
+    """Files of other programs have neither key; a trajectory stays one material."""
+    images = [salt(), salt(), salt()]
+    for image in images:
+        del image.info["material_id"], image.info["frame_id"]
+    images[2].symbols[0] = "K"
+    write(tmp_path / "plain.xyz", images, format="extxyz")
+
+    with pytest.warns(UserWarning, match="no frame_id and no material_id: frames are"):
+        frames = read(source_of(tmp_path / "plain.xyz"))
+
+    assert frames.frame_ids.tolist() == ["plain.xyz#0", "plain.xyz#1", "plain.xyz#2"]
+    assert len(set(frames.material_ids[:2].tolist())) == 1
+    assert frames.material_ids[2] != frames.material_ids[0]
+
+
 def test_a_missing_name_is_rejected(tmp_path: Path) -> None:
     write(tmp_path / "frames.xyz", salt(), format="extxyz")
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import dataclass, replace
 from itertools import groupby
 from typing import TYPE_CHECKING, Any
@@ -16,7 +17,7 @@ from pymatgen.core import Structure
 from nextrung.adapters.files.paths import expand_files
 from nextrung.schemas.base import InputError
 from nextrung.schemas.frames import Frames
-from nextrung.schemas.labels.sources import LastFrame, StressUnit
+from nextrung.schemas.labels.sources import AseSource, LastFrame, StressUnit
 from nextrung.schemas.labels.trajectory import Trajectory
 
 if TYPE_CHECKING:
@@ -25,7 +26,6 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from nextrung.schemas.labels.sources import AseSource
 
 #: Factors that convert stresses of a source to GPa, compression negative.
 GPA_PER = {
@@ -98,17 +98,34 @@ def _read_atoms(path: Path) -> Iterator[Atoms]:
 def _name(
     atoms_of_file: Iterator[Atoms], source: AseSource, path: Path
 ) -> Iterator[_Named]:
-    """Find the names of frame and material of every structure, or number it."""
+    """Find the names of frame and material of every structure, or make them up.
+
+    Where a file lacks the default keys, frames are numbered, and those of one formula
+    are one material, so that no split takes a trajectory apart.
+    """
+    fields = AseSource.model_fields
+    unnamed = set()
     for index, atoms in enumerate(atoms_of_file):
-        default = f"{path.name}#{index}"
-        names = [default, default]
-        for which, key in enumerate((source.frame_id_key, source.material_id_key)):
-            if key is None:
+        number = f"{path.name}#{index}"
+        formula = f"{path.name} {atoms.get_chemical_formula(empirical=True)}"
+        names = [number, number]
+        for which, (field, made_up) in enumerate(
+            (("frame_id_key", number), ("material_id_key", formula))
+        ):
+            if (key := getattr(source, field)) is None:
                 continue
             if (name := _look_up(atoms, key)) is None:
-                raise InputError(f"expected the key {key!r}, got none in {default}")
-            names[which] = str(name)
+                if key != fields[field].default:
+                    raise InputError(f"expected the key {key!r}, got none in {number}")
+                unnamed.add(key)
+            names[which] = made_up if name is None else str(name)
         yield _Named(atoms, frame_id=names[0], material_id=names[1])
+    if unnamed:
+        warnings.warn(
+            f"{path.name} has no {' and no '.join(sorted(unnamed))}: frames are named "
+            "by their number, materials by their formula",
+            stacklevel=2,
+        )
 
 
 def _look_up(atoms: Atoms, key: str) -> Any:  # noqa: ANN401

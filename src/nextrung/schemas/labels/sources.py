@@ -63,10 +63,13 @@ class AseSource(Record):
     material_id_key: str | None = Field(
         "material_id",
         description="Key of the material id; null where every frame is a material of "
-        "its own.",
+        "its own. Where a file lacks the default key, frames of one formula are one "
+        "material.",
     )
     frame_id_key: str | None = Field(
-        "frame_id", description="Key of the frame id; null to number the frames."
+        "frame_id",
+        description="Key of the frame id; null to number the frames, as in files that "
+        "lack the default key.",
     )
     last_frame: LastFrame = Field(
         LastFrame.ANY,
