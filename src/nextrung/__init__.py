@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from nextrung.adapters.files.frames import read_frames
-    from nextrung.compute.atom_refs import fit_atom_refs
+    from nextrung.compute.atom_refs import fit_atom_refs, fit_shift
     from nextrung.compute.stability import score_decomposition
     from nextrung.makers.study import StudyMaker
     from nextrung.potentials.potential import Potential
@@ -37,6 +37,7 @@ __all__ = [
     "StudyMaker",
     "__version__",
     "fit_atom_refs",
+    "fit_shift",
     "load_potential",
     "read_frames",
     "score_decomposition",
@@ -53,6 +54,7 @@ _HOMES = {
     "RelaxationSettings": "nextrung.schemas.relaxation",
     "StudyMaker": "nextrung.makers.study",
     "fit_atom_refs": "nextrung.compute.atom_refs",
+    "fit_shift": "nextrung.compute.atom_refs",
     "load_potential": "nextrung.potentials.registry",
     "read_frames": "nextrung.adapters.files.frames",
     "score_decomposition": "nextrung.compute.stability",
