@@ -44,11 +44,13 @@ def interruptible() -> None:
 
 
 @pytest.fixture(scope="session", autouse=True)
-def clean_tree() -> Iterator[None]:
+def clean_tree(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     """Fail where tests leave files in the checkout; caches of tools are hidden."""
     root = Path(__file__).parents[1]
     before = {path.name for path in root.iterdir()}
-    yield
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("NEXTRUNG_ROOT", str(tmp_path_factory.mktemp("root")))
+        yield
     after = {path.name for path in root.iterdir() if not path.name.startswith(".")}
     assert after <= before
 

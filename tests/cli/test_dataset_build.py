@@ -300,7 +300,9 @@ def test_a_build_killed_at_any_point_leaves_whole_files_alone(
     *killed, last = [line.split("\t") for line in done.stdout.splitlines()]
     assert len(killed) > 20
     assert {int(status) for _, status, *_ in killed} == {signal.SIGKILL}
-    finished = {path for _, _, *left in killed for path in left if "/.unf" not in path}
+    finished = {
+        path for _, _, *left in killed for path in left if "/.staging-" not in path
+    }
     assert {path.split("/")[-2] for path in finished} == {
         "frames",
         "materials",

@@ -11,18 +11,20 @@ import typer
 from rich.table import Table
 
 from nextrung.cli.options import Device, Potential, StageRoot
-from nextrung.cli.running import console, use_device, validate_options
+from nextrung.cli.running import (
+    console,
+    describe_left_out,
+    use_device,
+    validate_options,
+)
 from nextrung.schemas.base import InputError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from nextrung.potentials.potential import Potential as LoadedPotential
     from nextrung.schemas.dataset import DatasetSettings
     from nextrung.schemas.density import DensityScore, DensitySettings
     from nextrung.schemas.evaluation import EvaluationScore, EvaluationSettings
     from nextrung.schemas.frames import Frames
-    from nextrung.schemas.labels.curation import Rule
 
 # Choices of records whose modules load pymatgen.
 Engine = Literal["batched", "ase"]
@@ -272,14 +274,6 @@ def _read_labels(source: Path | DatasetSettings) -> Frames:
         curated = curate(source)
         describe_left_out(curated.n_rejected)
         return curated.frames
-
-
-def describe_left_out(n_rejected: Mapping[Rule, int]) -> None:
-    """Print how many frames or files were not scored, by rule."""
-    counts = {str(rule): count for rule, count in n_rejected.items() if count}
-    if counts:
-        listed = ", ".join(f"{rule} {count}" for rule, count in counts.items())
-        console.print(f"left out: {sum(counts.values())} frames or files: {listed}")
 
 
 def _score_densities(model: str, settings: DensitySettings) -> DensityScore:

@@ -13,9 +13,11 @@ from rich.console import Console
 from nextrung.schemas.base import InputError, Record
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from jobflow import Flow, JobStore
+
+    from nextrung.schemas.labels.curation import Rule
 
 console = Console()
 
@@ -126,3 +128,11 @@ def run_flow(flow: Flow, store: JobStore) -> None:
     console.print(progress.summary)
     if progress.failures:
         raise progress.failures[0]
+
+
+def describe_left_out(n_rejected: Mapping[Rule, int]) -> None:
+    """Print how many frames or files were not scored, by rule."""
+    counts = {str(rule): count for rule, count in n_rejected.items() if count}
+    if counts:
+        listed = ", ".join(f"{rule} {count}" for rule, count in counts.items())
+        console.print(f"left out: {sum(counts.values())} frames or files: {listed}")

@@ -11,8 +11,12 @@ from jobflow import Flow
 from nextrung.adapters.files.artifacts import artifact_path, store_artifact
 from nextrung.adapters.files.frames import write_frames
 from nextrung.adapters.files.relaxation_table import read_relaxations
-from nextrung.cli.potentials import describe_left_out
-from nextrung.cli.running import console, open_run, run_flow
+from nextrung.cli.running import (
+    console,
+    describe_left_out,
+    open_run,
+    run_flow,
+)
 from nextrung.makers.atom_refs import AtomRefMaker
 from nextrung.makers.dataset import DatasetMaker, FramesFileMaker
 from nextrung.makers.density import DensityMaker

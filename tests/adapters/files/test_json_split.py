@@ -95,6 +95,14 @@ def test_damaged_text_is_accepted_exactly_where_the_json_module_accepts_it(
         assert put_together(damaged) == expected
 
 
+@pytest.mark.parametrize(
+    "text", [b"[, null]", b"[,]", b'{, "a": 1}', b"[1,]", b"[1,,2]"]
+)
+def test_a_comma_without_a_member_is_rejected(text: bytes) -> None:
+    with pytest.raises(ValueError, match="empty member"):
+        put_together(text)
+
+
 @pytest.mark.usefixtures("block")
 @pytest.mark.parametrize(
     ("text", "expected"),

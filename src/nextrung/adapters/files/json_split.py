@@ -74,7 +74,7 @@ def cut_members(file: IO[bytes]) -> Iterator[tuple[bytes, int]]:
         start = 0
         for end, n_names in _find_ends(np.frombuffer(block, np.uint8), state).tolist():
             text = b"".join([*pending, block[start:end], closing])
-            if state[0] or n_cut or text[1:-1].strip():
+            if block[end : end + 1] == b"," or n_cut or text[1:-1].strip():
                 yield text, n_names
             pending, start, n_cut = [opening], end + 1, n_cut + 1
         if not state[0]:

@@ -18,6 +18,7 @@ from nextrung.adapters.stores.collections import (
     BUILDER_STATE,
     describe_collection,
     ensure_indexes,
+    ensure_state_index,
     remove_rows,
     replace_rows,
 )
@@ -82,6 +83,7 @@ class CollectionBuilder(Builder):  # type: ignore[misc]
         """Yield the documents whose source version differs from the builder state."""
         collection = Collection(self.collection)
         ensure_indexes(self.target, collection)
+        ensure_state_index(self.state)
         jobs = list_study_jobs(self.jobs)
         current = {self._key(job): job for job in select_sources(jobs, collection)}
         versions: dict[str, str] = {}

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from maggma.stores import MontyStore
 from monty.json import MontyDecoder
 from pymongo import ReplaceOne
-from pymongo.errors import BulkWriteError
+from pymongo.errors import BulkWriteError, OperationFailure
 
 from nextrung.schemas.base import InputError
 from nextrung.schemas.stores.collections import KEYS, Collection
@@ -109,6 +109,27 @@ def ensure_indexes(target: MongoStore, collection: Collection) -> None:
     for names in (("study", "job_uuid"), *INDEXES[collection]):
         if names != KEYS[collection]:
             raw.create_index([(name, 1) for name in names])
+
+
+def ensure_state_index(state: MongoStore) -> None:
+    """Create the unique index of the builder state, except in embedded stores.
+
+    Without it, builders that run at the same time insert an entry twice. Duplicates of
+    earlier versions are dropped with the whole state: rows are then built again.
+
+    Parameters
+    ----------
+    state : MongoStore
+        The collection of the builder state, connected.
+    """
+    if isinstance(state, MontyStore):
+        return
+    raw = state._collection  # noqa: SLF001 - maggma's indexes are not unique
+    try:
+        raw.create_index("key", unique=True)
+    except OperationFailure:
+        raw.delete_many({})
+        raw.create_index("key", unique=True)
 
 
 def replace_rows(
