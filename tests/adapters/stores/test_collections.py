@@ -4,10 +4,13 @@ from typing import TYPE_CHECKING
 
 import pytest
 from maggma.stores import MontyStore
+from pymongo.errors import DuplicateKeyError
 
 from nextrung.adapters.stores.collections import (
+    BUILDER_STATE,
     INDEXES,
     ensure_indexes,
+    ensure_state_index,
     open_collection,
     remove_rows,
     replace_rows,
@@ -67,6 +70,25 @@ def test_keys_and_queries_have_indexes(
     assert next(index for index in made if index.get("unique"))["key"] == [
         (name, 1) for name in KEYS[collection]
     ]
+
+
+@pytest.mark.mongo
+def test_duplicates_in_the_builder_state_are_dropped_with_it(
+    mongo_store: JobStore,
+) -> None:
+    """What was built is then built again; afterwards no entry can be there twice."""
+    with open_collection(mongo_store, BUILDER_STATE) as state:
+        raw = state._collection
+        raw.insert_many([{"key": "a"}, {"key": "a"}, {"key": "b"}])
+
+        ensure_state_index(state)
+
+        assert state.count() == 0
+        raw.insert_one({"key": "a"})
+        ensure_state_index(state)
+        assert state.count() == 1
+        with pytest.raises(DuplicateKeyError):
+            raw.insert_one({"key": "a"})
 
 
 def test_embedded_collections_are_in_the_database_of_the_documents(

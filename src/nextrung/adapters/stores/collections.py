@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from maggma.stores import MontyStore
 from monty.json import MontyDecoder
 from pymongo import ReplaceOne
-from pymongo.errors import BulkWriteError, OperationFailure
+from pymongo.errors import BulkWriteError, DuplicateKeyError
 
 from nextrung.schemas.base import InputError
 from nextrung.schemas.stores.collections import KEYS, Collection
@@ -127,7 +127,7 @@ def ensure_state_index(state: MongoStore) -> None:
     raw = state._collection  # noqa: SLF001 - maggma's indexes are not unique
     try:
         raw.create_index("key", unique=True)
-    except OperationFailure:
+    except DuplicateKeyError:
         raw.delete_many({})
         raw.create_index("key", unique=True)
 
