@@ -72,7 +72,7 @@ class MaterialCollector:
     def __init__(self) -> None:
         self._indices: dict[str, int] = {}
         self._initial: list[Frames] = []
-        self._energies: dict[str, float] = {}
+        self._energies: dict[str, tuple[bool, float]] = {}
         self._by_functional: dict[str, dict[str, float]] = {}
 
     def add_energies(
@@ -97,18 +97,25 @@ class MaterialCollector:
                 energies[name] = min(run.relaxed_energy, lowest)
 
     def add(self, runs: Sequence[Trajectory]) -> None:
-        """Add the first frame of new materials and the last relaxed energies.
+        """Add the first frame of new materials and the relaxed energies.
 
         Parameters
         ----------
         runs : sequence of Trajectory
             Accepted runs; those of one material in order.
+
+        Notes
+        -----
+        Where several tasks relaxed a material, its energy is that of the primary task;
+        where no primary task is known, the lowest one.
         """
         initial = []
         start = 0
         for run in runs:
             name = run.material_id
-            self._energies[name] = run.relaxed_energy
+            if math.isfinite(run.relaxed_energy):
+                rank = run.primary_task is None, run.relaxed_energy
+                self._energies[name] = min(self._energies.get(name, rank), rank)
             if name not in self._indices:
                 self._indices[name] = len(self._indices)
                 initial.append(start)
@@ -128,7 +135,8 @@ class MaterialCollector:
         Returns
         -------
         Materials
-            These materials, in that order, with the relaxed energy of their last run.
+            These materials, in that order, with the relaxed energy of the primary
+            task, or else of the lowest run; NaN where no run has one.
         """
         names = np.array(list(splits))
         indices = [self._indices[name] for name in splits]
@@ -142,7 +150,8 @@ class MaterialCollector:
             stresses=np.full_like(frames.stresses, np.nan),
             magmoms=np.full_like(frames.magmoms, np.nan),
         )
-        energies = np.array([self._energies[name] for name in splits])
+        missing = False, math.nan
+        energies = np.array([self._energies.get(name, missing)[1] for name in splits])
         return Materials(
             initial=initial,
             energies=energies * initial.n_atoms,
