@@ -43,11 +43,13 @@ class PropertyErrors(Record):
     )
     energy_pearson_r: float | None = Field(
         None,
-        description="Pearson correlation of energies relative to the atomic references.",
+        description="Pearson correlation of energies relative to the atomic "
+        "references.",
     )
     energy_slope: float | None = Field(
         None,
-        description="Slope of predicted over labelled energies relative to the atomic references.",
+        description="Slope of predicted over labelled energies relative to the "
+        "atomic references.",
     )
     forces_baseline_mae: float | None = Field(
         None, description="MAE of predicting zero in eV/Å."

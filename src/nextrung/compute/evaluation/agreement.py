@@ -37,8 +37,8 @@ def measure_agreement(
         error that the model removes: 1 for no error, 0 for the error of the baseline,
         below 0 for a larger one; ``pearson_r``; and ``slope``, that of the
         least-squares line of predictions over labels, below 1 where predictions are
-        too small (softening). All relative to the baseline, over the components that have label,
-        prediction and baseline; None without such, or where all are equal.
+        too small (softening). All relative to the baseline, over the components that
+        have label, prediction and baseline; None without such, or where all are equal.
     """
     rows = chosen[table.frames]
     target, predicted, baseline = (
