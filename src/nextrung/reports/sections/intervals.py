@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from nextrung.compute.intervals import estimate_interval
-from nextrung.reports.sections.residuals import read_residuals
+from nextrung.reports.sections.residuals import read_residuals, select_common
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -27,16 +27,26 @@ def estimate_intervals(documents: Mapping[str, TaskDoc]) -> Intervals:
     Returns
     -------
     dict
-        Intervals in stored units. Errors of forces and moments have none where the
+        Intervals in stored units. Densities are of the crystals that all models relax;
+        errors of forces and moments have none where the
         documents lack the number of atoms of each frame, which is their weight.
     """
     table = read_residuals(documents, "test")
-    every = read_residuals(documents, None)
+    hulls = {key: doc for key, doc in documents.items() if key.startswith("stability/")}
+    every = read_residuals(hulls, None)  # formation energies are of all materials
     table |= {key: every[key] for key in ("formation_energy",) if key in every}
+    if "density" in table:
+        common = select_common(table["density"])
+        table["density"] = {
+            model: {name: residuals[name] for name in common}
+            for model, residuals in table["density"].items()
+        }
     found: Intervals = {}
     for key, models in table.items():
         for model, residuals in models.items():
             listed = list(residuals.values())
+            if not listed:
+                continue
             interval = estimate_interval(
                 [residual.error for residual in listed],
                 [residual.material_id for residual in listed],

@@ -81,8 +81,8 @@ class Evidence:
             The model; None where no candidate has errors of both splits.
         """
         table = self.test if key == "density" else self.val
-        models = {m: r for m, r in table.get(key, {}).items() if m in set(candidates)}
-        models = {m: r for m, r in models.items() if m in self.test.get(key, {})}
+        eligible = set(candidates) & set(self.models(key))
+        models = {m: r for m, r in table.get(key, {}).items() if m in eligible}
         common = select_common(models)
         errors = {
             model: error
