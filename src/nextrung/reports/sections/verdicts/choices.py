@@ -142,6 +142,31 @@ def choose_model(
     model = evidence.choose(key, listed)
     if model is None:
         return None
+    others = [m for m in listed if m != model and m in evidence.models(key)]
+    return compare_model(evidence, key, model, others=others)
+
+
+def compare_model(
+    evidence: Evidence, key: str, model: str, *, others: Iterable[str] = ()
+) -> Choice:
+    """Compare the test error of a model with those of the baseline and of others.
+
+    Parameters
+    ----------
+    evidence : Evidence
+        Errors of all models.
+    key : str
+        Column of Table 1.
+    model : str
+        A model with test errors of this column.
+    others : iterable of str
+        Models with test errors to compare it with.
+
+    Returns
+    -------
+    Choice
+        Error, interval and differences.
+    """
     residuals = list(evidence.test[key][model].values())
     interval = estimate_interval(
         [residual.error for residual in residuals],
@@ -154,9 +179,5 @@ def choose_model(
         average(residuals) or 0.0,
         interval,
         evidence.compare_with_baseline(key, model),
-        {
-            other: evidence.compare(key, model, other)
-            for other in listed
-            if other != model and other in evidence.models(key)
-        },
+        {other: evidence.compare(key, model, other) for other in others},
     )
