@@ -19,7 +19,7 @@ def test_the_same_small_lead_on_every_material_is_shown() -> None:
     assert found is not None
     assert found[:3] == pytest.approx((-1, -1, -1))
     assert found.is_lower
-    assert found.reference == pytest.approx((errors + 1).mean())
+    assert found.relative == pytest.approx(-1 / (errors + 1).mean())
 
 
 def test_a_lead_by_chance_is_not_shown() -> None:
@@ -69,3 +69,15 @@ def test_differences_are_shown_in_per_cent_of_the_other_error() -> None:
     assert found.format() == "−50 % (−50 to −50)".replace("−", "\N{MINUS SIGN}")
     assert equal is not None
     assert equal.format() == "the other error is zero"
+
+
+def test_no_error_can_fall_by_more_than_all_of_it() -> None:
+    """The baseline's errors vary tenfold between materials, with the model's."""
+    baseline = np.random.default_rng(3).exponential(size=50) + 0.1
+
+    found = paired_difference((baseline / 10).tolist(), baseline.tolist(), MATERIALS)
+
+    assert found is not None
+    assert found.relative_low == pytest.approx(-0.9)
+    assert found.relative_high == pytest.approx(-0.9)
+    assert found.low < found.mean < found.high

@@ -6,10 +6,18 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from nextrung.compute.intervals import estimate_interval
+from nextrung.compute.intervals import MIN_MATERIALS
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+    from numpy.typing import NDArray
+
+#: Resamples per interval, and how many are drawn at a time.
+_N_RESAMPLES, _BATCH = 1000, 100
+
+#: Quantiles of a 95 % interval.
+_ENDS = (0.025, 0.975)
 
 
 class Difference(NamedTuple):
@@ -21,14 +29,17 @@ class Difference(NamedTuple):
         The difference in stored units.
     low, high : float
         Ends of its 95 % interval.
-    reference : float
-        Mean error of the other model.
+    relative, relative_low, relative_high : float
+        The same divided by the mean error of the other model, which varies over the
+        resamples too; infinite or NaN where it is zero, also in a resample.
     """
 
     mean: float
     low: float
     high: float
-    reference: float
+    relative: float
+    relative_low: float
+    relative_high: float
 
     @property
     def is_lower(self) -> bool:
@@ -42,13 +53,13 @@ class Difference(NamedTuple):
 
     def format(self) -> str:
         """Format the relative difference and its interval in per cent."""
-        if not self.reference:
+        shown = (self.relative, self.relative_low, self.relative_high)
+        if not np.isfinite(shown).all():
             return "the other error is zero"
-        parts = [
-            f"{100 * value / self.reference:+.0f}".replace("-", "\N{MINUS SIGN}")
-            for value in (self.mean, self.low, self.high)
-        ]
-        return f"{parts[0]} % ({parts[1]} to {parts[2]})"
+        middle, low, high = (
+            f"{100 * value:+.0f}".replace("-", "\N{MINUS SIGN}") for value in shown
+        )
+        return f"{middle} % ({low} to {high})"
 
 
 def paired_difference(
@@ -74,13 +85,42 @@ def paired_difference(
     Difference or None
         First minus second mean; None below five materials.
     """
-    if not material_ids:
+    _, materials = np.unique(np.asarray(material_ids), return_inverse=True)
+    weighed = np.ones(len(materials)) if weights is None else np.asarray(weights)
+    if materials.max(initial=-1) + 1 < MIN_MATERIALS:
         return None
-    a, b = np.asarray(values_a, dtype=float), np.asarray(values_b, dtype=float)
-    interval = estimate_interval(a - b, material_ids, weights=weights)
-    if interval is None:
-        return None
-    mean, reference = (
-        float(np.average(values, weights=weights)) for values in (a - b, b)
+    sums = np.stack(
+        [
+            np.bincount(materials, weights=np.asarray(column, dtype=float) * weighed)
+            for column in (values_a, values_b, np.ones(len(materials)))
+        ],
+        axis=1,
     )
-    return Difference(mean, *interval, reference)
+    (mean,), (relative,) = _compare(sums.sum(axis=0, keepdims=True))
+    differences, ratios = _compare(_resample(sums))
+    low, high = np.quantile(differences, _ENDS)
+    ends = np.quantile(ratios, _ENDS) if np.isfinite(ratios).all() else (np.nan,) * 2
+    relative_low, relative_high = ends
+    found = (mean, low, high, relative, relative_low, relative_high)
+    return Difference(*map(float, found))
+
+
+def _compare(
+    sums: NDArray[np.float64],
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Compute difference and relative difference from sums of errors and weights."""
+    first, second, weight = sums.T
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return (first - second) / weight, (first - second) / second
+
+
+def _resample(sums: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Resample materials with replacement; sums of shape (n_resamples, 3)."""
+    rng = np.random.default_rng(0)
+    n_materials = len(sums)
+    even = np.full(n_materials, 1 / n_materials)
+    draws = (
+        rng.multinomial(n_materials, even, size=_BATCH) @ sums
+        for _ in range(_N_RESAMPLES // _BATCH)
+    )
+    return np.concatenate(list(draws))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from math import ceil
 from typing import TYPE_CHECKING
 
+from nextrung.reports.html.elements import format_count
 from nextrung.reports.html.model_style import appearance
 from nextrung.reports.sections.section import document_of, documents_of
 from nextrung.schemas.atom_refs import AtomRefDoc
@@ -14,12 +15,16 @@ from nextrung.schemas.models import Model, Trained
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from nextrung.reports.sections.verdicts.evidence import Evidence
     from nextrung.schemas.base import TaskDoc
     from nextrung.schemas.fine_tuning import EpochRecord
 
 #: Relative decrease of the validation error over the last tenth of the epochs above
 #: which it is still falling.
 STILL_FALLING = 0.02
+
+#: Optimiser steps below which a model that has not learned forces is undertrained.
+FEW_STEPS = 1000
 
 
 def find_undertrained(documents: Mapping[str, TaskDoc]) -> dict[str, float]:
@@ -59,23 +64,42 @@ def _measure_decrease(history: list[EpochRecord]) -> float:
     return 1 - errors[-1] / min(earlier)
 
 
-def describe_undertrained(documents: Mapping[str, TaskDoc]) -> list[str]:
-    """Describe the models whose validation error is still falling.
+def describe_undertrained(
+    documents: Mapping[str, TaskDoc], evidence: Evidence
+) -> list[str]:
+    """Describe the models that were trained too briefly to be compared.
 
     Parameters
     ----------
     documents : mapping of str to TaskDoc
         Documents of a study, by stage/model.
+    evidence : Evidence
+        Errors of all models.
 
     Returns
     -------
     list of str
-        Title and decrease of each model.
+        Title and reason of each model: a validation error that is still falling, or
+        few steps and forces that are not shown to be better than zero forces.
     """
-    return [
-        f"{appearance(model).title} (\N{MINUS SIGN}{100 * decrease:.0f} %)"
-        for model, decrease in find_undertrained(documents).items()
-    ]
+    falling = find_undertrained(documents)
+    tuned = documents_of(documents, "fine_tuning", FineTuningDoc)
+    texts = []
+    for model, document in tuned.items():
+        reasons = []
+        if model in falling:
+            size = f"\N{MINUS SIGN}{100 * falling[model]:.0f} %"
+            reasons.append(f"validation error {size} over the last tenth of the epochs")
+        n_steps = _count_steps(document) * len(document.history)
+        forces = evidence.compare_with_baseline("forces", model)
+        if 0 < n_steps < FEW_STEPS and forces is not None and not forces.is_lower:
+            reasons.append(
+                f"{format_count(n_steps, 'step')}, forces not shown to be better than "
+                "zero"
+            )
+        if reasons:
+            texts.append(f"{appearance(model).title} ({'; '.join(reasons)})")
+    return texts
 
 
 def describe_unreachable_references(documents: Mapping[str, TaskDoc]) -> list[str]:
@@ -120,7 +144,12 @@ def describe_unreachable_references(documents: Mapping[str, TaskDoc]) -> list[st
 
 def _limit_distance(document: FineTuningDoc) -> float:
     """Sum the learning rates over all steps."""
+    rates = sum(record.learning_rate for record in document.history)
+    return _count_steps(document) * rates
+
+
+def _count_steps(document: FineTuningDoc) -> int:
+    """Count the optimiser steps of one epoch."""
     if document.settings is None:
-        return 0.0
-    n_steps = ceil(document.n_train_frames / document.settings.batch_size)
-    return n_steps * sum(record.learning_rate for record in document.history)
+        return 0
+    return ceil(document.n_train_frames / document.settings.batch_size)
