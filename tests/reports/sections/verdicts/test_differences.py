@@ -81,3 +81,14 @@ def test_no_error_can_fall_by_more_than_all_of_it() -> None:
     assert found.relative_low == pytest.approx(-0.9)
     assert found.relative_high == pytest.approx(-0.9)
     assert found.low < found.mean < found.high
+
+
+def test_rounding_is_no_difference() -> None:
+    """The same network with other references: 29.13 against 29.13 meV/atom."""
+    errors = np.random.default_rng(4).uniform(0.01, 0.1, 50)
+
+    found = paired_difference((errors + 1e-16).tolist(), errors.tolist(), MATERIALS)
+
+    assert found is not None
+    assert not found.is_higher
+    assert not found.is_lower

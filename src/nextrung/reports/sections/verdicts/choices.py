@@ -120,6 +120,19 @@ class Choice:
         nearest = max((d for d in self.others.values() if d), key=lambda d: d.mean)
         return f"lower than every other model; than the next {nearest.format()}"
 
+    def describe_rank(self) -> str:
+        """Describe in few words how it compares with the other models."""
+        if not self.others:
+            return "No other model was scored."
+        if not any(self.others.values()):
+            return "Too few test materials to compare models."
+        if any(d is not None and d.is_higher for d in self.others.values()):
+            return "Another model is better on the test split, see below."
+        if self.not_worse:
+            count = f"{len(self.not_worse)} of {len(self.others)}"
+            return f"No difference shown from {count} other models."
+        return "Lower than every other model."
+
     def _list_not_worse(self) -> str:
         """List the models that no difference is shown from, and the lowest of them."""
         listed = self.not_worse
@@ -130,8 +143,8 @@ class Choice:
         if higher:
             lowest = max(higher, key=lambda model: higher[model].mean)
             text += (
-                f"; relative to {appearance(lowest).title}, which is lowest on the test "
-                f"split: {higher[lowest].format()}"
+                f"; relative to {appearance(lowest).title}, which is lowest on the "
+                f"test split: {higher[lowest].format()}"
             )
         return text
 

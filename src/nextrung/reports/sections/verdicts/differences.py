@@ -19,6 +19,9 @@ _N_RESAMPLES, _BATCH = 1000, 100
 #: Quantiles of a 95 % interval.
 _ENDS = (0.025, 0.975)
 
+#: Relative differences below this are rounding.
+_ROUNDING = 1e-6
+
 
 class Difference(NamedTuple):
     """Mean error of one model minus that of another on the same materials.
@@ -44,12 +47,12 @@ class Difference(NamedTuple):
     @property
     def is_lower(self) -> bool:
         """Whether the error is lower: the whole interval is below zero."""
-        return self.high < 0
+        return self.high < 0 and not abs(self.relative) < _ROUNDING
 
     @property
     def is_higher(self) -> bool:
         """Whether the error is higher: the whole interval is above zero."""
-        return self.low > 0
+        return self.low > 0 and not abs(self.relative) < _ROUNDING
 
     def format(self) -> str:
         """Format the relative difference and its interval in per cent."""
@@ -89,13 +92,12 @@ def paired_difference(
     weighed = np.ones(len(materials)) if weights is None else np.asarray(weights)
     if materials.max(initial=-1) + 1 < MIN_MATERIALS:
         return None
-    sums = np.stack(
-        [
-            np.bincount(materials, weights=np.asarray(column, dtype=float) * weighed)
-            for column in (values_a, values_b, np.ones(len(materials)))
-        ],
-        axis=1,
-    )
+    columns = (values_a, values_b, np.ones(len(materials)))
+    by_material = [
+        np.bincount(materials, weights=np.asarray(column, dtype=float) * weighed)
+        for column in columns
+    ]
+    sums = np.stack(by_material, axis=1).astype(np.float64)
     (mean,), (relative,) = _compare(sums.sum(axis=0, keepdims=True))
     differences, ratios = _compare(_resample(sums))
     low, high = np.quantile(differences, _ENDS)

@@ -83,10 +83,9 @@ def _build_row(
     use: _Use, choice: Choice, unmet: list[str], *, results: StudyResults
 ) -> Element:
     """Build the row of one purpose."""
-    certainty = choice.describe_certainty()
     remarks = [
         *(f"Not shown to be better than {BASELINES[key]}." for key in unmet),
-        f"{certainty[0].upper()}{certainty[1:]}.",
+        choice.describe_rank(),
         "" if use.is_tested else "Chosen by forces; no dynamics were run.",
         _describe_isolated(results.models.get(choice.model)),
     ]
