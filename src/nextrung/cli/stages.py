@@ -13,7 +13,8 @@ from nextrung.adapters.files.frames import write_frames
 from nextrung.adapters.files.relaxation_table import read_relaxations
 from nextrung.cli.running import (
     console,
-    describe_left_out,
+    describe_counts,
+    describe_files,
     open_run,
     run_flow,
 )
@@ -73,7 +74,8 @@ class StageRun:
         )
         scored = self._run([dataset, self.source, job], EvaluationDoc)
         read = DatasetDoc.model_validate(self.store.get_output(dataset.uuid))
-        describe_left_out(read.n_rejected)
+        describe_files(read.files)
+        describe_counts(read.n_seen, read.n_frames, read.n_rejected)
         return scored
 
     def relax(
