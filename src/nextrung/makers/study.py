@@ -288,5 +288,10 @@ def _summarise_stability(doc: StabilityDoc | None) -> StabilitySummary | None:
         formation_energy_mae=every.formation_energy_mae,
         formation_energy_mae_test=test and test.formation_energy_mae,
         formation_energy_mae_target_references=every.formation_energy_mae_target_references,
+        decomposition_energy_mae_compounds=test
+        and test.decomposition_energy_mae_compounds,
+        decomposition_energy_baseline_mae=test
+        and test.decomposition_energy_baseline_mae,
+        formation_energy_baseline_mae=every.formation_energy_baseline_mae,
         f1=every.f1,
     )

@@ -129,6 +129,21 @@ class StabilitySummary(Record):
         description="Formation energy MAE of all materials in eV/atom, both from the "
         "labels' elemental entries.",
     )
+    decomposition_energy_mae_compounds: float | None = Field(
+        None,
+        description="Decomposition energy MAE of test materials without elements, "
+        "eV/atom.",
+    )
+    decomposition_energy_baseline_mae: float | None = Field(
+        None,
+        description="MAE of predicting zero decomposition energies of test materials "
+        "in eV/atom.",
+    )
+    formation_energy_baseline_mae: float | None = Field(
+        None,
+        description="MAE of predicting zero formation energies of all materials in "
+        "eV/atom.",
+    )
     f1: float | None = Field(description="F1 score of stability, all materials.")
     n_materials: int = Field(ge=0, description="Materials relaxed.")
     n_failed_relaxations: int = Field(ge=0, description="Relaxations without energy.")

@@ -76,7 +76,7 @@ class MaterialCollector:
         self._final_indices: dict[str, int] = {}
         self._final: list[Frames] = []
         self._n_runs = 0
-        self._energies: dict[str, float] = {}
+        self._energies: dict[str, tuple[bool, float]] = {}
         self._by_functional: dict[str, dict[str, float]] = {}
 
     def add_energies(
@@ -107,13 +107,20 @@ class MaterialCollector:
         ----------
         runs : sequence of Trajectory
             Accepted runs; those of one material in order.
+
+        Notes
+        -----
+        Where several tasks relaxed a material, its energy is that of the primary task;
+        where no primary task is known, the lowest one.
         """
         initial = []
         for run in runs:
             name = run.material_id
-            self._energies[name] = run.relaxed_energy
             self._final_indices[name] = self._n_runs
             self._n_runs += 1
+            if math.isfinite(run.relaxed_energy):
+                rank = run.primary_task is None, run.relaxed_energy
+                self._energies[name] = min(self._energies.get(name, rank), rank)
             if name not in self._indices:
                 self._indices[name] = len(self._indices)
                 initial.append(run.frames[:1])
@@ -151,7 +158,8 @@ class MaterialCollector:
         Returns
         -------
         Materials
-            These materials, in that order, with the relaxed energy of their last run.
+            These materials, in that order, with the relaxed energy of the primary
+            task, or else of the lowest run; NaN where no run has one.
         """
         names = np.array(list(splits))
         indices = [self._indices[name] for name in splits]
@@ -165,7 +173,8 @@ class MaterialCollector:
             stresses=np.full_like(frames.stresses, np.nan),
             magmoms=np.full_like(frames.magmoms, np.nan),
         )
-        energies = np.array([self._energies[name] for name in splits])
+        missing = False, math.nan
+        energies = np.array([self._energies.get(name, missing)[1] for name in splits])
         return Materials(
             initial=initial,
             energies=energies * initial.n_atoms,
