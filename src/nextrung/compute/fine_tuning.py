@@ -50,52 +50,57 @@ def select_train_frames(frames: Frames, settings: FineTuningSettings) -> Frames:
 
 
 def plan_batches(
-    costs: NDArray[np.int64], epoch: int, settings: FineTuningSettings
+    n_frames: int, epoch: int, settings: FineTuningSettings
 ) -> list[NDArray[np.int64]]:
     """Shuffle frames into the batches of one epoch.
 
     Parameters
     ----------
-    costs : ndarray of int, shape (n_frames,)
-        Cost of each frame, such as its number of atoms.
+    n_frames : int
+        Number of training frames.
     epoch : int
         Index of the epoch; determines the order together with the seed.
     settings : FineTuningSettings
-        Batch size, seed and shuffle window.
+        Batch size and seed.
 
     Returns
     -------
     list of ndarray of int
         Frames of each batch; every frame is in exactly one batch.
+    """
+    order = np.random.default_rng([settings.seed, epoch]).permutation(n_frames)
+    starts = range(0, n_frames, settings.batch_size)
+    return [order[start : start + settings.batch_size] for start in starts]
+
+
+def share_batch(
+    batch: NDArray[np.int64], costs: NDArray[np.int64], n_ranks: int
+) -> list[NDArray[np.int64]]:
+    """Divide a batch into parts of about the same cost, one per rank.
+
+    Parameters
+    ----------
+    batch : ndarray of int, shape (n_batch,)
+        Frames of the batch.
+    costs : ndarray of int, shape (n_frames,)
+        Cost of each frame of the training, such as its number of atoms.
+    n_ranks : int
+        Number of ranks.
+
+    Returns
+    -------
+    list of ndarray of int
+        Frames of each rank; empty for some where there are fewer frames than ranks.
 
     Notes
     -----
-    The frames of a window of consecutive batches are distributed over these batches by
-    descending cost, in alternating direction, so that the batches cost about the same.
-    This lowers peak memory and the time that parallel processes wait for one another.
-    Which frames share a window is random.
+    Frames are dealt by descending cost, in alternating direction. Only the ranks of
+    one step wait for one another, so that the choice of the batch stays random.
     """
-    order = np.random.default_rng([settings.seed, epoch]).permutation(len(costs))
-    size = settings.batch_size
-    window = size * settings.shuffle_window
-    windows = [order[start : start + window] for start in range(0, len(order), window)]
-    return [
-        batch
-        for frames in windows
-        for batch in _distribute(frames, costs[frames], -(-len(frames) // size))
-    ]
-
-
-def _distribute(
-    frames: NDArray[np.int64], costs: NDArray[np.int64], n_batches: int
-) -> list[NDArray[np.int64]]:
-    """Distribute frames over batches by descending cost, in alternating direction."""
-    if n_batches == 1:
-        return [frames]
-    turns = np.concatenate([np.arange(n_batches), np.arange(n_batches)[::-1]])
-    batches = np.resize(turns, len(frames))
-    ordered = frames[np.argsort(-costs, kind="stable")]
-    return [ordered[batches == batch] for batch in range(n_batches)]
+    ordered = batch[np.argsort(-costs[batch], kind="stable")]
+    turns = np.concatenate([np.arange(n_ranks), np.arange(n_ranks)[::-1]])
+    ranks = np.resize(turns, len(batch))
+    return [ordered[ranks == rank] for rank in range(n_ranks)]
 
 
 def cool_learning_rate(step: int, n_steps: int, settings: FineTuningSettings) -> float:
