@@ -9,6 +9,7 @@ from pymatgen.core import Lattice, Structure
 
 from nextrung.compute.fine_tuning import (
     cool_learning_rate,
+    is_undertrained,
     plan_batches,
     plan_gradient_steps,
     select_train_frames,
@@ -29,8 +30,7 @@ def make_frames(materials: list[str], split: str = "train") -> Frames:
 
 def take(n_train_frames: int | None, seed: int = 0) -> Frames:
     """Take so many of twelve frames of four materials."""
-    settings = FineTuningSettings(n_train_frames=n_train_frames, seed=seed)
-    return select_train_frames(make_frames(list("abcd") * 3), settings)
+    return select_train_frames(make_frames(list("abcd") * 3), n_train_frames, seed=seed)
 
 
 def test_all_training_frames_are_selected_in_order() -> None:
@@ -71,7 +71,37 @@ def test_too_few_training_frames_are_rejected(
     frames: Frames, wanted: int | None, message: str
 ) -> None:
     with pytest.raises(InputError, match=message):
-        select_train_frames(frames, FineTuningSettings(n_train_frames=wanted))
+        select_train_frames(frames, wanted, seed=0)
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_without_some_materials_the_same_others_are_selected_first(seed: int) -> None:
+    """The two first of three materials stay, whichever other one is left out."""
+    every = make_frames(list("abcdefgh"))
+    chosen = set(select_train_frames(every, 4, seed=seed).material_ids)
+    others = set("abcdefgh") - chosen
+
+    for dropped in others:
+        rest = every[every.material_ids != dropped]
+        assert set(select_train_frames(rest, 4, seed=seed).material_ids) == chosen
+
+
+@pytest.mark.parametrize(
+    ("errors", "undertrained"),
+    [
+        ([1.0, 0.5, 0.4, 0.3, 0.2, 0.1], True),
+        ([1.0, 0.5, 0.31, 0.3, 0.3, 0.3], False),
+        ([1.0, 0.5, 0.3, 0.3, 0.3, 0.28], True),
+        ([1.0, 0.5, 0.3, 0.3, 0.3, 0.29], False),
+        ([1.0, 0.5, 0.1, 0.3, 0.2, 0.15], False),
+        ([1.0], True),
+        ([], False),
+    ],
+)
+def test_a_training_whose_error_still_falls_is_undertrained(
+    errors: list[float], *, undertrained: bool
+) -> None:
+    assert is_undertrained(errors) is undertrained
 
 
 COSTS = np.random.default_rng(0).integers(1, 60, size=103)

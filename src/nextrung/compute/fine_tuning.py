@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -9,21 +10,30 @@ import numpy as np
 from nextrung.schemas.base import InputError
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from numpy.typing import NDArray
 
     from nextrung.schemas.fine_tuning import FineTuningSettings
     from nextrung.schemas.frames import Frames
 
+#: Lowest late over lowest earlier validation error below which a training goes on.
+STILL_FALLING = 0.95
 
-def select_train_frames(frames: Frames, settings: FineTuningSettings) -> Frames:
+
+def select_train_frames(
+    frames: Frames, n_train_frames: int | None, *, seed: int
+) -> Frames:
     """Select training frames by whole materials.
 
     Parameters
     ----------
     frames : Frames
         Frames with splits.
-    settings : FineTuningSettings
-        Number of training frames, and seed of the order of materials.
+    n_train_frames : int or None
+        Number of training frames; None for all.
+    seed : int
+        Seed of the order of materials.
 
     Returns
     -------
@@ -35,18 +45,45 @@ def select_train_frames(frames: Frames, settings: FineTuningSettings) -> Frames:
     ------
     InputError
         If the training split is empty or smaller than the requested number.
+
+    Notes
+    -----
+    The rank of a material depends on the seed and its id alone: the selection of a
+    subset of the frames, such as the usable ones, has the same first materials.
     """
     train = frames.split("train")
-    wanted = len(train) if settings.n_train_frames is None else settings.n_train_frames
+    wanted = len(train) if n_train_frames is None else n_train_frames
     if not 0 < wanted <= len(train):
         raise InputError(
             f"expected at least {max(wanted, 1)} frames in the training split, "
             f"got {len(train)}"
         )
-    _, materials = np.unique(train.material_ids, return_inverse=True)
-    ranks = np.random.default_rng(settings.seed).permutation(materials.max() + 1)
+    names, materials = np.unique(train.material_ids, return_inverse=True)
+    digests = [hashlib.sha256(f"{seed} {name}".encode()).digest() for name in names]
+    ranks = np.argsort(np.argsort(np.array(digests)))
     chosen = np.argsort(ranks[materials], kind="stable")[:wanted]
     return train[np.sort(chosen)]
+
+
+def is_undertrained(val_errors: Sequence[float]) -> bool:
+    """Return whether the validation error still fell at the end of a training.
+
+    Parameters
+    ----------
+    val_errors : sequence of float
+        Validation error after each epoch.
+
+    Returns
+    -------
+    bool
+        Whether the lowest error of the last fifth of the epochs is more than 5 % below
+        the lowest one before; True for a single epoch, which has nothing before.
+    """
+    n_last = -(-len(val_errors) // 5)
+    before, last = val_errors[:-n_last], val_errors[-n_last:]
+    if not before:
+        return bool(last)
+    return min(last) < STILL_FALLING * min(before)
 
 
 def plan_batches(

@@ -124,8 +124,8 @@ COLUMNS = (
     Column(
         "density",
         "Density",
-        "Density, mean absolute error over the experimental crystals whose elements "
-        "all have a reference energy in the model; these differ between models",
+        "Density, mean absolute error over the experimental crystals whose relaxation "
+        "converged",
         DENSITY,
         "density",
         _read_stage("density", "mae"),

@@ -14,7 +14,7 @@ from nextrung.reports.sections.failure_signs import (
     format_change,
     read_test_errors,
 )
-from nextrung.reports.sections.scaling_law import describe_crossing
+from nextrung.reports.sections.scaling_law import describe_crossing, describe_size
 from nextrung.schemas.models import RECIPES, Model, Rereference
 
 if TYPE_CHECKING:
@@ -195,7 +195,8 @@ def _advise_on_size(results: StudyResults) -> list[str]:
         return ["Run the scaling law to learn how much more target data would help."]
     return [
         f"For {1000 * size.error_wanted:,.0f} meV/atom with "
-        f"{appearance(size.model).title}: about {size.n_frames:,.0f} training frames."
+        f"{appearance(size.model).title}: about {size.n_frames:,.0f} training frames"
+        f"{describe_size(size)}."
         for size in law.required_sizes
         if size.n_frames is not None
     ]
