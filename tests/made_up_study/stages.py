@@ -187,9 +187,7 @@ def make_scaling_law() -> ScalingLawDoc:
     }
     energy = PropertyScaling(
         laws=laws,
-        crossing=Crossing(
-            n_frames=4641.6, low=3000, high=None, n_resamples=1000, n_crossing=990
-        ),
+        crossing=Crossing(n_frames=4641.6, low=3000, high=None),
         required_sizes=[
             RequiredSize(
                 model=Model.REFITTED_ATOM_REFS, error_wanted=0.01, n_frames=4642

@@ -98,7 +98,14 @@ class ReReferenceMaker(StageMaker):
         atom_refs : AtomRefDoc
             Fitted reference energies.
         """
-        moved = open_potential(source).with_atom_refs(atom_refs.atom_refs)
+        unmoved = open_potential(source)
+        moved = unmoved.with_atom_refs(
+            {
+                symbol: energy
+                for symbol, energy in atom_refs.atom_refs.items()
+                if symbol in unmoved.elements
+            }
+        )
         return FineTuningDoc(
             model=self.model,
             recipe=RECIPES[self.model],

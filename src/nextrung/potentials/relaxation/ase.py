@@ -9,6 +9,7 @@ import warnings
 from typing import TYPE_CHECKING
 
 import numpy as np
+from ase.calculators.calculator import CalculationFailed
 from ase.constraints import FixSymmetry
 from ase.filters import FrechetCellFilter
 from ase.optimize import FIRE
@@ -104,11 +105,12 @@ class _Relaxation:
         while True:
             if reason := self._describe_cell():
                 return self._record_failure(reason)
-            energy = float(self._atoms.get_potential_energy())
             gradient = optimizer.optimizable.get_gradient()
-            if not np.isfinite([energy, *gradient]).all():
+            energy, reason = self._predict_energy()
+            values = gradient if energy is None else [energy, *gradient]
+            if not np.isfinite(values).all():
                 return self._record_failure(BAD_NUMBERS)
-            if self._initial_energy is None:
+            if self._n_steps == 0:
                 self._initial_energy = energy
             self._last_valid = copy_structure(
                 self._initial,
@@ -125,9 +127,20 @@ class _Relaxation:
                     structure=self._last_valid,
                     n_steps=self._n_steps,
                     fmax=fmax,
+                    error=reason,
                 )
             optimizer.step()
             self._n_steps += 1
+
+    def _predict_energy(self) -> tuple[float | None, str | None]:
+        """Predict the energy of atoms whose forces are known, or say why there is none.
+
+        Only the energy needs atomic references.
+        """
+        try:
+            return float(self._atoms.get_potential_energy()), None
+        except CalculationFailed as error:
+            return None, str(error)
 
     def _describe_cell(self) -> str | None:
         """Describe which limit the present cell exceeds."""
