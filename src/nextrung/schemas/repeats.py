@@ -8,6 +8,9 @@ from pydantic import Field, model_validator
 
 from nextrung.schemas.base import Record
 
+#: Properties of frames by which models are compared.
+PROPERTIES = ("energy", "forces", "stress", "magmoms")
+
 
 class RepeatSettings(Record):
     """On which seeds and splits the trainings of a study are repeated."""
@@ -33,9 +36,7 @@ class RepeatSettings(Record):
     def _validate_seeds(self) -> Self:
         """Validate that no seed is trained twice."""
         if len(set(self.seeds)) != len(self.seeds):
-            raise ValueError(
-                f"repeats.seeds: expected each seed once, got {self.seeds}"
-            )
+            raise ValueError(f"seeds: expected each once, got {self.seeds}")
         return self
 
 
@@ -105,3 +106,14 @@ class ModelDifference(Record):
     significant: bool = Field(description="Whether the adjusted p-value is below 0.05.")
     n_materials: int = Field(ge=1, description="Test materials compared.")
     n_repeats: int = Field(ge=1, description="Repeats compared.")
+
+
+def is_repeat(part: str) -> bool:
+    """Check whether a part of a study belongs to another repeat than the first.
+
+    Parameters
+    ----------
+    part : str
+        Name of the part, such as ``evaluation/scratch/seed=1,split=0``.
+    """
+    return "split=" in part.rpartition("/")[2]

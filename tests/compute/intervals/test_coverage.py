@@ -72,7 +72,10 @@ def test_intervals_of_differences_cover_the_mean(kind: str, n_materials: int) ->
 
 @pytest.mark.parametrize("spread", [0.5, 2.0])
 def test_intervals_over_repeats_cover_the_mean_of_all_seeds(spread: float) -> None:
-    """Three seeds, each with an error of its own on top of that of the materials."""
+    """Three seeds, each with an error of its own on top of that of the materials.
+
+    The variance of so few seeds is overestimated on purpose.
+    """
     rng = np.random.default_rng(7)
     materials = np.repeat(name(20), 3).tolist()
     covered = []
@@ -87,7 +90,7 @@ def test_intervals_over_repeats_cover_the_mean_of_all_seeds(spread: float) -> No
         )
         assert found is not None
         covered.append(found.low <= 0 <= found.high)
-    assert 0.92 <= np.mean(covered) <= 0.98
+    assert 0.92 <= np.mean(covered) <= 0.99
 
 
 @pytest.mark.parametrize("n_materials", [12, 40])

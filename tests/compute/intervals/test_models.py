@@ -12,7 +12,10 @@ from nextrung.schemas.repeats import BestModel
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from nextrung.compute.intervals import Repeat
     from nextrung.schemas.repeats import ModelDifference
+
+    Models = dict[str, dict[Repeat, FrameErrors]]
 
 N = 30
 
@@ -34,7 +37,7 @@ def find(found: list[ModelDifference], model: str, reference: str) -> ModelDiffe
 def test_every_model_is_compared_with_source_scratch_and_best() -> None:
     rng = np.random.default_rng(0)
     names = ("source", "scratch", "frozen_atom_refs", "refitted_atom_refs")
-    models = {n: {(0, 0): errors_of(rng.exponential(size=N))} for n in names}
+    models: Models = {n: {(0, 0): errors_of(rng.exponential(size=N))} for n in names}
     best = BestModel(model="refitted_atom_refs", val_error=0.1, test_error=None)
 
     found = compare_models(models, {"energy": best})
@@ -50,7 +53,7 @@ def test_every_model_is_compared_with_source_scratch_and_best() -> None:
 def test_a_better_model_is_told_apart_and_an_equal_one_is_not() -> None:
     rng = np.random.default_rng(0)
     hard = rng.lognormal(size=N)
-    models = {
+    models: Models = {
         "source": {(None, 0): errors_of(hard)},
         "scratch": {
             (seed, 0): errors_of(hard * rng.lognormal(0, 0.1, N)) for seed in range(3)
@@ -74,8 +77,8 @@ def test_a_better_model_is_told_apart_and_an_equal_one_is_not() -> None:
 def test_more_models_need_smaller_p_values() -> None:
     rng = np.random.default_rng(4)
     hard = rng.lognormal(size=N)
-    source = {"source": {(None, 0): errors_of(hard)}}
-    tried = {
+    source: Models = {"source": {(None, 0): errors_of(hard)}}
+    tried: Models = {
         f"model {i}": {(0, 0): errors_of(hard + rng.normal(0.3, 0.7, N))}
         for i in range(6)
     }
@@ -88,7 +91,7 @@ def test_frames_that_one_model_lacks_are_left_out_of_both() -> None:
     values = np.arange(1.0, N + 1)
     gap = values.copy()
     gap[0] = np.nan
-    models = {
+    models: Models = {
         "source": {(None, 0): errors_of(gap)},
         "scratch": {(0, 0): errors_of(2 * values[:-1])},
     }
@@ -99,8 +102,10 @@ def test_frames_that_one_model_lacks_are_left_out_of_both() -> None:
 
 def test_splits_are_compared_within_themselves() -> None:
     rng = np.random.default_rng(0)
-    models = {
-        "source": {(None, split): errors_of(np.zeros(N), N * split) for split in (0, 1)},
+    models: Models = {
+        "source": {
+            (None, split): errors_of(np.zeros(N), N * split) for split in (0, 1)
+        },
         "scratch": {
             (seed, split): errors_of(rng.exponential(size=N), N * split)
             for seed in (0, 1)
@@ -112,7 +117,7 @@ def test_splits_are_compared_within_themselves() -> None:
 
 
 def test_models_without_a_common_repeat_are_not_compared() -> None:
-    models = {
+    models: Models = {
         "source": {(None, 0): errors_of(np.zeros(N))},
         "scratch": {(0, 1): errors_of(np.ones(N))},
     }

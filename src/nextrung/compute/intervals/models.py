@@ -8,9 +8,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from nextrung.compute.intervals.differences import adjust_holm, compare_paired
-from nextrung.compute.intervals.repeats import PROPERTIES
 from nextrung.schemas.models import Model
-from nextrung.schemas.repeats import ModelDifference
+from nextrung.schemas.repeats import PROPERTIES, ModelDifference
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

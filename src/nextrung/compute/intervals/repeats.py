@@ -7,15 +7,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from nextrung.schemas.repeats import BestModel, ModelRepeats, Spread
+from nextrung.schemas.repeats import PROPERTIES, BestModel, ModelRepeats, Spread
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from nextrung.schemas.repeats import RepeatErrors
-
-#: Properties by which models are compared.
-PROPERTIES = ("energy", "forces", "stress", "magmoms")
 
 
 def summarise_repeats(repeats: Sequence[RepeatErrors]) -> ModelRepeats:
