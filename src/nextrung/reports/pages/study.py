@@ -10,7 +10,6 @@ from nextrung.reports.sections.benchmarks import COLUMNS
 from nextrung.reports.sections.dataset import report_dataset
 from nextrung.reports.sections.density import report_density
 from nextrung.reports.sections.evaluation import report_evaluation
-from nextrung.reports.sections.failure_signs import find_failure_signs
 from nextrung.reports.sections.fine_tuning import report_fine_tuning
 from nextrung.reports.sections.intervals import estimate_intervals
 from nextrung.reports.sections.preflight import report_preflight
@@ -19,8 +18,9 @@ from nextrung.reports.sections.published_values import CITATION, PAPER_STUDY
 from nextrung.reports.sections.scaling_law import report_scaling_law
 from nextrung.reports.sections.section import Section
 from nextrung.reports.sections.stability import report_stability
-from nextrung.reports.sections.summary import advise, summarise
 from nextrung.reports.sections.table import html_table
+from nextrung.reports.sections.verdicts.failure_signs import find_failure_signs
+from nextrung.reports.sections.verdicts.summary import advise, summarise
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 from tests.made_up_study import replace_models
 
-from nextrung.reports.sections.summary import (
+from nextrung.reports.sections.verdicts.summary import (
     advise,
     describe_best_model,
     describe_transfer,

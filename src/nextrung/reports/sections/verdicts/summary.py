@@ -8,13 +8,13 @@ from nextrung.reports.html.elements import format_count
 from nextrung.reports.html.model_style import appearance, transfers
 from nextrung.reports.html.quantities import ENERGY
 from nextrung.reports.sections.benchmarks import find_best
-from nextrung.reports.sections.failure_signs import (
+from nextrung.reports.sections.scaling_law import describe_crossing
+from nextrung.reports.sections.verdicts.failure_signs import (
     compare_errors,
     find_worse_than_scratch,
     format_change,
     read_test_errors,
 )
-from nextrung.reports.sections.scaling_law import describe_crossing
 from nextrung.schemas.models import RECIPES, Model, Rereference
 
 if TYPE_CHECKING:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 from tests.made_up_study import replace_models
 
-from nextrung.reports.sections.failure_signs import (
+from nextrung.reports.sections.verdicts.failure_signs import (
     compare_errors,
     find_failure_signs,
     find_worse_than_scratch,
