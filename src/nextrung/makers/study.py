@@ -19,6 +19,7 @@ from nextrung.makers.fine_tuning import FineTuningMaker, ReReferenceMaker, Sourc
 from nextrung.makers.jobs.flow import make_flow
 from nextrung.makers.jobs.stage_maker import RecordMaker, StageMaker
 from nextrung.makers.jobs.task_job import provenance, task_job
+from nextrung.makers.physics import PhysicsMaker
 from nextrung.makers.relaxation import RelaxationMaker
 from nextrung.makers.scaling_law import ScalingLawMaker
 from nextrung.makers.stability import StabilityMaker
@@ -27,6 +28,7 @@ from nextrung.schemas.base import Record
 from nextrung.schemas.density import DensityErrors
 from nextrung.schemas.labels.curation import Rejection, Rule
 from nextrung.schemas.models import RECIPES, Model, Rereference, Trained
+from nextrung.schemas.physics import PhysicsSummary
 from nextrung.schemas.study import (
     AlignmentSummary,
     DatasetSummary,
@@ -203,6 +205,7 @@ class _StudyFlowBuilder:
             self.dataset,
             made,
         )
+        relaxed = None
         if settings.relaxation:
             relaxed = self._add(
                 f"relaxation/{model}",
@@ -219,6 +222,15 @@ class _StudyFlowBuilder:
                 )
         if settings.density:
             self._add(f"density/{model}", DensityMaker(settings=settings.density), made)
+        if settings.physics:
+            self._add(
+                f"physics/{model}",
+                PhysicsMaker(settings=settings.physics),
+                made,
+                source=self.source,
+                dataset=relaxed and self.dataset,
+                relaxation=relaxed,
+            )
 
     def _scale(self, settings: ScalingLawSettings) -> None:
         """Add the trainings on subsets and their fit."""
@@ -263,12 +275,14 @@ def _summarise_model(model: Model, parts: Mapping[str, Any]) -> ModelSummary:
     """Summarise the scores of one model."""
     made = parts[f"fine_tuning/{model}"]
     density = parts.get(f"density/{model}")
+    physics = parts.get(f"physics/{model}")
     return _summarise(
         ModelSummary,
         made,
         metrics=parts[f"evaluation/{model}"].metrics,
         stability=_summarise_stability(parts.get(f"stability/{model}")),
         density=density and _summarise(DensityErrors, density),
+        physics=physics and _summarise(PhysicsSummary, physics),
         checkpoint=made.checkpoint.path,
         checkpoint_sha256=made.checkpoint.sha256,
     )

@@ -113,7 +113,7 @@ class MolecularDynamicsSettings(Record):
     """Molecular dynamics at constant energy with ASE's velocity Verlet."""
 
     crystals: tuple[str, ...] = Field(
-        ("Cu fcc", "NaCl rocksalt", "Si diamond"),
+        ("NaCl rocksalt", "Si diamond"),
         description="Crystals to run, of those that are tested.",
     )
     min_atoms: int = Field(8, ge=2, description="Smallest number of atoms of a cell.")
@@ -127,6 +127,35 @@ class MolecularDynamicsSettings(Record):
         1.0,
         gt=0,
         description="Largest drift of the total energy in meV/atom/ps, up or down.",
+    )
+
+
+class ForgettingSettings(Record):
+    """Perturbed experimental crystals on which a model is compared with its source."""
+
+    n_perturbed: int = Field(
+        3, ge=1, description="Perturbed structures of each crystal."
+    )
+    displacement: float = Field(
+        0.1, gt=0, description="Length of the random displacement of every atom in Å."
+    )
+    largest_strain: float = Field(
+        0.03,
+        ge=0,
+        lt=0.5,
+        description="Largest random strain of all lattice vectors, up or down.",
+    )
+    seed: int = Field(0, ge=0, description="Random seed of the perturbations.")
+
+
+class FidelitySettings(Record):
+    """Relaxed structures compared with relaxed labels."""
+
+    label_fmax: float = Field(
+        0.05,
+        gt=0,
+        description="Largest force on an atom in eV/Å of a label that is relaxed; the "
+        "one of lowest energy of each material is compared.",
     )
 
 
@@ -159,6 +188,15 @@ class PhysicsSettings(Record):
     )
     molecular_dynamics: MolecularDynamicsSettings = Field(
         MolecularDynamicsSettings(), description="Drift of the energy."
+    )
+    forgetting: ForgettingSettings | None = Field(
+        ForgettingSettings(),
+        description="Deviation from the source potential; null to leave it out.",
+    )
+    fidelity: FidelitySettings | None = Field(
+        FidelitySettings(),
+        description="Deviation of relaxed structures from relaxed labels; needs the "
+        "relaxation of a study; null to leave it out.",
     )
 
 
@@ -205,18 +243,80 @@ class MeasureSummary(Record):
     )
 
 
-class PhysicsScore(Record):
-    """Results of all tests of one model."""
+class PhysicsCounts(Record):
+    """Summary of all tests of one model."""
 
     n_crystals: int = Field(ge=0, description="Crystals tested.")
     n_values: int = Field(ge=0, description="Numbers that were to be measured.")
     n_passed: int = Field(ge=0, description="Numbers within their range.")
     n_without_value: int = Field(ge=0, description="Tests that failed to run.")
     measures: list[MeasureSummary] = Field(description="Every measure of the tests.")
+
+
+class ForgettingErrors(Record):
+    """Deviation of a model from its source on perturbed experimental crystals.
+
+    None of these numbers changes with the atomic reference energies.
+    """
+
+    n_crystals: int = Field(ge=0, description="Crystals that both can predict.")
+    n_structures: int = Field(ge=0, description="Perturbed structures of these.")
+    n_without_value: int = Field(ge=0, description="Crystals that one cannot predict.")
+    deformation_energy_mae: float | None = Field(
+        description="Mean absolute deviation of the energy of a perturbed structure "
+        "relative to its unperturbed crystal in eV/atom."
+    )
+    forces_mae: float | None = Field(
+        description="Mean absolute deviation of force components in eV/Å."
+    )
+    stress_mae: float | None = Field(
+        description="Mean absolute deviation of stress components in GPa."
+    )
+
+
+class FidelityErrors(Record):
+    """Deviation of relaxed structures from relaxed labels."""
+
+    n_materials: int = Field(ge=0, description="Materials with a relaxed label.")
+    n_compared: int = Field(
+        ge=0, description="Those with a converged relaxation of the same atoms."
+    )
+    volume_change: float | None = Field(
+        description="Mean relative deviation of the volume; positive where too large."
+    )
+    volume_mae: float | None = Field(
+        description="Mean absolute relative deviation of the volume."
+    )
+    rmsd: float | None = Field(
+        description="Mean root-mean-square displacement of the sites at equal cell, "
+        "in Å."
+    )
+
+
+class PhysicsComparison(Record):
+    """Comparisons of a model with its source and with relaxed labels."""
+
+    forgetting: ForgettingErrors | None = Field(
+        None, description="Deviation from the source; null where left out."
+    )
+    fidelity: dict[str, FidelityErrors] = Field(
+        default_factory=dict,
+        description="Deviation from relaxed labels, for `all` materials and by split; "
+        "empty where left out.",
+    )
+
+
+class PhysicsSummary(PhysicsCounts, PhysicsComparison):
+    """All scores of one model but the rows."""
+
+
+class PhysicsScore(PhysicsCounts):
+    """Results of all tests of one model."""
+
     rows: list[PhysicsRecord] = Field(description="Every crystal and measure.")
 
 
-class PhysicsDoc(PhysicsScore, ModelDoc):
+class PhysicsDoc(PhysicsScore, PhysicsComparison, ModelDoc):
     """Tests of the potential energy surface of one model."""
 
     settings: PhysicsSettings = Field(description="Settings of the stage.")

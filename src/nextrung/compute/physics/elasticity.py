@@ -97,8 +97,8 @@ def fit_elastic_constants(
     """
     tensor = ElasticTensor.from_independent_strains(
         [Strain(strain) for strain in strains],
-        [Stress(stress) for stress in stresses],
-        eq_stress=Stress(unstrained),
+        [Stress((stress + stress.T) / 2) for stress in stresses],
+        eq_stress=Stress((unstrained + unstrained.T) / 2),
     )
     stiffness = np.asarray(tensor.voigt)
     normal, shear = stiffness[:3, :3], stiffness[3:, 3:]
