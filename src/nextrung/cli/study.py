@@ -148,10 +148,10 @@ def report(
 
 def _require_inputs(settings: StudySettings, file: Path) -> None:
     """Raise for missing files of a study, before anything runs."""
-    from nextrung.adapters.files.experimental_crystals import digest_crystals
     from nextrung.adapters.files.elastic_crystals import read_elastic_crystals
+    from nextrung.adapters.files.experimental_crystals import digest_crystals
     from nextrung.adapters.sources.registry import list_source_files
-    from nextrung.potentials.physics import require_physics
+    from nextrung.potentials.physics.runner import require_physics
 
     try:
         list_source_files(settings.dataset.source)

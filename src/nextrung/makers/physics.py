@@ -13,12 +13,11 @@ from nextrung.adapters.files.elastic_crystals import (
 from nextrung.adapters.files.experimental_crystals import read_crystals
 from nextrung.adapters.files.relaxation_table import read_relaxations
 from nextrung.compute.physics.fidelity import find_relaxed_labels, score_fidelity
-from nextrung.compute.physics.forgetting import perturb_crystals, score_forgetting
 from nextrung.compute.physics.scores import score_physics
 from nextrung.makers.jobs.models import open_frames, open_potential
 from nextrung.makers.jobs.stage_maker import StageMaker
 from nextrung.makers.jobs.task_job import provenance, report_progress, task_job
-from nextrung.potentials.physics import run_physics_tests
+from nextrung.potentials.physics.runner import compare_potentials, run_physics_tests
 from nextrung.schemas.density import DensitySettings
 from nextrung.schemas.physics import PhysicsDoc, PhysicsSettings
 
@@ -26,11 +25,7 @@ if TYPE_CHECKING:
     from nextrung.potentials.potential import Potential
     from nextrung.schemas.dataset import DatasetDoc
     from nextrung.schemas.fine_tuning import FineTuningDoc
-    from nextrung.schemas.physics import (
-        FidelityErrors,
-        ForgettingErrors,
-        ForgettingSettings,
-    )
+    from nextrung.schemas.physics import FidelityErrors, ForgettingErrors
     from nextrung.schemas.relaxation import RelaxationDoc
 
 
@@ -57,6 +52,7 @@ class PhysicsMaker(StageMaker):
     def make(
         self,
         model: FineTuningDoc,
+        *,
         source: FineTuningDoc | None = None,
         dataset: DatasetDoc | None = None,
         relaxation: RelaxationDoc | None = None,
@@ -83,19 +79,37 @@ class PhysicsMaker(StageMaker):
             on_crystal=lambda done: report_progress(done, len(crystals)),
         )
         score = score_physics(records)
-        forgetting = self.settings.forgetting
         return PhysicsDoc(
             model=model.model,
             labels=model.functional,
             settings=self.settings,
             **{name: getattr(score, name) for name in type(score).model_fields},
-            forgetting=_compare_with(source, potential, forgetting)
+            forgetting=compare_potentials(
+                potential,
+                open_potential(source),
+                [each.structure for each in read_crystals(DensitySettings())],
+                settings=forgetting,
+            )
             if source and forgetting
             else None,
             fidelity=self._score_fidelity(dataset, relaxation)
             if dataset and relaxation
             else {},
             provenance=provenance(),
+        )
+
+    def _compare_with(
+        self, source: FineTuningDoc, potential: Potential
+    ) -> ForgettingErrors | None:
+        """Compare the potential with its source on perturbed crystals."""
+        if self.settings.forgetting is None:
+            return None
+        measured = [crystal.structure for crystal in read_crystals(DensitySettings())]
+        return compare_potentials(
+            potential,
+            open_potential(source),
+            measured,
+            settings=self.settings.forgetting,
         )
 
     def _score_fidelity(
@@ -108,16 +122,3 @@ class PhysicsMaker(StageMaker):
         chosen = find_relaxed_labels(frames, self.settings.fidelity.label_fmax)
         records = read_relaxations(artifact_path(relaxation.records))
         return score_fidelity(frames[chosen], records)
-
-
-def _compare_with(
-    source: FineTuningDoc, potential: Potential, settings: ForgettingSettings
-) -> ForgettingErrors:
-    """Compare a potential with its source on perturbed experimental crystals."""
-    measured = read_crystals(DensitySettings())
-    perturbed = perturb_crystals([each.structure for each in measured], settings)
-    return score_forgetting(
-        potential.predict(perturbed, "efs"),
-        open_potential(source).predict(perturbed, "efs"),
-        settings,
-    )

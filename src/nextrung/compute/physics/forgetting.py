@@ -103,10 +103,12 @@ def score_forgetting(
             for ours, theirs in crystal[1:]
         ),
         forces_mae=_average(
-            np.subtract(ours.forces, theirs.forces) for ours, theirs in perturbed
+            np.asarray(ours.forces) - np.asarray(theirs.forces)
+            for ours, theirs in perturbed
         ),
         stress_mae=_average(
-            np.subtract(ours.stress, theirs.stress) for ours, theirs in perturbed
+            np.asarray(ours.stress) - np.asarray(theirs.stress)
+            for ours, theirs in perturbed
         ),
     )
 

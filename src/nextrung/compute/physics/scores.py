@@ -18,7 +18,7 @@ from nextrung.schemas.physics import (
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from numpy.typing import ArrayLike
+    from numpy.typing import NDArray
     from pymatgen.core import Structure
 
     from nextrung.schemas.physics import ElasticCrystal, PhysicsSettings
@@ -50,14 +50,14 @@ def find_lattice_parameter(structure: Structure) -> float:
     return float(conventional.lattice.a)
 
 
-def fit_drift(energies: ArrayLike, times: ArrayLike) -> float:
+def fit_drift(energies: NDArray[np.float64], times: NDArray[np.float64]) -> float:
     """Fit the drift of an energy over time.
 
     Parameters
     ----------
-    energies : array_like of float, shape (n_times,)
+    energies : ndarray of float, shape (n_times,)
         Energies.
-    times : array_like of float, shape (n_times,)
+    times : ndarray of float, shape (n_times,)
         Times.
 
     Returns
@@ -73,6 +73,7 @@ def check_value(
     crystal: ElasticCrystal,
     measure: Measure,
     value: float | str,
+    *,
     settings: PhysicsSettings,
 ) -> PhysicsRecord:
     """Check whether a measured number is in the range in which it passes.

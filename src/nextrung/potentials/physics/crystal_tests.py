@@ -1,8 +1,7 @@
-"""Tests of the potential energy surface of a potential."""
+"""Tests of one relaxed crystal."""
 
 from __future__ import annotations
 
-from importlib import import_module
 from math import ceil
 from typing import TYPE_CHECKING
 
@@ -24,7 +23,6 @@ from nextrung.compute.physics.repulsion import (
 )
 from nextrung.compute.physics.scores import (
     MEASURES,
-    check_value,
     find_lattice_parameter,
     fit_drift,
 )
@@ -42,101 +40,38 @@ if TYPE_CHECKING:
     from pymatgen.core import Structure
 
     from nextrung.potentials.potential import Potential
-    from nextrung.schemas.physics import (
-        ElasticCrystal,
-        PhysicsRecord,
-        PhysicsSettings,
-    )
+    from nextrung.schemas.physics import PhysicsSettings
     from nextrung.schemas.prediction import Prediction
 
 #: Exceptions of a prediction or of a fit that fail one test of one crystal.
 FAILURES = (ArithmeticError, CalculationFailed, RuntimeError, ValueError)
 
 
-def require_physics(settings: PhysicsSettings) -> None:
-    """Raise where a package is missing that a test needs.
-
-    Parameters
-    ----------
-    settings : PhysicsSettings
-        Tests to run.
-
-    Raises
-    ------
-    InputError
-        If phonopy is not installed and phonons are to be computed.
-    """
-    if PhysicsTest.PHONONS in settings.tests:
-        import_module("nextrung.compute.physics.phonons")
-
-
-def run_physics_tests(
-    potential: Potential,
-    crystals: Sequence[ElasticCrystal],
-    settings: PhysicsSettings,
-    on_crystal: Callable[[int], None] = lambda _done: None,
-) -> list[PhysicsRecord]:
-    """Relax crystals and run every test on them.
-
-    Parameters
-    ----------
-    potential : Potential
-        Potential to test.
-    crystals : sequence of ElasticCrystal
-        Crystals.
-    settings : PhysicsSettings
-        Tests, and the ranges in which they pass.
-    on_crystal : callable
-        Called with the number of finished crystals after each.
-
-    Returns
-    -------
-    list of PhysicsRecord
-        One per crystal and measure; a failure is a record with its reason.
-    """
-    require_physics(settings)
-    relaxed = potential.relax(
-        [crystal.structure for crystal in crystals], settings.relaxation
-    )
-    records: list[PhysicsRecord] = []
-    for done, (crystal, relaxation) in enumerate(
-        zip(crystals, relaxed, strict=True), 1
-    ):
-        for test in settings.tests:
-            if _leaves_out(test, crystal, settings):
-                continue
-            values: Mapping[Measure, float | str]
-            structure = relaxation.structure
-            if relaxation.status is not RelaxationStatus.CONVERGED or structure is None:
-                reason = relaxation.error or f"relaxation: {relaxation.status}"
-                values = dict.fromkeys(MEASURES[test], reason)
-            else:
-                values = _run(test, potential, structure, settings)
-            records += [
-                check_value(crystal, measure, values[measure], settings)
-                for measure in MEASURES[test]
-            ]
-        on_crystal(done)
-    return records
-
-
-def _leaves_out(
-    test: PhysicsTest, crystal: ElasticCrystal, settings: PhysicsSettings
-) -> bool:
-    """Check whether a test is not run for a crystal."""
-    return (
-        test is PhysicsTest.MOLECULAR_DYNAMICS
-        and crystal.crystal_id not in settings.molecular_dynamics.crystals
-    )
-
-
-def _run(
+def run_test(
     test: PhysicsTest,
     potential: Potential,
     structure: Structure,
+    *,
     settings: PhysicsSettings,
 ) -> Mapping[Measure, float | str]:
-    """Run one test of one crystal; a failure is the reason in place of numbers."""
+    """Run one test of one crystal.
+
+    Parameters
+    ----------
+    test : PhysicsTest
+        Test.
+    potential : Potential
+        Potential to test.
+    structure : Structure
+        Crystal relaxed by the potential.
+    settings : PhysicsSettings
+        Settings of the tests.
+
+    Returns
+    -------
+    mapping of Measure to (float or str)
+        Number of each measure of the test, or the reason why there is none.
+    """
     try:
         return _TESTS[test](potential, structure, settings)
     except FAILURES as error:
@@ -183,9 +118,7 @@ def _fit_elasticity(
     constants = fit_elastic_constants(
         [each.strain for each in strained], stresses, unstrained
     )
-    return {
-        Measure(name): getattr(constants, name) for name in type(constants)._fields
-    }
+    return {Measure(name): getattr(constants, name) for name in type(constants)._fields}
 
 
 def _find_frequencies(
@@ -240,7 +173,7 @@ def _run_dynamics(
     dynamics.run(chosen.n_steps)
     picoseconds = chosen.timestep / 1000 * np.arange(len(energies))
     milli_ev = 1000 * np.array(energies) / len(atoms)
-    return {Measure.ENERGY_DRIFT: fit_drift(milli_ev, picoseconds)}
+    return {Measure.ENERGY_DRIFT: fit_drift(milli_ev.astype(float), picoseconds)}
 
 
 def _predict(
@@ -264,9 +197,7 @@ def _predict_energies(
 
 _TESTS: Mapping[
     PhysicsTest,
-    Callable[
-        [Potential, Structure, PhysicsSettings], Mapping[Measure, float | str]
-    ],
+    Callable[[Potential, Structure, PhysicsSettings], Mapping[Measure, float | str]],
 ] = {
     PhysicsTest.EQUATION_OF_STATE: _fit_state,
     PhysicsTest.ELASTICITY: _fit_elasticity,
