@@ -84,14 +84,7 @@ class PhysicsMaker(StageMaker):
             labels=model.functional,
             settings=self.settings,
             **{name: getattr(score, name) for name in type(score).model_fields},
-            forgetting=compare_potentials(
-                potential,
-                open_potential(source),
-                [each.structure for each in read_crystals(DensitySettings())],
-                settings=forgetting,
-            )
-            if source and forgetting
-            else None,
+            forgetting=source and self._compare_with(source, potential),
             fidelity=self._score_fidelity(dataset, relaxation)
             if dataset and relaxation
             else {},

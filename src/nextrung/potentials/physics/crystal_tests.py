@@ -171,9 +171,10 @@ def _run_dynamics(
     dynamics = VelocityVerlet(atoms, timestep=chosen.timestep * units.fs)
     dynamics.attach(lambda: energies.append(atoms.get_total_energy()))
     dynamics.run(chosen.n_steps)
-    picoseconds = chosen.timestep / 1000 * np.arange(len(energies))
-    milli_ev = 1000 * np.array(energies) / len(atoms)
-    return {Measure.ENERGY_DRIFT: fit_drift(milli_ev.astype(float), picoseconds)}
+    times = np.arange(len(energies), dtype=np.float64)  # in steps
+    drift = fit_drift(np.array(energies, dtype=np.float64), times)  # eV per step
+    per_ps = 1000 / chosen.timestep
+    return {Measure.ENERGY_DRIFT: 1000 * drift * per_ps / len(atoms)}
 
 
 def _predict(
