@@ -20,6 +20,7 @@ from nextrung.cli import (
     cluster,
     data,
     labels,
+    physics,
     potentials,
     provenance,
     queries,
@@ -68,6 +69,7 @@ _COMMANDS: dict[str, tuple[Callable[..., None], ...]] = {
         potentials.evaluate,
         potentials.relax,
         potentials.density,
+        physics.physics,
     ),
 }
 for panel, commands in _COMMANDS.items():

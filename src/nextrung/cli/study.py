@@ -34,6 +34,10 @@ if TYPE_CHECKING:
     from nextrung.schemas.study import StudyDoc, StudySettings
 
 
+#: Stages whose inputs a preflight does not need.
+_LATER = ("density", "physics")
+
+
 def run(
     study: StudyFile,
     *,
@@ -85,7 +89,7 @@ def preflight(
     settings = read_study(study, overrides or ())
     use_device(device)
     flow = PreflightMaker(settings).make()
-    _require_inputs(settings.model_copy(update={"density": None}), study)
+    _require_inputs(settings.model_copy(update=dict.fromkeys(_LATER)), study)
     store = open_run(root, settings.name)
     run_flow(flow, store)
     tried = PreflightDoc.model_validate(store.get_output(flow.jobs[-1].uuid))
@@ -144,13 +148,18 @@ def report(
 
 def _require_inputs(settings: StudySettings, file: Path) -> None:
     """Raise for missing files of a study, before anything runs."""
+    from nextrung.adapters.files.elastic_crystals import read_elastic_crystals
     from nextrung.adapters.files.experimental_crystals import digest_crystals
     from nextrung.adapters.sources.registry import list_source_files
+    from nextrung.potentials.physics.runner import require_physics
 
     try:
         list_source_files(settings.dataset.source)
         if settings.density:
             digest_crystals(settings.density)
+        if settings.physics:
+            read_elastic_crystals(settings.physics.crystals)
+            require_physics(settings.physics)
     except InputError as error:
         raise InputError(f"{file}: {error}") from error
 

@@ -10,6 +10,7 @@ from nextrung.makers.dataset import DatasetMaker
 from nextrung.makers.density import DensityMaker
 from nextrung.makers.evaluation import EvaluationMaker
 from nextrung.makers.fine_tuning import FineTuningMaker, ReReferenceMaker, SourceMaker
+from nextrung.makers.physics import PhysicsMaker
 from nextrung.makers.relaxation import MergeMaker, RelaxationMaker, ShardMaker
 from nextrung.makers.scaling_law import ScalingLawFitMaker
 from nextrung.makers.stability import StabilityMaker
@@ -38,6 +39,7 @@ JOB_NAMES: Mapping[str, str] = {
     "relaxation_merge": MergeMaker.name,
     "stability": StabilityMaker.name,
     "density": DensityMaker.name,
+    "physics": PhysicsMaker.name,
     "scaling_law": ScalingLawFitMaker.name,
     "results": SummaryMaker.name,
     "labelling": LABEL_JOB,

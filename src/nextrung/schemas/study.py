@@ -14,6 +14,7 @@ from nextrung.schemas.evaluation import EvaluationSettings, PropertyErrors
 from nextrung.schemas.fine_tuning import FineTuningSettings
 from nextrung.schemas.labels.curation import Rejection
 from nextrung.schemas.models import Model
+from nextrung.schemas.physics import PhysicsSettings, PhysicsSummary
 from nextrung.schemas.preflight import PreflightSettings
 from nextrung.schemas.relaxation import RelaxationSettings
 from nextrung.schemas.repeats import (
@@ -91,6 +92,11 @@ class StudySettings(Record):
     density: DensitySettings | None = Field(
         default_factory=DensitySettings,
         description="Comparison of densities with experiment; null to leave it out.",
+    )
+    physics: PhysicsSettings | None = Field(
+        None,
+        description="Tests of the potential energy surface: elasticity, phonons, "
+        "repulsion, dynamics, forgetting and fidelity; null to leave them out.",
     )
     scaling_law: ScalingLawSettings | None = Field(
         default_factory=ScalingLawSettings,
@@ -182,6 +188,9 @@ class ModelSummary(Record):
     metrics: dict[str, PropertyErrors] = Field(description="Errors, by split.")
     stability: StabilitySummary | None = Field(description="Stability errors.")
     density: DensityErrors | None = Field(description="Density errors.")
+    physics: PhysicsSummary | None = Field(
+        None, description="Tests of the potential energy surface."
+    )
     best_epoch: int | None = Field(description="Epoch of the checkpoint.")
     n_train_frames: int = Field(ge=0, description="Training frames used.")
     checkpoint: str = Field(description="Path relative to the artifacts folder.")
