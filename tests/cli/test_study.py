@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -8,7 +9,7 @@ import pytest
 import yaml
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from tests.cli.conftest import Finished
 
@@ -57,6 +58,33 @@ def test_run_ends_with_table_and_report(call: Call, quick: Path) -> None:
     assert "labels: distilled from chgnet-r2scan" in first.output
     assert str(root / "report.html") in first.output.replace("\n", "")
     assert "<html" in (root / "report.html").read_text()
+
+
+@pytest.fixture
+def set_timezone(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[str], None]]:
+    """Set the time zone of this process until the end of the test."""
+
+    def change(name: str) -> None:
+        monkeypatch.setenv("TZ", name)
+        time.tzset()
+
+    yield change
+    monkeypatch.undo()
+    time.tzset()
+
+
+def test_a_run_prints_its_own_results_whatever_the_time_zones_of_earlier_runs(
+    call: Call, quick: Path, tmp_path: Path, set_timezone: Callable[[str], None]
+) -> None:
+    set_timezone("Asia/Tokyo")
+    call("run", quick, "--root", tmp_path)
+    set_timezone("UTC")
+    second = call("run", quick, "--root", tmp_path, "--set", "models=[source]")
+
+    written = json.loads((tmp_path / "results.json").read_text())
+    assert second.code == 0
+    assert list(written["models"]) == ["source"]
+    assert json.loads(call("results", tmp_path, "--json").output) == written
 
 
 def test_results_are_one_json_object(call: Call, quick: Path) -> None:

@@ -46,9 +46,9 @@ def run(
 ) -> None:
     """Run a whole study on this machine; a killed run continues where it stopped."""
     from nextrung.adapters.files.study_yaml import read_study
-    from nextrung.adapters.stores.studies import load_study
     from nextrung.makers.study import StudyMaker
     from nextrung.reports.sections.table import results_table
+    from nextrung.schemas.study import StudyDoc
 
     settings = read_study(study, overrides or ())
     use_device(device)
@@ -60,7 +60,7 @@ def run(
         return
     store = open_run(root, settings.name)
     run_flow(flow, store)
-    document = load_study(store, settings.name)
+    document = StudyDoc.model_validate(store.get_output(flow.output.uuid))
     page = _write_outputs(store, document)
     console.print(results_table(document.results))
     console.print(f"labels: {document.results.labels}")

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from maggma.core import StoreError
 from maggma.stores import MemoryStore, MontyStore
 
+from nextrung.adapters.stores.insertion_order import SEQUENCE, insertion_key
 from nextrung.adapters.stores.write_retries import RetryingJobStore
 from nextrung.schemas.base import InputError
 
@@ -33,6 +34,7 @@ INDEXED_FIELDS = (
     "output.results.study",
     "output.provenance.fingerprint",
     "output.checkpoint.sha256",
+    SEQUENCE,
 )
 
 
@@ -222,14 +224,14 @@ def find_documents(
     Returns
     -------
     list of dict
-        Whole documents, in the order in which they were completed.
+        Whole documents, in the order in which they were stored.
     """
     newest: dict[str, dict[str, Any]] = {}
     for document in store.query(dict(criteria), load=load):
         uuid = document["uuid"]
         if uuid not in newest or newest[uuid]["index"] < document["index"]:
             newest[uuid] = document
-    return sorted(newest.values(), key=lambda document: document["completed_at"])
+    return sorted(newest.values(), key=insertion_key)
 
 
 def find_finished(store: JobStore, uuids: Collection[str]) -> set[str]:

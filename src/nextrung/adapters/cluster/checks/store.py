@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from maggma.stores import MemoryStore
 
+from nextrung.adapters.stores.insertion_order import SEQUENCE
 from nextrung.adapters.stores.job_store import INDEXED_FIELDS
 from nextrung.schemas.cluster.checks import Finding, Level, make_finding
 
@@ -77,7 +78,7 @@ def _check_versions(store: JobStore, packages: Sequence[str]) -> Finding:
     found = store.query_one(
         {"output.provenance.versions": {"$exists": True}},
         ["output.provenance.versions"],
-        sort={"completed_at": -1},
+        sort={SEQUENCE: -1},
     )
     if found is None:
         return make_finding("versions in the store", Level.OK, "no document yet")
