@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 
@@ -29,6 +29,8 @@ class EvaluationMaker(StageMaker):
     settings : EvaluationSettings
         Splits to score.
     """
+
+    algorithm: ClassVar[int] = 1
 
     name: str = "evaluate"
     settings: EvaluationSettings = field(default_factory=EvaluationSettings)

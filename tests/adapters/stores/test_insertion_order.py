@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from jobflow.core.schemas import JobStoreDocument
@@ -81,7 +81,7 @@ def test_a_lost_counter_continues_after_the_greatest_number(tmp_path: Path) -> N
 
 
 def test_documents_without_a_number_are_older_and_ordered_by_utc() -> None:
-    computed = [
+    computed: list[dict[str, Any]] = [
         {
             "completed_at": local,
             "output": {"provenance": {"completed_at": utc}},
@@ -91,7 +91,11 @@ def test_documents_without_a_number_are_older_and_ordered_by_utc() -> None:
             ("2026-01-01T04:00:00", "2026-01-01T04:00:00+00:00"),
         ]
     ]
-    numbered = {"completed_at": "2025", "metadata": {"sequence": 1}, "output": None}
+    numbered: dict[str, Any] = {
+        "completed_at": "2025",
+        "metadata": {"sequence": 1},
+        "output": None,
+    }
 
     assert sorted([numbered, *computed[::-1]], key=insertion_key) == [
         *computed,

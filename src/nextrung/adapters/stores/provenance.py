@@ -29,7 +29,7 @@ _FACTS = (
 )
 
 #: Fields of files.
-_ARTIFACTS = ("checkpoint", "frames", "materials", "rejections", "records")
+ARTIFACTS = ("checkpoint", "frames", "materials", "rejections", "records")
 
 _PROPERTIES = (
     "uuid",
@@ -43,7 +43,7 @@ _PROPERTIES = (
     "output.settings",
     "output.plan",
     "output.provenance",
-    *(f"output.{name}" for name in (*_FACTS, *_ARTIFACTS)),
+    *(f"output.{name}" for name in (*_FACTS, *ARTIFACTS)),
 )
 
 #: Fewest digits of an abbreviated fingerprint.
@@ -149,7 +149,7 @@ def _describe(stored: Mapping[str, Any]) -> ProvenanceNode:
     facts = {name: output[name] for name in _FACTS if output.get(name) is not None}
     if plan:
         facts["shard"] = f"{plan['shard'] + 1} of {plan['n_shards']}"
-    files = {name: output.get(name) or plan.get(name) for name in _ARTIFACTS}
+    files = {name: output.get(name) or plan.get(name) for name in ARTIFACTS}
     return ProvenanceNode(
         uuid=stored["uuid"],
         name=stored["name"],

@@ -26,7 +26,7 @@ def check_store(store: JobStore, packages: Sequence[str]) -> Iterator[Finding]:
     store : JobStore
         A connected store.
     packages : sequence of str
-        Packages whose versions are part of fingerprints.
+        Packages whose versions are compared.
     """
     yield _write_and_remove(store)
     yield _check_indexes(store)
@@ -89,7 +89,9 @@ def _check_versions(store: JobStore, packages: Sequence[str]) -> Finding:
         if package in stored and stored[package] != installed_version(package)
     ]
     if differing:
-        advice = "install the same on all nodes, or accept that jobs run again"
+        advice = (
+            "install the same on all nodes: documents of other versions stay in use"
+        )
         got = f"the newest document has {'; '.join(differing)}"
         return make_finding("versions in the store", Level.WARN, got, advice)
     return make_finding("versions in the store", Level.OK, "those of this machine")
