@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 
@@ -65,6 +65,8 @@ class AlignmentMaker(StageMaker):
     settings : AlignmentSettings
         Energies to compare, and settings of the regression of their differences.
     """
+
+    algorithm: ClassVar[int] = 1
 
     name: str = "align functionals"
     settings: AlignmentSettings = field(default_factory=AlignmentSettings)

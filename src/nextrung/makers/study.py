@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from itertools import islice
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
 from jobflow import Job
 
@@ -71,6 +71,8 @@ class SummaryMaker(StageMaker):
     settings : StudySettings
         Settings of the whole study.
     """
+
+    algorithm: ClassVar[int] = 1
 
     name: str = "gather results"
     settings: StudySettings = field(default_factory=lambda: StudySettings(name="study"))

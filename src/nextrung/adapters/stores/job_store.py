@@ -8,8 +8,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from maggma.core import StoreError
-from maggma.stores import MemoryStore, MontyStore
+from maggma.stores import MemoryStore
 
+from nextrung.adapters.stores.embedded_store import EmbeddedStore
+from nextrung.adapters.stores.insertion_order import SEQUENCE, insertion_key
 from nextrung.adapters.stores.write_retries import RetryingJobStore
 from nextrung.schemas.base import InputError
 
@@ -33,6 +35,8 @@ INDEXED_FIELDS = (
     "output.results.study",
     "output.provenance.fingerprint",
     "output.checkpoint.sha256",
+    "output.plan.checkpoint.sha256",
+    SEQUENCE,
 )
 
 
@@ -55,7 +59,7 @@ def make_embedded_store(root: Path) -> JobStore:
     folder = root / STORE_FOLDER
     folder.mkdir(parents=True, exist_ok=True)
     docs, data = (
-        MontyStore(collection, database_path=str(folder))
+        EmbeddedStore(collection, database_path=str(folder))
         for collection in ("docs", "data")
     )
     return _connected(RetryingJobStore(docs, additional_stores={"data": data}))
@@ -147,7 +151,7 @@ def _connected(store: JobStore) -> JobStore:
     """Connect a store; raise an error of one line where it cannot be reached."""
     try:
         store.connect()
-        store.count()
+        store.docs_store.count({"uuid": "any"})
     except Exception as error:  # drivers raise all kinds of exceptions
         store.close()  # type: ignore[no-untyped-call]
         reason = str(error).splitlines()[0]
@@ -222,14 +226,14 @@ def find_documents(
     Returns
     -------
     list of dict
-        Whole documents, in the order in which they were completed.
+        Whole documents, in the order in which they were stored.
     """
     newest: dict[str, dict[str, Any]] = {}
     for document in store.query(dict(criteria), load=load):
         uuid = document["uuid"]
         if uuid not in newest or newest[uuid]["index"] < document["index"]:
             newest[uuid] = document
-    return sorted(newest.values(), key=lambda document: document["completed_at"])
+    return sorted(newest.values(), key=insertion_key)
 
 
 def find_finished(store: JobStore, uuids: Collection[str]) -> set[str]:

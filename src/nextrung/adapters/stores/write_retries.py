@@ -12,6 +12,7 @@ from jobflow.core.schemas import JobStoreDocument
 from pymongo.errors import AutoReconnect
 
 from nextrung.adapters.stores.blobs import find_arrays, remove_arrays
+from nextrung.adapters.stores.insertion_order import next_number
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -60,6 +61,7 @@ class RetryingJobStore(JobStore):
     jobflow writes the document of a job once, when all is computed: without retries a
     second without database costs the whole job. A document that replaces another also
     removes the arrays of the old one, which jobflow leaves in the additional stores.
+    Documents of jobs are numbered in the order in which they are stored.
     """
 
     @classmethod
@@ -99,5 +101,8 @@ class RetryingJobStore(JobStore):
         replaced = {}
         if isinstance(docs, JobStoreDocument):
             replaced = find_arrays(self, docs.uuid, docs.index)
+            numbered = {"sequence": retry(partial(next_number, self))}
+            metadata = (docs.metadata or {}) | numbered
+            docs = docs.model_copy(update={"metadata": metadata})
         retry(partial(super().update, docs, key, save))
         retry(partial(remove_arrays, self, replaced))

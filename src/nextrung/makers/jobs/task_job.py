@@ -28,21 +28,19 @@ from jobflow import CURRENT_JOB, JobConfig, job
 from nextrung.adapters.files.locks import hold_lock
 from nextrung.adapters.stores.job_store import CONFIG_VARIABLE, keeps_documents
 from nextrung.makers.jobs.fingerprints import (
-    DECISIVE_PACKAGES,
     fingerprint_of,
     look_up_versions,
     name_parents,
 )
 from nextrung.makers.jobs.flow import bind_inputs, derive_uuid
 from nextrung.makers.jobs.inputs import resolve_without_arrays
+from nextrung.makers.jobs.stored_documents import find_document, recompute_token
 from nextrung.makers.jobs.termination import raise_on_sigterm
 from nextrung.schemas.base import InputError, Provenance, TaskDoc
 from nextrung.settings import MachineSettings, choose_device
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
-
-    from jobflow import JobStore
 
     from nextrung.makers.jobs.flow import TaskJob
     from nextrung.makers.jobs.stage_maker import StageMaker
@@ -51,13 +49,15 @@ logger = logging.getLogger("nextrung")
 
 #: Packages whose versions are stored with a result.
 TRACKED_PACKAGES = (
-    *DECISIVE_PACKAGES,
     "ase",
+    "chgnet",
     "jobflow",
     "lightning",
+    "nextrung",
     "numpy",
     "pymatgen",
     "scipy",
+    "torch",
 )
 
 
@@ -135,10 +135,10 @@ def _compute_once(
             inputs = bind_inputs(make, maker, *arguments, **options)
             resolved = resolve_without_arrays(inputs, CURRENT_JOB.store)
             fingerprint = fingerprint_of(maker, list(resolved.values()))
-            stored = schema and _find_output(CURRENT_JOB.store, fingerprint)
-            if schema and stored:
+            stored = schema and find_document(schema, fingerprint)
+            if stored:
                 _log_state(JobState.ANSWERED)
-                return schema.model_validate(stored)
+                return stored
             with _running(fingerprint, name_parents(resolved)):
                 return make(maker, **resolved)
         except Exception as error:
@@ -201,17 +201,6 @@ def report_progress(done: int, total: int, text: str = "") -> None:
     logger.debug("%s", text, extra={"job": CURRENT_JOB.job.name, "progress": progress})
 
 
-def _find_output(store: JobStore, fingerprint: str) -> dict[str, Any] | None:
-    """Find the stored document of a fingerprint."""
-    wanted = {"output.provenance.fingerprint": fingerprint}
-    try:
-        found = store.query_one(wanted, ["output"], load=True)
-    except KeyError:  # the connection was lost between a document and its arrays
-        logger.warning("%s: stored without its arrays", CURRENT_JOB.job.name)
-        return None
-    return None if found is None else found["output"]
-
-
 def provenance() -> Provenance:
     """Return the provenance of the running job, from its start until now."""
     running = _RUNNING.get()
@@ -236,12 +225,14 @@ def work_folder() -> Path:
     Returns
     -------
     Path
-        Folder named by the fingerprint, so that a rerun of the same job resumes. The
-        lock is held until the job ends; a rerun that starts earlier waits for it.
+        Folder named by the fingerprint, so that a rerun of the same job resumes; one of
+        its own for a job that is to be computed again. The lock is held until the job
+        ends; a rerun that starts earlier waits for it.
     """
     running = _RUNNING.get()
     if running.folder is None:
-        folder = MachineSettings().work / running.fingerprint[:32]
+        name = (running.fingerprint[:32], recompute_token())
+        folder = MachineSettings().work / "-".join(filter(None, name))
         folder.mkdir(parents=True, exist_ok=True)
         running.locked.enter_context(hold_lock(folder / "lock"))
         running.folder = folder
