@@ -7,6 +7,10 @@ from typing import TYPE_CHECKING, Any
 from fireworks import LaunchPad
 
 from nextrung.adapters.cluster.config_files import LAUNCHPAD_FILE
+from nextrung.adapters.connection_errors import (
+    describe_connection_error,
+    describe_server,
+)
 from nextrung.adapters.files.yaml_records import load_yaml
 from nextrung.schemas.base import InputError, Record
 
@@ -64,10 +68,10 @@ def open_launchpad(folder: Path) -> LaunchPad:
     except Exception as error:  # drivers raise any type
         if launchpad is not None:
             launchpad.connection.close()
-        reason = " ".join(str(error).split()).partition(", Timeout:")[0]
         raise InputError(
-            f"expected a LaunchPad that responds at {settings.get('host')}, as set in "
-            f"{file}, got: {reason}"
+            f"expected a LaunchPad that responds at "
+            f"{describe_server(settings.get('host'))}, as set in {file}, got: "
+            f"{describe_connection_error(error)}"
         ) from error
     return launchpad
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from maggma.core import StoreError
 from maggma.stores import MemoryStore, MontyStore
 
+from nextrung.adapters.connection_errors import describe_connection_error
 from nextrung.adapters.stores.write_retries import RetryingJobStore
 from nextrung.schemas.base import InputError
 
@@ -136,7 +137,7 @@ def open_store_file(file: Path) -> JobStore:
     try:
         store = JobflowSettings(CONFIG_FILE=str(file)).JOB_STORE
     except (ValueError, KeyError, TypeError, OSError) as error:
-        reason = str(error).splitlines()[0]
+        reason = describe_connection_error(error)
         raise InputError(f"expected a JOB_STORE in {file}, got: {reason}") from error
     if "data" not in store.additional_stores:  # type: ignore[has-type]
         raise InputError(f"expected the additional store `data` in {file}, got none")
@@ -149,8 +150,8 @@ def _connected(store: JobStore) -> JobStore:
         store.connect()
         store.count()
     except Exception as error:  # drivers raise all kinds of exceptions
-        store.close()  # type: ignore[no-untyped-call]
-        reason = str(error).splitlines()[0]
+        close_store(store)
+        reason = describe_connection_error(error)
         raise InputError(f"expected a store that answers, got: {reason}") from error
     return store
 

@@ -11,6 +11,7 @@ from jobflow import JobStore
 from jobflow.core.schemas import JobStoreDocument
 from pymongo.errors import AutoReconnect
 
+from nextrung.adapters.connection_errors import describe_connection_error
 from nextrung.adapters.stores.blobs import find_arrays, remove_arrays
 
 if TYPE_CHECKING:
@@ -48,7 +49,7 @@ def retry(action: Callable[[], _Result]) -> _Result:
         try:
             return action()
         except AutoReconnect as error:
-            reason = str(error).partition(", Timeout:")[0]
+            reason = describe_connection_error(error)
             logger.warning("database unreachable, retry in %g s: %s", delay, reason)
             time.sleep(delay)
     return action()
