@@ -65,7 +65,7 @@ def test_a_store_that_is_not_configured_is_a_failure(
     call: Call, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delenv("JOBFLOW_CONFIG_FILE", raising=False)
-    monkeypatch.setattr("nextrung.adapters.cluster.launchpad.TIMEOUT", 100)
+    monkeypatch.setattr("nextrung.adapters.connections.TIMEOUT", 100)
     (tmp_path / "my_launchpad.yaml").write_text("{host: 127.0.0.1, port: 1}")
 
     ended = call("doctor", "-c", tmp_path)
@@ -109,7 +109,7 @@ def test_no_command_prints_the_password_of_a_uri(
     (tmp_path / "my_launchpad.yaml").write_text(yaml.safe_dump(launchpad))
     (tmp_path / "jobflow.yaml").write_text(yaml.safe_dump({"JOB_STORE": described}))
     monkeypatch.setenv("JOBFLOW_CONFIG_FILE", str(tmp_path / "jobflow.yaml"))
-    monkeypatch.setattr("nextrung.adapters.cluster.launchpad.TIMEOUT", 50)
+    monkeypatch.setattr("nextrung.adapters.connections.TIMEOUT", 50)
 
     where = (tmp_path,) if command == ("init",) else ("-c", tmp_path)
     ended = call(*command, *where)

@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, Any
 from fireworks import LaunchPad
 
 from nextrung.adapters.cluster.config_files import LAUNCHPAD_FILE
-from nextrung.adapters.connection_errors import (
+from nextrung.adapters.connections import (
     describe_connection_error,
     describe_server,
+    limit_timeout,
 )
 from nextrung.adapters.files.yaml_records import load_yaml
 from nextrung.schemas.base import InputError, Record
@@ -19,9 +20,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from fireworks import Workflow
-
-#: Timeout of the connection to the server in ms.
-TIMEOUT = 10_000
 
 #: States of workflows without jobs to pull.
 ENDED_STATES = ("COMPLETED", "ARCHIVED", "DEFUSED")
@@ -58,8 +56,8 @@ def open_launchpad(folder: Path) -> LaunchPad:
     """
     file = folder / LAUNCHPAD_FILE
     settings = load_yaml(file, "LaunchPad file")
-    timeout = {"serverSelectionTimeoutMS": TIMEOUT}
-    options = timeout | (settings.pop("mongoclient_kwargs", None) or {})
+    options = settings.pop("mongoclient_kwargs", None) or {}
+    limit_timeout(options)
     quiet = {"strm_lvl": "WARNING", "mongoclient_kwargs": options}
     launchpad: LaunchPad | None = None
     try:

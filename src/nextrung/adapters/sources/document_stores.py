@@ -14,7 +14,7 @@ from monty.json import MontyDecoder
 from monty.serialization import loadfn
 from pymongo.errors import PyMongoError
 
-from nextrung.adapters.connection_errors import describe_connection_error
+from nextrung.adapters.connections import describe_connection_error
 from nextrung.adapters.files.paths import expand_path
 from nextrung.schemas.base import InputError
 

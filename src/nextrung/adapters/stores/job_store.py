@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from maggma.core import StoreError
 from maggma.stores import MemoryStore, MontyStore
 
-from nextrung.adapters.connection_errors import describe_connection_error
+from nextrung.adapters.connections import describe_connection_error, limit_timeout
 from nextrung.adapters.stores.write_retries import RetryingJobStore
 from nextrung.schemas.base import InputError
 
@@ -141,6 +141,9 @@ def open_store_file(file: Path) -> JobStore:
         raise InputError(f"expected a JOB_STORE in {file}, got: {reason}") from error
     if "data" not in store.additional_stores:  # type: ignore[has-type]
         raise InputError(f"expected the additional store `data` in {file}, got none")
+    for each in (store.docs_store, *store.additional_stores.values()):  # type: ignore[has-type]
+        if hasattr(each, "mongoclient_kwargs"):
+            limit_timeout(each.mongoclient_kwargs)
     return _connected(RetryingJobStore.wrap(store))
 
 

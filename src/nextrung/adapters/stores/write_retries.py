@@ -11,7 +11,7 @@ from jobflow import JobStore
 from jobflow.core.schemas import JobStoreDocument
 from pymongo.errors import AutoReconnect
 
-from nextrung.adapters.connection_errors import describe_connection_error
+from nextrung.adapters.connections import describe_connection_error
 from nextrung.adapters.stores.blobs import find_arrays, remove_arrays
 
 if TYPE_CHECKING:

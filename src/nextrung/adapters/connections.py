@@ -1,8 +1,13 @@
-"""Errors of database drivers in one line, without credentials."""
+"""Connections to database servers: their timeout, and errors without credentials."""
 
 from __future__ import annotations
 
 import re
+from typing import Any
+
+#: Longest time in ms that a command waits for a server; workers wait longer, as their
+#: configuration says.
+TIMEOUT = 10_000
 
 #: User and password of a URI, up to the last ``@`` of a word or quoted text.
 _USERINFO = re.compile(r"://[^\s'\"]*@")
@@ -14,6 +19,18 @@ _SECRET_OPTION = re.compile(
 
 #: What drivers quote of a URI that they cannot parse may be part of its password.
 _QUOTED = re.compile(r"(['\"]).*\1")
+
+
+def limit_timeout(options: dict[str, Any]) -> None:
+    """Limit the time that a connection waits for its server to that of commands.
+
+    Parameters
+    ----------
+    options : dict
+        Options of a ``MongoClient``, changed in place.
+    """
+    chosen = options.get("serverSelectionTimeoutMS", TIMEOUT)
+    options["serverSelectionTimeoutMS"] = min(chosen, TIMEOUT)
 
 
 def redact_credentials(text: str) -> str:

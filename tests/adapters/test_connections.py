@@ -8,7 +8,7 @@ import pytest
 from pymongo import MongoClient
 from pymongo.errors import PyMongoError
 
-from nextrung.adapters.connection_errors import (
+from nextrung.adapters.connections import (
     describe_connection_error,
     describe_server,
     redact_credentials,
