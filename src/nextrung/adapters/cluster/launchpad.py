@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import shlex
 from typing import TYPE_CHECKING, Any
 
 from fireworks import LaunchPad
@@ -217,6 +219,32 @@ def count_jobs(
         ]
     )
     return {tuple(group["_id"]): group["count"] for group in groups}
+
+
+def rerun_command(study: str) -> str:
+    """Return the command that runs the failed jobs of a study again, and no others.
+
+    Parameters
+    ----------
+    study : str
+        Name of the study.
+    """
+    query = json.dumps({"spec.study": study, "state": "FIZZLED"})
+    return f"lpad rerun_fws -q {shlex.quote(query)}"
+
+
+def rerun_lost_command(study: str, seconds: int) -> str:
+    """Return the command that runs the lost jobs of a study again, and no others.
+
+    Parameters
+    ----------
+    study : str
+        Name of the study.
+    seconds : int
+        Time without heartbeat after which a job is lost.
+    """
+    query = json.dumps({"spec.study": study})
+    return f"lpad detect_lostruns --time {seconds} --rerun -q {shlex.quote(query)}"
 
 
 def _summarise(workflow: dict[str, Any]) -> WorkflowSummary:

@@ -111,6 +111,7 @@ def test_runs_without_heartbeat_are_counted(
     launchpad: LaunchPad, tmp_path: Path
 ) -> None:
     add_job(launchpad, "cpu")
+    launchpad.fireworks.update_many({}, {"$set": {"spec.study": "demo"}})
     launchpad.checkout_fw(FWorker(), str(tmp_path))
     long_ago = (datetime.now(UTC) - timedelta(days=2)).isoformat()
     history = "state_history.$[].updated_on"
@@ -119,7 +120,7 @@ def test_runs_without_heartbeat_are_counted(
     found = examine(launchpad, tmp_path)["running jobs"]
 
     assert (found.level, found.found.split()[0]) == ("warn", "1")
-    assert "lpad detect_lostruns" in found.advice
+    assert """--rerun -q '{"spec.study": "demo"}'`""" in found.advice
     assert launchpad.get_fw_ids({"state": "RUNNING"}) == [1]
 
 

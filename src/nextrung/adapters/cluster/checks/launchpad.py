@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from fireworks.fw_config import RUN_EXPIRATION_SECS
 
 from nextrung.adapters.cluster.config_files import read_machine, read_workers
-from nextrung.adapters.cluster.launchpad import count_jobs
+from nextrung.adapters.cluster.launchpad import count_jobs, rerun_lost_command
 from nextrung.schemas.cluster.checks import Finding, Level, make_finding
 from nextrung.schemas.cluster.machine import JobRoutes
 
@@ -82,7 +82,16 @@ def _check_lost_runs(launchpad: LaunchPad) -> Finding:
     _, lost, _ = launchpad.detect_lostruns(expiration_secs=RUN_EXPIRATION_SECS)
     if lost:
         got = f"{len(lost)} without heartbeat for {RUN_EXPIRATION_SECS} s"
-        advice = f"`lpad detect_lostruns --time {RUN_EXPIRATION_SECS} --rerun`"
+        studies = launchpad.fireworks.distinct(
+            "spec.study", {"fw_id": {"$in": lost}, "spec.study": {"$ne": None}}
+        )
+        advice = (
+            "; ".join(
+                f"`{rerun_lost_command(study, RUN_EXPIRATION_SECS)}`"
+                for study in sorted(studies)
+            )
+            or "`lpad detect_lostruns` lists them; they belong to no study"
+        )
         return make_finding("running jobs", Level.WARN, got, advice)
     return make_finding("running jobs", Level.OK, "none is lost")
 
