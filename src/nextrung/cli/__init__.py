@@ -90,9 +90,12 @@ def _show_warning(message: Warning | str, *_where: object) -> None:
 
 
 def _print_line(text: str, style: str) -> None:
-    """Print one line to standard error."""
+    """Print one line to standard error, without credentials."""
+    from nextrung.adapters.connections import redact_credentials
+
+    line = redact_credentials(" ".join(text.split()))
     Console(stderr=True, soft_wrap=True, highlight=False).print(
-        f"nextrung: {' '.join(text.split())}", style=style, markup=False
+        f"nextrung: {line}", style=style, markup=False
     )
 
 

@@ -102,13 +102,17 @@ def _find_damage(folder: Path, study: str) -> str:
 
 def add_once(launchpad: LaunchPad, workflow: Workflow) -> str:
     """Add a workflow unless one of the same flow is active."""
-    from nextrung.adapters.cluster.launchpad import add_workflow, find_active_workflows
+    from nextrung.adapters.cluster.launchpad import (
+        add_workflow,
+        find_active_workflows,
+        rerun_command,
+    )
 
     study, flow = workflow.metadata["study"], workflow.metadata["flow"]
     active = find_active_workflows(launchpad, study)
     for found in active:
         if found.flow == flow:
-            hint = ": `lpad rerun_fws -s FIZZLED`" if found.state == "FIZZLED" else ""
+            hint = f": `{rerun_command(study)}`" if found.state == "FIZZLED" else ""
             return (
                 f"study {study} is already workflow {found.fw_id}, {found.state}, "
                 f"{found.n_done} of {found.n_jobs} jobs done{hint}"

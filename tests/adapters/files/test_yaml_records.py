@@ -27,6 +27,7 @@ def test_valid_settings_become_a_record(tmp_path: Path) -> None:
     [
         ("- 1", "keys and values at the top level"),
         ("a: [", "expected YAML, got"),
+        ("p: 'se cret", "found unexpected end of stream in line 1, column"),
         ("a: \udcff", "expected YAML, got"),
     ],
 )

@@ -43,11 +43,19 @@ def load_yaml(path: Path, kind: str) -> dict[str, Any]:
     except FileNotFoundError as error:
         raise InputError(f"expected a {kind}, got no {path}") from error
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        reason = " ".join(str(error).split())
+        reason = _describe_invalid_yaml(error)
         raise InputError(f"{path}: expected YAML, got {reason}") from error
     if not isinstance(settings, dict):
         raise InputError(f"{path}: expected keys and values at the top level")
     return settings
+
+
+def _describe_invalid_yaml(error: Exception) -> str:
+    """Describe why a file is not YAML; quote no line, which may hold a password."""
+    if not isinstance(error, yaml.MarkedYAMLError) or error.problem_mark is None:
+        return " ".join(str(error).split())
+    mark = error.problem_mark
+    return f"{error.problem} in line {mark.line + 1}, column {mark.column + 1}"
 
 
 def validate_record(

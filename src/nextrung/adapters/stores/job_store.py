@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from maggma.core import StoreError
 from maggma.stores import MemoryStore
 
+from nextrung.adapters.connections import describe_connection_error, limit_timeout
 from nextrung.adapters.stores.embedded_store import EmbeddedStore
 from nextrung.adapters.stores.insertion_order import SEQUENCE, insertion_key
 from nextrung.adapters.stores.write_retries import RetryingJobStore
@@ -140,10 +141,13 @@ def open_store_file(file: Path) -> JobStore:
     try:
         store = JobflowSettings(CONFIG_FILE=str(file)).JOB_STORE
     except (ValueError, KeyError, TypeError, OSError) as error:
-        reason = str(error).splitlines()[0]
+        reason = describe_connection_error(error)
         raise InputError(f"expected a JOB_STORE in {file}, got: {reason}") from error
     if "data" not in store.additional_stores:  # type: ignore[has-type]
         raise InputError(f"expected the additional store `data` in {file}, got none")
+    for each in (store.docs_store, *store.additional_stores.values()):  # type: ignore[has-type]
+        if hasattr(each, "mongoclient_kwargs"):
+            limit_timeout(each.mongoclient_kwargs)
     return _connected(RetryingJobStore.wrap(store))
 
 
@@ -153,8 +157,8 @@ def _connected(store: JobStore) -> JobStore:
         store.connect()
         store.docs_store.count({"uuid": "any"})
     except Exception as error:  # drivers raise all kinds of exceptions
-        store.close()  # type: ignore[no-untyped-call]
-        reason = str(error).splitlines()[0]
+        close_store(store)
+        reason = describe_connection_error(error)
         raise InputError(f"expected a store that answers, got: {reason}") from error
     return store
 

@@ -11,6 +11,7 @@ from jobflow import JobStore
 from jobflow.core.schemas import JobStoreDocument
 from pymongo.errors import AutoReconnect
 
+from nextrung.adapters.connections import describe_connection_error
 from nextrung.adapters.stores.blobs import find_arrays, remove_arrays
 from nextrung.adapters.stores.insertion_order import next_number
 
@@ -49,7 +50,7 @@ def retry(action: Callable[[], _Result]) -> _Result:
         try:
             return action()
         except AutoReconnect as error:
-            reason = str(error).partition(", Timeout:")[0]
+            reason = describe_connection_error(error)
             logger.warning("database unreachable, retry in %g s: %s", delay, reason)
             time.sleep(delay)
     return action()

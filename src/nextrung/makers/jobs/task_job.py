@@ -27,6 +27,7 @@ from jobflow import CURRENT_JOB, JobConfig, job
 
 from nextrung.adapters.files.locks import hold_lock
 from nextrung.adapters.stores.job_store import CONFIG_VARIABLE, keeps_documents
+from nextrung.adapters.stores.running_jobs import RunningJobWriter
 from nextrung.makers.jobs.fingerprints import (
     fingerprint_of,
     look_up_versions,
@@ -77,6 +78,7 @@ class _Running:
     fingerprint: str
     parents: dict[str, str]
     started: float
+    writer: RunningJobWriter
     folder: Path | None = None
     locked: ExitStack = field(default_factory=ExitStack)
 
@@ -151,13 +153,20 @@ def _compute_once(
 @contextmanager
 def _running(fingerprint: str, parents: dict[str, str]) -> Iterator[None]:
     """Log the start and the end of the computation of a document."""
-    running = _Running(fingerprint, parents, time.perf_counter())
+    writer = RunningJobWriter(
+        CURRENT_JOB.store,
+        uuid=CURRENT_JOB.job.uuid,
+        name=CURRENT_JOB.job.name,
+        host=platform.node(),
+    )
+    running = _Running(fingerprint, parents, time.perf_counter(), writer)
     token = _RUNNING.set(running)
     _log_state(JobState.STARTED)
     try:
         with raise_on_sigterm(), running.locked:
             yield
     finally:
+        writer.remove()
         _RUNNING.reset(token)
     _log_state(JobState.DONE, seconds=time.perf_counter() - running.started)
 
@@ -186,7 +195,7 @@ def _log_state(state: JobState, **details: object) -> None:
 
 
 def report_progress(done: int, total: int, text: str = "") -> None:
-    """Log the progress of the running job, for the display of ``nextrung run``.
+    """Report the progress of the running job to ``nextrung run`` and ``status``.
 
     Parameters
     ----------
@@ -199,6 +208,8 @@ def report_progress(done: int, total: int, text: str = "") -> None:
     """
     progress = {"done": done, "total": total, "text": text}
     logger.debug("%s", text, extra={"job": CURRENT_JOB.job.name, "progress": progress})
+    if (running := _RUNNING.get(None)) is not None:
+        running.writer.write(done, total, text)
 
 
 def provenance() -> Provenance:
