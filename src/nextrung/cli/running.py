@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from pydantic import ValidationError
 from rich.console import Console
 
-from nextrung.schemas.base import InputError, Record
+from nextrung.schemas.base import InputError, Record, quote
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -50,7 +50,7 @@ def describe_invalid(error: ValidationError, name: Callable[[str], str]) -> str:
     message = message[:1].lower() + message[1:]
     if not first["loc"]:
         return message
-    return f"{name(str(first['loc'][-1]))}: {message}, got {first['input']!r}"
+    return f"{name(str(first['loc'][-1]))}: {message}, got {quote(first['input'])}"
 
 
 def _name_option(field: str) -> str:
