@@ -13,7 +13,6 @@ from typing import Annotated
 
 import typer
 from pydantic import ValidationError
-from rich.console import Console
 
 from nextrung import __version__
 from nextrung.cli import (
@@ -30,6 +29,7 @@ from nextrung.cli import (
     training,
 )
 from nextrung.cli.running import describe_invalid, opened
+from nextrung.cli.terminal import PlainConsole
 from nextrung.schemas.base import InputError
 
 app = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False)
@@ -89,8 +89,8 @@ def _show_warning(message: Warning | str, *_where: object) -> None:
 
 def _print_line(text: str, style: str) -> None:
     """Print one line to standard error."""
-    Console(stderr=True, soft_wrap=True, highlight=False).print(
-        f"nextrung: {' '.join(text.split())}", style=style, markup=False
+    PlainConsole(stderr=True, soft_wrap=True, highlight=False).print(
+        f"nextrung: {' '.join(text.split())}", style=style
     )
 
 

@@ -6,9 +6,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.markup import escape
 from rich.table import Table
 
+from nextrung.cli.inputs import validate_inputs, validate_potential
 from nextrung.cli.options import (
     AsJson,
     Device,
@@ -45,6 +45,7 @@ def build(
 
     settings = read_study(study, overrides or ())
     use_device(device)
+    validate_inputs(settings.model_copy(update={"density": None}), study)
     store = open_run(root, settings.name)
     job = DatasetMaker(settings=settings.dataset).make()
     run_flow(Flow(job), store)
@@ -79,8 +80,11 @@ def audit(
     if labels.is_dir():
         source: Source = VaspSource(paths=(str(labels),))
     else:
-        source = read_study(labels, overrides or ()).dataset.source
+        settings = read_study(labels, overrides or ())
+        validate_inputs(settings.model_copy(update={"density": None}), labels)
+        source = settings.dataset.source
     use_device(device)
+    validate_potential(model)
     found = audit_source(source, model, device=MachineSettings().device)
     if as_json:
         typer.echo(found.model_dump_json(indent=1))
@@ -92,9 +96,7 @@ def _show_audit(found: LabelAudit) -> None:
     """Print an audit as tables; findings that need a decision come last."""
     identities = Table("field", "value", "runs", "such as")
     for each in found.identities:
-        identities.add_row(
-            each.field, escape(each.value), str(each.n_runs), escape(each.example)
-        )
+        identities.add_row(each.field, each.value, str(each.n_runs), each.example)
     console.print(identities)
     unreadable = sum(found.n_unreadable.values())
     console.print(
@@ -118,7 +120,7 @@ def _show_audit(found: LabelAudit) -> None:
 
 def _print_finding(text: str) -> None:
     """Print one line, whatever names are in it."""
-    console.print(text, soft_wrap=True, markup=False, highlight=False)
+    console.print(text, soft_wrap=True, highlight=False)
 
 
 @dataset.command()

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from pydantic import ValidationError
-from rich.console import Console
 
+from nextrung.cli.terminal import PlainConsole
 from nextrung.schemas.base import InputError, Record, quote
 
 if TYPE_CHECKING:
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from nextrung.schemas.labels.curation import Rule
 
-console = Console()
+console = PlainConsole()
 
 #: Connections to servers, closed when the command ends.
 opened = ExitStack()
@@ -29,10 +29,11 @@ _Settings = TypeVar("_Settings", bound=Record)
 
 def use_device(name: str) -> None:
     """Compute on a device, in this process and in those it starts."""
-    from nextrung.settings import choose_device
+    from nextrung.settings import MachineSettings, choose_device
 
     choose_device(name)
     os.environ["NEXTRUNG_DEVICE"] = name
+    MachineSettings()  # invalid variables are reported before anything is computed
 
 
 def validate_options(record: type[_Settings], **options: Any) -> _Settings:  # noqa: ANN401
@@ -64,7 +65,13 @@ def open_run(root: Path | None, name: str) -> JobStore:
 
     folder = (root or Path("runs") / name).resolve()
     os.environ["NEXTRUNG_ROOT"] = str(folder)
-    return make_embedded_store(folder)
+    try:
+        return make_embedded_store(folder)
+    except OSError as error:
+        raise InputError(
+            f"--root: expected a run folder that can be written, got {folder}: "
+            f"{error.strerror}"
+        ) from error
 
 
 def locate_study(

@@ -93,10 +93,12 @@ def plot(
 ) -> None:
     """Plot the convex hull of a chemical system, labels beside models, as HTML."""
     from nextrung.adapters.stores.studies import load_documents, load_study
+    from nextrung.cli.outputs import validate_output
     from nextrung.reports.pages.hull import write_hull
     from nextrung.reports.sections.section import documents_of
     from nextrung.schemas.stability import StabilityDoc
 
+    validate_output(output)
     store, name = locate_study(where, study, config)
     document = load_study(store, name)
     loaded = load_documents(store, document, ("stability",))

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from nextrung.atomic_write import atomic_write
+from nextrung.cli.inputs import validate_inputs
 from nextrung.cli.options import (
     Configuration,
     Device,
@@ -31,7 +32,7 @@ if TYPE_CHECKING:
     from jobflow import Flow, JobStore
     from rich.tree import Tree
 
-    from nextrung.schemas.study import StudyDoc, StudySettings
+    from nextrung.schemas.study import StudyDoc
 
 
 def run(
@@ -52,11 +53,10 @@ def run(
 
     settings = read_study(study, overrides or ())
     use_device(device)
+    validate_inputs(settings, study)
     flow = StudyMaker(settings).make()
     if dry_run:
         console.print(_draw(flow))
-    _require_inputs(settings, study)
-    if dry_run:
         return
     store = open_run(root, settings.name)
     run_flow(flow, store)
@@ -84,8 +84,8 @@ def preflight(
 
     settings = read_study(study, overrides or ())
     use_device(device)
+    validate_inputs(settings.model_copy(update={"density": None}), study)
     flow = PreflightMaker(settings).make()
-    _require_inputs(settings.model_copy(update={"density": None}), study)
     store = open_run(root, settings.name)
     run_flow(flow, store)
     tried = PreflightDoc.model_validate(store.get_output(flow.jobs[-1].uuid))
@@ -124,12 +124,15 @@ def report(
 ) -> None:
     """Write the report of a study, or several studies side by side, as one file."""
     from nextrung.adapters.stores.studies import load_documents, load_study
+    from nextrung.cli.outputs import validate_folder, validate_output
     from nextrung.reports.pages.comparison import write_comparison
     from nextrung.reports.pages.figure_files import write_figures
     from nextrung.reports.pages.page import write_report
 
     if figures is not None and len(where) > 1:
         raise InputError(f"--figures: expected one study, got {len(where)}")
+    validate_output(output)
+    validate_folder(figures, "--figures")
     located = [locate_study(place, study, config) for place in where]
     studies = [load_study(store, name) for store, name in located]
     if len(studies) > 1:
@@ -140,19 +143,6 @@ def report(
         if figures is not None:
             write_figures(studies[0], documents, figures)
     console.print(f"report: {output.resolve()}", soft_wrap=True)
-
-
-def _require_inputs(settings: StudySettings, file: Path) -> None:
-    """Raise for missing files of a study, before anything runs."""
-    from nextrung.adapters.files.experimental_crystals import digest_crystals
-    from nextrung.adapters.sources.registry import list_source_files
-
-    try:
-        list_source_files(settings.dataset.source)
-        if settings.density:
-            digest_crystals(settings.density)
-    except InputError as error:
-        raise InputError(f"{file}: {error}") from error
 
 
 def _write_outputs(store: JobStore, document: StudyDoc) -> Path:
@@ -185,13 +175,15 @@ def _write_outputs(store: JobStore, document: StudyDoc) -> Path:
 def _draw(flow: Flow) -> Tree:
     """Draw the jobs of a flow; those that plan others end in an arrow."""
     from jobflow import Job
+    from rich.text import Text
     from rich.tree import Tree
 
     tree = Tree(f"{flow.name}: {count_jobs(flow)} jobs before fan-out")
     for member in flow.jobs:
         if isinstance(member, Job):
             fans_out = member.output_schema is None
-            tree.add(member.name + (" [dim]→ shards → merge[/]" if fans_out else ""))
+            planned = (" → shards → merge", "dim") if fans_out else ""
+            tree.add(Text.assemble(member.name, planned))
         else:
             tree.add(_draw(member))
     return tree

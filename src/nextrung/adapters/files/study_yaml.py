@@ -9,7 +9,7 @@ from nextrung.adapters.files.yaml_records import (
     parse_yaml,
     validate_record,
 )
-from nextrung.schemas.base import InputError
+from nextrung.schemas.base import InputError, quote
 from nextrung.schemas.study import StudySettings
 
 if TYPE_CHECKING:
@@ -55,5 +55,5 @@ def _override(settings: dict[str, Any], override: str) -> None:
         section[last] = parse_yaml(text)
     except ValueError as error:
         raise InputError(
-            f"--set {keys}: expected a YAML value, got {text!r}"
+            f"--set {keys}: expected a YAML value, got {quote(text)}"
         ) from error

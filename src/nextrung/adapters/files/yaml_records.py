@@ -21,6 +21,9 @@ if TYPE_CHECKING:
 #: Error type of pydantic for an unknown key.
 UNKNOWN_KEY = "extra_forbidden"
 
+#: Levels of values within values; the time that pyyaml takes grows with its square.
+MAX_DEPTH = 100
+
 #: Values that a file may expand to.
 MAX_NODES = 1_000_000
 
@@ -32,6 +35,17 @@ _Record = TypeVar("_Record", bound=Record)
 
 class _StrictLoader(yaml.SafeLoader):
     """Safe loader without repeated keys, of which YAML keeps the last, and cycles."""
+
+    depth = 0
+
+    def compose_node(self, parent: yaml.Node | None, index: Any) -> yaml.Node | None:  # noqa: ANN401
+        """Compose a value, unless it is within too many others."""
+        if self.depth > MAX_DEPTH:
+            raise yaml.YAMLError(f"values nested more than {MAX_DEPTH} deep")
+        self.depth += 1
+        node: yaml.Node | None = super().compose_node(parent, index)
+        self.depth -= 1
+        return node
 
     def construct_document(self, node: yaml.Node) -> Any:  # noqa: ANN401
         """Build a document, once the size that its aliases expand to is known."""
@@ -82,8 +96,6 @@ def parse_yaml(text: str) -> Any:  # noqa: ANN401
     """
     try:
         return yaml.load(text, _StrictLoader)  # noqa: S506 - a safe loader
-    except RecursionError as error:
-        raise ValueError("values nested too deeply") from error
     except yaml.YAMLError as error:
         raise ValueError(str(error)) from error
 
