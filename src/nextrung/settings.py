@@ -24,6 +24,8 @@ def count_cores() -> int:
         Number of cores.
     """
     if given := os.environ.get("SLURM_CPUS_PER_TASK"):
+        if not given.isdecimal():
+            raise InputError(f"$SLURM_CPUS_PER_TASK: expected a number, got {given!r}")
         return int(given)
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))

@@ -6,9 +6,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.markup import escape
 from rich.table import Table
 
+from nextrung.cli.inputs import validate_labels, validate_potential
 from nextrung.cli.options import (
     AsJson,
     Device,
@@ -51,6 +51,7 @@ def build(
 
     settings = read_study(study, overrides or ())
     use_device(device)
+    validate_labels(settings, study)
     store = open_run(root, settings.name)
     job = DatasetMaker(settings=settings.dataset).make()
     run_flow(Flow(job), store)
@@ -89,8 +90,11 @@ def audit(
     if labels.is_dir():
         source: Source = VaspSource(paths=(str(labels),))
     else:
-        source = read_study(labels, overrides or ()).dataset.source
+        settings = read_study(labels, overrides or ())
+        validate_labels(settings, labels)
+        source = settings.dataset.source
     use_device(device)
+    validate_potential(model)
     found = audit_source(source, model, device=MachineSettings().device)
     if as_json:
         typer.echo(found.model_dump_json(indent=1))
@@ -102,9 +106,7 @@ def _show_audit(found: LabelAudit) -> None:
     """Print an audit as tables; findings that need a decision come last."""
     identities = Table("field", "value", "runs", "such as")
     for each in found.identities:
-        identities.add_row(
-            each.field, escape(each.value), str(each.n_runs), escape(each.example)
-        )
+        identities.add_row(each.field, each.value, str(each.n_runs), each.example)
     console.print(identities)
     describe_files(found.files)
     console.print(f"{found.n_runs} runs of {found.n_frames} frames")
@@ -130,7 +132,7 @@ def _show_findings(found: IdentitySummary) -> None:
 
 def _print_finding(text: str) -> None:
     """Print one line, whatever names are in it."""
-    console.print(text, soft_wrap=True, markup=False, highlight=False)
+    console.print(text, soft_wrap=True, highlight=False)
 
 
 @dataset.command()

@@ -11,6 +11,7 @@ from jobflow import Flow
 from nextrung.adapters.files.artifacts import artifact_path, store_artifact
 from nextrung.adapters.files.frames import write_frames
 from nextrung.adapters.files.relaxation_table import read_relaxations
+from nextrung.cli.inputs import validate_potential
 from nextrung.cli.running import (
     console,
     describe_counts,
@@ -58,6 +59,7 @@ class StageRun:
     """Stages run as jobs in a run folder."""
 
     def __init__(self, root: Path, potential: str) -> None:
+        validate_potential(potential)
         self.store = open_run(root, root.name)
         self.source = _load(potential)
 

@@ -8,9 +8,9 @@ from itertools import islice
 from typing import TYPE_CHECKING
 
 import numpy as np
-from monty.io import zopen
 from pymatgen.core import Element
 
+from nextrung.adapters.files.compressed import open_text
 from nextrung.adapters.sources.vasp.functional import name_functional
 from nextrung.adapters.sources.vasp.identity import name_element
 from nextrung.adapters.sources.vasp.run import IonicStep, VaspRun
@@ -53,7 +53,7 @@ def read_outcar(path: Path) -> VaspRun:
     InputError
         If the run is incomplete or the file cannot be parsed.
     """
-    with zopen(path, mode="rt", encoding="utf-8", errors="replace") as file:
+    with open_text(path) as file:
         reader = _Reader(iter(file))
         reader.read()
     if reader.energy is not None:
