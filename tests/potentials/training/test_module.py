@@ -7,10 +7,10 @@ import pytest
 import torch
 from chgnet.model import CHGNet
 
-from nextrung.potentials.registry import load_potential
-from nextrung.potentials.training.gradients import TRACKED_WEIGHTS, record_gradients
 from nextrung.checked_files import write_checked
+from nextrung.potentials.registry import load_potential
 from nextrung.potentials.training.checkpoint import CheckedCheckpointIO
+from nextrung.potentials.training.gradients import TRACKED_WEIGHTS, record_gradients
 from nextrung.potentials.training.module import FineTuningModule
 from nextrung.potentials.training.state import EpochProgress, TrainingState
 from nextrung.schemas.base import InputError
