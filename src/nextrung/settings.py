@@ -74,6 +74,16 @@ class MachineSettings(BaseSettings):
         """Folder of the unfinished work of jobs, by fingerprint."""
         return self.root / "work"
 
+    def work_of(self, fingerprint: str) -> Path:
+        """Return the folder of the unfinished work of one job.
+
+        Parameters
+        ----------
+        fingerprint : str
+            Fingerprint of its document.
+        """
+        return self.work / fingerprint[:32]
+
 
 def choose_device(name: str = "auto") -> torch.device:
     """Resolve the name of a torch device of this machine.

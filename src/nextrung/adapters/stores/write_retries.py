@@ -11,7 +11,9 @@ from jobflow import JobStore
 from jobflow.core.schemas import JobStoreDocument
 from pymongo.errors import AutoReconnect
 
+from nextrung.adapters.files.locks import remove_unlocked
 from nextrung.adapters.stores.blobs import find_arrays, remove_arrays
+from nextrung.settings import MachineSettings
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -60,6 +62,7 @@ class RetryingJobStore(JobStore):
     jobflow writes the document of a job once, when all is computed: without retries a
     second without database costs the whole job. A document that replaces another also
     removes the arrays of the old one, which jobflow leaves in the additional stores.
+    The unfinished work of a job is removed once its document is written.
     """
 
     @classmethod
@@ -101,3 +104,12 @@ class RetryingJobStore(JobStore):
             replaced = find_arrays(self, docs.uuid, docs.index)
         retry(partial(super().update, docs, key, save))
         retry(partial(remove_arrays, self, replaced))
+        if isinstance(docs, JobStoreDocument):
+            _remove_unfinished(docs.output)
+
+
+def _remove_unfinished(output: Any) -> None:  # noqa: ANN401 - any output of a job
+    """Remove the unfinished work of a job by its document, if it has provenance."""
+    provenance = output.get("provenance") if isinstance(output, dict) else None
+    if isinstance(provenance, dict) and "fingerprint" in provenance:
+        remove_unlocked(MachineSettings().work_of(provenance["fingerprint"]))

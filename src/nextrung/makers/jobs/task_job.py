@@ -81,6 +81,14 @@ class _Running:
     locked: ExitStack = field(default_factory=ExitStack)
 
 
+class _StoredMeanwhileError(Exception):
+    """Another process has stored the document of the running job."""
+
+    def __init__(self, output: dict[str, Any]) -> None:
+        super().__init__("stored meanwhile")
+        self.output = output
+
+
 _RUNNING: ContextVar[_Running] = ContextVar("running job")
 
 
@@ -141,6 +149,9 @@ def _compute_once(
                 return schema.model_validate(stored)
             with _running(fingerprint, name_parents(resolved)):
                 return make(maker, **resolved)
+        except _StoredMeanwhileError as found:
+            _log_state(JobState.ANSWERED)
+            return schema and schema.model_validate(found.output)
         except Exception as error:
             _log_state(JobState.FAILED, error=error)
             raise
@@ -237,13 +248,15 @@ def work_folder() -> Path:
     -------
     Path
         Folder named by the fingerprint, so that a rerun of the same job resumes. The
-        lock is held until the job ends; a rerun that starts earlier waits for it.
+        lock is held until the job ends; a rerun that starts earlier waits for it, and
+        ends with the document that the first has stored.
     """
     running = _RUNNING.get()
     if running.folder is None:
-        folder = MachineSettings().work / running.fingerprint[:32]
-        folder.mkdir(parents=True, exist_ok=True)
+        folder = MachineSettings().work_of(running.fingerprint)
         running.locked.enter_context(hold_lock(folder / "lock"))
+        if stored := _find_output(CURRENT_JOB.store, running.fingerprint):
+            raise _StoredMeanwhileError(stored)
         running.folder = folder
     return running.folder
 
