@@ -195,6 +195,7 @@ class FineTuningMaker(StageMaker):
                 UnusableFrame(frame_id=frame_id, reason=reason)
                 for frame_id, reason in result.unusable.items()
             ],
+            n_damaged=result.n_damaged,
             provenance=provenance(),
         )
 

@@ -173,6 +173,9 @@ class FineTuningDoc(TaskDoc):
     unusable_frames: list[UnusableFrame] = Field(
         default_factory=list, description="Frames left out of training and validation."
     )
+    n_damaged: int = Field(
+        0, ge=0, description="Damaged checkpoints that were found and not used."
+    )
 
     @property
     def n_unusable_frames(self) -> int:
