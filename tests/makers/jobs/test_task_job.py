@@ -213,7 +213,7 @@ def test_work_folder_is_named_by_the_fingerprint(
 ) -> None:
     fingerprint = run(product_of(2), job_store).provenance.fingerprint
 
-    assert FOLDERS == [tmp_path / "work" / fingerprint[:32]]
+    assert [tmp_path / "work" / fingerprint[:32]] == FOLDERS
 
 
 def test_unfinished_work_is_removed_once_the_document_is_stored(
@@ -257,13 +257,13 @@ def test_a_document_stored_while_a_job_waited_for_the_lock_ends_the_job(
     """The look-up before found none; the one that holds the lock finds it."""
     store = make_embedded_store(tmp_path)
     first = run(product_of(2), store)
-    look_up = task_job_module._find_output
+    look_up = task_job_module.find_document
     answers = [None]
 
-    def miss_once(*arguments: Any) -> dict[str, Any] | None:  # noqa: ANN401
+    def miss_once(*arguments: Any) -> TaskDoc | None:  # noqa: ANN401
         return answers.pop() if answers else look_up(*arguments)
 
-    monkeypatch.setattr(task_job_module, "_find_output", miss_once)
+    monkeypatch.setattr(task_job_module, "find_document", miss_once)
 
     assert run(product_of(2), store) == first
     assert answers == []
