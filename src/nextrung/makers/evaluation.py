@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import warnings
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 
@@ -32,6 +32,8 @@ class EvaluationMaker(StageMaker):
     settings : EvaluationSettings
         Splits to score.
     """
+
+    algorithm: ClassVar[int] = 1
 
     name: str = "evaluate"
     settings: EvaluationSettings = field(default_factory=EvaluationSettings)

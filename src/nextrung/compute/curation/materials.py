@@ -17,9 +17,10 @@ from nextrung.schemas.labels.materials import Materials
 from nextrung.schemas.labels.sources import MAX_ATOMIC_NUMBER
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from numpy.typing import NDArray
+    from pymatgen.core import Structure
 
     from nextrung.schemas.labels.curation import Rejection
     from nextrung.schemas.labels.trajectory import Trajectory
@@ -72,6 +73,9 @@ class MaterialCollector:
     def __init__(self) -> None:
         self._indices: dict[str, int] = {}
         self._initial: list[Frames] = []
+        self._final_indices: dict[str, int] = {}
+        self._final: list[Frames] = []
+        self._n_runs = 0
         self._energies: dict[str, tuple[bool, float]] = {}
         self._by_functional: dict[str, dict[str, float]] = {}
 
@@ -97,7 +101,7 @@ class MaterialCollector:
                 energies[name] = min(run.relaxed_energy, lowest)
 
     def add(self, runs: Sequence[Trajectory]) -> None:
-        """Add the first frame of new materials and the relaxed energies.
+        """Add the first frame of new materials, last frames and relaxed energies.
 
         Parameters
         ----------
@@ -110,19 +114,38 @@ class MaterialCollector:
         where no primary task is known, the lowest one.
         """
         initial = []
-        start = 0
         for run in runs:
             name = run.material_id
+            self._final_indices[name] = self._n_runs
+            self._n_runs += 1
             if math.isfinite(run.relaxed_energy):
                 rank = run.primary_task is None, run.relaxed_energy
                 self._energies[name] = min(self._energies.get(name, rank), rank)
             if name not in self._indices:
                 self._indices[name] = len(self._indices)
-                initial.append(start)
-            start += len(run.frames)
+                initial.append(run.frames[:1])
         if initial:
-            frames = Frames.concatenate([run.frames for run in runs])
-            self._initial.append(frames[initial])
+            self._initial.append(Frames.concatenate(initial))
+        if runs:
+            self._final.append(Frames.concatenate([run.frames[-1:] for run in runs]))
+
+    def final_structures(self, names: Iterable[str]) -> dict[str, Structure]:
+        """List the last structure of the last run of materials.
+
+        Parameters
+        ----------
+        names : iterable of str
+            Materials.
+
+        Returns
+        -------
+        dict of str to Structure
+            Structures by material, in the order given.
+        """
+        listed = list(names)
+        indices = [self._final_indices[name] for name in listed]
+        structures = Frames.concatenate(self._final)[indices].to_structures()
+        return dict(zip(listed, structures, strict=True))
 
     def collect(self, splits: Mapping[str, str]) -> Materials:
         """Build the materials of a data set.

@@ -12,6 +12,7 @@ from nextrung.reports.sections.density import report_density, score_common_cryst
 from nextrung.reports.sections.evaluation import report_evaluation
 from nextrung.reports.sections.fine_tuning import report_fine_tuning
 from nextrung.reports.sections.intervals import estimate_intervals
+from nextrung.reports.sections.physics import report_physics
 from nextrung.reports.sections.preflight import report_preflight
 from nextrung.reports.sections.provenance import report_provenance
 from nextrung.reports.sections.published_values import CITATION, PAPER_STUDY
@@ -60,6 +61,7 @@ def report_study(study: StudyDoc, documents: Mapping[str, TaskDoc]) -> list[Sect
         report_evaluation(study, documents),
         report_stability(study, documents),
         report_density(study, documents),
+        report_physics(study, documents),
         report_scaling_law(study, documents),
         report_provenance(study, documents),
     ]

@@ -149,7 +149,9 @@ def _score_common(document: DensityDoc, common: Collection[str]) -> float | None
     errors = [
         abs(row.experimental_density - row.predicted_density)
         for row in document.rows
-        if row.crystal_id in common and row.predicted_density is not None
+        if row.crystal_id in common
+        and row.predicted_density is not None
+        and row.experimental_density is not None
     ]
     return float(np.mean(errors)) if errors else None
 
@@ -219,7 +221,7 @@ def _list_crystals(documents: Mapping[str, DensityDoc]) -> list[Element]:
         row(
             model_cell(model),
             crystal.crystal_id,
-            crystal.formula,
+            crystal.formula or MISSING,
             DENSITY.cell(crystal.experimental_density),
             DENSITY.cell(crystal.predicted_density, _explain(crystal)),
             number(crystal.ratio, 4, reason=_explain(crystal)),

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from nextrung.reports.html.elements import format_count
 from nextrung.reports.html.model_style import appearance, in_order
 from nextrung.reports.html.quantities import ENERGY
-from nextrung.reports.sections.scaling_law import describe_crossing
+from nextrung.reports.sections.scaling_law import describe_crossing, describe_size
 from nextrung.reports.sections.verdicts.choices import NAMES, choose_model
 from nextrung.reports.sections.verdicts.failure_signs import find_unfit
 from nextrung.reports.sections.verdicts.transfer import compare_transfer
@@ -191,7 +191,8 @@ def _advise_on_size(results: StudyResults) -> list[str]:
         return ["Run the scaling law to learn how much more target data would help."]
     return [
         f"For {1000 * size.error_wanted:,.0f} meV/atom with "
-        f"{appearance(size.model).title}: about {size.n_frames:,.0f} training frames."
+        f"{appearance(size.model).title}: about {size.n_frames:,.0f} training frames"
+        f"{describe_size(size)}."
         for size in law.required_sizes
         if size.n_frames is not None
     ]
