@@ -6,61 +6,50 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from nextrung.compute.intervals import MIN_MATERIALS
+from nextrung.compute.intervals import compare_paired
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from numpy.typing import NDArray
-
-#: Resamples per interval, and how many are drawn at a time.
-_N_RESAMPLES, _BATCH = 1000, 100
-
-#: Quantiles of a 95 % interval.
-_ENDS = (0.025, 0.975)
-
 #: Relative differences below this are rounding.
-_ROUNDING = 1e-6
+ROUNDING = 1e-6
 
 
 class Difference(NamedTuple):
-    """Mean error of one model minus that of another on the same materials.
+    """Mean error of one model relative to that of another on the same materials.
 
     Parameters
     ----------
     mean : float
-        The difference in stored units.
+        First minus second mean error in stored units.
+    relative : float
+        The same divided by the second; NaN where that is zero.
     low, high : float
-        Ends of its 95 % interval.
-    relative, relative_low, relative_high : float
-        The same divided by the mean error of the other model, which varies over the
-        resamples too; infinite or NaN where it is zero, also in a resample.
+        Ends of the 95 % interval of the relative difference.
     """
 
     mean: float
+    relative: float
     low: float
     high: float
-    relative: float
-    relative_low: float
-    relative_high: float
 
     @property
     def is_lower(self) -> bool:
         """Whether the error is lower: the whole interval is below zero."""
-        return self.high < 0 and not abs(self.relative) < _ROUNDING
+        return self.high < 0 and self.relative < -ROUNDING
 
     @property
     def is_higher(self) -> bool:
         """Whether the error is higher: the whole interval is above zero."""
-        return self.low > 0 and not abs(self.relative) < _ROUNDING
+        return self.low > 0 and self.relative > ROUNDING
 
     def format(self) -> str:
         """Format the relative difference and its interval in per cent."""
-        shown = (self.relative, self.relative_low, self.relative_high)
-        if not np.isfinite(shown).all():
+        if np.isnan(self.relative):
             return "the other error is zero"
         middle, low, high = (
-            f"{100 * value:+.0f}".replace("-", "\N{MINUS SIGN}") for value in shown
+            f"{100 * value:+.0f}".replace("-", "\N{MINUS SIGN}")
+            for value in (self.relative, self.low, self.high)
         )
         return f"{middle} % ({low} to {high})"
 
@@ -72,12 +61,12 @@ def paired_difference(
     *,
     weights: Sequence[float] | None = None,
 ) -> Difference | None:
-    """Compute the difference of two mean errors by a bootstrap over materials.
+    """Compute the relative difference of two mean errors, and its interval.
 
     Parameters
     ----------
     values_a, values_b : sequence of float, shape (n,)
-        Errors of two models, each pair on the same frame or material.
+        Errors of two models, each pair on the same frame or material; none below zero.
     material_ids : sequence of str, shape (n,)
         Material of each pair; pairs of one material are resampled together.
     weights : sequence of float, shape (n,), optional
@@ -86,43 +75,28 @@ def paired_difference(
     Returns
     -------
     Difference or None
-        First minus second mean; None below five materials.
+        First relative to second mean; None below five materials.
+
+    Notes
+    -----
+    The interval is that of the ratio of both means, to first order: of the mean of
+    ``a - ratio * b``, divided by the mean of ``b``. An error cannot fall by more than
+    all of it, so that no end is below -1.
     """
-    _, materials = np.unique(np.asarray(material_ids), return_inverse=True)
-    weighed = np.ones(len(materials)) if weights is None else np.asarray(weights)
-    if materials.max(initial=-1) + 1 < MIN_MATERIALS:
+    if not material_ids:
         return None
-    columns = (values_a, values_b, np.ones(len(materials)))
-    by_material = [
-        np.bincount(materials, weights=np.asarray(column, dtype=float) * weighed)
-        for column in columns
-    ]
-    sums = np.stack(by_material, axis=1).astype(np.float64)
-    (mean,), (relative,) = _compare(sums.sum(axis=0, keepdims=True))
-    differences, ratios = _compare(_resample(sums))
-    low, high = np.quantile(differences, _ENDS)
-    ends = np.quantile(ratios, _ENDS) if np.isfinite(ratios).all() else (np.nan,) * 2
-    relative_low, relative_high = ends
-    found = (mean, low, high, relative, relative_low, relative_high)
-    return Difference(*map(float, found))
-
-
-def _compare(
-    sums: NDArray[np.float64],
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Compute difference and relative difference from sums of errors and weights."""
-    first, second, weight = sums.T
-    with np.errstate(divide="ignore", invalid="ignore"):
-        return (first - second) / weight, (first - second) / second
-
-
-def _resample(sums: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Resample materials with replacement; sums of shape (n_resamples, 3)."""
-    rng = np.random.default_rng(0)
-    n_materials = len(sums)
-    even = np.full(n_materials, 1 / n_materials)
-    draws = (
-        rng.multinomial(n_materials, even, size=_BATCH) @ sums
-        for _ in range(_N_RESAMPLES // _BATCH)
+    first, second = np.asarray(values_a, float), np.asarray(values_b, float)
+    other = float(np.average(second, weights=weights))
+    mean = float(np.average(first - second, weights=weights))
+    ratio = mean / other + 1 if other else np.nan
+    scaled = second * ratio if other else second
+    found = compare_paired(first, scaled, material_ids, weights=weights)
+    if found is None:
+        return None
+    if not other:
+        return Difference(mean, np.nan, np.nan, np.nan)
+    low, high = (
+        max(-1.0, ratio - 1 + (end - found.difference) / other)
+        for end in (found.low, found.high)
     )
-    return np.concatenate(list(draws))
+    return Difference(mean, ratio - 1, low, high)
