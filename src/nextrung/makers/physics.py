@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 from nextrung.adapters.files.artifacts import artifact_path
 from nextrung.adapters.files.elastic_crystals import (
@@ -39,6 +39,8 @@ class PhysicsMaker(StageMaker):
     settings : PhysicsSettings
         Crystals, tests, and the ranges in which they pass.
     """
+
+    algorithm: ClassVar[int] = 1
 
     name: str = "test physics"
     settings: PhysicsSettings = field(default_factory=PhysicsSettings)
