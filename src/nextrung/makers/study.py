@@ -252,10 +252,10 @@ class _StudyFlowBuilder:
         maker = EvaluationMaker(settings=self.settings.evaluation)
         self._add(part, maker, dataset, made)
 
-    def _relax(self, part: str, dataset: Any, made: Any) -> None:  # noqa: ANN401 - references
+    def _relax(self, part: str, dataset: Any, made: Any) -> Any:  # noqa: ANN401 - references
         """Add the relaxations of a model and its decomposition energies."""
         if not self.settings.relaxation:
-            return
+            return None
         maker = RelaxationMaker(settings=self.settings.relaxation)
         relaxed = self._add(part, maker, dataset, made)
         if self.settings.stability:
@@ -265,6 +265,7 @@ class _StudyFlowBuilder:
                 dataset,
                 relaxed,
             )
+        return relaxed
 
     def _scale(self, settings: ScalingLawSettings) -> None:
         """Add the trainings on subsets and their fit."""
