@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from itertools import islice
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
 from jobflow import Job
 
@@ -19,6 +19,7 @@ from nextrung.makers.fine_tuning import FineTuningMaker, ReReferenceMaker, Sourc
 from nextrung.makers.jobs.flow import make_flow
 from nextrung.makers.jobs.stage_maker import RecordMaker, StageMaker
 from nextrung.makers.jobs.task_job import provenance, task_job
+from nextrung.makers.physics import PhysicsMaker
 from nextrung.makers.relaxation import RelaxationMaker
 from nextrung.makers.repeats import Repeat, list_repeats, summarise_comparison
 from nextrung.makers.scaling_law import ScalingLawMaker
@@ -28,6 +29,7 @@ from nextrung.schemas.base import Record
 from nextrung.schemas.density import DensityErrors
 from nextrung.schemas.labels.curation import Rejection, Rule
 from nextrung.schemas.models import RECIPES, Model, Rereference, Trained
+from nextrung.schemas.physics import PhysicsSummary
 from nextrung.schemas.study import (
     AlignmentSummary,
     DatasetSummary,
@@ -69,6 +71,8 @@ class SummaryMaker(StageMaker):
     settings : StudySettings
         Settings of the whole study.
     """
+
+    algorithm: ClassVar[int] = 1
 
     name: str = "gather results"
     settings: StudySettings = field(default_factory=lambda: StudySettings(name="study"))
@@ -243,9 +247,18 @@ class _StudyFlowBuilder:
         """Add every benchmark of one model."""
         settings = self.settings
         self._evaluate(f"evaluation/{model}", self.dataset, made)
-        self._relax(f"relaxation/{model}", self.dataset, made)
+        relaxed = self._relax(f"relaxation/{model}", self.dataset, made)
         if settings.density:
             self._add(f"density/{model}", DensityMaker(settings=settings.density), made)
+        if settings.physics:
+            self._add(
+                f"physics/{model}",
+                PhysicsMaker(settings=settings.physics),
+                made,
+                source=self.source,
+                dataset=relaxed and self.dataset,
+                relaxation=relaxed,
+            )
 
     def _evaluate(self, part: str, dataset: Any, made: Any) -> None:  # noqa: ANN401 - references
         """Add the errors of a model on a split of the data."""
@@ -253,7 +266,7 @@ class _StudyFlowBuilder:
         self._add(part, maker, dataset, made)
 
     def _relax(self, part: str, dataset: Any, made: Any) -> Any:  # noqa: ANN401 - references
-        """Add the relaxations of a model and its decomposition energies."""
+        """Add the relaxations of a model and its decomposition energies, if wanted."""
         if not self.settings.relaxation:
             return None
         maker = RelaxationMaker(settings=self.settings.relaxation)
@@ -310,12 +323,14 @@ def _summarise_model(model: Model, parts: Mapping[str, Any]) -> ModelSummary:
     """Summarise the scores of one model."""
     made = parts[f"fine_tuning/{model}"]
     density = parts.get(f"density/{model}")
+    physics = parts.get(f"physics/{model}")
     return _summarise(
         ModelSummary,
         made,
         metrics=parts[f"evaluation/{model}"].metrics,
         stability=_summarise_stability(parts.get(f"stability/{model}")),
         density=density and _summarise(DensityErrors, density),
+        physics=physics and _summarise(PhysicsSummary, physics),
         checkpoint=made.checkpoint.path,
         checkpoint_sha256=made.checkpoint.sha256,
     )
@@ -335,5 +350,10 @@ def _summarise_stability(doc: StabilityDoc | None) -> StabilitySummary | None:
         formation_energy_mae=every.formation_energy_mae,
         formation_energy_mae_test=test and test.formation_energy_mae,
         formation_energy_mae_target_references=every.formation_energy_mae_target_references,
+        decomposition_energy_mae_compounds=test
+        and test.decomposition_energy_mae_compounds,
+        decomposition_energy_baseline_mae=test
+        and test.decomposition_energy_baseline_mae,
+        formation_energy_baseline_mae=every.formation_energy_baseline_mae,
         f1=every.f1,
     )

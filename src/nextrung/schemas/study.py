@@ -14,6 +14,7 @@ from nextrung.schemas.evaluation import EvaluationSettings, PropertyErrors
 from nextrung.schemas.fine_tuning import FineTuningSettings
 from nextrung.schemas.labels.curation import Rejection
 from nextrung.schemas.models import Model
+from nextrung.schemas.physics import PhysicsSettings, PhysicsSummary
 from nextrung.schemas.preflight import PreflightSettings
 from nextrung.schemas.relaxation import RelaxationSettings
 from nextrung.schemas.repeats import (
@@ -92,6 +93,11 @@ class StudySettings(Record):
         default_factory=DensitySettings,
         description="Comparison of densities with experiment; null to leave it out.",
     )
+    physics: PhysicsSettings | None = Field(
+        None,
+        description="Tests of the potential energy surface: elasticity, phonons, "
+        "repulsion, dynamics, forgetting and fidelity; null to leave them out.",
+    )
     scaling_law: ScalingLawSettings | None = Field(
         default_factory=ScalingLawSettings,
         description="Errors as a function of training set size; null to leave it out.",
@@ -155,6 +161,21 @@ class StabilitySummary(Record):
         description="Formation energy MAE of all materials in eV/atom, both from the "
         "labels' elemental entries.",
     )
+    decomposition_energy_mae_compounds: float | None = Field(
+        None,
+        description="Decomposition energy MAE of test materials without elements, "
+        "eV/atom.",
+    )
+    decomposition_energy_baseline_mae: float | None = Field(
+        None,
+        description="MAE of predicting zero decomposition energies of test materials "
+        "in eV/atom.",
+    )
+    formation_energy_baseline_mae: float | None = Field(
+        None,
+        description="MAE of predicting zero formation energies of all materials in "
+        "eV/atom.",
+    )
     f1: float | None = Field(description="F1 score of stability, all materials.")
     n_materials: int = Field(ge=0, description="Materials relaxed.")
     n_failed_relaxations: int = Field(ge=0, description="Relaxations without energy.")
@@ -167,6 +188,9 @@ class ModelSummary(Record):
     metrics: dict[str, PropertyErrors] = Field(description="Errors, by split.")
     stability: StabilitySummary | None = Field(description="Stability errors.")
     density: DensityErrors | None = Field(description="Density errors.")
+    physics: PhysicsSummary | None = Field(
+        None, description="Tests of the potential energy surface."
+    )
     best_epoch: int | None = Field(description="Epoch of the checkpoint.")
     n_train_frames: int = Field(ge=0, description="Training frames used.")
     checkpoint: str = Field(description="Path relative to the artifacts folder.")

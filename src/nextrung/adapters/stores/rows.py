@@ -87,6 +87,8 @@ def select_sources(
 def source_version(job: StudyJob, collection: Collection) -> str:
     """Return the version of a document, its part, the code and the row layout.
 
+    A copy of a document that was stored again has the same version.
+
     Parameters
     ----------
     job : StudyJob
@@ -100,7 +102,9 @@ def source_version(job: StudyJob, collection: Collection) -> str:
         The version; rows are rebuilt when it changes.
     """
     code = version("nextrung")
-    return f"{job.index} {job.stored_at} {job.part} {code} {_layout(collection)}"
+    computed = f"{job.provenance['completed_at']} {job.provenance['wall_time']}"
+    document = f"{job.index} {job.fingerprint[:16]} {computed}"
+    return f"{document} {job.part} {code} {_layout(collection)}"
 
 
 def list_rows(item: Mapping[str, Any], collection: Collection) -> Sequence[Row]:

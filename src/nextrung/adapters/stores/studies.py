@@ -12,6 +12,7 @@ from nextrung.schemas.dataset import DatasetDoc
 from nextrung.schemas.density import DensityDoc
 from nextrung.schemas.evaluation import EvaluationDoc
 from nextrung.schemas.fine_tuning import FineTuningDoc
+from nextrung.schemas.physics import PhysicsDoc
 from nextrung.schemas.preflight import PreflightDoc
 from nextrung.schemas.relaxation import RelaxationDoc
 from nextrung.schemas.repeats import is_repeat
@@ -37,6 +38,7 @@ DOCUMENTS: Mapping[str, type[TaskDoc]] = {
     "relaxation": RelaxationDoc,
     "stability": StabilityDoc,
     "density": DensityDoc,
+    "physics": PhysicsDoc,
     "scaling_law": ScalingLawDoc,
 }
 
