@@ -68,7 +68,7 @@ def test_densities_are_compared_over_the_crystals_common_to_all(
         document = documents[f"density/{model}"]
         assert isinstance(document, DensityDoc)
         expected[model] = [
-            abs(row.experimental_density - (row.predicted_density or 0))
+            abs((row.experimental_density or 0) - (row.predicted_density or 0))
             for row in document.rows
             if row.crystal_id in {"crystal-3", "crystal-5"}
         ]
