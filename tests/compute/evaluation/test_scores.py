@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from pymatgen.core import Lattice, Structure
 
-from nextrung.compute.evaluation import score_predictions
+from nextrung.compute.evaluation import find_new_formulas, score_predictions
 from nextrung.schemas.base import InputError
 from nextrung.schemas.frames import Frames
 
@@ -182,6 +182,30 @@ def test_an_empty_split_has_no_frames_and_no_errors(labelled: Frames) -> None:
 
     assert errors.n_frames == 0
     assert set(_all_errors(errors)) == {None}
+
+
+def test_a_formula_is_new_where_no_training_frame_has_it() -> None:
+    cells = [
+        Structure(Lattice.cubic(4), species, np.eye(3)[: len(species)] / 2)
+        for species in (["Mg", "O"], ["Mg", "Mg"], ["O", "Mg"], ["Mg"], ["Mg"])
+    ]
+    frames = replace(
+        Frames.from_structures(cells),
+        splits=np.array(["train", "val", "test", "test", "val"]),
+    )
+    assert find_new_formulas(frames).tolist() == [False, False, False, True, False]
+    alone = replace(frames, splits=np.array(["test"] * 5))
+    assert not find_new_formulas(alone).any()
+
+
+def test_subsets_are_scored_besides_their_split(labelled: Frames) -> None:
+    whole = score_predictions(labelled, labelled, {}).metrics
+    val = labelled.splits == "val"
+    none = np.zeros(len(labelled), dtype=bool)
+    found = score_predictions(
+        labelled, labelled, {}, subsets={"again": val, "empty": none}
+    ).metrics
+    assert found == whole | {"again": whole["val"]}
 
 
 def test_predictions_of_other_frames_are_rejected(labelled: Frames) -> None:
