@@ -246,7 +246,7 @@ def test_zero_forces_are_the_baseline_of_forces(labelled: Frames) -> None:
 
 
 def test_a_model_worse_than_zero_has_negative_skill(labelled: Frames) -> None:
-    stresses = np.array([np.eye(3), -np.eye(3), np.eye(3)])
+    stresses = np.array([np.eye(3), -np.eye(3), np.eye(3)], dtype=np.float32)
     target = replace(labelled, stresses=stresses)
 
     errors = score_predictions(
@@ -283,9 +283,10 @@ def test_without_references_energies_have_no_baseline(labelled: Frames) -> None:
 
 def test_opposite_and_vanishing_forces_lower_the_cosine(labelled: Frames) -> None:
     """One force the same, one reversed, one predicted as zero: mean cosine 0."""
-    target = np.zeros((5, 3))
+    target = np.zeros((5, 3), dtype=np.float32)
     target[:3] = [1.0, 2.0, 2.0]
-    predicted = target * np.array([1, -1, 0, 1, 1])[:, None]
+    signs = np.array([1, -1, 0, 1, 1], dtype=np.float32)
+    predicted = target * signs[:, None]
 
     errors = score_predictions(
         replace(labelled, forces=target), replace(labelled, forces=predicted), {}
