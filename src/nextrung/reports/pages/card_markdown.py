@@ -45,6 +45,9 @@ class ModelCard(Record):
         description="Uses that are not recommended, and why."
     )
     metrics: dict[str, PropertyErrors] = Field(description="Errors, by split.")
+    intervals: dict[str, tuple[float, float]] = Field(
+        description="95 % intervals of the test errors over materials, by benchmark."
+    )
     decomposition_energy_mae: float | None = Field(
         description="Test materials, in eV/atom; null where not scored."
     )
@@ -76,7 +79,10 @@ def format_markdown(card: ModelCard) -> str:
         f"{format_count(card.n_train_materials, 'material')}",
         elements=", ".join(card.elements),
         missing_elements=", ".join(card.elements_without_reference) or "none",
-        errors="\n".join(map(_format_errors, card.metrics, card.metrics.values())),
+        errors="\n".join(
+            _format_errors(split, errors, card.intervals if split == "test" else {})
+            for split, errors in card.metrics.items()
+        ),
         decomposition=ENERGY.format(card.decomposition_energy_mae),
         failed=COUNT.format(card.n_failed_relaxations),
         density=DENSITY.format(card.density_mae),
@@ -93,10 +99,14 @@ def _format_uses(uses: Mapping[str, list[str]]) -> str:
     return "\n".join(f"- {use}: {'; '.join(texts)}" for use, texts in uses.items())
 
 
-def _format_errors(split: str, errors: PropertyErrors) -> str:
-    """Format the errors of one split as a row."""
-    values = [
-        quantity.format(getattr(errors, f"{name}_mae"))
-        for name, quantity in PROPERTIES.items()
-    ]
+def _format_errors(
+    split: str, errors: PropertyErrors, intervals: Mapping[str, tuple[float, float]]
+) -> str:
+    """Format the errors of one split as a row, with intervals where there are."""
+    values = []
+    for name, quantity in PROPERTIES.items():
+        text = quantity.format(getattr(errors, f"{name}_mae"))
+        if name in intervals:
+            text += " ({} to {})".format(*map(quantity.format, intervals[name]))
+        values.append(text)
     return f"| {split} | {errors.n_frames:,} | {' | '.join(values)} |"
