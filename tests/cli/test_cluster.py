@@ -82,7 +82,8 @@ def test_a_study_with_a_failed_job_is_rerun_and_not_submitted_again(
     again = call("submit", quick, "-c", config)
 
     assert again.output.endswith(
-        "FIZZLED, 0 of 9 jobs done: `lpad rerun_fws -s FIZZLED`\n"
+        "FIZZLED, 0 of 9 jobs done: `lpad rerun_fws -q "
+        """'{"spec.study": "quick", "state": "FIZZLED"}'`\n"""
     )
 
 

@@ -9,10 +9,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.markup import escape
+from rich.text import Text
 
+from nextrung.cli.inputs import validate_submission
 from nextrung.cli.options import Configuration, Overrides, Recompute, StudyFile
 from nextrung.cli.running import console, locate_study, open_cluster_store, opened
+from nextrung.cli.terminal import clean
 from nextrung.schemas.base import InputError
 from nextrung.schemas.cluster.checks import Finding, Level, make_finding
 
@@ -58,6 +60,7 @@ def submit(
 
     settings = read_study(study, overrides or ())
     require_absolute_paths(settings)
+    validate_submission(settings, study)
     folder = find_configuration(config)
     machine = read_machine(folder)
     workflow = make_workflow(
@@ -102,13 +105,17 @@ def _find_damage(folder: Path, study: str) -> str:
 
 def add_once(launchpad: LaunchPad, workflow: Workflow) -> str:
     """Add a workflow unless one of the same flow is active."""
-    from nextrung.adapters.cluster.launchpad import add_workflow, find_active_workflows
+    from nextrung.adapters.cluster.launchpad import (
+        add_workflow,
+        find_active_workflows,
+        rerun_command,
+    )
 
     study, flow = workflow.metadata["study"], workflow.metadata["flow"]
     active = find_active_workflows(launchpad, study)
     for found in active:
         if found.flow == flow:
-            hint = ": `lpad rerun_fws -s FIZZLED`" if found.state == "FIZZLED" else ""
+            hint = f": `{rerun_command(study)}`" if found.state == "FIZZLED" else ""
             return (
                 f"study {study} is already workflow {found.fw_id}, {found.state}, "
                 f"{found.n_done} of {found.n_jobs} jobs done{hint}"
@@ -165,10 +172,10 @@ def doctor(
     ):
         levels.append(finding.level)
         colour = COLOURS[finding.level]
-        mark = f"[{colour}]{finding.level:4}[/]"
         advice = f" → {finding.advice}" if finding.advice else ""
-        line = escape(f"{finding.subject}: {finding.found}{advice}")
-        console.print(f"{mark} {line}", soft_wrap=True, highlight=False)
+        line = clean(f" {finding.subject}: {finding.found}{advice}")
+        marked = Text.assemble((f"{finding.level:4}", colour), line)
+        console.print(marked, soft_wrap=True)
     if Level.FAIL in levels:
         raise typer.Exit(1)
 

@@ -102,7 +102,14 @@ class ReReferenceMaker(StageMaker):
         atom_refs : AtomRefDoc
             Fitted reference energies.
         """
-        moved = open_potential(source).with_atom_refs(atom_refs.atom_refs)
+        unmoved = open_potential(source)
+        moved = unmoved.with_atom_refs(
+            {
+                symbol: energy
+                for symbol, energy in atom_refs.atom_refs.items()
+                if symbol in unmoved.elements
+            }
+        )
         return FineTuningDoc(
             model=self.model,
             recipe=RECIPES[self.model],
@@ -188,6 +195,7 @@ class FineTuningMaker(StageMaker):
                 UnusableFrame(frame_id=frame_id, reason=reason)
                 for frame_id, reason in result.unusable.items()
             ],
+            n_damaged=result.n_damaged,
             provenance=provenance(),
         )
 

@@ -17,6 +17,8 @@ from nextrung.adapters.files.relaxation_table import (
     read_outcomes,
     write_relaxations,
 )
+from nextrung.adapters.files.restart_file import RestartFile
+from nextrung.checked_files import count_damaged
 from nextrung.compute.relaxation import count_shards, count_statuses, cut_shards
 from nextrung.makers.jobs.flow import make_flow
 from nextrung.makers.jobs.models import relax_with
@@ -32,6 +34,7 @@ from nextrung.potentials.relaxation.parallel import (
     relax_in_isolation,
     relax_in_processes,
 )
+from nextrung.potentials.relaxation.restart import Restarts
 from nextrung.schemas.base import InputError
 from nextrung.schemas.relaxation import (
     RelaxationDoc,
@@ -46,6 +49,7 @@ if TYPE_CHECKING:
 
     from jobflow import Flow
 
+    from nextrung.potentials.relaxation.restart import RestartPoint
     from nextrung.schemas.base import Artifact
     from nextrung.schemas.dataset import DatasetDoc
     from nextrung.schemas.fine_tuning import FineTuningDoc
@@ -115,42 +119,59 @@ class ShardMaker(StageMaker):
         """
         initial = read_materials(artifact_path(plan.materials)).initial
         shard = initial[cut_shards(initial.n_atoms, plan.n_shards)[plan.shard]]
+        names = shard.material_ids.tolist()
+        header = _log_header(plan, self.settings, names)
+        log = RelaxationLog(work_folder() / "relaxations.jsonl", header)
+        restart_file = RestartFile(work_folder() / "restart.npz", header)
+        self._relax(shard, plan, log=log, restart_file=restart_file)
         return ShardDoc(
             plan=plan,
             settings=self.settings,
             n_materials=len(shard),
-            records=_store(self._relax(shard, plan)),
+            n_damaged=log.n_damaged + count_damaged(work_folder()),
+            records=_store({name: log.finished[name] for name in names}),
             provenance=provenance(),
         )
 
-    def _relax(self, shard: Frames, plan: ShardPlan) -> dict[str, RelaxationRecord]:
+    def _relax(
+        self,
+        shard: Frames,
+        plan: ShardPlan,
+        *,
+        log: RelaxationLog,
+        restart_file: RestartFile,
+    ) -> None:
         """Relax the materials that are not in the log of this job yet.
 
         After an attempt that crashed, possibly because of one of the structures, all
         are relaxed in other processes, so that none can crash this one.
         """
         names = shard.material_ids.tolist()
-        folder = work_folder()
-        header = _log_header(plan, self.settings, names)
-        log = RelaxationLog(folder / "relaxations.jsonl", header)
         waiting = [i for i, name in enumerate(names) if name not in log.finished]
+        waiting_names = [names[i] for i in waiting]
         throughput = Throughput(names, log.finished)
         throughput.report()
 
         def keep(index: int, record: RelaxationRecord) -> None:
-            log.record(names[waiting[index]], record)
+            log.record(waiting_names[index], record)
             throughput.report()
 
+        def save(points: Mapping[int, RestartPoint]) -> None:
+            named = {waiting_names[index]: point for index, point in points.items()}
+            restart_file.update(named, log.finished)
+
+        points = enumerate(map(restart_file.points.get, waiting_names))
+        restarts = Restarts({i: point for i, point in points if point}, save)
         structures = shard[waiting].to_structures()
-        with crash_marker(folder / "attempt") as crashed:
+        with crash_marker(work_folder() / "attempt") as crashed:
             relax_with(
                 plan.checkpoint,
                 structures,
                 self.settings,
                 on_record=keep,
                 relaxer=relax_in_isolation if crashed else relax_in_processes,
+                restarts=restarts,
             )
-        return {name: log.finished[name] for name in names}
 
 
 @dataclass(kw_only=True)
@@ -198,6 +219,7 @@ class MergeMaker(StageMaker):
             statuses=count_statuses(records),
             n_steps=sum(record.n_steps for record in records),
             relaxation_time=sum(shard.provenance.wall_time for shard in shards),
+            n_damaged=sum(shard.n_damaged for shard in shards),
             records=store_artifact(file, "relaxations"),
             provenance=provenance(),
         )

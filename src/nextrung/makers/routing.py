@@ -10,6 +10,7 @@ from nextrung.makers.dataset import DatasetMaker
 from nextrung.makers.density import DensityMaker
 from nextrung.makers.evaluation import EvaluationMaker
 from nextrung.makers.fine_tuning import FineTuningMaker, ReReferenceMaker, SourceMaker
+from nextrung.makers.physics import PhysicsMaker
 from nextrung.makers.relaxation import MergeMaker, RelaxationMaker, ShardMaker
 from nextrung.makers.scaling_law import ScalingLawFitMaker
 from nextrung.makers.stability import StabilityMaker
@@ -39,6 +40,7 @@ MAKERS: Mapping[str, type[StageMaker]] = {
     "relaxation_merge": MergeMaker,
     "stability": StabilityMaker,
     "density": DensityMaker,
+    "physics": PhysicsMaker,
     "scaling_law": ScalingLawFitMaker,
     "results": SummaryMaker,
 }

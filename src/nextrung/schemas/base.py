@@ -2,12 +2,28 @@
 
 from __future__ import annotations
 
+from reprlib import Repr
 from typing import TYPE_CHECKING, Any
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+#: Shortens values in messages, which may be whole files.
+_QUOTES = Repr()
+_QUOTES.maxstring = _QUOTES.maxother = 120
+
+
+def quote(value: object) -> str:
+    """Format a value for an error message, shortened where it is long.
+
+    Parameters
+    ----------
+    value : object
+        The value.
+    """
+    return _QUOTES.repr(value)
 
 
 class InputError(ValueError):

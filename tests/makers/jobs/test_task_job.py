@@ -4,7 +4,7 @@ import json
 import logging
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from jobflow import Flow, Job, run_locally
@@ -12,9 +12,10 @@ from monty.json import MontyDecoder, MontyEncoder
 
 from nextrung.adapters.files.artifacts import artifact_path, store_artifact
 from nextrung.adapters.stores.job_store import make_embedded_store
+from nextrung.makers.jobs import task_job as task_job_module
 from nextrung.makers.jobs.flow import make_flow
 from nextrung.makers.jobs.stage_maker import StageMaker
-from nextrung.makers.jobs.stored_documents import mark_recomputed
+from nextrung.makers.jobs.stored_documents import find_document, mark_recomputed
 from nextrung.makers.jobs.task_job import (
     JobState,
     provenance,
@@ -31,6 +32,8 @@ if TYPE_CHECKING:
 
 #: Factors that jobs multiplied by since the test began.
 CALLS: list[int] = []
+#: Folders of their unfinished work.
+FOLDERS: list[Path] = []
 
 
 class FactorSettings(Record):
@@ -53,6 +56,7 @@ class MultiplyMaker(StageMaker):
         report_progress(1, 2, "half way")
         if self.settings.factor == 0:
             raise ValueError("expected a factor other than 0")
+        FOLDERS.append(work_folder())
         (work_folder() / "note").touch()
         number = start if isinstance(start, int) else start.product
         product = number * self.settings.factor
@@ -105,6 +109,7 @@ class ReadMaker(StageMaker):
 @pytest.fixture(autouse=True)
 def run_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     CALLS.clear()
+    FOLDERS.clear()
     monkeypatch.setenv("NEXTRUNG_ROOT", str(tmp_path))
     return tmp_path
 
@@ -208,7 +213,60 @@ def test_work_folder_is_named_by_the_fingerprint(
 ) -> None:
     fingerprint = run(product_of(2), job_store).provenance.fingerprint
 
-    assert (tmp_path / "work" / fingerprint[:32] / "note").is_file()
+    assert [tmp_path / "work" / fingerprint[:32]] == FOLDERS
+
+
+def test_unfinished_work_is_removed_once_the_document_is_stored(
+    tmp_path: Path,
+) -> None:
+    """A job that fails keeps it; what a job left before is removed by its rerun."""
+    store = make_embedded_store(tmp_path)
+    fingerprint = run(product_of(2), store).provenance.fingerprint
+    folder = tmp_path / "work" / fingerprint[:32]
+    assert not folder.exists()
+
+    folder.mkdir(parents=True)
+    for name in ("lock", "last.ckpt"):
+        (folder / name).touch()
+    run(product_of(2), store)
+
+    assert CALLS == [2]
+    assert not folder.exists()
+
+
+def test_unfinished_work_stays_when_the_document_cannot_be_stored(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = make_embedded_store(tmp_path)
+    flow = product_of(2)
+    monkeypatch.setattr(type(store.docs_store), "update", _fail)
+
+    with pytest.raises(OSError, match="disk full"):
+        run(flow, store)
+
+    assert len(list(tmp_path.glob("work/*/note"))) == 1
+
+
+def _fail(*_arguments: object, **_options: object) -> None:
+    raise OSError("disk full")
+
+
+def test_a_document_stored_while_a_job_waited_for_the_lock_ends_the_job(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The look-up before found none; the one that holds the lock finds it."""
+    store = make_embedded_store(tmp_path)
+    first = run(product_of(2), store)
+    answers = [None]
+
+    def miss_once(*arguments: Any) -> TaskDoc | None:  # noqa: ANN401
+        return answers.pop() if answers else find_document(*arguments)
+
+    monkeypatch.setattr(task_job_module, "find_document", miss_once)
+
+    assert run(product_of(2), store) == first
+    assert answers == []
+    assert not list(tmp_path.glob("work/*/note"))
 
 
 def test_job_survives_the_trip_through_a_launchpad(job_store: JobStore) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import shlex
 import time
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
@@ -11,6 +13,11 @@ from fireworks import LaunchPad
 from pymongo.errors import DuplicateKeyError
 
 from nextrung.adapters.cluster.config_files import LAUNCHPAD_FILE
+from nextrung.adapters.connections import (
+    describe_connection_error,
+    describe_server,
+    limit_timeout,
+)
 from nextrung.adapters.files.yaml_records import load_yaml
 from nextrung.schemas.base import InputError, Record
 
@@ -19,9 +26,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from fireworks import Workflow
-
-#: Timeout of the connection to the server in ms.
-TIMEOUT = 10_000
 
 #: Time in s after which the lock of a submission counts as left by a killed process.
 LOCK_TIME = 60
@@ -61,8 +65,8 @@ def open_launchpad(folder: Path) -> LaunchPad:
     """
     file = folder / LAUNCHPAD_FILE
     settings = load_yaml(file, "LaunchPad file")
-    timeout = {"serverSelectionTimeoutMS": TIMEOUT}
-    options = timeout | (settings.pop("mongoclient_kwargs", None) or {})
+    options = settings.pop("mongoclient_kwargs", None) or {}
+    limit_timeout(options)
     quiet = {"strm_lvl": "WARNING", "mongoclient_kwargs": options}
     launchpad: LaunchPad | None = None
     try:
@@ -71,10 +75,10 @@ def open_launchpad(folder: Path) -> LaunchPad:
     except Exception as error:  # drivers raise any type
         if launchpad is not None:
             launchpad.connection.close()
-        reason = " ".join(str(error).split()).partition(", Timeout:")[0]
         raise InputError(
-            f"expected a LaunchPad that responds at {settings.get('host')}, as set in "
-            f"{file}, got: {reason}"
+            f"expected a LaunchPad that responds at "
+            f"{describe_server(settings.get('host'))}, as set in {file}, got: "
+            f"{describe_connection_error(error)}"
         ) from error
     return launchpad
 
@@ -293,6 +297,32 @@ def _list_workflows(
     fields = ["nodes", "metadata", "state", "fw_states"]
     found = launchpad.workflows.find(criteria, fields).sort("nodes", 1)
     return [_summarise(workflow) for workflow in found]
+
+
+def rerun_command(study: str) -> str:
+    """Return the command that runs the failed jobs of a study again, and no others.
+
+    Parameters
+    ----------
+    study : str
+        Name of the study.
+    """
+    query = json.dumps({"spec.study": study, "state": "FIZZLED"})
+    return f"lpad rerun_fws -q {shlex.quote(query)}"
+
+
+def rerun_lost_command(study: str, seconds: int) -> str:
+    """Return the command that runs the lost jobs of a study again, and no others.
+
+    Parameters
+    ----------
+    study : str
+        Name of the study.
+    seconds : int
+        Time without heartbeat after which a job is lost.
+    """
+    query = json.dumps({"spec.study": study})
+    return f"lpad detect_lostruns --time {seconds} --rerun -q {shlex.quote(query)}"
 
 
 def _summarise(workflow: dict[str, Any]) -> WorkflowSummary:

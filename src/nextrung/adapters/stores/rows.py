@@ -28,6 +28,7 @@ from nextrung.schemas.density import DensityDoc
 from nextrung.schemas.evaluation import EvaluationDoc
 from nextrung.schemas.fine_tuning import FineTuningDoc
 from nextrung.schemas.relaxation import ShardDoc
+from nextrung.schemas.repeats import is_repeat
 from nextrung.schemas.scaling_law import ScalingLawDoc
 from nextrung.schemas.stability import StabilityDoc
 from nextrung.schemas.stores.collections import ROWS, Collection, JobRow
@@ -74,12 +75,12 @@ def select_sources(
     Returns
     -------
     sequence of StudyJob
-        The current documents; all documents for ``jobs``.
+        The current documents of the first repeat; all documents for ``jobs``.
     """
     if collection is Collection.JOBS:
         return jobs
     stage, document = _SOURCES[collection]
-    of_stage = [job for job in jobs if job.stage == stage]
+    of_stage = [job for job in jobs if job.stage == stage and not is_repeat(job.part)]
     return select_current(of_stage, document.__name__)
 
 

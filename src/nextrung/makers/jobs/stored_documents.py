@@ -12,7 +12,7 @@ from jobflow import CURRENT_JOB
 from nextrung.adapters.files.artifacts import artifact_path
 from nextrung.adapters.stores.insertion_order import SEQUENCE
 from nextrung.adapters.stores.shards import find_shards
-from nextrung.adapters.stores.write_retries import retry
+from nextrung.adapters.stores.write_retries import RECOMPUTE, retry
 from nextrung.makers.jobs.fingerprints import fingerprint_of
 from nextrung.schemas.base import InputError
 
@@ -26,9 +26,6 @@ if TYPE_CHECKING:
     from nextrung.schemas.relaxation import ShardPlan
 
 logger = logging.getLogger("nextrung")
-
-#: Metadata of jobs that ignore documents computed without the same token.
-RECOMPUTE = "recompute"
 
 
 def find_document(schema: type[TaskDoc], fingerprint: str) -> TaskDoc | None:

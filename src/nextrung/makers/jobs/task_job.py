@@ -27,6 +27,7 @@ from jobflow import CURRENT_JOB, JobConfig, job
 
 from nextrung.adapters.files.locks import hold_lock
 from nextrung.adapters.stores.job_store import CONFIG_VARIABLE, keeps_documents
+from nextrung.adapters.stores.running_jobs import RunningJobWriter
 from nextrung.makers.jobs.fingerprints import (
     fingerprint_of,
     look_up_versions,
@@ -74,11 +75,21 @@ class JobState(StrEnum):
 class _Running:
     """The running job, and its folder once it holds the lock of one."""
 
+    schema: type[TaskDoc] | None
     fingerprint: str
     parents: dict[str, str]
     started: float
+    writer: RunningJobWriter
     folder: Path | None = None
     locked: ExitStack = field(default_factory=ExitStack)
+
+
+class _StoredMeanwhileError(Exception):
+    """Another process has stored the document of the running job."""
+
+    def __init__(self, document: TaskDoc) -> None:
+        super().__init__("stored meanwhile")
+        self.document = document
 
 
 _RUNNING: ContextVar[_Running] = ContextVar("running job")
@@ -139,8 +150,11 @@ def _compute_once(
             if stored:
                 _log_state(JobState.ANSWERED)
                 return stored
-            with _running(fingerprint, name_parents(resolved)):
+            with _running(schema, fingerprint, name_parents(resolved)):
                 return make(maker, **resolved)
+        except _StoredMeanwhileError as found:
+            _log_state(JobState.ANSWERED)
+            return found.document
         except Exception as error:
             _log_state(JobState.FAILED, error=error)
             raise
@@ -149,15 +163,24 @@ def _compute_once(
 
 
 @contextmanager
-def _running(fingerprint: str, parents: dict[str, str]) -> Iterator[None]:
+def _running(
+    schema: type[TaskDoc] | None, fingerprint: str, parents: dict[str, str]
+) -> Iterator[None]:
     """Log the start and the end of the computation of a document."""
-    running = _Running(fingerprint, parents, time.perf_counter())
+    writer = RunningJobWriter(
+        CURRENT_JOB.store,
+        uuid=CURRENT_JOB.job.uuid,
+        name=CURRENT_JOB.job.name,
+        host=platform.node(),
+    )
+    running = _Running(schema, fingerprint, parents, time.perf_counter(), writer)
     token = _RUNNING.set(running)
     _log_state(JobState.STARTED)
     try:
         with raise_on_sigterm(), running.locked:
             yield
     finally:
+        writer.remove()
         _RUNNING.reset(token)
     _log_state(JobState.DONE, seconds=time.perf_counter() - running.started)
 
@@ -186,7 +209,7 @@ def _log_state(state: JobState, **details: object) -> None:
 
 
 def report_progress(done: int, total: int, text: str = "") -> None:
-    """Log the progress of the running job, for the display of ``nextrung run``.
+    """Report the progress of the running job to ``nextrung run`` and ``status``.
 
     Parameters
     ----------
@@ -199,6 +222,8 @@ def report_progress(done: int, total: int, text: str = "") -> None:
     """
     progress = {"done": done, "total": total, "text": text}
     logger.debug("%s", text, extra={"job": CURRENT_JOB.job.name, "progress": progress})
+    if (running := _RUNNING.get(None)) is not None:
+        running.writer.write(done, total, text)
 
 
 def provenance() -> Provenance:
@@ -227,14 +252,16 @@ def work_folder() -> Path:
     Path
         Folder named by the fingerprint, so that a rerun of the same job resumes; one of
         its own for a job that is to be computed again. The lock is held until the job
-        ends; a rerun that starts earlier waits for it.
+        ends; a rerun that starts earlier waits for it, and ends with the document that
+        the first has stored.
     """
     running = _RUNNING.get()
     if running.folder is None:
-        name = (running.fingerprint[:32], recompute_token())
-        folder = MachineSettings().work / "-".join(filter(None, name))
-        folder.mkdir(parents=True, exist_ok=True)
+        folder = MachineSettings().work_of(running.fingerprint, recompute_token())
         running.locked.enter_context(hold_lock(folder / "lock"))
+        schema = running.schema
+        if schema and (stored := find_document(schema, running.fingerprint)):
+            raise _StoredMeanwhileError(stored)
         running.folder = folder
     return running.folder
 
