@@ -47,6 +47,9 @@ class Evidence:
     spreads: dict[tuple[str, str], Spread] = field(default_factory=dict)
     differences: dict[tuple[str, str, str], Difference] = field(default_factory=dict)
     best: dict[str, str] = field(default_factory=dict)
+    _compared: dict[tuple[str, ...], Difference | None] = field(
+        default_factory=dict, init=False, repr=False, compare=False
+    )
 
     def models(self, key: str) -> list[str]:
         """List the models with a test error of a column.
@@ -81,7 +84,10 @@ class Evidence:
         models = self.test.get(key, {})
         if model not in models or other not in models:
             return None
-        return compare_residuals(models[model], models[other])
+        if (key, model, other) not in self._compared:
+            found = compare_residuals(models[model], models[other])
+            self._compared[key, model, other] = found
+        return self._compared[key, model, other]
 
     def compare_with_baseline(self, key: str, model: str) -> Difference | None:
         """Compare the test errors of a model with those of the baseline.
@@ -99,14 +105,10 @@ class Evidence:
             Error of the model minus that of the baseline; None without a baseline or
             below five materials.
         """
-        residuals = self.test.get(key, {}).get(model, {})
-        known = [r for r in residuals.values() if r.baseline is not None]
-        return paired_difference(
-            [residual.error for residual in known],
-            [residual.baseline or 0.0 for residual in known],
-            [residual.material_id for residual in known],
-            weights=[residual.weight for residual in known],
-        )
+        if (key, model) not in self._compared:
+            residuals = self.test.get(key, {}).get(model, {})
+            self._compared[key, model] = _compare_with_baseline(residuals)
+        return self._compared[key, model]
 
     def has_baseline(self, key: str) -> bool:
         """Check whether a column has a baseline: densities have none.
@@ -220,6 +222,17 @@ def compare_residuals(residuals: Residuals, others: Residuals) -> Difference | N
         [others[name].error for name in common],
         [residuals[name].material_id for name in common],
         weights=[residuals[name].weight for name in common],
+    )
+
+
+def _compare_with_baseline(residuals: Residuals) -> Difference | None:
+    """Compare errors with those of the baseline, where there is one."""
+    known = [r for r in residuals.values() if r.baseline is not None]
+    return paired_difference(
+        [residual.error for residual in known],
+        [residual.baseline or 0.0 for residual in known],
+        [residual.material_id for residual in known],
+        weights=[residual.weight for residual in known],
     )
 
 
