@@ -8,6 +8,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from jobflow import CURRENT_JOB
+from pydantic import ValidationError
 
 from nextrung.adapters.files.artifacts import artifact_path
 from nextrung.adapters.stores.insertion_order import SEQUENCE
@@ -49,9 +50,8 @@ def find_document(schema: type[TaskDoc], fingerprint: str) -> TaskDoc | None:
     damage = ""
     try:
         for found in retry(partial(_query_newest_first, CURRENT_JOB.store, wanted)):
-            document = schema.model_validate(found["output"])
-            damage = _find_damage(document)
-            if not damage:
+            document, damage = _read_document(schema, found["output"])
+            if document is not None:
                 return document
     except KeyError:  # the connection was lost between a document and its arrays
         damage = "stored without its arrays"
@@ -65,14 +65,21 @@ def _query_newest_first(store: JobStore, wanted: dict[str, str]) -> list[Any]:
     return list(store.query(wanted, ["output"], {SEQUENCE: -1}, load=True))
 
 
-def _find_damage(document: TaskDoc) -> str:
-    """Describe the first file of a document that is missing or damaged, if any."""
+def _read_document(
+    schema: type[TaskDoc],
+    output: Any,  # noqa: ANN401 - a stored output
+) -> tuple[TaskDoc | None, str]:
+    """Read a document and check its files; describe in one line what is damaged."""
     try:
+        document = schema.model_validate(output)
         for artifact in document.artifacts:
             artifact_path(artifact)
+    except ValidationError as error:
+        field = ".".join(str(part) for part in error.errors()[0]["loc"])
+        return None, f"stored with other fields: {field}: {error.errors()[0]['msg']}"
     except InputError as error:
-        return str(error)
-    return ""
+        return None, str(error)
+    return document, ""
 
 
 def recompute_token() -> str | None:
