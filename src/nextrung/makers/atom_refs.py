@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 from nextrung.compute.fine_tuning import select_train_frames
 from nextrung.makers.jobs.models import open_frames, open_potential
@@ -28,6 +28,8 @@ class AtomRefMaker(StageMaker):
     settings : AtomRefSettings
         Kind of fit.
     """
+
+    algorithm: ClassVar[int] = 1
 
     name: str = "fit atom refs"
     settings: AtomRefSettings = field(default_factory=AtomRefSettings)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 from nextrung.adapters.files.artifacts import hash_file, store_artifact
 from nextrung.makers.jobs.models import open_frames, open_potential
@@ -45,6 +45,8 @@ class SourceMaker(StageMaker):
         Name of a shipped potential, or a checkpoint file.
     """
 
+    algorithm: ClassVar[int] = 1
+
     name: str = "load"
     potential: str = "chgnet-0.3.0"
 
@@ -79,6 +81,8 @@ class ReReferenceMaker(StageMaker):
     model : Model
         Row of the table of recipes.
     """
+
+    algorithm: ClassVar[int] = 1
 
     name: str = "re-reference"
     model: Model = Model.SOURCE_REFIT
@@ -131,6 +135,8 @@ class FineTuningMaker(StageMaker):
     settings : FineTuningSettings
         Settings of the training.
     """
+
+    algorithm: ClassVar[int] = 1
 
     name: str = "fine tune"
     model: Model = Model.REFITTED_ATOM_REFS
@@ -189,6 +195,7 @@ class FineTuningMaker(StageMaker):
                 UnusableFrame(frame_id=frame_id, reason=reason)
                 for frame_id, reason in result.unusable.items()
             ],
+            n_damaged=result.n_damaged,
             provenance=provenance(),
         )
 

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 
 from nextrung.compute.alignment import correlate, subtract_references
+from nextrung.compute.curation.outliers import find_outliers
 from nextrung.compute.preflight import (
     PartialCorrelation,
     check_alignment,
     check_correlation,
     check_gradients,
     check_losses,
+    check_mixtures,
+    check_outliers,
     check_trial,
     choose_sample,
     correlate_structure,
@@ -65,6 +68,8 @@ class TrialMaker(StageMaker):
         Training of the study; epochs and batch size are those of the preflight.
     """
 
+    algorithm: ClassVar[int] = 1
+
     name: str = "preflight"
     settings: PreflightSettings = field(default_factory=PreflightSettings)
     training: FineTuningSettings = field(default_factory=FineTuningSettings)
@@ -112,6 +117,10 @@ class TrialMaker(StageMaker):
                 settings=self.settings,
             ),
             self._check_range(sample, sampled, out_of_range),
+            check_mixtures(dataset.identity.mixtures),
+            check_outliers(
+                *find_outliers(sampled.frames, sampled.predicted), self.settings
+            ),
             *(check_alignment(model, aligned, self.settings) for model in models),
             *(check_gradients(model, trials, self.settings) for model in models),
             *(check_trial(model, trials) for model in models),

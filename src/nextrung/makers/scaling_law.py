@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 from nextrung.compute.fine_tuning import is_undertrained
 from nextrung.compute.scaling_law import score_scaling_law
@@ -44,6 +44,8 @@ class ScalingLawFitMaker(StageMaker):
     settings : ScalingLawSettings
         Errors to fit, and settings of the fit.
     """
+
+    algorithm: ClassVar[int] = 1
 
     name: str = "fit scaling law"
     settings: ScalingLawSettings = field(default_factory=ScalingLawSettings)

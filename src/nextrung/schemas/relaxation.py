@@ -110,6 +110,11 @@ class ShardDoc(TaskDoc):
     plan: ShardPlan = Field(description="Input of the job.")
     settings: RelaxationSettings = Field(description="Settings of the relaxation.")
     n_materials: int = Field(ge=0, description="Materials of the shard.")
+    n_damaged: int = Field(
+        0,
+        ge=0,
+        description="Damaged lines of the log, and restart files, that were not used.",
+    )
     records: Artifact = Field(description="One row per material, Parquet.")
 
 
@@ -125,4 +130,9 @@ class RelaxationDoc(TaskDoc):
     )
     n_steps: int = Field(ge=0, description="Total number of optimiser steps.")
     relaxation_time: float = Field(ge=0, description="Wall time of all shards in s.")
+    n_damaged: int = Field(
+        0,
+        ge=0,
+        description="Damaged lines of the log, and restart files, that were not used.",
+    )
     records: Artifact = Field(description="One row per material, Parquet.")

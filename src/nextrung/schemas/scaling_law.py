@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import Field
 
@@ -24,7 +24,7 @@ class FittedReferences(StrEnum):
 class ScalingLawSettings(Record):
     """Training set sizes to compare, and how errors are fitted."""
 
-    sizes: tuple[int, ...] = Field(
+    sizes: tuple[Annotated[int, Field(ge=1, le=10**9)], ...] = Field(
         (300, 1000, 3000, 10000, 30000, 100000),
         min_length=1,
         description="Numbers of training frames; smaller subsets are part of larger "

@@ -12,7 +12,8 @@ from chgnet.model import CHGNet
 from pymatgen.core import Lattice, Structure
 
 from nextrung.potentials.registry import load_potential
-from nextrung.potentials.training import micro_batches
+from nextrung.potentials.training import checkpoint, micro_batches
+from nextrung.potentials.training.checkpoint import PREVIOUS_FILE
 from nextrung.potentials.training.fine_tuning import (
     STATE_FILE,
     FineTuningResult,
@@ -294,7 +295,98 @@ def test_a_training_writes_only_its_checkpoint(
     tune(potential, frames, tmp_path / "work" / "deep")
 
     assert list(here.iterdir()) == []
-    assert list(tmp_path.glob("work/deep/*")) == [tmp_path / "work/deep" / STATE_FILE]
+    written = {path.name for path in tmp_path.glob("work/deep/*")}
+    assert written == {STATE_FILE, PREVIOUS_FILE}
+
+
+@pytest.mark.parametrize("damage", ["flipped", "truncated", "emptied", "removed"])
+@pytest.mark.parametrize("n_damaged", [1, 2])
+def test_a_training_with_damaged_checkpoints_equals_an_undisturbed_one(
+    n_damaged: int,
+    damage: str,
+    potential: Potential,
+    frames: Frames,
+    result: FineTuningResult,
+    tmp_path: Path,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """It resumes from the checkpoint before, or starts again, and says so."""
+    interrupt_after(2, potential, frames, tmp_path)
+    for name in (STATE_FILE, PREVIOUS_FILE)[:n_damaged]:
+        damage_file(tmp_path / name, damage)
+    epochs: list[int] = []
+
+    outcome = fine_tune(
+        potential,
+        frames,
+        SETTINGS,
+        trained=Trained.NETWORK,
+        workdir=tmp_path,
+        on_epoch=lambda record: epochs.append(record.epoch),
+    )
+
+    assert_same(outcome, result)
+    assert epochs == ([2, 3] if n_damaged == 1 else [1, 2, 3])
+    n_found = 0 if damage == "removed" else n_damaged
+    assert outcome.n_damaged == n_found
+    origins = ["previous.ckpt", "the start"][:n_found]
+    assert [text.rpartition(" resumes from ")[2] for text in caplog.messages] == origins
+
+
+def interrupt_after(
+    n_epochs: int, potential: Potential, frames: Frames, workdir: Path
+) -> None:
+    """Train until the checkpoint of an epoch is written."""
+
+    def kill(record: EpochRecord) -> None:
+        if record.epoch == n_epochs:
+            raise Killed
+
+    with pytest.raises(Killed):
+        fine_tune(
+            potential,
+            frames,
+            SETTINGS,
+            trained=Trained.NETWORK,
+            workdir=workdir,
+            on_epoch=kill,
+        )
+
+
+def damage_file(path: Path, damage: str) -> None:
+    """Flip one bit of a weight, cut the file, empty it, or remove it."""
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 64
+    if damage == "removed":
+        path.unlink()
+    elif damage == "flipped":
+        path.write_bytes(content)
+    else:
+        path.write_bytes(content[: len(content) // 3 if damage == "truncated" else 0])
+
+
+def test_checkpoints_within_an_epoch_change_no_bit_and_save_its_steps(
+    potential: Potential,
+    frames: Frames,
+    result: FineTuningResult,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Epochs have two steps; the training is killed without warning in every one."""
+    monkeypatch.setattr(checkpoint, "CHECKPOINT_INTERVAL", 0.0)
+
+    def kill(step: int) -> None:
+        if step % 2 == 0 and step < 4 * LAST_EPOCH:
+            raise Killed
+
+    steps = count_steps(monkeypatch, kill)
+    for _ in range(2 * LAST_EPOCH - 1):
+        with pytest.raises(Killed):
+            tune(potential, frames, tmp_path)
+    outcome = tune(potential, frames, tmp_path)
+
+    assert len(steps) == 4 * LAST_EPOCH - 1
+    assert_same(outcome, result)
 
 
 def test_the_initial_potential_is_not_changed(

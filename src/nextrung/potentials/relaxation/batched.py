@@ -18,16 +18,17 @@ from nextrung.potentials.relaxation.checks import (
     record_failure,
 )
 from nextrung.potentials.relaxation.frechet_cell import generalise_forces
-from nextrung.potentials.relaxation.in_flight_batch import InFlightBatch
+from nextrung.potentials.relaxation.restart import Restarts
 from nextrung.schemas.relaxation import RelaxationRecord, RelaxationStatus
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Generator, Iterable
 
     from numpy.typing import NDArray
     from pymatgen.core import Structure
 
     from nextrung.potentials.interface import BatchPrediction, Relaxable
+    from nextrung.potentials.relaxation.in_flight_batch import InFlightBatch
     from nextrung.schemas.relaxation import RelaxationSettings
 
 #: Magnitude from which energies, forces and stresses count as infinite.
@@ -42,7 +43,8 @@ def relax_batched(
     settings: RelaxationSettings,
     *,
     max_batch_cost: float | None = None,
-) -> Iterator[tuple[int, RelaxationRecord]]:
+    restarts: Restarts | None = None,
+) -> Generator[tuple[int, RelaxationRecord]]:
     """Relax structures in batches whose finished structures are replaced.
 
     Parameters
@@ -56,6 +58,8 @@ def relax_batched(
     max_batch_cost : float, optional
         Neighbors and angles of a batch, above which no structure is added to it; by
         default chosen by the device of the potential.
+    restarts : Restarts, optional
+        Restart points, which are saved at intervals and when the relaxation is stopped.
 
     Yields
     ------
@@ -64,26 +68,45 @@ def relax_batched(
     """
     if max_batch_cost is None:
         max_batch_cost = MAX_BATCH_COSTS[potential.device.type]
-    autobatcher = InFlightAutoBatcher(structures, settings)
-    batch = InFlightBatch.start([])
-    while len(batch) or autobatcher:
-        batch = batch.join(autobatcher.fill(max_batch_cost - _sum_costs(batch)))
-        yield from autobatcher.pop_rejected()
-        batch, failures = _remove_overstrained(batch)
-        yield from failures
-        evaluation = _evaluate(potential, batch, settings)
-        batch = replace(
-            batch,
-            initial_energies=np.where(
-                batch.n_steps == 0, evaluation.energies, batch.initial_energies
-            ),
-        )
-        finished = np.isnan(evaluation.fmaxes) | (evaluation.fmaxes < settings.fmax)
-        finished |= batch.n_steps >= settings.max_steps
-        for position in np.flatnonzero(finished).tolist():
-            yield _record(batch, evaluation, position, fmax=settings.fmax)
-        rows = np.repeat(~finished, batch.coordinates.n_rows)
-        batch = batch.keep(~finished).step(evaluation.forces[rows])
+    restarts = restarts or Restarts()
+    autobatcher = InFlightAutoBatcher(structures, settings, restarts.points)
+    batch = autobatcher.resume(max_batch_cost)
+    try:
+        while len(batch) or autobatcher:
+            if restarts.is_due:
+                restarts.update(batch.restart_points())
+            batch = batch.join(autobatcher.fill(max_batch_cost - _sum_costs(batch)))
+            yield from autobatcher.pop_rejected()
+            batch, failures = _remove_overstrained(batch)
+            yield from failures
+            batch, evaluation = _evaluate_step(potential, batch, settings)
+            finished = _find_finished(batch, evaluation, settings)
+            for position in np.flatnonzero(finished).tolist():
+                yield _record(batch, evaluation, position, fmax=settings.fmax)
+            rows = np.repeat(~finished, batch.coordinates.n_rows)
+            batch = batch.keep(~finished).step(evaluation.forces[rows])
+    finally:
+        restarts.update(batch.restart_points())
+
+
+def _evaluate_step(
+    potential: Relaxable, batch: InFlightBatch, settings: RelaxationSettings
+) -> tuple[InFlightBatch, _Evaluation]:
+    """Evaluate a batch, and set the initial energies of new structures."""
+    evaluation = _evaluate(potential, batch, settings)
+    initial_energies = np.where(
+        batch.n_steps == 0, evaluation.energies, batch.initial_energies
+    )
+    return replace(batch, initial_energies=initial_energies), evaluation
+
+
+def _find_finished(
+    batch: InFlightBatch, evaluation: _Evaluation, settings: RelaxationSettings
+) -> NDArray[np.bool_]:
+    """Find the structures that have failed, converged or no steps left."""
+    finished = np.isnan(evaluation.fmaxes) | (evaluation.fmaxes < settings.fmax)
+    finished |= batch.n_steps >= settings.max_steps
+    return finished
 
 
 def _sum_costs(batch: InFlightBatch) -> float:

@@ -8,9 +8,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 from pymatgen.core import Element
 
+from nextrung.checked_files import count_damaged
 from nextrung.compute.fine_tuning import select_train_frames
 from nextrung.potentials.chgnet.double_backward import use_fast_double_backward
-from nextrung.potentials.training.checkpoint import CheckpointCallback
+from nextrung.potentials.training.checkpoint import (
+    CheckpointCallback,
+    recover_checkpoint,
+)
 from nextrung.potentials.training.data_module import FrameDataModule
 from nextrung.potentials.training.ddp_launcher import train_in_processes
 from nextrung.potentials.training.frame_screening import find_uncovered, find_unusable
@@ -62,6 +66,8 @@ class FineTuningResult:
         Gradients in the first epoch.
     unusable : dict of str to str
         Reason by the name of each frame left out of training and validation.
+    n_damaged : int
+        Damaged checkpoints that were found and not used.
     """
 
     potential: Potential
@@ -71,6 +77,7 @@ class FineTuningResult:
     history: list[EpochRecord]
     gradients: list[GradientRecord]
     unusable: dict[str, str]
+    n_damaged: int
 
 
 def fine_tune(
@@ -96,7 +103,8 @@ def fine_tune(
         Weights to train.
     workdir : Path
         Folder of the checkpoint. A call that finds one there resumes from it, with the
-        result of an uninterrupted training.
+        result of an uninterrupted training; a damaged one is set aside, and the one
+        before it is used.
     on_epoch : callable, optional
         Called with the record of each epoch once its checkpoint is written.
 
@@ -134,6 +142,7 @@ def fine_tune(
         history=state.history,
         gradients=state.gradients,
         unusable=unusable,
+        n_damaged=count_damaged(workdir),
     )
 
 
@@ -189,8 +198,8 @@ def _fit(
     on_epoch: Callable[[EpochRecord], None] | None,
 ) -> TrainingState:
     """Train from the checkpoint on, or from the start, and read the last state."""
-    if path.exists():
-        state = TrainingState.read(path)
+    state = recover_checkpoint(path)
+    if state is not None:
         if state.identity != module.state.identity:
             raise InputError(
                 f"{path}: expected the checkpoint of this training, got another"
