@@ -43,7 +43,7 @@ SMALL_STUDY: dict[str, Any] = {
         "tests": ["equation_of_state"],
         "forgetting": {"n_perturbed": 1},
     },
-    "scaling_law": {"sizes": [4, 8], "fit_above": 0, "n_bootstrap": 10},
+    "scaling_law": {"sizes": [4, 8], "fit_above": 0},
 }
 
 

@@ -11,9 +11,11 @@ from jobflow import Flow
 from nextrung.adapters.files.artifacts import artifact_path, store_artifact
 from nextrung.adapters.files.frames import write_frames
 from nextrung.adapters.files.relaxation_table import read_relaxations
+from nextrung.cli.inputs import validate_potential
 from nextrung.cli.running import (
     console,
-    describe_left_out,
+    describe_counts,
+    describe_files,
     open_run,
     run_flow,
 )
@@ -57,6 +59,7 @@ class StageRun:
     """Stages run as jobs in a run folder."""
 
     def __init__(self, root: Path, potential: str) -> None:
+        validate_potential(potential)
         self.store = open_run(root, root.name)
         self.source = _load(potential)
 
@@ -74,7 +77,8 @@ class StageRun:
         )
         scored = self._run([dataset, self.source, job], EvaluationDoc)
         read = DatasetDoc.model_validate(self.store.get_output(dataset.uuid))
-        describe_left_out(read.n_rejected)
+        describe_files(read.files)
+        describe_counts(read.n_seen, read.n_frames, read.n_rejected)
         return scored
 
     def relax(

@@ -23,25 +23,31 @@ if TYPE_CHECKING:
 
     from jobflow import Flow
 
+    from nextrung.makers.jobs.stage_maker import StageMaker
     from nextrung.schemas.cluster.machine import JobRoute, Machine
+
+#: Maker of the jobs of each kind.
+MAKERS: Mapping[str, type[StageMaker]] = {
+    "dataset": DatasetMaker,
+    "source": SourceMaker,
+    "atom_refs": AtomRefMaker,
+    "alignment": AlignmentMaker,
+    "references": ReReferenceMaker,
+    "fine_tuning": FineTuningMaker,
+    "evaluation": EvaluationMaker,
+    "relaxation_plan": RelaxationMaker,
+    "relaxation": ShardMaker,
+    "relaxation_merge": MergeMaker,
+    "stability": StabilityMaker,
+    "density": DensityMaker,
+    "physics": PhysicsMaker,
+    "scaling_law": ScalingLawFitMaker,
+    "results": SummaryMaker,
+}
 
 #: Prefix of the names of the jobs of each kind.
 JOB_NAMES: Mapping[str, str] = {
-    "dataset": DatasetMaker.name,
-    "source": SourceMaker.name,
-    "atom_refs": AtomRefMaker.name,
-    "alignment": AlignmentMaker.name,
-    "references": ReReferenceMaker.name,
-    "fine_tuning": FineTuningMaker.name,
-    "evaluation": EvaluationMaker.name,
-    "relaxation_plan": RelaxationMaker.name,
-    "relaxation": ShardMaker.name,
-    "relaxation_merge": MergeMaker.name,
-    "stability": StabilityMaker.name,
-    "density": DensityMaker.name,
-    "physics": PhysicsMaker.name,
-    "scaling_law": ScalingLawFitMaker.name,
-    "results": SummaryMaker.name,
+    **{kind: maker.name for kind, maker in MAKERS.items()},
     "labelling": LABEL_JOB,
 }
 
@@ -63,7 +69,7 @@ def kind_of(name: str) -> str | None:
     return next(kinds, None)
 
 
-def route_flow(flow: Flow, machine: Machine) -> None:
+def route_flow(flow: Flow, machine: Machine, priority: int | None = None) -> None:
     """Route the jobs of a flow to the workers of a machine file.
 
     Jobs that are planned at run time are routed too: ``pass_manager_config`` is off,
@@ -75,11 +81,14 @@ def route_flow(flow: Flow, machine: Machine) -> None:
         The flow; its jobs are changed in place.
     machine : Machine
         Route of every kind of job.
+    priority : int, optional
+        Priority of every job; workers pull jobs of greater priority first.
     """
-    general = {"_category": machine.route("results").category or CPU_CATEGORY}
+    ranked = {} if priority is None else {"_priority": priority}
+    general = {"_category": machine.route("results").category or CPU_CATEGORY} | ranked
     _update(flow, general)
     for kind, prefix in JOB_NAMES.items():
-        wanted = describe_route(machine.route(kind))
+        wanted = describe_route(machine.route(kind)) | ranked
         if wanted != general:
             _update(flow, wanted, prefix)
 

@@ -17,6 +17,12 @@ from nextrung.schemas.models import Model
 from nextrung.schemas.physics import PhysicsSettings, PhysicsSummary
 from nextrung.schemas.preflight import PreflightSettings
 from nextrung.schemas.relaxation import RelaxationSettings
+from nextrung.schemas.repeats import (
+    BestModel,
+    ModelDifference,
+    ModelRepeats,
+    RepeatSettings,
+)
 from nextrung.schemas.scaling_law import PropertyScaling, ScalingLawSettings
 from nextrung.schemas.stability import StabilitySettings
 
@@ -57,6 +63,10 @@ class StudySettings(Record):
     training: FineTuningSettings = Field(
         default_factory=FineTuningSettings,
         description="Training of the models, those of the scaling law included.",
+    )
+    repeats: RepeatSettings = Field(
+        default_factory=RepeatSettings,
+        description="Seeds and splits on which every training is repeated.",
     )
     preflight: PreflightSettings = Field(
         default_factory=PreflightSettings,
@@ -100,7 +110,23 @@ class StudySettings(Record):
             raise ValueError("stability needs relaxation: expected both or neither")
         if len(set(self.models)) != len(self.models):
             raise ValueError("models: expected each model once")
+        if self.training_seeds[0] != self.training.seed:
+            raise ValueError(
+                f"repeats.seeds: expected training.seed, {self.training.seed}, first, "
+                f"got {self.training_seeds[0]}"
+            )
         return self
+
+    @property
+    def training_seeds(self) -> tuple[int, ...]:
+        """Seeds of the trainings."""
+        return self.repeats.seeds or (self.training.seed,)
+
+    @property
+    def split_seeds(self) -> tuple[int, ...]:
+        """Seeds of the splits of the data."""
+        first = self.dataset.split.seed
+        return tuple(range(first, first + self.repeats.splits))
 
 
 class DatasetSummary(DatasetCounts):
@@ -134,6 +160,21 @@ class StabilitySummary(Record):
     formation_energy_mae_target_references: float | None = Field(
         description="Formation energy MAE of all materials in eV/atom, both from the "
         "labels' elemental entries.",
+    )
+    decomposition_energy_mae_compounds: float | None = Field(
+        None,
+        description="Decomposition energy MAE of test materials without elements, "
+        "eV/atom.",
+    )
+    decomposition_energy_baseline_mae: float | None = Field(
+        None,
+        description="MAE of predicting zero decomposition energies of test materials "
+        "in eV/atom.",
+    )
+    formation_energy_baseline_mae: float | None = Field(
+        None,
+        description="MAE of predicting zero formation energies of all materials in "
+        "eV/atom.",
     )
     f1: float | None = Field(description="F1 score of stability, all materials.")
     n_materials: int = Field(ge=0, description="Materials relaxed.")
@@ -176,6 +217,20 @@ class StudyResults(Record):
     source: str = Field(description="Source potential.")
     dataset: DatasetSummary = Field(description="Kept and rejected frames.")
     models: dict[str, ModelSummary] = Field(description="Scores, by model.")
+    repeats: dict[str, ModelRepeats] = Field(
+        default_factory=dict,
+        description="Errors of every repeat and their spread, by model; `models` has "
+        "the scores of the first.",
+    )
+    best: dict[str, BestModel] = Field(
+        default_factory=dict,
+        description="Model with the lowest validation error, by property.",
+    )
+    differences: list[ModelDifference] = Field(
+        default_factory=list,
+        description="Differences of test errors on the same frames: every model "
+        "against source, scratch and the best by validation.",
+    )
     alignment: AlignmentSummary | None = Field(
         description="Comparison of source and target energies; null where left out."
     )
@@ -183,7 +238,8 @@ class StudyResults(Record):
         description="Power laws by error; null where left out."
     )
     jobs: dict[str, str] = Field(
-        description="Job uuid of each document, by stage or by stage/model."
+        description="Job uuid of each document, by stage or by stage/model; "
+        "stage/model/repeat for repeats but the first."
     )
 
 

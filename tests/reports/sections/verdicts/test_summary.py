@@ -5,11 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
-from tests.made_up_study import replace_models
+from tests.made_up_study import make_evaluations, make_hulls
 
+from nextrung.reports.sections.verdicts.evidence import Evidence, read_evidence
 from nextrung.reports.sections.verdicts.summary import (
     advise,
-    describe_best_model,
+    describe_best_models,
     describe_transfer,
     summarise,
 )
@@ -18,118 +19,158 @@ from nextrung.schemas.models import Model
 if TYPE_CHECKING:
     from nextrung.schemas.study import StudyDoc, StudyResults
 
+NOTHING = Evidence({}, {})
+
 
 @pytest.fixture
 def results(study: StudyDoc) -> StudyResults:
     return study.results
 
 
-def test_the_best_model_is_compared_with_others(
-    results: StudyResults,
-) -> None:
-    (text,) = describe_best_model(results)
-    assert text == (
-        "Residual atom refs has the lowest energy error on the test split: 15.1 "
-        "meV/atom, 4.0 times lower than training from scratch (60.0 meV/atom) and "
-        "152.3 times lower than the untouched source (2,300.0 meV/atom)."
+def evaluate(**errors: dict[str, float]) -> Evidence:
+    return read_evidence(
+        make_evaluations({Model(model): of_model for model, of_model in errors.items()})
     )
 
 
-def test_the_best_model_is_not_compared_with_itself(results: StudyResults) -> None:
-    scored = replace_models(results, {Model.SCRATCH: (0.02, 1, 1)})
-    assert describe_best_model(scored) == [
-        "1 · From scratch has the lowest energy error on the test split: 20.0 meV/atom."
-    ]
-
-
-@pytest.mark.parametrize(
-    ("errors", "verdict"),
-    [
-        ((0.01, 0.5, 0.5), "Transfer helped:"),
-        ((0.01, 2.0, 0.5), "Transfer helped in part:"),
-        ((0.03, 2.0, 2.0), "Transfer did not help:"),
-    ],
-)
-def test_the_verdict_on_transfer_follows_all_errors(
-    results: StudyResults,
-    errors: tuple[float, float, float],
-    verdict: str,
-) -> None:
-    scored = replace_models(
-        results, {Model.SCRATCH: (0.02, 1, 1), Model.REFITTED_ATOM_REFS: errors}
-    )
-    (text,) = describe_transfer(scored)
-    assert text.startswith(verdict)
-
-
-def test_transfer_is_compared_with_scratch_only(
-    results: StudyResults,
-) -> None:
-    assert (
-        describe_transfer(replace_models(results, {Model.FROZEN_ATOM_REFS: (1, 1, 1)}))
-        == []
+def test_the_best_model_is_described_with_error_interval_and_lead() -> None:
+    evidence = evaluate(
+        scratch={"energy": 0.06},
+        residual_atom_refs={"energy": 0.015},
+        source={"energy": 2.3},
     )
 
+    (text,) = describe_best_models(evidence)
 
-def test_negative_transfer_with_moved_references_asks_for_more_training(
-    results: StudyResults,
-) -> None:
-    scored = replace_models(
-        results,
-        {
-            Model.SCRATCH: (0.02, 1.0, 1.0),
-            Model.RESIDUAL_ATOM_REFS: (0.01, 1.2, 0.9),
-        },
+    assert text.startswith(
+        "Energies: Residual atom refs, chosen on validation, has a test error of 15."
     )
-    assert any("train them longer" in text for text in advise(scored))
+    assert "lower than every other model; than the next \N{MINUS SIGN}7" in text
+    assert "baseline" not in text
+
+
+def test_models_that_no_difference_is_shown_between_are_named() -> None:
+    evidence = evaluate(
+        scratch={"energy": 0.06},
+        frozen_atom_refs={"energy": 0.01501},
+        residual_atom_refs={"energy": 0.015},
+    )
+
+    (text,) = describe_best_models(evidence)
+
+    assert "no difference shown from" in text
+    assert "lower than every other" not in text
+
+
+def test_the_best_of_models_worse_than_zero_is_not_praised() -> None:
+    evidence = evaluate(scratch={"stress": 0.5}, residual_atom_refs={"stress": 0.3})
+
+    (text,) = describe_best_models(evidence)
+
+    assert text.endswith("not shown to be better than the baseline.")
+
+
+def test_the_untouched_source_is_named_where_it_is_best() -> None:
+    hulls = make_hulls(
+        {Model.SOURCE: (0.029, 0.3), Model.REFITTED_ATOM_REFS: (0.038, 0.04)}
+    )
+
+    texts = describe_best_models(read_evidence(hulls))
+
+    assert texts[0].startswith("Decomposition energies: Source, untouched, chosen on")
+
+
+def test_transfer_is_described_only_against_scratch() -> None:
+    assert describe_transfer(evaluate(frozen_atom_refs={"energy": 0.1})) == []
+    (text,) = describe_transfer(
+        evaluate(scratch={"energy": 0.06}, frozen_atom_refs={"energy": 0.01})
+    )
+    assert "energies: helped (3 · Frozen atom refs, \N{MINUS SIGN}8" in text
 
 
 def test_a_small_test_split_is_mentioned(results: StudyResults) -> None:
-    assert any("only 3 materials" in text for text in summarise(results))
+    assert any("only 3 materials" in text for text in summarise(results, NOTHING))
+
+
+def test_errors_without_elements_are_given_where_they_are_larger(
+    results: StudyResults,
+) -> None:
+    summary = results.models[Model.SCRATCH]
+    assert summary.stability is not None
+    hull = summary.stability.model_copy(
+        update={
+            "decomposition_energy_mae": 0.0291,
+            "decomposition_energy_mae_compounds": 0.0388,
+        }
+    )
+    models = {Model.SCRATCH: summary.model_copy(update={"stability": hull})}
+    texts = summarise(results.model_copy(update={"models": models}), NOTHING)
+
+    assert any("1 · From scratch 38.8 instead of 29.1" in text for text in texts)
+    assert not any("elements, whose" in text for text in summarise(results, NOTHING))
 
 
 def test_without_scores_there_is_no_advice(results: StudyResults) -> None:
-    empty = replace_models(results, {}).model_copy(
+    empty = results.model_copy(
         update={
+            "models": {},
             "alignment": None,
             "scaling_law": None,
             "dataset": results.dataset.model_copy(update={"n_materials_by_split": {}}),
         }
     )
-    assert summarise(empty) == ["No model was scored on the test split."]
-    assert advise(empty) == []
+    assert summarise(empty, NOTHING) == ["No model was scored on the test split."]
+    assert advise(empty, NOTHING) == []
 
 
 def test_without_a_scaling_law_it_is_recommended(results: StudyResults) -> None:
-    advice = advise(results.model_copy(update={"scaling_law": None}))
+    evidence = evaluate(scratch={"energy": 0.06})
+    advice = advise(results.model_copy(update={"scaling_law": None}), evidence)
     assert any(text.startswith("Run the scaling law to learn") for text in advice)
 
 
 def test_advice_names_the_checkpoint_and_the_sizes(results: StudyResults) -> None:
-    advice = " ".join(advise(results))
+    evidence = evaluate(scratch={"energy": 0.6}, residual_atom_refs={"energy": 0.01})
+    advice = " ".join(advise(results, evidence))
     assert "models/residual_atom_refs.pth.tar of the run folder" in advice
     assert "For 10 meV/atom with 4 · Refitted atom refs: about 4,642" in advice
+
+
+def test_no_checkpoint_is_recommended_that_is_worse_than_the_baseline(
+    results: StudyResults,
+) -> None:
+    evidence = evaluate(scratch={"energy": 0.6}, residual_atom_refs={"energy": 0.4})
+    assert not any("pth.tar" in text for text in advise(results, evidence))
 
 
 def test_negative_transfer_with_kept_references_asks_to_move_them(
     results: StudyResults,
 ) -> None:
-    scored = replace_models(
-        results,
-        {
-            Model.SCRATCH: (0.02, 1.0, 1.0),
-            Model.FROZEN_ATOM_REFS: (0.01, 1.2, 0.9),
-            Model.REFITTED_ATOM_REFS: (0.01, 0.9, 0.9),
-        },
+    evidence = evaluate(
+        scratch={"forces": 0.04},
+        frozen_atom_refs={"forces": 0.06},
+        refitted_atom_refs={"forces": 0.03},
     )
     assert (
         "Do not relax or run dynamics with 3 · Frozen atom refs; move their atomic "
         "references to the target functional first."
-    ) in advise(scored)
+    ) in advise(results, evidence)
+
+
+def test_models_worse_than_zero_forces_ask_for_more_training(
+    results: StudyResults,
+) -> None:
+    """Residual refs: 103.8 against 68.1 meV/Å for zero, as on oxides and fluorides."""
+    evidence = evaluate(scratch={"forces": 0.06}, residual_atom_refs={"forces": 0.1038})
+    assert (
+        "Do not relax or run dynamics with Residual atom refs; train them longer or on "
+        "more frames first."
+    ) in advise(results, evidence)
 
 
 def test_both_ways_of_rereferencing_are_described(results: StudyResults) -> None:
     assert results.alignment
     both = results.alignment.model_copy(update={"correlation_residual": 0.991})
-    summary = " ".join(summarise(results.model_copy(update={"alignment": both})))
+    shown = results.model_copy(update={"alignment": both})
+    summary = " ".join(summarise(shown, NOTHING))
     assert "with refitted references, to 0.991 with shifted references." in summary

@@ -6,90 +6,140 @@ from typing import TYPE_CHECKING
 
 from nextrung.reports.html.model_style import appearance, in_order, transfers
 from nextrung.reports.html.quantities import ENERGY
+from nextrung.reports.sections.residuals import Residual, average
+from nextrung.reports.sections.verdicts.choices import BASELINES, NAMES
+from nextrung.reports.sections.verdicts.evidence import Evidence, compare_residuals
+from nextrung.reports.sections.verdicts.transfer import compare_with_scratch
+from nextrung.reports.sections.verdicts.undertraining import (
+    describe_undertrained,
+    describe_unreachable_references,
+)
 from nextrung.schemas.models import Model
 from nextrung.schemas.relaxation import RelaxationStatus
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from nextrung.schemas.evaluation import PropertyErrors
+    from nextrung.schemas.base import TaskDoc
     from nextrung.schemas.study import AlignmentSummary, ModelSummary, StudyResults
 
 #: A correlation of re-referenced energies below this is weak.
 LOW_CORRELATION = 0.8
 
-_COMPARED = {"energy": "energies", "forces": "forces", "stress": "stresses"}
+#: Errors whose increase makes relaxations and dynamics worse.
+_OF_MOTION = ("forces", "stress")
 
 
-def read_test_errors(results: StudyResults) -> dict[str, PropertyErrors]:
-    """Read the test errors of the models that have an energy error.
-
-    Parameters
-    ----------
-    results : StudyResults
-        Results of a study.
-    """
-    errors = {m: results.models[m].metrics.get("test") for m in results.models}
-    return {m: e for m, e in errors.items() if e and e.energy_mae is not None}
-
-
-def find_failure_signs(results: StudyResults) -> list[str]:
+def find_failure_signs(
+    results: StudyResults, documents: Mapping[str, TaskDoc], evidence: Evidence
+) -> list[str]:
     """Find signs of failure in the results of a study.
 
     Parameters
     ----------
     results : StudyResults
         Results of a study.
+    documents : mapping of str to TaskDoc
+        Its documents, by stage/model.
+    evidence : Evidence
+        Errors of all models.
 
     Returns
     -------
     list of str
         One sentence per sign, naming the models; empty where there is none.
     """
-    worse = find_worse_than_scratch(read_test_errors(results))
     signs = {
-        "Negative transfer: worse than training from scratch on forces or stress": [
-            f"{appearance(model).title} ({', '.join(changes)})"
-            for model, changes in worse.items()
-        ],
+        "Negative transfer: larger test errors of forces or stresses than training "
+        "from scratch": _list_sizes(find_worse_than_scratch(evidence)),
+        "Worse than the baseline: larger test errors than predicting zero, or than "
+        "the atomic references alone": _list_sizes(find_worse_than_baseline(evidence)),
+        "Undertrained, so that comparisons with them say little": (
+            describe_undertrained(documents, evidence)
+        ),
+        "Atomic references out of reach of the training": (
+            describe_unreachable_references(documents)
+        ),
         "Isolated atoms: relaxations that leave an atom without neighbours": (
             _find_isolated_atoms(results.models)
         ),
-        "No error cancellation: decomposition energies worse than formation energies, "
-        "over all materials": _find_missing_cancellation(results.models),
+        "No error cancellation: larger errors of decomposition than of formation "
+        "energies of test compounds": _find_missing_cancellation(evidence),
         "Weak correlation": _find_weak_correlation(results.alignment),
     }
     return [f"{sign}: {'; '.join(found)}." for sign, found in signs.items() if found]
 
 
-def find_worse_than_scratch(
-    errors: Mapping[str, PropertyErrors],
-) -> dict[str, list[str]]:
+def _list_sizes(found: Mapping[str, list[str]]) -> list[str]:
+    """List models with the sizes of their errors."""
+    return [f"{appearance(m).title} ({', '.join(sizes)})" for m, sizes in found.items()]
+
+
+def find_worse_than_scratch(evidence: Evidence) -> dict[str, list[str]]:
     """Find the transferred models that are worse than scratch on forces or stress.
 
     Parameters
     ----------
-    errors : mapping of str to PropertyErrors
-        Test errors by model.
+    evidence : Evidence
+        Errors of all models.
 
     Returns
     -------
     dict of str to list of str
-        Property and relative change, by model; empty without training from scratch.
+        Property, relative difference and interval, by model. Properties that scratch
+        has not learned are left out: there is no transfer to compare with.
     """
-    if Model.SCRATCH not in errors:
-        return {}
-    worse = {}
-    for model in filter(transfers, in_order(errors)):
-        changes = compare_errors(errors[model], errors[Model.SCRATCH])
-        listed = [
-            f"{name} {format_change(change)}"
-            for name, change in changes.items()
-            if change > 0 and name != _COMPARED["energy"]
-        ]
-        if listed:
-            worse[model] = listed
-    return worse
+    worse: dict[str, list[str]] = {}
+    for key in _OF_MOTION:
+        models = evidence.models(key)
+        if Model.SCRATCH not in models:
+            continue
+        for model in filter(transfers, in_order(models)):
+            verdict = compare_with_scratch(evidence, key, model)
+            difference = verdict.difference
+            if verdict.scratch_learned and difference and difference.is_higher:
+                size = f"{NAMES[key]} {difference.format()}"
+                worse.setdefault(model, []).append(size)
+    return {model: worse[model] for model in in_order(worse)}
+
+
+def find_worse_than_baseline(
+    evidence: Evidence, keys: tuple[str, ...] = tuple(BASELINES)
+) -> dict[str, list[str]]:
+    """Find the models that are worse than the baseline.
+
+    Parameters
+    ----------
+    evidence : Evidence
+        Errors of all models.
+    keys : tuple of str
+        Columns of Table 1.
+
+    Returns
+    -------
+    dict of str to list of str
+        Baseline, relative difference and interval, by model.
+    """
+    worse: dict[str, list[str]] = {}
+    for key in keys:
+        for model in evidence.models(key):
+            found = evidence.compare_with_baseline(key, model)
+            if found is not None and found.is_higher:
+                size = f"{BASELINES[key]} {found.format()}"
+                worse.setdefault(model, []).append(size)
+    return {model: worse[model] for model in in_order(worse)}
+
+
+def find_unfit(evidence: Evidence) -> list[str]:
+    """Find the models not to relax with: worse than scratch or than predicting zero.
+
+    Parameters
+    ----------
+    evidence : Evidence
+        Errors of all models.
+    """
+    worse = find_worse_than_baseline(evidence, _OF_MOTION)
+    return in_order(worse.keys() | find_worse_than_scratch(evidence).keys())
 
 
 def _find_isolated_atoms(models: Mapping[str, ModelSummary]) -> list[str]:
@@ -104,19 +154,31 @@ def _find_isolated_atoms(models: Mapping[str, ModelSummary]) -> list[str]:
     return listed
 
 
-def _find_missing_cancellation(models: Mapping[str, ModelSummary]) -> list[str]:
+def _find_missing_cancellation(evidence: Evidence) -> list[str]:
     """Find models with larger errors of decomposition than of formation energies."""
+    decomposition = evidence.test.get("decomposition_energy", {})
+    formation = evidence.test.get("formation_energy", {})
     listed = []
-    for model in in_order(models):
-        stability = models[model].stability
-        decomposition = stability and stability.decomposition_energy_mae_all
-        formation = stability and stability.formation_energy_mae
-        if decomposition and formation and decomposition > formation:
-            values = (
-                f"{ENERGY.format(decomposition)} against {ENERGY.format(formation)}"
+    for model in in_order(decomposition.keys() & formation.keys()):
+        found = compare_residuals(decomposition[model], formation[model])
+        if found is not None and found.is_higher:
+            values = " against ".join(
+                ENERGY.format(_average_common(first[model], second[model]))
+                for first, second in (
+                    (decomposition, formation),
+                    (formation, decomposition),
+                )
             )
-            listed.append(f"{appearance(model).title} ({values} {ENERGY.unit})")
+            title = appearance(model).title
+            listed.append(f"{title} ({values} {ENERGY.unit}, {found.format()})")
     return listed
+
+
+def _average_common(
+    residuals: Mapping[str, Residual], others: Mapping[str, Residual]
+) -> float | None:
+    """Average the errors of the materials that both lists have."""
+    return average(r for name, r in residuals.items() if name in others)
 
 
 def _find_weak_correlation(alignment: AlignmentSummary | None) -> list[str]:
@@ -127,37 +189,4 @@ def _find_weak_correlation(alignment: AlignmentSummary | None) -> list[str]:
     best = max((value for value in ways if value is not None), default=1.0)
     if best >= LOW_CORRELATION:
         return []
-    text = f"{best:.2f} after re-referencing, below {LOW_CORRELATION}"
-    return [f"{text}; transfer gains little"]
-
-
-def format_change(change: float) -> str:
-    """Format a relative change in per cent with its sign.
-
-    Parameters
-    ----------
-    change : float
-        Change divided by the reference value.
-    """
-    return f"{100 * change:+.0f} %".replace("-", "\N{MINUS SIGN}")
-
-
-def compare_errors(errors: PropertyErrors, others: PropertyErrors) -> dict[str, float]:
-    """Compute the relative difference of the errors that both models have.
-
-    Parameters
-    ----------
-    errors, others : PropertyErrors
-        Errors of a model, and of the model that it is compared with.
-
-    Returns
-    -------
-    dict of str to float
-        Difference divided by the other error, by property.
-    """
-    changes = {}
-    for key, name in _COMPARED.items():
-        mine, other = getattr(errors, f"{key}_mae"), getattr(others, f"{key}_mae")
-        if mine is not None and other:
-            changes[name] = mine / other - 1
-    return changes
+    return [f"{best:.2f} after re-referencing, below {LOW_CORRELATION}"]

@@ -5,35 +5,32 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from nextrung.reports.html.elements import format_count
-from nextrung.reports.html.model_style import appearance, transfers
+from nextrung.reports.html.model_style import appearance, in_order
 from nextrung.reports.html.quantities import ENERGY
-from nextrung.reports.sections.benchmarks import find_best
-from nextrung.reports.sections.scaling_law import describe_crossing
-from nextrung.reports.sections.verdicts.failure_signs import (
-    compare_errors,
-    find_worse_than_scratch,
-    format_change,
-    read_test_errors,
-)
-from nextrung.schemas.models import RECIPES, Model, Rereference
+from nextrung.reports.sections.scaling_law import describe_crossing, describe_size
+from nextrung.reports.sections.verdicts.choices import NAMES, choose_model
+from nextrung.reports.sections.verdicts.failure_signs import find_unfit
+from nextrung.reports.sections.verdicts.transfer import compare_transfer
+from nextrung.reports.sections.verdicts.usage import describe_files
+from nextrung.schemas.models import RECIPES, Model, Rereference, Trained
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
-
-    from nextrung.schemas.evaluation import PropertyErrors
+    from nextrung.reports.sections.verdicts.evidence import Evidence
     from nextrung.schemas.study import StudyResults
 
-#: With fewer test materials, differences of a few per cent are not significant.
+#: With fewer test materials, intervals are wide and their ends uncertain.
 FEW_TEST_MATERIALS = 100
 
 
-def summarise(results: StudyResults) -> list[str]:
-    """Summarise the best model, the gain by transfer and the scaling law.
+def summarise(results: StudyResults, evidence: Evidence) -> list[str]:
+    """Summarise the best models, the gain by transfer and the scaling law.
 
     Parameters
     ----------
     results : StudyResults
         Results of a study.
+    evidence : Evidence
+        Errors of all models.
 
     Returns
     -------
@@ -41,8 +38,9 @@ def summarise(results: StudyResults) -> list[str]:
         Sentences, most important first.
     """
     sentences = [
-        *describe_best_model(results),
-        *describe_transfer(results),
+        *describe_best_models(evidence),
+        *describe_transfer(evidence),
+        *_describe_elements(results),
         *_describe_alignment(results),
     ]
     if results.scaling_law and "energy_mae" in results.scaling_law:
@@ -51,85 +49,80 @@ def summarise(results: StudyResults) -> list[str]:
     n_test = results.dataset.n_materials_by_split.get("test", 0)
     if 0 < n_test < FEW_TEST_MATERIALS:
         sentences.append(
-            f"The test split has only {format_count(n_test, 'material')}: differences "
-            "of a few per cent between models are not significant."
+            f"The test split has only {format_count(n_test, 'material')}: intervals "
+            "are wide, and small differences cannot be shown."
         )
     return sentences or ["No model was scored on the test split."]
 
 
-def describe_best_model(results: StudyResults) -> list[str]:
-    """Describe the model with the lowest energy error on the test split.
+def describe_best_models(evidence: Evidence) -> list[str]:
+    """Describe the model of each benchmark: chosen on validation, tested on test.
 
     Parameters
     ----------
-    results : StudyResults
-        Results of a study.
+    evidence : Evidence
+        Errors of all models, the untouched source included.
 
     Returns
     -------
     list of str
-        One sentence; none where no energy was scored.
+        One sentence per benchmark; none where no model has errors of both splits.
     """
-    errors = read_test_errors(results)
-    best = _find_best_energy(errors, errors)
-    if best is None:
-        return []
-    lowest = errors[best].energy_mae or 0.0
-    text = (
-        f"{appearance(best).title} has the lowest energy error on the test split: "
-        f"{ENERGY.format(lowest)} {ENERGY.unit}"
-    )
-    others = [
-        f"{_format_ratio(error, lowest)} {name} ({ENERGY.format(error)} {ENERGY.unit})"
-        for model, name in (
-            (Model.SCRATCH, "training from scratch"),
-            (Model.SOURCE, "the untouched source"),
+    sentences = []
+    for key, name in NAMES.items():
+        choice = choose_model(evidence, key)
+        if choice is None:
+            continue
+        chosen_on = "the crystals themselves" if key == "density" else "validation"
+        text = (
+            f"{name.capitalize()}: {choice.title}, chosen on {chosen_on}, has a test "
+            f"error of {choice.format_error()}; {choice.describe_certainty()}"
         )
-        if model in errors and model != best
-        for error in [errors[model].energy_mae or 0.0]
-    ]
-    return [f"{text}, {' and '.join(others)}." if others else f"{text}."]
+        if choice.baseline is not None and not choice.beats_baseline:
+            text += "; not shown to be better than the baseline"
+        sentences.append(f"{text}.")
+    return sentences
 
 
-def _find_best_energy(
-    errors: Mapping[str, PropertyErrors], models: Iterable[str]
-) -> str | None:
-    """Find the model with the lowest energy error."""
-    return next(iter(find_best({m: errors[m].energy_mae for m in models})), None)
-
-
-def _format_ratio(larger: float, smaller: float) -> str:
-    """Format how many times lower an error is."""
-    return f"{larger / smaller:,.1f} times lower than" if smaller else "lower than"
-
-
-def describe_transfer(results: StudyResults) -> list[str]:
-    """Compare the best transferred model with training from scratch.
+def describe_transfer(evidence: Evidence) -> list[str]:
+    """Describe transfer against training from scratch, property by property.
 
     Parameters
     ----------
-    results : StudyResults
-        Results of a study.
+    evidence : Evidence
+        Errors of all models.
 
     Returns
     -------
     list of str
         One sentence; none unless the study has both.
     """
-    errors = read_test_errors(results)
-    best = _find_best_energy(errors, filter(transfers, errors))
-    if Model.SCRATCH not in errors or best is None:
+    verdicts = compare_transfer(evidence)
+    if not verdicts:
         return []
-    changes = compare_errors(errors[best], errors[Model.SCRATCH])
-    helped = [name for name, change in changes.items() if change < 0]
-    if len(helped) == len(changes):
-        verdict = "Transfer helped"
-    else:
-        verdict = "Transfer helped in part" if helped else "Transfer did not help"
-    listed = ", ".join(f"{name} {format_change(c)}" for name, c in changes.items())
+    listed = "; ".join(verdict.describe() for verdict in verdicts)
     text = (
-        f"{verdict}: errors of {appearance(best).title}, the best transferred model, "
-        f"relative to training from scratch: {listed}."
+        "Transfer against training from scratch, relative difference of test errors "
+        f"and its 95 % interval: {listed}."
+    )
+    return [text]
+
+
+def _describe_elements(results: StudyResults) -> list[str]:
+    """Describe how much elemental phases lower the error of decomposition energies."""
+    listed = []
+    for model in in_order(results.models):
+        hull = results.models[model].stability
+        every = hull and hull.decomposition_energy_mae
+        compounds = hull and hull.decomposition_energy_mae_compounds
+        if every and compounds and compounds > every:
+            values = f"{ENERGY.format(compounds)} instead of {ENERGY.format(every)}"
+            listed.append(f"{appearance(model).title} {values}")
+    if not listed:
+        return []
+    text = (
+        "Test errors of decomposition energies include elements, whose error is zero "
+        f"by definition; without them, in {ENERGY.unit}: {', '.join(listed)}."
     )
     return [text]
 
@@ -151,34 +144,37 @@ def _describe_alignment(results: StudyResults) -> list[str]:
     return [f"{text}."]
 
 
-def advise(results: StudyResults) -> list[str]:
-    """Recommend a model, the size of the data set, and what to do with bad models.
+def advise(results: StudyResults, evidence: Evidence) -> list[str]:
+    """Recommend models, the size of the data set, and what to do with bad models.
 
     Parameters
     ----------
     results : StudyResults
         Results of a study.
+    evidence : Evidence
+        Errors of all models.
     """
-    errors = read_test_errors(results)
-    advice = []
-    best = _find_best_energy(errors, errors)
-    if best is not None:
-        advice.append(
-            f"For energies use {appearance(best).title}: models/{best}.pth.tar of the "
-            "run folder; its model card is in the same folder."
-        )
+    chosen = {
+        key: choice
+        for key in ("energy", "forces", "decomposition_energy")
+        if (choice := choose_model(evidence, key)) and choice.beats_baseline
+    }
+    advice = describe_files(chosen)
+    if evidence.test:
         advice += _advise_on_size(results)
-    return advice + _advise_on_references(errors)
+    return advice + _advise_on_references(evidence)
 
 
-def _advise_on_references(errors: Mapping[str, PropertyErrors]) -> list[str]:
-    """Recommend a remedy for negative transfer."""
-    worse = find_worse_than_scratch(errors)
-    kept = [m for m in worse if RECIPES[Model(m)].rereference is Rereference.NONE]
-    moved = [model for model in worse if model not in kept]
+def _advise_on_references(evidence: Evidence) -> list[str]:
+    """Recommend a remedy for models that are worse than scratch or than zero."""
+    recipes = {model: RECIPES[Model(model)] for model in find_unfit(evidence)}
+    moved = [m for m, r in recipes.items() if r.rereference is not Rereference.NONE]
+    kept = [model for model in recipes if model not in moved]
+    trained = [m for m in moved if recipes[m].trained is not Trained.NOTHING]
     remedies = (
         (kept, "move their atomic references to the target functional first"),
-        (moved, "train them longer or on more frames first"),
+        (trained, "train them longer or on more frames first"),
+        ([m for m in moved if m not in trained], "train them first"),
     )
     return [
         "Do not relax or run dynamics with "
@@ -195,7 +191,8 @@ def _advise_on_size(results: StudyResults) -> list[str]:
         return ["Run the scaling law to learn how much more target data would help."]
     return [
         f"For {1000 * size.error_wanted:,.0f} meV/atom with "
-        f"{appearance(size.model).title}: about {size.n_frames:,.0f} training frames."
+        f"{appearance(size.model).title}: about {size.n_frames:,.0f} training frames"
+        f"{describe_size(size)}."
         for size in law.required_sizes
         if size.n_frames is not None
     ]
