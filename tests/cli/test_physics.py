@@ -8,6 +8,8 @@ import sys
 from typing import TYPE_CHECKING
 
 import pytest
+import yaml
+from tests.cli.test_study import QUICK
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -68,14 +70,31 @@ def test_options_that_cannot_be_used_are_one_line(
 
 
 def test_without_phonopy_nothing_runs(
-    call: Call, monkeypatch: pytest.MonkeyPatch
+    call: Call, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setitem(sys.modules, "phonopy", None)
     module = "nextrung.compute.physics.phonons"
     monkeypatch.delitem(sys.modules, module, raising=False)
 
-    ended = call("physics", "--test", "phonons")
+    (tmp_path / "study.yaml").write_text(yaml.safe_dump({**QUICK, "physics": {}}))
+
+    for command in (("physics",), ("run", tmp_path / "study.yaml")):
+        ended = call(*command)
+
+        assert ended.code == 2
+    assert "study.yaml: expected phonopy" in ended.errors
+    assert "pip install 'nextrung[physics]'" in ended.errors
+    assert ended.errors.count("\n") == 1
+
+
+def test_a_study_with_an_unknown_crystal_does_not_start(
+    call: Call, tmp_path: Path
+) -> None:
+    physics = {"tests": ["repulsion"], "molecular_dynamics": {"crystals": ["salt"]}}
+    (tmp_path / "study.yaml").write_text(yaml.safe_dump({**QUICK, "physics": physics}))
+
+    ended = call("run", tmp_path / "study.yaml")
 
     assert ended.code == 2
-    assert "pip install 'nextrung[physics]'" in ended.errors
+    assert "physics: expected crystals among C diamond" in ended.errors
     assert ended.errors.count("\n") == 1
