@@ -35,6 +35,7 @@ def validate_inputs(settings: StudySettings, file: Path) -> None:
             digest_crystals(settings.density)
         if settings.physics:
             read_elastic_crystals(settings.physics.crystals)
+            read_elastic_crystals(settings.physics.molecular_dynamics.crystals)
             require_physics(settings.physics)
     except InputError as error:
         raise InputError(f"{file}: {error}") from error

@@ -117,11 +117,13 @@ def _test(
 
 def _show_scores(score: PhysicsScore, forgetting: ForgettingErrors | None) -> None:
     """Print every number with its range, and the deviation from the source."""
+    from nextrung.reports.sections.physics import TITLES
+
     table = Table("crystal", "measure", "value", "experiment", "range", "", "error")
     for row in score.rows:
         table.add_row(
             row.crystal_id,
-            row.measure,
+            f"{row.measure} / {TITLES[row.measure][1]}",
             _show(row.value),
             _show(row.experiment),
             _show_range(row),
@@ -146,11 +148,11 @@ def _show_scores(score: PhysicsScore, forgetting: ForgettingErrors | None) -> No
 
 def _show_range(row: PhysicsRecord) -> str:
     """Format the range in which a number passes."""
-    if row.lower is None or row.upper is None:
-        return f"≥ {_show(row.lower)}" if row.upper is None else f"≤ {_show(row.upper)}"
+    if row.upper is None:
+        return f"≥ {_show(row.lower)}"
     return f"{_show(row.lower)} to {_show(row.upper)}"
 
 
 def _show(value: float | None, factor: float = 1) -> str:
-    """Format a number; a dash for none."""
-    return "–" if value is None else f"{factor * value:.3f}"
+    """Format a number with four digits; a dash for none."""
+    return "–" if value is None else f"{factor * value:.4g}"
