@@ -92,6 +92,7 @@ def make_dataset() -> DatasetDoc:
         n_materials=len(MATERIALS),
         n_frames=33,
         n_frames_before_deduplication=40,
+        n_seen=42,
         n_rejected={Rule.DUPLICATE: 7, Rule.HUBBARD_U: 2, Rule.FUNCTIONAL: 0},
         n_materials_by_split={"train": 7, "val": 1, "test": 3},
         n_frames_by_split={"train": 21, "val": 3, "test": 9},
@@ -186,9 +187,7 @@ def make_scaling_law() -> ScalingLawDoc:
     }
     energy = PropertyScaling(
         laws=laws,
-        crossing=Crossing(
-            n_frames=4641.6, low=3000, high=None, n_resamples=1000, n_crossing=990
-        ),
+        crossing=Crossing(n_frames=4641.6, low=3000, high=None),
         required_sizes=[
             RequiredSize(
                 model=Model.REFITTED_ATOM_REFS, error_wanted=0.01, n_frames=4642
@@ -236,16 +235,28 @@ def make_preflight() -> PreflightDoc:
         labels=LABELS,
         source="chgnet-0.3.0",
         verdict=Verdict.NO_GO,
+        verdicts={
+            Model.FROZEN_ATOM_REFS: Verdict.NO_GO,
+            Model.RESIDUAL_ATOM_REFS: Verdict.NO_GO,
+        },
         reason="correlation: 0.1 before re-referencing.",
         checks=[
             Check(
                 name="correlation", outcome=CheckOutcome.FAILED, finding="0.1 before"
             ),
-            Check(name="gradients", outcome=CheckOutcome.PASSED, finding="3 times"),
+            Check(
+                name="gradients",
+                model=Model.RESIDUAL_ATOM_REFS,
+                outcome=CheckOutcome.PASSED,
+                finding="3 times",
+            ),
         ],
         n_train_frames=21,
         n_val_frames=3,
         correlation=0.1,
+        correlation_beyond_composition=0.05,
+        null_correlation=0.3,
+        p_value=0.4,
         correlations_referenced={Rereference.REFIT: 0.2, Rereference.RESIDUAL: None},
         trials=trials,
         elements_without_reference=[],

@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 
-from nextrung.compute.evaluation import score_predictions
+from nextrung.compute.atom_refs import UndeterminedReferencesWarning, fit_atom_refs
+from nextrung.compute.evaluation import find_new_formulas, score_predictions
 from nextrung.makers.jobs.models import open_frames, open_potential
 from nextrung.makers.jobs.stage_maker import StageMaker
 from nextrung.makers.jobs.task_job import provenance, task_job
-from nextrung.schemas.evaluation import EvaluationDoc, EvaluationSettings
+from nextrung.schemas.evaluation import NEW_FORMULAS, EvaluationDoc, EvaluationSettings
 
 if TYPE_CHECKING:
     from nextrung.schemas.dataset import DatasetDoc
     from nextrung.schemas.fine_tuning import FineTuningDoc
+    from nextrung.schemas.frames import Frames
 
 
 @dataclass(kw_only=True)
@@ -29,6 +32,8 @@ class EvaluationMaker(StageMaker):
     settings : EvaluationSettings
         Splits to score.
     """
+
+    algorithm: ClassVar[int] = 1
 
     name: str = "evaluate"
     settings: EvaluationSettings = field(default_factory=EvaluationSettings)
@@ -45,11 +50,19 @@ class EvaluationMaker(StageMaker):
             The model to score.
         """
         frames = open_frames(dataset)
+        new_formulas = find_new_formulas(frames)
+        references = _fit_references(frames)
         if "all" not in self.settings.splits:
-            frames = frames[np.isin(frames.splits, self.settings.splits)]
+            chosen = np.isin(frames.splits, self.settings.splits)
+            frames, new_formulas = frames[chosen], new_formulas[chosen]
         predicted, errors = open_potential(model).predict_frames(frames)
         score = score_predictions(
-            frames, predicted, errors, splits=self.settings.splits
+            frames,
+            predicted,
+            errors,
+            splits=self.settings.splits,
+            subsets={NEW_FORMULAS: new_formulas},
+            references=references,
         )
         return EvaluationDoc(
             model=model.model,
@@ -60,3 +73,15 @@ class EvaluationMaker(StageMaker):
             rows=score.rows,
             provenance=provenance(),
         )
+
+
+def _fit_references(frames: Frames) -> dict[str, float]:
+    """Fit atomic references to the labelled training frames; empty without such."""
+    train = frames.split("train")
+    train = train[np.isfinite(train.energies)]
+    if not len(train):
+        return {}
+    with warnings.catch_warnings():
+        # The baseline needs sums over atoms only, which the fit determines anyway.
+        warnings.simplefilter("ignore", UndeterminedReferencesWarning)
+        return dict(fit_atom_refs(train).energies)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import time
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 from jobflow import Response
 
@@ -23,6 +23,7 @@ from nextrung.compute.relaxation import count_shards, count_statuses, cut_shards
 from nextrung.makers.jobs.flow import make_flow
 from nextrung.makers.jobs.models import relax_with
 from nextrung.makers.jobs.stage_maker import StageMaker
+from nextrung.makers.jobs.stored_documents import keep_shards
 from nextrung.makers.jobs.task_job import (
     provenance,
     report_progress,
@@ -101,6 +102,8 @@ class ShardMaker(StageMaker):
     settings : RelaxationSettings
         Settings of each relaxation.
     """
+
+    algorithm: ClassVar[int] = 1
 
     name: str = "relax shard"
     settings: RelaxationSettings = field(default_factory=RelaxationSettings)
@@ -181,6 +184,8 @@ class MergeMaker(StageMaker):
         Name of the job.
     """
 
+    algorithm: ClassVar[int] = 1
+
     name: str = "merge shards"
 
     @task_job(output_schema=RelaxationDoc)
@@ -229,8 +234,11 @@ class RelaxationMaker(StageMaker):
     name : str
         Name of the job.
     settings : StudyRelaxationSettings
-        Settings of each relaxation, and materials per shard.
+        Settings of each relaxation, and materials per shard: a relaxation of which
+        shards are stored keeps its number of shards.
     """
+
+    algorithm: ClassVar[int] = 1
 
     name: str = "plan relaxations"
     settings: StudyRelaxationSettings = field(default_factory=StudyRelaxationSettings)
@@ -246,23 +254,23 @@ class RelaxationMaker(StageMaker):
         model : FineTuningDoc
             The model to relax them with.
         """
-        n_shards = count_shards(dataset.n_materials, self.settings.materials_per_shard)
         maker = ShardMaker(settings=self.settings.of_each)
-        parents = {
-            "dataset": dataset.provenance.fingerprint,
-            "model": model.provenance.fingerprint,
-        }
+        first = ShardPlan(
+            model=model.model,
+            checkpoint=model.checkpoint,
+            materials=dataset.materials,
+            shard=0,
+            n_shards=count_shards(
+                dataset.n_materials, self.settings.materials_per_shard
+            ),
+            parents={
+                "dataset": dataset.provenance.fingerprint,
+                "model": model.provenance.fingerprint,
+            },
+        )
+        n_shards = keep_shards(first, maker)
         shards = [
-            maker.make(
-                ShardPlan(
-                    model=model.model,
-                    checkpoint=model.checkpoint,
-                    materials=dataset.materials,
-                    shard=shard,
-                    n_shards=n_shards,
-                    parents=parents,
-                )
-            )
+            maker.make(first.model_copy(update={"shard": shard, "n_shards": n_shards}))
             for shard in range(n_shards)
         ]
         for number, shard in enumerate(shards, start=1):

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 from chgnet.model import CHGNet
-from pymatgen.core import Element, Lattice, Structure
+from pymatgen.core import Lattice, Structure
 
 from nextrung.potentials.registry import load_potential
 from nextrung.potentials.training import checkpoint, micro_batches
@@ -405,7 +405,9 @@ def test_only_frozen_and_unused_weights_are_not_trained(
     potential: Potential, result: FineTuningResult
 ) -> None:
     """The last angle update of CHGNet is never used."""
-    before = potential.model.state_dict()
+    elements = result.potential.elements
+    refs = {s: e for s, e in potential.atom_refs.items() if s in elements}
+    before = potential.with_atom_refs(refs).model.state_dict()
     kept = {n for n, w in weights_of(result).items() if torch.equal(w, before[n])}
 
     assert {name for name in kept if not name.endswith("frequencies")} == {
@@ -420,8 +422,8 @@ def test_references_of_elements_with_labels_are_trained(
     moved = tune(potential, frames, tmp_path, trained=Trained.NETWORK_AND_ATOM_REFS)
 
     before, after = potential.atom_refs, moved.potential.atom_refs
-    changed = {symbol for symbol in before if after[symbol] != before[symbol]}
-    assert changed == {"Li", "F", "Na", "Cl", "Mg", "O"}
+    changed = {symbol for symbol in after if after[symbol] != before[symbol]}
+    assert changed == set(after) == {"Li", "F", "Na", "Cl", "Mg", "O"}
 
 
 def test_the_best_weights_are_those_of_the_best_epoch(
@@ -485,6 +487,35 @@ def test_frames_without_graph_or_reference_are_left_out_with_their_reason(
         "frame-5": "no atomic reference energy for Mg",
     }
     assert (outcome.n_train_frames, outcome.n_train_materials) == (3, 3)
+
+
+@pytest.mark.parametrize("trained", [Trained.NETWORK, Trained.NETWORK_AND_ATOM_REFS])
+def test_a_trained_model_covers_the_elements_of_its_training_frames(
+    potential: Potential, frames: Frames, tmp_path: Path, trained: Trained
+) -> None:
+    """Five frames of LiF, NaCl and MgO: none of tungsten, which the source covers."""
+    settings = SETTINGS.model_copy(update={"epochs": 1})
+    outcome = tune(potential, frames, tmp_path, settings=settings, trained=trained)
+
+    tungsten = Structure(Lattice.cubic(3.2), ["W", "W"], [[0, 0, 0], [0.5] * 3])
+    [prediction] = outcome.potential.predict([tungsten])
+
+    assert "W" in potential.elements
+    assert outcome.potential.elements == {"Li", "F", "Na", "Cl", "Mg", "O"}
+    assert prediction.energy is None
+    assert prediction.error == "no atomic reference energy for W"
+    assert prediction.forces is not None
+
+
+def test_validation_frames_with_elements_of_no_training_frame_are_left_out(
+    potential: Potential, frames: Frames, tmp_path: Path
+) -> None:
+    """One frame of LiF is trained on; of frames 5 and 6, the last is LiF too."""
+    splits = np.array(["train", *[""] * 4, "val", "val"])
+    outcome = tune(potential, frames.with_splits(splits), tmp_path)
+
+    assert outcome.unusable == {"frame-5": "no atomic reference energy for Mg, O"}
+    assert outcome.potential.elements == {"Li", "F"}
 
 
 def test_a_subset_of_the_frames_is_trained_on(
@@ -564,10 +595,3 @@ def test_a_diverged_training_is_an_input_error(
         InputError, match=r"got a diverged training; learning_rate 1e\+30"
     ):
         tune(potential, frames, tmp_path, settings=settings)
-
-
-def test_elements_without_frames_keep_their_references(
-    potential: Potential, result: FineTuningResult
-) -> None:
-    assert result.potential.elements == potential.elements
-    assert Element("U").symbol in result.potential.atom_refs

@@ -7,12 +7,14 @@ from typing import TYPE_CHECKING
 import pytest
 from rich.console import Console
 
+from nextrung.compute.intervals import summarise_repeats
 from nextrung.reports.html.elements import MISSING
 from nextrung.reports.html.model_style import appearance
 from nextrung.reports.sections.benchmarks import COLUMNS, find_best
 from nextrung.reports.sections.published_values import PAPER_STUDY
 from nextrung.reports.sections.table import anchor, html_table, results_table
 from nextrung.schemas.models import Model
+from nextrung.schemas.repeats import RepeatErrors
 
 if TYPE_CHECKING:
     from xml.etree.ElementTree import Element
@@ -116,3 +118,75 @@ def test_equal_values_are_not_marked(results: StudyResults) -> None:
     models = {Model.SCRATCH: same, Model.SOURCE: same}
     made = html_table(results.model_copy(update={"models": models}), {})
     assert not [td for td in made.iter("td") if "best" in (td.get("class") or "")]
+
+
+def repeat_energies(results: StudyResults, energies: list[float]) -> StudyResults:
+    """The same results, with the training from scratch repeated."""
+    repeats = [
+        RepeatErrors(seed=seed, split=0, test={"energy": energy}, val={})
+        for seed, energy in enumerate(energies)
+    ]
+    return results.model_copy(
+        update={"repeats": {Model.SCRATCH.value: summarise_repeats(repeats)}}
+    )
+
+
+def test_repeated_errors_are_shown_as_mean_and_spread(results: StudyResults) -> None:
+    repeated = repeat_energies(results, [0.010, 0.020, 0.030])
+    console = Console(width=100)
+    with console.capture() as capture:
+        console.print(results_table(repeated))
+    text = capture.get()
+    assert "20.0 ±10.0" in text
+    assert "over up to 3 repeats" in " ".join(text.split())
+    made = html_table(repeated, {})
+    assert "mean 20.0 ±10.0" in list(cell_of(made, Model.SCRATCH, "energy").itertext())
+    assert "±" not in "".join(cell_of(made, Model.SOURCE, "energy").itertext())
+
+
+def test_one_repeat_has_no_spread(results: StudyResults) -> None:
+    once = repeat_energies(results, [0.010])
+    assert "±" not in "".join(html_table(once, {}).itertext())
+
+
+def with_baseline(results: StudyResults) -> StudyResults:
+    """Give every model the same errors of the baseline on its test frames."""
+    baseline = {"energy_baseline_mae": 0.3, "forces_baseline_mae": 0.0681}
+    models = {
+        model: summary.model_copy(
+            update={
+                "metrics": {
+                    split: errors.model_copy(update=baseline)
+                    for split, errors in summary.metrics.items()
+                }
+            }
+        )
+        for model, summary in results.models.items()
+    }
+    return results.model_copy(update={"models": models})
+
+
+def test_the_baseline_has_a_row_below_the_models(results: StudyResults) -> None:
+    lines = list(html_table(with_baseline(results), {}).iter("tr"))
+    texts = ["".join(cell.itertext()) for cell in lines[-1]]
+    assert texts[:4] == ["Baseline", "300.0", "68.1", MISSING]
+
+    console = Console(width=100, record=True)
+    console.print(results_table(with_baseline(results)))
+    (line,) = (x for x in console.export_text().splitlines() if "Baseline" in x)
+    assert line.split()[:3] == ["Baseline", "300.0", "68.1"]
+
+
+def test_results_without_a_baseline_have_no_row_of_it(results: StudyResults) -> None:
+    texts = "".join(html_table(results, {}).itertext())
+    assert "Baseline" not in texts
+
+
+def test_bold_models_can_be_given_by_column(results: StudyResults) -> None:
+    made = html_table(results, {}, {"energy": [Model.SOURCE, Model.SCRATCH]})
+    bold = {
+        model
+        for model in Model
+        if "best" in (cell_of(made, model, "energy").get("class") or "").split()
+    }
+    assert bold == {Model.SOURCE, Model.SCRATCH}

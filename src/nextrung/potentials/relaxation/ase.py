@@ -9,6 +9,7 @@ import warnings
 from typing import TYPE_CHECKING
 
 import numpy as np
+from ase.calculators.calculator import CalculationFailed
 from ase.constraints import FixSymmetry
 from ase.filters import FrechetCellFilter
 from ase.optimize import FIRE
@@ -131,11 +132,12 @@ class _Relaxation:
                 self._restarts.update(self._points)
             if reason := self._describe_cell():
                 return self._record_failure(reason)
-            energy = float(self._atoms.get_potential_energy())
             gradient = optimizer.optimizable.get_gradient()
-            if not np.isfinite([energy, *gradient]).all():
+            energy, reason = self._predict_energy()
+            values = gradient if energy is None else [energy, *gradient]
+            if not np.isfinite(values).all():
                 return self._record_failure(BAD_NUMBERS)
-            if self._initial_energy is None:
+            if self._n_steps == 0:
                 self._initial_energy = energy
             self._last_valid = self._copy_structure()
             fmax = float(optimizer.optimizable.gradient_norm(gradient))
@@ -148,11 +150,14 @@ class _Relaxation:
                     structure=self._last_valid,
                     n_steps=self._n_steps,
                     fmax=fmax,
+                    error=reason,
                 )
             previous = _read_rows(optimizer, len(self._initial))
             optimizer.step()
             self._n_steps += 1
-            point = self._make_point(optimizer, previous, self._initial_energy)
+            initial = self._initial_energy
+            known = np.nan if initial is None else initial
+            point = self._make_point(optimizer, previous, known)
             self._points = {self._index: point}
 
     def _copy_structure(self) -> Structure:
@@ -190,7 +195,19 @@ class _Relaxation:
         optimizer.vel = point.velocities.ravel()[:n_degrees].copy()
         optimizer.dt, optimizer.a = point.time_step, point.mixing
         optimizer.Nsteps = point.n_downhill
-        self._n_steps, self._initial_energy = point.n_steps, point.initial_energy
+        self._n_steps = point.n_steps
+        if not np.isnan(point.initial_energy):
+            self._initial_energy = point.initial_energy
+
+    def _predict_energy(self) -> tuple[float | None, str | None]:
+        """Predict the energy of atoms whose forces are known, or say why there is none.
+
+        Only the energy needs atomic references.
+        """
+        try:
+            return float(self._atoms.get_potential_energy()), None
+        except CalculationFailed as error:
+            return None, str(error)
 
     def _describe_cell(self) -> str | None:
         """Describe which limit the present cell exceeds."""

@@ -104,7 +104,7 @@ def _find_finished(
     batch: InFlightBatch, evaluation: _Evaluation, settings: RelaxationSettings
 ) -> NDArray[np.bool_]:
     """Find the structures that have failed, converged or no steps left."""
-    finished = np.isnan(evaluation.energies) | (evaluation.fmaxes < settings.fmax)
+    finished = np.isnan(evaluation.fmaxes) | (evaluation.fmaxes < settings.fmax)
     finished |= batch.n_steps >= settings.max_steps
     return finished
 
@@ -117,7 +117,10 @@ def _sum_costs(batch: InFlightBatch) -> float:
 
 @dataclass(frozen=True, eq=False)
 class _Evaluation:
-    """Energies and generalised forces of a batch; NaN and 0 where they failed."""
+    """Energies and generalised forces of a batch; NaN and 0 where they failed.
+
+    Where only the energy is missing, ``errors`` has the reason and ``fmaxes`` a number.
+    """
 
     energies: NDArray[np.float64]
     forces: NDArray[np.float64]
@@ -164,19 +167,24 @@ def _evaluate(
         energies=np.where(failed, np.nan, prediction.energies),
         forces=rows,
         fmaxes=np.where(failed, np.nan, np.maximum.reduceat(norms, starts)),
-        errors=prediction.errors,
+        errors=prediction.errors | prediction.unreferenced,
     )
 
 
 def _find_failed(
     prediction: BatchPrediction, n_atoms: NDArray[np.int64]
 ) -> NDArray[np.bool_]:
-    """Find the crystals with a missing, non-finite or far too large value."""
+    """Find the crystals with a missing, non-finite or far too large value.
+
+    The energy of a crystal without atomic references is not needed to relax it.
+    """
     starts = np.cumsum(n_atoms) - n_atoms
     valid_sites = (np.abs(prediction.forces) < _MAX_VALUE).all(axis=1)
     valid = np.logical_and.reduceat(valid_sites, starts)
     valid &= (np.abs(prediction.stresses) < _MAX_VALUE).all(axis=(1, 2))
-    valid &= np.abs(prediction.energies) < _MAX_VALUE
+    valid_energies = np.abs(prediction.energies) < _MAX_VALUE
+    valid_energies[list(prediction.unreferenced)] = True
+    valid &= valid_energies
     valid[list(prediction.errors)] = False
     failed: NDArray[np.bool_] = ~valid
     return failed
@@ -201,18 +209,18 @@ def _record(
     batch: InFlightBatch, evaluation: _Evaluation, position: int, *, fmax: float
 ) -> tuple[int, RelaxationRecord]:
     """Build the record of one finished structure."""
-    energy = float(evaluation.energies[position])
-    if np.isnan(energy):
+    reached = float(evaluation.fmaxes[position])
+    if np.isnan(reached):
         reason = evaluation.errors.get(position, BAD_NUMBERS)
         return _record_failure(batch, position, reason)
-    reached = float(evaluation.fmaxes[position])
     record = RelaxationRecord(
         status=RelaxationStatus("converged" if reached < fmax else "max_steps"),
-        energy=energy,
-        initial_energy=float(batch.initial_energies[position]),
+        energy=_as_optional(evaluation.energies[position]),
+        initial_energy=_as_optional(batch.initial_energies[position]),
         structure=batch.structure_at(batch.coordinates, position),
         n_steps=int(batch.n_steps[position]),
         fmax=reached,
+        error=evaluation.errors.get(position),
     )
     return batch.items[position].index, record
 
@@ -228,6 +236,11 @@ def _record_failure(
         reason,
         batch.structure_at(batch.previous, position),
         n_steps=int(batch.n_steps[position]),
-        initial_energy=float(batch.initial_energies[position]),
+        initial_energy=_as_optional(batch.initial_energies[position]),
     )
     return index, record
+
+
+def _as_optional(energy: float) -> float | None:
+    """Convert an energy to a float, and NaN to None."""
+    return None if np.isnan(energy) else float(energy)

@@ -3,25 +3,21 @@
 from __future__ import annotations
 
 import json
-from importlib.resources import files
-from string import Template
 from typing import TYPE_CHECKING
 
-from pydantic import Field
-from pymatgen.core import Element
+from pymatgen.core import Composition, Element
 
 from nextrung.atomic_write import atomic_write
 from nextrung.reports.html.elements import format_count
-from nextrung.reports.html.model_style import appearance
-from nextrung.reports.html.quantities import COUNT, DENSITY, ENERGY, PROPERTIES
+from nextrung.reports.pages.card_markdown import ModelCard, format_markdown
 from nextrung.reports.sections.published_values import CITATION
-from nextrung.schemas.base import InputError, Record
-from nextrung.schemas.evaluation import PropertyErrors
-from nextrung.schemas.models import Recipe
+from nextrung.reports.sections.verdicts.fitness import assess_fitness
+from nextrung.schemas.base import InputError
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from nextrung.schemas.base import TaskDoc
     from nextrung.schemas.density import DensityDoc
     from nextrung.schemas.evaluation import EvaluationDoc
     from nextrung.schemas.fine_tuning import FineTuningDoc
@@ -38,35 +34,6 @@ _ALWAYS = (
     "Structures unlike the training set, such as surfaces or melts, were not tested.",
     "Energies are comparable only with those of the same functional and references.",
 )
-
-
-class ModelCard(Record):
-    """The model card of a potential, as stored in JSON."""
-
-    model: str = Field(description="Model of the study, or name of the potential.")
-    checkpoint: str = Field(description="File name of the weights.")
-    checkpoint_sha256: str = Field(description="SHA-256 of the weights.")
-    source: str = Field(description="Potential that training started from.")
-    recipe: Recipe = Field(description="Recipe of the training.")
-    functional: str = Field(description="Functional of its energies.")
-    labels: str = Field(description="Functional and origin of the labels.")
-    n_train_frames: int = Field(ge=0, description="Training frames used.")
-    n_train_materials: int = Field(ge=0, description="Materials of these frames.")
-    elements: list[str] = Field(description="Elements that have a reference energy.")
-    elements_without_reference: list[str] = Field(
-        description="Elements that it rejects."
-    )
-    metrics: dict[str, PropertyErrors] = Field(description="Errors, by split.")
-    decomposition_energy_mae: float | None = Field(
-        description="Test materials, in eV/atom; null where not scored."
-    )
-    n_failed_relaxations: int | None = Field(
-        description="Relaxations without energy; null where not scored."
-    )
-    density_mae: float | None = Field(description="In g/cm³; null where not scored.")
-    limits: list[str] = Field(description="Known limits.")
-    fingerprint: str = Field(description="Fingerprint of the document of the model.")
-    citation: str = Field(description="Publication to cite.")
 
 
 def write_model_card(
@@ -145,9 +112,14 @@ def describe_model(
         )
     known = [Element.from_Z(number).symbol for number in range(1, _N_ELEMENTS + 1)]
     test = stability.metrics.get("test") if stability else None
+    trained = _find_trained(evaluation)
+    used: dict[str, TaskDoc] = {f"evaluation/{tuned.model}": evaluation}
+    if stability is not None:
+        used[f"stability/{tuned.model}"] = stability
+    fitness = assess_fitness(tuned, used)
     return ModelCard(
         model=tuned.model,
-        checkpoint=tuned.checkpoint.path.rpartition("/")[2],
+        checkpoint=f"{tuned.model}.pth.tar",
         checkpoint_sha256=tuned.checkpoint.sha256,
         source=tuned.source,
         recipe=tuned.recipe,
@@ -157,6 +129,9 @@ def describe_model(
         n_train_materials=tuned.n_train_materials,
         elements=[symbol for symbol in known if symbol in tuned.elements],
         elements_without_reference=[s for s in known if s not in tuned.elements],
+        elements_trained=[symbol for symbol in known if symbol in trained],
+        uses={f.use: list(f.findings) for f in fitness if not f.reasons},
+        not_recommended={f.use: list(f.reasons) for f in fitness if f.reasons},
         metrics=evaluation.metrics,
         decomposition_energy_mae=test.decomposition_energy_mae if test else None,
         n_failed_relaxations=stability.n_failed_relaxations if stability else None,
@@ -167,16 +142,36 @@ def describe_model(
     )
 
 
+def _find_trained(evaluation: EvaluationDoc) -> set[str]:
+    """Find the elements in the training frames."""
+    rows = evaluation.rows
+    formulas = {
+        formula
+        for formula, split in zip(rows.formula, rows.split, strict=True)
+        if split == "train"
+    }
+    return {str(e) for formula in formulas for e in Composition(formula)}
+
+
 def _find_limits(
     tuned: FineTuningDoc, evaluation: EvaluationDoc, stability: StabilityDoc | None
 ) -> list[str]:
     """List the limits that follow from labels, test size and failures."""
     limits = list(_ALWAYS)
+    untrained = set(tuned.elements) - _find_trained(evaluation)
+    if untrained:
+        limits.append(
+            f"{format_count(len(untrained), 'element')} with a reference energy "
+            "have no training frame with these labels: errors of their compounds are "
+            "unknown."
+        )
     if "distilled" in evaluation.labels:
         limits.append(
             f"The labels are {evaluation.labels}: the errors are relative to the "
             "teacher potential, not to a calculation."
         )
+    if not tuned.history:
+        limits.append("Its network was not trained on these labels.")
     test = evaluation.metrics.get("test")
     if test is None or test.n_frames < _FEW_FRAMES:
         n_frames = format_count(test.n_frames if test else 0, "test frame")
@@ -190,39 +185,3 @@ def _find_limits(
             "relaxations failed."
         )
     return limits
-
-
-def format_markdown(card: ModelCard) -> str:
-    """Format a model card as Markdown.
-
-    Parameters
-    ----------
-    card : ModelCard
-        The card.
-    """
-    template = files("nextrung.reports.pages").joinpath("model_card.md")
-    return Template(template.read_text(encoding="utf-8")).substitute(
-        card.model_dump(mode="json"),
-        title=appearance(card.model).title,
-        start="the source's weights" if card.recipe.pretrained else "random weights",
-        rereference=card.recipe.rereference.value,
-        trained=card.recipe.trained.value.replace("_", " "),
-        data=f"{format_count(card.n_train_frames, 'frame')} of "
-        f"{format_count(card.n_train_materials, 'material')}",
-        elements=", ".join(card.elements),
-        missing_elements=", ".join(card.elements_without_reference) or "none",
-        errors="\n".join(map(_format_errors, card.metrics, card.metrics.values())),
-        decomposition=ENERGY.format(card.decomposition_energy_mae),
-        failed=COUNT.format(card.n_failed_relaxations),
-        density=DENSITY.format(card.density_mae),
-        limits="\n".join(f"- {limit}" for limit in card.limits),
-    )
-
-
-def _format_errors(split: str, errors: PropertyErrors) -> str:
-    """Format the errors of one split as a row."""
-    values = [
-        quantity.format(getattr(errors, f"{name}_mae"))
-        for name, quantity in PROPERTIES.items()
-    ]
-    return f"| {split} | {errors.n_frames:,} | {' | '.join(values)} |"

@@ -10,11 +10,11 @@ from rich.text import Text
 
 from nextrung.reports.html.elements import MISSING, element, format_number, row, table
 from nextrung.reports.html.model_style import appearance, in_order, model_cell
-from nextrung.reports.sections.benchmarks import COLUMNS, find_best
+from nextrung.reports.sections.benchmarks import COLUMNS, find_best, read_baselines
 from nextrung.reports.sections.published_values import PAPER_STUDY, TABLE_1
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
     from xml.etree.ElementTree import Element
 
     from nextrung.reports.sections.benchmarks import Column
@@ -37,7 +37,7 @@ def results_table(results: StudyResults) -> Table:
     """
     built = Table(
         title=Text(f"{results.study} · labels: {results.labels}"),
-        caption=f"{MISSING} not computed; bold: lowest of the column",
+        caption=_explain(results),
         box=SIMPLE_HEAD,
         padding=(0, 1, 0, 0),
     )
@@ -49,13 +49,31 @@ def results_table(results: StudyResults) -> Table:
     for model in in_order(results.models):
         cells = [
             Text(
-                column.quantity.format(column.read(results.models[model])),
+                _format_cell(results, model, column),
                 "bold" if model in best[column.key] else "",
             )
             for column in COLUMNS
         ]
         built.add_row(appearance(model).title, *cells)
+    baselines = read_baselines(results.models)
+    if baselines:
+        built.add_row(
+            "Baseline",
+            *(column.quantity.format(baselines.get(column.key)) for column in COLUMNS),
+        )
     return built
+
+
+def _explain(results: StudyResults) -> str:
+    """Explain the marks of the table, and the repeats behind its means."""
+    text = (
+        f"{MISSING} not computed; bold: lowest of the column; baseline: zero, or "
+        "atomic references alone for energies"
+    )
+    n_repeats = max((len(each.repeats) for each in results.repeats.values()), default=1)
+    if n_repeats > 1:
+        text += f"; below: mean ±standard deviation over up to {n_repeats} repeats"
+    return text
 
 
 def _find_marked(models: Mapping[str, ModelSummary], column: Column) -> list[str]:
@@ -66,7 +84,11 @@ def _find_marked(models: Mapping[str, ModelSummary], column: Column) -> list[str
     return [] if len(best) == n_known > 1 else best
 
 
-def html_table(results: StudyResults, intervals: Intervals) -> Element:
+def html_table(
+    results: StudyResults,
+    intervals: Intervals,
+    leaders: Mapping[str, Sequence[str]] | None = None,
+) -> Element:
     """Build Table 1 for the page; every number links to its job.
 
     Parameters
@@ -75,6 +97,8 @@ def html_table(results: StudyResults, intervals: Intervals) -> Element:
         Results of a study.
     intervals : dict
         Intervals of the numbers in stored units, by model and column.
+    leaders : mapping of str to sequence of str, optional
+        Models whose value is bold, by column; the lowest of other columns are.
 
     Returns
     -------
@@ -82,17 +106,35 @@ def html_table(results: StudyResults, intervals: Intervals) -> Element:
         The table; the paper's values are below ours where the study is the paper's.
     """
     best = {column.key: _find_marked(results.models, column) for column in COLUMNS}
+    best |= {key: list(models) for key, models in (leaders or {}).items()}
     rows = []
     for model in in_order(results.models):
         cells = [_html_cell(results, model, column) for column in COLUMNS]
         for cell, column in zip(cells, COLUMNS, strict=True):
             cell.extend(_list_ends(column, intervals.get((model, column.key))))
+            if spread := _format_spread(results, model, column):
+                cell.append(element("span", f"mean {spread}", class_="interval"))
             if model in best[column.key]:
                 cell.set("class", cell.get("class", "") + " best")
         name = model_cell(model)
         name.set("data-model", model)
         rows.append(row(name, *cells))
+    rows += _list_baselines(results)
     return table(["Model", *map(column_title, COLUMNS)], rows)
+
+
+def _list_baselines(results: StudyResults) -> list[Element]:
+    """Build the row of the errors of the baseline; none without such."""
+    found = read_baselines(results.models)
+    if not found:
+        return []
+    meaning = "predicting zero; energies: atomic references alone"
+    name = element("th", "Baseline", scope="row", title=meaning)
+    reason = "no baseline"
+    cells = [c.quantity.cell(found.get(c.key), reason) for c in COLUMNS]
+    built = row(name, *cells)
+    built.set("class", "baseline")
+    return [built]
 
 
 def column_title(column: Column) -> Element:
@@ -133,6 +175,22 @@ def _list_ends(column: Column, interval: tuple[float, float] | None) -> list[Ele
         return []
     text = MISSING.join(column.quantity.format(end) for end in interval)
     return [element("span", text, class_="interval")]
+
+
+def _format_cell(results: StudyResults, model: str, column: Column) -> str:
+    """Format a value, and below it mean and spread over repeats."""
+    value = column.quantity.format(column.read(results.models[model]))
+    return f"{value}\n{_format_spread(results, model, column)}".rstrip()
+
+
+def _format_spread(results: StudyResults, model: str, column: Column) -> str:
+    """Format mean and standard deviation over repeats; empty without repeats."""
+    repeated = results.repeats.get(model)
+    spread = repeated and repeated.spread.get(column.key)
+    if not spread or spread.std is None:
+        return ""
+    mean, std = (column.quantity.format(each) for each in (spread.mean, spread.std))
+    return f"{mean} ±{std}"
 
 
 def anchor(key: str) -> str:
