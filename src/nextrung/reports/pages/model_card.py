@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from importlib.resources import files
 from string import Template
 from typing import TYPE_CHECKING
@@ -202,7 +203,14 @@ def format_markdown(card: ModelCard) -> str:
     """
     template = files("nextrung.reports.pages").joinpath("model_card.md")
     return Template(template.read_text(encoding="utf-8")).substitute(
-        card.model_dump(mode="json"),
+        model=card.model,
+        source=_quote_code(card.source),
+        functional=_escape(card.functional),
+        labels=_escape(card.labels),
+        checkpoint=_quote_code(card.checkpoint),
+        checkpoint_sha256=card.checkpoint_sha256,
+        fingerprint=card.fingerprint,
+        citation=card.citation,
         title=appearance(card.model).title,
         start="the source's weights" if card.recipe.pretrained else "random weights",
         rereference=card.recipe.rereference.value,
@@ -215,8 +223,18 @@ def format_markdown(card: ModelCard) -> str:
         decomposition=ENERGY.format(card.decomposition_energy_mae),
         failed=COUNT.format(card.n_failed_relaxations),
         density=DENSITY.format(card.density_mae),
-        limits="\n".join(f"- {limit}" for limit in card.limits),
+        limits="\n".join(f"- {_escape(limit)}" for limit in card.limits),
     )
+
+
+def _escape(text: str) -> str:
+    """Escape what Markdown and HTML would interpret, in one line."""
+    return re.sub(r"[\\`*<>|&]|\[|\]", r"\\\g<0>", " ".join(text.split()))
+
+
+def _quote_code(text: str) -> str:
+    """Keep a text within its backticks and quotes, in one line."""
+    return re.sub(r"[`\"\\]", "'", " ".join(text.split()))
 
 
 def _format_errors(split: str, errors: PropertyErrors) -> str:
