@@ -77,6 +77,18 @@ class MachineSettings(BaseSettings):
         """Folder of the unfinished work of jobs, by fingerprint."""
         return self.root / "work"
 
+    def work_of(self, fingerprint: str, token: str | None = None) -> Path:
+        """Return the folder of the unfinished work of one job.
+
+        Parameters
+        ----------
+        fingerprint : str
+            Fingerprint of its document.
+        token : str, optional
+            Token of a job that is to be computed again.
+        """
+        return self.work / "-".join(filter(None, (fingerprint[:32], token)))
+
 
 def choose_device(name: str = "auto") -> torch.device:
     """Resolve the name of a torch device of this machine.

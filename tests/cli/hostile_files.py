@@ -135,6 +135,7 @@ def _list_entries() -> Iterator[_Case]:
         "energy": -1.0,
         "composition": {"Na": 1},
         "entry_id": "a",
+        "correction": 0.0,
     }
     odd: dict[str, list[Any]] = {
         "launchpad": [LAUNCHPAD],

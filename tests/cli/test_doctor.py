@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+import yaml
+from tests.cli.test_study import QUICK
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from pathlib import Path
 
     from fireworks import LaunchPad
     from tests.cli.conftest import Finished
@@ -63,13 +65,58 @@ def test_a_store_that_is_not_configured_is_a_failure(
     call: Call, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delenv("JOBFLOW_CONFIG_FILE", raising=False)
-    monkeypatch.setattr("nextrung.adapters.cluster.launchpad.TIMEOUT", 100)
+    monkeypatch.setattr("nextrung.adapters.connections.TIMEOUT", 100)
     (tmp_path / "my_launchpad.yaml").write_text("{host: 127.0.0.1, port: 1}")
 
     ended = call("doctor", "-c", tmp_path)
 
     assert ended.code == 1
     assert "fail store: expected $JOBFLOW_CONFIG_FILE to name" in ended.output
+
+
+@pytest.mark.parametrize(
+    "server",
+    ["me:hidden@127.0.0.1:1", "me:hid/hidden@127.0.0.1:1", "me:hidden@127.0.0.1:port"],
+)
+@pytest.mark.parametrize(
+    "command",
+    [
+        ("doctor",),
+        ("init",),
+        ("submit", "quick.yaml"),
+        ("status", "quick"),
+        ("results", "quick"),
+        ("build",),
+        ("report", "quick"),
+        ("provenance", "quick/a/b"),
+    ],
+)
+def test_no_command_prints_the_password_of_a_uri(
+    call: Call,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    command: tuple[str, ...],
+    server: str,
+) -> None:
+    uri = f"mongodb://{server}/db?serverSelectionTimeoutMS=50"
+    Path("quick.yaml").write_text(yaml.safe_dump(QUICK))
+    launchpad = {"host": uri, "uri_mode": True, "name": "db"}
+    store = {"type": "MongoStore", "uri": uri, "database": "db"}
+    described = {
+        "docs_store": store | {"collection_name": "outputs"},
+        "additional_stores": {"data": store | {"collection_name": "blobs"}},
+    }
+    (tmp_path / "my_launchpad.yaml").write_text(yaml.safe_dump(launchpad))
+    (tmp_path / "jobflow.yaml").write_text(yaml.safe_dump({"JOB_STORE": described}))
+    monkeypatch.setenv("JOBFLOW_CONFIG_FILE", str(tmp_path / "jobflow.yaml"))
+    monkeypatch.setattr("nextrung.adapters.connections.TIMEOUT", 50)
+
+    where = (tmp_path,) if command == ("init",) else ("-c", tmp_path)
+    ended = call(*command, *where)
+
+    shown = ended.output + ended.errors
+    assert "127.0.0.1" in shown or "URI" in shown or "Port" in shown
+    assert "hidden" not in shown
 
 
 @pytest.mark.mongo

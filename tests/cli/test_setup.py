@@ -97,7 +97,7 @@ def test_a_server_that_is_not_there_yet_costs_no_files(
     call: Call, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv(PASSWORD_VARIABLE, "secret word")
-    monkeypatch.setattr("nextrung.adapters.cluster.launchpad.TIMEOUT", 100)
+    monkeypatch.setattr("nextrung.adapters.connections.TIMEOUT", 100)
 
     ended = call("init", tmp_path, "--port", 1)
 
@@ -131,7 +131,7 @@ def test_a_password_is_asked_for_on_a_terminal(
     monkeypatch.delenv(PASSWORD_VARIABLE, raising=False)
     monkeypatch.setattr("sys.stdin.isatty", lambda: True, raising=False)
     monkeypatch.setattr("typer.prompt", lambda *_, **__: "typed word")
-    monkeypatch.setattr("nextrung.adapters.cluster.launchpad.TIMEOUT", 100)
+    monkeypatch.setattr("nextrung.adapters.connections.TIMEOUT", 100)
 
     assert call("init", tmp_path, "--port", 1).code == 0
     written = yaml.safe_load((tmp_path / "my_launchpad.yaml").read_text())

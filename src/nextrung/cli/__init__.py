@@ -19,6 +19,7 @@ from nextrung.cli import (
     cluster,
     data,
     labels,
+    physics,
     potentials,
     provenance,
     queries,
@@ -68,6 +69,7 @@ _COMMANDS: dict[str, tuple[Callable[..., None], ...]] = {
         potentials.evaluate,
         potentials.relax,
         potentials.density,
+        physics.physics,
     ),
 }
 for panel, commands in _COMMANDS.items():
@@ -88,9 +90,12 @@ def _show_warning(message: Warning | str, *_where: object) -> None:
 
 
 def _print_line(text: str, style: str) -> None:
-    """Print one line to standard error."""
+    """Print one line to standard error, without credentials."""
+    from nextrung.adapters.connections import redact_credentials
+
+    line = redact_credentials(" ".join(text.split()))
     PlainConsole(stderr=True, soft_wrap=True, highlight=False).print(
-        f"nextrung: {' '.join(text.split())}", style=style
+        f"nextrung: {line}", style=style
     )
 
 

@@ -23,17 +23,28 @@ def validate_potential(name: str) -> None:
 
 def validate_inputs(settings: StudySettings, file: Path) -> None:
     """Check the data files and potentials that a study needs."""
+    from nextrung.adapters.files.elastic_crystals import read_elastic_crystals
     from nextrung.adapters.files.experimental_crystals import digest_crystals
     from nextrung.adapters.sources.registry import list_source_files
+    from nextrung.potentials.physics.runner import require_physics
 
     try:
         for _, source in _list_sources(settings):
             list_source_files(source)
         if settings.density:
             digest_crystals(settings.density)
+        if settings.physics:
+            read_elastic_crystals(settings.physics.crystals)
+            require_physics(settings.physics)
     except InputError as error:
         raise InputError(f"{file}: {error}") from error
     _validate_potentials(settings, file)
+
+
+def validate_labels(settings: StudySettings, file: Path) -> None:
+    """Check what a study needs before its benchmarks."""
+    without = dict.fromkeys(("density", "physics"))
+    validate_inputs(settings.model_copy(update=without), file)
 
 
 def validate_submission(settings: StudySettings, file: Path) -> None:

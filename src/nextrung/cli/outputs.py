@@ -18,6 +18,7 @@ from nextrung.atomic_write import atomic_write
 from nextrung.schemas.base import InputError
 from nextrung.schemas.density import DensityRecord
 from nextrung.schemas.evaluation import FrameResiduals
+from nextrung.schemas.physics import PhysicsRecord
 from nextrung.schemas.relaxation import RelaxationRecord
 
 if TYPE_CHECKING:
@@ -26,10 +27,11 @@ if TYPE_CHECKING:
 
     from nextrung.schemas.evaluation import EvaluationScore
 
-#: Suffixes of what `evaluate`, `relax` and `density` write; the empty one is a folder.
+#: Suffixes of what each command writes; the empty one is a folder.
 EVALUATIONS = (".extxyz", *ROW_SUFFIXES)
 RELAXATIONS = (".extxyz", ".cif", ".csv", ".json", ".parquet", "")
 DENSITIES = ROW_SUFFIXES
+PHYSICS = ROW_SUFFIXES
 
 #: Columns of the row of a relaxation: of its structure, and fields of its record.
 _STRUCTURE_COLUMNS = pa.schema(
@@ -121,6 +123,12 @@ def write_densities(path: Path, rows: Sequence[DensityRecord]) -> None:
     """Write one row per crystal."""
     plain = [row.model_dump(mode="json") for row in rows]
     write_rows(path, plain, make_schema(DensityRecord))
+
+
+def write_physics(path: Path, rows: Sequence[PhysicsRecord]) -> None:
+    """Write one row per crystal and measure."""
+    plain = [row.model_dump(mode="json") for row in rows]
+    write_rows(path, plain, make_schema(PhysicsRecord))
 
 
 def _tabulate(name: str, record: RelaxationRecord) -> dict[str, Any]:

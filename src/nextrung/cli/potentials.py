@@ -14,7 +14,8 @@ from nextrung.cli.inputs import validate_potential
 from nextrung.cli.options import Device, Potential, StageRoot
 from nextrung.cli.running import (
     console,
-    describe_left_out,
+    describe_counts,
+    describe_files,
     use_device,
     validate_options,
 )
@@ -279,8 +280,10 @@ def _read_labels(source: Path | DatasetSettings) -> Frames:
         if not os.environ.get("NEXTRUNG_ROOT"):  # curation keeps its parts on disk
             os.environ["NEXTRUNG_ROOT"] = folder
         curated = curate(source)
-        describe_left_out(curated.n_rejected)
-        return curated.frames
+        frames = curated.frames
+        describe_files(curated.files)
+        describe_counts(curated.n_seen, len(frames), curated.n_rejected)
+        return frames
 
 
 def _score_densities(model: str, settings: DensitySettings) -> DensityScore:

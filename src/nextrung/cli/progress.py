@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING, Self
 
+from rich.markup import escape
 from rich.progress import (
     BarColumn,
     MofNCompleteColumn,
@@ -86,6 +87,8 @@ class JobProgress(logging.Handler):
             self._move(fields["job"], **fields["progress"])
         elif "state" in fields:
             self._change(fields)
+        elif record.levelno >= logging.WARNING:
+            self._progress.console.print(escape(record.getMessage()), style="yellow")
 
     def _move(self, job: str, *, done: int, total: int, text: str) -> None:
         """Move the bar of the running job."""

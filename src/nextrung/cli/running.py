@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from jobflow import Flow, JobStore
 
     from nextrung.schemas.labels.curation import Rule
+    from nextrung.schemas.labels.identity import FileCounts
 
 console = PlainConsole()
 
@@ -137,9 +138,21 @@ def run_flow(flow: Flow, store: JobStore) -> None:
         raise progress.failures[0]
 
 
-def describe_left_out(n_rejected: Mapping[Rule, int]) -> None:
-    """Print how many frames or files were not scored, by rule."""
+def describe_counts(n_seen: int, n_kept: int, n_rejected: Mapping[Rule, int]) -> None:
+    """Print how many frames and files were seen, kept and rejected, by rule."""
     counts = {str(rule): count for rule, count in n_rejected.items() if count}
-    if counts:
-        listed = ", ".join(f"{rule} {count}" for rule, count in counts.items())
-        console.print(f"left out: {sum(counts.values())} frames or files: {listed}")
+    listed = ", ".join(f"{rule} {count}" for rule, count in counts.items())
+    console.print(
+        f"{n_seen} frames or unreadable files: {n_kept} kept, "
+        f"{sum(counts.values())} left out" + (f": {listed}" if listed else "")
+    )
+
+
+def describe_files(files: FileCounts | None) -> None:
+    """Print how many files of a folder were read, and what the others are."""
+    if files is not None:
+        console.print(
+            f"{files.n_files} files: {files.n_read} read as a run, "
+            f"{files.n_unreadable} unreadable, {files.n_second} second outputs of a "
+            f"run, {files.n_other} of other kinds"
+        )

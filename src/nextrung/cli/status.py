@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 from collections import Counter
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,7 +19,11 @@ from nextrung.schemas.base import InputError
 if TYPE_CHECKING:
     from jobflow import JobStore
 
-    from nextrung.schemas.cluster.progress import ShardProgress, StudyProgress
+    from nextrung.schemas.cluster.progress import (
+        RunningJob,
+        ShardProgress,
+        StudyProgress,
+    )
 
 #: Columns of the table, and the states of FireWorks that each of them counts.
 COLUMNS = {
@@ -30,8 +35,11 @@ COLUMNS = {
     "failed": ("FIZZLED", "DEFUSED"),
 }
 
-#: Failed jobs that are named.
-NAMED_FAILURES = 5
+#: Failed and running jobs that are listed.
+LISTED_JOBS = 10
+
+#: Age in s of a report that is told.
+OLD_REPORT = 600
 
 
 def status(
@@ -41,7 +49,7 @@ def status(
     config: Configuration = None,
     as_json: AsJson = False,
 ) -> None:
-    """Show the progress of a study: jobs by kind and state, shards, materials/h.
+    """Show the progress of a study: jobs, epochs, materials/h, reasons of failures.
 
     For a run folder, and without a LaunchPad, count the finished jobs by name.
     """
@@ -100,7 +108,8 @@ def _follow(store: JobStore, name: str, config: Path | None) -> StudyProgress:
 
 
 def _show(progress: StudyProgress) -> None:
-    """Print a table of jobs, the shards, and the failed jobs."""
+    """Print a table of jobs, the shards, and the running and failed jobs."""
+    from nextrung.adapters.cluster.launchpad import rerun_command
     from nextrung.makers.routing import JOB_NAMES
 
     console.print(
@@ -114,10 +123,36 @@ def _show(progress: StudyProgress) -> None:
     console.print(table)
     if progress.shards.n_done or progress.shards.n_left:
         console.print(_describe(progress.shards))
-    for fw_id, name in list(progress.failed.items())[:NAMED_FAILURES]:
-        console.print(f"failed: {name} → `lpad get_fws -i {fw_id} -d all`")
+    _print_lines([f"running: {_describe_job(job)}" for job in progress.running])
+    _print_lines(
+        [
+            f"failed: {job.name} (firework {job.fw_id}): {job.reason}"
+            for job in progress.failed
+        ]
+    )
     if progress.failed:
-        console.print("run failed jobs again: `lpad rerun_fws -s FIZZLED`")
+        _print_lines([f"run failed jobs again: `{rerun_command(progress.study)}`"])
+
+
+def _print_lines(lines: list[str]) -> None:
+    """Print the first lines, and how many there are beside them."""
+    for line in lines[:LISTED_JOBS]:
+        console.print(line, soft_wrap=True, highlight=False, markup=False)
+    if len(lines) > LISTED_JOBS:
+        console.print(f"… and {len(lines) - LISTED_JOBS} more: --json")
+
+
+def _describe_job(job: RunningJob) -> str:
+    """Describe the progress of a running job in one line."""
+    parts = [f"{job.name} on {job.host}: {job.done} of {job.total}"]
+    if job.text:
+        parts.append(job.text)
+    if job.hours_left is not None:
+        parts.append(f"about {job.hours_left:.1f} h left")
+    age = (datetime.now(UTC) - job.updated_at).total_seconds()
+    if age > OLD_REPORT:
+        parts.append(f"reported {age / 60:.0f} min ago")
+    return ", ".join(parts)
 
 
 def _cells(states: dict[str, int]) -> list[str]:
@@ -134,6 +169,8 @@ def _describe(shards: ShardProgress) -> str:
         f"shards: {shards.n_done} of {shards.n_done + shards.n_left} done",
         f"{shards.n_materials} materials",
     ]
+    if shards.n_running_materials:
+        parts[-1] += f" and {shards.n_running_materials} of running shards"
     if shards.materials_per_hour is not None:
         parts.append(f"{shards.materials_per_hour:.0f} materials/h")
     if shards.hours_left:

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import json
+from contextlib import contextmanager
 from pathlib import Path
 from shutil import copyfile
 from typing import TYPE_CHECKING, Annotated, Any
+from uuid import uuid4
 
 import typer
 
 from nextrung.atomic_write import atomic_write
-from nextrung.cli.inputs import validate_inputs
+from nextrung.cli.inputs import validate_inputs, validate_labels
 from nextrung.cli.options import (
     Configuration,
     Device,
     Overrides,
+    Recompute,
     Root,
     StudyFile,
     StudyName,
@@ -29,6 +33,8 @@ from nextrung.cli.running import (
 from nextrung.schemas.base import InputError
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
     from jobflow import Flow, JobStore
     from rich.tree import Tree
 
@@ -41,15 +47,16 @@ def run(
     root: Root = None,
     overrides: Overrides = None,
     device: Device = "auto",
+    recompute: Recompute = None,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Show the jobs and stop.")
     ] = False,
 ) -> None:
     """Run a whole study on this machine; a killed run continues where it stopped."""
     from nextrung.adapters.files.study_yaml import read_study
-    from nextrung.adapters.stores.studies import load_study
     from nextrung.makers.study import StudyMaker
     from nextrung.reports.sections.table import results_table
+    from nextrung.schemas.study import StudyDoc
 
     settings = read_study(study, overrides or ())
     use_device(device)
@@ -59,8 +66,9 @@ def run(
         console.print(_draw(flow))
         return
     store = open_run(root, settings.name)
-    run_flow(flow, store)
-    document = load_study(store, settings.name)
+    with _recomputing(flow, recompute or ()):
+        run_flow(flow, store)
+    document = StudyDoc.model_validate(store.get_output(flow.output.uuid))
     page = _write_outputs(store, document)
     console.print(results_table(document.results))
     console.print(f"labels: {document.results.labels}")
@@ -84,7 +92,7 @@ def preflight(
 
     settings = read_study(study, overrides or ())
     use_device(device)
-    validate_inputs(settings.model_copy(update={"density": None}), study)
+    validate_labels(settings, study)
     flow = PreflightMaker(settings).make()
     store = open_run(root, settings.name)
     run_flow(flow, store)
@@ -143,6 +151,25 @@ def report(
         if figures is not None:
             write_figures(studies[0], documents, figures)
     console.print(f"report: {output.resolve()}", soft_wrap=True)
+
+
+@contextmanager
+def _recomputing(flow: Flow, stages: Sequence[str]) -> Iterator[None]:
+    """Mark jobs to be computed again, also those of a run that was interrupted."""
+    from nextrung.makers.jobs.stored_documents import mark_recomputed
+    from nextrung.settings import MachineSettings
+
+    pending = MachineSettings().root / "recompute.json"
+    request = {"stages": list(stages), "token": uuid4().hex}
+    if not stages and pending.is_file():
+        request = json.loads(pending.read_text())
+        console.print(f"still to recompute: {', '.join(request['stages'])}")
+    mark_recomputed(flow, request["stages"], str(request["token"]))
+    if request["stages"]:
+        with atomic_write(pending) as file:
+            file.write_text(json.dumps(request))
+    yield
+    pending.unlink(missing_ok=True)
 
 
 def _write_outputs(store: JobStore, document: StudyDoc) -> Path:

@@ -130,5 +130,5 @@ def _compare(
         n_steps=relaxation.n_steps,
         temperature=crystal.temperature,
         reference=crystal.reference,
-        error=relaxation.error,
+        error=None if converged else relaxation.error,
     )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 from nextrung.adapters.files.experimental_crystals import digest_crystals, read_crystals
 from nextrung.compute.density import score_densities, strain_lattice
@@ -32,6 +32,8 @@ class DensityMaker(StageMaker):
     settings : DensitySettings
         Crystals, and settings of their relaxation.
     """
+
+    algorithm: ClassVar[int] = 1
 
     name: str = "score densities"
     settings: DensitySettings = field(default_factory=DensitySettings)

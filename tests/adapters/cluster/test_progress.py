@@ -1,17 +1,22 @@
 from __future__ import annotations
 
+import traceback
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from fireworks import Firework, Workflow
+from fireworks import Firework, FWorker, Workflow
+from fireworks.core.rocket_launcher import launch_rocket
 from jobflow import job
 from jobflow.managers.fireworks import JobFiretask
 
 from nextrung.adapters.cluster.launchpad import add_workflow
-from nextrung.adapters.cluster.progress import follow_study
+from nextrung.adapters.cluster.progress import find_exception, follow_study
+from nextrung.adapters.stores.running_jobs import RunningJobWriter
 from nextrung.schemas.base import InputError
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from fireworks import LaunchPad
     from jobflow import JobStore
 
@@ -76,8 +81,9 @@ def test_jobs_are_counted_by_kind_and_state(
         "relaxation": {"READY": 1},
         "inputs": {"READY": 1},
     }
-    assert list(found.failed.values()) == ["plan b"]
-    assert launchpad.get_fw_by_id(min(found.failed)).name == "plan b"
+    (failed,) = found.failed
+    assert (failed.name, failed.reason) == ("plan b", "no exception stored")
+    assert launchpad.get_fw_by_id(failed.fw_id).name == "plan b"
 
 
 def test_the_remaining_time_follows_from_the_throughput(
@@ -127,3 +133,67 @@ def test_the_error_of_an_unknown_study_lists_the_submitted_ones(
 
     with pytest.raises(InputError, match=r"got those of demo$"):
         follow_study(launchpad, mongo_store, "other", kind_of=kind_of)
+
+
+@job
+def fail() -> None:
+    """Fail with a password in the message, and with a second line."""
+    raise ValueError("expected mongodb://me:hidden@db, got none\n  of it")
+
+
+def test_a_failed_job_has_the_exception_of_its_last_run(
+    launchpad: LaunchPad,
+    mongo_store: JobStore,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    task = JobFiretask(job=fail(), store=None)
+    metadata = {"study": "demo", "flow": "flow"}
+    add_workflow(launchpad, Workflow([Firework(task, name="relax")], metadata=metadata))
+    launch_rocket(launchpad, FWorker())
+
+    (failed,) = follow(launchpad, mongo_store).failed
+
+    assert failed.reason == "ValueError: expected mongodb://***@db, got none"
+
+
+@pytest.mark.parametrize(
+    ("raised", "reason"),
+    [
+        (SystemExit(143), "stopped by SIGTERM: walltime, or scancel"),
+        (KeyboardInterrupt(), "stopped by SIGINT: walltime, scancel, or Ctrl-C"),
+        (InputError("a: b"), "InputError: a: b"),
+        (ZeroDivisionError(), "ZeroDivisionError"),
+    ],
+)
+def test_the_exception_is_found_in_a_traceback(
+    raised: BaseException, reason: str
+) -> None:
+    def run() -> None:
+        raise raised
+
+    with pytest.raises(type(raised)) as caught:
+        run()
+    trace = "".join(traceback.format_exception(caught.value))
+
+    assert find_exception(trace) == reason
+    assert find_exception("") == "no exception stored"
+
+
+def test_running_jobs_are_followed_while_the_launchpad_runs_them(
+    launchpad: LaunchPad, mongo_store: JobStore
+) -> None:
+    submit(launchpad, "relax 0", "relax 1", "relax 2")
+    finish(launchpad, mongo_store, "relax 0", shard(100, "01:00", 3600))
+    running = {"$set": {"state": "RUNNING"}}
+    launchpad.fireworks.update_one({"name": "relax 1"}, running)
+    for name in ("relax 1", "relax 2"):  # the worker of the second was killed
+        writer = RunningJobWriter(mongo_store, uuid=name, name=name, host="n1")
+        writer.write(50, 100, "")
+
+    found = follow(launchpad, mongo_store)
+
+    assert [running.name for running in found.running] == ["relax 1"]
+    assert found.shards.n_running_materials == 50
+    assert found.shards.hours_left == pytest.approx(1.5)

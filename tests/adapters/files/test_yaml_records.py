@@ -27,6 +27,7 @@ def test_valid_settings_become_a_record(tmp_path: Path) -> None:
     [
         ("- 1", "keys and values at the top level"),
         ("a: [", "expected YAML, got"),
+        ("p: 'se cret", "found unexpected end of stream in line 1, column"),
         ("a: \udcff", "expected YAML, got"),
         ("a: " + "[" * 3000 + "]" * 3000, "values nested more than 100 deep"),
         ("a: 1\nb:\n  c: 1\n  c: 2", "got the key 'c' 2 times in one mapping, line 3"),

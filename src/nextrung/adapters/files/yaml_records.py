@@ -97,7 +97,7 @@ def parse_yaml(text: str) -> Any:  # noqa: ANN401
     try:
         return yaml.load(text, _StrictLoader)  # noqa: S506 - a safe loader
     except yaml.YAMLError as error:
-        raise ValueError(str(error)) from error
+        raise ValueError(_describe_invalid_yaml(error)) from error
 
 
 def load_yaml(path: Path, kind: str) -> dict[str, Any]:
@@ -125,6 +125,14 @@ def load_yaml(path: Path, kind: str) -> dict[str, Any]:
     if not isinstance(settings, dict):
         raise InputError(f"{path}: expected keys and values at the top level")
     return settings
+
+
+def _describe_invalid_yaml(error: yaml.YAMLError) -> str:
+    """Describe why a file is not YAML; quote no line, which may hold a password."""
+    if not isinstance(error, yaml.MarkedYAMLError) or error.problem_mark is None:
+        return " ".join(str(error).split())
+    mark = error.problem_mark
+    return f"{error.problem} in line {mark.line + 1}, column {mark.column + 1}"
 
 
 def validate_record(

@@ -14,6 +14,7 @@ from maggma.stores import Store
 from monty.json import MontyDecoder
 from pymongo.errors import PyMongoError
 
+from nextrung.adapters.connections import describe_connection_error
 from nextrung.adapters.files.msonable import load_plain, require_classes
 from nextrung.adapters.files.paths import expand_path
 from nextrung.schemas.base import InputError
@@ -72,9 +73,9 @@ def open_store(written: str) -> Iterator[Store]:
         store.connect()
         yield store
     except (PyMongoError, StoreError, OSError) as error:
-        reason = (str(error).splitlines() or [type(error).__name__])[0]
         raise InputError(
-            f"expected the store of {path} to respond, got: {reason}"
+            f"expected the store of {path} to respond, got: "
+            f"{describe_connection_error(error)}"
         ) from error
     finally:
         store.close()

@@ -11,8 +11,11 @@ from typing import TYPE_CHECKING, Any
 from weakref import finalize
 
 from maggma.core import StoreError
-from maggma.stores import MemoryStore, MontyStore
+from maggma.stores import MemoryStore
 
+from nextrung.adapters.connections import describe_connection_error, limit_timeout
+from nextrung.adapters.stores.embedded_store import EmbeddedStore
+from nextrung.adapters.stores.insertion_order import SEQUENCE, insertion_key
 from nextrung.adapters.stores.write_retries import RetryingJobStore
 from nextrung.schemas.base import InputError
 
@@ -36,6 +39,8 @@ INDEXED_FIELDS = (
     "output.results.study",
     "output.provenance.fingerprint",
     "output.checkpoint.sha256",
+    "output.plan.checkpoint.sha256",
+    SEQUENCE,
 )
 
 
@@ -58,7 +63,7 @@ def make_embedded_store(root: Path) -> JobStore:
     folder = root / STORE_FOLDER
     folder.mkdir(parents=True, exist_ok=True)
     docs, data = (
-        MontyStore(collection, database_path=str(folder))
+        EmbeddedStore(collection, database_path=str(folder))
         for collection in ("docs", "data")
     )
     return _connected(RetryingJobStore(docs, additional_stores={"data": data}))
@@ -161,10 +166,13 @@ def open_store_file(file: Path) -> JobStore:
     try:
         store = JobflowSettings(CONFIG_FILE=str(file)).JOB_STORE
     except Exception as error:  # of parsers, validators and constructors of stores
-        reason = (str(error).splitlines() or [type(error).__name__])[0]
+        reason = describe_connection_error(error)
         raise InputError(f"expected a JOB_STORE in {file}, got: {reason}") from error
     if "data" not in store.additional_stores:  # type: ignore[has-type]
         raise InputError(f"expected the additional store `data` in {file}, got none")
+    for each in (store.docs_store, *store.additional_stores.values()):  # type: ignore[has-type]
+        if hasattr(each, "mongoclient_kwargs"):
+            limit_timeout(each.mongoclient_kwargs)
     return _connected(RetryingJobStore.wrap(store))
 
 
@@ -172,11 +180,11 @@ def _connected(store: JobStore) -> JobStore:
     """Connect a store; raise an error of one line where it cannot be reached."""
     try:
         store.connect()
-        store.count()
+        store.docs_store.count({"uuid": "any"})
     except Exception as error:  # drivers raise all kinds of exceptions
         with suppress(AttributeError):  # raised where nothing was opened
-            store.close()  # type: ignore[no-untyped-call]
-        reason = (str(error).splitlines() or [type(error).__name__])[0]
+            close_store(store)
+        reason = describe_connection_error(error)
         raise InputError(f"expected a store that answers, got: {reason}") from error
     return store
 
@@ -248,14 +256,14 @@ def find_documents(
     Returns
     -------
     list of dict
-        Whole documents, in the order in which they were completed.
+        Whole documents, in the order in which they were stored.
     """
     newest: dict[str, dict[str, Any]] = {}
     for document in store.query(dict(criteria), load=load):
         uuid = document["uuid"]
         if uuid not in newest or newest[uuid]["index"] < document["index"]:
             newest[uuid] = document
-    return sorted(newest.values(), key=lambda document: document["completed_at"])
+    return sorted(newest.values(), key=insertion_key)
 
 
 def find_finished(store: JobStore, uuids: Collection[str]) -> set[str]:

@@ -84,10 +84,34 @@ def report_density(study: StudyDoc, documents: Mapping[str, TaskDoc]) -> Section
     return Section("density", "Density", tuple(blocks))
 
 
+def score_common_crystals(
+    documents: Mapping[str, TaskDoc],
+) -> tuple[int, dict[str, float]]:
+    """Score the densities of the crystals that all models relax.
+
+    Parameters
+    ----------
+    documents : mapping of str to TaskDoc
+        Documents of a study: ``density`` of every model.
+
+    Returns
+    -------
+    int
+        Number of these crystals.
+    dict of str to float
+        Mean absolute error over them in g/cm³, by model; empty without such.
+    """
+    scored = documents_of(documents, "density", DensityDoc)
+    common = _find_common(scored)
+    errors = {model: _score_common(doc, common) for model, doc in scored.items()}
+    known = {model: error for model, error in errors.items() if error is not None}
+    return len(common), known
+
+
 def _list_errors(documents: Mapping[str, DensityDoc]) -> Element:
     """List errors over the crystals of each model and over those common to all."""
     reason = "no relaxation converged"
-    common = set.intersection(*(_find_predicted(doc) for doc in documents.values()))
+    common = _find_common(documents)
     rows = [
         row(
             model_cell(model),
@@ -107,6 +131,12 @@ def _list_errors(documents: Mapping[str, DensityDoc]) -> Element:
         f"MAE over the {len(common)} common to all models (g/cm³)",
     )
     return table(["Model", *titles], rows)
+
+
+def _find_common(documents: Mapping[str, DensityDoc]) -> set[str]:
+    """Find the crystals whose density all models predict."""
+    found = [_find_predicted(document) for document in documents.values()]
+    return set.intersection(*found) if found else set()
 
 
 def _find_predicted(document: DensityDoc) -> set[str]:

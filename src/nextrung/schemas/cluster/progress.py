@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from pydantic import Field
+from datetime import datetime
+
+from pydantic import Field, computed_field
 
 from nextrung.schemas.base import Record
 
@@ -13,6 +15,9 @@ class ShardProgress(Record):
     n_done: int = Field(ge=0, description="Shards relaxed.")
     n_left: int = Field(ge=0, description="Shards planned and not yet relaxed.")
     n_materials: int = Field(ge=0, description="Materials of the relaxed shards.")
+    n_running_materials: int = Field(
+        0, ge=0, description="Materials that running shards have relaxed so far."
+    )
     busy_hours: float = Field(
         ge=0, description="Time in h during which at least one shard ran."
     )
@@ -24,6 +29,43 @@ class ShardProgress(Record):
     )
 
 
+class RunningJob(Record):
+    """Progress of a running job, as its worker reported it."""
+
+    uuid: str = Field(description="Job.")
+    name: str = Field(description="Name of the job.")
+    host: str = Field(description="Machine that runs it.")
+    done: int = Field(ge=0, description="Epochs, materials or other steps done.")
+    total: int = Field(ge=0, description="Steps to do.")
+    text: str = Field(description="Errors of the last epoch, failed materials, etc.")
+    first_done: int = Field(ge=0, description="Steps done before this run of the job.")
+    started_at: datetime = Field(description="Time of the first report.")
+    updated_at: datetime = Field(description="Time of the last report.")
+
+    @computed_field  # type: ignore[prop-decorator]
+    @property
+    def steps_per_hour(self) -> float | None:
+        """Steps of this run per hour; null before the second report."""
+        hours = (self.updated_at - self.started_at).total_seconds() / 3600
+        steps = self.done - self.first_done
+        return steps / hours if steps > 0 and hours > 0 else None
+
+    @computed_field  # type: ignore[prop-decorator]
+    @property
+    def hours_left(self) -> float | None:
+        """Estimated time for the steps left in h; null where unknown."""
+        rate = self.steps_per_hour
+        return (self.total - self.done) / rate if rate else None
+
+
+class FailedJob(Record):
+    """Failed job of a study, and the reason."""
+
+    fw_id: int = Field(description="Id of the firework.")
+    name: str = Field(description="Name of the job.")
+    reason: str = Field(description="Exception of its last run, in one line.")
+
+
 class StudyProgress(Record):
     """State of the newest workflow of a study, and progress of its shards."""
 
@@ -33,5 +75,8 @@ class StudyProgress(Record):
     jobs: dict[str, dict[str, int]] = Field(
         description="Number of jobs, by kind and state; kinds in order of the study."
     )
-    failed: dict[int, str] = Field(description="Names of failed jobs, by firework id.")
+    running: list[RunningJob] = Field(
+        description="Running jobs that have reported their progress."
+    )
+    failed: list[FailedJob] = Field(description="Failed jobs, by firework id.")
     shards: ShardProgress = Field(description="Progress of the relaxation shards.")

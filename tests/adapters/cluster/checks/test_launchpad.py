@@ -111,6 +111,7 @@ def test_runs_without_heartbeat_are_counted(
     launchpad: LaunchPad, tmp_path: Path
 ) -> None:
     add_job(launchpad, "cpu")
+    launchpad.fireworks.update_many({}, {"$set": {"spec.study": "demo"}})
     launchpad.checkout_fw(FWorker(), str(tmp_path))
     long_ago = (datetime.now(UTC) - timedelta(days=2)).isoformat()
     history = "state_history.$[].updated_on"
@@ -119,7 +120,7 @@ def test_runs_without_heartbeat_are_counted(
     found = examine(launchpad, tmp_path)["running jobs"]
 
     assert (found.level, found.found.split()[0]) == ("warn", "1")
-    assert "lpad detect_lostruns" in found.advice
+    assert """--rerun -q '{"spec.study": "demo"}'`""" in found.advice
     assert launchpad.get_fw_ids({"state": "RUNNING"}) == [1]
 
 
@@ -143,3 +144,36 @@ def test_clocks_are_compared(seconds: float, level: str) -> None:
 
     assert found.level == level
     assert found.found.startswith(f"{abs(seconds)}.")
+
+
+@pytest.mark.mongo
+@pytest.mark.parametrize("stored", [datetime, str])
+def test_jobs_that_no_launcher_has_looked_at_are_counted(
+    launchpad: LaunchPad, tmp_path: Path, stored: type
+) -> None:
+    for category in ("cpu", "gpu", "gpu"):
+        add_job(launchpad, category)
+    long_ago = datetime.now(UTC) - timedelta(minutes=34)
+    since = long_ago if stored is datetime else long_ago.isoformat()
+    first = {"fw_id": {"$lt": 3}}
+    launchpad.fireworks.update_many(first, {"$set": {"updated_on": since}})
+    launchpad.checkout_fw(FWorker(category="cpu"), str(tmp_path))
+
+    found = examine(launchpad, tmp_path)["ready jobs"]
+
+    assert found.level == "warn"
+    assert found.found == "no worker has taken a job: 2 of gpu for 34 min"
+    assert "pgrep -af" in found.advice
+
+
+@pytest.mark.mongo
+def test_ready_jobs_of_a_category_whose_workers_are_busy_are_no_finding(
+    launchpad: LaunchPad, tmp_path: Path
+) -> None:
+    for category in ("gpu", "gpu"):
+        add_job(launchpad, category)
+    long_ago = datetime.now(UTC) - timedelta(days=1)
+    launchpad.fireworks.update_many({}, {"$set": {"updated_on": long_ago}})
+    launchpad.checkout_fw(FWorker(category="gpu"), str(tmp_path))
+
+    assert examine(launchpad, tmp_path)["ready jobs"].level == "ok"

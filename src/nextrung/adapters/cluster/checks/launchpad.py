@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from datetime import UTC, datetime
 from importlib.metadata import version
 from typing import TYPE_CHECKING
@@ -9,7 +10,7 @@ from typing import TYPE_CHECKING
 from fireworks.fw_config import RUN_EXPIRATION_SECS
 
 from nextrung.adapters.cluster.config_files import read_machine, read_workers
-from nextrung.adapters.cluster.launchpad import count_jobs
+from nextrung.adapters.cluster.launchpad import count_jobs, rerun_lost_command
 from nextrung.schemas.cluster.checks import Finding, Level, make_finding
 from nextrung.schemas.cluster.machine import JobRoutes
 
@@ -22,6 +23,13 @@ if TYPE_CHECKING:
 #: Clock differences in s that are a warning and a failure.
 SMALL_SKEW = 5.0
 LARGE_SKEW = 300.0
+
+#: Seconds for which a job may be ready before a category without a running job is
+#: reported.
+LONG_READY = 900.0
+
+#: States of jobs that a worker has pulled and not finished.
+TAKEN_STATES = ("RUNNING", "RESERVED")
 
 #: States of jobs that no worker has pulled.
 WAITING_STATES = ("WAITING", "READY", "PAUSED")
@@ -42,6 +50,7 @@ def check_launchpad(launchpad: LaunchPad, folder: Path) -> Iterator[Finding]:
     yield _check_lost_runs(launchpad)
     yield _check_unpulled_jobs(launchpad, folder)
     yield _check_idle_workers(folder)
+    yield _check_untaken_jobs(launchpad)
 
 
 def _check_server(launchpad: LaunchPad) -> Finding:
@@ -73,7 +82,16 @@ def _check_lost_runs(launchpad: LaunchPad) -> Finding:
     _, lost, _ = launchpad.detect_lostruns(expiration_secs=RUN_EXPIRATION_SECS)
     if lost:
         got = f"{len(lost)} without heartbeat for {RUN_EXPIRATION_SECS} s"
-        advice = f"`lpad detect_lostruns --time {RUN_EXPIRATION_SECS} --rerun`"
+        studies = launchpad.fireworks.distinct(
+            "spec.study", {"fw_id": {"$in": lost}, "spec.study": {"$ne": None}}
+        )
+        advice = (
+            "; ".join(
+                f"`{rerun_lost_command(study, RUN_EXPIRATION_SECS)}`"
+                for study in sorted(studies)
+            )
+            or "`lpad detect_lostruns` lists them; they belong to no study"
+        )
         return make_finding("running jobs", Level.WARN, got, advice)
     return make_finding("running jobs", Level.OK, "none is lost")
 
@@ -113,3 +131,38 @@ def _check_idle_workers(folder: Path) -> Finding:
             "workers without job", Level.WARN, f"no job for {', '.join(idle)}", advice
         )
     return make_finding("workers without job", Level.OK, "none")
+
+
+def _check_untaken_jobs(launchpad: LaunchPad) -> Finding:
+    """List the categories whose jobs are ready while no worker takes any."""
+    subject = "ready jobs"
+    taken = count_jobs(
+        launchpad, {"state": {"$in": list(TAKEN_STATES)}}, "spec._category"
+    )
+    waits: defaultdict[str, list[float]] = defaultdict(list)
+    fields = ["spec._category", "updated_on"]
+    for job in launchpad.fireworks.find({"state": "READY"}, fields):
+        category = job["spec"].get("_category")
+        if (category,) not in taken:
+            waits[str(category)].append(_count_seconds_since(job["updated_on"]))
+    late = {name: ages for name, ages in waits.items() if max(ages) > LONG_READY}
+    if not late:
+        return make_finding(subject, Level.OK, "none waits for a launcher")
+    got = ", ".join(
+        f"{len(ages)} of {name} for {max(ages) / 60:.0f} min"
+        for name, ages in sorted(late.items())
+    )
+    advice = (
+        "is a launcher running (`pgrep -af 'qlaunch|rlaunch'` on the machine that "
+        "submits)? do its pilots wait in `squeue --me`?"
+    )
+    return make_finding(
+        subject, Level.WARN, f"no worker has taken a job: {got}", advice
+    )
+
+
+def _count_seconds_since(written: str | datetime) -> float:
+    """Count the seconds since a time in UTC, which FireWorks stores in two types."""
+    if isinstance(written, str):
+        written = datetime.fromisoformat(written)
+    return (datetime.now(UTC) - written.replace(tzinfo=UTC)).total_seconds()
