@@ -39,6 +39,7 @@ VALID = {
     "evaluate": ("@frames.parquet",),
     "relax": ("@salt.cif",),
     "density": (),
+    "physics": (),
     "dataset build": ("@study.yaml",),
     "dataset audit": ("@study.yaml",),
     "dataset info": ("@frames.parquet",),
@@ -72,6 +73,7 @@ WRONG_OPTIONS: dict[Any, tuple[str, ...]] = {
     "model": WRONG_POTENTIALS,
     "source": WRONG_POTENTIALS,
     "models": ("nope", ""),
+    "tests": ("nope", ""),
     "crystals": ("nope", "", "@folder", "@empty"),
     "collection": ("nope", ""),
     "overrides": (

@@ -35,7 +35,7 @@ def study(tmp_path: Path) -> Path:
             "alignment.source_references: potential: expected",
         ),
         (
-            "alignment={source: {kind: ase, paths: [nope]}}",
+            "alignment={source: {kind: ase, functional: PBE, paths: [nope]}}",
             "nope: expected a file or folder, got none at nope",
         ),
         ("source=foreign.pth.tar", "source: foreign.pth.tar: expected a checkpoint of"),

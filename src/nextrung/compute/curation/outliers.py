@@ -67,7 +67,7 @@ def find_energy_outliers(
         frame = known[worst]
         outliers.append(
             Outlier(
-                run_id=_name_run(frames, int(frame)),
+                run_id=name_run(frames, int(frame)),
                 kind="energy",
                 reason=f"expected an energy within {1000 * limit:.0f} meV/atom of what "
                 f"the other runs give for its composition, got "
@@ -96,7 +96,7 @@ def find_derivative_outliers(frames: Frames, predicted: Frames) -> list[Outlier]
     """
     runs: dict[str, list[int]] = defaultdict(list)
     for index in range(len(frames)):
-        runs[_name_run(frames, index)].append(index)
+        runs[name_run(frames, index)].append(index)
     outliers = []
     for run_id, indices in runs.items():
         labels, guesses = frames[np.array(indices)], predicted[np.array(indices)]
@@ -136,6 +136,20 @@ def _leave_one_out(
     return np.where(leverages < MAX_LEVERAGE, residuals, np.nan)
 
 
-def _name_run(frames: Frames, index: int) -> str:
-    """Name the run of a frame: its name without the number of its step."""
-    return str(frames.frame_ids[index]).rpartition("#")[0]
+def name_run(frames: Frames, index: int) -> str:
+    """Name the run of a frame: its name without the number of its step.
+
+    Parameters
+    ----------
+    frames : Frames
+        Frames of any runs.
+    index : int
+        Index of the frame.
+
+    Returns
+    -------
+    str
+        The name; that of the frame where it has no number.
+    """
+    frame_id = str(frames.frame_ids[index])
+    return frame_id.rpartition("#")[0] or frame_id
