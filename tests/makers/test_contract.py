@@ -37,7 +37,8 @@ from nextrung.makers.preflight import PreflightMaker, TrialMaker
 from nextrung.makers.relaxation import MergeMaker, RelaxationMaker, ShardMaker
 from nextrung.makers.scaling_law import ScalingLawFitMaker, ScalingLawMaker
 from nextrung.makers.stability import StabilityMaker
-from nextrung.makers.study import StudyMaker, SummaryMaker
+from nextrung.makers.study import StudyMaker
+from nextrung.makers.summary import SummaryMaker
 from nextrung.schemas.base import Artifact, InputError
 from nextrung.schemas.labelling import LabelSettings
 from nextrung.schemas.models import Model, Rereference

@@ -23,8 +23,8 @@ def validate_potential(name: str) -> None:
 
 def validate_inputs(settings: StudySettings, file: Path) -> None:
     """Check the data files and potentials that a study needs."""
-    from nextrung.adapters.files.elastic_crystals import read_elastic_crystals
-    from nextrung.adapters.files.experimental_crystals import digest_crystals
+    from nextrung.adapters.files.crystals.elastic_crystals import read_elastic_crystals
+    from nextrung.adapters.files.crystals.experimental_crystals import digest_crystals
     from nextrung.adapters.sources.registry import list_source_files
     from nextrung.potentials.physics.runner import require_physics
 

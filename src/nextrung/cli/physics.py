@@ -64,7 +64,7 @@ def physics(
     device: Device = "auto",
 ) -> None:
     """Test elasticity, phonons, repulsion and dynamics of simple crystals."""
-    from nextrung.adapters.files.elastic_crystals import read_elastic_crystals
+    from nextrung.adapters.files.crystals.elastic_crystals import read_elastic_crystals
     from nextrung.adapters.files.yaml_records import validate_record
     from nextrung.cli.outputs import PHYSICS, validate_output, write_physics
     from nextrung.potentials.physics.runner import require_physics
@@ -96,8 +96,10 @@ def _test(
     model: str, source: str | None, settings: PhysicsSettings
 ) -> tuple[PhysicsScore, ForgettingErrors | None]:
     """Test a potential, and compare it with its source, storing nothing."""
-    from nextrung.adapters.files.elastic_crystals import read_elastic_crystals
-    from nextrung.adapters.files.experimental_crystals import read_embedded_crystals
+    from nextrung.adapters.files.crystals.elastic_crystals import read_elastic_crystals
+    from nextrung.adapters.files.crystals.experimental_crystals import (
+        read_embedded_crystals,
+    )
     from nextrung.cli.potentials import load
     from nextrung.compute.physics.scores import score_physics
     from nextrung.potentials.physics.runner import compare_potentials, run_physics_tests

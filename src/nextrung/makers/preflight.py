@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, ClassVar
 import numpy as np
 
 from nextrung.compute.alignment import correlate, subtract_references
+from nextrung.compute.curation.outliers import find_outliers
 from nextrung.compute.preflight import (
     PartialCorrelation,
     check_alignment,
@@ -117,7 +118,9 @@ class TrialMaker(StageMaker):
             ),
             self._check_range(sample, sampled, out_of_range),
             check_mixtures(dataset.identity.mixtures),
-            check_outliers(sampled.frames, sampled.predicted, self.settings),
+            check_outliers(
+                *find_outliers(sampled.frames, sampled.predicted), self.settings
+            ),
             *(check_alignment(model, aligned, self.settings) for model in models),
             *(check_gradients(model, trials, self.settings) for model in models),
             *(check_trial(model, trials) for model in models),

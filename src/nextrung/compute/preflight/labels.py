@@ -4,21 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import numpy as np
-
-from nextrung.compute.curation.outliers import (
-    find_derivative_outliers,
-    find_energy_outliers,
-    name_run,
-)
 from nextrung.compute.preflight.sample import check_losses
 from nextrung.schemas.preflight import Check, CheckOutcome
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from nextrung.schemas.frames import Frames
-    from nextrung.schemas.labels.identity import Mixture
+    from nextrung.schemas.labels.identity import Mixture, Outlier
     from nextrung.schemas.preflight import PreflightSettings
 
 #: Mixtures that the finding of a check lists.
@@ -64,16 +56,16 @@ def _describe(mixture: Mixture) -> str:
 
 
 def check_outliers(
-    frames: Frames, predicted: Frames, settings: PreflightSettings
+    outliers: Sequence[Outlier], n_runs: int, settings: PreflightSettings
 ) -> Check:
     """Check whether runs have labels of another scale, unit or sign than the others.
 
     Parameters
     ----------
-    frames : Frames
-        Frames with labels; those of one run in order.
-    predicted : Frames
-        The same frames with labels predicted by the source.
+    outliers : sequence of Outlier
+        Labels that do not fit those of the other runs.
+    n_runs : int
+        Number of runs that were compared.
     settings : PreflightSettings
         Maximum fraction of such runs.
 
@@ -82,16 +74,10 @@ def check_outliers(
     Check
         Passed where all runs fit, failed above the maximum, a warning otherwise.
     """
-    names = [name_run(frames, index) for index in range(len(frames))]
-    last = np.array(sorted({name: index for index, name in enumerate(names)}.values()))
-    outliers = [
-        *find_energy_outliers(frames[last], predicted.energies[last]),
-        *find_derivative_outliers(frames, predicted),
-    ]
     why = f"{outliers[0].run_id}: {outliers[0].reason}" if outliers else ""
     return check_losses(
         "labels that do not fit the others",
-        (len({outlier.run_id for outlier in outliers}), len(last)),
+        (len({outlier.run_id for outlier in outliers}), n_runs),
         why=why,
         settings=settings,
         counted="runs",
