@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.table import Table
 
+from nextrung.cli.inputs import validate_potential
 from nextrung.cli.options import Device, Potential, StageRoot
 from nextrung.cli.running import console, use_device
 
@@ -76,6 +77,8 @@ def physics(
     read_elastic_crystals(settings.crystals)
     require_physics(settings)
     use_device(device)
+    for potential in (model, *([] if source is None else [source])):
+        validate_potential(potential)
     score: PhysicsScore
     if root is None:
         score, forgetting = _test(model, source, settings)

@@ -113,6 +113,24 @@ def test_documents_of_another_model_are_rejected(
         describe_model(tuned, other)
 
 
+def test_names_are_no_markdown(card: ModelCard) -> None:
+    """A source is a path, a functional any text."""
+    odd = card.model_copy(
+        update={
+            "source": "a`\n# b",
+            "functional": "<script>alert(1)</script> [a](b) |",
+            "labels": "*bold*\n\n# heading",
+        }
+    )
+
+    text = format_markdown(odd)
+
+    assert "made from `a' # b`\n" in text
+    assert r"\<script\>alert(1)\</script\> \[a\](b) \|" in text
+    assert r"\*bold\* # heading" in text
+    assert "\n# heading" not in text
+
+
 def make_tested(
     tuned: FineTuningDoc, errors: dict[str, float], n_materials: int = 40
 ) -> ModelCard:

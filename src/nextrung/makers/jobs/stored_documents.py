@@ -126,6 +126,36 @@ def keep_shards(plan: ShardPlan, maker: StageMaker) -> int:
     return n_shards
 
 
+def require_stages(flow: Flow, stages: Collection[str]) -> None:
+    """Check that a flow has jobs of stages.
+
+    Parameters
+    ----------
+    flow : Flow
+        Flow of a study.
+    stages : collection of str
+        Stages, such as ``fine_tuning``.
+
+    Raises
+    ------
+    InputError
+        If the study has no such stage.
+    """
+    known = dict.fromkeys(_find_stages(flow).values())
+    for stage in stages:
+        if stage not in known:
+            raise InputError(
+                f"--recompute: expected a stage of this study: {', '.join(known)}; "
+                f"got {stage}"
+            )
+
+
+def _find_stages(flow: Flow) -> dict[str, str]:
+    """Find the stage of every job by its uuid."""
+    jobs = [job for job, _ in flow.iterflow()]  # type: ignore[no-untyped-call]
+    return {job.uuid: job.metadata["part"].partition("/")[0] for job in jobs}
+
+
 def mark_recomputed(flow: Flow, stages: Collection[str], token: str) -> None:
     """Mark the jobs of stages, and all that depend on them, to be computed again.
 
@@ -143,16 +173,10 @@ def mark_recomputed(flow: Flow, stages: Collection[str], token: str) -> None:
     InputError
         If the study has no such stage.
     """
-    jobs = [job for job, _ in flow.iterflow()]  # type: ignore[no-untyped-call]
-    stage_of = {job.uuid: job.metadata["part"].partition("/")[0] for job in jobs}
-    for stage in stages:
-        if stage not in stage_of.values():
-            known = ", ".join(dict.fromkeys(stage_of.values()))
-            raise InputError(
-                f"--recompute: expected a stage of this study: {known}; got {stage}"
-            )
+    require_stages(flow, stages)
+    stage_of = _find_stages(flow)
     marked: set[str] = set()
-    for job in jobs:  # parents first
+    for job, _ in flow.iterflow():  # type: ignore[no-untyped-call]  # parents first
         if stage_of[job.uuid] in stages or marked.intersection(job.input_uuids):
             marked.add(job.uuid)
             job.update_metadata({RECOMPUTE: token}, dynamic=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from importlib.resources import files
 from string import Template
 from typing import TYPE_CHECKING
@@ -70,7 +71,12 @@ def format_markdown(card: ModelCard) -> str:
     """
     template = files("nextrung.reports.pages").joinpath("model_card.md")
     return Template(template.read_text(encoding="utf-8")).substitute(
-        card.model_dump(mode="json"),
+        card.model_dump(mode="json")
+        | {
+            "source": _quote_code(card.source),
+            "functional": _escape(card.functional),
+            "labels": _escape(card.labels),
+        },
         title=appearance(card.model).title,
         start="the source's weights" if card.recipe.pretrained else "random weights",
         rereference=card.recipe.rereference.value,
@@ -86,12 +92,22 @@ def format_markdown(card: ModelCard) -> str:
         decomposition=ENERGY.format(card.decomposition_energy_mae),
         failed=COUNT.format(card.n_failed_relaxations),
         density=DENSITY.format(card.density_mae),
-        limits="\n".join(f"- {limit}" for limit in card.limits),
+        limits="\n".join(f"- {_escape(limit)}" for limit in card.limits),
         elements_trained=", ".join(card.elements_trained) or "none",
         uses=_format_uses(card.uses) or "None: no use is supported by the test.",
         not_recommended=_format_uses(card.not_recommended),
         element=(card.elements_trained or card.elements)[0],
     )
+
+
+def _escape(text: str) -> str:
+    """Escape what Markdown and HTML would interpret, in one line."""
+    return re.sub(r"[\\`*<>|&]|\[|\]", r"\\\g<0>", " ".join(text.split()))
+
+
+def _quote_code(text: str) -> str:
+    """Keep a text within its backticks, in one line."""
+    return " ".join(text.split()).replace("`", "'")
 
 
 def _format_uses(uses: Mapping[str, list[str]]) -> str:
