@@ -14,7 +14,7 @@ install: $(INSTALLED)
 $(INSTALLED): pyproject.toml constraints.txt
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(BIN)/pip install --quiet --constraint constraints.txt torch
-	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[test,docs,figures,mongo,torchsim]'
+	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[test,docs,figures,mongo,physics,torchsim]'
 	touch $@
 
 demo: $(INSTALLED)

@@ -24,6 +24,8 @@ def count_cores() -> int:
         Number of cores.
     """
     if given := os.environ.get("SLURM_CPUS_PER_TASK"):
+        if not given.isdecimal():
+            raise InputError(f"$SLURM_CPUS_PER_TASK: expected a number, got {given!r}")
         return int(given)
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
@@ -73,6 +75,18 @@ class MachineSettings(BaseSettings):
     def work(self) -> Path:
         """Folder of the unfinished work of jobs, by fingerprint."""
         return self.root / "work"
+
+    def work_of(self, fingerprint: str, token: str | None = None) -> Path:
+        """Return the folder of the unfinished work of one job.
+
+        Parameters
+        ----------
+        fingerprint : str
+            Fingerprint of its document.
+        token : str, optional
+            Token of a job that is to be computed again.
+        """
+        return self.work / "-".join(filter(None, (fingerprint[:32], token)))
 
 
 def choose_device(name: str = "auto") -> torch.device:

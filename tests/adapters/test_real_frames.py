@@ -133,7 +133,7 @@ def data(real_data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize("layout", SAMPLES)
 def test_a_real_frame_has_the_values_of_its_file(layout: str) -> None:
     sample = SAMPLES[layout]
-    frames = read_labels(sample.source)
+    frames, _ = read_labels(sample.source)
     frame = frames[frames.frame_ids == sample.names[1]]
 
     assert (frame.material_ids[0], frame.frame_ids[0], frame.functional) == sample.names
@@ -186,7 +186,7 @@ def test_energies_change_with_volume_as_the_stress_of_real_frames(
     source: Source, least: float
 ) -> None:
     """Energies of a model do not depend on the unit and sign of labelled stresses."""
-    frames = choose(read_labels(source), least=least, most=80.0)
+    frames = choose(read_labels(source)[0], least=least, most=80.0)
     means = np.trace(frames.stresses, axis1=1, axis2=2) / 3
 
     slopes = derive_mean_stresses(frames, "chgnet-0.3.0")
@@ -214,7 +214,7 @@ def lutetium(real_data: Path, tmp_path: Path) -> Mapping[str, Path]:
 def test_two_files_of_one_run_agree(lutetium: Mapping[str, Path]) -> None:
     """-114.16246056 eV; 45.73555 kBar of VASP are compression."""
     outcar, vasprun = (
-        read_labels(VaspSource(paths=(str(folder),))) for folder in lutetium.values()
+        read_labels(VaspSource(paths=(str(folder),)))[0] for folder in lutetium.values()
     )
 
     assert (len(outcar), outcar.functional) == (6, "r2SCAN")
@@ -235,7 +235,7 @@ def test_two_files_of_one_run_agree(lutetium: Mapping[str, Path]) -> None:
 
 
 def test_compressed_lutetium_has_negative_stress(lutetium: Mapping[str, Path]) -> None:
-    frames = read_labels(VaspSource(paths=(str(lutetium["OUTCAR.gz"]),)))
+    frames, _ = read_labels(VaspSource(paths=(str(lutetium["OUTCAR.gz"]),)))
 
     slopes = derive_mean_stresses(frames[:1], "chgnet-r2scan")
 

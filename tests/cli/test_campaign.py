@@ -40,7 +40,7 @@ TINY: dict[str, Any] = QUICK | {
     "relaxation": {"fmax": 0.3, "max_steps": 20, "materials_per_shard": 4},
     "stability": {},
     "density": {"n_crystals": 2, "relaxation": {"fmax": 0.3, "max_steps": 10}},
-    "scaling_law": {"sizes": [4, 6], "fit_above": 0, "n_bootstrap": 10},
+    "scaling_law": {"sizes": [4, 6], "fit_above": 0},
 }
 
 #: What the first jobs of the study ask for where each is a Slurm job of its own.

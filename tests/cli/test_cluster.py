@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -10,7 +13,6 @@ from tests.cli.test_study import QUICK
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from pathlib import Path
 
     from fireworks import LaunchPad
     from tests.cli.conftest import Finished
@@ -83,6 +85,109 @@ def test_a_study_with_a_failed_job_is_rerun_and_not_submitted_again(
         "FIZZLED, 0 of 9 jobs done: `lpad rerun_fws -q "
         """'{"spec.study": "quick", "state": "FIZZLED"}'`\n"""
     )
+
+
+@pytest.mark.mongo
+def test_a_study_submitted_twice_at_one_instant_is_one_workflow(
+    quick: Path, config: Path, launchpad: LaunchPad
+) -> None:
+    code = (
+        "import sys; from nextrung.cli import main; import nextrung.makers.submission; "
+        "import fireworks; print('ready', flush=True); sys.stdin.readline(); "
+        f"sys.argv = ['nextrung', 'submit', {str(quick)!r}, '-c', {str(config)!r}]; "
+        "main()"
+    )
+    processes = [
+        subprocess.Popen(  # noqa: S603
+            [sys.executable, "-c", code],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        for _ in range(2)
+    ]
+    for process in processes:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "ready\n"
+    for process in processes:
+        assert process.stdin is not None
+        process.stdin.write("go\n")
+        process.stdin.flush()
+    printed = [process.communicate()[0] for process in processes]
+
+    assert launchpad.workflows.count_documents({}) == 1
+    assert sorted("is already workflow 1, READY" in line for line in printed) == [
+        False,
+        True,
+    ]
+
+
+@pytest.fixture
+def finished(
+    call: Call,
+    quick: Path,
+    config: Path,
+    launchpad: LaunchPad,
+    monkeypatch: pytest.MonkeyPatch,
+) -> Path:
+    """The run folder of a study that ran as a workflow in this process."""
+    root = quick.parent / "run"
+    root.mkdir()
+    monkeypatch.setenv("JOBFLOW_CONFIG_FILE", str(config / "jobflow.yaml"))
+    monkeypatch.setenv("NEXTRUNG_ROOT", str(root))
+    monkeypatch.chdir(root)
+    call("submit", quick, "-c", config, root=str(root))
+    worker = Path(sys.executable).parent / "rlaunch"
+    file = config / "my_launchpad.yaml"
+    subprocess.run([worker, "-l", file, "rapidfire"], check=True)  # noqa: S603
+    assert launchpad.workflows.distinct("state") == ["COMPLETED"]
+    return root
+
+
+@pytest.mark.mongo
+def test_a_finished_study_is_named_with_its_results(
+    call: Call, quick: Path, config: Path, finished: Path, launchpad: LaunchPad
+) -> None:
+    again = call("submit", quick, "-c", config, root=str(finished))
+
+    assert again.output == (
+        "study quick is finished: workflow 1, 9 jobs done: `nextrung results quick`; "
+        "to compute a stage again: --recompute STAGE\n"
+    )
+    assert launchpad.workflows.count_documents({}) == 1
+
+    more = call(
+        *("submit", quick, "-c", config, "--recompute", "evaluation"),
+        root=str(finished),
+    )
+
+    assert "study quick is workflow 10" in more.output
+    marked = launchpad.fireworks.find({"spec.recompute": {"$exists": True}})
+    names = {job["name"] for job in marked}
+    assert names == {"evaluate source", "evaluate source_residual", "gather results"}
+
+
+@pytest.mark.mongo
+def test_a_finished_study_whose_files_are_lost_is_submitted_again(
+    call: Call, quick: Path, config: Path, finished: Path
+) -> None:
+    for file in finished.glob("artifacts/checkpoints/*"):
+        file.unlink()
+
+    again = call("submit", quick, "-c", config, root=str(finished))
+
+    assert "study quick is workflow 10" in again.output
+    assert "; artifact missing: expected a file at" in again.output
+
+
+@pytest.mark.mongo
+def test_every_job_has_the_priority_that_was_asked_for(
+    call: Call, quick: Path, config: Path, launchpad: LaunchPad
+) -> None:
+    assert call("submit", quick, "-c", config, "--priority", 7).code == 0
+
+    assert set(launchpad.fireworks.distinct("spec._priority")) == {7}
+    assert launchpad.fireworks.count_documents({"spec._priority": 7}) == 9
 
 
 @pytest.mark.mongo

@@ -59,9 +59,8 @@ def test_bad_labels_are_scored_and_what_is_left_out_is_counted(
     assert ended.code == 0
     (row,) = [line.split() for line in ended.output.splitlines() if "all" in line]
     assert row[3] == "2"
-    assert (
-        "left out: 3 frames or files: incomplete_file 1, functional 2" in ended.output
-    )
+    assert "3 files: 2 read as a run, 1 unreadable, 0 second outputs" in ended.output
+    assert "5 frames or unreadable files: 2 kept, 3 left out: " in ended.output
 
 
 def test_energies_alone_are_scored(call: Call, tmp_path: Path, salt: Structure) -> None:

@@ -109,10 +109,10 @@ def test_entries_without_a_score_are_rows_and_nothing_else_is_lost(
     [
         (json.dumps([ENTRIES[0]] * 2, cls=MontyEncoder), "got lithium twice"),
         ("[]", "expected at least one entry to decompose, got none"),
-        ("", "expected pymatgen entries in"),
+        ("", "entries.json: expected JSON, got Expecting value"),
         ("{}", "expected a list of pymatgen entries in"),
-        ("[1, 2]", "expected a list of pymatgen entries in"),
-        ("[{", "expected pymatgen entries in"),
+        ("[1, 2]", "expected pymatgen entries in"),
+        ("[{", "entries.json: expected JSON, got Expecting property name"),
     ],
     ids=["two of one id", "no entry", "no text", "no list", "numbers", "half a file"],
 )
@@ -137,7 +137,7 @@ def test_half_a_compressed_file_is_refused(call: Call, tmp_path: Path) -> None:
     ended = call("stability", "score", file)
 
     assert ended.code == 2
-    assert "expected pymatgen entries in" in ended.errors
+    assert "expected text, got: Compressed file ended" in ended.errors
 
 
 def test_an_entry_without_a_composition_is_refused(call: Call, tmp_path: Path) -> None:

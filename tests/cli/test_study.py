@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -8,7 +9,7 @@ import pytest
 import yaml
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from tests.cli.conftest import Finished
 
@@ -57,6 +58,33 @@ def test_run_ends_with_table_and_report(call: Call, quick: Path) -> None:
     assert "labels: distilled from chgnet-r2scan" in first.output
     assert str(root / "report.html") in first.output.replace("\n", "")
     assert "<html" in (root / "report.html").read_text()
+
+
+@pytest.fixture
+def set_timezone(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[str], None]]:
+    """Set the time zone of this process until the end of the test."""
+
+    def change(name: str) -> None:
+        monkeypatch.setenv("TZ", name)
+        time.tzset()
+
+    yield change
+    monkeypatch.undo()
+    time.tzset()
+
+
+def test_a_run_prints_its_own_results_whatever_the_time_zones_of_earlier_runs(
+    call: Call, quick: Path, tmp_path: Path, set_timezone: Callable[[str], None]
+) -> None:
+    set_timezone("Asia/Tokyo")
+    call("run", quick, "--root", tmp_path)
+    set_timezone("UTC")
+    second = call("run", quick, "--root", tmp_path, "--set", "models=[source]")
+
+    written = json.loads((tmp_path / "results.json").read_text())
+    assert second.code == 0
+    assert list(written["models"]) == ["source"]
+    assert json.loads(call("results", tmp_path, "--json").output) == written
 
 
 def test_results_are_one_json_object(call: Call, quick: Path) -> None:
@@ -217,17 +245,80 @@ def test_store_that_is_not_there_is_one_line_and_exit_code_2(
     assert not list(tmp_path.iterdir())
 
 
-def test_artifact_that_changed_is_one_line_and_exit_code_2(
-    call: Call, quick: Path
+def test_lost_and_damaged_files_are_named_and_computed_again(
+    call: Call, quick: Path, tmp_path: Path
 ) -> None:
-    root = quick.parent / "damaged"
+    root = tmp_path / "run"
     call("run", quick, "--root", root)
-    frames = next((root / "artifacts" / "frames").iterdir())
-    frames.chmod(0o644)
-    frames.write_bytes(frames.read_bytes()[:-1] + b"?")
+    assert call("doctor", "--study", root).output.startswith("ok   artifacts: ")
+    checkpoint = next(root.glob("artifacts/checkpoints/*"))
+    content = bytearray(checkpoint.read_bytes())
+    content[100] ^= 1
+    checkpoint.write_bytes(content)
+    for file in root.glob("artifacts/frames/*"):
+        file.unlink()
 
-    ended = call("run", quick, "--root", root, "--set", "alignment={max_depth: 1}")
+    checked = call("doctor", "--study", root)
+    again = call("run", quick, "--root", root)
+
+    assert checked.code == 1
+    assert checked.output.count("artifact missing") >= 1
+    assert checked.output.count("artifact damaged: expected sha256") == 1
+    assert again.code == 0
+    assert "computed again: artifact damaged" in again.output
+    assert call("doctor", "--study", root).code == 0
+
+
+def test_run_recomputes_a_stage_and_what_depends_on_it(
+    call: Call, quick: Path, tmp_path: Path
+) -> None:
+    root = tmp_path / "run"
+    call("run", quick, "--root", root)
+
+    again = call("run", quick, "--root", root, "--recompute", "evaluation")
+
+    assert "3 jobs computed, 6 answered from the store, 0 failed" in again.output
+    assert not (root / "recompute.json").exists()
+
+
+def test_an_interrupted_recomputation_is_continued(
+    call: Call, quick: Path, tmp_path: Path
+) -> None:
+    root = tmp_path / "run"
+    call("run", quick, "--root", root)
+    request = {"stages": ["evaluation"], "token": "token"}
+    (root / "recompute.json").write_text(json.dumps(request))
+
+    again = call("run", quick, "--root", root)
+
+    assert "still to recompute: evaluation" in again.output
+    assert "3 jobs computed, 6 answered from the store, 0 failed" in again.output
+
+
+def test_a_stage_to_recompute_that_the_study_lacks_is_one_line(
+    call: Call, quick: Path, tmp_path: Path
+) -> None:
+    ended = call("run", quick, "--root", tmp_path, "--recompute", "density")
 
     assert ended.code == 2
-    assert ended.errors.count("\n") == 1
-    assert frames.name in ended.errors
+    assert "--recompute: expected a stage of this study: dataset" in ended.errors
+
+
+def test_neither_the_name_nor_the_shards_of_a_study_are_computed_again(
+    call: Call, quick: Path, tmp_path: Path
+) -> None:
+    """Only the job that plans relaxations and the one that summarises run again."""
+    root = tmp_path / "run"
+    settings = ("--set", "models=[source]", "--set", "relaxation.max_steps=1")
+    shards = "relaxation.materials_per_shard"
+    first = call("run", quick, "--root", root, *settings, "--set", f"{shards}=4")
+    renamed = call(
+        *("run", quick, "--root", root, *settings, "--set", "name=other"),
+        *("--set", f"{shards}=1000"),
+    )
+    assert first.code == renamed.code == 0
+
+    assert "2 jobs computed" in renamed.output
+    assert "relaxed in shards of another size; keeping" in renamed.output
+    assert "✓ relax shard" not in renamed.output
+    assert "✓ merge shards" not in renamed.output

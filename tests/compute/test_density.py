@@ -6,7 +6,7 @@ from pymatgen.core import Lattice, Structure
 
 from nextrung.compute.density import score_densities, strain_lattice
 from nextrung.schemas.base import InputError
-from nextrung.schemas.density import ExperimentalCrystal
+from nextrung.schemas.density import ExperimentalCrystal, UnreadableCrystal
 from nextrung.schemas.relaxation import RelaxationRecord, RelaxationStatus
 
 
@@ -97,3 +97,17 @@ def test_without_a_converged_relaxation_there_is_no_error(
 def test_a_missing_relaxation_is_rejected(salt: ExperimentalCrystal) -> None:
     with pytest.raises(InputError, match=r"expected 1 relaxations, .* got 0"):
         score_densities([salt], [])
+
+
+def test_an_unreadable_file_is_a_row_and_counts_as_failed(
+    salt: ExperimentalCrystal,
+) -> None:
+    missing = UnreadableCrystal(crystal_id="a", reference="a.cif", reason="empty")
+
+    score = score_densities([missing, salt], [relax_to(salt.structure)])
+
+    assert (score.n_crystals, score.n_failed, score.mae) == (2, 1, 0)
+    first, second = score.rows
+    assert (first.crystal_id, first.status, first.error) == ("a", "error", "empty")
+    assert first.experimental_density is first.ratio is None
+    assert (second.crystal_id, second.ratio) == ("salt", 1)

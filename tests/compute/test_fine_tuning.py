@@ -9,9 +9,11 @@ from pymatgen.core import Lattice, Structure
 
 from nextrung.compute.fine_tuning import (
     cool_learning_rate,
+    is_undertrained,
     plan_batches,
     plan_gradient_steps,
     select_train_frames,
+    share_batch,
 )
 from nextrung.schemas.base import InputError
 from nextrung.schemas.fine_tuning import FineTuningSettings
@@ -28,8 +30,7 @@ def make_frames(materials: list[str], split: str = "train") -> Frames:
 
 def take(n_train_frames: int | None, seed: int = 0) -> Frames:
     """Take so many of twelve frames of four materials."""
-    settings = FineTuningSettings(n_train_frames=n_train_frames, seed=seed)
-    return select_train_frames(make_frames(list("abcd") * 3), settings)
+    return select_train_frames(make_frames(list("abcd") * 3), n_train_frames, seed=seed)
 
 
 def test_all_training_frames_are_selected_in_order() -> None:
@@ -70,53 +71,98 @@ def test_too_few_training_frames_are_rejected(
     frames: Frames, wanted: int | None, message: str
 ) -> None:
     with pytest.raises(InputError, match=message):
-        select_train_frames(frames, FineTuningSettings(n_train_frames=wanted))
+        select_train_frames(frames, wanted, seed=0)
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_without_some_materials_the_same_others_are_selected_first(seed: int) -> None:
+    """The two first of three materials stay, whichever other one is left out."""
+    every = make_frames(list("abcdefgh"))
+    chosen = set(select_train_frames(every, 4, seed=seed).material_ids)
+    others = set("abcdefgh") - chosen
+
+    for dropped in others:
+        rest = every[every.material_ids != dropped]
+        assert set(select_train_frames(rest, 4, seed=seed).material_ids) == chosen
+
+
+@pytest.mark.parametrize(
+    ("errors", "undertrained"),
+    [
+        ([1.0, 0.5, 0.4, 0.3, 0.2, 0.1], True),
+        ([1.0, 0.5, 0.31, 0.3, 0.3, 0.3], False),
+        ([1.0, 0.5, 0.3, 0.3, 0.3, 0.28], True),
+        ([1.0, 0.5, 0.3, 0.3, 0.3, 0.29], False),
+        ([1.0, 0.5, 0.1, 0.3, 0.2, 0.15], False),
+        ([1.0], True),
+        ([], False),
+    ],
+)
+def test_a_training_whose_error_still_falls_is_undertrained(
+    errors: list[float], *, undertrained: bool
+) -> None:
+    assert is_undertrained(errors) is undertrained
 
 
 COSTS = np.random.default_rng(0).integers(1, 60, size=103)
 
 
-@pytest.mark.parametrize("window", [1, 3, 100])
-def test_every_frame_is_in_one_batch_of_each_epoch(window: int) -> None:
-    settings = FineTuningSettings(batch_size=8, shuffle_window=window)
+def plan(n_frames: int, epoch: int = 0, seed: int = 0) -> list[list[int]]:
+    """Plan batches of eight frames."""
+    settings = FineTuningSettings(batch_size=8, seed=seed)
+    return [batch.tolist() for batch in plan_batches(n_frames, epoch, settings)]
 
-    batches = plan_batches(COSTS, 2, settings)
 
-    assert sorted(np.concatenate(batches)) == list(range(103))
-    assert len(batches) == 13
-    assert max(len(batch) for batch in batches) <= 8
+@pytest.mark.parametrize("n_frames", [1, 8, 64, 103])
+def test_every_frame_is_in_one_batch_of_each_epoch(n_frames: int) -> None:
+    batches = plan(n_frames, epoch=2)
+
+    assert sorted(np.concatenate(batches)) == list(range(n_frames))
+    assert [len(batch) for batch in batches[:-1]] == [8] * (len(batches) - 1)
+    assert 1 <= len(batches[-1]) <= 8
 
 
 def test_the_batches_of_an_epoch_are_reproducible() -> None:
-    settings = FineTuningSettings(batch_size=8)
-    first, again = (plan_batches(COSTS, 5, settings) for _ in range(2))
-    other = plan_batches(COSTS, 6, settings)
-
-    assert all((a == b).all() for a, b in zip(first, again, strict=True))
-    assert not all(set(a) == set(b) for a, b in zip(first, other, strict=True))
+    assert plan(103, epoch=5) == plan(103, epoch=5)
 
 
-def test_batches_that_share_frames_cost_about_the_same() -> None:
-    """Dealing there and back leaves no more than one frame between two batches."""
-    costs = np.random.default_rng(1).integers(1, 60, size=96)
+@pytest.mark.parametrize("n_frames", [16, 64, 512])
+def test_another_seed_or_epoch_has_other_batches_also_of_few_frames(
+    n_frames: int,
+) -> None:
+    """Compared as sets of sets: neither batches nor their order repeat."""
+    plans = [plan(n_frames, epoch, seed) for epoch in range(5) for seed in range(5)]
 
-    batches = plan_batches(costs, 0, FineTuningSettings(batch_size=12))
+    contents = {frozenset(map(frozenset, batches)) for batches in plans}
+    assert len(contents) == len(plans)
 
-    totals = [int(costs[batch].sum()) for batch in batches]
-    shuffled = [
-        int(c.sum()) for c in np.random.default_rng(2).permutation(costs).reshape(8, 12)
+
+def test_every_pair_of_frames_shares_a_batch_with_the_same_probability() -> None:
+    """Sixteen frames in batches of eight: 7 of 15 pairs, whatever their costs."""
+    together = [
+        any({0, 1} <= set(batch) for batch in plan(16, epoch)) for epoch in range(2000)
     ]
-    assert max(totals) - min(totals) <= costs.max()
-    assert np.std(totals) < np.std(shuffled) / 5
+
+    assert np.mean(together) == pytest.approx(7 / 15, abs=0.04)
 
 
-def test_a_window_of_one_batch_only_shuffles() -> None:
-    settings = FineTuningSettings(batch_size=10, shuffle_window=1, seed=3)
+@pytest.mark.parametrize("n_ranks", [1, 2, 4])
+def test_the_ranks_of_a_batch_have_parts_of_about_the_same_cost(n_ranks: int) -> None:
+    """Dealing there and back leaves no more than one frame between two ranks."""
+    batch = np.random.default_rng(1).permutation(103)[:64]
 
-    batches = plan_batches(COSTS, 1, settings)
+    parts = share_batch(batch, COSTS, n_ranks)
 
-    order = np.random.default_rng([3, 1]).permutation(103)
-    np.testing.assert_array_equal(np.concatenate(batches), order)
+    totals = [int(COSTS[part].sum()) for part in parts]
+    assert sorted(np.concatenate(parts)) == sorted(batch)
+    assert {len(part) for part in parts} == {64 // n_ranks}
+    assert max(totals) - min(totals) <= COSTS.max()
+
+
+def test_a_rank_without_a_frame_of_a_small_batch_has_an_empty_part() -> None:
+    parts = share_batch(np.array([3]), COSTS, 2)
+
+    assert [part.tolist() for part in parts] == [[3], []]
 
 
 @pytest.mark.parametrize("n_steps", [2, 3, 7, 450, 148_900])

@@ -52,9 +52,7 @@ def test_two_workers_at_one_shard_share_nothing_and_repeat_nothing(
     assert [first.wait(PATIENCE), second.wait(PATIENCE)] == [0, 0]
     campaign.run()
     campaign.assert_undisturbed()
-    (journal,) = campaign.root.glob("work/*/relaxations.jsonl")
-    materials = [line for line in campaign.notes if line.startswith("material")]
-    assert len(journal.read_bytes().splitlines()) == 1 + len(materials)
+    assert not list(campaign.root.glob("work/*"))
 
 
 @pytest.fixture

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from tests.made_up_study.errors import BASELINE, make_evaluations, make_hulls
 from tests.made_up_study.models import (
     make_density,
     make_evaluation,
@@ -20,6 +21,7 @@ from tests.made_up_study.stages import (
 from tests.made_up_study.study import make_documents, make_study, replace_models
 
 __all__ = [
+    "BASELINE",
     "ENERGY_ERRORS",
     "MATERIALS",
     "make_artifact",
@@ -27,7 +29,9 @@ __all__ = [
     "make_density",
     "make_documents",
     "make_evaluation",
+    "make_evaluations",
     "make_fine_tuning",
+    "make_hulls",
     "make_preflight",
     "make_provenance",
     "make_scaling_law",

@@ -92,6 +92,7 @@ def make_dataset() -> DatasetDoc:
         n_materials=len(MATERIALS),
         n_frames=33,
         n_frames_before_deduplication=40,
+        n_seen=42,
         n_rejected={Rule.DUPLICATE: 7, Rule.HUBBARD_U: 2, Rule.FUNCTIONAL: 0},
         n_materials_by_split={"train": 7, "val": 1, "test": 3},
         n_frames_by_split={"train": 21, "val": 3, "test": 9},
@@ -186,9 +187,7 @@ def make_scaling_law() -> ScalingLawDoc:
     }
     energy = PropertyScaling(
         laws=laws,
-        crossing=Crossing(
-            n_frames=4641.6, low=3000, high=None, n_resamples=1000, n_crossing=990
-        ),
+        crossing=Crossing(n_frames=4641.6, low=3000, high=None),
         required_sizes=[
             RequiredSize(
                 model=Model.REFITTED_ATOM_REFS, error_wanted=0.01, n_frames=4642

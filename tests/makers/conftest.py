@@ -38,7 +38,7 @@ SMALL_STUDY: dict[str, Any] = {
     "models": ["source", "source_residual", "scratch", "refitted_atom_refs"],
     "relaxation": {"fmax": 0.3, "max_steps": 30, "materials_per_shard": 6},
     "density": {"n_crystals": 2, "relaxation": {"fmax": 0.3, "max_steps": 30}},
-    "scaling_law": {"sizes": [4, 8], "fit_above": 0, "n_bootstrap": 10},
+    "scaling_law": {"sizes": [4, 8], "fit_above": 0},
 }
 
 

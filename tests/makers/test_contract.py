@@ -179,7 +179,7 @@ EXAMPLES: dict[type[Maker], Example] = {
             "models": [it.output("fine_tuning/source")],
             "evaluations": [it.output("evaluation/source")],
         },
-        {"n_bootstrap": 20},
+        {"n_repeats": 2},
     ),
     ScalingLawMaker: Example(
         lambda it: ScalingLawMaker(

@@ -160,7 +160,55 @@ def test_elements_without_a_new_reference_have_none(
     assert only_iron.atom_refs == {"Fe": 0.0}
     [prediction] = only_iron.predict([salt])
     assert prediction.error == "no atomic reference energy for Cl, Na"
+    assert prediction.energy is None
     assert not only_iron.model.composition_model.fc.weight.requires_grad
+
+
+def test_only_energies_need_references(
+    target: Potential, structures: list[Structure]
+) -> None:
+    """Two crystals, with and without references, in one batch."""
+    structure = structures[-1]
+    iron = Structure(Lattice.cubic(2.8), ["Fe", "Fe"], [[0, 0, 0], [0.5] * 3])
+    only_iron = target.with_atom_refs({"Fe": target.atom_refs["Fe"]})
+
+    [[bare, known], [whole, same]] = (
+        potential.predict([structure, iron]) for potential in (only_iron, target)
+    )
+
+    assert bare.energy is None
+    assert "no atomic reference energy for" in str(bare.error)
+    assert (known.error, known.energy) == (None, same.energy)
+    for name in ("forces", "stress", "magmoms"):
+        np.testing.assert_array_equal(getattr(bare, name), getattr(whole, name))
+
+
+def test_frames_without_references_have_no_energies_but_forces(
+    target: Potential,
+) -> None:
+    salt = Structure(Lattice.cubic(5.7), ["Na", "Cl"], [[0, 0, 0], [0.45, 0.5, 0.5]])
+    frames = Frames.from_structures([salt])
+
+    predicted, errors = target.with_atom_refs({"Na": 0.0}).predict_frames(frames)
+    expected, _ = target.predict_frames(frames)
+
+    assert errors == {0: "no atomic reference energy for Cl"}
+    assert np.isnan(predicted.energies).all()
+    np.testing.assert_array_equal(predicted.forces, expected.forces)
+
+
+def test_a_calculator_without_references_has_forces_and_no_energy(
+    target: Potential,
+) -> None:
+    atoms = bulk("NaCl", "rocksalt", a=5.7)
+    atoms.rattle(0.1, seed=0)
+    atoms.calc = target.calculator()
+    expected = atoms.get_forces()
+    atoms.calc = target.with_atom_refs({"Na": 0.0}).calculator()
+
+    np.testing.assert_array_equal(atoms.get_forces(), expected)
+    with pytest.raises(CalculationFailed, match="reference energy for Cl"):
+        atoms.get_potential_energy()
 
 
 @pytest.mark.parametrize("energies", [{"Xx": 1.0}, {"Am": 1.0}, {"Fe": np.nan}])

@@ -40,7 +40,6 @@ SMALL = {
         "density.n_crystals=2",
         "density.relaxation.max_steps=10",
         "scaling_law.sizes=[4, 8, 16]",
-        "scaling_law.n_bootstrap=10",
     ),
     "tm_oxides_fluorides": (
         "models=[source, scratch, residual_atom_refs]",

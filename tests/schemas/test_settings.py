@@ -74,7 +74,6 @@ STAGES = ("alignment", "relaxation", "stability", "density", "scaling_law")
         (FineTuningSettings, {"huber_delta": 0}, "huber_delta"),
         (FineTuningSettings, {"seed": -1}, "seed"),
         (FineTuningSettings, {"n_train_frames": 0}, "n_train_frames"),
-        (FineTuningSettings, {"shuffle_window": 0}, "shuffle_window"),
         (FineTuningSettings, {"gradient_points": -1}, "gradient_points"),
         (FineTuningSettings, {"precision": "bfloat16"}, "precision"),
         (

@@ -13,13 +13,13 @@ from typing import Annotated
 
 import typer
 from pydantic import ValidationError
-from rich.console import Console
 
 from nextrung import __version__
 from nextrung.cli import (
     cluster,
     data,
     labels,
+    physics,
     potentials,
     provenance,
     queries,
@@ -30,6 +30,7 @@ from nextrung.cli import (
     training,
 )
 from nextrung.cli.running import describe_invalid, opened
+from nextrung.cli.terminal import PlainConsole
 from nextrung.schemas.base import InputError
 
 app = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False)
@@ -68,6 +69,7 @@ _COMMANDS: dict[str, tuple[Callable[..., None], ...]] = {
         potentials.evaluate,
         potentials.relax,
         potentials.density,
+        physics.physics,
     ),
 }
 for panel, commands in _COMMANDS.items():
@@ -92,8 +94,8 @@ def _print_line(text: str, style: str) -> None:
     from nextrung.adapters.connections import redact_credentials
 
     line = redact_credentials(" ".join(text.split()))
-    Console(stderr=True, soft_wrap=True, highlight=False).print(
-        f"nextrung: {line}", style=style, markup=False
+    PlainConsole(stderr=True, soft_wrap=True, highlight=False).print(
+        f"nextrung: {line}", style=style
     )
 
 

@@ -9,10 +9,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.markup import escape
+from rich.text import Text
 
-from nextrung.cli.options import Configuration, Overrides, StudyFile
-from nextrung.cli.running import console, opened
+from nextrung.cli.inputs import validate_submission
+from nextrung.cli.options import Configuration, Overrides, Recompute, StudyFile
+from nextrung.cli.running import console, locate_study, open_cluster_store, opened
+from nextrung.cli.terminal import clean
 from nextrung.schemas.base import InputError
 from nextrung.schemas.cluster.checks import Finding, Level, make_finding
 
@@ -20,6 +22,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from fireworks import LaunchPad, Workflow
+
+#: Packages that should have one version on all machines that fill a store.
+COMPARED_PACKAGES = ("chgnet", "nextrung", "torch")
 
 #: Colour of each level of a finding.
 COLOURS = {Level.OK: "green", Level.WARN: "yellow", Level.FAIL: "red"}
@@ -36,22 +41,66 @@ def submit(
             "--label", metavar="KEY=VALUE", help="Label the workflow; repeatable."
         ),
     ] = None,
+    priority: Annotated[
+        int | None,
+        typer.Option(help="Priority of the jobs; workers pull the greatest first."),
+    ] = None,
+    recompute: Recompute = None,
 ) -> None:
     """Submit a whole study to the LaunchPad of a cluster."""
     from nextrung.adapters.cluster.config_files import find_configuration, read_machine
-    from nextrung.adapters.cluster.launchpad import open_launchpad
+    from nextrung.adapters.cluster.launchpad import (
+        find_finished_workflow,
+        lock_study,
+        open_launchpad,
+    )
     from nextrung.adapters.files.paths import require_absolute_paths
     from nextrung.adapters.files.study_yaml import read_study
     from nextrung.makers.submission import make_workflow
 
     settings = read_study(study, overrides or ())
     require_absolute_paths(settings)
+    validate_submission(settings, study)
     folder = find_configuration(config)
     machine = read_machine(folder)
-    workflow = make_workflow(settings, machine, _read_labels(labels or ()))
+    workflow = make_workflow(
+        settings,
+        machine,
+        _read_labels(labels or ()),
+        priority=priority,
+        recompute=recompute or (),
+    )
     launchpad = open_launchpad(folder)
     opened.callback(launchpad.connection.close)
-    console.print(add_once(launchpad, workflow), soft_wrap=True)
+    with lock_study(launchpad, settings.name):
+        finished = None
+        if not recompute:
+            finished = find_finished_workflow(launchpad, workflow.metadata)
+        if finished is None or (damage := _find_damage(folder, settings.name)):
+            line = add_once(launchpad, workflow)
+            line += f"; {damage}" if finished else ""
+        else:
+            line = (
+                f"study {settings.name} is finished: workflow {finished.fw_id}, "
+                f"{finished.n_done} jobs done: `nextrung results {settings.name}`; to "
+                "compute a stage again: --recompute STAGE"
+            )
+    console.print(line, soft_wrap=True, markup=False)
+
+
+def _find_damage(folder: Path, study: str) -> str:
+    """Describe why a finished study has to run again; empty where it has not."""
+    from nextrung.adapters.cluster.checks.artifacts import check_artifacts
+    from nextrung.settings import MachineSettings
+
+    root = MachineSettings().root
+    if not root.is_absolute() or not root.is_dir():
+        return ""  # artifacts are on a disk that this machine does not have
+    try:
+        findings = list(check_artifacts(open_cluster_store(folder), study))
+    except InputError as error:
+        return str(error)
+    return next((each.found for each in findings if each.level is Level.FAIL), "")
 
 
 def add_once(launchpad: LaunchPad, workflow: Workflow) -> str:
@@ -96,22 +145,37 @@ def _read_labels(labels: Sequence[str]) -> dict[str, str]:
     return read
 
 
-def doctor(*, config: Configuration = None) -> None:
+def doctor(
+    *,
+    study: Annotated[
+        str | None,
+        typer.Option(
+            "--study",
+            metavar="WHERE",
+            help="Check the files of a study instead: run folder, or name on the "
+            "cluster.",
+        ),
+    ] = None,
+    config: Configuration = None,
+) -> None:
     """Check this machine, its job store, LaunchPad and queue; advise what to mend.
 
     One line per check; exit code 1 where a check failed.
     """
     from nextrung.adapters.cluster.config_files import find_configuration
 
-    folder = find_configuration(config)
     levels: list[Level] = []
-    for finding in _check_all(folder):
+    for finding in (
+        _check_all(find_configuration(config))
+        if study is None
+        else _check_artifacts(study, config)
+    ):
         levels.append(finding.level)
         colour = COLOURS[finding.level]
-        mark = f"[{colour}]{finding.level:4}[/]"
         advice = f" → {finding.advice}" if finding.advice else ""
-        line = escape(f"{finding.subject}: {finding.found}{advice}")
-        console.print(f"{mark} {line}", soft_wrap=True, highlight=False)
+        line = clean(f" {finding.subject}: {finding.found}{advice}")
+        marked = Text.assemble((f"{finding.level:4}", colour), line)
+        console.print(marked, soft_wrap=True)
     if Level.FAIL in levels:
         raise typer.Exit(1)
 
@@ -127,6 +191,14 @@ def _check_all(folder: Path) -> Iterator[Finding]:
     yield from _check_launchpad(folder)
 
 
+def _check_artifacts(where: str, config: Path | None) -> Iterator[Finding]:
+    """Check the files of a study in a run folder or on the cluster."""
+    from nextrung.adapters.cluster.checks.artifacts import check_artifacts
+
+    store, study = locate_study(where, None, config)
+    yield from check_artifacts(store, study)
+
+
 def _check_store(folder: Path) -> Iterator[Finding]:
     """Check the job store that the environment names."""
     from nextrung.adapters.cluster.checks.store import check_store
@@ -135,7 +207,6 @@ def _check_store(folder: Path) -> Iterator[Finding]:
         close_store,
         open_configured_store,
     )
-    from nextrung.makers.jobs.fingerprints import DECISIVE_PACKAGES
 
     try:
         store = open_configured_store()
@@ -150,7 +221,7 @@ def _check_store(folder: Path) -> Iterator[Finding]:
     else:
         advice = f"source {folder}/env.sh"
         yield make_finding("store", Level.WARN, f"{named}, not of {folder}", advice)
-    yield from check_store(store, DECISIVE_PACKAGES)
+    yield from check_store(store, COMPARED_PACKAGES)
 
 
 def _check_launchpad(folder: Path) -> Iterator[Finding]:

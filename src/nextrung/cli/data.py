@@ -6,9 +6,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.markup import escape
 from rich.table import Table
 
+from nextrung.cli.inputs import validate_labels, validate_potential
 from nextrung.cli.options import (
     AsJson,
     Device,
@@ -18,10 +18,16 @@ from nextrung.cli.options import (
     Root,
     StudyFile,
 )
-from nextrung.cli.running import console, open_run, run_flow, use_device
+from nextrung.cli.running import (
+    console,
+    describe_files,
+    open_run,
+    run_flow,
+    use_device,
+)
 
 if TYPE_CHECKING:
-    from nextrung.schemas.labels.identity import LabelAudit
+    from nextrung.schemas.labels.identity import IdentitySummary, LabelAudit
     from nextrung.schemas.labels.sources import Source
 
 dataset = typer.Typer(help="Build and describe data sets.", no_args_is_help=True)
@@ -45,15 +51,20 @@ def build(
 
     settings = read_study(study, overrides or ())
     use_device(device)
+    validate_labels(settings, study)
     store = open_run(root, settings.name)
     job = DatasetMaker(settings=settings.dataset).make()
     run_flow(Flow(job), store)
     document = DatasetDoc.model_validate(store.get_output(job.uuid))
-    table = Table("rule", "rejected", title=document.labels)
+    table = Table("frames or unreadable files", "number", title=document.labels)
+    table.add_row("seen", str(document.n_seen), end_section=True)
     for rule, count in document.n_rejected.items():
-        table.add_row(rule, str(count))
+        table.add_row(f"rejected: {rule}", str(count))
+    table.add_row("kept", str(document.n_frames))
     console.print(table)
+    describe_files(document.files)
     console.print(f"{document.n_frames} frames of {document.n_materials} materials")
+    _show_findings(document.identity)
     for artifact in (document.frames, document.materials, document.rejections):
         console.print(str(artifact_path(artifact)), soft_wrap=True)
 
@@ -79,8 +90,11 @@ def audit(
     if labels.is_dir():
         source: Source = VaspSource(paths=(str(labels),))
     else:
-        source = read_study(labels, overrides or ()).dataset.source
+        settings = read_study(labels, overrides or ())
+        validate_labels(settings, labels)
+        source = settings.dataset.source
     use_device(device)
+    validate_potential(model)
     found = audit_source(source, model, device=MachineSettings().device)
     if as_json:
         typer.echo(found.model_dump_json(indent=1))
@@ -92,15 +106,19 @@ def _show_audit(found: LabelAudit) -> None:
     """Print an audit as tables; findings that need a decision come last."""
     identities = Table("field", "value", "runs", "such as")
     for each in found.identities:
-        identities.add_row(
-            each.field, escape(each.value), str(each.n_runs), escape(each.example)
-        )
+        identities.add_row(each.field, each.value, str(each.n_runs), each.example)
     console.print(identities)
-    unreadable = sum(found.n_unreadable.values())
-    console.print(
-        f"{found.n_files} files: {found.n_runs} runs of {found.n_frames} frames, "
-        f"{unreadable} unreadable"
-    )
+    describe_files(found.files)
+    console.print(f"{found.n_runs} runs of {found.n_frames} frames")
+    for outlier in found.outliers:
+        _print_finding(f"outlier: {outlier.run_id}: {outlier.reason}")
+    _show_findings(found)
+    if not (found.mixtures or found.outliers or found.same_crystals):
+        console.print("no mixture, outlier or duplicate found")
+
+
+def _show_findings(found: IdentitySummary) -> None:
+    """Print mixtures, and materials that are the same crystal."""
     for mixture in found.mixtures:
         values = ", ".join(f"{v.value} ({v.n_runs})" for v in mixture.values)
         size = "no two runs share a composition"
@@ -108,17 +126,13 @@ def _show_audit(found: LabelAudit) -> None:
             difference = 1000 * mixture.energy_difference
             size = f"{difference:.0f} meV/atom apart for {mixture.composition}"
         _print_finding(f"mixture: {mixture.field}: {values}; {size}")
-    for outlier in found.outliers:
-        _print_finding(f"outlier: {outlier.run_id}: {outlier.reason}")
-    for names in found.duplicates:
+    for names in found.same_crystals:
         _print_finding(f"same crystal: {', '.join(names)}")
-    if not (found.mixtures or found.outliers or found.duplicates):
-        console.print("no mixture, outlier or duplicate found")
 
 
 def _print_finding(text: str) -> None:
     """Print one line, whatever names are in it."""
-    console.print(text, soft_wrap=True, markup=False, highlight=False)
+    console.print(text, soft_wrap=True, highlight=False)
 
 
 @dataset.command()

@@ -136,14 +136,14 @@ def _submit(maker: LabellingMaker, files: dict[str, Artifact], folder: Path) -> 
     from jobflow.managers.fireworks import flow_to_workflow
 
     from nextrung.adapters.cluster.config_files import read_machine
-    from nextrung.adapters.cluster.launchpad import open_launchpad
+    from nextrung.adapters.cluster.launchpad import lock_study, open_launchpad
     from nextrung.makers.routing import route_flow
 
     flow = maker.make(files)
     route_flow(flow, read_machine(folder))
     metadata = {"study": NAME, "flow": flow.uuid}
     launchpad = open_launchpad(folder)
-    with closing(launchpad.connection):
+    with closing(launchpad.connection), lock_study(launchpad, metadata["study"]):
         done = add_once(launchpad, flow_to_workflow(flow, metadata=metadata))
     console.print(done, soft_wrap=True)
 

@@ -45,6 +45,15 @@ Overrides = Annotated[
         help="Replace a setting of the study, such as training.epochs=5; repeatable.",
     ),
 ]
+Recompute = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--recompute",
+        metavar="STAGE",
+        help="Compute a stage, such as fine_tuning, and all that depends on it again; "
+        "repeatable.",
+    ),
+]
 Root = Annotated[
     Path | None,
     typer.Option("--root", metavar="DIR", help="Run folder.", show_default="runs/NAME"),

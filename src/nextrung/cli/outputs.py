@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
@@ -17,6 +18,7 @@ from nextrung.atomic_write import atomic_write
 from nextrung.schemas.base import InputError
 from nextrung.schemas.density import DensityRecord
 from nextrung.schemas.evaluation import FrameResiduals
+from nextrung.schemas.physics import PhysicsRecord
 from nextrung.schemas.relaxation import RelaxationRecord
 
 if TYPE_CHECKING:
@@ -25,10 +27,11 @@ if TYPE_CHECKING:
 
     from nextrung.schemas.evaluation import EvaluationScore
 
-#: Suffixes of what `evaluate`, `relax` and `density` write; the empty one is a folder.
+#: Suffixes of what each command writes; the empty one is a folder.
 EVALUATIONS = (".extxyz", *ROW_SUFFIXES)
 RELAXATIONS = (".extxyz", ".cif", ".csv", ".json", ".parquet", "")
 DENSITIES = ROW_SUFFIXES
+PHYSICS = ROW_SUFFIXES
 
 #: Columns of the row of a relaxation: of its structure, and fields of its record.
 _STRUCTURE_COLUMNS = pa.schema(
@@ -49,6 +52,33 @@ def validate_output(path: Path | None, suffixes: Sequence[str] = ()) -> None:
         )
     if not path.parent.is_dir():
         raise InputError(f"--output: expected a folder at {path.parent}, got none")
+    is_folder = "" in suffixes and not path.suffix
+    if path.exists() and path.is_dir() is not is_folder:
+        wanted, found = ("folder", "file") if is_folder else ("file", "folder")
+        raise InputError(f"--output: expected a {wanted}, got a {found} at {path}")
+    _require_writable(path if path.is_dir() else path.parent, "--output")
+
+
+def validate_folder(path: Path | None, option: str) -> None:
+    """Check that a folder can be made and written, before anything is computed."""
+    if path is None:
+        return
+    existing = next(each for each in (path, *path.absolute().parents) if each.exists())
+    if not existing.is_dir():
+        raise InputError(f"{option}: expected a folder, got a file at {existing}")
+    _require_writable(existing, option)
+
+
+def _require_writable(folder: Path, option: str) -> None:
+    """Make and remove a file; permissions do not tell of file systems like /proc."""
+    try:
+        with TemporaryDirectory(dir=folder, prefix="."):
+            pass
+    except OSError as error:
+        raise InputError(
+            f"{option}: expected a folder that can be written, got {folder}: "
+            f"{error.strerror}"
+        ) from error
 
 
 def write_evaluation(path: Path, score: EvaluationScore) -> None:
@@ -93,6 +123,12 @@ def write_densities(path: Path, rows: Sequence[DensityRecord]) -> None:
     """Write one row per crystal."""
     plain = [row.model_dump(mode="json") for row in rows]
     write_rows(path, plain, make_schema(DensityRecord))
+
+
+def write_physics(path: Path, rows: Sequence[PhysicsRecord]) -> None:
+    """Write one row per crystal and measure."""
+    plain = [row.model_dump(mode="json") for row in rows]
+    write_rows(path, plain, make_schema(PhysicsRecord))
 
 
 def _tabulate(name: str, record: RelaxationRecord) -> dict[str, Any]:

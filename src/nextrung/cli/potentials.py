@@ -10,10 +10,12 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 from rich.table import Table
 
+from nextrung.cli.inputs import validate_potential
 from nextrung.cli.options import Device, Potential, StageRoot
 from nextrung.cli.running import (
     console,
-    describe_left_out,
+    describe_counts,
+    describe_files,
     use_device,
     validate_options,
 )
@@ -63,6 +65,7 @@ def evaluate(
 
     validate_output(output, EVALUATIONS)
     use_device(device)
+    validate_potential(model)
     source = _choose_source(labelled, functional)
     score: EvaluationScore | None = None
     if root is not None:
@@ -137,6 +140,7 @@ def relax(
     )
     validate_output(output, RELAXATIONS)
     use_device(device)
+    validate_potential(model)
     names = _name_structures(structures)
     initial = [read_structure(file) for file in structures]
     if root is None:
@@ -193,6 +197,7 @@ def density(
     settings = DensitySettings(source=crystals)
     validate_output(output, DENSITIES)
     use_device(device)
+    validate_potential(model)
     score: DensityScore
     if root is None:
         score = _score_densities(model, settings)
@@ -200,14 +205,17 @@ def density(
         from nextrung.cli.stages import StageRun
 
         score = StageRun(root, model).score_densities(settings)
-    table = Table("crystal", "status", "measured", "predicted / g/cm³", "ratio")
+    table = Table(
+        "crystal", "status", "measured", "predicted / g/cm³", "ratio", "error"
+    )
     for row in score.rows:
         table.add_row(
             row.crystal_id,
             row.status,
-            f"{row.experimental_density:.3f}",
+            _show(row.experimental_density, 1, 3),
             _show(row.predicted_density, 1, 3),
             _show(row.ratio, 1, 3),
+            row.error or "",
         )
     console.print(table)
     console.print(f"MAE {_show(score.mae, 1, 3)} g/cm³, {score.n_failed} failed")
@@ -272,8 +280,10 @@ def _read_labels(source: Path | DatasetSettings) -> Frames:
         if not os.environ.get("NEXTRUNG_ROOT"):  # curation keeps its parts on disk
             os.environ["NEXTRUNG_ROOT"] = folder
         curated = curate(source)
-        describe_left_out(curated.n_rejected)
-        return curated.frames
+        frames = curated.frames
+        describe_files(curated.files)
+        describe_counts(curated.n_seen, len(frames), curated.n_rejected)
+        return frames
 
 
 def _score_densities(model: str, settings: DensitySettings) -> DensityScore:
@@ -281,10 +291,15 @@ def _score_densities(model: str, settings: DensitySettings) -> DensityScore:
     from nextrung.adapters.files.experimental_crystals import read_crystals
     from nextrung.compute.density import score_densities, strain_lattice
     from nextrung.makers.jobs.models import relax_in_workers
+    from nextrung.schemas.density import ExperimentalCrystal
 
     measured = read_crystals(settings)
     strain = settings.linear_strain
-    strained = [strain_lattice(crystal.structure, strain) for crystal in measured]
+    strained = [
+        strain_lattice(crystal.structure, strain)
+        for crystal in measured
+        if isinstance(crystal, ExperimentalCrystal)
+    ]
     relaxed = relax_in_workers(model, strained, settings.relaxation)
     return score_densities(measured, relaxed)
 

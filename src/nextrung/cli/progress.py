@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING, Self
 
+from rich.markup import escape
 from rich.progress import (
     BarColumn,
     MofNCompleteColumn,
@@ -13,6 +14,7 @@ from rich.progress import (
     TimeElapsedColumn,
     TimeRemainingColumn,
 )
+from rich.text import Text
 
 from nextrung.makers.jobs.task_job import JobState, logger
 
@@ -35,12 +37,12 @@ class JobProgress(logging.Handler):
         self._counts = dict.fromkeys(JobState, 0)
         self._current: TaskID | None = None
         self._progress = Progress(
-            TextColumn("{task.description}"),
+            TextColumn("{task.description}", markup=False),
             BarColumn(bar_width=24),
             MofNCompleteColumn(),
             TimeElapsedColumn(),
             TimeRemainingColumn(),
-            TextColumn("[dim]{task.fields[note]}"),
+            TextColumn("{task.fields[note]}", style="dim", markup=False),
             console=console,
             transient=True,
             speed_estimate_period=SPEED_PERIOD,
@@ -85,6 +87,8 @@ class JobProgress(logging.Handler):
             self._move(fields["job"], **fields["progress"])
         elif "state" in fields:
             self._change(fields)
+        elif record.levelno >= logging.WARNING:
+            self._progress.console.print(escape(record.getMessage()), style="yellow")
 
     def _move(self, job: str, *, done: int, total: int, text: str) -> None:
         """Move the bar of the running job."""
@@ -118,10 +122,9 @@ class JobProgress(logging.Handler):
         self._progress.console.print(_line(str(job), JobState(str(state)), seconds))
 
 
-def _line(job: str, state: JobState, seconds: object) -> str:
-    """Say in one line what became of a job."""
+def _line(job: str, state: JobState, seconds: object) -> Text:
+    """Describe in one line what became of a job."""
     if state is JobState.DONE and isinstance(seconds, float):
-        return f"[green]✓[/] {job} [dim]{seconds:.1f} s[/]"
-    if state is JobState.ANSWERED:
-        return f"[blue]=[/] {job} [dim]{state}[/]"
-    return f"[red]✗[/] {job} [dim]{state}[/]"
+        return Text.assemble(("✓", "green"), f" {job} ", (f"{seconds:.1f} s", "dim"))
+    mark = ("=", "blue") if state is JobState.ANSWERED else ("✗", "red")
+    return Text.assemble(mark, f" {job} ", (str(state), "dim"))

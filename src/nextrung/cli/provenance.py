@@ -8,11 +8,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.markup import escape
+from rich.text import Text
 from rich.tree import Tree
 
 from nextrung.cli.options import AsJson, Configuration, StudyName
 from nextrung.cli.running import console, locate_study
+from nextrung.cli.terminal import clean
 from nextrung.schemas.base import InputError
 from nextrung.schemas.models import Model
 
@@ -56,7 +57,8 @@ def provenance(
     store, name = locate_study(where, study, config)
     with closing(store):
         if result.partition("/")[0] in set(Model):
-            result = f"{name or _find_last_study(store)}/{result}"
+            found = _find_last_study(store) if name is None else name
+            result = f"{found}/{result}"
         if "/" in result and Path(where).is_dir():
             build_collections(store)
         graph = trace_provenance(store, result)
@@ -97,10 +99,10 @@ class _Drawing:
     def __init__(self, graph: ProvenanceGraph) -> None:
         self.graph = graph
         self.drawn: set[str] = set()
-        self.tree = Tree(escape(graph.asked))
+        self.tree = Tree(graph.asked)
         for collection, row in graph.rows.items():
             shown = json.dumps(row, ensure_ascii=False)
-            self.tree.add(escape(f"{collection}: {shown}"))
+            self.tree.add(f"{collection}: {shown}")
         for fingerprint in graph.results:
             self._add(self.tree, fingerprint, "")
 
@@ -111,16 +113,16 @@ class _Drawing:
             tree.add(f"{role}{digits}: not in this store")
             return
         node = self.graph.nodes[fingerprint]
-        title = f"{role}[bold]{escape(node.name)}[/] {digits}"
+        title = Text.assemble(clean(role), (clean(node.name), "bold"), f" {digits}")
         if fingerprint in self.drawn:
-            tree.add(f"{title} (above)")
+            tree.add(title.append(" (above)"))
             return
         self.drawn.add(fingerprint)
         branch = tree.add(title)
         for line in _lines(node):
-            branch.add(f"[dim]{escape(line)}[/]")
+            branch.add(Text(clean(line), "dim"))
         for name, parent in node.parents.items():
-            self._add(branch, parent, f"{escape(name)}: ")
+            self._add(branch, parent, f"{name}: ")
 
 
 def _lines(node: ProvenanceNode) -> list[str]:

@@ -93,9 +93,12 @@ def results(
             )
         _show_study(where, study, config, as_json=as_json)
         return
+    from nextrung.adapters.files.row_files import ROW_SUFFIXES
     from nextrung.adapters.stores.queries import parse_query, run_query
     from nextrung.adapters.stores.query_export import write_rows
+    from nextrung.cli.outputs import validate_output
 
+    validate_output(output, ROW_SUFFIXES)
     request = parse_query(collection, query, fields=fields, sort=sort, limit=limit)
     with _open_built(where, study, config) as (store, name):
         request = request.for_study(name)

@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from pydantic import ValidationError
-from rich.console import Console
 
-from nextrung.schemas.base import InputError, Record
+from nextrung.cli.terminal import PlainConsole
+from nextrung.schemas.base import InputError, Record, quote
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -18,8 +18,9 @@ if TYPE_CHECKING:
     from jobflow import Flow, JobStore
 
     from nextrung.schemas.labels.curation import Rule
+    from nextrung.schemas.labels.identity import FileCounts
 
-console = Console()
+console = PlainConsole()
 
 #: Connections to servers, closed when the command ends.
 opened = ExitStack()
@@ -29,10 +30,11 @@ _Settings = TypeVar("_Settings", bound=Record)
 
 def use_device(name: str) -> None:
     """Compute on a device, in this process and in those it starts."""
-    from nextrung.settings import choose_device
+    from nextrung.settings import MachineSettings, choose_device
 
     choose_device(name)
     os.environ["NEXTRUNG_DEVICE"] = name
+    MachineSettings()  # invalid variables are reported before anything is computed
 
 
 def validate_options(record: type[_Settings], **options: Any) -> _Settings:  # noqa: ANN401
@@ -50,7 +52,7 @@ def describe_invalid(error: ValidationError, name: Callable[[str], str]) -> str:
     message = message[:1].lower() + message[1:]
     if not first["loc"]:
         return message
-    return f"{name(str(first['loc'][-1]))}: {message}, got {first['input']!r}"
+    return f"{name(str(first['loc'][-1]))}: {message}, got {quote(first['input'])}"
 
 
 def _name_option(field: str) -> str:
@@ -64,7 +66,13 @@ def open_run(root: Path | None, name: str) -> JobStore:
 
     folder = (root or Path("runs") / name).resolve()
     os.environ["NEXTRUNG_ROOT"] = str(folder)
-    return make_embedded_store(folder)
+    try:
+        return make_embedded_store(folder)
+    except OSError as error:
+        raise InputError(
+            f"--root: expected a run folder that can be written, got {folder}: "
+            f"{error.strerror}"
+        ) from error
 
 
 def locate_study(
@@ -130,9 +138,21 @@ def run_flow(flow: Flow, store: JobStore) -> None:
         raise progress.failures[0]
 
 
-def describe_left_out(n_rejected: Mapping[Rule, int]) -> None:
-    """Print how many frames or files were not scored, by rule."""
+def describe_counts(n_seen: int, n_kept: int, n_rejected: Mapping[Rule, int]) -> None:
+    """Print how many frames and files were seen, kept and rejected, by rule."""
     counts = {str(rule): count for rule, count in n_rejected.items() if count}
-    if counts:
-        listed = ", ".join(f"{rule} {count}" for rule, count in counts.items())
-        console.print(f"left out: {sum(counts.values())} frames or files: {listed}")
+    listed = ", ".join(f"{rule} {count}" for rule, count in counts.items())
+    console.print(
+        f"{n_seen} frames or unreadable files: {n_kept} kept, "
+        f"{sum(counts.values())} left out" + (f": {listed}" if listed else "")
+    )
+
+
+def describe_files(files: FileCounts | None) -> None:
+    """Print how many files of a folder were read, and what the others are."""
+    if files is not None:
+        console.print(
+            f"{files.n_files} files: {files.n_read} read as a run, "
+            f"{files.n_unreadable} unreadable, {files.n_second} second outputs of a "
+            f"run, {files.n_other} of other kinds"
+        )

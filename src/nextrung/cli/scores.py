@@ -93,10 +93,12 @@ def plot(
 ) -> None:
     """Plot the convex hull of a chemical system, labels beside models, as HTML."""
     from nextrung.adapters.stores.studies import load_documents, load_study
+    from nextrung.cli.outputs import validate_output
     from nextrung.reports.pages.hull import write_hull
     from nextrung.reports.sections.section import documents_of
     from nextrung.schemas.stability import StabilityDoc
 
+    validate_output(output)
     store, name = locate_study(where, study, config)
     document = load_study(store, name)
     loaded = load_documents(store, document, ("stability",))
@@ -159,16 +161,20 @@ def _choose_models(
 
 def _read_entries(path: Path) -> list[ComputedEntry]:
     """Read a list of pymatgen entries."""
-    from monty.serialization import loadfn
+    from pymatgen.analysis.phase_diagram import PDEntry
+    from pymatgen.entries.computed_entries import ComputedEntry
 
-    try:
-        entries = loadfn(path)
-    except (OSError, EOFError, ValueError, KeyError, TypeError) as error:
-        raise InputError(
-            f"expected pymatgen entries in {path}, got: {error}"
-        ) from error
-    if not isinstance(entries, list) or not all(hasattr(e, "energy") for e in entries):
+    from nextrung.adapters.files.msonable import decode_materials, load_plain
+
+    entries = decode_materials(load_plain(path), path)
+    if not isinstance(entries, list):
         raise InputError(f"expected a list of pymatgen entries in {path}")
+    for index, entry in enumerate(entries):
+        if not isinstance(entry, ComputedEntry | PDEntry):
+            raise InputError(
+                f"expected pymatgen entries in {path}, got {type(entry).__name__} at "
+                f"index {index}"
+            )
     return entries
 
 

@@ -11,9 +11,11 @@ from jobflow import Flow
 from nextrung.adapters.files.artifacts import artifact_path, store_artifact
 from nextrung.adapters.files.frames import write_frames
 from nextrung.adapters.files.relaxation_table import read_relaxations
+from nextrung.cli.inputs import validate_potential
 from nextrung.cli.running import (
     console,
-    describe_left_out,
+    describe_counts,
+    describe_files,
     open_run,
     run_flow,
 )
@@ -22,6 +24,7 @@ from nextrung.makers.dataset import DatasetMaker, FramesFileMaker
 from nextrung.makers.density import DensityMaker
 from nextrung.makers.evaluation import EvaluationMaker
 from nextrung.makers.fine_tuning import FineTuningMaker, SourceMaker
+from nextrung.makers.physics import PhysicsMaker
 from nextrung.makers.relaxation import RelaxationMaker
 from nextrung.schemas.atom_refs import AtomRefDoc, AtomRefSettings
 from nextrung.schemas.base import InputError
@@ -31,6 +34,7 @@ from nextrung.schemas.evaluation import EvaluationDoc
 from nextrung.schemas.fine_tuning import FineTuningDoc
 from nextrung.schemas.frames import Frames
 from nextrung.schemas.models import RECIPES, Model, Rereference
+from nextrung.schemas.physics import PhysicsDoc
 from nextrung.schemas.relaxation import RelaxationDoc
 from nextrung.schemas.study import StudyRelaxationSettings
 
@@ -45,6 +49,7 @@ if TYPE_CHECKING:
     from nextrung.schemas.density import DensitySettings
     from nextrung.schemas.evaluation import EvaluationSettings
     from nextrung.schemas.fine_tuning import FineTuningSettings
+    from nextrung.schemas.physics import PhysicsSettings
     from nextrung.schemas.relaxation import RelaxationRecord, RelaxationSettings
 
 _Doc = TypeVar("_Doc", bound="TaskDoc")
@@ -54,10 +59,9 @@ class StageRun:
     """Stages run as jobs in a run folder."""
 
     def __init__(self, root: Path, potential: str) -> None:
+        validate_potential(potential)
         self.store = open_run(root, root.name)
-        file = Path(potential)
-        name = str(file.resolve()) if file.is_file() else potential
-        self.source = SourceMaker(potential=name).make()
+        self.source = _load(potential)
 
     def evaluate(
         self, labels: Path | DatasetSettings, settings: EvaluationSettings
@@ -73,7 +77,8 @@ class StageRun:
         )
         scored = self._run([dataset, self.source, job], EvaluationDoc)
         read = DatasetDoc.model_validate(self.store.get_output(dataset.uuid))
-        describe_left_out(read.n_rejected)
+        describe_files(read.files)
+        describe_counts(read.n_seen, read.n_frames, read.n_rejected)
         return scored
 
     def relax(
@@ -95,6 +100,16 @@ class StageRun:
         """Compare densities with experiment."""
         job = DensityMaker(settings=settings).make(self.source.output)
         return self._run([self.source, job], DensityDoc)
+
+    def test_physics(self, settings: PhysicsSettings, source: str | None) -> PhysicsDoc:
+        """Test the potential energy surface, and its deviation from a source."""
+        jobs = [self.source]
+        if source is not None:
+            jobs.append(_load(source))
+        maker = PhysicsMaker(settings=settings)
+        output = jobs[-1].output if source is not None else None
+        job = maker.make(self.source.output, source=output)
+        return self._run([*jobs, job], PhysicsDoc)
 
     def fit_atom_refs(self, frames_file: Path, kind: Rereference) -> AtomRefDoc:
         """Fit atomic reference energies."""
@@ -126,6 +141,13 @@ class StageRun:
         run_flow(Flow(jobs), self.store)
         console.print(f"job: {jobs[-1].uuid}", soft_wrap=True)
         return schema.model_validate(self.store.get_output(jobs[-1].uuid, load=True))
+
+
+def _load(potential: str) -> Job:
+    """Make the job that stores a potential."""
+    file = Path(potential)
+    name = str(file.resolve()) if file.is_file() else potential
+    return SourceMaker(potential=name).make()
 
 
 def _read_frames(path: Path) -> Job:

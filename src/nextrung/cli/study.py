@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import json
+from contextlib import contextmanager
 from pathlib import Path
 from shutil import copyfile
 from typing import TYPE_CHECKING, Annotated, Any
+from uuid import uuid4
 
 import typer
 
 from nextrung.atomic_write import atomic_write
+from nextrung.cli.inputs import validate_inputs, validate_labels
 from nextrung.cli.options import (
     Configuration,
     Device,
     Overrides,
+    Recompute,
     Root,
     StudyFile,
     StudyName,
@@ -28,10 +33,12 @@ from nextrung.cli.running import (
 from nextrung.schemas.base import InputError
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
     from jobflow import Flow, JobStore
     from rich.tree import Tree
 
-    from nextrung.schemas.study import StudyDoc, StudySettings
+    from nextrung.schemas.study import StudyDoc
 
 
 def run(
@@ -40,27 +47,28 @@ def run(
     root: Root = None,
     overrides: Overrides = None,
     device: Device = "auto",
+    recompute: Recompute = None,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Show the jobs and stop.")
     ] = False,
 ) -> None:
     """Run a whole study on this machine; a killed run continues where it stopped."""
     from nextrung.adapters.files.study_yaml import read_study
-    from nextrung.adapters.stores.studies import load_study
     from nextrung.makers.study import StudyMaker
     from nextrung.reports.sections.table import results_table
+    from nextrung.schemas.study import StudyDoc
 
     settings = read_study(study, overrides or ())
     use_device(device)
+    validate_inputs(settings, study)
     flow = StudyMaker(settings).make()
     if dry_run:
         console.print(_draw(flow))
-    _require_inputs(settings, study)
-    if dry_run:
         return
     store = open_run(root, settings.name)
-    run_flow(flow, store)
-    document = load_study(store, settings.name)
+    with _recomputing(flow, recompute or ()):
+        run_flow(flow, store)
+    document = StudyDoc.model_validate(store.get_output(flow.output.uuid))
     page = _write_outputs(store, document)
     console.print(results_table(document.results))
     console.print(f"labels: {document.results.labels}")
@@ -84,8 +92,8 @@ def preflight(
 
     settings = read_study(study, overrides or ())
     use_device(device)
+    validate_labels(settings, study)
     flow = PreflightMaker(settings).make()
-    _require_inputs(settings.model_copy(update={"density": None}), study)
     store = open_run(root, settings.name)
     run_flow(flow, store)
     tried = PreflightDoc.model_validate(store.get_output(flow.jobs[-1].uuid))
@@ -124,12 +132,15 @@ def report(
 ) -> None:
     """Write the report of a study, or several studies side by side, as one file."""
     from nextrung.adapters.stores.studies import load_documents, load_study
+    from nextrung.cli.outputs import validate_folder, validate_output
     from nextrung.reports.pages.comparison import write_comparison
     from nextrung.reports.pages.figure_files import write_figures
     from nextrung.reports.pages.page import write_report
 
     if figures is not None and len(where) > 1:
         raise InputError(f"--figures: expected one study, got {len(where)}")
+    validate_output(output)
+    validate_folder(figures, "--figures")
     located = [locate_study(place, study, config) for place in where]
     studies = [load_study(store, name) for store, name in located]
     if len(studies) > 1:
@@ -142,17 +153,23 @@ def report(
     console.print(f"report: {output.resolve()}", soft_wrap=True)
 
 
-def _require_inputs(settings: StudySettings, file: Path) -> None:
-    """Raise for missing files of a study, before anything runs."""
-    from nextrung.adapters.files.experimental_crystals import digest_crystals
-    from nextrung.adapters.sources.registry import list_source_files
+@contextmanager
+def _recomputing(flow: Flow, stages: Sequence[str]) -> Iterator[None]:
+    """Mark jobs to be computed again, also those of a run that was interrupted."""
+    from nextrung.makers.jobs.stored_documents import mark_recomputed
+    from nextrung.settings import MachineSettings
 
-    try:
-        list_source_files(settings.dataset.source)
-        if settings.density:
-            digest_crystals(settings.density)
-    except InputError as error:
-        raise InputError(f"{file}: {error}") from error
+    pending = MachineSettings().root / "recompute.json"
+    request = {"stages": list(stages), "token": uuid4().hex}
+    if not stages and pending.is_file():
+        request = json.loads(pending.read_text())
+        console.print(f"still to recompute: {', '.join(request['stages'])}")
+    mark_recomputed(flow, request["stages"], str(request["token"]))
+    if request["stages"]:
+        with atomic_write(pending) as file:
+            file.write_text(json.dumps(request))
+    yield
+    pending.unlink(missing_ok=True)
 
 
 def _write_outputs(store: JobStore, document: StudyDoc) -> Path:
@@ -185,13 +202,15 @@ def _write_outputs(store: JobStore, document: StudyDoc) -> Path:
 def _draw(flow: Flow) -> Tree:
     """Draw the jobs of a flow; those that plan others end in an arrow."""
     from jobflow import Job
+    from rich.text import Text
     from rich.tree import Tree
 
     tree = Tree(f"{flow.name}: {count_jobs(flow)} jobs before fan-out")
     for member in flow.jobs:
         if isinstance(member, Job):
             fans_out = member.output_schema is None
-            tree.add(member.name + (" [dim]→ shards → merge[/]" if fans_out else ""))
+            planned = (" → shards → merge", "dim") if fans_out else ""
+            tree.add(Text.assemble(member.name, planned))
         else:
             tree.add(_draw(member))
     return tree

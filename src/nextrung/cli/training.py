@@ -172,5 +172,5 @@ def _print_epoch(epoch: EpochRecord) -> None:
 
     console.print(
         f"epoch {epoch.epoch:3d}  validation {describe_epoch(epoch)}  "
-        f"[dim]{epoch.wall_time:.1f} s[/]"
+        f"{epoch.wall_time:.1f} s"
     )

@@ -8,13 +8,17 @@ import numpy as np
 from pymatgen.core import Lattice, Structure
 
 from nextrung.schemas.base import InputError
-from nextrung.schemas.density import DensityRecord, DensityScore
+from nextrung.schemas.density import (
+    DensityRecord,
+    DensityScore,
+    ExperimentalCrystal,
+)
 from nextrung.schemas.relaxation import RelaxationStatus
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from nextrung.schemas.density import ExperimentalCrystal
+    from nextrung.schemas.density import UnreadableCrystal
     from nextrung.schemas.relaxation import RelaxationRecord
 
 
@@ -41,16 +45,17 @@ def strain_lattice(structure: Structure, linear_strain: float) -> Structure:
 
 
 def score_densities(
-    crystals: Sequence[ExperimentalCrystal], relaxations: Sequence[RelaxationRecord]
+    crystals: Sequence[ExperimentalCrystal | UnreadableCrystal],
+    relaxations: Sequence[RelaxationRecord],
 ) -> DensityScore:
     """Score the densities of relaxed crystals against experiment.
 
     Parameters
     ----------
-    crystals : sequence of ExperimentalCrystal
-        Experimental crystals.
+    crystals : sequence of (ExperimentalCrystal or UnreadableCrystal)
+        Experimental crystals, and files of which none could be read.
     relaxations : sequence of RelaxationRecord
-        Relaxation of each crystal by a model, in the same order.
+        Relaxation of each readable crystal by a model, in the same order.
 
     Returns
     -------
@@ -62,19 +67,25 @@ def score_densities(
     InputError
         If the numbers of crystals and relaxations differ.
     """
-    if len(crystals) != len(relaxations):
+    n_readable = sum(isinstance(each, ExperimentalCrystal) for each in crystals)
+    if n_readable != len(relaxations):
         raise InputError(
-            f"expected {len(crystals)} relaxations, one per crystal, "
+            f"expected {n_readable} relaxations, one per crystal, "
             f"got {len(relaxations)}"
         )
+    remaining = iter(relaxations)
     rows = [
-        _compare(crystal, relaxation)
-        for crystal, relaxation in zip(crystals, relaxations, strict=True)
+        _compare(crystal, next(remaining))
+        if isinstance(crystal, ExperimentalCrystal)
+        else _describe_unreadable(crystal)
+        for crystal in crystals
     ]
     errors = [
         abs(row.predicted_density - row.experimental_density)
         for row in rows
-        if row.ratio is not None and row.predicted_density is not None
+        if row.ratio is not None
+        and row.predicted_density is not None
+        and row.experimental_density is not None
     ]
     ratios = [row.ratio for row in rows if row.ratio is not None]
     return DensityScore(
@@ -83,6 +94,21 @@ def score_densities(
         n_crystals=len(rows),
         n_failed=len(rows) - len(ratios),
         rows=rows,
+    )
+
+
+def _describe_unreadable(crystal: UnreadableCrystal) -> DensityRecord:
+    """Describe a crystal without a structure."""
+    return DensityRecord(
+        crystal_id=crystal.crystal_id,
+        formula=None,
+        experimental_density=None,
+        predicted_density=None,
+        ratio=None,
+        status=RelaxationStatus.ERROR,
+        n_steps=0,
+        reference=crystal.reference,
+        error=crystal.reason,
     )
 
 
@@ -104,5 +130,5 @@ def _compare(
         n_steps=relaxation.n_steps,
         temperature=crystal.temperature,
         reference=crystal.reference,
-        error=relaxation.error,
+        error=None if converged else relaxation.error,
     )

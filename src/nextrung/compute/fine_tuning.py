@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -9,21 +10,30 @@ import numpy as np
 from nextrung.schemas.base import InputError
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from numpy.typing import NDArray
 
     from nextrung.schemas.fine_tuning import FineTuningSettings
     from nextrung.schemas.frames import Frames
 
+#: Lowest late over lowest earlier validation error below which a training goes on.
+STILL_FALLING = 0.95
 
-def select_train_frames(frames: Frames, settings: FineTuningSettings) -> Frames:
+
+def select_train_frames(
+    frames: Frames, n_train_frames: int | None, *, seed: int
+) -> Frames:
     """Select training frames by whole materials.
 
     Parameters
     ----------
     frames : Frames
         Frames with splits.
-    settings : FineTuningSettings
-        Number of training frames, and seed of the order of materials.
+    n_train_frames : int or None
+        Number of training frames; None for all.
+    seed : int
+        Seed of the order of materials.
 
     Returns
     -------
@@ -35,67 +45,99 @@ def select_train_frames(frames: Frames, settings: FineTuningSettings) -> Frames:
     ------
     InputError
         If the training split is empty or smaller than the requested number.
+
+    Notes
+    -----
+    The rank of a material depends on the seed and its id alone: the selection of a
+    subset of the frames, such as the usable ones, has the same first materials.
     """
     train = frames.split("train")
-    wanted = len(train) if settings.n_train_frames is None else settings.n_train_frames
+    wanted = len(train) if n_train_frames is None else n_train_frames
     if not 0 < wanted <= len(train):
         raise InputError(
             f"expected at least {max(wanted, 1)} frames in the training split, "
             f"got {len(train)}"
         )
-    _, materials = np.unique(train.material_ids, return_inverse=True)
-    ranks = np.random.default_rng(settings.seed).permutation(materials.max() + 1)
+    names, materials = np.unique(train.material_ids, return_inverse=True)
+    digests = [hashlib.sha256(f"{seed} {name}".encode()).digest() for name in names]
+    ranks = np.argsort(np.argsort(np.array(digests)))
     chosen = np.argsort(ranks[materials], kind="stable")[:wanted]
     return train[np.sort(chosen)]
 
 
+def is_undertrained(val_errors: Sequence[float]) -> bool:
+    """Return whether the validation error still fell at the end of a training.
+
+    Parameters
+    ----------
+    val_errors : sequence of float
+        Validation error after each epoch.
+
+    Returns
+    -------
+    bool
+        Whether the lowest error of the last fifth of the epochs is more than 5 % below
+        the lowest one before; True for a single epoch, which has nothing before.
+    """
+    n_last = -(-len(val_errors) // 5)
+    before, last = val_errors[:-n_last], val_errors[-n_last:]
+    if not before:
+        return bool(last)
+    return min(last) < STILL_FALLING * min(before)
+
+
 def plan_batches(
-    costs: NDArray[np.int64], epoch: int, settings: FineTuningSettings
+    n_frames: int, epoch: int, settings: FineTuningSettings
 ) -> list[NDArray[np.int64]]:
     """Shuffle frames into the batches of one epoch.
 
     Parameters
     ----------
-    costs : ndarray of int, shape (n_frames,)
-        Cost of each frame, such as its number of atoms.
+    n_frames : int
+        Number of training frames.
     epoch : int
         Index of the epoch; determines the order together with the seed.
     settings : FineTuningSettings
-        Batch size, seed and shuffle window.
+        Batch size and seed.
 
     Returns
     -------
     list of ndarray of int
         Frames of each batch; every frame is in exactly one batch.
+    """
+    order = np.random.default_rng([settings.seed, epoch]).permutation(n_frames)
+    starts = range(0, n_frames, settings.batch_size)
+    return [order[start : start + settings.batch_size] for start in starts]
+
+
+def share_batch(
+    batch: NDArray[np.int64], costs: NDArray[np.int64], n_ranks: int
+) -> list[NDArray[np.int64]]:
+    """Divide a batch into parts of about the same cost, one per rank.
+
+    Parameters
+    ----------
+    batch : ndarray of int, shape (n_batch,)
+        Frames of the batch.
+    costs : ndarray of int, shape (n_frames,)
+        Cost of each frame of the training, such as its number of atoms.
+    n_ranks : int
+        Number of ranks.
+
+    Returns
+    -------
+    list of ndarray of int
+        Frames of each rank; empty for some where there are fewer frames than ranks.
 
     Notes
     -----
-    The frames of a window of consecutive batches are distributed over these batches by
-    descending cost, in alternating direction, so that the batches cost about the same.
-    This lowers peak memory and the time that parallel processes wait for one another.
-    Which frames share a window is random.
+    Frames are dealt by descending cost, in alternating direction. Only the ranks of
+    one step wait for one another, so that the choice of the batch stays random.
     """
-    order = np.random.default_rng([settings.seed, epoch]).permutation(len(costs))
-    size = settings.batch_size
-    window = size * settings.shuffle_window
-    windows = [order[start : start + window] for start in range(0, len(order), window)]
-    return [
-        batch
-        for frames in windows
-        for batch in _distribute(frames, costs[frames], -(-len(frames) // size))
-    ]
-
-
-def _distribute(
-    frames: NDArray[np.int64], costs: NDArray[np.int64], n_batches: int
-) -> list[NDArray[np.int64]]:
-    """Distribute frames over batches by descending cost, in alternating direction."""
-    if n_batches == 1:
-        return [frames]
-    turns = np.concatenate([np.arange(n_batches), np.arange(n_batches)[::-1]])
-    batches = np.resize(turns, len(frames))
-    ordered = frames[np.argsort(-costs, kind="stable")]
-    return [ordered[batches == batch] for batch in range(n_batches)]
+    ordered = batch[np.argsort(-costs[batch], kind="stable")]
+    turns = np.concatenate([np.arange(n_ranks), np.arange(n_ranks)[::-1]])
+    ranks = np.resize(turns, len(batch))
+    return [ordered[ranks == rank] for rank in range(n_ranks)]
 
 
 def cool_learning_rate(step: int, n_steps: int, settings: FineTuningSettings) -> float:

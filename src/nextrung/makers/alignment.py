@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 
@@ -23,6 +23,7 @@ from nextrung.schemas.alignment import (
     AlignmentCorrections,
     AlignmentDoc,
     AlignmentSettings,
+    SourceCounts,
     SourceEnergies,
 )
 from nextrung.schemas.models import Rereference
@@ -50,6 +51,7 @@ class _Compared:
     kind: SourceEnergies
     references: Mapping[str, float]
     referenced: str
+    counts: SourceCounts | None = None
 
 
 @dataclass(kw_only=True)
@@ -63,6 +65,8 @@ class AlignmentMaker(StageMaker):
     settings : AlignmentSettings
         Energies to compare, and settings of the regression of their differences.
     """
+
+    algorithm: ClassVar[int] = 1
 
     name: str = "align functionals"
     settings: AlignmentSettings = field(default_factory=AlignmentSettings)
@@ -106,6 +110,7 @@ class AlignmentMaker(StageMaker):
             labels=dataset.labels,
             source=compared.name,
             source_energies=compared.kind,
+            source_counts=compared.counts,
             references=f"source: {compared.referenced}; target: "
             + (f"those of {chosen}" if chosen else fitted),
             correlation_residual=_correlate_residual(
@@ -134,7 +139,7 @@ class AlignmentMaker(StageMaker):
 
     def _read(self, target: Frames, labels: Source) -> _Compared:
         """Read calculated source energies and pair them with the target frames."""
-        read = read_labels(labels)
+        read, n_rejected = read_labels(labels)
         target, paired = pair_frames(target, read, self.settings.pairing)
         chosen = self.settings.source_references
         known = paired[np.isfinite(paired.energies)]
@@ -147,6 +152,9 @@ class AlignmentMaker(StageMaker):
             kind=SourceEnergies.CALCULATED,
             references=_choose_references(chosen, fitted),
             referenced=f"those of {chosen}" if chosen else "fitted to all of them",
+            counts=SourceCounts(
+                n_frames=len(read), n_paired=len(known), n_rejected=n_rejected
+            ),
         )
 
     def _locate_corrections(self, compared: _Compared) -> AlignmentCorrections:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
+from nextrung.compute.fine_tuning import select_train_frames
 from nextrung.makers.jobs.models import open_frames, open_potential
 from nextrung.makers.jobs.stage_maker import StageMaker
 from nextrung.makers.jobs.task_job import provenance, task_job
@@ -28,6 +29,8 @@ class AtomRefMaker(StageMaker):
         Kind of fit.
     """
 
+    algorithm: ClassVar[int] = 1
+
     name: str = "fit atom refs"
     settings: AtomRefSettings = field(default_factory=AtomRefSettings)
 
@@ -44,7 +47,9 @@ class AtomRefMaker(StageMaker):
         """
         potential = open_potential(source)
         previous = potential.atom_refs
-        frames = open_frames(dataset).split("train")
+        frames = select_train_frames(
+            open_frames(dataset), self.settings.n_train_frames, seed=self.settings.seed
+        )
         fit, atom_refs = move_atom_refs(potential, frames, self.settings.kind)
         return AtomRefDoc(
             settings=self.settings,

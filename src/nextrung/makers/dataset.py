@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import ClassVar
 
 from nextrung.adapters.curation.dataset import curate, source_digest, store_dataset
 from nextrung.adapters.curation.frames_file import store_frames_file
@@ -28,6 +29,8 @@ class DatasetMaker(StageMaker):
     settings : DatasetSettings
         Source of the frames, rules of curation, and splits.
     """
+
+    algorithm: ClassVar[int] = 1
 
     name: str = "curate frames"
     settings: DatasetSettings = field(default_factory=DatasetSettings)
@@ -58,6 +61,8 @@ class FramesFileMaker(StageMaker):
     path : str
         The file, Parquet.
     """
+
+    algorithm: ClassVar[int] = 1
 
     name: str = "read frames"
     path: str = "frames.parquet"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 from nextrung.adapters.files.experimental_crystals import digest_crystals, read_crystals
 from nextrung.compute.density import score_densities, strain_lattice
@@ -14,7 +14,7 @@ from nextrung.makers.jobs.task_job import (
     report_progress,
     task_job,
 )
-from nextrung.schemas.density import DensityDoc, DensitySettings
+from nextrung.schemas.density import DensityDoc, DensitySettings, ExperimentalCrystal
 
 if TYPE_CHECKING:
     from nextrung.schemas.fine_tuning import FineTuningDoc
@@ -32,6 +32,8 @@ class DensityMaker(StageMaker):
     settings : DensitySettings
         Crystals, and settings of their relaxation.
     """
+
+    algorithm: ClassVar[int] = 1
 
     name: str = "score densities"
     settings: DensitySettings = field(default_factory=DensitySettings)
@@ -51,13 +53,17 @@ class DensityMaker(StageMaker):
         """
         crystals = read_crystals(self.settings)
         strain = self.settings.linear_strain
-        strained = [strain_lattice(crystal.structure, strain) for crystal in crystals]
+        strained = [
+            strain_lattice(crystal.structure, strain)
+            for crystal in crystals
+            if isinstance(crystal, ExperimentalCrystal)
+        ]
         done = 0
 
         def count(_index: int, _record: RelaxationRecord) -> None:
             nonlocal done
             done += 1
-            report_progress(done, len(crystals))
+            report_progress(done, len(strained))
 
         relaxed = relax_with(
             model.checkpoint, strained, self.settings.relaxation, on_record=count

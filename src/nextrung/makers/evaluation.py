@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 
+from nextrung.compute.atom_refs import UndeterminedReferencesWarning, fit_atom_refs
 from nextrung.compute.evaluation import score_predictions
 from nextrung.makers.jobs.models import open_frames, open_potential
 from nextrung.makers.jobs.stage_maker import StageMaker
@@ -16,6 +18,7 @@ from nextrung.schemas.evaluation import EvaluationDoc, EvaluationSettings
 if TYPE_CHECKING:
     from nextrung.schemas.dataset import DatasetDoc
     from nextrung.schemas.fine_tuning import FineTuningDoc
+    from nextrung.schemas.frames import Frames
 
 
 @dataclass(kw_only=True)
@@ -29,6 +32,8 @@ class EvaluationMaker(StageMaker):
     settings : EvaluationSettings
         Splits to score.
     """
+
+    algorithm: ClassVar[int] = 1
 
     name: str = "evaluate"
     settings: EvaluationSettings = field(default_factory=EvaluationSettings)
@@ -45,11 +50,16 @@ class EvaluationMaker(StageMaker):
             The model to score.
         """
         frames = open_frames(dataset)
+        references = _fit_references(frames)
         if "all" not in self.settings.splits:
             frames = frames[np.isin(frames.splits, self.settings.splits)]
         predicted, errors = open_potential(model).predict_frames(frames)
         score = score_predictions(
-            frames, predicted, errors, splits=self.settings.splits
+            frames,
+            predicted,
+            errors,
+            splits=self.settings.splits,
+            references=references,
         )
         return EvaluationDoc(
             model=model.model,
@@ -60,3 +70,15 @@ class EvaluationMaker(StageMaker):
             rows=score.rows,
             provenance=provenance(),
         )
+
+
+def _fit_references(frames: Frames) -> dict[str, float]:
+    """Fit atomic references to the labelled training frames; empty without such."""
+    train = frames.split("train")
+    train = train[np.isfinite(train.energies)]
+    if not len(train):
+        return {}
+    with warnings.catch_warnings():
+        # The baseline needs sums over atoms only, which the fit determines anyway.
+        warnings.simplefilter("ignore", UndeterminedReferencesWarning)
+        return dict(fit_atom_refs(train).energies)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 from nextrung.adapters.files.artifacts import hash_file, store_artifact
 from nextrung.makers.jobs.models import open_frames, open_potential
@@ -45,6 +45,8 @@ class SourceMaker(StageMaker):
         Name of a shipped potential, or a checkpoint file.
     """
 
+    algorithm: ClassVar[int] = 1
+
     name: str = "load"
     potential: str = "chgnet-0.3.0"
 
@@ -80,6 +82,8 @@ class ReReferenceMaker(StageMaker):
         Row of the table of recipes.
     """
 
+    algorithm: ClassVar[int] = 1
+
     name: str = "re-reference"
     model: Model = Model.SOURCE_REFIT
 
@@ -98,7 +102,14 @@ class ReReferenceMaker(StageMaker):
         atom_refs : AtomRefDoc
             Fitted reference energies.
         """
-        moved = open_potential(source).with_atom_refs(atom_refs.atom_refs)
+        unmoved = open_potential(source)
+        moved = unmoved.with_atom_refs(
+            {
+                symbol: energy
+                for symbol, energy in atom_refs.atom_refs.items()
+                if symbol in unmoved.elements
+            }
+        )
         return FineTuningDoc(
             model=self.model,
             recipe=RECIPES[self.model],
@@ -124,6 +135,8 @@ class FineTuningMaker(StageMaker):
     settings : FineTuningSettings
         Settings of the training.
     """
+
+    algorithm: ClassVar[int] = 1
 
     name: str = "fine tune"
     model: Model = Model.REFITTED_ATOM_REFS
@@ -182,6 +195,7 @@ class FineTuningMaker(StageMaker):
                 UnusableFrame(frame_id=frame_id, reason=reason)
                 for frame_id, reason in result.unusable.items()
             ],
+            n_damaged=result.n_damaged,
             provenance=provenance(),
         )
 

@@ -7,7 +7,7 @@ job. The source ``task_documents`` of a study reads it.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from atomate2.vasp.jobs.base import vasp_job
 from atomate2.vasp.jobs.core import HSEStaticMaker
@@ -65,6 +65,8 @@ class LabelMaker(StageMaker):
     settings : LabelSettings
         Settings of the calculation.
     """
+
+    algorithm: ClassVar[int] = 1
 
     name: str = JOB_NAME
     settings: LabelSettings = field(default_factory=LabelSettings)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 
@@ -61,6 +61,8 @@ class TrialMaker(StageMaker):
     training : FineTuningSettings
         Training of the study; epochs and batch size are those of the preflight.
     """
+
+    algorithm: ClassVar[int] = 1
 
     name: str = "preflight"
     settings: PreflightSettings = field(default_factory=PreflightSettings)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import time
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 from jobflow import Response
 
@@ -17,10 +17,13 @@ from nextrung.adapters.files.relaxation_table import (
     read_outcomes,
     write_relaxations,
 )
+from nextrung.adapters.files.restart_file import RestartFile
+from nextrung.checked_files import count_damaged
 from nextrung.compute.relaxation import count_shards, count_statuses, cut_shards
 from nextrung.makers.jobs.flow import make_flow
 from nextrung.makers.jobs.models import relax_with
 from nextrung.makers.jobs.stage_maker import StageMaker
+from nextrung.makers.jobs.stored_documents import keep_shards
 from nextrung.makers.jobs.task_job import (
     provenance,
     report_progress,
@@ -31,6 +34,7 @@ from nextrung.potentials.relaxation.parallel import (
     relax_in_isolation,
     relax_in_processes,
 )
+from nextrung.potentials.relaxation.restart import Restarts
 from nextrung.schemas.base import InputError
 from nextrung.schemas.relaxation import (
     RelaxationDoc,
@@ -45,6 +49,7 @@ if TYPE_CHECKING:
 
     from jobflow import Flow
 
+    from nextrung.potentials.relaxation.restart import RestartPoint
     from nextrung.schemas.base import Artifact
     from nextrung.schemas.dataset import DatasetDoc
     from nextrung.schemas.fine_tuning import FineTuningDoc
@@ -98,6 +103,8 @@ class ShardMaker(StageMaker):
         Settings of each relaxation.
     """
 
+    algorithm: ClassVar[int] = 1
+
     name: str = "relax shard"
     settings: RelaxationSettings = field(default_factory=RelaxationSettings)
 
@@ -112,42 +119,59 @@ class ShardMaker(StageMaker):
         """
         initial = read_materials(artifact_path(plan.materials)).initial
         shard = initial[cut_shards(initial.n_atoms, plan.n_shards)[plan.shard]]
+        names = shard.material_ids.tolist()
+        header = _log_header(plan, self.settings, names)
+        log = RelaxationLog(work_folder() / "relaxations.jsonl", header)
+        restart_file = RestartFile(work_folder() / "restart.npz", header)
+        self._relax(shard, plan, log=log, restart_file=restart_file)
         return ShardDoc(
             plan=plan,
             settings=self.settings,
             n_materials=len(shard),
-            records=_store(self._relax(shard, plan)),
+            n_damaged=log.n_damaged + count_damaged(work_folder()),
+            records=_store({name: log.finished[name] for name in names}),
             provenance=provenance(),
         )
 
-    def _relax(self, shard: Frames, plan: ShardPlan) -> dict[str, RelaxationRecord]:
+    def _relax(
+        self,
+        shard: Frames,
+        plan: ShardPlan,
+        *,
+        log: RelaxationLog,
+        restart_file: RestartFile,
+    ) -> None:
         """Relax the materials that are not in the log of this job yet.
 
         After an attempt that crashed, possibly because of one of the structures, all
         are relaxed in other processes, so that none can crash this one.
         """
         names = shard.material_ids.tolist()
-        folder = work_folder()
-        header = _log_header(plan, self.settings, names)
-        log = RelaxationLog(folder / "relaxations.jsonl", header)
         waiting = [i for i, name in enumerate(names) if name not in log.finished]
+        waiting_names = [names[i] for i in waiting]
         throughput = Throughput(names, log.finished)
         throughput.report()
 
         def keep(index: int, record: RelaxationRecord) -> None:
-            log.record(names[waiting[index]], record)
+            log.record(waiting_names[index], record)
             throughput.report()
 
+        def save(points: Mapping[int, RestartPoint]) -> None:
+            named = {waiting_names[index]: point for index, point in points.items()}
+            restart_file.update(named, log.finished)
+
+        points = enumerate(map(restart_file.points.get, waiting_names))
+        restarts = Restarts({i: point for i, point in points if point}, save)
         structures = shard[waiting].to_structures()
-        with crash_marker(folder / "attempt") as crashed:
+        with crash_marker(work_folder() / "attempt") as crashed:
             relax_with(
                 plan.checkpoint,
                 structures,
                 self.settings,
                 on_record=keep,
                 relaxer=relax_in_isolation if crashed else relax_in_processes,
+                restarts=restarts,
             )
-        return {name: log.finished[name] for name in names}
 
 
 @dataclass(kw_only=True)
@@ -159,6 +183,8 @@ class MergeMaker(StageMaker):
     name : str
         Name of the job.
     """
+
+    algorithm: ClassVar[int] = 1
 
     name: str = "merge shards"
 
@@ -193,6 +219,7 @@ class MergeMaker(StageMaker):
             statuses=count_statuses(records),
             n_steps=sum(record.n_steps for record in records),
             relaxation_time=sum(shard.provenance.wall_time for shard in shards),
+            n_damaged=sum(shard.n_damaged for shard in shards),
             records=store_artifact(file, "relaxations"),
             provenance=provenance(),
         )
@@ -207,8 +234,11 @@ class RelaxationMaker(StageMaker):
     name : str
         Name of the job.
     settings : StudyRelaxationSettings
-        Settings of each relaxation, and materials per shard.
+        Settings of each relaxation, and materials per shard: a relaxation of which
+        shards are stored keeps its number of shards.
     """
+
+    algorithm: ClassVar[int] = 1
 
     name: str = "plan relaxations"
     settings: StudyRelaxationSettings = field(default_factory=StudyRelaxationSettings)
@@ -224,23 +254,23 @@ class RelaxationMaker(StageMaker):
         model : FineTuningDoc
             The model to relax them with.
         """
-        n_shards = count_shards(dataset.n_materials, self.settings.materials_per_shard)
         maker = ShardMaker(settings=self.settings.of_each)
-        parents = {
-            "dataset": dataset.provenance.fingerprint,
-            "model": model.provenance.fingerprint,
-        }
+        first = ShardPlan(
+            model=model.model,
+            checkpoint=model.checkpoint,
+            materials=dataset.materials,
+            shard=0,
+            n_shards=count_shards(
+                dataset.n_materials, self.settings.materials_per_shard
+            ),
+            parents={
+                "dataset": dataset.provenance.fingerprint,
+                "model": model.provenance.fingerprint,
+            },
+        )
+        n_shards = keep_shards(first, maker)
         shards = [
-            maker.make(
-                ShardPlan(
-                    model=model.model,
-                    checkpoint=model.checkpoint,
-                    materials=dataset.materials,
-                    shard=shard,
-                    n_shards=n_shards,
-                    parents=parents,
-                )
-            )
+            maker.make(first.model_copy(update={"shard": shard, "n_shards": n_shards}))
             for shard in range(n_shards)
         ]
         for number, shard in enumerate(shards, start=1):

@@ -10,6 +10,7 @@ from nextrung.makers.dataset import DatasetMaker
 from nextrung.makers.density import DensityMaker
 from nextrung.makers.evaluation import EvaluationMaker
 from nextrung.makers.fine_tuning import FineTuningMaker, ReReferenceMaker, SourceMaker
+from nextrung.makers.physics import PhysicsMaker
 from nextrung.makers.relaxation import MergeMaker, RelaxationMaker, ShardMaker
 from nextrung.makers.scaling_law import ScalingLawFitMaker
 from nextrung.makers.stability import StabilityMaker
@@ -22,24 +23,31 @@ if TYPE_CHECKING:
 
     from jobflow import Flow
 
+    from nextrung.makers.jobs.stage_maker import StageMaker
     from nextrung.schemas.cluster.machine import JobRoute, Machine
+
+#: Maker of the jobs of each kind.
+MAKERS: Mapping[str, type[StageMaker]] = {
+    "dataset": DatasetMaker,
+    "source": SourceMaker,
+    "atom_refs": AtomRefMaker,
+    "alignment": AlignmentMaker,
+    "references": ReReferenceMaker,
+    "fine_tuning": FineTuningMaker,
+    "evaluation": EvaluationMaker,
+    "relaxation_plan": RelaxationMaker,
+    "relaxation": ShardMaker,
+    "relaxation_merge": MergeMaker,
+    "stability": StabilityMaker,
+    "density": DensityMaker,
+    "physics": PhysicsMaker,
+    "scaling_law": ScalingLawFitMaker,
+    "results": SummaryMaker,
+}
 
 #: Prefix of the names of the jobs of each kind.
 JOB_NAMES: Mapping[str, str] = {
-    "dataset": DatasetMaker.name,
-    "source": SourceMaker.name,
-    "atom_refs": AtomRefMaker.name,
-    "alignment": AlignmentMaker.name,
-    "references": ReReferenceMaker.name,
-    "fine_tuning": FineTuningMaker.name,
-    "evaluation": EvaluationMaker.name,
-    "relaxation_plan": RelaxationMaker.name,
-    "relaxation": ShardMaker.name,
-    "relaxation_merge": MergeMaker.name,
-    "stability": StabilityMaker.name,
-    "density": DensityMaker.name,
-    "scaling_law": ScalingLawFitMaker.name,
-    "results": SummaryMaker.name,
+    **{kind: maker.name for kind, maker in MAKERS.items()},
     "labelling": LABEL_JOB,
 }
 
@@ -61,7 +69,7 @@ def kind_of(name: str) -> str | None:
     return next(kinds, None)
 
 
-def route_flow(flow: Flow, machine: Machine) -> None:
+def route_flow(flow: Flow, machine: Machine, priority: int | None = None) -> None:
     """Route the jobs of a flow to the workers of a machine file.
 
     Jobs that are planned at run time are routed too: ``pass_manager_config`` is off,
@@ -73,11 +81,14 @@ def route_flow(flow: Flow, machine: Machine) -> None:
         The flow; its jobs are changed in place.
     machine : Machine
         Route of every kind of job.
+    priority : int, optional
+        Priority of every job; workers pull jobs of greater priority first.
     """
-    general = {"_category": machine.route("results").category or CPU_CATEGORY}
+    ranked = {} if priority is None else {"_priority": priority}
+    general = {"_category": machine.route("results").category or CPU_CATEGORY} | ranked
     _update(flow, general)
     for kind, prefix in JOB_NAMES.items():
-        wanted = describe_route(machine.route(kind))
+        wanted = describe_route(machine.route(kind)) | ranked
         if wanted != general:
             _update(flow, wanted, prefix)
 

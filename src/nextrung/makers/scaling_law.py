@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
+from nextrung.compute.fine_tuning import is_undertrained
 from nextrung.compute.scaling_law import score_scaling_law
+from nextrung.makers.atom_refs import AtomRefMaker
 from nextrung.makers.evaluation import EvaluationMaker
 from nextrung.makers.fine_tuning import FineTuningMaker
 from nextrung.makers.jobs.flow import make_flow
 from nextrung.makers.jobs.stage_maker import RecordMaker, StageMaker
 from nextrung.makers.jobs.task_job import provenance, task_job
+from nextrung.schemas.atom_refs import AtomRefSettings
 from nextrung.schemas.evaluation import EvaluationDoc, EvaluationSettings
 from nextrung.schemas.fine_tuning import FineTuningDoc, FineTuningSettings
-from nextrung.schemas.models import RECIPES
+from nextrung.schemas.models import RECIPES, Rereference
 from nextrung.schemas.scaling_law import (
+    FittedReferences,
     ScalingLawDoc,
     ScalingLawSettings,
     ScalingPoint,
@@ -27,7 +31,6 @@ if TYPE_CHECKING:
 
     from nextrung.schemas.atom_refs import AtomRefDoc
     from nextrung.schemas.dataset import DatasetDoc
-    from nextrung.schemas.models import Rereference
 
 
 @dataclass(kw_only=True)
@@ -41,6 +44,8 @@ class ScalingLawFitMaker(StageMaker):
     settings : ScalingLawSettings
         Errors to fit, and settings of the fit.
     """
+
+    algorithm: ClassVar[int] = 1
 
     name: str = "fit scaling law"
     settings: ScalingLawSettings = field(default_factory=ScalingLawSettings)
@@ -107,7 +112,8 @@ class ScalingLawMaker(RecordMaker):
         source : FineTuningDoc
             The source potential.
         atom_refs : mapping of Rereference to AtomRefDoc or None
-            Reference energies, by the kind of fit.
+            Reference energies, by the kind of fit; those that are fitted to the whole
+            training split are not used where the settings fit them to each subset.
         untrained : FineTuningDoc
             The re-referenced source: the point at zero training frames.
 
@@ -116,16 +122,23 @@ class ScalingLawMaker(RecordMaker):
         Flow
             Its output is the :class:`.ScalingLawDoc`.
         """
+        references: list[Job] = []
         trainings: list[Job] = []
-        for model in self.settings.models:
-            for size in self.settings.sizes:
-                settings = self.training.model_copy(
-                    update={"n_train_frames": size, "seed": self.settings.seed}
-                )
+        for subset in self._list_subsets():
+            fitted = dict(atom_refs)
+            if self.settings.fitted_references is FittedReferences.SUBSET:
+                jobs = {
+                    kind: self._fit(kind, subset, dataset=dataset, source=source)
+                    for kind in self._list_fitted_kinds()
+                }
+                references += jobs.values()
+                fitted |= {kind: job.output for kind, job in jobs.items()}
+            for model in self.settings.models:
+                settings = self.training.model_copy(update=subset)
                 job = FineTuningMaker(model=model, settings=settings).make(
-                    dataset, source, atom_refs[RECIPES[model].rereference]
+                    dataset, source, fitted[RECIPES[model].rereference]
                 )
-                job.append_name(f" {model} on {size}")
+                job.append_name(f" {model} on {_name_subset(subset)}")
                 trainings.append(job)
         models = [untrained, *(job.output for job in trainings)]
         scored = EvaluationSettings(splits=(self.settings.split,))
@@ -135,7 +148,42 @@ class ScalingLawMaker(RecordMaker):
         fit = ScalingLawFitMaker(settings=self.settings).make(
             models, [job.output for job in evaluations]
         )
-        return make_flow([*trainings, *evaluations, fit], fit.output, self.name)
+        jobs_in_order = [*references, *trainings, *evaluations, fit]
+        return make_flow(jobs_in_order, fit.output, self.name)
+
+    def _list_subsets(self) -> list[dict[str, int]]:
+        """List the frames and seeds of the trainings of each model."""
+        first = self.settings.seed
+        return [
+            {"n_train_frames": size, "seed": seed}
+            for seed in range(first, first + self.settings.n_repeats)
+            for size in self.settings.sizes
+        ]
+
+    def _list_fitted_kinds(self) -> list[Rereference]:
+        """List the kinds of references that the models need."""
+        kinds = (RECIPES[model].rereference for model in self.settings.models)
+        return [kind for kind in dict.fromkeys(kinds) if kind is not Rereference.NONE]
+
+    def _fit(
+        self,
+        kind: Rereference,
+        subset: dict[str, int],
+        *,
+        dataset: DatasetDoc,
+        source: FineTuningDoc,
+    ) -> Job:
+        """Make the job that fits references to a subset."""
+        settings = AtomRefSettings.model_validate({"kind": kind, **subset})
+        job: Job = AtomRefMaker(settings=settings).make(dataset, source)
+        job.append_name(f" {kind} on {_name_subset(subset)}")
+        return job
+
+
+def _name_subset(subset: dict[str, int]) -> str:
+    """Name a subset by its size, and by its seed if that is not 0."""
+    seed = subset["seed"]
+    return f"{subset['n_train_frames']}" + (f" seed {seed}" if seed else "")
 
 
 def _point(
@@ -143,11 +191,20 @@ def _point(
 ) -> ScalingPoint:
     """Build one point of the scaling law from its documents."""
     errors = evaluation.metrics.get(settings.split)
+    history = [epoch.val.energy_mae for epoch in model.history]
+    known = [error for error in history if error is not None]
+    missing = None if errors else f"no frame in the {settings.split} split"
+    if errors and not errors.n_frames:
+        missing = f"none of the {errors.n_failed} frames could be predicted"
     return ScalingPoint(
         model=model.model,
         n_frames=model.n_train_frames,
         n_materials=model.n_train_materials,
         energy_mae=errors and errors.energy_mae,
         forces_mae=errors and errors.forces_mae,
-        error=None if errors else f"no frame in the {settings.split} split",
+        seed=model.settings.seed if model.settings else settings.seed,
+        n_scored=errors.n_frames if errors else 0,
+        n_unscored=errors.n_failed if errors else 0,
+        undertrained=is_undertrained(known),
+        error=missing,
     )

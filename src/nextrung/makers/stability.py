@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 from nextrung.adapters.files.artifacts import artifact_path
 from nextrung.adapters.files.frames import read_materials
@@ -36,6 +36,8 @@ class StabilityMaker(StageMaker):
     settings : StabilitySettings
         Competing entries, and the threshold of stability.
     """
+
+    algorithm: ClassVar[int] = 1
 
     name: str = "score stability"
     settings: StabilitySettings = field(default_factory=StabilitySettings)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from itertools import islice
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
 from jobflow import Job
 
@@ -19,7 +19,9 @@ from nextrung.makers.fine_tuning import FineTuningMaker, ReReferenceMaker, Sourc
 from nextrung.makers.jobs.flow import make_flow
 from nextrung.makers.jobs.stage_maker import RecordMaker, StageMaker
 from nextrung.makers.jobs.task_job import provenance, task_job
+from nextrung.makers.physics import PhysicsMaker
 from nextrung.makers.relaxation import RelaxationMaker
+from nextrung.makers.repeats import Repeat, list_repeats, summarise_comparison
 from nextrung.makers.scaling_law import ScalingLawMaker
 from nextrung.makers.stability import StabilityMaker
 from nextrung.schemas.atom_refs import AtomRefSettings
@@ -27,6 +29,7 @@ from nextrung.schemas.base import Record
 from nextrung.schemas.density import DensityErrors
 from nextrung.schemas.labels.curation import Rejection, Rule
 from nextrung.schemas.models import RECIPES, Model, Rereference, Trained
+from nextrung.schemas.physics import PhysicsSummary
 from nextrung.schemas.study import (
     AlignmentSummary,
     DatasetSummary,
@@ -44,6 +47,7 @@ if TYPE_CHECKING:
 
     from nextrung.schemas.base import TaskDoc
     from nextrung.schemas.dataset import DatasetDoc
+    from nextrung.schemas.fine_tuning import FineTuningSettings
     from nextrung.schemas.scaling_law import ScalingLawSettings
     from nextrung.schemas.stability import StabilityDoc
 
@@ -67,6 +71,8 @@ class SummaryMaker(StageMaker):
     settings : StudySettings
         Settings of the whole study.
     """
+
+    algorithm: ClassVar[int] = 1
 
     name: str = "gather results"
     settings: StudySettings = field(default_factory=lambda: StudySettings(name="study"))
@@ -99,6 +105,7 @@ class SummaryMaker(StageMaker):
                 alignment=alignment and _summarise(AlignmentSummary, alignment),
                 scaling_law=scaling and scaling.laws,
                 jobs=jobs,
+                **summarise_comparison(self.settings, parts, jobs),
             ),
             provenance=provenance(),
         )
@@ -151,15 +158,7 @@ class _StudyFlowBuilder:
         self.source = self._add(
             f"fine_tuning/{Model.SOURCE}", SourceMaker(potential=settings.source)
         )
-        self.atom_refs = {Rereference.NONE: None} | {
-            kind: self._add(
-                f"atom_refs/{kind}",
-                AtomRefMaker(settings=AtomRefSettings(kind=kind)),
-                self.dataset,
-                self.source,
-            )
-            for kind in FITTED
-        }
+        self.atom_refs = self._fit_atom_refs(self.dataset)
         if settings.alignment:
             self._add(
                 "alignment",
@@ -172,53 +171,114 @@ class _StudyFlowBuilder:
             self._score(model, self._model(model))
         if settings.scaling_law:
             self._scale(settings.scaling_law)
+        self.splits = {settings.dataset.split.seed: (self.dataset, self.atom_refs)}
+        for split in settings.split_seeds[1:]:
+            self.splits[split] = self._split(split)
+        for model in settings.models:
+            for repeat in list_repeats(model, settings):
+                if not repeat.first:
+                    self._repeat(model, repeat)
 
     def _add(self, part: str, maker: Any, *inputs: Any, **named: Any) -> Any:  # noqa: ANN401 - jobflow references are untyped
         """Add a job or flow under the name of its document; return its output."""
         made = maker.make(*inputs, **named)
-        _, _, model = part.partition("/")
-        if model:
-            made.name = f"{made.name} {model}"
+        _, *names = part.split("/")
+        made.name = " ".join([made.name, *names])
         self.parts[part] = made
         return made.output
+
+    def _fit_atom_refs(self, dataset: Any, suffix: str = "") -> dict[Rereference, Any]:  # noqa: ANN401 - a reference
+        """Add the fits of the reference energies to the labels of a split."""
+        return {Rereference.NONE: None} | {
+            kind: self._add(
+                f"atom_refs/{kind}{suffix}",
+                AtomRefMaker(settings=AtomRefSettings(kind=kind)),
+                dataset,
+                self.source,
+            )
+            for kind in FITTED
+        }
+
+    def _split(self, seed: int) -> tuple[Any, dict[Rereference, Any]]:
+        """Add another split of the data, and the references fitted to it."""
+        settings = self.settings.dataset
+        split = settings.split.model_copy(update={"seed": seed})
+        maker = DatasetMaker(settings=settings.model_copy(update={"split": split}))
+        dataset = self._add(f"dataset/split={seed}", maker)
+        return dataset, self._fit_atom_refs(dataset, f"/split={seed}")
 
     def _model(self, model: Model) -> Any:  # noqa: ANN401 - an untyped reference
         """Add a model of the study once; return the reference to its document."""
         part = f"fine_tuning/{model}"
         if part in self.parts:
             return self.parts[part].output
-        recipe = RECIPES[model]
+        data = (self.dataset, self.atom_refs)
+        return self._make(part, model, data=data, training=self.settings.training)
+
+    def _make(
+        self,
+        part: str,
+        model: Model,
+        *,
+        data: tuple[Any, dict[Rereference, Any]],
+        training: FineTuningSettings,
+    ) -> Any:  # noqa: ANN401 - an untyped reference
+        """Add the job that makes a model from a split of the data."""
+        recipe, (dataset, atom_refs) = RECIPES[model], data
         maker: StageMaker = ReReferenceMaker(model=model)
         if recipe.trained is not Trained.NOTHING:
-            maker = FineTuningMaker(model=model, settings=self.settings.training)
-        references = self.atom_refs[recipe.rereference]
-        return self._add(part, maker, self.dataset, self.source, references)
+            maker = FineTuningMaker(model=model, settings=training)
+        references = atom_refs[recipe.rereference]
+        return self._add(part, maker, dataset, self.source, references)
+
+    def _repeat(self, model: Model, repeat: Repeat) -> None:
+        """Add one model on another seed or split, and its benchmarks."""
+        data, made = self.splits[repeat.split], self.source
+        if model is not Model.SOURCE:
+            seed = {} if repeat.seed is None else {"seed": repeat.seed}
+            training = self.settings.training.model_copy(update=seed)
+            part = repeat.name(f"fine_tuning/{model}")
+            made = self._make(part, model, data=data, training=training)
+        self._evaluate(repeat.name(f"evaluation/{model}"), data[0], made)
+        if self.settings.repeats.relaxation:
+            self._relax(repeat.name(f"relaxation/{model}"), data[0], made)
 
     def _score(self, model: Model, made: Any) -> None:  # noqa: ANN401 - a reference
         """Add every benchmark of one model."""
         settings = self.settings
-        self._add(
-            f"evaluation/{model}",
-            EvaluationMaker(settings=settings.evaluation),
-            self.dataset,
-            made,
-        )
-        if settings.relaxation:
-            relaxed = self._add(
-                f"relaxation/{model}",
-                RelaxationMaker(settings=settings.relaxation),
-                self.dataset,
-                made,
-            )
-            if settings.stability:
-                self._add(
-                    f"stability/{model}",
-                    StabilityMaker(settings=settings.stability),
-                    self.dataset,
-                    relaxed,
-                )
+        self._evaluate(f"evaluation/{model}", self.dataset, made)
+        relaxed = self._relax(f"relaxation/{model}", self.dataset, made)
         if settings.density:
             self._add(f"density/{model}", DensityMaker(settings=settings.density), made)
+        if settings.physics:
+            self._add(
+                f"physics/{model}",
+                PhysicsMaker(settings=settings.physics),
+                made,
+                source=self.source,
+                dataset=relaxed and self.dataset,
+                relaxation=relaxed,
+            )
+
+    def _evaluate(self, part: str, dataset: Any, made: Any) -> None:  # noqa: ANN401 - references
+        """Add the errors of a model on a split of the data."""
+        maker = EvaluationMaker(settings=self.settings.evaluation)
+        self._add(part, maker, dataset, made)
+
+    def _relax(self, part: str, dataset: Any, made: Any) -> Any:  # noqa: ANN401 - references
+        """Add the relaxations of a model and its decomposition energies, if wanted."""
+        if not self.settings.relaxation:
+            return None
+        maker = RelaxationMaker(settings=self.settings.relaxation)
+        relaxed = self._add(part, maker, dataset, made)
+        if self.settings.stability:
+            self._add(
+                part.replace("relaxation", "stability", 1),
+                StabilityMaker(settings=self.settings.stability),
+                dataset,
+                relaxed,
+            )
+        return relaxed
 
     def _scale(self, settings: ScalingLawSettings) -> None:
         """Add the trainings on subsets and their fit."""
@@ -263,12 +323,14 @@ def _summarise_model(model: Model, parts: Mapping[str, Any]) -> ModelSummary:
     """Summarise the scores of one model."""
     made = parts[f"fine_tuning/{model}"]
     density = parts.get(f"density/{model}")
+    physics = parts.get(f"physics/{model}")
     return _summarise(
         ModelSummary,
         made,
         metrics=parts[f"evaluation/{model}"].metrics,
         stability=_summarise_stability(parts.get(f"stability/{model}")),
         density=density and _summarise(DensityErrors, density),
+        physics=physics and _summarise(PhysicsSummary, physics),
         checkpoint=made.checkpoint.path,
         checkpoint_sha256=made.checkpoint.sha256,
     )
@@ -288,5 +350,10 @@ def _summarise_stability(doc: StabilityDoc | None) -> StabilitySummary | None:
         formation_energy_mae=every.formation_energy_mae,
         formation_energy_mae_test=test and test.formation_energy_mae,
         formation_energy_mae_target_references=every.formation_energy_mae_target_references,
+        decomposition_energy_mae_compounds=test
+        and test.decomposition_energy_mae_compounds,
+        decomposition_energy_baseline_mae=test
+        and test.decomposition_energy_baseline_mae,
+        formation_energy_baseline_mae=every.formation_energy_baseline_mae,
         f1=every.f1,
     )

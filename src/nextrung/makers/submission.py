@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
+from uuid import uuid4
 
 from jobflow.managers.fireworks import flow_to_workflow
 
 from nextrung.makers.jobs.fingerprints import fingerprint_of
-from nextrung.makers.routing import route_flow
+from nextrung.makers.jobs.stored_documents import mark_recomputed
+from nextrung.makers.routing import MAKERS, route_flow
 from nextrung.makers.study import StudyMaker
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Collection, Mapping
 
     from fireworks import Workflow
 
@@ -20,7 +22,12 @@ if TYPE_CHECKING:
 
 
 def make_workflow(
-    settings: StudySettings, machine: Machine, labels: Mapping[str, str]
+    settings: StudySettings,
+    machine: Machine,
+    labels: Mapping[str, str],
+    *,
+    priority: int | None = None,
+    recompute: Collection[str] = (),
 ) -> Workflow:
     """Make the workflow of a study.
 
@@ -32,22 +39,29 @@ def make_workflow(
         Route of every kind of job.
     labels : mapping of str to str
         Labels of the user: metadata of the workflow and of every document.
+    priority : int, optional
+        Priority of every job; workers pull jobs of greater priority first.
+    recompute : collection of str
+        Stages that are computed again, with all that depends on them.
 
     Returns
     -------
     Workflow
         Its metadata hold the study, the uuid of the flow, a fingerprint of both and of
-        package versions, and the labels. It contains no store and no password.
+        all algorithms, and the labels. It contains no store and no password.
     """
     maker = StudyMaker(settings)
     flow = maker.make()
     if labels:
         flow.update_metadata({"labels": dict(labels)}, dynamic=True)
-    route_flow(flow, machine)
+    if recompute:
+        mark_recomputed(flow, recompute, uuid4().hex)
+    route_flow(flow, machine, priority)
+    algorithms = {name: kind.algorithm for name, kind in MAKERS.items()}
     metadata = {
         "study": settings.name,
         "flow": flow.uuid,
-        "fingerprint": fingerprint_of(maker, [flow.uuid]),
+        "fingerprint": fingerprint_of(maker, [flow.uuid, algorithms]),
         "labels": dict(labels),
     }
     return flow_to_workflow(flow, metadata=metadata)

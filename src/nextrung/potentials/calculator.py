@@ -54,23 +54,26 @@ class PotentialCalculator(Calculator):  # type: ignore[misc]
         atoms : Atoms, optional
             Periodic atoms.
         properties : sequence of str
-            Wanted properties; all are computed in any case.
+            Wanted properties; all that can be are computed in any case.
         system_changes : sequence of str
             Changes since the last call.
 
         Raises
         ------
         CalculationFailed
-            If the atoms cannot be predicted; the message is the reason.
+            If the atoms, or the wanted energy, cannot be predicted; the message is the
+            reason.
         """
         super().calculate(atoms, properties, system_changes)
         [prediction] = self.potential.predict([self.atoms])
-        if prediction.error is not None:
+        needs_energy = not {"energy", "free_energy"}.isdisjoint(properties)
+        failed = prediction.error is not None and prediction.forces is None
+        if failed or (needs_energy and prediction.energy is None):
             raise CalculationFailed(prediction.error)
+        energies = {"energy": prediction.energy, "free_energy": prediction.energy}
         stress: Any = prediction.stress
         self.results = {
-            "energy": prediction.energy,
-            "free_energy": prediction.energy,
+            **({} if prediction.energy is None else energies),
             "forces": prediction.forces,
             "stress": full_3x3_to_voigt_6_stress(stress * units.GPa),
             "magmoms": prediction.magmoms,

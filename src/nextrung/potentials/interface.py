@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
@@ -35,6 +35,9 @@ class BatchPrediction:
         Magnetic moments in μ_B; None if not wanted.
     errors : dict of int to str
         Reason by the index of each failed crystal.
+    unreferenced : dict of int to str
+        Reason by the index of each crystal with an element without atomic reference
+        energy: its energy is NaN, its other properties are predicted.
     """
 
     energies: NDArray[np.float64]
@@ -42,6 +45,7 @@ class BatchPrediction:
     stresses: NDArray[np.float64]
     magmoms: NDArray[np.float64] | None
     errors: dict[int, str]
+    unreferenced: dict[int, str] = field(default_factory=dict)
 
 
 class Predictor(Protocol):

@@ -47,7 +47,8 @@ class Potential:
     name : str
         Name of the model, or path of its checkpoint.
     elements : frozenset of str
-        Elements that have an atomic reference energy.
+        Elements that have an atomic reference energy; structures with others have
+        forces, stresses and moments, but no energy.
     functional : str
         Functional of the energies.
     """
@@ -177,7 +178,7 @@ class Potential:
         frames : Frames
             The frames with predicted labels; NaN where failed or not wanted.
         errors : dict of int to str
-            Reason by the index of each failed frame.
+            Reason by the index of each frame that failed or has no energy.
         """
         prediction = self.predict_batch(Crystals.from_frames(frames), properties)
         magmoms = prediction.magmoms
@@ -190,7 +191,9 @@ class Potential:
             stresses=prediction.stresses.astype(np.float32),
             magmoms=magmoms.astype(np.float32),
         )
-        return predicted, prediction.errors
+        return predicted, dict(
+            sorted((prediction.errors | prediction.unreferenced).items())
+        )
 
     def relax(
         self,
@@ -323,10 +326,13 @@ def _split_prediction(
     sites = map(slice, crystals.offsets[:-1], crystals.offsets[1:])
     return [
         Prediction(
-            energy=float(prediction.energies[index]),
+            energy=None
+            if index in prediction.unreferenced
+            else float(prediction.energies[index]),
             forces=prediction.forces[rows] if "f" in properties else None,
             stress=prediction.stresses[index] if "s" in properties else None,
             magmoms=None if prediction.magmoms is None else prediction.magmoms[rows],
+            error=prediction.unreferenced.get(index),
         )
         if index not in prediction.errors
         else Prediction(energy=None, error=prediction.errors[index])

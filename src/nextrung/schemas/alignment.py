@@ -7,6 +7,7 @@ from enum import StrEnum
 from pydantic import Field
 
 from nextrung.schemas.base import Record, TaskDoc
+from nextrung.schemas.labels.curation import Rule
 from nextrung.schemas.labels.sources import Source
 
 
@@ -32,6 +33,16 @@ class AlignmentCorrections(StrEnum):
     IN_TARGET = "in_target"
     MISSING_IN_SOURCE = "missing_in_source"
     MISSING_IN_TARGET = "missing_in_target"
+
+
+class SourceCounts(Record):
+    """Labels of the source functional that were read and used."""
+
+    n_frames: int = Field(ge=0, description="Frames read.")
+    n_paired: int = Field(ge=0, description="Target frames with a partner among them.")
+    n_rejected: dict[Rule, int] = Field(
+        description="Files or documents that could not be read, by rule."
+    )
 
 
 class AlignmentSettings(Record):
@@ -167,6 +178,9 @@ class AlignmentDoc(AlignmentScore, TaskDoc):
     source: str = Field(description="Functional or potential of the source energies.")
     source_energies: SourceEnergies = Field(
         description="Whether source energies were calculated or predicted."
+    )
+    source_counts: SourceCounts | None = Field(
+        None, description="Labels of the source functional; null where predicted."
     )
     references: str = Field(
         "fitted", description="Origin of the atomic references that are subtracted."

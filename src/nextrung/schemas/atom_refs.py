@@ -16,6 +16,13 @@ class AtomRefSettings(Record):
         description="`refit` fits references to total energies; `residual` adds a fit "
         "to label minus source prediction; `none` keeps the source's references.",
     )
+    n_train_frames: int | None = Field(
+        None,
+        ge=1,
+        description="Number of training frames to fit, chosen as those of a training; "
+        "null for all.",
+    )
+    seed: int = Field(0, ge=0, description="Seed of this choice.")
 
 
 class AtomRefFit(Record):

@@ -2,9 +2,28 @@
 
 from __future__ import annotations
 
-from typing import Any
+from reprlib import Repr
+from typing import TYPE_CHECKING, Any
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+#: Shortens values in messages, which may be whole files.
+_QUOTES = Repr()
+_QUOTES.maxstring = _QUOTES.maxother = 120
+
+
+def quote(value: object) -> str:
+    """Format a value for an error message, shortened where it is long.
+
+    Parameters
+    ----------
+    value : object
+        The value.
+    """
+    return _QUOTES.repr(value)
 
 
 class InputError(ValueError):
@@ -37,7 +56,7 @@ class Provenance(Record):
     """Inputs, software and hardware that a result was computed with."""
 
     fingerprint: str = Field(
-        description="Hash of the settings, the inputs and the package versions."
+        description="Hash of the settings, the inputs and the version of the algorithm."
     )
     parents: dict[str, str] = Field(
         default_factory=dict, description="Fingerprint of each input, by name."
@@ -74,9 +93,24 @@ class TaskDoc(Record):
 
     provenance: Provenance = Field(description="Inputs, versions and host.")
 
+    @property
+    def artifacts(self) -> tuple[Artifact, ...]:
+        """Files that the document refers to."""
+        return tuple(_list_artifacts(self))
+
 
 class ModelDoc(TaskDoc):
     """Output of one job that scores one model."""
 
     model: str = Field(description="Model of the study, or name of the potential.")
     labels: str = Field(description="Functional and origin of the labels.")
+
+
+def _list_artifacts(record: Record) -> Iterator[Artifact]:
+    """List the artifacts in the fields of a record and of the records in them."""
+    for name in type(record).model_fields:
+        value = getattr(record, name)
+        if isinstance(value, Artifact):
+            yield value
+        elif isinstance(value, Record):
+            yield from _list_artifacts(value)

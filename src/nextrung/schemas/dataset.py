@@ -2,16 +2,45 @@
 
 from __future__ import annotations
 
+from enum import StrEnum
+
 from pydantic import Field, model_validator
 
 from nextrung.schemas.base import Artifact, Record, TaskDoc
-from nextrung.schemas.labels.curation import CorrectionScheme, CurationSettings, Rule
+from nextrung.schemas.labels.curation import (
+    CorrectionScheme,
+    CrystalTolerance,
+    CurationSettings,
+    Rule,
+)
+from nextrung.schemas.labels.identity import FileCounts, IdentitySummary
 from nextrung.schemas.labels.sources import DistilledSource, EnergyLabel, Source
+
+
+class SplitUnit(StrEnum):
+    """What is in one split as a whole."""
+
+    MATERIAL = "material"
+    CRYSTAL = "crystal"
+    FORMULA = "formula"
+    CHEMICAL_SYSTEM = "chemical_system"
+    PROTOTYPE = "prototype"
 
 
 class SplitSettings(Record):
     """How materials are split into training, validation and test sets."""
 
+    unit: SplitUnit = Field(
+        SplitUnit.CRYSTAL,
+        description="What is in one split as a whole: each `material` by its name; "
+        "each `crystal`, whatever the names of the materials whose last frames are "
+        "that crystal; or all materials of a `formula`, of a `chemical_system`, or of "
+        "a `prototype` (anonymous formula and space group).",
+    )
+    same_crystal: CrystalTolerance = Field(
+        default_factory=CrystalTolerance,
+        description="When the last frames of two materials are the same crystal.",
+    )
     val: float = Field(
         0.1, ge=0, lt=1, description="Validation fraction of the materials."
     )
@@ -56,6 +85,9 @@ class DatasetSettings(Record):
 class DatasetCounts(Record):
     """Numbers of kept frames and materials."""
 
+    n_seen: int = Field(
+        ge=0, description="Frames read, and files or documents that gave none."
+    )
     n_materials: int = Field(ge=0, description="Materials kept.")
     n_frames: int = Field(ge=0, description="Frames kept.")
     n_frames_before_deduplication: int = Field(
@@ -65,6 +97,13 @@ class DatasetCounts(Record):
     n_frames_by_split: dict[str, int] = Field(description="Frames, by split.")
     element_counts: dict[str, int] = Field(
         description="Frames that contain the element, by symbol."
+    )
+    files: FileCounts | None = Field(
+        None, description="Files of folders of VASP runs; null for other sources."
+    )
+    identity: IdentitySummary = Field(
+        default_factory=IdentitySummary,
+        description="How the accepted runs were calculated, where the source says.",
     )
 
 

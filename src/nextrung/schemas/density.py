@@ -47,12 +47,23 @@ class ExperimentalCrystal(Record):
     reference: str | None = Field(None, description="Origin of the structure.")
 
 
+class UnreadableCrystal(Record):
+    """A file of a crystal that cannot be relaxed."""
+
+    crystal_id: str = Field(description="Unique id of the crystal.")
+    reference: str | None = Field(None, description="Name of the file.")
+    reason: str = Field(description="Why it cannot be read, or is not ordered.")
+
+
 class DensityFields(Record):
     """Experimental and predicted density of one crystal."""
 
-    formula: str = Field(description="Reduced formula.")
-    experimental_density: float = Field(
-        gt=0, description="Experimental density in g/cm³."
+    formula: str | None = Field(
+        description="Reduced formula; null where the file cannot be read."
+    )
+    experimental_density: float | None = Field(
+        gt=0,
+        description="Experimental density in g/cm³; null where it cannot be read.",
     )
     predicted_density: float | None = Field(
         description="Density of the relaxed structure in g/cm³; null without one."
@@ -66,7 +77,9 @@ class DensityFields(Record):
         None, description="Temperature of the experiment in K."
     )
     reference: str | None = Field(None, description="Origin of the structure.")
-    error: str | None = Field(None, description="Why the relaxation failed.")
+    error: str | None = Field(
+        None, description="Why the file cannot be read, or the relaxation failed."
+    )
 
 
 class DensityRecord(DensityFields):
@@ -82,8 +95,10 @@ class DensityErrors(Record):
         description="Mean absolute error in g/cm³; null where nothing converged."
     )
     mean_ratio: float | None = Field(description="Mean of experiment over prediction.")
-    n_crystals: int = Field(ge=0, description="Crystals relaxed.")
-    n_failed: int = Field(ge=0, description="Relaxations that did not converge.")
+    n_crystals: int = Field(ge=0, description="Crystals, unreadable ones included.")
+    n_failed: int = Field(
+        ge=0, description="Files not read, and relaxations that did not converge."
+    )
 
 
 class DensityScore(DensityErrors):

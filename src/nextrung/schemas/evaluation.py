@@ -35,6 +35,61 @@ class PropertyErrors(Record):
     magmoms_rmse: float | None = Field(
         None, description="RMSE over labelled atoms, μ_B."
     )
+    energy_baseline_mae: float | None = Field(
+        None, description="MAE of the atomic references alone in eV/atom."
+    )
+    energy_skill: float | None = Field(
+        None, le=1, description="Fraction of `energy_baseline_mae` that is removed."
+    )
+    energy_pearson_r: float | None = Field(
+        None,
+        description="Pearson correlation of energies relative to the atomic "
+        "references.",
+    )
+    energy_slope: float | None = Field(
+        None,
+        description="Slope of predicted over labelled energies relative to the "
+        "atomic references.",
+    )
+    forces_baseline_mae: float | None = Field(
+        None, description="MAE of predicting zero in eV/Å."
+    )
+    forces_skill: float | None = Field(
+        None, le=1, description="Fraction of `forces_baseline_mae` that is removed."
+    )
+    forces_pearson_r: float | None = Field(
+        None, description="Pearson correlation of components."
+    )
+    forces_slope: float | None = Field(
+        None, description="Slope of predicted over labelled components."
+    )
+    stress_baseline_mae: float | None = Field(
+        None, description="MAE of predicting zero in GPa."
+    )
+    stress_skill: float | None = Field(
+        None, le=1, description="Fraction of `stress_baseline_mae` that is removed."
+    )
+    stress_pearson_r: float | None = Field(
+        None, description="Pearson correlation of components."
+    )
+    stress_slope: float | None = Field(
+        None, description="Slope of predicted over labelled components."
+    )
+    magmoms_baseline_mae: float | None = Field(
+        None, description="MAE of predicting zero in μ_B."
+    )
+    magmoms_skill: float | None = Field(
+        None, le=1, description="Fraction of `magmoms_baseline_mae` that is removed."
+    )
+    magmoms_pearson_r: float | None = Field(
+        None, description="Pearson correlation of moments."
+    )
+    magmoms_slope: float | None = Field(
+        None, description="Slope of predicted over labelled moments."
+    )
+    forces_cosine: float | None = Field(
+        None, description="Mean cosine of force vectors, labels of 0.01 eV/Å or more."
+    )
 
 
 class FailedFrames(Record):
@@ -59,6 +114,18 @@ class FrameResiduals(Record):
     forces_mae: list[float | None] = Field(description="MAE of the frame in eV/Å.")
     stress_mae: list[float | None] = Field(description="MAE over components in GPa.")
     magmoms_mae: list[float | None] = Field(description="MAE of the frame in μ_B.")
+    energy_baseline_mae: list[float | None] = Field(
+        default_factory=list, description="MAE of the references alone in eV/atom."
+    )
+    forces_baseline_mae: list[float | None] = Field(
+        default_factory=list, description="MAE of predicting zero in eV/Å."
+    )
+    stress_baseline_mae: list[float | None] = Field(
+        default_factory=list, description="MAE of predicting zero in GPa."
+    )
+    magmoms_baseline_mae: list[float | None] = Field(
+        default_factory=list, description="MAE of predicting zero in μ_B."
+    )
 
 
 class EvaluationScore(Record):

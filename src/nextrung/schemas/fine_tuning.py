@@ -51,8 +51,12 @@ class LossWeights(Record):
 class FineTuningSettings(Record):
     """How a network is trained; the defaults are those of Huang et al. (2025)."""
 
-    epochs: int = Field(50, ge=0, description="Number of training epochs.")
-    batch_size: int = Field(64, ge=1, description="Frames per optimiser step.")
+    epochs: int = Field(
+        50, ge=0, le=1_000_000, description="Number of training epochs."
+    )
+    batch_size: int = Field(
+        64, ge=1, le=1_000_000, description="Frames per optimiser step."
+    )
     learning_rate: float = Field(
         1e-3, gt=0, description="Learning rate of the first step."
     )
@@ -73,12 +77,6 @@ class FineTuningSettings(Record):
         ge=1,
         description="Number of training frames, chosen by whole materials in seeded "
         "random order, so that a smaller subset is part of a larger one; null for all.",
-    )
-    shuffle_window: int = Field(
-        8,
-        ge=1,
-        description="Number of consecutive batches among which shuffled frames are "
-        "redistributed so that batches have similar numbers of atoms; 1 for none.",
     )
     gradient_points: int = Field(
         10, ge=0, description="Gradient records per layer in the first epoch; 0: none."
@@ -174,6 +172,9 @@ class FineTuningDoc(TaskDoc):
     )
     unusable_frames: list[UnusableFrame] = Field(
         default_factory=list, description="Frames left out of training and validation."
+    )
+    n_damaged: int = Field(
+        0, ge=0, description="Damaged checkpoints that were found and not used."
     )
 
     @property

@@ -12,12 +12,13 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, eq=False)
 class Prediction:
-    """Predicted properties of one structure, or why the prediction failed.
+    """Predicted properties of one structure, or why they are missing.
 
     Parameters
     ----------
     energy : float or None
-        Total energy in eV; None where the prediction failed.
+        Total energy in eV; None where the prediction failed, or an element has no
+        atomic reference energy.
     forces : ndarray of float, shape (n_atoms, 3), or None
         Forces in eV/Å; None where failed or not requested.
     stress : ndarray of float, shape (3, 3), or None
@@ -25,7 +26,7 @@ class Prediction:
     magmoms : ndarray of float, shape (n_atoms,), or None
         Magnetic moments in μ_B; None where failed or not requested.
     error : str or None
-        Why the prediction failed; None where it did not.
+        Why the prediction, or its energy alone, is missing; None where neither is.
     """
 
     energy: float | None

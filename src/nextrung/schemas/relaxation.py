@@ -70,19 +70,22 @@ class RelaxationRecord(Record):
 
     status: RelaxationStatus = Field(description="Status at the end.")
     energy: float | None = Field(
-        description="Total energy of the final structure in eV; null if it failed."
+        description="Total energy of the final structure in eV; null if it failed, or "
+        "an element has no atomic reference energy."
     )
     initial_energy: float | None = Field(
         None, description="Total energy of the initial structure in eV."
     )
     structure: Structure | None = Field(
-        description="Last structure with a finite energy; null where there is none."
+        description="Last structure with finite forces; null where there is none."
     )
     n_steps: int = Field(ge=0, description="Optimiser steps.")
     fmax: float | None = Field(
         None, description="Maximum force at the end in eV/Å, cell gradient included."
     )
-    error: str | None = Field(None, description="Why the relaxation failed.")
+    error: str | None = Field(
+        None, description="Why the relaxation failed, or has no energy."
+    )
 
     @property
     def failed(self) -> bool:
@@ -107,6 +110,11 @@ class ShardDoc(TaskDoc):
     plan: ShardPlan = Field(description="Input of the job.")
     settings: RelaxationSettings = Field(description="Settings of the relaxation.")
     n_materials: int = Field(ge=0, description="Materials of the shard.")
+    n_damaged: int = Field(
+        0,
+        ge=0,
+        description="Damaged lines of the log, and restart files, that were not used.",
+    )
     records: Artifact = Field(description="One row per material, Parquet.")
 
 
@@ -122,4 +130,9 @@ class RelaxationDoc(TaskDoc):
     )
     n_steps: int = Field(ge=0, description="Total number of optimiser steps.")
     relaxation_time: float = Field(ge=0, description="Wall time of all shards in s.")
+    n_damaged: int = Field(
+        0,
+        ge=0,
+        description="Damaged lines of the log, and restart files, that were not used.",
+    )
     records: Artifact = Field(description="One row per material, Parquet.")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import Field
 
@@ -14,10 +14,17 @@ from nextrung.schemas.models import Model
 ScaledProperty = Literal["energy_mae", "forces_mae"]
 
 
+class FittedReferences(StrEnum):
+    """Frames that the atomic references of a scaling law are fitted to."""
+
+    SUBSET = "subset"
+    TRAINING_SPLIT = "training_split"
+
+
 class ScalingLawSettings(Record):
     """Training set sizes to compare, and how errors are fitted."""
 
-    sizes: tuple[int, ...] = Field(
+    sizes: tuple[Annotated[int, Field(ge=1, le=10**9)], ...] = Field(
         (300, 1000, 3000, 10000, 30000, 100000),
         min_length=1,
         description="Numbers of training frames; smaller subsets are part of larger "
@@ -41,13 +48,19 @@ class ScalingLawSettings(Record):
     target_forces_maes: tuple[float, ...] = Field(
         (), description="Forces MAEs in eV/Å to estimate the size for."
     )
-    n_bootstrap: int = Field(
-        1000,
-        ge=0,
-        description="Bootstrap resamples of the 95 % interval of the crossing; 0 for "
-        "none.",
+    fitted_references: FittedReferences = Field(
+        FittedReferences.SUBSET,
+        description="`subset` fits atomic references to the frames of each training, "
+        "`training_split` to all training frames whatever the size, as Huang et al.; "
+        "small sizes then know energies of frames that they were not trained on.",
     )
-    seed: int = Field(0, ge=0, description="Seed of subsets and bootstrap resamples.")
+    n_repeats: int = Field(
+        1,
+        ge=1,
+        description="Trainings of each model and size, with successive seeds: other "
+        "subsets, weights and orders of frames.",
+    )
+    seed: int = Field(0, ge=0, description="Seed of the first of them.")
 
 
 class ScalingPoint(Record):
@@ -56,6 +69,18 @@ class ScalingPoint(Record):
     model: Model = Field(description="Model of the study.")
     n_frames: int = Field(ge=0, description="Training frames; 0 without training.")
     n_materials: int = Field(ge=0, description="Materials of the training frames.")
+    seed: int = Field(0, ge=0, description="Seed of subset and training.")
+    n_scored: int = Field(0, ge=0, description="Frames that the errors are means of.")
+    n_unscored: int = Field(
+        0,
+        ge=0,
+        description="Frames of the split without a prediction, such as those with an "
+        "element that no training frame has.",
+    )
+    undertrained: bool = Field(
+        default=False,
+        description="Whether the validation energy error still fell at the end.",
+    )
     energy_mae: float | None = Field(description="Mean absolute error in eV/atom.")
     forces_mae: float | None = Field(description="Mean absolute error in eV/Å.")
     error: str | None = Field(None, description="Why the errors are missing.")
@@ -93,13 +118,19 @@ class Crossing(Record):
     largest_size: int | None = Field(
         None, description="Largest common size, in frames."
     )
+    undertrained_sizes: tuple[int, ...] = Field(
+        (),
+        description="Sizes in frames at which training from scratch ended while its "
+        "validation error still fell.",
+    )
     n_frames: float | None = Field(None, description="Training frames at the crossing.")
     low: float | None = Field(
-        None, description="2.5 % quantile of the resampled crossings; null if infinite."
+        None,
+        description="Lower end of its 95 % interval, in frames; null without interval.",
     )
-    high: float | None = Field(None, description="97.5 % quantile; null if infinite.")
-    n_resamples: int = Field(0, ge=0, description="Resamples drawn.")
-    n_crossing: int = Field(0, ge=0, description="Resamples with a crossing.")
+    high: float | None = Field(
+        None, description="Upper end, in frames; null if infinite."
+    )
     error: str | None = Field(None, description="Why there is no crossing.")
 
 
@@ -109,6 +140,17 @@ class RequiredSize(Record):
     model: Model = Field(description="Model of the power law.")
     error_wanted: float = Field(gt=0, description="Wanted error in eV/atom or eV/Å.")
     n_frames: float | None = Field(description="Training frames; null if unknown.")
+    low: float | None = Field(
+        None,
+        description="Lower end of its 95 % interval, in frames; null if unknown.",
+    )
+    high: float | None = Field(
+        None, description="Upper end, in frames; null if infinite or unknown."
+    )
+    extrapolated: bool = Field(
+        default=False,
+        description="Whether it is more than ten times the largest size fitted.",
+    )
     error: str | None = Field(None, description="Why the number is unknown.")
 
 

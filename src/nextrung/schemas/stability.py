@@ -175,6 +175,24 @@ class StabilityErrors(Record):
         description="Mean absolute error of formation energies in eV/atom, both from "
         "the labels' elemental entries.",
     )
+    n_elements: int = Field(
+        0,
+        ge=0,
+        description="Elements among `n_materials`; the error of each ground "
+        "state is zero by definition.",
+    )
+    decomposition_energy_mae_compounds: float | None = Field(
+        None, description="The same as `decomposition_energy_mae`, without elements."
+    )
+    formation_energy_mae_compounds: float | None = Field(
+        None, description="The same as `formation_energy_mae`, without elements."
+    )
+    decomposition_energy_baseline_mae: float | None = Field(
+        None, description="MAE of predicting zero decomposition energies in eV/atom."
+    )
+    formation_energy_baseline_mae: float | None = Field(
+        None, description="MAE of predicting zero formation energies in eV/atom."
+    )
     same_products: float | None = Field(
         None, description="Fraction of materials with the same decomposition products."
     )

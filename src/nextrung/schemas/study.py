@@ -14,8 +14,15 @@ from nextrung.schemas.evaluation import EvaluationSettings, PropertyErrors
 from nextrung.schemas.fine_tuning import FineTuningSettings
 from nextrung.schemas.labels.curation import Rejection
 from nextrung.schemas.models import Model
+from nextrung.schemas.physics import PhysicsSettings, PhysicsSummary
 from nextrung.schemas.preflight import PreflightSettings
 from nextrung.schemas.relaxation import RelaxationSettings
+from nextrung.schemas.repeats import (
+    BestModel,
+    ModelDifference,
+    ModelRepeats,
+    RepeatSettings,
+)
 from nextrung.schemas.scaling_law import PropertyScaling, ScalingLawSettings
 from nextrung.schemas.stability import StabilitySettings
 
@@ -57,6 +64,10 @@ class StudySettings(Record):
         default_factory=FineTuningSettings,
         description="Training of the models, those of the scaling law included.",
     )
+    repeats: RepeatSettings = Field(
+        default_factory=RepeatSettings,
+        description="Seeds and splits on which every training is repeated.",
+    )
     preflight: PreflightSettings = Field(
         default_factory=PreflightSettings,
         description="Short trainings and checks of `nextrung preflight`.",
@@ -82,6 +93,11 @@ class StudySettings(Record):
         default_factory=DensitySettings,
         description="Comparison of densities with experiment; null to leave it out.",
     )
+    physics: PhysicsSettings | None = Field(
+        None,
+        description="Tests of the potential energy surface: elasticity, phonons, "
+        "repulsion, dynamics, forgetting and fidelity; null to leave them out.",
+    )
     scaling_law: ScalingLawSettings | None = Field(
         default_factory=ScalingLawSettings,
         description="Errors as a function of training set size; null to leave it out.",
@@ -94,7 +110,23 @@ class StudySettings(Record):
             raise ValueError("stability needs relaxation: expected both or neither")
         if len(set(self.models)) != len(self.models):
             raise ValueError("models: expected each model once")
+        if self.training_seeds[0] != self.training.seed:
+            raise ValueError(
+                f"repeats.seeds: expected training.seed, {self.training.seed}, first, "
+                f"got {self.training_seeds[0]}"
+            )
         return self
+
+    @property
+    def training_seeds(self) -> tuple[int, ...]:
+        """Seeds of the trainings."""
+        return self.repeats.seeds or (self.training.seed,)
+
+    @property
+    def split_seeds(self) -> tuple[int, ...]:
+        """Seeds of the splits of the data."""
+        first = self.dataset.split.seed
+        return tuple(range(first, first + self.repeats.splits))
 
 
 class DatasetSummary(DatasetCounts):
@@ -129,6 +161,21 @@ class StabilitySummary(Record):
         description="Formation energy MAE of all materials in eV/atom, both from the "
         "labels' elemental entries.",
     )
+    decomposition_energy_mae_compounds: float | None = Field(
+        None,
+        description="Decomposition energy MAE of test materials without elements, "
+        "eV/atom.",
+    )
+    decomposition_energy_baseline_mae: float | None = Field(
+        None,
+        description="MAE of predicting zero decomposition energies of test materials "
+        "in eV/atom.",
+    )
+    formation_energy_baseline_mae: float | None = Field(
+        None,
+        description="MAE of predicting zero formation energies of all materials in "
+        "eV/atom.",
+    )
     f1: float | None = Field(description="F1 score of stability, all materials.")
     n_materials: int = Field(ge=0, description="Materials relaxed.")
     n_failed_relaxations: int = Field(ge=0, description="Relaxations without energy.")
@@ -141,6 +188,9 @@ class ModelSummary(Record):
     metrics: dict[str, PropertyErrors] = Field(description="Errors, by split.")
     stability: StabilitySummary | None = Field(description="Stability errors.")
     density: DensityErrors | None = Field(description="Density errors.")
+    physics: PhysicsSummary | None = Field(
+        None, description="Tests of the potential energy surface."
+    )
     best_epoch: int | None = Field(description="Epoch of the checkpoint.")
     n_train_frames: int = Field(ge=0, description="Training frames used.")
     checkpoint: str = Field(description="Path relative to the artifacts folder.")
@@ -167,6 +217,20 @@ class StudyResults(Record):
     source: str = Field(description="Source potential.")
     dataset: DatasetSummary = Field(description="Kept and rejected frames.")
     models: dict[str, ModelSummary] = Field(description="Scores, by model.")
+    repeats: dict[str, ModelRepeats] = Field(
+        default_factory=dict,
+        description="Errors of every repeat and their spread, by model; `models` has "
+        "the scores of the first.",
+    )
+    best: dict[str, BestModel] = Field(
+        default_factory=dict,
+        description="Model with the lowest validation error, by property.",
+    )
+    differences: list[ModelDifference] = Field(
+        default_factory=list,
+        description="Differences of test errors on the same frames: every model "
+        "against source, scratch and the best by validation.",
+    )
     alignment: AlignmentSummary | None = Field(
         description="Comparison of source and target energies; null where left out."
     )
@@ -174,7 +238,8 @@ class StudyResults(Record):
         description="Power laws by error; null where left out."
     )
     jobs: dict[str, str] = Field(
-        description="Job uuid of each document, by stage or by stage/model."
+        description="Job uuid of each document, by stage or by stage/model; "
+        "stage/model/repeat for repeats but the first."
     )
 
 

@@ -13,6 +13,8 @@ from nextrung.adapters.cluster.launchpad import (
     add_workflow,
     count_jobs,
     find_active_workflows,
+    find_newest_workflow,
+    lock_study,
     open_launchpad,
     prepare_launchpad,
     reset_launchpad,
@@ -122,3 +124,41 @@ def test_workflows_are_deleted_only_with_the_name_of_the_database(
     assert count_jobs(launchpad, {}, "state") == {("READY",): 1}
     reset_launchpad(launchpad, launchpad.name)
     assert count_jobs(launchpad, {}, "state") == {}
+
+
+def test_the_lock_of_a_killed_submission_expires(
+    launchpad: LaunchPad, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("nextrung.adapters.cluster.launchpad.LOCK_TIME", 1)
+    killed = lock_study(launchpad, "demo")
+    killed.__enter__()  # never released
+
+    with lock_study(launchpad, "demo"):
+        held = launchpad.db["submissions"].count_documents({"_id": "demo"})
+
+    assert held == 1
+    assert launchpad.db["submissions"].count_documents({}) == 0
+
+
+def test_a_submission_that_lasts_too_long_is_an_error(
+    launchpad: LaunchPad, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with lock_study(launchpad, "demo"):
+        monkeypatch.setattr("nextrung.adapters.cluster.launchpad.LOCK_TIME", 0.1)
+        with (
+            pytest.raises(InputError, match="expected no other submission of study"),
+            lock_study(launchpad, "demo"),
+        ):
+            pass
+
+
+def test_the_newest_workflow_is_the_one_added_last_whatever_the_clocks(
+    launchpad: LaunchPad,
+) -> None:
+    for created in ("2026-01-01T14:00:00", "2026-01-01T12:00:00"):
+        added = add_workflow(launchpad, workflow_of("demo", "cpu"))
+        launchpad.workflows.update_one(
+            {"nodes": added}, {"$set": {"created_on": created}}
+        )
+
+    assert find_newest_workflow(launchpad, "demo")["nodes"] == [2]

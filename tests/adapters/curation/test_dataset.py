@@ -23,7 +23,7 @@ from nextrung.adapters.files.frames import (
 )
 from nextrung.potentials.registry import load_potential
 from nextrung.schemas.base import InputError
-from nextrung.schemas.dataset import DatasetSettings, SplitSettings
+from nextrung.schemas.dataset import DatasetSettings, SplitSettings, SplitUnit
 from nextrung.schemas.labels.curation import (
     CorrectionScheme,
     CurationSettings,
@@ -138,13 +138,23 @@ def test_all_frames_of_a_material_are_in_one_split(runs: Runs) -> None:
     for index in range(5):
         runs.add(f"m{index}")
 
-    curated = curate(runs.settings(split=SplitSettings(val=0.2, test=0.2)))
+    split = SplitSettings(val=0.2, test=0.2, unit=SplitUnit.MATERIAL)
+    curated = curate(runs.settings(split=split))
 
     splits = curated.frames.splits.reshape(5, 2)
     assert (splits[:, 0] == splits[:, 1]).all()
     assert sorted(splits[:, 0].tolist()) == ["test", "train", "train", "train", "val"]
     assert curated.materials.initial.splits.tolist() == splits[:, 0].tolist()
     assert curated.materials.energies.tolist() == [-8.25] * 5
+
+
+def test_one_crystal_in_several_folders_is_in_one_split(runs: Runs) -> None:
+    """One folder per job makes the steps of one crystal several materials."""
+    for index in range(6):
+        runs.add(f"job-{index}")
+
+    with pytest.raises(InputError, match="6 materials are 1 groups"):
+        curate(runs.settings(split=SplitSettings(val=0.2, test=0.2)))
 
 
 def test_energies_on_another_scale_are_rejected(
@@ -304,7 +314,7 @@ def mixed(tmp_path: Path) -> DatasetSettings:
     return DatasetSettings(
         source=AseSource(paths=(str(path),), functional="r2SCAN"),
         curation=TRUSTING.model_copy(update={"required_labels": (Label.ENERGY,)}),
-        split=SplitSettings(val=0.25, test=0.25, seed=2),
+        split=SplitSettings(val=0.25, test=0.25, seed=2, unit=SplitUnit.MATERIAL),
     )
 
 

@@ -7,7 +7,11 @@ from pymatgen.core import Lattice, Structure
 
 from nextrung.adapters.files.experimental_crystals import digest_crystals, read_crystals
 from nextrung.schemas.base import InputError
-from nextrung.schemas.density import DensitySettings
+from nextrung.schemas.density import (
+    DensitySettings,
+    ExperimentalCrystal,
+    UnreadableCrystal,
+)
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -70,8 +74,15 @@ def write_cif(path: Path, structure: Structure = SALT, extra: str = "") -> None:
     path.write_text(structure.to(fmt="cif") + extra)
 
 
+def read_all(settings: DensitySettings) -> list[ExperimentalCrystal]:
+    """Read crystals, none of which is unreadable."""
+    found = [c for c in read_crystals(settings) if isinstance(c, ExperimentalCrystal)]
+    assert len(found) == len(read_crystals(settings))
+    return found
+
+
 def test_the_embedded_crystals_have_handbook_densities() -> None:
-    crystals = {c.crystal_id: c for c in read_crystals(DensitySettings())}
+    crystals = {c.crystal_id: c for c in read_all(DensitySettings())}
 
     densities = {name: crystals[name].structure.density for name in HANDBOOK}
 
@@ -79,7 +90,7 @@ def test_the_embedded_crystals_have_handbook_densities() -> None:
 
 
 def test_every_embedded_crystal_has_a_reference() -> None:
-    crystals = read_crystals(DensitySettings())
+    crystals = read_all(DensitySettings())
 
     assert len(crystals) >= 40
     assert len({crystal.crystal_id for crystal in crystals}) == len(crystals)
@@ -109,7 +120,7 @@ def test_a_folder_of_cifs_is_read_by_file_name(tmp_path: Path) -> None:
     write_cif(tmp_path / "a.cif")
     (tmp_path / "notes.txt").write_text("not a crystal")
 
-    crystals = read_crystals(DensitySettings(source=str(tmp_path)))
+    crystals = read_all(DensitySettings(source=str(tmp_path)))
 
     assert [crystal.crystal_id for crystal in crystals] == ["a", "b"]
     assert [crystal.temperature for crystal in crystals] == [None, 100]
@@ -136,6 +147,23 @@ def test_a_folder_without_cifs_is_rejected(tmp_path: Path) -> None:
 def test_a_missing_folder_is_rejected(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="got none at"):
         read_crystals(DensitySettings(source=str(tmp_path / "away")))
+
+
+def test_a_file_that_cannot_be_read_has_its_reason_among_the_others(
+    tmp_path: Path,
+) -> None:
+    write_cif(tmp_path / "c.cif")
+    alloy = Structure(Lattice.cubic(3), [{"Cu": 0.5, "Au": 0.5}], [[0, 0, 0]])
+    write_cif(tmp_path / "a.cif", alloy)
+    (tmp_path / "b.cif").write_bytes(bytes(range(256)))
+
+    first, second, third = read_crystals(DensitySettings(source=str(tmp_path)))
+
+    assert isinstance(first, UnreadableCrystal)
+    assert "got partial ones" in first.reason
+    assert isinstance(second, UnreadableCrystal)
+    assert (second.crystal_id, second.reference) == ("b", "b.cif")
+    assert isinstance(third, ExperimentalCrystal)
 
 
 def test_a_file_without_crystal_is_rejected(tmp_path: Path) -> None:

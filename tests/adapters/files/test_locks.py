@@ -3,6 +3,7 @@ from __future__ import annotations
 import errno
 import fcntl
 import logging
+import select
 import subprocess
 import sys
 import time
@@ -10,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from nextrung.adapters.files.locks import hold_lock
+from nextrung.adapters.files.locks import hold_lock, remove_unlocked
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -74,6 +75,45 @@ def test_a_released_lock_can_be_held_again(tmp_path: Path) -> None:
     for _ in range(2):
         with hold_lock(tmp_path / "lock"):
             assert (tmp_path / "lock").read_bytes() == b""
+
+
+def test_a_folder_is_removed_unless_another_process_holds_its_lock(
+    holder: subprocess.Popen[str], tmp_path: Path
+) -> None:
+    (tmp_path / "last.ckpt").touch()
+
+    remove_unlocked(tmp_path)
+    assert (tmp_path / "last.ckpt").exists()
+    holder.kill()
+    holder.wait()
+    remove_unlocked(tmp_path)
+
+    assert not tmp_path.exists()
+    remove_unlocked(tmp_path)
+
+
+def test_a_process_that_waits_for_a_removed_lock_locks_a_new_one(
+    holder: subprocess.Popen[str], tmp_path: Path
+) -> None:
+    """Another one then waits for it."""
+    command = f"sleep 1; rm -r {tmp_path}; kill {holder.pid}"
+    remove = subprocess.Popen(["/bin/sh", "-c", command])  # noqa: S603
+
+    with hold_lock(tmp_path / "lock"):
+        assert (tmp_path / "lock").exists()
+        other = subprocess.Popen(  # noqa: S603
+            [sys.executable, "-c", _HOLDER, str(tmp_path / "lock")],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        time.sleep(1)
+        assert other.stdout is not None
+        assert not select.select([other.stdout], [], [], 1)[0]
+    assert other.stdout.readline() == "held\n"
+    other.kill()
+    other.communicate()
+    remove.wait()
 
 
 def test_a_file_system_without_locks_is_not_an_error(

@@ -6,6 +6,8 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from nextrung.adapters.files.relaxation_log import RelaxationLog, crash_marker
 from nextrung.schemas.base import InputError
@@ -66,14 +68,18 @@ def test_the_log_of_another_job_is_rejected(tmp_path: Path) -> None:
         RelaxationLog(tmp_path / "shard.jsonl", {"job": "b"})
 
 
-@pytest.mark.parametrize("line", [b"{}", b"[]", b"nonsense", b'{"header": 1}'])
-def test_the_error_of_a_file_without_header_names_it(
-    tmp_path: Path, line: bytes
+@pytest.mark.parametrize("line", [b"{}", b"[]", b"nonsense", b'{"header": 1}', b"\xff"])
+def test_garbage_in_place_of_the_header_is_counted_and_kept_out(
+    tmp_path: Path, line: bytes, failed: RelaxationRecord
 ) -> None:
-    (tmp_path / "shard.jsonl").write_bytes(line + b"\n")
+    path = tmp_path / "shard.jsonl"
+    path.write_bytes(line + b"\n")
 
-    with pytest.raises(InputError, match=r"expected a header in line 1 of .*\.jsonl"):
-        RelaxationLog(tmp_path / "shard.jsonl", HEADER)
+    log = RelaxationLog(path, HEADER)
+    log.record("a", failed)
+
+    again = RelaxationLog(path, HEADER)
+    assert (again.finished, again.n_damaged) == ({"a": failed}, 1)
 
 
 def test_on_a_full_disk_only_the_last_relaxation_is_lost(
@@ -111,17 +117,89 @@ def full_disk(n_bytes: int) -> Iterator[None]:
         signal.signal(signal.SIGXFSZ, handler)
 
 
-def test_the_error_of_a_damaged_line_names_it(
-    tmp_path: Path, failed: RelaxationRecord
+def test_a_damaged_line_costs_its_material_and_is_said(
+    tmp_path: Path,
+    converged: RelaxationRecord,
+    failed: RelaxationRecord,
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
+    """An altered energy too, in a line that is JSON still."""
     path = tmp_path / "shard.jsonl"
-    RelaxationLog(path, HEADER)
-    with path.open("ab") as file:
-        file.write(b"{}\n")
-    RelaxationLog.record(_opened(path), "b", failed)
+    log = RelaxationLog(path, HEADER)
+    log.record("a", converged)
+    log.record("b", failed)
+    path.write_bytes(path.read_bytes().replace(b"-7.25", b"-8.25"))
 
-    with pytest.raises(InputError, match="expected a relaxation in line 2"):
-        RelaxationLog(path, HEADER)
+    resumed = RelaxationLog(path, HEADER)
+
+    assert resumed.finished == {"b": failed}
+    assert resumed.n_damaged == 1
+    (warning,) = caplog.messages
+    assert warning.endswith(
+        "1 of 3 lines are damaged; their materials are relaxed again"
+    )
+    resumed.record("a", converged)
+    again = RelaxationLog(path, HEADER)
+    assert again.finished == {"a": converged, "b": failed}
+    assert again.n_damaged == 1
+
+
+def test_a_line_of_the_log_of_another_job_is_not_accepted(
+    tmp_path: Path, converged: RelaxationRecord
+) -> None:
+    lines = []
+    for job in ("a", "b"):
+        path = tmp_path / f"{job}.jsonl"
+        RelaxationLog(path, {"job": job}).record("m", converged)
+        lines.append(path.read_bytes().splitlines(keepends=True))
+    path.write_bytes(lines[1][0] + lines[0][1])
+
+    log = RelaxationLog(path, {"job": "b"})
+
+    assert (log.finished, log.n_damaged) == ({}, 1)
+
+
+@given(
+    position=st.integers(min_value=0),
+    damage=st.sampled_from(["flip", "cut", "insert", "zero"]),
+    mask=st.integers(1, 255),
+)
+@settings(max_examples=300, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_whatever_happens_to_a_log_it_has_true_records_only(
+    tmp_path: Path,
+    converged: RelaxationRecord,
+    failed: RelaxationRecord,
+    position: int,
+    damage: str,
+    mask: int,
+) -> None:
+    """Materials that are lost are relaxed again; then all are there."""
+    path = tmp_path / "shard.jsonl"
+    path.unlink(missing_ok=True)
+    records = {"a": converged, "b": failed, "c": converged}
+    log = RelaxationLog(path, HEADER)
+    for name, record in records.items():
+        log.record(name, record)
+    content = bytearray(path.read_bytes())
+    position %= len(content)
+    if damage == "flip":
+        content[position] ^= mask
+    elif damage == "cut":
+        del content[position : position + mask]
+    elif damage == "insert":
+        content[position:position] = bytes([mask, 10, mask])
+    else:
+        content[position : position + 64] = bytes(
+            len(content[position : position + 64])
+        )
+    path.write_bytes(content)
+
+    resumed = RelaxationLog(path, HEADER)
+    assert all(records[name] == record for name, record in resumed.finished.items())
+    for name in records.keys() - resumed.finished.keys():
+        resumed.record(name, records[name])
+
+    assert RelaxationLog(path, HEADER).finished == records
 
 
 def test_the_marker_is_removed_whichever_exception_ends_the_block(
@@ -148,10 +226,3 @@ def test_the_marker_of_a_killed_attempt_is_reported_to_the_next(tmp_path: Path) 
 
     assert crashed
     assert not (tmp_path / "marker").exists()
-
-
-def _opened(path: Path) -> RelaxationLog:
-    """Open a log for writing without reading it."""
-    log = object.__new__(RelaxationLog)
-    log.path, log.finished, log.synced = path, {}, 0.0
-    return log

@@ -29,6 +29,20 @@ def test_valid_settings_become_a_record(tmp_path: Path) -> None:
         ("a: [", "expected YAML, got"),
         ("p: 'se cret", "found unexpected end of stream in line 1, column"),
         ("a: \udcff", "expected YAML, got"),
+        ("a: " + "[" * 3000 + "]" * 3000, "values nested more than 100 deep"),
+        ("a: 1\nb:\n  c: 1\n  c: 2", "got the key 'c' 2 times in one mapping, line 3"),
+        ("a: &a [*a]", "aliases expand to more than"),
+        (
+            "a: &a0 [1]\n"
+            + "\n".join(
+                f"b{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 9)}]" for n in range(1, 12)
+            ),
+            "aliases expand to more than",
+        ),
+        (
+            "a: !!python/object/apply:os.system [ls]",
+            "could not determine a constructor",
+        ),
     ],
 )
 def test_anything_but_a_mapping_is_rejected(
@@ -39,6 +53,13 @@ def test_anything_but_a_mapping_is_rejected(
 
     with pytest.raises(InputError, match=message):
         load_yaml(file, "machine file")
+
+
+def test_a_merge_key_may_repeat_a_key(tmp_path: Path) -> None:
+    file = tmp_path / "machine.yaml"
+    file.write_text("a: &a {x: 1, y: 1}\nb:\n  <<: *a\n  x: 2")
+
+    assert load_yaml(file, "machine file")["b"] == {"x": 2, "y": 1}
 
 
 def test_the_error_of_a_missing_file_names_its_kind(tmp_path: Path) -> None:

@@ -140,6 +140,14 @@ def test_a_path_may_have_environment_variables(
         ({"password": "secret", "type": "NoSuchStore"}, "got KeyError while reading"),
         ({"password": "secret"}, "got .* while reading .*store.yaml"),
         (["secret"], "the description of a store, got another in .*store.yaml"),
+        (
+            {"@module": "fireworks", "@class": "LaunchPad", "host": "secret"},
+            "got an object of fireworks.LaunchPad, which is not imported",
+        ),
+        (
+            {"docs_store": {"@module": "os", "@callable": "system"}},
+            "got an object of os.system, which is not imported",
+        ),
         ({"JOB_STORE": "/none/secret"}, "expected a file or folder, got none"),
     ],
 )

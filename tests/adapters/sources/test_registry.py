@@ -11,6 +11,7 @@ from pydantic import TypeAdapter
 from nextrung.adapters.sources.registry import (
     LABELS,
     READERS,
+    count_files,
     list_source_files,
     name_labels,
     read_labels,
@@ -18,6 +19,8 @@ from nextrung.adapters.sources.registry import (
     source_digest,
 )
 from nextrung.schemas.base import InputError
+from nextrung.schemas.labels.curation import Rule
+from nextrung.schemas.labels.identity import FileCounts
 from nextrung.schemas.labels.sources import (
     AseSource,
     DistilledSource,
@@ -188,11 +191,38 @@ def test_all_frames_of_a_source_are_read(tmp_path: Path) -> None:
     source = AseSource(
         paths=(str(file),), functional="PBE", material_id_key=None, frame_id_key=None
     )
-    frames = read_labels(source)
+    frames, _ = read_labels(source)
 
     assert len(frames) == 3
     assert frames.functional == "PBE"
     assert list_source_files(source) == {"labels.xyz": file}
+
+
+def test_files_that_cannot_be_read_are_counted(
+    tmp_path: Path, outcar: Callable[..., str]
+) -> None:
+    for name, text in {"a": outcar(), "b": "torn", "c": ""}.items():
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "OUTCAR").write_text(text)
+
+    frames, n_rejected = read_labels(VaspSource(paths=(str(tmp_path),)))
+
+    assert len(frames) == 2
+    assert n_rejected == {Rule.INCOMPLETE_FILE: 2}
+
+
+def test_every_file_of_a_folder_is_counted_once(tmp_path: Path) -> None:
+    for name in ("OUTCAR", "OUTCAR.gz", "vasprun.xml", "POSCAR", "plot.png"):
+        (tmp_path / name).write_text("")
+    source = VaspSource(paths=(str(tmp_path),))
+
+    counted = count_files(source, 0, 1)
+
+    assert counted == FileCounts(
+        n_files=5, n_read=0, n_unreadable=1, n_second=2, n_other=2
+    )
+    with pytest.raises(ValueError, match="expected 5 files in all, got 6"):
+        FileCounts(n_files=5, n_read=1, n_unreadable=1, n_second=2, n_other=2)
 
 
 def test_a_source_without_frames_is_an_error(tmp_path: Path) -> None:

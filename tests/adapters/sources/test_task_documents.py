@@ -386,3 +386,19 @@ def test_real_documents_of_older_schemas_are_read(real_data: Path) -> None:
     assert {run.frames.functional for run in runs} == {"PBE"}
     assert len({run.material_id for run in runs}) == 100
     assert runs[-1].frames.energies[-1] == -1442.85696871
+
+
+def test_a_real_task_says_how_it_was_calculated(real_data: Path) -> None:
+    name = "MP_compatible_GaAs_r2SCAN_static.json.gz"
+    source = TaskDocumentsSource(paths=(str(real_data / "mp-task-documents" / name),))
+
+    (run,) = read_task_documents(source, lambda *_: None)
+
+    assert isinstance(run, Trajectory)
+    identity = run.identity
+    assert identity is not None
+    assert identity.version == "6.4.1"
+    assert identity.potentials["Ga"] == "PAW_PBE Ga_d 06Jul2010"
+    assert identity.potential_hashes["Ga"] == "md5:7bb23032e63255efc79cad079baff5aa"
+    assert identity.k_spacing == pytest.approx(0.21, abs=0.03)
+    assert identity.energy == "free_energy"

@@ -100,11 +100,13 @@ def test_a_second_build_writes_no_rows(store: JobStore) -> None:
     assert all_rows(store) == first
 
 
-def test_only_a_document_that_was_stored_again_is_rebuilt(
+def test_only_a_document_that_was_computed_again_is_rebuilt(
     store: JobStore,
 ) -> None:
     build_collections(store)
     worse = make_stability(Model.SCRATCH, 0.5)
+    provenance = worse.provenance.model_copy(update={"wall_time": 2.5})
+    worse = worse.model_copy(update={"provenance": provenance})
     part = ("demo", "stability/scratch")
     uuid, when = "uuid-of-stability/scratch", "2025-12-31T00:00:00"
     store_document(store, worse, part, uuid=uuid, when=when)

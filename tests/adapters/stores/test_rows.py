@@ -63,7 +63,8 @@ def test_the_source_version_depends_on_time_job_and_collection(
 ) -> None:
     first, second = study_jobs[:2]
 
-    assert first.stored_at in source_version(first, Collection.JOBS)
+    computed = first.provenance["completed_at"]
+    assert computed in source_version(first, Collection.JOBS)
     assert source_version(first, Collection.JOBS) != source_version(
         second, Collection.JOBS
     )

@@ -16,7 +16,7 @@ from nextrung.compute.curation.materials import (
 )
 from nextrung.schemas.base import InputError
 from nextrung.schemas.frames import Frames
-from nextrung.schemas.labels.trajectory import Trajectory
+from nextrung.schemas.labels.trajectory import Task, Trajectory
 
 if TYPE_CHECKING:
     from nextrung.schemas.labels.materials import Materials
@@ -140,3 +140,29 @@ def test_materials_without_a_kept_frame_are_left_out() -> None:
     materials = collect_materials(runs, kept)
 
     assert materials.initial.material_ids.tolist() == ["c", "a"]
+
+
+def test_the_lowest_of_several_relaxations_is_the_label_of_a_material() -> None:
+    """The last run read is 18 meV above, the one before it has no relaxed energy."""
+    runs = [
+        run_of("a", [crystal("H")], [-2.0]),
+        run_of("a", [crystal("H")], [np.nan]),
+        run_of("a", [crystal("H")], [-1.982]),
+    ]
+
+    materials = collect_materials(runs, runs[0].frames)
+
+    assert materials.energies.tolist() == [-2.0]
+
+
+def test_the_primary_task_is_the_label_even_where_another_run_is_lower() -> None:
+    primary = Task(final_energy=-1.5, functional="PBE", hubbard_us={})
+    runs = [
+        run_of("a", [crystal("H")], [-1.9]),
+        replace(run_of("a", [crystal("H")], [-1.5]), primary_task=primary),
+        run_of("a", [crystal("H")], [-1.7]),
+    ]
+
+    materials = collect_materials(runs, runs[0].frames)
+
+    assert materials.energies.tolist() == [-1.5]

@@ -125,3 +125,48 @@ def test_too_many_rare_elements_are_rejected() -> None:
 
     with pytest.raises(InputError, match=r"test split cannot be filled: .* 4 mat"):
         split_frames(frames, SplitSettings(val=0.25, test=0.25))
+
+
+def test_a_group_is_in_one_split_and_splits_keep_their_sizes() -> None:
+    frames = carbons(40)
+    names = frames.material_ids.tolist()
+    groups = {name: f"group-{index // 2}" for index, name in enumerate(names)}
+
+    splits = split_materials(list_elements(frames), SplitSettings(), groups)
+
+    listed = list(splits.values())
+    assert listed[::2] == listed[1::2]
+    assert {name: listed.count(name) for name in set(listed)} == {
+        "train": 32,
+        "val": 4,
+        "test": 4,
+    }
+
+
+def test_groups_of_one_material_are_split_as_materials_without_groups() -> None:
+    elements = list_elements(carbons(50))
+
+    alone = split_materials(
+        elements, SplitSettings(), {name: name for name in elements}
+    )
+
+    assert alone == split_materials(elements, SplitSettings())
+
+
+def test_a_group_larger_than_a_split_stays_in_training() -> None:
+    frames = carbons(40)
+    names = frames.material_ids.tolist()
+    groups = dict.fromkeys(names[:15], "large")
+
+    splits = split_materials(list_elements(frames), SplitSettings(), groups)
+
+    assert {splits[name] for name in names[:15]} == {"train"}
+    assert list(splits.values()).count("test") == 4
+
+
+def test_splits_that_only_large_groups_could_fill_are_refused() -> None:
+    frames = carbons(40)
+    groups = dict.fromkeys(frames.material_ids.tolist(), "all")
+
+    with pytest.raises(InputError, match="40 materials are 1 groups"):
+        split_materials(list_elements(frames), SplitSettings(), groups)

@@ -4,13 +4,13 @@ import numpy as np
 import pytest
 
 from nextrung.compute.scaling_law.laws import (
-    Curve,
     fit_power_law,
     select_curve,
     size_for_error,
 )
+from nextrung.compute.scaling_law.lines import Curve
 from nextrung.schemas.models import Model
-from nextrung.schemas.scaling_law import PowerLaw, ScalingPoint
+from nextrung.schemas.scaling_law import ScalingPoint
 
 SIZES = np.array([2e3, 5e3, 1e4, 5e4, 2e5])
 
@@ -90,31 +90,42 @@ def test_only_known_errors_above_the_size_are_fitted() -> None:
 
 
 def test_the_size_for_an_error_is_where_the_power_law_reaches_it() -> None:
-    """10 ** (0.5 - 0.5 x) is 0.01 at x = 5."""
-    law = PowerLaw(slope=-0.5, intercept=0.5, n_points=3)
+    """10 ** (0.5 - 0.5 x) is 0.01 at x = 5; without scatter, so is the interval."""
+    curve = make_curve(-0.5, 0.5)
 
-    assert size_for_error(law, 0.01, Model.SCRATCH).n_frames == pytest.approx(1e5)
-    assert size_for_error(law, 100, Model.SCRATCH).n_frames == 1
+    size = size_for_error(curve, 0.01, Model.SCRATCH)
+    assert size.n_frames == pytest.approx(1e5)
+    assert (size.low, size.high) == pytest.approx((1e5, 1e5))
+    assert size_for_error(curve, 100, Model.SCRATCH).n_frames == 1
+
+
+def test_a_size_beyond_ten_times_the_data_is_called_extrapolated() -> None:
+    """The largest size is 2e5: 10 ** (0.5 - 0.5 x) at 1.9e6 and at 2.1e6."""
+    curve = make_curve(-0.5, 0.5)
+
+    near, far = (
+        size_for_error(curve, 10**0.5 * size**-0.5, Model.SCRATCH)
+        for size in (1.9e6, 2.1e6)
+    )
+
+    assert (near.extrapolated, far.extrapolated) == (False, True)
 
 
 @pytest.mark.parametrize(
-    ("law", "reason"),
+    ("curve", "reason"),
     [
-        (PowerLaw(slope=0.1, intercept=0, n_points=3), "does not fall"),
+        (make_curve(0.1, 0), "does not fall"),
+        (make_curve(-0.1, 0), "more than 20,000,000 frames: beyond the range"),
+        (Curve(SIZES[:3], SIZES[:3] ** -0.5), "needs 4 sizes to extrapolate, got 3"),
         (
-            PowerLaw(slope=-0.1, intercept=0, n_points=3),
-            "more than 1,000,000,000,000,000",
+            Curve(np.repeat(SIZES[:3], 3), np.repeat(SIZES[:3], 3) ** -0.5),
+            "needs 4 sizes to extrapolate, got 3",
         ),
-        (
-            PowerLaw(slope=-0.1, intercept=0, n_points=3, largest_size=200),
-            "more than 20,000 frames: beyond the range of the fit",
-        ),
-        (PowerLaw(n_points=0, error="too few"), "too few"),
     ],
-    ids=["rising", "flat", "far", "missing"],
+    ids=["rising", "flat", "three", "three-repeated"],
 )
-def test_errors_beyond_the_fit_have_no_size(law: PowerLaw, reason: str) -> None:
-    required = size_for_error(law, 0.01, Model.SCRATCH)
+def test_errors_beyond_the_fit_have_no_size(curve: Curve, reason: str) -> None:
+    required = size_for_error(curve, 0.01, Model.SCRATCH)
 
-    assert required.n_frames is None
+    assert (required.n_frames, required.low, required.high) == (None, None, None)
     assert reason in str(required.error)

@@ -24,18 +24,6 @@ def make_points(model: Model, slope: float, intercept: float) -> list[ScalingPoi
     ]
 
 
-@pytest.mark.parametrize("sizes", [2, 5])
-def test_without_resamples_there_is_no_interval(sizes: int) -> None:
-    points = make_points(Model.REFITTED_ATOM_REFS, -0.3, -0.5)[:sizes]
-    points += make_points(Model.SCRATCH, -0.6, 1.0)[:sizes]
-    settings = ScalingLawSettings(fit_above=0, n_bootstrap=0 if sizes > 2 else 10)
-
-    crossing = score_scaling_law(points, settings).laws["energy_mae"].crossing
-
-    assert crossing.n_frames == pytest.approx(1e5)
-    assert crossing.low is crossing.high is None
-
-
 def test_transfer_alone_has_no_crossing() -> None:
     settings = ScalingLawSettings(models=(Model.REFITTED_ATOM_REFS,))
 
@@ -48,9 +36,7 @@ def test_a_study_has_power_laws_crossings_and_sizes_of_both_errors() -> None:
     """Forces are twice the energies: another intercept, the same crossing."""
     points = make_points(Model.REFITTED_ATOM_REFS, -0.3, -0.5)
     points += make_points(Model.SCRATCH, -0.6, 1.0)
-    settings = ScalingLawSettings(
-        fit_above=0, target_energy_maes=(0.01,), n_bootstrap=10
-    )
+    settings = ScalingLawSettings(fit_above=0, target_energy_maes=(0.01,))
 
     score = score_scaling_law(points, settings)
 
@@ -59,7 +45,34 @@ def test_a_study_has_power_laws_crossings_and_sizes_of_both_errors() -> None:
         assert scaling.crossing.leader is Leader.NEITHER
         assert scaling.crossing.low == pytest.approx(1e5)
         assert scaling.crossing.high == pytest.approx(1e5)
-        assert scaling.crossing.n_crossing == scaling.crossing.n_resamples == 10
     sizes = score.laws["energy_mae"].required_sizes
     assert [size.n_frames for size in sizes] == pytest.approx([1e5, 1e5])
     assert score.laws["forces_mae"].required_sizes == []
+
+
+def test_repeated_trainings_are_compared_by_their_mean() -> None:
+    """Scratch is ahead in one of two repeats of each size, and behind on average."""
+    points = [
+        ScalingPoint(
+            model=model,
+            n_frames=size,
+            n_materials=1,
+            energy_mae=error,
+            forces_mae=None,
+            seed=seed,
+            undertrained=model is Model.SCRATCH and size == 20,
+        )
+        for size in (10, 20)
+        for seed in (0, 1)
+        for model, error in (
+            (Model.REFITTED_ATOM_REFS, 1.0),
+            (Model.SCRATCH, 0.9 + seed),
+        )
+    ]
+
+    score = score_scaling_law(points, ScalingLawSettings(fit_above=0))
+
+    crossing = score.laws["energy_mae"].crossing
+    assert crossing.leader is Leader.TRANSFER
+    assert crossing.undertrained_sizes == (20,)
+    assert score.laws["energy_mae"].laws["scratch"].n_points == 4

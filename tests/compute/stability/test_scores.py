@@ -171,3 +171,23 @@ def test_no_materials_have_no_score() -> None:
 def test_two_materials_of_one_id_are_rejected() -> None:
     with pytest.raises(InputError, match="got Li twice"):
         score_stability([make_material("Li", 0, 0)] * 2, BARTEL)
+
+
+def test_elements_are_counted_and_left_out_of_the_errors_of_compounds() -> None:
+    """Two elements without error by definition, and LiF 0.3 eV/atom too high."""
+    score = score_stability(
+        [
+            make_material("Li", 0, 0),
+            make_material("F", 0, 0),
+            make_material("LiF", -1, -0.7),
+        ],
+        BARTEL,
+    )
+
+    test = score.metrics["test"]
+    assert test.n_elements == 2
+    assert test.decomposition_energy_mae == pytest.approx(0.1)
+    assert test.decomposition_energy_mae_compounds == pytest.approx(0.3)
+    assert test.formation_energy_mae_compounds == pytest.approx(0.3)
+    assert test.decomposition_energy_baseline_mae == pytest.approx(1 / 3)
+    assert test.formation_energy_baseline_mae == pytest.approx(1 / 3)

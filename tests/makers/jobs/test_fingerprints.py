@@ -14,6 +14,7 @@ from nextrung.makers.jobs.fingerprints import (
     name_parents,
 )
 from nextrung.makers.jobs.stage_maker import StageMaker
+from nextrung.makers.routing import MAKERS
 from nextrung.schemas.base import Provenance, Record, TaskDoc
 
 if TYPE_CHECKING:
@@ -70,14 +71,32 @@ def test_inputs_count_as_their_references_and_then_as_their_fingerprints() -> No
     assert len(prints) == 2
 
 
-def test_another_version_is_another_computation(
+def test_another_algorithm_is_another_computation(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     before = fingerprint_of(PowerMaker(), [1])
     job = identify(PowerMaker(), [1])
-    monkeypatch.setattr(fingerprints, "version", lambda _: "99.0")
+    monkeypatch.setattr(PowerMaker, "algorithm", 2)
     assert fingerprint_of(PowerMaker(), [1]) != before
     assert identify(PowerMaker(), [1]) == job
+
+
+def test_another_version_of_a_package_is_the_same_computation(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    before = fingerprint_of(PowerMaker(), [1])
+    monkeypatch.setattr(fingerprints, "version", lambda _: "99.0")
+    assert fingerprint_of(PowerMaker(), [1]) == before
+
+
+def test_every_maker_of_a_job_states_the_version_of_its_algorithm() -> None:
+    makers = [
+        kind
+        for kind in StageMaker.__subclasses__()
+        if kind.__module__.startswith("nextrung.")
+    ]
+    assert {*MAKERS.values()} <= {*makers}
+    assert [kind for kind in makers if "algorithm" not in vars(kind)] == []
 
 
 def test_changed_files_are_another_computation(

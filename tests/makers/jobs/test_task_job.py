@@ -4,15 +4,18 @@ import json
 import logging
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from jobflow import Flow, Job, run_locally
 from monty.json import MontyDecoder, MontyEncoder
 
+from nextrung.adapters.files.artifacts import artifact_path, store_artifact
 from nextrung.adapters.stores.job_store import make_embedded_store
+from nextrung.makers.jobs import task_job as task_job_module
 from nextrung.makers.jobs.flow import make_flow
 from nextrung.makers.jobs.stage_maker import StageMaker
+from nextrung.makers.jobs.stored_documents import mark_recomputed
 from nextrung.makers.jobs.task_job import (
     JobState,
     provenance,
@@ -20,13 +23,17 @@ from nextrung.makers.jobs.task_job import (
     task_job,
     work_folder,
 )
-from nextrung.schemas.base import InputError, Record, TaskDoc
+from nextrung.schemas.base import Artifact, InputError, Record, TaskDoc
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from jobflow import JobStore
 
 #: Factors that jobs multiplied by since the test began.
 CALLS: list[int] = []
+#: Folders of their unfinished work.
+FOLDERS: list[Path] = []
 
 
 class FactorSettings(Record):
@@ -49,6 +56,7 @@ class MultiplyMaker(StageMaker):
         report_progress(1, 2, "half way")
         if self.settings.factor == 0:
             raise ValueError("expected a factor other than 0")
+        FOLDERS.append(work_folder())
         (work_folder() / "note").touch()
         number = start if isinstance(start, int) else start.product
         product = number * self.settings.factor
@@ -71,9 +79,37 @@ class FileMaker(StageMaker):
         return ProductDoc(product=0, rows=[], provenance=provenance())
 
 
+class NoteDoc(TaskDoc):
+    note: Artifact
+
+
+@dataclass(kw_only=True)
+class NoteMaker(StageMaker):
+    name: str = "write"
+
+    @task_job(output_schema=NoteDoc)
+    def make(self) -> NoteDoc:
+        CALLS.append(0)
+        file = work_folder() / "note.txt"
+        file.write_text(f"content {len(CALLS)}")
+        return NoteDoc(note=store_artifact(file, "notes"), provenance=provenance())
+
+
+@dataclass(kw_only=True)
+class ReadMaker(StageMaker):
+    name: str = "read note"
+
+    @task_job(output_schema=ProductDoc)
+    def make(self, source: NoteDoc) -> ProductDoc:
+        CALLS.append(1)
+        artifact_path(source.note)
+        return ProductDoc(product=1, rows=[], provenance=provenance())
+
+
 @pytest.fixture(autouse=True)
 def run_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     CALLS.clear()
+    FOLDERS.clear()
     monkeypatch.setenv("NEXTRUNG_ROOT", str(tmp_path))
     return tmp_path
 
@@ -177,7 +213,61 @@ def test_work_folder_is_named_by_the_fingerprint(
 ) -> None:
     fingerprint = run(product_of(2), job_store).provenance.fingerprint
 
-    assert (tmp_path / "work" / fingerprint[:32] / "note").is_file()
+    assert FOLDERS == [tmp_path / "work" / fingerprint[:32]]
+
+
+def test_unfinished_work_is_removed_once_the_document_is_stored(
+    tmp_path: Path,
+) -> None:
+    """A job that fails keeps it; what a job left before is removed by its rerun."""
+    store = make_embedded_store(tmp_path)
+    fingerprint = run(product_of(2), store).provenance.fingerprint
+    folder = tmp_path / "work" / fingerprint[:32]
+    assert not folder.exists()
+
+    folder.mkdir(parents=True)
+    for name in ("lock", "last.ckpt"):
+        (folder / name).touch()
+    run(product_of(2), store)
+
+    assert CALLS == [2]
+    assert not folder.exists()
+
+
+def test_unfinished_work_stays_when_the_document_cannot_be_stored(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = make_embedded_store(tmp_path)
+    flow = product_of(2)
+    monkeypatch.setattr(type(store.docs_store), "update", _fail)
+
+    with pytest.raises(OSError, match="disk full"):
+        run(flow, store)
+
+    assert len(list(tmp_path.glob("work/*/note"))) == 1
+
+
+def _fail(*_arguments: object, **_options: object) -> None:
+    raise OSError("disk full")
+
+
+def test_a_document_stored_while_a_job_waited_for_the_lock_ends_the_job(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The look-up before found none; the one that holds the lock finds it."""
+    store = make_embedded_store(tmp_path)
+    first = run(product_of(2), store)
+    look_up = task_job_module._find_output
+    answers = [None]
+
+    def miss_once(*arguments: Any) -> dict[str, Any] | None:  # noqa: ANN401
+        return answers.pop() if answers else look_up(*arguments)
+
+    monkeypatch.setattr(task_job_module, "_find_output", miss_once)
+
+    assert run(product_of(2), store) == first
+    assert answers == []
+    assert not list(tmp_path.glob("work/*/note"))
 
 
 def test_job_survives_the_trip_through_a_launchpad(job_store: JobStore) -> None:
@@ -251,3 +341,96 @@ def test_documents_say_where_the_queue_ran_their_job(
     found = document["output"]["provenance"]
     assert found["partition"] == "gpu"
     assert (found["queue_job"], found["visible_gpus"]) == ("7", "1")
+
+
+def note_and_reader() -> Flow:
+    """A job that writes a file, and one that reads it, as parts of a study."""
+    note = NoteMaker().make()
+    reader = ReadMaker().make(note.output)
+    for job, part in ((note, "dataset"), (reader, "evaluation/source")):
+        job.update_metadata({"part": part})
+    return make_flow([note, reader], reader.output, "note")
+
+
+def remove(file: Path) -> None:
+    file.unlink()
+
+
+def truncate(file: Path) -> None:
+    file.write_bytes(file.read_bytes()[:-1])
+
+
+def flip_a_bit(file: Path) -> None:
+    content = bytearray(file.read_bytes())
+    content[0] ^= 1
+    file.write_bytes(content)
+
+
+@pytest.mark.parametrize("harm", [remove, truncate, flip_a_bit])
+def test_a_document_whose_file_is_lost_or_damaged_is_computed_again(
+    job_store: JobStore,
+    run_folder: Path,
+    caplog: pytest.LogCaptureFixture,
+    harm: Callable[[Path], None],
+) -> None:
+    """The job that depends on it is too, as the new file has another content."""
+    run(note_and_reader(), job_store)
+    (file,) = run_folder.glob("artifacts/notes/*")
+    harm(file)
+
+    run(note_and_reader(), job_store)
+    run(note_and_reader(), job_store)
+
+    assert CALLS == [0, 1, 0, 1]
+    assert f"computed again: artifact {'missing' if harm is remove else 'damaged'}" in (
+        caplog.text
+    )
+
+
+def test_dependents_of_a_file_that_is_made_again_alike_are_answered(
+    job_store: JobStore, run_folder: Path
+) -> None:
+    run(note_and_reader(), job_store)
+    (file,) = run_folder.glob("artifacts/notes/*")
+    remove(file)
+    CALLS.clear()
+
+    run(note_and_reader(), job_store)
+
+    assert CALLS == [0]
+
+
+def test_a_stage_that_is_recomputed_takes_along_what_depends_on_it(
+    job_store: JobStore,
+) -> None:
+    run(product_of(2, 5), job_store)
+    for stages, token in (
+        (["evaluation"], "a"),
+        (["evaluation"], "a"),  # an interrupted run that continues
+        (["dataset"], "b"),
+        ([], ""),
+    ):
+        flow = product_of(2, 5)
+        for job, part in zip(flow.jobs, ("dataset", "evaluation/source"), strict=True):
+            job.update_metadata({"part": part})
+        mark_recomputed(flow, stages, token)
+        run(flow, job_store)
+
+    assert CALLS == [2, 5, 5, 2, 5]
+
+
+def test_unfinished_work_is_not_taken_up_by_a_recomputation(
+    job_store: JobStore, run_folder: Path
+) -> None:
+    flow = note_and_reader()
+    mark_recomputed(flow, ["dataset"], "token")
+
+    run(flow, job_store)
+
+    (folder,) = run_folder.glob("work/*")
+    assert folder.name.endswith("-token")
+
+
+def test_a_stage_that_the_study_lacks_is_rejected() -> None:
+    with pytest.raises(InputError, match=r"a stage .*: dataset, evaluation; "):
+        mark_recomputed(note_and_reader(), ["density"], "token")

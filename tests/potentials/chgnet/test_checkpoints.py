@@ -6,11 +6,12 @@ import numpy as np
 import pytest
 import torch
 from chgnet.model import CHGNet
+from pymatgen.core import Element
 
 from nextrung.potentials.chgnet.checkpoints import (
     SHIPPED,
     Checkpoint,
-    _find_referenced_elements,
+    _find_covered_elements,
     build_model,
     find_checkpoint,
     read_checkpoint,
@@ -38,10 +39,46 @@ def test_a_name_that_is_neither_model_nor_file_is_rejected() -> None:
         find_checkpoint("chgnet-9")
 
 
-def test_elements_without_data_have_no_reference() -> None:
-    full = read_checkpoint(SHIPPED["chgnet-0.3.0"]).elements
-    transferred = read_checkpoint(SHIPPED["chgnet-r2scan"]).elements
-    assert full - transferred == {"Yb", "Po", "At", "Rn", "Fr", "Ra"}
+def test_elements_that_were_in_no_training_frame_are_not_covered() -> None:
+    """MPtrj has 89 elements (Deng et al., Nat. Mach. Intell. 5, 1031, 2023).
+
+    The other five of the first 94 have a reference in the file, yet their embeddings
+    are those of its random start: the fine-tuned model has the same to the last bit.
+    """
+    first, tuned = (read_checkpoint(path) for path in SHIPPED.values())
+    rows = [c.model.atom_embedding.embedding.weight for c in (first, tuned)]
+    unmoved = {
+        Element.from_Z(row + 1).symbol
+        for row in range(94)
+        if torch.equal(rows[0][row], rows[1][row])
+    }
+
+    assert unmoved == {"Po", "At", "Rn", "Fr", "Ra", "Yb"}
+    assert len(first.elements) == 89
+    assert first.elements - tuned.elements == {"Yb"}
+    assert first.elements.isdisjoint({"Po", "At", "Rn", "Fr", "Ra"})
+
+
+def test_a_new_network_covers_every_element_with_a_reference(tmp_path: Path) -> None:
+    """Where all embeddings are random, none stands out."""
+    model = build_model({"composition_model": "MPtrj"}, seed=1)
+    content = {"state_dict": model.state_dict(), "model_args": model.model_args}
+    torch.save({"model": content}, tmp_path / "new.pth.tar")
+
+    assert len(read_checkpoint(tmp_path / "new.pth.tar").elements) == 94
+
+
+@pytest.mark.parametrize("name", SHIPPED)
+def test_the_version_of_a_shipped_model_is_that_of_chgnet_and_is_kept(
+    name: str, tmp_path: Path
+) -> None:
+    shipped = read_checkpoint(find_checkpoint(name))
+    write_checkpoint(shipped, tmp_path / "copy.pth.tar")
+
+    loaded = CHGNet.load(model_name=name.removeprefix("chgnet-"), verbose=False)
+    copied = CHGNet.from_file(str(tmp_path / "copy.pth.tar"))
+    assert shipped.model.version == loaded.version
+    assert copied.version == loaded.version
 
 
 def test_models_are_read_frozen_and_in_evaluation_mode() -> None:
@@ -128,7 +165,7 @@ def test_other_atomic_references_are_named_fitted(
     write_checkpoint(Checkpoint(model, frozenset(), {}), tmp_path / "model.pth")
     read = read_checkpoint(tmp_path / "model.pth").model
     assert read.model_args["atom_refs"] == "fitted"
-    assert _find_referenced_elements(read) == _find_referenced_elements(model)
+    assert _find_covered_elements(read) == _find_covered_elements(model)
 
 
 @pytest.mark.parametrize(

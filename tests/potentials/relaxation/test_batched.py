@@ -162,6 +162,27 @@ def test_a_cell_that_expands_or_collapses_is_an_error(
     assert record.initial_energy == 0
 
 
+@pytest.mark.parametrize("engine", list(RelaxationEngine))
+def test_structures_without_references_relax_to_the_same_crystal_without_energy(
+    target_double: Potential, engine: RelaxationEngine
+) -> None:
+    salt = Structure(Lattice.cubic(4.0), ["Na", "Cl"], [[0, 0, 0], [0.48, 0.5, 0.5]])
+    settings = RelaxationSettings(engine=engine, max_steps=20)
+    unreferenced = target_double.with_atom_refs({"Na": 0.0})
+
+    [[expected], [record]] = (
+        relax(potential, salt, settings) for potential in (target_double, unreferenced)
+    )
+
+    assert expected.energy is not None
+    assert record.error == "no atomic reference energy for Cl"
+    assert (record.energy, record.initial_energy) == (None, None)
+    assert (record.status, record.n_steps) == (expected.status, expected.n_steps)
+    assert record.n_steps > 0
+    assert record.structure == expected.structure
+    assert record.fmax == pytest.approx(expected.fmax)
+
+
 def small(structures: list[Structure]) -> list[Structure]:
     """Structures that chgnet relaxes quickly."""
     return [structure for structure in structures if len(structure) <= 6][:5]

@@ -15,18 +15,19 @@ from pymatgen.core import Lattice, Structure
 from tests.potentials.lennard_jones import EXITING, LennardJonesPotential
 
 from nextrung.potentials.registry import load_potential
-from nextrung.potentials.relaxation import worker_pool
+from nextrung.potentials.relaxation import restart, worker_pool
 from nextrung.potentials.relaxation.engines import relax
 from nextrung.potentials.relaxation.parallel import (
     relax_in_isolation,
     relax_in_processes,
 )
+from nextrung.potentials.relaxation.restart import RestartPoint, Restarts
 from nextrung.potentials.relaxation.worker_pool import WorkerPool, _single_threaded
 from nextrung.schemas.base import InputError
 from nextrung.schemas.relaxation import RelaxationRecord, RelaxationSettings
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from nextrung.potentials.graphs.crystals import Crystals
     from nextrung.potentials.interface import BatchPrediction
@@ -64,6 +65,14 @@ class Endless(LennardJonesPotential):
             print(os.getpid(), flush=True)  # noqa: T201 - a test reads it
             time.sleep(1000)
         return super().predict_batch(crystals, properties)
+
+
+class SavingOften(LennardJonesPotential):
+    """Restart points of its process are saved after every step."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        restart.RESTART_INTERVAL = 0.0  # type: ignore[misc] # in the child process
 
 
 @pytest.fixture(autouse=True)
@@ -150,6 +159,64 @@ def test_a_structure_that_never_finishes_is_killed_after_the_timeout(
     assert time.monotonic() - started < 60
 
 
+def test_restart_points_do_not_extend_the_time_of_a_structure(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """One that never finishes is killed, however often it is saved."""
+    monkeypatch.setattr(worker_pool, "MAX_ATTEMPTS", 1)
+    saved: list[int] = []
+    settings = SETTINGS.model_copy(update={"max_steps": 10**6, "fmax": 1e-300})
+
+    (endless,) = relax_in_isolation(
+        SavingOften,
+        [dimer(0.0)],
+        settings,
+        n_processes=1,
+        timeout=3,
+        restarts=Restarts({}, saved.extend),
+    )
+
+    assert endless.error is not None
+    assert endless.error.endswith("exit code -9: no result in 3 s")
+    assert len(saved) > 1
+    assert set(saved) == {0}
+
+
+def test_a_killed_pool_resumes_from_the_restart_points_of_its_processes() -> None:
+    """No process starts from the initial structure again."""
+    points: dict[int, RestartPoint] = {}
+    settings = SETTINGS.model_copy(update={"max_steps": 40, "fmax": 1e-300})
+
+    def kill(new: Mapping[int, RestartPoint]) -> None:
+        points.update(new)
+        if len(points) == 2 and min(p.n_steps for p in points.values()) > 20:
+            raise SystemExit(143)
+
+    structures = [dimer(0.0), dimer(0.1)]
+    with pytest.raises(SystemExit):
+        relax_in_isolation(
+            SavingOften,
+            structures,
+            settings,
+            n_processes=1,
+            restarts=Restarts({}, kill),
+        )
+    n_before = min(point.n_steps for point in points.values())
+    resumed: list[int] = []
+    records = relax_in_isolation(
+        SavingOften,
+        structures,
+        settings,
+        n_processes=1,
+        restarts=Restarts(
+            points, lambda new: resumed.extend(p.n_steps for p in new.values())
+        ),
+    )
+
+    assert min(resumed) >= n_before > 20
+    assert records == relax(LennardJonesPotential(), structures, settings)
+
+
 def test_many_crashes_one_after_another_are_an_error(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -199,6 +266,7 @@ def test_processes_exit_with_their_parent(tmp_path: Path) -> None:
 #: A script that starts a process that prints its id and never finishes.
 _SCRIPT = """
 from tests.potentials.relaxation.test_worker_pool import SETTINGS, Endless, dimer
+from nextrung.potentials.relaxation.restart import RestartPoint, Restarts
 from nextrung.potentials.relaxation.worker_pool import WorkerPool
 
 if __name__ == "__main__":

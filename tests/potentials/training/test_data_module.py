@@ -21,7 +21,7 @@ from nextrung.schemas.fine_tuning import FineTuningSettings, Precision
 from nextrung.schemas.frames import Frames
 
 CPU = torch.device("cpu")
-SETTINGS = FineTuningSettings(batch_size=4, shuffle_window=2)
+SETTINGS = FineTuningSettings(batch_size=4)
 
 
 @pytest.fixture

@@ -9,10 +9,11 @@ import numpy as np
 import pytest
 import torch
 from chgnet.model import CHGNet
-from pymatgen.core import Element, Lattice, Structure
+from pymatgen.core import Lattice, Structure
 
 from nextrung.potentials.registry import load_potential
-from nextrung.potentials.training import micro_batches
+from nextrung.potentials.training import checkpoint, micro_batches
+from nextrung.potentials.training.checkpoint import PREVIOUS_FILE
 from nextrung.potentials.training.fine_tuning import (
     STATE_FILE,
     FineTuningResult,
@@ -294,7 +295,98 @@ def test_a_training_writes_only_its_checkpoint(
     tune(potential, frames, tmp_path / "work" / "deep")
 
     assert list(here.iterdir()) == []
-    assert list(tmp_path.glob("work/deep/*")) == [tmp_path / "work/deep" / STATE_FILE]
+    written = {path.name for path in tmp_path.glob("work/deep/*")}
+    assert written == {STATE_FILE, PREVIOUS_FILE}
+
+
+@pytest.mark.parametrize("damage", ["flipped", "truncated", "emptied", "removed"])
+@pytest.mark.parametrize("n_damaged", [1, 2])
+def test_a_training_with_damaged_checkpoints_equals_an_undisturbed_one(
+    n_damaged: int,
+    damage: str,
+    potential: Potential,
+    frames: Frames,
+    result: FineTuningResult,
+    tmp_path: Path,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """It resumes from the checkpoint before, or starts again, and says so."""
+    interrupt_after(2, potential, frames, tmp_path)
+    for name in (STATE_FILE, PREVIOUS_FILE)[:n_damaged]:
+        damage_file(tmp_path / name, damage)
+    epochs: list[int] = []
+
+    outcome = fine_tune(
+        potential,
+        frames,
+        SETTINGS,
+        trained=Trained.NETWORK,
+        workdir=tmp_path,
+        on_epoch=lambda record: epochs.append(record.epoch),
+    )
+
+    assert_same(outcome, result)
+    assert epochs == ([2, 3] if n_damaged == 1 else [1, 2, 3])
+    n_found = 0 if damage == "removed" else n_damaged
+    assert outcome.n_damaged == n_found
+    origins = ["previous.ckpt", "the start"][:n_found]
+    assert [text.rpartition(" resumes from ")[2] for text in caplog.messages] == origins
+
+
+def interrupt_after(
+    n_epochs: int, potential: Potential, frames: Frames, workdir: Path
+) -> None:
+    """Train until the checkpoint of an epoch is written."""
+
+    def kill(record: EpochRecord) -> None:
+        if record.epoch == n_epochs:
+            raise Killed
+
+    with pytest.raises(Killed):
+        fine_tune(
+            potential,
+            frames,
+            SETTINGS,
+            trained=Trained.NETWORK,
+            workdir=workdir,
+            on_epoch=kill,
+        )
+
+
+def damage_file(path: Path, damage: str) -> None:
+    """Flip one bit of a weight, cut the file, empty it, or remove it."""
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 64
+    if damage == "removed":
+        path.unlink()
+    elif damage == "flipped":
+        path.write_bytes(content)
+    else:
+        path.write_bytes(content[: len(content) // 3 if damage == "truncated" else 0])
+
+
+def test_checkpoints_within_an_epoch_change_no_bit_and_save_its_steps(
+    potential: Potential,
+    frames: Frames,
+    result: FineTuningResult,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Epochs have two steps; the training is killed without warning in every one."""
+    monkeypatch.setattr(checkpoint, "CHECKPOINT_INTERVAL", 0.0)
+
+    def kill(step: int) -> None:
+        if step % 2 == 0 and step < 4 * LAST_EPOCH:
+            raise Killed
+
+    steps = count_steps(monkeypatch, kill)
+    for _ in range(2 * LAST_EPOCH - 1):
+        with pytest.raises(Killed):
+            tune(potential, frames, tmp_path)
+    outcome = tune(potential, frames, tmp_path)
+
+    assert len(steps) == 4 * LAST_EPOCH - 1
+    assert_same(outcome, result)
 
 
 def test_the_initial_potential_is_not_changed(
@@ -313,7 +405,9 @@ def test_only_frozen_and_unused_weights_are_not_trained(
     potential: Potential, result: FineTuningResult
 ) -> None:
     """The last angle update of CHGNet is never used."""
-    before = potential.model.state_dict()
+    elements = result.potential.elements
+    refs = {s: e for s, e in potential.atom_refs.items() if s in elements}
+    before = potential.with_atom_refs(refs).model.state_dict()
     kept = {n for n, w in weights_of(result).items() if torch.equal(w, before[n])}
 
     assert {name for name in kept if not name.endswith("frequencies")} == {
@@ -328,8 +422,8 @@ def test_references_of_elements_with_labels_are_trained(
     moved = tune(potential, frames, tmp_path, trained=Trained.NETWORK_AND_ATOM_REFS)
 
     before, after = potential.atom_refs, moved.potential.atom_refs
-    changed = {symbol for symbol in before if after[symbol] != before[symbol]}
-    assert changed == {"Li", "F", "Na", "Cl", "Mg", "O"}
+    changed = {symbol for symbol in after if after[symbol] != before[symbol]}
+    assert changed == set(after) == {"Li", "F", "Na", "Cl", "Mg", "O"}
 
 
 def test_the_best_weights_are_those_of_the_best_epoch(
@@ -393,6 +487,35 @@ def test_frames_without_graph_or_reference_are_left_out_with_their_reason(
         "frame-5": "no atomic reference energy for Mg",
     }
     assert (outcome.n_train_frames, outcome.n_train_materials) == (3, 3)
+
+
+@pytest.mark.parametrize("trained", [Trained.NETWORK, Trained.NETWORK_AND_ATOM_REFS])
+def test_a_trained_model_covers_the_elements_of_its_training_frames(
+    potential: Potential, frames: Frames, tmp_path: Path, trained: Trained
+) -> None:
+    """Five frames of LiF, NaCl and MgO: none of tungsten, which the source covers."""
+    settings = SETTINGS.model_copy(update={"epochs": 1})
+    outcome = tune(potential, frames, tmp_path, settings=settings, trained=trained)
+
+    tungsten = Structure(Lattice.cubic(3.2), ["W", "W"], [[0, 0, 0], [0.5] * 3])
+    [prediction] = outcome.potential.predict([tungsten])
+
+    assert "W" in potential.elements
+    assert outcome.potential.elements == {"Li", "F", "Na", "Cl", "Mg", "O"}
+    assert prediction.energy is None
+    assert prediction.error == "no atomic reference energy for W"
+    assert prediction.forces is not None
+
+
+def test_validation_frames_with_elements_of_no_training_frame_are_left_out(
+    potential: Potential, frames: Frames, tmp_path: Path
+) -> None:
+    """One frame of LiF is trained on; of frames 5 and 6, the last is LiF too."""
+    splits = np.array(["train", *[""] * 4, "val", "val"])
+    outcome = tune(potential, frames.with_splits(splits), tmp_path)
+
+    assert outcome.unusable == {"frame-5": "no atomic reference energy for Mg, O"}
+    assert outcome.potential.elements == {"Li", "F"}
 
 
 def test_a_subset_of_the_frames_is_trained_on(
@@ -472,10 +595,3 @@ def test_a_diverged_training_is_an_input_error(
         InputError, match=r"got a diverged training; learning_rate 1e\+30"
     ):
         tune(potential, frames, tmp_path, settings=settings)
-
-
-def test_elements_without_frames_keep_their_references(
-    potential: Potential, result: FineTuningResult
-) -> None:
-    assert result.potential.elements == potential.elements
-    assert Element("U").symbol in result.potential.atom_refs

@@ -7,7 +7,9 @@ import pytest
 import torch
 from chgnet.model import CHGNet
 
+from nextrung.checked_files import write_checked
 from nextrung.potentials.registry import load_potential
+from nextrung.potentials.training.checkpoint import CheckedCheckpointIO
 from nextrung.potentials.training.gradients import TRACKED_WEIGHTS, record_gradients
 from nextrung.potentials.training.module import FineTuningModule
 from nextrung.potentials.training.state import EpochProgress, TrainingState
@@ -110,10 +112,14 @@ def make_state() -> TrainingState:
     )
 
 
+def write_checkpoint(path: Path, content: dict[str, Any]) -> None:
+    CheckedCheckpointIO().save_checkpoint(content, path)
+
+
 def test_a_state_is_restored_from_a_file_of_plain_values(tmp_path: Path) -> None:
     """``TrainingState.read`` loads weights only: no code in the file can run."""
     state = make_state()
-    torch.save({"nextrung": state.dump()}, tmp_path / "state")
+    write_checkpoint(tmp_path / "state", {"nextrung": state.dump()})
 
     returned = TrainingState.read(tmp_path / "state")
 
@@ -126,14 +132,14 @@ def test_a_state_is_restored_from_a_file_of_plain_values(tmp_path: Path) -> None
 
 @pytest.mark.parametrize("content", [b"", b"nonsense"])
 def test_a_file_without_a_state_is_rejected(content: bytes, tmp_path: Path) -> None:
-    (tmp_path / "state").write_bytes(content)
+    write_checked(tmp_path / "state", content)
 
     with pytest.raises(InputError, match="state: expected the state of a training"):
         TrainingState.read(tmp_path / "state")
 
 
 def test_another_checkpoint_is_rejected(tmp_path: Path) -> None:
-    torch.save({"state_dict": {}}, tmp_path / "state")
+    write_checkpoint(tmp_path / "state", {"state_dict": {}})
 
     with pytest.raises(InputError, match="state: expected the state of a training"):
         TrainingState.read(tmp_path / "state")

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import re
+from shutil import copyfile
 from typing import TYPE_CHECKING
 
 import pytest
+from tests.made_up_study import make_evaluations
 
+from nextrung.potentials.chgnet.checkpoints import find_checkpoint
 from nextrung.reports.pages.model_card import (
     ModelCard,
     describe_model,
@@ -15,7 +19,7 @@ from nextrung.reports.pages.model_card import (
 from nextrung.schemas.base import InputError
 from nextrung.schemas.density import DensityDoc
 from nextrung.schemas.evaluation import EvaluationDoc
-from nextrung.schemas.fine_tuning import FineTuningDoc
+from nextrung.schemas.fine_tuning import FineTuningDoc, FineTuningSettings, LossWeights
 from nextrung.schemas.stability import StabilityDoc
 
 if TYPE_CHECKING:
@@ -87,7 +91,7 @@ def test_the_markdown_shows_errors_in_the_units_of_its_columns(card: ModelCard) 
     text = format_markdown(card)
     assert "| test | 3 | 60.0 | 120.0 | 0.600 | – |" in text
     assert "labels: distilled from chgnet-r2scan" in text
-    assert 'CHGNet.from_file("scratch.parquet")' in text
+    assert 'CHGNet.from_file("scratch.pth.tar")' in text
     assert "- decomposition energy of test materials: 60.0 meV/atom" in text
 
 
@@ -111,3 +115,107 @@ def test_documents_of_another_model_are_rejected(
     assert isinstance(other, EvaluationDoc)
     with pytest.raises(InputError, match="expected documents of scratch, got source"):
         describe_model(tuned, other)
+
+
+def make_tested(
+    tuned: FineTuningDoc, errors: dict[str, float], n_materials: int = 40
+) -> ModelCard:
+    """Build the card of the model with these test errors."""
+    made = make_evaluations({tuned.model: errors}, n_materials=n_materials)
+    evaluation = made[f"evaluation/{tuned.model}"]
+    assert isinstance(evaluation, EvaluationDoc)
+    return describe_model(tuned, evaluation)
+
+
+def test_a_use_is_recommended_with_its_error_and_interval(
+    tuned: FineTuningDoc,
+) -> None:
+    card = make_tested(tuned, {"energy": 0.06, "forces": 0.03, "stress": 0.1})
+
+    assert list(card.uses) == [
+        "Energies of bulk crystals",
+        "Forces in bulk crystals",
+        "Relaxation of bulk crystals",
+    ]
+    (finding,) = card.uses["Forces in bulk crystals"]
+    assert finding.startswith("forces 30.0 (2")
+    assert finding.endswith("relative to zero forces")
+    assert "- Forces in bulk crystals: forces 30.0 (2" in format_markdown(card)
+
+
+def test_labels_of_energies_only_recommend_energies_only(tuned: FineTuningDoc) -> None:
+    card = make_tested(tuned, {"energy": 0.06})
+
+    assert list(card.uses) == ["Energies of bulk crystals"]
+    assert card.not_recommended["Relaxation of bulk crystals"] == [
+        "forces have no test labels",
+        "stresses have no test labels",
+    ]
+
+
+def test_a_model_worse_than_zero_stress_is_not_recommended_for_relaxation(
+    tuned: FineTuningDoc,
+) -> None:
+    card = make_tested(tuned, {"energy": 0.06, "forces": 0.03, "stress": 0.322})
+
+    assert "Relaxation of bulk crystals" not in card.uses
+    (reason,) = card.not_recommended["Relaxation of bulk crystals"]
+    assert reason.startswith("not shown to be better than zero stresses, +2")
+
+
+def test_a_property_without_weight_in_the_loss_is_not_recommended(
+    tuned: FineTuningDoc,
+) -> None:
+    settings = FineTuningSettings(loss_weights=LossWeights(forces=0))
+    weightless = tuned.model_copy(update={"settings": settings})
+    card = make_tested(weightless, {"energy": 0.06, "forces": 0.03})
+
+    assert card.not_recommended["Forces in bulk crystals"] == [
+        "forces were not trained"
+    ]
+
+
+def test_dynamics_and_small_tests_are_never_recommended(tuned: FineTuningDoc) -> None:
+    card = make_tested(tuned, {"energy": 0.01, "forces": 0.01}, n_materials=4)
+
+    assert card.uses == {}
+    assert card.not_recommended["Molecular dynamics"] == ["not tested"]
+    assert "None: no use is supported by the test." in format_markdown(card)
+
+
+def test_elements_of_the_training_frames_are_told_from_those_with_a_reference(
+    tuned: FineTuningDoc, evaluation: EvaluationDoc
+) -> None:
+    more = tuned.model_copy(update={"elements": [*tuned.elements, "Ar", "Ne"]})
+    card = describe_model(more, evaluation)
+
+    assert card.elements_trained == ["Li", "O", "Mn"]
+    assert any("2 elements with a reference energy have no" in x for x in card.limits)
+    assert "Elements in the training frames: Li, O, Mn." in format_markdown(card)
+
+
+def test_an_untrained_model_says_so(
+    documents: Mapping[str, TaskDoc],
+) -> None:
+    source, scored = documents["fine_tuning/source"], documents["evaluation/source"]
+    assert isinstance(source, FineTuningDoc)
+    assert isinstance(scored, EvaluationDoc)
+    limits = describe_model(source, scored).limits
+    assert "Its network was not trained on these labels." in limits
+
+
+def test_the_code_of_the_card_runs_in_its_folder(
+    tuned: FineTuningDoc,
+    evaluation: EvaluationDoc,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    markdown, _ = write_model_card(tuned, evaluation, tmp_path)
+    copyfile(find_checkpoint("chgnet-0.3.0"), tmp_path / "scratch.pth.tar")
+    monkeypatch.chdir(tmp_path)
+    blocks = re.findall(r"```python\n(.*?)```", markdown.read_text("utf-8"), re.DOTALL)
+    assert len(blocks) == 2
+    for block in blocks:
+        names: dict[str, object] = {}
+        exec(block, names)  # noqa: S102 - the code that the card tells readers to run
+        assert names.get("model") or names.get("predictions")

@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
+from xml.etree.ElementTree import Element
 
-from tests.reports.browser import figures_of
+from tests.made_up_study import make_evaluations
+from tests.reports.browser import figures_of, html_of
 
 from nextrung.reports.pages.study import report_results, report_study, report_summary
+from nextrung.reports.sections.verdicts.evidence import read_evidence
+from nextrung.schemas.density import DensityDoc
+from nextrung.schemas.models import Model
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -40,5 +45,64 @@ def test_a_report_without_documents_has_every_section_but_no_figure_of_theirs(
 
 
 def test_summary_and_results_need_the_study_only(study: StudyDoc) -> None:
-    assert report_summary(study).anchor == "summary"
-    assert report_results(study, {}).anchor == "results"
+    nothing = read_evidence({})
+    assert report_summary(study, {}, nothing).anchor == "summary"
+    assert report_results(study, {}, nothing).anchor == "results"
+
+
+def test_densities_are_compared_over_the_crystals_common_to_all(
+    study: StudyDoc, documents: Mapping[str, TaskDoc]
+) -> None:
+    """One model loses its worst crystals: it must not look better for that."""
+    scratch = documents["density/scratch"]
+    assert isinstance(scratch, DensityDoc)
+    kept = [row for row in scratch.rows if row.crystal_id in {"crystal-3", "crystal-5"}]
+    fewer = scratch.model_copy(update={"rows": kept, "mae": 0.001})
+    changed = {**documents, "density/scratch": fewer}
+
+    html = html_of(report_results(study, changed, read_evidence(changed)))
+
+    assert "Densities: over the 2 crystals that all models relax." in html
+    expected = {}
+    for model in (Model.SCRATCH, Model.SOURCE):
+        document = documents[f"density/{model}"]
+        assert isinstance(document, DensityDoc)
+        expected[model] = [
+            abs(row.experimental_density - (row.predicted_density or 0))
+            for row in document.rows
+            if row.crystal_id in {"crystal-3", "crystal-5"}
+        ]
+    assert "0.001" not in html
+    for errors in expected.values():
+        assert f"{sum(errors) / 2:.3f}" in html
+
+
+def test_the_summary_begins_with_what_to_use(study: StudyDoc) -> None:
+    evaluations = make_evaluations(
+        {Model.SCRATCH: {"energy": 0.06}, Model.RESIDUAL_ATOM_REFS: {"energy": 0.01}}
+    )
+    section = report_summary(study, evaluations, read_evidence(evaluations))
+    html = html_of(section)
+    assert html.index("What to use") < html.index("Findings")
+    assert "chosen on validation" in html
+
+
+def test_no_model_is_bold_for_a_lead_by_chance(study: StudyDoc) -> None:
+    """Three models: two that no difference is shown between, and a worse one."""
+    energies = {
+        Model.SCRATCH: {"energy": 0.0501},
+        Model.RESIDUAL_ATOM_REFS: {"energy": 0.05},
+        Model.SOURCE: {"energy": 0.2},
+    }
+    evaluations = make_evaluations(energies)
+    section = report_results(study, evaluations, read_evidence(evaluations))
+    bold = {
+        th.get("data-model")
+        for block in section.blocks
+        if isinstance(block, Element)
+        for line in block.iter("tr")
+        for th in line.iter("th")
+        for td in line
+        if td.get("data-column") == "energy" and "best" in (td.get("class") or "")
+    }
+    assert bold == {Model.SCRATCH, Model.RESIDUAL_ATOM_REFS}

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from tests.reports.browser import figures_of, html_of
 
 from nextrung.reports.sections.dataset import report_dataset
+from nextrung.schemas.labels.identity import IdentitySummary, IdentityValue, Mixture
 
 if TYPE_CHECKING:
     from nextrung.schemas.study import StudyDoc
@@ -14,7 +15,7 @@ if TYPE_CHECKING:
 
 def test_rejections_are_counted_by_rule_and_listed_by_name(study: StudyDoc) -> None:
     html = html_of(report_dataset(study))
-    assert "9 frames or files were rejected" in html
+    assert "Of 42 frames or unreadable files, 33 were kept and 9 rejected" in html
     assert "hubbard u" in html
     assert "functional</td>" not in html
     assert "expected U = 0, got U = 5.3 eV on Fe" in html
@@ -33,7 +34,7 @@ def test_a_data_set_without_rejections_has_a_note(study: StudyDoc) -> None:
     )
     results = study.results.model_copy(update={"dataset": dataset})
     clean = study.model_copy(update={"results": results})
-    assert "No frame was rejected." in html_of(report_dataset(clean))
+    assert "No frame of 42 was rejected." in html_of(report_dataset(clean))
 
 
 def test_every_element_is_a_row_of_the_figure(study: StudyDoc) -> None:
@@ -42,3 +43,42 @@ def test_every_element_is_a_row_of_the_figure(study: StudyDoc) -> None:
         "element": ["Li", "Mn", "O"],
         "n_frames": [18, 18, 27],
     }
+
+
+def with_identity(study: StudyDoc, identity: IdentitySummary) -> StudyDoc:
+    dataset = study.results.dataset.model_copy(update={"identity": identity})
+    results = study.results.model_copy(update={"dataset": dataset})
+    return study.model_copy(update={"results": results})
+
+
+def test_mixtures_are_said_with_their_size_and_twins_are_named(study: StudyDoc) -> None:
+    values = [
+        IdentityValue(field="potential Mn", value=title, n_runs=count, example="a/b")
+        for title, count in (("PAW_PBE Mn_pv", 3), ("PAW_PBE Mn", 1))
+    ]
+    mixture = Mixture(
+        field="potential Mn", values=values, energy_difference=0.0873, composition="MnO"
+    )
+    apart = mixture.model_copy(update={"energy_difference": None, "composition": None})
+    found = IdentitySummary(
+        identities=values, mixtures=[mixture, apart], same_crystals=[["job-1", "job-2"]]
+    )
+
+    html = html_of(report_dataset(with_identity(study, found)))
+
+    assert "PAW_PBE Mn_pv (3 runs), PAW_PBE Mn (1 run)" in html
+    assert "the lowest energies of MnO differ by 87 meV/atom" in html
+    assert "no two of them share a composition" in html
+    assert "One crystal of several names: job-1, job-2." in html
+
+
+def test_labels_of_one_kind_are_not_called_mixed(study: StudyDoc) -> None:
+    value = IdentityValue(field="code", value="VASP", n_runs=3, example="a/b")
+
+    html = html_of(
+        report_dataset(with_identity(study, IdentitySummary(identities=[value])))
+    )
+
+    assert "How the accepted runs were calculated" in html
+    assert "mixed" not in html
+    assert "One crystal" not in html

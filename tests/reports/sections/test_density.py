@@ -78,7 +78,7 @@ def test_models_are_compared_over_the_crystals_common_to_all(
     )
     html = html_of(section)
     errors = [
-        abs(row.experimental_density - (row.predicted_density or 0))
+        abs((row.experimental_density or 0) - (row.predicted_density or 0))
         for row in document.rows[:4]
     ]
     assert "MAE over the 4 common to all models" in html

@@ -8,6 +8,7 @@ import pytest
 from tests.reports.browser import figures_of, html_of
 
 from nextrung.reports.sections.evaluation import report_evaluation
+from nextrung.schemas.evaluation import EvaluationDoc
 from nextrung.schemas.models import Model
 
 if TYPE_CHECKING:
@@ -67,3 +68,30 @@ def test_a_study_without_scores_explains_it(study: StudyDoc) -> None:
     assert "There is no document of the evaluation stage" in html_of(
         report_evaluation(study, {})
     )
+
+
+def test_skill_and_slope_stand_beside_the_error_of_the_baseline(
+    study: StudyDoc, documents: Mapping[str, TaskDoc]
+) -> None:
+    document = documents["evaluation/scratch"]
+    assert isinstance(document, EvaluationDoc)
+    measured = {
+        "forces_mae": 0.0578,
+        "forces_baseline_mae": 0.0681,
+        "forces_skill": 0.1512,
+        "forces_pearson_r": 0.8611,
+        "forces_slope": 0.7031,
+        "forces_cosine": 0.9017,
+    }
+    errors = document.metrics["test"].model_copy(update=measured)
+    changed = document.model_copy(update={"metrics": {"test": errors}})
+
+    html = html_of(report_evaluation(study, {"evaluation/scratch": changed}))
+
+    assert "Skill against the baseline, test split" in html
+    for text in ("57.8", "68.1", "0.151", "0.861", "0.703", "0.902"):
+        assert text in html
+
+
+def test_without_a_baseline_no_skill_is_shown(section: Section) -> None:
+    assert "Skill against the baseline" not in html_of(section)

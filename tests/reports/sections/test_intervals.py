@@ -64,7 +64,7 @@ def test_densities_of_unconverged_relaxations_are_left_out(
     document = documents["density/source"]
     assert isinstance(document, DensityDoc)
     errors = [
-        abs((row.predicted_density or 0) - row.experimental_density)
+        abs((row.predicted_density or 0) - (row.experimental_density or 0))
         for row in document.rows
         if row.ratio is not None
     ]

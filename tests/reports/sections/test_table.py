@@ -116,3 +116,46 @@ def test_equal_values_are_not_marked(results: StudyResults) -> None:
     models = {Model.SCRATCH: same, Model.SOURCE: same}
     made = html_table(results.model_copy(update={"models": models}), {})
     assert not [td for td in made.iter("td") if "best" in (td.get("class") or "")]
+
+
+def with_baseline(results: StudyResults) -> StudyResults:
+    """Give every model the same errors of the baseline on its test frames."""
+    baseline = {"energy_baseline_mae": 0.3, "forces_baseline_mae": 0.0681}
+    models = {
+        model: summary.model_copy(
+            update={
+                "metrics": {
+                    split: errors.model_copy(update=baseline)
+                    for split, errors in summary.metrics.items()
+                }
+            }
+        )
+        for model, summary in results.models.items()
+    }
+    return results.model_copy(update={"models": models})
+
+
+def test_the_baseline_has_a_row_below_the_models(results: StudyResults) -> None:
+    lines = list(html_table(with_baseline(results), {}).iter("tr"))
+    texts = ["".join(cell.itertext()) for cell in lines[-1]]
+    assert texts[:4] == ["Baseline", "300.0", "68.1", MISSING]
+
+    console = Console(width=100, record=True)
+    console.print(results_table(with_baseline(results)))
+    (line,) = (x for x in console.export_text().splitlines() if "Baseline" in x)
+    assert line.split()[:3] == ["Baseline", "300.0", "68.1"]
+
+
+def test_results_without_a_baseline_have_no_row_of_it(results: StudyResults) -> None:
+    texts = "".join(html_table(results, {}).itertext())
+    assert "Baseline" not in texts
+
+
+def test_bold_models_can_be_given_by_column(results: StudyResults) -> None:
+    made = html_table(results, {}, {"energy": [Model.SOURCE, Model.SCRATCH]})
+    bold = {
+        model
+        for model in Model
+        if "best" in (cell_of(made, model, "energy").get("class") or "").split()
+    }
+    assert bold == {Model.SOURCE, Model.SCRATCH}

@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import json
 import shlex
+import time
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
+from uuid import uuid4
 
 from fireworks import LaunchPad
+from pymongo.errors import DuplicateKeyError
 
 from nextrung.adapters.cluster.config_files import LAUNCHPAD_FILE
 from nextrung.adapters.connections import (
@@ -18,10 +22,13 @@ from nextrung.adapters.files.yaml_records import load_yaml
 from nextrung.schemas.base import InputError, Record
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
     from pathlib import Path
 
     from fireworks import Workflow
+
+#: Time in s after which the lock of a submission counts as left by a killed process.
+LOCK_TIME = 60
 
 #: States of workflows without jobs to pull.
 ENDED_STATES = ("COMPLETED", "ARCHIVED", "DEFUSED")
@@ -142,6 +149,70 @@ def add_workflow(launchpad: LaunchPad, workflow: Workflow) -> int:
     return min(ids.values())
 
 
+@contextmanager
+def lock_study(launchpad: LaunchPad, study: str) -> Iterator[None]:
+    """Let one process at a time submit a study; wait while another does.
+
+    Parameters
+    ----------
+    launchpad : LaunchPad
+        The LaunchPad; its database holds the lock, its server the clock.
+    study : str
+        Name of the study.
+
+    Raises
+    ------
+    InputError
+        If the lock is not released in ``LOCK_TIME``.
+    """
+    locks = launchpad.db["submissions"]
+    holder = uuid4().hex
+    expired = {"_id": study, "$expr": {"$lt": ["$until", "$$NOW"]}}
+    free = {"_id": study, "holder": {"$exists": False}}
+    until = {"$add": ["$$NOW", 1000 * LOCK_TIME]}
+    deadline = time.monotonic() + 2 * LOCK_TIME
+    while True:
+        locks.delete_one(expired)  # of a process that was killed
+        try:
+            locks.update_one(
+                free, [{"$set": {"holder": holder, "until": until}}], upsert=True
+            )
+            break
+        except DuplicateKeyError:
+            if time.monotonic() > deadline:
+                raise InputError(
+                    f"expected no other submission of study {study}, got one that has "
+                    f"lasted {2 * LOCK_TIME} s"
+                ) from None
+            time.sleep(0.1)
+    try:
+        yield
+    finally:
+        locks.delete_one({"_id": study, "holder": holder})
+
+
+def find_finished_workflow(
+    launchpad: LaunchPad, metadata: Mapping[str, Any]
+) -> WorkflowSummary | None:
+    """Find the newest completed workflow of the same flow, inputs and algorithms.
+
+    Parameters
+    ----------
+    launchpad : LaunchPad
+        The LaunchPad.
+    metadata : mapping
+        Metadata of a workflow: its ``study``, ``flow`` and ``fingerprint``.
+    """
+    criteria: dict[str, Any] = {
+        f"metadata.{name}": metadata[name] for name in ("study", "flow", "fingerprint")
+    }
+    return max(
+        _list_workflows(launchpad, criteria | {"state": "COMPLETED"}),
+        key=lambda found: found.fw_id,
+        default=None,
+    )
+
+
 def find_active_workflows(launchpad: LaunchPad, study: str) -> list[WorkflowSummary]:
     """Find the workflows of a study that have not ended, oldest first.
 
@@ -153,11 +224,7 @@ def find_active_workflows(launchpad: LaunchPad, study: str) -> list[WorkflowSumm
         Name of the study.
     """
     criteria = {"metadata.study": study, "state": {"$nin": list(ENDED_STATES)}}
-    fields = ["nodes", "metadata", "state", "fw_states"]
-    return [
-        _summarise(found)
-        for found in launchpad.workflows.find(criteria, fields).sort("nodes", 1)
-    ]
+    return _list_workflows(launchpad, criteria)
 
 
 def find_newest_workflow(launchpad: LaunchPad, study: str) -> dict[str, Any]:
@@ -175,9 +242,11 @@ def find_newest_workflow(launchpad: LaunchPad, study: str) -> dict[str, Any]:
     InputError
         If the LaunchPad has no workflow of the study.
     """
-    newest: dict[str, Any] | None = launchpad.workflows.find_one(
-        {"metadata.study": study, "state": {"$ne": "ARCHIVED"}},
-        sort=[("created_on", -1)],
+    found = launchpad.workflows.find(
+        {"metadata.study": study, "state": {"$ne": "ARCHIVED"}}
+    )  # ids are counted by the server; jobs planned at run time have greater ones
+    newest: dict[str, Any] | None = max(
+        found, key=lambda workflow: min(workflow["nodes"]), default=None
     )
     if newest is None:
         others = sorted(launchpad.workflows.distinct("metadata.study"))
@@ -219,6 +288,15 @@ def count_jobs(
         ]
     )
     return {tuple(group["_id"]): group["count"] for group in groups}
+
+
+def _list_workflows(
+    launchpad: LaunchPad, criteria: Mapping[str, Any]
+) -> list[WorkflowSummary]:
+    """List the workflows that match a query, oldest first."""
+    fields = ["nodes", "metadata", "state", "fw_states"]
+    found = launchpad.workflows.find(criteria, fields).sort("nodes", 1)
+    return [_summarise(workflow) for workflow in found]
 
 
 def rerun_command(study: str) -> str:

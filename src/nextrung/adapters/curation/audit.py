@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from nextrung.adapters.sources.registry import read_source
-from nextrung.compute.curation.audit import (
+from nextrung.adapters.sources.registry import count_files, read_source
+from nextrung.compute.curation.identities import IdentityCounter
+from nextrung.compute.curation.outliers import (
     find_derivative_outliers,
     find_energy_outliers,
-    find_mixtures,
-    tabulate_identities,
 )
 from nextrung.compute.curation.same_crystals import group_same_crystals
+from nextrung.compute.curation.splitting import list_members
 from nextrung.potentials.registry import load_potential
 from nextrung.schemas.frames import Frames
 from nextrung.schemas.labels.curation import CrystalTolerance, Rejection
@@ -51,24 +51,27 @@ def audit_source(
     Returns
     -------
     LabelAudit
-        Values of every field of their identity, mixtures, outliers and duplicates.
+        Values of every field of their identity, mixtures, outliers and materials that
+        are the same crystal.
     """
     runs: list[Trajectory] = []
+    identities = IdentityCounter()
     unreadable: Counter[str] = Counter()
     for found in read_source(source, on_progress):
         if isinstance(found, Rejection):
             unreadable[found.rule] += 1
         else:
             runs.append(found)
+            identities.add(found)
     return LabelAudit(
-        n_files=len(runs) + unreadable.total(),
+        files=count_files(source, len(runs), unreadable.total()),
         n_runs=len(runs),
         n_frames=sum(len(run.frames) for run in runs),
         n_unreadable=dict(unreadable),
-        identities=tabulate_identities(runs),
-        mixtures=find_mixtures(runs),
+        identities=identities.tabulate(),
+        mixtures=identities.find_mixtures(),
         outliers=_find_outliers(runs, potential, device) if runs else [],
-        duplicates=_find_duplicates(runs),
+        same_crystals=_find_same_crystals(runs),
         potential=potential,
     )
 
@@ -88,10 +91,11 @@ def _forget_functional(frames: Frames) -> Frames:
     return Frames(**{**vars(frames), "functional": ""})
 
 
-def _find_duplicates(runs: Sequence[Trajectory]) -> list[list[str]]:
-    """List the materials that end in the same crystal."""
-    final = {run.material_id: run.frames[-1:].to_structures()[0] for run in runs}
-    members: dict[str, list[str]] = {}
-    for name, leader in group_same_crystals(final, CrystalTolerance()).items():
-        members.setdefault(leader, []).append(name)
-    return [sorted(names) for names in members.values() if len(names) > 1]
+def _find_same_crystals(runs: Sequence[Trajectory]) -> list[list[str]]:
+    """List the materials that end in the same crystal, with their functional."""
+    final = {
+        f"{run.material_id} ({run.frames.functional})": run.frames[-1:] for run in runs
+    }
+    structures = {name: frame.to_structures()[0] for name, frame in final.items()}
+    groups = group_same_crystals(structures, CrystalTolerance())
+    return [sorted(n) for n in list_members(groups).values() if len(n) > 1]

@@ -24,23 +24,33 @@ from nextrung.adapters.files.frame_stream import (
 )
 from nextrung.adapters.files.frames import read_rejections, write_materials
 from nextrung.adapters.files.staging import StagingFolder, remove_stale
-from nextrung.adapters.sources.registry import name_labels, read_source, source_digest
+from nextrung.adapters.sources.registry import (
+    count_files,
+    name_labels,
+    read_source,
+    source_digest,
+)
 from nextrung.compute.curation.materials import (
     count_frames_by_element,
     validate_unique_names,
 )
-from nextrung.compute.curation.splitting import split_materials
+from nextrung.compute.curation.split_groups import group_materials
+from nextrung.compute.curation.splitting import list_members, split_materials
 from nextrung.schemas.base import Artifact, InputError
+from nextrung.schemas.dataset import SplitUnit
 from nextrung.schemas.frames import SPLITS, Frames
 from nextrung.schemas.labels.curation import Rule
+from nextrung.schemas.labels.identity import IdentitySummary
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     from numpy.typing import NDArray
 
-    from nextrung.schemas.dataset import DatasetSettings
+    from nextrung.compute.curation.materials import MaterialCollector
+    from nextrung.schemas.dataset import DatasetSettings, SplitSettings
     from nextrung.schemas.labels.curation import Rejection
+    from nextrung.schemas.labels.identity import FileCounts
     from nextrung.schemas.labels.materials import Materials
 
 __all__ = ["CuratedDataset", "curate", "source_digest", "store_dataset"]
@@ -63,6 +73,8 @@ class CuratedDataset:
         Split of every material.
     materials : Materials
         Materials of the kept frames.
+    n_seen : int
+        Frames read, and files or documents that gave none.
     n_rejected : mapping of Rule to int
         Rejected frames and files, by rule.
     n_skipped : mapping of Rule to int
@@ -71,16 +83,23 @@ class CuratedDataset:
         Name of the labels, for headings.
     corrections : mapping of str to float
         Correction of the energies of a material in eV/atom; 0 where it is missing.
+    files : FileCounts, optional
+        Files of folders of VASP runs.
+    identity : IdentitySummary
+        How the accepted runs were calculated.
     """
 
     folder: Path
     kept: Sequence[NDArray[np.bool_]]
     splits: Mapping[str, str]
     materials: Materials
+    n_seen: int
     n_rejected: Mapping[Rule, int]
     n_skipped: Mapping[Rule, int]
     labels: str
     corrections: Mapping[str, float | None]
+    files: FileCounts | None
+    identity: IdentitySummary
 
     @property
     def frames(self) -> Frames:
@@ -166,6 +185,8 @@ def store_dataset(curated: CuratedDataset, settings: DatasetSettings) -> dict[st
                 writer.write(frames, frames.energies - added * frames.n_atoms)
 
     return counts | {
+        "files": curated.files,
+        "identity": curated.identity,
         "frames": _store("frames", write_parts),
         "materials": _store(
             "materials", lambda path: write_materials(curated.materials, path, metadata)
@@ -201,17 +222,51 @@ def _curate(
             for duplicates in search.find_duplicates():
                 rejections.write(duplicates)
                 n_rejected[Rule.DUPLICATE] += len(duplicates)
-    splits = split_materials(search.elements, settings.split)
+    groups = _group_materials(frame_filter.materials, search.elements, settings.split)
+    splits = split_materials(search.elements, settings.split, groups)
+    n_kept = sum(int(part.sum()) for part in search.kept)
+    if n_kept + n_rejected.total() != frame_filter.n_seen:
+        raise RuntimeError(
+            f"expected {frame_filter.n_seen} frames and files in all, got {n_kept} "
+            f"kept and {n_rejected.total()} rejected"
+        )
     return CuratedDataset(
         folder=folder,
         kept=search.kept,
         splits=splits,
         materials=frame_filter.materials.collect(splits),
+        n_seen=frame_filter.n_seen,
         n_rejected=dict(n_rejected),
         n_skipped=dict(frame_filter.n_skipped),
         labels=name_labels(settings.source, settings.curation.functional),
         corrections=frame_filter.corrections,
+        files=count_files(
+            settings.source, frame_filter.n_runs, frame_filter.n_unreadable
+        ),
+        identity=IdentitySummary(
+            identities=frame_filter.identities.tabulate(),
+            mixtures=frame_filter.identities.find_mixtures(),
+            same_crystals=_list_same_crystals(groups, settings.split),
+        ),
     )
+
+
+def _group_materials(
+    materials: MaterialCollector, names: Iterable[str], settings: SplitSettings
+) -> dict[str, str]:
+    """Group the materials by the unit of the split; none where nothing is held out."""
+    if not settings.val and not settings.test:
+        return {}
+    return group_materials(materials.final_structures(names), settings)
+
+
+def _list_same_crystals(
+    groups: Mapping[str, str], settings: SplitSettings
+) -> list[list[str]]:
+    """List the materials of several names that are one crystal, where that is known."""
+    if settings.unit is not SplitUnit.CRYSTAL:
+        return []
+    return [names for names in list_members(groups).values() if len(names) > 1]
 
 
 def _count(curated: CuratedDataset, settings: DatasetSettings) -> dict[str, Any]:
@@ -226,6 +281,7 @@ def _count(curated: CuratedDataset, settings: DatasetSettings) -> dict[str, Any]
     return {
         "labels": curated.labels,
         "functional": settings.curation.functional,
+        "n_seen": curated.n_seen,
         "n_materials": len(initial),
         "n_frames": by_split.total(),
         "n_frames_before_deduplication": curated.n_frames_before_deduplication,

@@ -58,6 +58,7 @@ def store_frames_file(path: Path) -> dict[str, Any]:
         "settings": metadata.get("settings"),
         "labels": metadata.get("labels") or frames.functional or "none",
         "functional": frames.functional,
+        "n_seen": len(frames),
         "n_materials": len(materials),
         "n_frames": len(frames),
         "n_frames_before_deduplication": len(frames),

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from nextrung.compute.curation.identities import IdentityCounter
 from nextrung.compute.curation.label_units import choose_strained, validate_stress_unit
 from nextrung.compute.curation.materials import MaterialCollector, validate_elements
 from nextrung.compute.curation.mp2020_corrections import correct, find_mp2020_correction
@@ -61,6 +62,14 @@ class FrameFilter:
         Frames to which a rule could not be applied.
     split_across_parts : set of str
         Materials with accepted frames in several parts.
+    n_seen : int
+        Frames read, and files or documents that gave none.
+    n_runs : int
+        Runs read.
+    n_unreadable : int
+        Files or documents that gave no run.
+    identities : IdentityCounter
+        How the runs that no rule for runs rejects were calculated.
     corrections : dict of str to float
         Correction of the energies of a material in eV/atom; None where there is none,
         so that its frames are rejected.
@@ -69,7 +78,9 @@ class FrameFilter:
     def __init__(self, settings: DatasetSettings) -> None:
         self.settings = settings
         self.materials = MaterialCollector()
+        self.identities = IdentityCounter()
         self.n_skipped: Counter[Rule] = Counter()
+        self.n_seen = self.n_runs = self.n_unreadable = 0
         self.split_across_parts: set[str] = set()
         self.corrections: dict[str, float | None] = {}
         self._seen: set[str] = set()
@@ -98,10 +109,14 @@ class FrameFilter:
             have the unit of the source.
         """
         for runs, rejections in _split_into_parts(found):
+            self.n_runs += len(runs)
+            self.n_unreadable += len(rejections)
+            self.n_seen += len(rejections) + sum(len(run.frames) for run in runs)
             accepted_runs = self._filter_runs(runs, rejections)
             self.materials.add(accepted_runs)
             kept = []
             for run in accepted_runs:
+                self.identities.add(run)
                 frames, rejected = check_frames(run, self.settings.curation)
                 kept.append(frames)
                 rejections.extend(rejected)

@@ -14,7 +14,7 @@ from pymatgen.io.cif import CifFile, CifParser
 from nextrung.adapters.files.paths import expand_path
 from nextrung.compute.prototypes import Parameters, build_crystal
 from nextrung.schemas.base import InputError
-from nextrung.schemas.density import EMBEDDED, ExperimentalCrystal
+from nextrung.schemas.density import EMBEDDED, ExperimentalCrystal, UnreadableCrystal
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -28,7 +28,9 @@ TABLE = files("nextrung.adapters.files") / "experimental_crystals.csv"
 TEMPERATURE_KEYS = ("_cell_measurement_temperature", "_diffrn_ambient_temperature")
 
 
-def read_crystals(settings: DensitySettings) -> list[ExperimentalCrystal]:
+def read_crystals(
+    settings: DensitySettings,
+) -> list[ExperimentalCrystal | UnreadableCrystal]:
     """Read the reference crystals of a density benchmark, in a fixed order.
 
     Parameters
@@ -39,14 +41,19 @@ def read_crystals(settings: DensitySettings) -> list[ExperimentalCrystal]:
     Raises
     ------
     InputError
-        If the folder or its CIFs are missing, a file cannot be read, a site is partly
-        occupied, or the source has fewer crystals than the number to draw.
+        If the folder or its CIFs are missing, none of the files can be read, or the
+        source has fewer crystals than the number to draw.
     """
-    crystals = (
-        _read_table()
+    crystals: list[ExperimentalCrystal | UnreadableCrystal] = (
+        [*_read_table()]
         if settings.source == EMBEDDED
-        else [_read_cif(path) for path in _list_cifs(settings.source)]
+        else [_try_to_read(path) for path in _list_cifs(settings.source)]
     )
+    failed = [each for each in crystals if isinstance(each, UnreadableCrystal)]
+    if len(failed) == len(crystals):
+        raise InputError(
+            f"expected a crystal in {settings.source}, got none: {failed[0].reason}"
+        )
     if settings.n_crystals is None:
         return crystals
     if settings.n_crystals > len(crystals):
@@ -112,6 +119,16 @@ def _list_cifs(source: str) -> list[Path]:
     return paths
 
 
+def _try_to_read(path: Path) -> ExperimentalCrystal | UnreadableCrystal:
+    """Read one CIF, or describe why it cannot be read."""
+    try:
+        return _read_cif(path)
+    except InputError as error:
+        return UnreadableCrystal(
+            crystal_id=path.stem, reference=path.name, reason=str(error)
+        )
+
+
 def _read_cif(path: Path) -> ExperimentalCrystal:
     """Read the first structure of one CIF."""
     try:
@@ -119,8 +136,9 @@ def _read_cif(path: Path) -> ExperimentalCrystal:
             warnings.simplefilter("ignore")  # pymatgen warns of every CIF it repairs
             structure = CifParser(path).parse_structures(primitive=True)[0]
             block = next(iter(CifFile.from_file(path).data.values())).data
-    except (ValueError, KeyError, IndexError, StopIteration) as error:
-        raise InputError(f"expected a crystal structure in {path}: {error}") from error
+    except Exception as error:  # the parser raises all kinds of exceptions
+        reason = " ".join(f"{type(error).__name__}: {error}".split())
+        raise InputError(f"expected a crystal structure in {path}: {reason}") from error
     if not structure.is_ordered:
         raise InputError(f"expected fully occupied sites, got partial ones in {path}")
     return ExperimentalCrystal(

@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import gc
 import json
-import lzma
-import zlib
 from collections import Counter
 from contextlib import contextmanager
 from itertools import chain
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import orjson
-from monty.io import zopen
 
+from nextrung.adapters.files.compressed import UNREADABLE, open_bytes
 from nextrung.adapters.files.json_split import cut_members
 from nextrung.schemas.base import InputError
 
@@ -22,9 +20,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 _Item = TypeVar("_Item")
-
-#: Exceptions of truncated, invalid and wrongly compressed files.
-UNREADABLE = (ValueError, OSError, EOFError, lzma.LZMAError, zlib.error)
 
 
 def stream_materials(
@@ -138,9 +133,11 @@ def _cut_file(path: Path) -> Iterator[tuple[bytes, int]]:
     """Cut a file into its members; describe where it cannot be read."""
     n_read = 0
     try:
-        with zopen(path, "rb") as file:
+        with open_bytes(path) as file:
             for n_read, member in enumerate(cut_members(file), start=1):  # noqa: B007
                 yield member
+    except InputError:
+        raise
     except UNREADABLE as error:
         raise InputError(f"{_describe_invalid(error, n_read)} in {path}") from error
 

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import fcntl
 import logging
+import os
+import shutil
 import time
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import IO, TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
@@ -25,19 +27,38 @@ def hold_lock(path: Path) -> Iterator[None]:
     Parameters
     ----------
     path : Path
-        Lock file; created where it is missing, and kept.
+        Lock file; created with its folder where it is missing, and kept.
 
     Notes
     -----
     The lock is a POSIX record lock: the kernel releases it when its process exits, and
     child processes do not inherit it.
     """
-    with path.open("ab") as file:
-        if not _try(file, path):
-            logger.warning("%s: another process runs this job; waiting", path)
-            while not _try(file, path):
-                time.sleep(_INTERVAL)
-        yield
+    while True:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with path.open("ab") as file:
+            if not _try(file, path):
+                logger.warning("%s: another process runs this job; waiting", path)
+                while not _try(file, path):
+                    time.sleep(_INTERVAL)
+            if path.exists() and path.stat().st_ino == os.fstat(file.fileno()).st_ino:
+                yield
+                return
+        # The holder has removed the folder with this file: lock a new one.
+
+
+def remove_unlocked(folder: Path) -> None:
+    """Remove a folder unless another process holds its lock.
+
+    Parameters
+    ----------
+    folder : Path
+        Folder with a file ``lock``; nothing is removed where that file is missing, or
+        on a file system without locks.
+    """
+    with suppress(OSError), (folder / "lock").open("r+b") as file:
+        fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        shutil.rmtree(folder)
 
 
 def _try(file: IO[bytes], path: Path) -> bool:

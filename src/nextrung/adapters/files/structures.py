@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
@@ -10,11 +11,17 @@ from typing import TYPE_CHECKING
 from pymatgen.core import Structure
 
 from nextrung.adapters.files.artifacts import artifact_path, store_artifact
+from nextrung.adapters.files.compressed import require_bounded
 from nextrung.adapters.files.frames import read_frames
+from nextrung.adapters.files.msonable import decode_materials, load_plain
 from nextrung.schemas.base import Artifact, InputError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+
+#: Names of files that pymatgen decodes with the decoder of monty.
+_TAGGED = re.compile(r"\.(?:json|mson|ya?ml)")
 
 
 def read_structures(paths: Sequence[Path]) -> dict[str, Structure]:
@@ -52,10 +59,14 @@ def read_structure(path: Path) -> Structure:
     InputError
         If the file has no structure.
     """
+    if _TAGGED.search(path.name.lower()):
+        return _read_tagged(path)
     try:
+        require_bounded(path)
         return Structure.from_file(path)
-    except (OSError, ValueError) as error:
-        raise InputError(f"expected a structure in {path}, got: {error}") from error
+    except Exception as error:  # parsers of pymatgen raise all kinds of exceptions
+        reason = " ".join(str(error).split()) or type(error).__name__
+        raise InputError(f"expected a structure in {path}, got: {reason}") from error
 
 
 def store_structure(structure: Structure) -> Artifact:
@@ -81,6 +92,18 @@ def load_structure(artifact: Artifact) -> Structure:
         Its file.
     """
     return Structure.from_dict(json.loads(artifact_path(artifact).read_text()))
+
+
+def _read_tagged(path: Path) -> Structure:
+    """Read a structure that pymatgen has written as JSON or YAML."""
+    plain = load_plain(path)
+    if not isinstance(plain, dict) or not {"lattice", "sites"} <= plain.keys():
+        raise InputError(
+            f"expected a structure in {path}, got values without lattice and sites"
+        )
+    tags = {"@module": "pymatgen.core.structure", "@class": "Structure"}
+    read: Structure = decode_materials(plain | tags, path)
+    return read
 
 
 def _read_named(path: Path) -> Sequence[tuple[str, Structure]]:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-import yaml
-
-from nextrung.adapters.files.yaml_records import load_yaml, validate_record
-from nextrung.schemas.base import InputError
+from nextrung.adapters.files.yaml_records import (
+    load_yaml,
+    parse_yaml,
+    validate_record,
+)
+from nextrung.schemas.base import InputError, quote
 from nextrung.schemas.study import StudySettings
 
 if TYPE_CHECKING:
@@ -50,8 +52,8 @@ def _override(settings: dict[str, Any], override: str) -> None:
             section[parent] = {}
         section = section[parent]
     try:
-        section[last] = yaml.safe_load(text)
-    except yaml.YAMLError as error:
+        section[last] = parse_yaml(text)
+    except ValueError as error:
         raise InputError(
-            f"--set {keys}: expected a YAML value, got {text!r}"
+            f"--set {keys}: expected a YAML value, got {quote(text)}"
         ) from error

@@ -7,14 +7,15 @@ from contextlib import contextmanager
 from itertools import groupby
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+import maggma.stores
 from jobflow import JobStore
 from maggma.core import StoreError
 from maggma.stores import Store
 from monty.json import MontyDecoder
-from monty.serialization import loadfn
 from pymongo.errors import PyMongoError
 
 from nextrung.adapters.connections import describe_connection_error
+from nextrung.adapters.files.msonable import load_plain, require_classes
 from nextrung.adapters.files.paths import expand_path
 from nextrung.schemas.base import InputError
 
@@ -24,6 +25,13 @@ if TYPE_CHECKING:
 
 #: Fields that identify a version of a document.
 IDENTITY = ("uuid", "index", "task_id", "completed_at", "last_updated")
+
+#: Classes that the file of a store may name.
+_STORES = frozenset(
+    f"{kind.__module__}.{kind.__name__}"
+    for kind in (JobStore, *vars(maggma.stores).values())
+    if isinstance(kind, type) and issubclass(kind, Store)
+)
 
 
 class StoredDocument(NamedTuple):
@@ -144,7 +152,8 @@ def digest_documents(documents: Sequence[StoredDocument]) -> str:
 def _build(path: Path) -> Store:
     """Build the store; errors do not quote the file, which may hold a password."""
     try:
-        described = loadfn(path)
+        described = _load_quietly(path)
+        require_classes(described, _STORES, path)
         if isinstance(described, dict) and "JOB_STORE" in described:
             described = described["JOB_STORE"]
             if isinstance(described, str):
@@ -161,6 +170,17 @@ def _build(path: Path) -> Store:
     if not isinstance(described, Store):
         raise InputError(f"expected the description of a store, got another in {path}")
     return described
+
+
+def _load_quietly(path: Path) -> object:
+    """Read the description; the error of a parser would quote it."""
+    try:
+        return load_plain(path)
+    except InputError as error:
+        raise InputError(
+            f"expected the description of a store, got {type(error.__cause__).__name__}"
+            f" while reading {path}"
+        ) from None
 
 
 def _parse(described: dict[str, Any]) -> object:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,9 +19,14 @@ from nextrung.adapters.sources.materials_project.reader import (
 from nextrung.adapters.sources.matpes import read_matpes
 from nextrung.adapters.sources.mptrj import read_mptrj
 from nextrung.adapters.sources.task_documents import list_tasks, read_task_documents
-from nextrung.adapters.sources.vasp.discovery import find_runs, read_vasp
+from nextrung.adapters.sources.vasp.discovery import (
+    count_outputs,
+    find_runs,
+    read_vasp,
+)
 from nextrung.schemas.base import InputError
 from nextrung.schemas.frames import Frames
+from nextrung.schemas.labels.identity import FileCounts
 from nextrung.schemas.labels.sources import (
     AseSource,
     DistilledSource,
@@ -35,7 +41,7 @@ from nextrung.schemas.labels.trajectory import Trajectory
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
-    from nextrung.schemas.labels.curation import Rejection
+    from nextrung.schemas.labels.curation import Rejection, Rule
     from nextrung.schemas.labels.sources import Source
 
 #: Reader of each kind of source.
@@ -76,24 +82,68 @@ def read_source(
     return READERS[source.kind](source, on_progress)
 
 
-def read_labels(source: Source) -> Frames:
-    """Read all frames of a source, uncurated; skip those that cannot be read.
+def read_labels(source: Source) -> tuple[Frames, dict[Rule, int]]:
+    """Read all frames of a source, uncurated; count files that cannot be read.
 
     Parameters
     ----------
     source : Source
         Where frames come from.
 
+    Returns
+    -------
+    frames : Frames
+        All frames.
+    n_rejected : dict of Rule to int
+        Files or documents that gave none, by rule.
+
     Raises
     ------
     InputError
         If no frame can be read, or their functionals differ.
     """
-    read = read_source(source, lambda _done, _total, _text: None)
-    parts = [run.frames for run in read if isinstance(run, Trajectory)]
+    parts: list[Frames] = []
+    n_rejected: Counter[Rule] = Counter()
+    for found in read_source(source, lambda _done, _total, _text: None):
+        if isinstance(found, Trajectory):
+            parts.append(found.frames)
+        else:
+            n_rejected[found.rule] += 1
     if not parts:
-        raise InputError(f"expected frames in the {source.kind} source, got none")
-    return Frames.concatenate(parts)
+        raise InputError(
+            f"expected frames in the {source.kind} source, got none "
+            f"({n_rejected.total()} files or documents rejected)"
+        )
+    return Frames.concatenate(parts), dict(n_rejected)
+
+
+def count_files(source: Source, n_read: int, n_unreadable: int) -> FileCounts | None:
+    """Count the files of a source.
+
+    Parameters
+    ----------
+    source : Source
+        Where frames come from.
+    n_read : int
+        Files that were read as a run.
+    n_unreadable : int
+        Runs of which no file can be read.
+
+    Returns
+    -------
+    FileCounts or None
+        Every file once; None for a source that is not of folders of runs.
+    """
+    if not isinstance(source, VaspSource):
+        return None
+    n_files, n_outputs = count_outputs(source)
+    return FileCounts(
+        n_files=n_files,
+        n_read=n_read,
+        n_unreadable=n_unreadable,
+        n_second=n_outputs - n_read - n_unreadable,
+        n_other=n_files - n_outputs,
+    )
 
 
 def name_labels(source: Source, functional: str) -> str:

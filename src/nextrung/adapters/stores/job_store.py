@@ -5,12 +5,17 @@ from __future__ import annotations
 import os
 from contextlib import suppress
 from pathlib import Path
+from shutil import copyfile
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
+from weakref import finalize
 
 from maggma.core import StoreError
-from maggma.stores import MemoryStore, MontyStore
+from maggma.stores import MemoryStore
 
 from nextrung.adapters.connections import describe_connection_error, limit_timeout
+from nextrung.adapters.stores.embedded_store import EmbeddedStore
+from nextrung.adapters.stores.insertion_order import SEQUENCE, insertion_key
 from nextrung.adapters.stores.write_retries import RetryingJobStore
 from nextrung.schemas.base import InputError
 
@@ -34,6 +39,8 @@ INDEXED_FIELDS = (
     "output.results.study",
     "output.provenance.fingerprint",
     "output.checkpoint.sha256",
+    "output.plan.checkpoint.sha256",
+    SEQUENCE,
 )
 
 
@@ -56,7 +63,7 @@ def make_embedded_store(root: Path) -> JobStore:
     folder = root / STORE_FOLDER
     folder.mkdir(parents=True, exist_ok=True)
     docs, data = (
-        MontyStore(collection, database_path=str(folder))
+        EmbeddedStore(collection, database_path=str(folder))
         for collection in ("docs", "data")
     )
     return _connected(RetryingJobStore(docs, additional_stores={"data": data}))
@@ -73,17 +80,39 @@ def open_embedded_store(root: Path) -> JobStore:
     Returns
     -------
     JobStore
-        A connected store with the additional store ``data``.
+        A connected store with the additional store ``data``; a temporary copy where
+        this process may not write.
 
     Raises
     ------
     InputError
-        If the folder holds no store.
+        If the folder holds no store, or one that cannot be read.
     """
     folder = root / STORE_FOLDER
     if not folder.is_dir():
         raise InputError(f"expected a run folder with a store, got no {folder}")
-    return make_embedded_store(root)
+    if all(os.access(path, os.W_OK) for path in (folder, *folder.rglob("*"))):
+        return make_embedded_store(root)
+    return _open_copy(folder)
+
+
+def _open_copy(folder: Path) -> JobStore:
+    """Open a copy of a store without write permission, which sqlite needs to read."""
+    copied = TemporaryDirectory(prefix="nextrung-")
+    try:
+        for path in sorted(folder.rglob("*")):
+            target = Path(copied.name) / STORE_FOLDER / path.relative_to(folder)
+            target.parent.mkdir(parents=True, exist_ok=True)
+            if path.is_file():
+                copyfile(path, target)
+    except OSError as error:
+        copied.cleanup()
+        raise InputError(
+            f"expected a store that can be read, got {folder}: {error.strerror}"
+        ) from error
+    store = make_embedded_store(Path(copied.name))
+    finalize(store, copied.cleanup)
+    return store
 
 
 def open_configured_store() -> JobStore:
@@ -136,7 +165,7 @@ def open_store_file(file: Path) -> JobStore:
 
     try:
         store = JobflowSettings(CONFIG_FILE=str(file)).JOB_STORE
-    except (ValueError, KeyError, TypeError, OSError) as error:
+    except Exception as error:  # of parsers, validators and constructors of stores
         reason = describe_connection_error(error)
         raise InputError(f"expected a JOB_STORE in {file}, got: {reason}") from error
     if "data" not in store.additional_stores:  # type: ignore[has-type]
@@ -151,9 +180,10 @@ def _connected(store: JobStore) -> JobStore:
     """Connect a store; raise an error of one line where it cannot be reached."""
     try:
         store.connect()
-        store.count()
+        store.docs_store.count({"uuid": "any"})
     except Exception as error:  # drivers raise all kinds of exceptions
-        close_store(store)
+        with suppress(AttributeError):  # raised where nothing was opened
+            close_store(store)
         reason = describe_connection_error(error)
         raise InputError(f"expected a store that answers, got: {reason}") from error
     return store
@@ -226,14 +256,14 @@ def find_documents(
     Returns
     -------
     list of dict
-        Whole documents, in the order in which they were completed.
+        Whole documents, in the order in which they were stored.
     """
     newest: dict[str, dict[str, Any]] = {}
     for document in store.query(dict(criteria), load=load):
         uuid = document["uuid"]
         if uuid not in newest or newest[uuid]["index"] < document["index"]:
             newest[uuid] = document
-    return sorted(newest.values(), key=lambda document: document["completed_at"])
+    return sorted(newest.values(), key=insertion_key)
 
 
 def find_finished(store: JobStore, uuids: Collection[str]) -> set[str]:

@@ -6,6 +6,7 @@ import re
 from typing import TYPE_CHECKING, Any
 
 from nextrung.adapters.stores.collections import open_collection
+from nextrung.adapters.stores.insertion_order import SEQUENCE, insertion_key
 from nextrung.adapters.stores.study_jobs import REFERENCE
 from nextrung.schemas.base import Artifact, InputError
 from nextrung.schemas.stores.collections import KEYS, Collection
@@ -28,19 +29,21 @@ _FACTS = (
 )
 
 #: Fields of files.
-_ARTIFACTS = ("checkpoint", "frames", "materials", "rejections", "records")
+ARTIFACTS = ("checkpoint", "frames", "materials", "rejections", "records")
 
 _PROPERTIES = (
     "uuid",
     "index",
     "name",
+    "completed_at",
     "metadata.study",
+    SEQUENCE,
     "output.@class",
     "output.model",
     "output.settings",
     "output.plan",
     "output.provenance",
-    *(f"output.{name}" for name in (*_FACTS, *_ARTIFACTS)),
+    *(f"output.{name}" for name in (*_FACTS, *ARTIFACTS)),
 )
 
 #: Fewest digits of an abbreviated fingerprint.
@@ -128,12 +131,14 @@ def _interpret(identifier: str) -> list[dict[str, Any]]:
 
 
 def _find(store: JobStore, criteria: dict[str, Any]) -> dict[str, ProvenanceNode]:
-    """Find documents by fingerprint; the oldest of copies."""
+    """Find documents by fingerprint; the oldest copy of the newest computation."""
     found: dict[str, ProvenanceNode] = {}
-    for stored in store.query(criteria, list(_PROPERTIES), sort={"completed_at": 1}):
+    for stored in sorted(store.query(criteria, list(_PROPERTIES)), key=insertion_key):
         if "provenance" in (stored.get("output") or {}):
             node = _describe(stored)
-            found.setdefault(node.provenance.fingerprint, node)
+            known = found.setdefault(node.provenance.fingerprint, node)
+            if known.provenance != node.provenance:
+                found[node.provenance.fingerprint] = node
     return found
 
 
@@ -144,7 +149,7 @@ def _describe(stored: Mapping[str, Any]) -> ProvenanceNode:
     facts = {name: output[name] for name in _FACTS if output.get(name) is not None}
     if plan:
         facts["shard"] = f"{plan['shard'] + 1} of {plan['n_shards']}"
-    files = {name: output.get(name) or plan.get(name) for name in _ARTIFACTS}
+    files = {name: output.get(name) or plan.get(name) for name in ARTIFACTS}
     return ProvenanceNode(
         uuid=stored["uuid"],
         name=stored["name"],

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from difflib import get_close_matches
@@ -12,7 +13,7 @@ from montydb.errors import MontyError
 from pymongo.errors import PyMongoError
 
 from nextrung.adapters.stores.collections import BUILDER_STATE, open_collection
-from nextrung.schemas.base import InputError
+from nextrung.schemas.base import InputError, quote
 from nextrung.schemas.stores.collections import KEYS, ROWS, Collection, Row
 
 if TYPE_CHECKING:
@@ -172,7 +173,7 @@ def _open(store: JobStore, query: CollectionQuery) -> Iterator[MongoStore]:
     try:
         with open_collection(store, query.collection.value) as target:
             yield target
-    except (PyMongoError, MontyError, TypeError, ValueError) as error:
+    except (PyMongoError, MontyError, TypeError, ValueError, re.error) as error:
         reason = str(error).partition(", full error")[0]
         raise InputError(f"--query: expected a Mongo query, got: {reason}") from error
 
@@ -192,10 +193,10 @@ def _parse_criteria(query: str) -> dict[str, Any]:
     """Parse criteria."""
     try:
         criteria = json.loads(query)
-    except json.JSONDecodeError as error:
+    except (json.JSONDecodeError, RecursionError) as error:
         raise InputError(
             f"--query: expected JSON such as "
-            f'{{"status": "max_steps"}}, got {query!r}: {error}'
+            f'{{"status": "max_steps"}}, got {quote(query)}: {error}'
         ) from error
     if not isinstance(criteria, dict):
         raise InputError(f"--query: expected a JSON object, got {query!r}")

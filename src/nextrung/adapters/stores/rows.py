@@ -28,6 +28,7 @@ from nextrung.schemas.density import DensityDoc
 from nextrung.schemas.evaluation import EvaluationDoc
 from nextrung.schemas.fine_tuning import FineTuningDoc
 from nextrung.schemas.relaxation import ShardDoc
+from nextrung.schemas.repeats import is_repeat
 from nextrung.schemas.scaling_law import ScalingLawDoc
 from nextrung.schemas.stability import StabilityDoc
 from nextrung.schemas.stores.collections import ROWS, Collection, JobRow
@@ -74,17 +75,19 @@ def select_sources(
     Returns
     -------
     sequence of StudyJob
-        The current documents; all documents for ``jobs``.
+        The current documents of the first repeat; all documents for ``jobs``.
     """
     if collection is Collection.JOBS:
         return jobs
     stage, document = _SOURCES[collection]
-    of_stage = [job for job in jobs if job.stage == stage]
+    of_stage = [job for job in jobs if job.stage == stage and not is_repeat(job.part)]
     return select_current(of_stage, document.__name__)
 
 
 def source_version(job: StudyJob, collection: Collection) -> str:
     """Return the version of a document, its part, the code and the row layout.
+
+    A copy of a document that was stored again has the same version.
 
     Parameters
     ----------
@@ -99,7 +102,9 @@ def source_version(job: StudyJob, collection: Collection) -> str:
         The version; rows are rebuilt when it changes.
     """
     code = version("nextrung")
-    return f"{job.index} {job.stored_at} {job.part} {code} {_layout(collection)}"
+    computed = f"{job.provenance['completed_at']} {job.provenance['wall_time']}"
+    document = f"{job.index} {job.fingerprint[:16]} {computed}"
+    return f"{document} {job.part} {code} {_layout(collection)}"
 
 
 def list_rows(item: Mapping[str, Any], collection: Collection) -> Sequence[Row]:

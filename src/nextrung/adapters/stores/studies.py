@@ -12,8 +12,10 @@ from nextrung.schemas.dataset import DatasetDoc
 from nextrung.schemas.density import DensityDoc
 from nextrung.schemas.evaluation import EvaluationDoc
 from nextrung.schemas.fine_tuning import FineTuningDoc
+from nextrung.schemas.physics import PhysicsDoc
 from nextrung.schemas.preflight import PreflightDoc
 from nextrung.schemas.relaxation import RelaxationDoc
+from nextrung.schemas.repeats import is_repeat
 from nextrung.schemas.scaling_law import ScalingLawDoc
 from nextrung.schemas.stability import StabilityDoc
 from nextrung.schemas.study import StudyDoc
@@ -36,6 +38,7 @@ DOCUMENTS: Mapping[str, type[TaskDoc]] = {
     "relaxation": RelaxationDoc,
     "stability": StabilityDoc,
     "density": DensityDoc,
+    "physics": PhysicsDoc,
     "scaling_law": ScalingLawDoc,
 }
 
@@ -72,7 +75,7 @@ def load_study(store: JobStore, name: str | None = None) -> StudyDoc:
 def load_documents(
     store: JobStore, study: StudyDoc, stages: Collection[str] = tuple(DOCUMENTS)
 ) -> dict[str, TaskDoc]:
-    """Load the documents of a study, arrays included.
+    """Load the documents of a study, arrays included, without repeats but the first.
 
     Parameters
     ----------
@@ -91,7 +94,7 @@ def load_documents(
     loaded: dict[str, TaskDoc] = {
         part: DOCUMENTS[stage].model_validate(_output(store, uuid))
         for part, uuid in study.results.jobs.items()
-        if (stage := part.partition("/")[0]) in stages
+        if (stage := part.partition("/")[0]) in stages and not is_repeat(part)
     }
     preflight = find_preflight(store, study) if "preflight" in stages else None
     return loaded if preflight is None else {"preflight": preflight, **loaded}

@@ -8,10 +8,14 @@ from collections import defaultdict
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
+from nextrung.adapters.stores.insertion_order import insertion_key
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     from jobflow import JobStore
+
+    from nextrung.adapters.stores.insertion_order import InsertionKey
 
 #: Fields that are read of every document, without arrays and histories.
 _PROPERTIES = (
@@ -47,8 +51,8 @@ class StudyJob:
         Name of the job.
     document : str
         Class of the document.
-    stored_at : str
-        Local time at which jobflow stored it.
+    order : tuple
+        Sort key in the order of storage, oldest first.
     study, part : str
         Study, and stage or ``stage/model``; empty where they are unknown.
     output : mapping
@@ -59,7 +63,7 @@ class StudyJob:
     index: int
     name: str
     document: str
-    stored_at: str
+    order: InsertionKey
     study: str
     part: str
     output: Mapping[str, Any]
@@ -128,9 +132,13 @@ def list_study_jobs(store: JobStore) -> list[StudyJob]:
     found = [job for job in jobs if job.study and job.part]
     for study in _newest(job for job in jobs if job.document == "StudyDoc"):
         found += _list_referenced(study, jobs, planned)
-    found.sort(key=lambda job: job.stored_at)
-    once = {(job.study, job.part, job.fingerprint): job for job in found[::-1]}
-    return list(once.values())[::-1]
+    found.sort(key=lambda job: job.order)
+    once: dict[tuple[str, str, str], StudyJob] = {}
+    for job in found:
+        key = (job.study, job.part, job.fingerprint)
+        known = once.pop(key, job)  # of copies of one computation, the oldest
+        once[key] = known if known.provenance == job.provenance else job
+    return list(once.values())
 
 
 def select_current(jobs: Iterable[StudyJob], document: str) -> list[StudyJob]:
@@ -174,20 +182,20 @@ def _list_jobs(store: JobStore) -> tuple[list[StudyJob], dict[str, str]]:
             index=found["index"],
             name=found["name"],
             document=output.get("@class", ""),
-            stored_at=found["completed_at"],
+            order=insertion_key(found),
             study=metadata.get("study") or "",
             part=metadata.get("part") or "",
             output=output,
         )
         if job.uuid not in newest or newest[job.uuid].index < job.index:
             newest[job.uuid] = job
-    return list(newest.values()), planned
+    return sorted(newest.values(), key=lambda job: job.order), planned
 
 
 def _newest(studies: Iterable[StudyJob]) -> list[StudyJob]:
     """Select the newest results of each study."""
     newest: dict[str, StudyJob] = {}
-    for job in sorted(studies, key=lambda job: job.stored_at):
+    for job in sorted(studies, key=lambda job: job.order):
         newest[job.output["results"]["study"]] = job
     return list(newest.values())
 

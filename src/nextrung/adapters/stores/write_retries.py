@@ -12,7 +12,10 @@ from jobflow.core.schemas import JobStoreDocument
 from pymongo.errors import AutoReconnect
 
 from nextrung.adapters.connections import describe_connection_error
+from nextrung.adapters.files.locks import remove_unlocked
 from nextrung.adapters.stores.blobs import find_arrays, remove_arrays
+from nextrung.adapters.stores.insertion_order import next_number
+from nextrung.settings import MachineSettings
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -23,6 +26,9 @@ logger = logging.getLogger("nextrung")
 #: Seconds to wait after each failure. The driver itself looks for its server for half
 #: a minute before it raises, so the database may be unreachable for eight minutes.
 DELAYS = (1, 2, 4, 8, 16, 32, 60, 60)
+
+#: Metadata of jobs that ignore documents computed without the same token.
+RECOMPUTE = "recompute"
 
 _Result = TypeVar("_Result")
 
@@ -61,6 +67,8 @@ class RetryingJobStore(JobStore):
     jobflow writes the document of a job once, when all is computed: without retries a
     second without database costs the whole job. A document that replaces another also
     removes the arrays of the old one, which jobflow leaves in the additional stores.
+    Documents of jobs are numbered in the order in which they are stored, and the
+    unfinished work of a job is removed once its document is written.
     """
 
     @classmethod
@@ -100,5 +108,17 @@ class RetryingJobStore(JobStore):
         replaced = {}
         if isinstance(docs, JobStoreDocument):
             replaced = find_arrays(self, docs.uuid, docs.index)
+            numbered = {"sequence": retry(partial(next_number, self))}
+            metadata = (docs.metadata or {}) | numbered
+            docs = docs.model_copy(update={"metadata": metadata})
         retry(partial(super().update, docs, key, save))
         retry(partial(remove_arrays, self, replaced))
+        if isinstance(docs, JobStoreDocument):
+            _remove_unfinished(docs.output, (docs.metadata or {}).get(RECOMPUTE))
+
+
+def _remove_unfinished(output: Any, token: str | None) -> None:  # noqa: ANN401 - any output of a job
+    """Remove the unfinished work of a job by its document, if it has provenance."""
+    provenance = output.get("provenance") if isinstance(output, dict) else None
+    if isinstance(provenance, dict) and "fingerprint" in provenance:
+        remove_unlocked(MachineSettings().work_of(provenance["fingerprint"], token))

@@ -17,9 +17,10 @@ from nextrung.schemas.labels.materials import Materials
 from nextrung.schemas.labels.sources import MAX_ATOMIC_NUMBER
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from numpy.typing import NDArray
+    from pymatgen.core import Structure
 
     from nextrung.schemas.labels.curation import Rejection
     from nextrung.schemas.labels.trajectory import Trajectory
@@ -72,7 +73,10 @@ class MaterialCollector:
     def __init__(self) -> None:
         self._indices: dict[str, int] = {}
         self._initial: list[Frames] = []
-        self._energies: dict[str, float] = {}
+        self._final_indices: dict[str, int] = {}
+        self._final: list[Frames] = []
+        self._n_runs = 0
+        self._energies: dict[str, tuple[bool, float]] = {}
         self._by_functional: dict[str, dict[str, float]] = {}
 
     def add_energies(
@@ -97,25 +101,51 @@ class MaterialCollector:
                 energies[name] = min(run.relaxed_energy, lowest)
 
     def add(self, runs: Sequence[Trajectory]) -> None:
-        """Add the first frame of new materials and the last relaxed energies.
+        """Add the first frame of new materials, last frames and relaxed energies.
 
         Parameters
         ----------
         runs : sequence of Trajectory
             Accepted runs; those of one material in order.
+
+        Notes
+        -----
+        Where several tasks relaxed a material, its energy is that of the primary task;
+        where no primary task is known, the lowest one.
         """
         initial = []
-        start = 0
         for run in runs:
             name = run.material_id
-            self._energies[name] = run.relaxed_energy
+            self._final_indices[name] = self._n_runs
+            self._n_runs += 1
+            if math.isfinite(run.relaxed_energy):
+                rank = run.primary_task is None, run.relaxed_energy
+                self._energies[name] = min(self._energies.get(name, rank), rank)
             if name not in self._indices:
                 self._indices[name] = len(self._indices)
-                initial.append(start)
-            start += len(run.frames)
+                initial.append(run.frames[:1])
         if initial:
-            frames = Frames.concatenate([run.frames for run in runs])
-            self._initial.append(frames[initial])
+            self._initial.append(Frames.concatenate(initial))
+        if runs:
+            self._final.append(Frames.concatenate([run.frames[-1:] for run in runs]))
+
+    def final_structures(self, names: Iterable[str]) -> dict[str, Structure]:
+        """List the last structure of the last run of materials.
+
+        Parameters
+        ----------
+        names : iterable of str
+            Materials.
+
+        Returns
+        -------
+        dict of str to Structure
+            Structures by material, in the order given.
+        """
+        listed = list(names)
+        indices = [self._final_indices[name] for name in listed]
+        structures = Frames.concatenate(self._final)[indices].to_structures()
+        return dict(zip(listed, structures, strict=True))
 
     def collect(self, splits: Mapping[str, str]) -> Materials:
         """Build the materials of a data set.
@@ -128,7 +158,8 @@ class MaterialCollector:
         Returns
         -------
         Materials
-            These materials, in that order, with the relaxed energy of their last run.
+            These materials, in that order, with the relaxed energy of the primary
+            task, or else of the lowest run; NaN where no run has one.
         """
         names = np.array(list(splits))
         indices = [self._indices[name] for name in splits]
@@ -142,7 +173,8 @@ class MaterialCollector:
             stresses=np.full_like(frames.stresses, np.nan),
             magmoms=np.full_like(frames.magmoms, np.nan),
         )
-        energies = np.array([self._energies[name] for name in splits])
+        missing = False, math.nan
+        energies = np.array([self._energies.get(name, missing)[1] for name in splits])
         return Materials(
             initial=initial,
             energies=energies * initial.n_atoms,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
 from typing import TYPE_CHECKING
 
 from pymatgen.analysis.structure_matcher import StructureMatcher
@@ -18,12 +17,12 @@ if TYPE_CHECKING:
 def group_same_crystals(
     structures: Mapping[str, Structure], tolerance: CrystalTolerance
 ) -> dict[str, str]:
-    """Group materials whose relaxed structures are the same crystal.
+    """Group materials whose structures are the same crystal.
 
     Parameters
     ----------
     structures : mapping of str to Structure
-        Relaxed structure by the name of the material.
+        Last structure by the name of the material.
     tolerance : CrystalTolerance
         When two structures are the same.
 
@@ -36,22 +35,11 @@ def group_same_crystals(
     matcher = StructureMatcher(
         ltol=tolerance.length, stol=tolerance.site, angle_tol=tolerance.angle
     )
-    by_composition: defaultdict[str, list[str]] = defaultdict(list)
-    for name in sorted(structures):
-        by_composition[structures[name].composition.reduced_formula].append(name)
+    names = sorted(structures)
+    copies = [structures[name].copy() for name in names]
+    name_of = {id(copy): name for name, copy in zip(names, copies, strict=True)}
     groups: dict[str, str] = {}
-    for names in by_composition.values():
-        leaders: list[str] = []
-        for name in names:
-            leader = next(
-                (
-                    other
-                    for other in leaders
-                    if matcher.fit(structures[other], structures[name])
-                ),
-                name,
-            )
-            if leader == name:
-                leaders.append(name)
-            groups[name] = leader
+    for same in matcher.group_structures(copies):
+        members = [name_of[id(copy)] for copy in same]
+        groups |= dict.fromkeys(members, members[0])
     return {name: groups[name] for name in structures}

@@ -16,7 +16,9 @@ if TYPE_CHECKING:
 
 
 def split_materials(
-    elements: Mapping[str, Collection[int]], settings: SplitSettings
+    elements: Mapping[str, Collection[int]],
+    settings: SplitSettings,
+    groups: Mapping[str, str] | None = None,
 ) -> dict[str, str]:
     """Assign every material to a split.
 
@@ -26,6 +28,8 @@ def split_materials(
         Atomic numbers of the elements of each material.
     settings : SplitSettings
         Fractions and seed.
+    groups : mapping of str to str, optional
+        Group of each material; a group is in one split. Each its own by default.
 
     Returns
     -------
@@ -36,38 +40,74 @@ def split_materials(
     Raises
     ------
     InputError
-        If there are too few materials for a fraction, or too few to keep every element
-        in training.
+        If there are too few materials for a fraction, too few to keep every element in
+        training, or every group that is left is larger than a split.
 
     Notes
     -----
     Validation and test sets have ``int(fraction * n_materials)`` materials, as in Huang
     et al. (2025), and training has the rest. Where every element must be in training,
-    materials are drawn for test and validation in random order, skipping those that are
-    the last in training with one of their elements.
+    groups are drawn for test and validation in random order, skipping those that are
+    the last in training with one of their elements. A group that is larger than what a
+    split lacks is skipped, so that splits may be smaller where groups are large.
     """
-    names = sorted(elements)
+    groups = groups or {name: name for name in elements}
+    members = list_members({name: groups[name] for name in elements})
+    held = {
+        group: {number for name in names for number in elements[name]}
+        for group, names in members.items()
+    }
     n_held_out = {
-        name: _size(share, len(names), name)
+        name: _size(share, len(elements), name)
         for name, share in (("test", settings.test), ("val", settings.val))
     }
+    names = sorted(members)
     order = np.random.default_rng(settings.seed).permutation(len(names))
-    n_holders = Counter(number for held in elements.values() for number in set(held))
+    waiting = [names[index] for index in order.tolist()]
+    n_holders = Counter(number for numbers in held.values() for number in numbers)
     splits = dict.fromkeys(elements, "train")
-    waiting = iter(order.tolist())
     for split, size in n_held_out.items():
-        for _ in range(size):
-            for index in waiting:
-                held = set(elements[names[index]])
-                if not settings.keep_elements_in_train or _release(held, n_holders):
-                    splits[names[index]] = split
-                    break
-            else:
-                raise InputError(
-                    f"the {split} split cannot be filled: too few of the {len(names)} "
-                    "materials can be spared without losing an element from training"
-                )
+        n_missing = size
+        for group in waiting:
+            free = splits[members[group][0]] == "train"
+            if not free or len(members[group]) > n_missing:
+                continue
+            if not settings.keep_elements_in_train or _release(held[group], n_holders):
+                splits |= dict.fromkeys(members[group], split)
+                n_missing -= len(members[group])
+        if n_missing == size > 0 or (n_missing and len(members) == len(elements)):
+            raise InputError(_describe_unfilled(split, elements, members))
     return splits
+
+
+def list_members(groups: Mapping[str, str]) -> dict[str, list[str]]:
+    """List the materials of each group.
+
+    Parameters
+    ----------
+    groups : mapping of str to str
+        Group of each material.
+    """
+    members: dict[str, list[str]] = {}
+    for name, group in groups.items():
+        members.setdefault(group, []).append(name)
+    return members
+
+
+def _describe_unfilled(
+    split: str, materials: Collection[str], groups: Collection[str]
+) -> str:
+    """Describe in one line why a split cannot be filled."""
+    if len(groups) == len(materials):
+        return (
+            f"the {split} split cannot be filled: too few of the {len(materials)} "
+            "materials can be spared without losing an element from training"
+        )
+    return (
+        f"the {split} split is empty: the {len(materials)} materials are "
+        f"{len(groups)} groups that are in one split as a whole, each too large or the "
+        "last with an element (dataset.split.unit: material splits them)"
+    )
 
 
 def _release(held: Collection[int], n_holders: Counter[int]) -> bool:

@@ -10,20 +10,19 @@ References
 
 from __future__ import annotations
 
-from nextrung.compute.scaling_law.crossings import find_crossing, resample_crossing
+from nextrung.compute.scaling_law.crossings import find_crossing
 from nextrung.compute.scaling_law.laws import (
-    Curve,
     fit_power_law,
     select_curve,
     size_for_error,
 )
+from nextrung.compute.scaling_law.lines import Curve
 from nextrung.compute.scaling_law.scores import score_scaling_law
 
 __all__ = [
     "Curve",
     "find_crossing",
     "fit_power_law",
-    "resample_crossing",
     "score_scaling_law",
     "select_curve",
     "size_for_error",

@@ -6,35 +6,48 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from nextrung.compute.scaling_law.laws import LARGEST_EXPONENT, Curve, solve_lines
-from nextrung.schemas.scaling_law import Crossing, Leader, PowerLaw
+from nextrung.compute.scaling_law.intervals import bound_crossing
+from nextrung.compute.scaling_law.laws import (
+    LARGEST_EXPONENT,
+    as_frames,
+    fit_power_law,
+)
+from nextrung.compute.scaling_law.lines import FittedLine
+from nextrung.schemas.scaling_law import Crossing, Leader
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from numpy.typing import NDArray
+    from nextrung.compute.scaling_law.lines import Curve
 
 
-def find_crossing(transfer: PowerLaw, scratch: PowerLaw) -> Crossing:
+def find_crossing(transfer: Curve, scratch: Curve) -> Crossing:
     """Find the number of frames above which training from scratch is better.
 
     Parameters
     ----------
-    transfer, scratch : PowerLaw
-        Power laws of the same error.
+    transfer, scratch : Curve
+        The same error of both trainings, as fitted.
 
     Returns
     -------
     Crossing
-        Frames at the crossing, or why there is none.
+        Frames at the crossing of the power laws, or why there is none; with its 95 %
+        interval where each law has three points or more.
     """
-    for name, law in (("transfer", transfer), ("training from scratch", scratch)):
-        if law.error:
-            return Crossing(error=f"no law of {name}: {law.error}")
-    exponent = float(_cross(_as_line(transfer), _as_line(scratch)))
-    if not np.isfinite(exponent):
-        return Crossing(error="the fits do not cross")
-    return Crossing(n_frames=10**exponent)
+    curves = {"transfer": transfer, "training from scratch": scratch}
+    for name, curve in curves.items():
+        if error := fit_power_law(curve).error:
+            return Crossing(error=f"no law of {name}: {error}")
+    lines = [FittedLine.fit(curve) for curve in curves.values()]
+    low, high = None, None
+    if min(line.n_free for line in lines) > 0:
+        low, high = as_frames(bound_crossing(*lines))
+    gain, lead = (lines[0].line - lines[1].line).tolist()
+    exponent = -lead / gain if gain > 0 else np.inf
+    if not 0 <= exponent <= LARGEST_EXPONENT:
+        return Crossing(error="the fits do not cross", low=low, high=high)
+    return Crossing(n_frames=10**exponent, low=low, high=high)
 
 
 def find_leader(
@@ -59,67 +72,3 @@ def find_leader(
     if len(leads) > 1:
         return Leader.NEITHER
     return Leader.TRANSFER if leads.pop() else Leader.SCRATCH
-
-
-def resample_crossing(
-    transfer: Curve, scratch: Curve, *, n_bootstrap: int, seed: int
-) -> NDArray[np.float64]:
-    """Resample the crossing of two power laws by a bootstrap of residuals.
-
-    Parameters
-    ----------
-    transfer, scratch : Curve
-        Errors that were fitted, three or more points each.
-    n_bootstrap : int
-        Number of resamples.
-    seed : int
-        Random seed.
-
-    Returns
-    -------
-    ndarray of float, shape (n_bootstrap,)
-        Frames at the crossing; infinite where transfer is always better, zero where it
-        never is.
-
-    Notes
-    -----
-    Residuals of each line are drawn with replacement, scaled by sqrt(n / (n - 2)) for
-    the two fitted parameters, and added to the fitted line.
-    """
-    rng = np.random.default_rng(seed)
-    lines = [_resample_lines(curve, n_bootstrap, rng) for curve in (transfer, scratch)]
-    crossings: NDArray[np.float64] = 10.0 ** _cross(*lines)
-    return crossings
-
-
-def _as_line(law: PowerLaw) -> NDArray[np.float64]:
-    """Convert slope and intercept of a power law to an array."""
-    return np.array([law.slope, law.intercept], dtype=np.float64)
-
-
-def _resample_lines(
-    curve: Curve, n_bootstrap: int, rng: np.random.Generator
-) -> NDArray[np.float64]:
-    """Fit lines (n_bootstrap, 2) to resampled errors."""
-    x, y = np.log10(curve.sizes), np.log10(curve.errors)
-    solver = solve_lines(x)
-    fitted = np.column_stack([x, np.ones(len(x))]) @ (solver @ y)
-    residuals = (y - fitted) * np.sqrt(len(x) / (len(x) - 2))
-    drawn = rng.choice(residuals, size=(n_bootstrap, len(x)))
-    lines: NDArray[np.float64] = (fitted + drawn) @ solver.T
-    return lines
-
-
-def _cross(
-    transfer: NDArray[np.float64], scratch: NDArray[np.float64]
-) -> NDArray[np.float64]:
-    """Find log10 of the frames above which lines (..., 2) of scratch are the lower.
-
-    Infinite where they never are, minus infinity where they always are.
-    """
-    gain = transfer[..., 0] - scratch[..., 0]
-    lead = scratch[..., 1] - transfer[..., 1]
-    exponents = np.full(np.shape(gain), np.inf)
-    np.divide(lead, gain, out=exponents, where=gain > 0)
-    exponents = np.where(exponents > LARGEST_EXPONENT, np.inf, exponents)
-    return np.where(exponents < 0, -np.inf, exponents)

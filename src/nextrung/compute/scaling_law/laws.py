@@ -2,44 +2,30 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from nextrung.compute.scaling_law.intervals import bound_size
+from nextrung.compute.scaling_law.lines import Curve, FittedLine
 from nextrung.schemas.scaling_law import PowerLaw, RequiredSize
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from numpy.typing import NDArray
-
     from nextrung.schemas.models import Model
     from nextrung.schemas.scaling_law import ScaledProperty, ScalingPoint
 
-#: Distinct sizes that a fit needs, and points that R² and resampling need.
+#: Distinct sizes that a fit and a required size need; points that R² needs.
 TWO_SIZES = 2
+FOUR_SIZES = 4
 THREE_POINTS = 3
 #: log10 of the number of frames beyond which no power law is extrapolated.
 LARGEST_EXPONENT = 15
-#: Largest extrapolation, as a multiple of the largest fitted size.
+#: Multiples of the largest fitted size above which a size is called extrapolated, and
+#: above which there is none.
+FAR_EXTRAPOLATION = 10
 FARTHEST_EXTRAPOLATION = 100
-
-
-@dataclass(frozen=True, eq=False)
-class Curve:
-    """Errors of one model at increasing training set sizes.
-
-    Parameters
-    ----------
-    sizes : ndarray of float, shape (n_points,)
-        Training frames, above zero.
-    errors : ndarray of float, shape (n_points,)
-        Error at each size, above zero.
-    """
-
-    sizes: NDArray[np.float64]
-    errors: NDArray[np.float64]
 
 
 def select_curve(
@@ -95,7 +81,7 @@ def fit_power_law(curve: Curve) -> PowerLaw:
             n_points=n_points, error=f"a law needs two sizes to fit, got {n_sizes}"
         )
     x, y = np.log10(curve.sizes), np.log10(curve.errors)
-    slope, intercept = solve_lines(x) @ y
+    slope, intercept = FittedLine.fit(curve).line
     variation = np.sum((y - y.mean()) ** 2)
     unexplained = np.sum((y - slope * x - intercept) ** 2)
     has_r_squared = n_points >= THREE_POINTS and variation > 0
@@ -108,29 +94,13 @@ def fit_power_law(curve: Curve) -> PowerLaw:
     )
 
 
-def solve_lines(x: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Build the matrix that maps values at x to least-squares slope and intercept.
-
-    Parameters
-    ----------
-    x : ndarray of float, shape (n_points,)
-        Positions of the values.
-
-    Returns
-    -------
-    ndarray of float, shape (2, n_points)
-        Slope and intercept per unit of each value.
-    """
-    return np.linalg.pinv(np.column_stack([x, np.ones(len(x))]))
-
-
-def size_for_error(law: PowerLaw, error_wanted: float, model: Model) -> RequiredSize:
+def size_for_error(curve: Curve, error_wanted: float, model: Model) -> RequiredSize:
     """Find the number of training frames at which a power law reaches an error.
 
     Parameters
     ----------
-    law : PowerLaw
-        Power law of the error.
+    curve : Curve
+        Errors that the power law is fitted to.
     error_wanted : float
         Error in the unit of the power law.
     model : Model
@@ -139,20 +109,61 @@ def size_for_error(law: PowerLaw, error_wanted: float, model: Model) -> Required
     Returns
     -------
     RequiredSize
-        Training frames, or why there is no number.
+        Training frames and their 95 % interval, or why there is no number.
     """
-    n_frames, reason = None, None
-    limit = LARGEST_EXPONENT
-    if law.largest_size is not None:
-        limit = np.log10(law.largest_size * FARTHEST_EXTRAPOLATION)
-    if law.slope is None or law.intercept is None:
-        reason = law.error
-    elif law.slope >= 0:
+    law = fit_power_law(curve)
+    n_sizes = len(np.unique(curve.sizes))
+    if n_sizes < FOUR_SIZES:
+        return _describe_unknown(
+            model,
+            error_wanted,
+            f"needs {FOUR_SIZES} sizes to extrapolate, got {n_sizes}",
+        )
+    if law.slope is None or law.intercept is None or law.slope >= 0:
         reason = "the error does not fall with the number of frames"
-    elif (exponent := (np.log10(error_wanted) - law.intercept) / law.slope) > limit:
-        reason = f"more than {10**limit:,.0f} frames: beyond the range of the fit"
-    else:
-        n_frames = float(max(10**exponent, 1.0))
+        return _describe_unknown(model, error_wanted, reason)
+    largest = float(curve.sizes.max())
+    exponent = (np.log10(error_wanted) - law.intercept) / law.slope
+    if exponent > np.log10(largest * FARTHEST_EXTRAPOLATION):
+        farthest = largest * FARTHEST_EXTRAPOLATION
+        reason = f"more than {farthest:,.0f} frames: beyond the range of the fit"
+        return _describe_unknown(model, error_wanted, reason)
+    low, high = as_frames(bound_size(FittedLine.fit(curve), error_wanted))
+    n_frames = float(max(10**exponent, 1.0))
     return RequiredSize(
-        model=model, error_wanted=error_wanted, n_frames=n_frames, error=reason
+        model=model,
+        error_wanted=error_wanted,
+        n_frames=n_frames,
+        low=low,
+        high=high,
+        extrapolated=n_frames > FAR_EXTRAPOLATION * largest,
+    )
+
+
+def as_frames(
+    exponents: tuple[float, float] | None,
+) -> tuple[float | None, float | None]:
+    """Convert the ends of an interval from log10 of frames.
+
+    Parameters
+    ----------
+    exponents : tuple of float or None
+        Ends; None without interval.
+
+    Returns
+    -------
+    tuple of (float or None)
+        Ends in frames, the lower one 1 or more; None without interval, and for an
+        infinite upper end.
+    """
+    if exponents is None:
+        return None, None
+    low, high = (min(max(end, 0.0), LARGEST_EXPONENT) for end in exponents)
+    return 10**low, None if high == LARGEST_EXPONENT else 10**high
+
+
+def _describe_unknown(model: Model, error_wanted: float, reason: str) -> RequiredSize:
+    """Build the record of an error whose size is unknown."""
+    return RequiredSize(
+        model=model, error_wanted=error_wanted, n_frames=None, error=reason
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -9,10 +10,8 @@ import numpy as np
 from nextrung.compute.scaling_law.crossings import (
     find_crossing,
     find_leader,
-    resample_crossing,
 )
 from nextrung.compute.scaling_law.laws import (
-    THREE_POINTS,
     fit_power_law,
     select_curve,
     size_for_error,
@@ -23,16 +22,12 @@ from nextrung.schemas.scaling_law import Crossing, PropertyScaling, ScalingLawSc
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from nextrung.compute.scaling_law.laws import Curve
+    from nextrung.compute.scaling_law.lines import Curve
     from nextrung.schemas.scaling_law import (
-        PowerLaw,
         ScaledProperty,
         ScalingLawSettings,
         ScalingPoint,
     )
-
-#: Quantiles of the resampled crossings: a 95 % interval.
-INTERVAL = (0.025, 0.975)
 
 
 def score_scaling_law(
@@ -77,13 +72,13 @@ def _fit(
     laws = {model: fit_power_law(curve) for model, curve in curves.items()}
     return PropertyScaling(
         laws={model.value: law for model, law in laws.items()},
-        crossing=_compare_with_scratch(curves, laws, settings).model_copy(
+        crossing=_compare_with_scratch(curves, settings).model_copy(
             update=_compare_sizes(of, points, settings)
         ),
         required_sizes=[
-            size_for_error(law, error, model)
+            size_for_error(curve, error, model)
             for error in wanted
-            for model, law in laws.items()
+            for model, curve in curves.items()
         ],
     )
 
@@ -93,49 +88,37 @@ def _compare_sizes(
 ) -> dict[str, object]:
     """Find which training has the lower error at every common size."""
     pretrained = [model for model in settings.models if RECIPES[model].pretrained]
-    errors: list[dict[int, float]] = [
-        {
-            point.n_frames: error
-            for point in points
-            if point.model is model
-            and point.n_frames
-            and (error := getattr(point, of)) is not None
-        }
+    scratch = [point for point in points if point.model is Model.SCRATCH]
+    errors = [
+        _average_by_size([point for point in points if point.model is model], of)
         for model in (*pretrained[:1], Model.SCRATCH)
     ]
     shared = set.intersection(*(set(found) for found in errors))
     return {
         "leader": find_leader(errors[0], errors[-1]) if pretrained else None,
         "largest_size": max(shared, default=None),
+        "undertrained_sizes": tuple(
+            sorted({point.n_frames for point in scratch if point.undertrained})
+        ),
     }
 
 
+def _average_by_size(
+    points: Sequence[ScalingPoint], of: ScaledProperty
+) -> dict[int, float]:
+    """Average the errors of repeated trainings, by the number of frames."""
+    errors: defaultdict[int, list[float]] = defaultdict(list)
+    for point in points:
+        if point.n_frames and getattr(point, of) is not None:
+            errors[point.n_frames].append(getattr(point, of))
+    return {size: float(np.mean(found)) for size, found in errors.items()}
+
+
 def _compare_with_scratch(
-    curves: Mapping[Model, Curve],
-    laws: Mapping[Model, PowerLaw],
-    settings: ScalingLawSettings,
+    curves: Mapping[Model, Curve], settings: ScalingLawSettings
 ) -> Crossing:
     """Find the crossing of the first pretrained model and training from scratch."""
     pretrained = [model for model in settings.models if RECIPES[model].pretrained]
-    if not pretrained or Model.SCRATCH not in laws:
+    if not pretrained or Model.SCRATCH not in curves:
         return Crossing(error="one pretrained model and scratch are needed to cross")
-    transfer, scratch = pretrained[0], Model.SCRATCH
-    crossing = find_crossing(laws[transfer], laws[scratch])
-    n_points = min(laws[transfer].n_points, laws[scratch].n_points)
-    if n_points < THREE_POINTS or settings.n_bootstrap == 0:
-        return crossing
-    resampled = resample_crossing(
-        curves[transfer],
-        curves[scratch],
-        n_bootstrap=settings.n_bootstrap,
-        seed=settings.seed,
-    )
-    low, high = np.quantile(resampled, INTERVAL, method="inverted_cdf").tolist()
-    return crossing.model_copy(
-        update={
-            "low": low if np.isfinite(low) else None,
-            "high": high if np.isfinite(high) else None,
-            "n_resamples": settings.n_bootstrap,
-            "n_crossing": int((np.isfinite(resampled) & (resampled > 0)).sum()),
-        }
-    )
+    return find_crossing(curves[pretrained[0]], curves[Model.SCRATCH])

@@ -106,13 +106,26 @@ def _score(comparison: Comparison, chosen: NDArray[np.bool_]) -> StabilityErrors
     """Score the chosen materials that have both decomposition energies."""
     scored = chosen & np.isfinite(comparison.decomposition)
     stable, predicted = comparison.target_stable, comparison.predicted_stable
+    compounds = np.diff(comparison.target.table.offsets) > 1
+    formed = chosen & np.isfinite(comparison.formation)
     return StabilityErrors(
         n_materials=int(scored.sum()),
         n_missing=int((chosen & ~scored).sum()),
+        n_elements=int((scored & ~compounds).sum()),
         decomposition_energy_mae=_average(comparison.decomposition, scored),
         formation_energy_mae=_average(comparison.formation, chosen),
         formation_energy_mae_target_references=_average(
             comparison.formation_target_references, chosen
+        ),
+        decomposition_energy_mae_compounds=_average(
+            comparison.decomposition, scored & compounds
+        ),
+        formation_energy_mae_compounds=_average(
+            comparison.formation, chosen & compounds
+        ),
+        decomposition_energy_baseline_mae=_average(comparison.target.energies, scored),
+        formation_energy_baseline_mae=_average(
+            comparison.target.formation_energies, formed
         ),
         same_products=_average(comparison.same_products.astype(float), scored),
         **_count_confusion(stable[scored], predicted[scored]),

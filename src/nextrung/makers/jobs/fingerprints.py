@@ -1,8 +1,8 @@
 """UUIDs of jobs and flows, and fingerprints of documents.
 
 A uuid is a hash of settings and references, so it is known before anything runs. A
-fingerprint is a hash of settings, of the input documents, and of the versions of the
-packages that determine numbers.
+fingerprint is a hash of settings, of the input documents, and of the version of the
+algorithm of the stage. Versions of packages are stored and are no part of it.
 """
 
 from __future__ import annotations
@@ -22,9 +22,6 @@ from nextrung.schemas.base import TaskDoc
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-#: Packages whose version is part of a fingerprint: another version computes anew.
-DECISIVE_PACKAGES = ("chgnet", "nextrung", "torch")
-
 #: Fields of Makers that change no result.
 _METADATA = {"name", "task_document_kwargs"}
 
@@ -42,14 +39,15 @@ class ReadsFiles(Protocol):
 
 
 def fingerprint_of(maker: Maker, inputs: Sequence[Any]) -> str:
-    """Hash the settings, inputs and versions that determine a document.
+    """Hash the settings, inputs and algorithm that determine a document.
 
     Parameters
     ----------
     maker : Maker
         Maker of the job; every field but name and metadata is hashed.
     inputs : sequence
-        Resolved inputs; a document is hashed as its own fingerprint.
+        Resolved inputs; a document is hashed as its own fingerprint and the hashes of
+        its files, which may differ where it was computed again.
 
     Returns
     -------
@@ -57,8 +55,8 @@ def fingerprint_of(maker: Maker, inputs: Sequence[Any]) -> str:
         Hexadecimal SHA-256.
     """
     files = maker.digest_files() if isinstance(maker, ReadsFiles) else None
-    versions = look_up_versions(DECISIVE_PACKAGES)
-    return _digest([_maker_fields(maker), list(inputs), files, versions])
+    algorithm = getattr(maker, "algorithm", None)
+    return _digest([_maker_fields(maker), list(inputs), files, algorithm])
 
 
 def identify(maker: Maker, inputs: Sequence[Any]) -> str:
@@ -147,7 +145,8 @@ def _digest(value: Any) -> str:  # noqa: ANN401
 def _plain(value: Any) -> Any:  # noqa: ANN401
     """Reduce an object to plain values, for :func:`json.dumps`."""
     if isinstance(value, TaskDoc):
-        return value.provenance.fingerprint
+        files = [artifact.sha256 for artifact in value.artifacts]
+        return [value.provenance.fingerprint, *files]
     if isinstance(value, BaseModel):
         return value.model_dump(mode="json")
     if isinstance(value, OutputReference):

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from pymatgen.core import Structure
 
     from nextrung.potentials.potential import Potential
+    from nextrung.potentials.relaxation.restart import Restarts
     from nextrung.schemas.base import Artifact
     from nextrung.schemas.dataset import DatasetDoc
     from nextrung.schemas.fine_tuning import FineTuningDoc
@@ -62,6 +63,7 @@ def relax_with(
     *,
     on_record: Callable[[int, RelaxationRecord], None],
     relaxer: Callable[..., list[RelaxationRecord]] = relax_in_processes,
+    restarts: Restarts | None = None,
 ) -> list[RelaxationRecord]:
     """Relax structures with a stored potential and verify its hash.
 
@@ -77,6 +79,8 @@ def relax_with(
         Called with the index and the result of each finished structure.
     relaxer : callable
         ``relax_in_isolation`` where a structure may have crashed its process.
+    restarts : Restarts, optional
+        Restart points.
 
     Returns
     -------
@@ -85,7 +89,12 @@ def relax_with(
     """
     path = str(artifact_path(checkpoint))
     return relax_in_workers(
-        path, structures, settings, on_record=on_record, relaxer=relaxer
+        path,
+        structures,
+        settings,
+        on_record=on_record,
+        relaxer=relaxer,
+        restarts=restarts,
     )
 
 
@@ -96,6 +105,7 @@ def relax_in_workers(
     *,
     on_record: Callable[[int, RelaxationRecord], None] | None = None,
     relaxer: Callable[..., list[RelaxationRecord]] = relax_in_processes,
+    restarts: Restarts | None = None,
 ) -> list[RelaxationRecord]:
     """Relax structures on the device and in the processes of this machine.
 
@@ -111,6 +121,8 @@ def relax_in_workers(
         Told of each structure as it ends.
     relaxer : callable
         ``relax_in_isolation`` where a structure is suspected to kill its process.
+    restarts : Restarts, optional
+        Restart points.
 
     Returns
     -------
@@ -127,4 +139,5 @@ def relax_in_workers(
         n_processes=min(machine.n_processes, wanted) if on_cpu else 1,
         timeout=machine.relaxation_timeout,
         on_record=on_record,
+        restarts=restarts,
     )

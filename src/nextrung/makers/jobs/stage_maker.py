@@ -7,7 +7,7 @@ from copy import copy
 from dataclasses import dataclass, field, fields
 from difflib import get_close_matches
 from enum import Enum
-from typing import Any, Self, get_type_hints
+from typing import Any, ClassVar, Self, get_type_hints
 
 from jobflow import Maker
 from monty.json import MontyDecoder, jsanitize
@@ -98,7 +98,15 @@ class StageMaker(RecordMaker):
     task_document_kwargs : TaskDocumentKwargs
         Metadata of the document, where atomate2's ``add_metadata_to_flow`` sets them;
         they change neither uuid nor fingerprint.
+
+    Attributes
+    ----------
+    algorithm : int
+        Version of the algorithm: a part of the fingerprint, to be raised by each change
+        of the code that changes the numbers of a document.
     """
+
+    algorithm: ClassVar[int] = 1
 
     name: str = "stage"
     task_document_kwargs: TaskDocumentKwargs = field(default_factory=TaskDocumentKwargs)

@@ -29,21 +29,19 @@ from nextrung.adapters.files.locks import hold_lock
 from nextrung.adapters.stores.job_store import CONFIG_VARIABLE, keeps_documents
 from nextrung.adapters.stores.running_jobs import RunningJobWriter
 from nextrung.makers.jobs.fingerprints import (
-    DECISIVE_PACKAGES,
     fingerprint_of,
     look_up_versions,
     name_parents,
 )
 from nextrung.makers.jobs.flow import bind_inputs, derive_uuid
 from nextrung.makers.jobs.inputs import resolve_without_arrays
+from nextrung.makers.jobs.stored_documents import find_document, recompute_token
 from nextrung.makers.jobs.termination import raise_on_sigterm
 from nextrung.schemas.base import InputError, Provenance, TaskDoc
 from nextrung.settings import MachineSettings, choose_device
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
-
-    from jobflow import JobStore
 
     from nextrung.makers.jobs.flow import TaskJob
     from nextrung.makers.jobs.stage_maker import StageMaker
@@ -52,13 +50,15 @@ logger = logging.getLogger("nextrung")
 
 #: Packages whose versions are stored with a result.
 TRACKED_PACKAGES = (
-    *DECISIVE_PACKAGES,
     "ase",
+    "chgnet",
     "jobflow",
     "lightning",
+    "nextrung",
     "numpy",
     "pymatgen",
     "scipy",
+    "torch",
 )
 
 
@@ -75,12 +75,21 @@ class JobState(StrEnum):
 class _Running:
     """The running job, and its folder once it holds the lock of one."""
 
+    schema: type[TaskDoc] | None
     fingerprint: str
     parents: dict[str, str]
     started: float
     writer: RunningJobWriter
     folder: Path | None = None
     locked: ExitStack = field(default_factory=ExitStack)
+
+
+class _StoredMeanwhileError(Exception):
+    """Another process has stored the document of the running job."""
+
+    def __init__(self, document: TaskDoc) -> None:
+        super().__init__("stored meanwhile")
+        self.document = document
 
 
 _RUNNING: ContextVar[_Running] = ContextVar("running job")
@@ -137,12 +146,15 @@ def _compute_once(
             inputs = bind_inputs(make, maker, *arguments, **options)
             resolved = resolve_without_arrays(inputs, CURRENT_JOB.store)
             fingerprint = fingerprint_of(maker, list(resolved.values()))
-            stored = schema and _find_output(CURRENT_JOB.store, fingerprint)
-            if schema and stored:
+            stored = schema and find_document(schema, fingerprint)
+            if stored:
                 _log_state(JobState.ANSWERED)
-                return schema.model_validate(stored)
-            with _running(fingerprint, name_parents(resolved)):
+                return stored
+            with _running(schema, fingerprint, name_parents(resolved)):
                 return make(maker, **resolved)
+        except _StoredMeanwhileError as found:
+            _log_state(JobState.ANSWERED)
+            return found.document
         except Exception as error:
             _log_state(JobState.FAILED, error=error)
             raise
@@ -151,7 +163,9 @@ def _compute_once(
 
 
 @contextmanager
-def _running(fingerprint: str, parents: dict[str, str]) -> Iterator[None]:
+def _running(
+    schema: type[TaskDoc] | None, fingerprint: str, parents: dict[str, str]
+) -> Iterator[None]:
     """Log the start and the end of the computation of a document."""
     writer = RunningJobWriter(
         CURRENT_JOB.store,
@@ -159,7 +173,7 @@ def _running(fingerprint: str, parents: dict[str, str]) -> Iterator[None]:
         name=CURRENT_JOB.job.name,
         host=platform.node(),
     )
-    running = _Running(fingerprint, parents, time.perf_counter(), writer)
+    running = _Running(schema, fingerprint, parents, time.perf_counter(), writer)
     token = _RUNNING.set(running)
     _log_state(JobState.STARTED)
     try:
@@ -212,17 +226,6 @@ def report_progress(done: int, total: int, text: str = "") -> None:
         running.writer.write(done, total, text)
 
 
-def _find_output(store: JobStore, fingerprint: str) -> dict[str, Any] | None:
-    """Find the stored document of a fingerprint."""
-    wanted = {"output.provenance.fingerprint": fingerprint}
-    try:
-        found = store.query_one(wanted, ["output"], load=True)
-    except KeyError:  # the connection was lost between a document and its arrays
-        logger.warning("%s: stored without its arrays", CURRENT_JOB.job.name)
-        return None
-    return None if found is None else found["output"]
-
-
 def provenance() -> Provenance:
     """Return the provenance of the running job, from its start until now."""
     running = _RUNNING.get()
@@ -247,14 +250,18 @@ def work_folder() -> Path:
     Returns
     -------
     Path
-        Folder named by the fingerprint, so that a rerun of the same job resumes. The
-        lock is held until the job ends; a rerun that starts earlier waits for it.
+        Folder named by the fingerprint, so that a rerun of the same job resumes; one of
+        its own for a job that is to be computed again. The lock is held until the job
+        ends; a rerun that starts earlier waits for it, and ends with the document that
+        the first has stored.
     """
     running = _RUNNING.get()
     if running.folder is None:
-        folder = MachineSettings().work / running.fingerprint[:32]
-        folder.mkdir(parents=True, exist_ok=True)
+        folder = MachineSettings().work_of(running.fingerprint, recompute_token())
         running.locked.enter_context(hold_lock(folder / "lock"))
+        schema = running.schema
+        if schema and (stored := find_document(schema, running.fingerprint)):
+            raise _StoredMeanwhileError(stored)
         running.folder = folder
     return running.folder
 

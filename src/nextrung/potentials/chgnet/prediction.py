@@ -79,7 +79,7 @@ def predict_crystals(
     -------
     BatchPrediction
         Properties in the order given; a crystal that cannot be predicted has a
-        reason instead.
+        reason instead. Only energies need atomic references.
 
     Raises
     ------
@@ -88,7 +88,8 @@ def predict_crystals(
     """
     _check_properties(properties)
     buffer = _PredictionBuffer(model, crystals, properties)
-    buffer.errors |= check_references(crystals, elements) | check_cells(crystals)
+    buffer.unreferenced |= check_references(crystals, elements)
+    buffer.errors |= check_cells(crystals)
     valid = np.setdiff1d(np.arange(len(crystals)), list(buffer.errors))
     for start in range(0, len(valid), _WINDOW):
         _predict_window(buffer, valid[start : start + _WINDOW])
@@ -108,6 +109,7 @@ class _PredictionBuffer:
         self.stresses = np.full((n_crystals, 3, 3), np.nan)
         self.magmoms = np.full(n_sites, np.nan) if "m" in properties else None
         self.errors: dict[int, str] = {}
+        self.unreferenced: dict[int, str] = {}
 
     def fill_in(self, chosen: NDArray[np.int64], outputs: Outputs) -> None:
         """Copy the outputs of a batch to the rows of its crystals."""
@@ -124,6 +126,7 @@ class _PredictionBuffer:
         """Record non-finite predictions as errors; set all values of errors to NaN."""
         for index in np.flatnonzero(~self._is_finite()):
             self.errors.setdefault(int(index), "the prediction is not finite")
+        self.energies[list(self.unreferenced)] = np.nan
         failed = np.array(list(self.errors), dtype=np.int64)
         sites = list_rows(self.crystals.offsets, failed)
         self.energies[failed], self.stresses[failed] = np.nan, np.nan
@@ -136,6 +139,11 @@ class _PredictionBuffer:
             stresses=self.stresses,
             magmoms=self.magmoms,
             errors=dict(sorted(self.errors.items())),
+            unreferenced={
+                index: reason
+                for index, reason in self.unreferenced.items()
+                if index not in self.errors
+            },
         )
 
     def _is_finite(self) -> NDArray[np.bool_]:

@@ -36,7 +36,8 @@ class TorchSimModel(ModelInterface):  # type: ignore[misc]
     Attributes
     ----------
     errors : dict of int to str
-        Reason by the index of each system of the last state that failed.
+        Reason by the index of each system of the last state that failed, or has no
+        energy for want of an atomic reference.
     """
 
     def __init__(self, potential: Relaxable) -> None:
@@ -64,7 +65,7 @@ class TorchSimModel(ModelInterface):  # type: ignore[misc]
         dict of str to torch.Tensor
             ``energy`` in eV, shape (n_systems,); ``forces`` in eV/Å, shape
             (n_atoms, 3); ``stress`` in eV/Å³, compression negative, shape
-            (n_systems, 3, 3). NaN for a system that cannot be predicted.
+            (n_systems, 3, 3). NaN where they cannot be predicted.
         """
         crystals = _read_state(state)
         prediction = self.potential.predict_batch(crystals, "efs")
@@ -73,7 +74,8 @@ class TorchSimModel(ModelInterface):  # type: ignore[misc]
             "forces": prediction.forces.copy(),
             "stress": prediction.stresses * units.GPa,
         }
-        self.errors = dict(prediction.errors)
+        errors = prediction.errors | prediction.unreferenced
+        self.errors = dict(sorted(errors.items()))
         if not torch.as_tensor(state.pbc).all():
             reason = "not periodic in all three directions"
             self.errors = dict.fromkeys(range(len(crystals)), reason)

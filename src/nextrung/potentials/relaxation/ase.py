@@ -9,6 +9,7 @@ import warnings
 from typing import TYPE_CHECKING
 
 import numpy as np
+from ase.calculators.calculator import CalculationFailed
 from ase.constraints import FixSymmetry
 from ase.filters import FrechetCellFilter
 from ase.optimize import FIRE
@@ -20,6 +21,7 @@ from nextrung.potentials.relaxation.checks import (
     describe_unrelaxable,
     record_failure,
 )
+from nextrung.potentials.relaxation.restart import RestartPoint, Restarts
 from nextrung.potentials.relaxation.symmetry import build_atoms
 from nextrung.schemas.relaxation import (
     CellDegrees,
@@ -28,9 +30,10 @@ from nextrung.schemas.relaxation import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Generator, Iterable
 
     from ase.calculators.calculator import Calculator
+    from numpy.typing import NDArray
     from pymatgen.core import Structure
 
     from nextrung.potentials.interface import Relaxable
@@ -41,7 +44,9 @@ def relax_with_ase(
     potential: Relaxable,
     structures: Iterable[tuple[int, Structure]],
     settings: RelaxationSettings,
-) -> Iterator[tuple[int, RelaxationRecord]]:
+    *,
+    restarts: Restarts | None = None,
+) -> Generator[tuple[int, RelaxationRecord]]:
     """Relax structures one by one.
 
     Parameters
@@ -52,6 +57,8 @@ def relax_with_ase(
         Indexed structures.
     settings : RelaxationSettings
         Settings of the relaxation.
+    restarts : Restarts, optional
+        Restart points, which are saved at intervals and when the relaxation is stopped.
 
     Yields
     ------
@@ -59,10 +66,12 @@ def relax_with_ase(
         Index and record of each structure, in the order given.
     """
     calculator = potential.calculator()
+    restarts = restarts or Restarts()
     for index, structure in structures:
         reason = describe_unrelaxable(structure)
         if reason is None:
-            yield index, _Relaxation(structure, settings).run(calculator)
+            relaxation = _Relaxation(index, structure, settings, restarts=restarts)
+            yield index, relaxation.run(calculator)
         else:
             yield index, record_failure(reason)
 
@@ -70,7 +79,18 @@ def relax_with_ase(
 class _Relaxation:
     """Relaxation of one structure."""
 
-    def __init__(self, structure: Structure, settings: RelaxationSettings) -> None:
+    def __init__(
+        self,
+        index: int,
+        structure: Structure,
+        settings: RelaxationSettings,
+        *,
+        restarts: Restarts,
+    ) -> None:
+        self._index = index
+        self._restarts = restarts
+        point = restarts.points.get(index)
+        self._points = {} if point is None else {index: point}
         self._initial = structure
         self._settings = settings
         self._n_steps = 0
@@ -84,7 +104,13 @@ class _Relaxation:
         try:
             with warnings.catch_warnings():
                 warnings.filterwarnings("ignore", "FixSymmetry adjust_cell")
-                return self._step_until_done(self._make_optimizer())
+                optimizer = self._make_optimizer()
+                if self._points:
+                    self._restore(optimizer, self._points[self._index])
+                return self._step_until_done(optimizer)
+        except (KeyboardInterrupt, SystemExit):
+            self._restarts.update(self._points)
+            raise
         except (ArithmeticError, AssertionError, RuntimeError, ValueError) as error:
             return self._record_failure(str(error))
 
@@ -102,19 +128,18 @@ class _Relaxation:
     def _step_until_done(self, optimizer: FIRE) -> RelaxationRecord:
         """Step until converged, out of steps or failed."""
         while True:
+            if self._restarts.is_due:
+                self._restarts.update(self._points)
             if reason := self._describe_cell():
                 return self._record_failure(reason)
-            energy = float(self._atoms.get_potential_energy())
             gradient = optimizer.optimizable.get_gradient()
-            if not np.isfinite([energy, *gradient]).all():
+            energy, reason = self._predict_energy()
+            values = gradient if energy is None else [energy, *gradient]
+            if not np.isfinite(values).all():
                 return self._record_failure(BAD_NUMBERS)
-            if self._initial_energy is None:
+            if self._n_steps == 0:
                 self._initial_energy = energy
-            self._last_valid = copy_structure(
-                self._initial,
-                self._atoms.cell.array,
-                self._atoms.get_scaled_positions(wrap=False),
-            )
+            self._last_valid = self._copy_structure()
             fmax = float(optimizer.optimizable.gradient_norm(gradient))
             converged = fmax < self._settings.fmax
             if converged or self._n_steps == self._settings.max_steps:
@@ -125,9 +150,60 @@ class _Relaxation:
                     structure=self._last_valid,
                     n_steps=self._n_steps,
                     fmax=fmax,
+                    error=reason,
                 )
+            previous = _read_rows(optimizer, len(self._initial))
             optimizer.step()
             self._n_steps += 1
+            point = self._make_point(optimizer, previous, self._initial_energy)
+            self._points = {self._index: point}
+
+    def _copy_structure(self) -> Structure:
+        """Copy the present structure."""
+        fracs = self._atoms.get_scaled_positions(wrap=False)
+        return copy_structure(self._initial, self._atoms.cell.array, fracs)
+
+    def _make_point(
+        self,
+        optimizer: FIRE,
+        previous: NDArray[np.float64],
+        initial_energy: float,
+    ) -> RestartPoint:
+        """Build the restart point after a step."""
+        rows = _read_rows(optimizer, len(self._initial))
+        velocities = np.zeros_like(rows)
+        velocities.flat[: optimizer.vel.size] = optimizer.vel
+        return RestartPoint(
+            rows=rows,
+            previous_rows=previous,
+            velocities=velocities,
+            time_step=optimizer.dt,
+            mixing=optimizer.a,
+            n_downhill=optimizer.Nsteps,
+            n_steps=self._n_steps,
+            initial_energy=initial_energy,
+        )
+
+    def _restore(self, optimizer: FIRE, point: RestartPoint) -> None:
+        """Resume from a restart point."""
+        n_degrees = optimizer.optimizable.ndofs()
+        optimizer.optimizable.set_x(point.previous_rows.ravel()[:n_degrees])
+        self._last_valid = self._copy_structure()
+        optimizer.optimizable.set_x(point.rows.ravel()[:n_degrees])
+        optimizer.vel = point.velocities.ravel()[:n_degrees].copy()
+        optimizer.dt, optimizer.a = point.time_step, point.mixing
+        optimizer.Nsteps = point.n_downhill
+        self._n_steps, self._initial_energy = point.n_steps, point.initial_energy
+
+    def _predict_energy(self) -> tuple[float | None, str | None]:
+        """Predict the energy of atoms whose forces are known, or say why there is none.
+
+        Only the energy needs atomic references.
+        """
+        try:
+            return float(self._atoms.get_potential_energy()), None
+        except CalculationFailed as error:
+            return None, str(error)
 
     def _describe_cell(self) -> str | None:
         """Describe which limit the present cell exceeds."""
@@ -146,3 +222,11 @@ class _Relaxation:
             n_steps=self._n_steps,
             initial_energy=self._initial_energy,
         )
+
+
+def _read_rows(optimizer: FIRE, n_atoms: int) -> NDArray[np.float64]:
+    """Read generalised coordinates; rows of a fixed cell are zero."""
+    rows = np.zeros((n_atoms + 3, 3))
+    degrees = optimizer.optimizable.get_x()
+    rows.flat[: degrees.size] = degrees
+    return rows

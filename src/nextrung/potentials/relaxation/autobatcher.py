@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
@@ -12,16 +13,20 @@ from nextrung.potentials.relaxation.symmetry import refine_symmetry
 from nextrung.schemas.base import InputError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
 
     from numpy.typing import NDArray
     from pymatgen.core import Structure
 
+    from nextrung.potentials.relaxation.restart import RestartPoint
     from nextrung.schemas.relaxation import RelaxationRecord, RelaxationSettings
 
 #: Neighbors within 6 Å and bonds within 3 Å of an atom, at 1 atom/Å³.
 _NEIGHBORS: Final = 4 / 3 * np.pi * 6.0**3
 _BONDS: Final = 4 / 3 * np.pi * 3.0**3
+#: Factor by which resumed structures may exceed the cost of a batch: the batch they
+#: were in exceeded it by its last structure, and cells have changed since.
+RESUMED_EXCESS: Final = 1.5
 
 
 def estimate_costs(
@@ -57,12 +62,18 @@ class InFlightAutoBatcher:
         Indexed structures, read one ahead of need.
     settings : RelaxationSettings
         Settings of the relaxation.
+    restarts : mapping of int to RestartPoint, optional
+        Restart point by index of the structures to resume.
     """
 
     def __init__(
-        self, structures: Iterable[tuple[int, Structure]], settings: RelaxationSettings
+        self,
+        structures: Iterable[tuple[int, Structure]],
+        settings: RelaxationSettings,
+        restarts: Mapping[int, RestartPoint] | None = None,
     ) -> None:
         self._structures = iter(structures)
+        self._restarts = restarts or {}
         self._prepare = _refine if settings.fix_symmetry else BatchItem
         self._rejected: list[tuple[int, RelaxationRecord]] = []
         self._next = self._read_next()
@@ -76,7 +87,8 @@ class InFlightAutoBatcher:
             reason = describe_unrelaxable(structure)
             if reason is None:
                 try:
-                    return self._prepare(index, structure)
+                    item = self._prepare(index, structure)
+                    return replace(item, restart=self._restarts.get(index))
                 except InputError as error:
                     reason = str(error)
             self._rejected.append((index, record_failure(reason)))
@@ -93,6 +105,25 @@ class InFlightAutoBatcher:
         rejected, self._rejected = self._rejected, []
         return rejected
 
+    def resume(self, max_cost: float) -> InFlightBatch:
+        """Take the first structures, as long as they have a restart point.
+
+        Parameters
+        ----------
+        max_cost : float
+            Cost of a batch, which an earlier batch may have exceeded.
+
+        Returns
+        -------
+        InFlightBatch
+            The structures between two steps.
+        """
+        items: list[BatchItem] = []
+        max_cost *= RESUMED_EXCESS
+        while self._next is not None and self._next.restart and max_cost > 0:
+            max_cost -= self._take_next(items)
+        return InFlightBatch.start(items)
+
     def fill(self, max_cost: float) -> InFlightBatch:
         """Take structures up to a cost.
 
@@ -104,17 +135,22 @@ class InFlightAutoBatcher:
         Returns
         -------
         InFlightBatch
-            The structures before their first step.
+            The structures before their first step, or where they are resumed.
         """
-        items = []
+        items: list[BatchItem] = []
         while self._next is not None and max_cost > 0:
-            structure = self._next.structure
-            max_cost -= estimate_costs(
-                structure.lattice.matrix[None], np.array([len(structure)])
-            ).item()
-            items.append(self._next)
-            self._next = self._read_next()
+            max_cost -= self._take_next(items)
         return InFlightBatch.start(items)
+
+    def _take_next(self, items: list[BatchItem]) -> float:
+        """Append the next structure to a list; return its cost."""
+        if self._next is None:
+            return 0.0
+        items.append(self._next)
+        structure = self._next.structure
+        self._next = self._read_next()
+        lattices = structure.lattice.matrix[None]
+        return float(estimate_costs(lattices, np.array([len(structure)])).item())
 
 
 def _refine(index: int, structure: Structure) -> BatchItem:

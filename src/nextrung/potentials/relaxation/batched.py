@@ -18,16 +18,17 @@ from nextrung.potentials.relaxation.checks import (
     record_failure,
 )
 from nextrung.potentials.relaxation.frechet_cell import generalise_forces
-from nextrung.potentials.relaxation.in_flight_batch import InFlightBatch
+from nextrung.potentials.relaxation.restart import Restarts
 from nextrung.schemas.relaxation import RelaxationRecord, RelaxationStatus
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Generator, Iterable
 
     from numpy.typing import NDArray
     from pymatgen.core import Structure
 
     from nextrung.potentials.interface import BatchPrediction, Relaxable
+    from nextrung.potentials.relaxation.in_flight_batch import InFlightBatch
     from nextrung.schemas.relaxation import RelaxationSettings
 
 #: Magnitude from which energies, forces and stresses count as infinite.
@@ -42,7 +43,8 @@ def relax_batched(
     settings: RelaxationSettings,
     *,
     max_batch_cost: float | None = None,
-) -> Iterator[tuple[int, RelaxationRecord]]:
+    restarts: Restarts | None = None,
+) -> Generator[tuple[int, RelaxationRecord]]:
     """Relax structures in batches whose finished structures are replaced.
 
     Parameters
@@ -56,6 +58,8 @@ def relax_batched(
     max_batch_cost : float, optional
         Neighbors and angles of a batch, above which no structure is added to it; by
         default chosen by the device of the potential.
+    restarts : Restarts, optional
+        Restart points, which are saved at intervals and when the relaxation is stopped.
 
     Yields
     ------
@@ -64,26 +68,45 @@ def relax_batched(
     """
     if max_batch_cost is None:
         max_batch_cost = MAX_BATCH_COSTS[potential.device.type]
-    autobatcher = InFlightAutoBatcher(structures, settings)
-    batch = InFlightBatch.start([])
-    while len(batch) or autobatcher:
-        batch = batch.join(autobatcher.fill(max_batch_cost - _sum_costs(batch)))
-        yield from autobatcher.pop_rejected()
-        batch, failures = _remove_overstrained(batch)
-        yield from failures
-        evaluation = _evaluate(potential, batch, settings)
-        batch = replace(
-            batch,
-            initial_energies=np.where(
-                batch.n_steps == 0, evaluation.energies, batch.initial_energies
-            ),
-        )
-        finished = np.isnan(evaluation.energies) | (evaluation.fmaxes < settings.fmax)
-        finished |= batch.n_steps >= settings.max_steps
-        for position in np.flatnonzero(finished).tolist():
-            yield _record(batch, evaluation, position, fmax=settings.fmax)
-        rows = np.repeat(~finished, batch.coordinates.n_rows)
-        batch = batch.keep(~finished).step(evaluation.forces[rows])
+    restarts = restarts or Restarts()
+    autobatcher = InFlightAutoBatcher(structures, settings, restarts.points)
+    batch = autobatcher.resume(max_batch_cost)
+    try:
+        while len(batch) or autobatcher:
+            if restarts.is_due:
+                restarts.update(batch.restart_points())
+            batch = batch.join(autobatcher.fill(max_batch_cost - _sum_costs(batch)))
+            yield from autobatcher.pop_rejected()
+            batch, failures = _remove_overstrained(batch)
+            yield from failures
+            batch, evaluation = _evaluate_step(potential, batch, settings)
+            finished = _find_finished(batch, evaluation, settings)
+            for position in np.flatnonzero(finished).tolist():
+                yield _record(batch, evaluation, position, fmax=settings.fmax)
+            rows = np.repeat(~finished, batch.coordinates.n_rows)
+            batch = batch.keep(~finished).step(evaluation.forces[rows])
+    finally:
+        restarts.update(batch.restart_points())
+
+
+def _evaluate_step(
+    potential: Relaxable, batch: InFlightBatch, settings: RelaxationSettings
+) -> tuple[InFlightBatch, _Evaluation]:
+    """Evaluate a batch, and set the initial energies of new structures."""
+    evaluation = _evaluate(potential, batch, settings)
+    initial_energies = np.where(
+        batch.n_steps == 0, evaluation.energies, batch.initial_energies
+    )
+    return replace(batch, initial_energies=initial_energies), evaluation
+
+
+def _find_finished(
+    batch: InFlightBatch, evaluation: _Evaluation, settings: RelaxationSettings
+) -> NDArray[np.bool_]:
+    """Find the structures that have failed, converged or no steps left."""
+    finished = np.isnan(evaluation.fmaxes) | (evaluation.fmaxes < settings.fmax)
+    finished |= batch.n_steps >= settings.max_steps
+    return finished
 
 
 def _sum_costs(batch: InFlightBatch) -> float:
@@ -94,7 +117,10 @@ def _sum_costs(batch: InFlightBatch) -> float:
 
 @dataclass(frozen=True, eq=False)
 class _Evaluation:
-    """Energies and generalised forces of a batch; NaN and 0 where they failed."""
+    """Energies and generalised forces of a batch; NaN and 0 where they failed.
+
+    Where only the energy is missing, ``errors`` has the reason and ``fmaxes`` a number.
+    """
 
     energies: NDArray[np.float64]
     forces: NDArray[np.float64]
@@ -141,19 +167,24 @@ def _evaluate(
         energies=np.where(failed, np.nan, prediction.energies),
         forces=rows,
         fmaxes=np.where(failed, np.nan, np.maximum.reduceat(norms, starts)),
-        errors=prediction.errors,
+        errors=prediction.errors | prediction.unreferenced,
     )
 
 
 def _find_failed(
     prediction: BatchPrediction, n_atoms: NDArray[np.int64]
 ) -> NDArray[np.bool_]:
-    """Find the crystals with a missing, non-finite or far too large value."""
+    """Find the crystals with a missing, non-finite or far too large value.
+
+    The energy of a crystal without atomic references is not needed to relax it.
+    """
     starts = np.cumsum(n_atoms) - n_atoms
     valid_sites = (np.abs(prediction.forces) < _MAX_VALUE).all(axis=1)
     valid = np.logical_and.reduceat(valid_sites, starts)
     valid &= (np.abs(prediction.stresses) < _MAX_VALUE).all(axis=(1, 2))
-    valid &= np.abs(prediction.energies) < _MAX_VALUE
+    valid_energies = np.abs(prediction.energies) < _MAX_VALUE
+    valid_energies[list(prediction.unreferenced)] = True
+    valid &= valid_energies
     valid[list(prediction.errors)] = False
     failed: NDArray[np.bool_] = ~valid
     return failed
@@ -178,18 +209,18 @@ def _record(
     batch: InFlightBatch, evaluation: _Evaluation, position: int, *, fmax: float
 ) -> tuple[int, RelaxationRecord]:
     """Build the record of one finished structure."""
-    energy = float(evaluation.energies[position])
-    if np.isnan(energy):
+    reached = float(evaluation.fmaxes[position])
+    if np.isnan(reached):
         reason = evaluation.errors.get(position, BAD_NUMBERS)
         return _record_failure(batch, position, reason)
-    reached = float(evaluation.fmaxes[position])
     record = RelaxationRecord(
         status=RelaxationStatus("converged" if reached < fmax else "max_steps"),
-        energy=energy,
-        initial_energy=float(batch.initial_energies[position]),
+        energy=_as_optional(evaluation.energies[position]),
+        initial_energy=_as_optional(batch.initial_energies[position]),
         structure=batch.structure_at(batch.coordinates, position),
         n_steps=int(batch.n_steps[position]),
         fmax=reached,
+        error=evaluation.errors.get(position),
     )
     return batch.items[position].index, record
 
@@ -205,6 +236,11 @@ def _record_failure(
         reason,
         batch.structure_at(batch.previous, position),
         n_steps=int(batch.n_steps[position]),
-        initial_energy=float(batch.initial_energies[position]),
+        initial_energy=_as_optional(batch.initial_energies[position]),
     )
     return index, record
+
+
+def _as_optional(energy: float) -> float | None:
+    """Convert an energy to a float, and NaN to None."""
+    return None if np.isnan(energy) else float(energy)

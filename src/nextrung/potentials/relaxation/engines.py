@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import closing
 from itertools import chain
 from typing import TYPE_CHECKING
 
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
 
     from nextrung.potentials.inputs import Structures
     from nextrung.potentials.interface import Relaxable
+    from nextrung.potentials.relaxation.restart import Restarts
     from nextrung.schemas.relaxation import RelaxationRecord, RelaxationSettings
 
 #: Function of each engine; it yields indexed records.
@@ -31,6 +33,7 @@ def relax(
     settings: RelaxationSettings,
     *,
     on_record: Callable[[int, RelaxationRecord], None] | None = None,
+    restarts: Restarts | None = None,
 ) -> list[RelaxationRecord]:
     """Relax structures with FIRE, positions and cell as in ASE's Frechet cell filter.
 
@@ -44,6 +47,8 @@ def relax(
         Settings of the relaxation.
     on_record : callable of (int, RelaxationRecord), optional
         Called with the index and the record of each structure as it finishes.
+    restarts : Restarts, optional
+        Restart points, which are saved at intervals and when the relaxation is stopped.
 
     Returns
     -------
@@ -64,8 +69,11 @@ def relax(
     ]
     records: dict[int, RelaxationRecord] = {}
     engine = ENGINES[settings.engine]
-    for index, record in chain(rejected, engine(potential, usable, settings)):
-        records[index] = record
-        if on_record is not None:
-            on_record(index, record)
+    # Closed here, not by the garbage collector, so that an exception in on_record saves
+    # the restart points before it leaves.
+    with closing(engine(potential, usable, settings, restarts=restarts)) as results:
+        for index, record in chain(rejected, results):
+            records[index] = record
+            if on_record is not None:
+                on_record(index, record)
     return [records[index] for index in range(len(listed))]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Self
 
 import numpy as np
 
@@ -11,6 +11,7 @@ from nextrung.potentials.graphs.crystals import Crystals
 from nextrung.potentials.inputs import copy_structure
 from nextrung.potentials.relaxation.fire import FireState, step_fire
 from nextrung.potentials.relaxation.frechet_cell import Coordinates
+from nextrung.potentials.relaxation.restart import RestartPoint
 from nextrung.potentials.relaxation.system_batch import SystemBatch
 
 if TYPE_CHECKING:
@@ -34,11 +35,14 @@ class BatchItem:
         The initial structure.
     symmetry : SiteSymmetry or None
         Symmetry to keep.
+    restart : RestartPoint or None
+        State to resume from.
     """
 
     index: int
     structure: Structure
     symmetry: SiteSymmetry | None = None
+    restart: RestartPoint | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -73,7 +77,7 @@ class InFlightBatch(SystemBatch):
 
     @classmethod
     def start(cls, items: Sequence[BatchItem]) -> InFlightBatch:
-        """Build the batch of initial structures, before their first step.
+        """Build the batch of structures before their next step, mostly the first.
 
         Parameters
         ----------
@@ -84,7 +88,7 @@ class InFlightBatch(SystemBatch):
             [item.structure.lattice.matrix for item in items],
             [item.structure.frac_coords for item in items],
         )
-        return cls(
+        batch = cls(
             items=tuple(items),
             atomic_numbers=tuple(
                 np.array(item.structure.atomic_numbers, dtype=np.int64)
@@ -96,6 +100,52 @@ class InFlightBatch(SystemBatch):
             n_steps=np.zeros(len(items), dtype=np.int64),
             initial_energies=np.full(len(items), np.nan),
         )
+        return batch._restore() if any(item.restart for item in items) else batch
+
+    def _restore(self) -> Self:
+        """Replace the initial states of structures by their restart points."""
+        batch = replace(
+            self, previous=replace(self.previous, rows=self.previous.rows.copy())
+        )
+        fire, ends = batch.fire, np.cumsum(batch.coordinates.n_rows)
+        for position, item in enumerate(batch.items):
+            if item.restart is not None:
+                rows = slice(ends[position] - len(item.restart.rows), ends[position])
+                batch.coordinates.rows[rows] = item.restart.rows
+                batch.previous.rows[rows] = item.restart.previous_rows
+                fire.velocities[rows] = item.restart.velocities
+                fire.time_steps[position] = item.restart.time_step
+                fire.mixings[position] = item.restart.mixing
+                fire.n_downhill[position] = item.restart.n_downhill
+                fire.moving[position] = True
+                batch.n_steps[position] = item.restart.n_steps
+                batch.initial_energies[position] = item.restart.initial_energy
+        return batch
+
+    def restart_points(self) -> dict[int, RestartPoint]:
+        """Return the restart points of the structures that have made a step.
+
+        Returns
+        -------
+        dict of int to RestartPoint
+            Restart point by index of a structure.
+        """
+        ends = np.cumsum(self.coordinates.n_rows)
+        points = {}
+        for position in np.flatnonzero(self.n_steps > 0).tolist():
+            start = ends[position] - self.coordinates.n_rows[position]
+            rows = slice(start, ends[position])
+            points[self.items[position].index] = RestartPoint(
+                rows=self.coordinates.rows[rows],
+                previous_rows=self.previous.rows[rows],
+                velocities=self.fire.velocities[rows],
+                time_step=float(self.fire.time_steps[position]),
+                mixing=float(self.fire.mixings[position]),
+                n_downhill=int(self.fire.n_downhill[position]),
+                n_steps=int(self.n_steps[position]),
+                initial_energy=float(self.initial_energies[position]),
+            )
+        return points
 
     def __len__(self) -> int:
         """Count the structures."""

@@ -14,13 +14,14 @@ if TYPE_CHECKING:
     from pymatgen.core import Structure
 
     from nextrung.potentials.interface import Relaxable
+    from nextrung.potentials.relaxation.restart import Restarts
     from nextrung.schemas.relaxation import RelaxationRecord, RelaxationSettings
 
 #: Structures per process below which starting one does not save time.
 MIN_SHARE: Final = 8
 
 
-def relax_in_processes(
+def relax_in_processes(  # noqa: PLR0913 - what, how, with which and whither
     load: Callable[[], Relaxable],
     structures: Sequence[Structure],
     settings: RelaxationSettings,
@@ -28,6 +29,7 @@ def relax_in_processes(
     n_processes: int,
     timeout: float = math.inf,
     on_record: Callable[[int, RelaxationRecord], None] | None = None,
+    restarts: Restarts | None = None,
 ) -> list[RelaxationRecord]:
     """Relax structures in parallel processes, or few of them in this process.
 
@@ -45,6 +47,8 @@ def relax_in_processes(
         Time in s after which a process without a result is killed.
     on_record : callable of (int, RelaxationRecord), optional
         Called with the index and the record of each structure as it finishes.
+    restarts : Restarts, optional
+        Restart points; those of other processes are saved at intervals.
 
     Returns
     -------
@@ -53,7 +57,9 @@ def relax_in_processes(
     """
     n_workers = min(n_processes, len(structures) // MIN_SHARE)
     if n_workers <= 1:
-        return relax(load(), structures, settings, on_record=on_record)
+        return relax(
+            load(), structures, settings, on_record=on_record, restarts=restarts
+        )
     return relax_in_isolation(
         load,
         structures,
@@ -61,10 +67,11 @@ def relax_in_processes(
         n_processes=n_workers,
         timeout=timeout,
         on_record=on_record,
+        restarts=restarts,
     )
 
 
-def relax_in_isolation(
+def relax_in_isolation(  # noqa: PLR0913 - those of relax_in_processes
     load: Callable[[], Relaxable],
     structures: Sequence[Structure],
     settings: RelaxationSettings,
@@ -72,6 +79,7 @@ def relax_in_isolation(
     n_processes: int,
     timeout: float = math.inf,
     on_record: Callable[[int, RelaxationRecord], None] | None = None,
+    restarts: Restarts | None = None,
 ) -> list[RelaxationRecord]:
     """Relax structures in other processes, such that none can crash this one.
 
@@ -90,6 +98,8 @@ def relax_in_isolation(
         Time in s after which a process without a result is killed.
     on_record : callable of (int, RelaxationRecord), optional
         Called with the index and the record of each structure as it finishes.
+    restarts : Restarts, optional
+        Restart points; those of other processes are saved at intervals.
 
     Returns
     -------
@@ -103,7 +113,9 @@ def relax_in_isolation(
         after another.
     """
     records: dict[int, RelaxationRecord] = {}
-    with WorkerPool(load, structures, settings, timeout=timeout) as pool:
+    with WorkerPool(
+        load, structures, settings, timeout=timeout, restarts=restarts
+    ) as pool:
         pool.start(min(n_processes, len(structures)))
         for index, record in pool.results():
             records[index] = record

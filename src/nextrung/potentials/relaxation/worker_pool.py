@@ -23,15 +23,17 @@ import torch
 
 from nextrung.potentials.relaxation.checks import record_failure
 from nextrung.potentials.relaxation.engines import ENGINES
+from nextrung.potentials.relaxation.restart import Restarts
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
     from multiprocessing.connection import Connection
     from multiprocessing.context import SpawnProcess
 
     from pymatgen.core import Structure
 
     from nextrung.potentials.interface import Relaxable
+    from nextrung.potentials.relaxation.restart import RestartPoint
     from nextrung.schemas.relaxation import RelaxationRecord, RelaxationSettings
 
     Records = Iterator[tuple[int, RelaxationRecord]]
@@ -79,6 +81,8 @@ class WorkerPool:
         Settings of the relaxation.
     timeout : float
         Time in s after which a process without a result is killed.
+    restarts : Restarts, optional
+        Restart points, which are saved as the processes send them.
     """
 
     def __init__(
@@ -88,8 +92,10 @@ class WorkerPool:
         settings: RelaxationSettings,
         *,
         timeout: float,
+        restarts: Restarts | None = None,
     ) -> None:
         self._load = load
+        self._restarts = restarts or Restarts()
         self._timeout = timeout
         self._settings = settings
         self._structures = structures
@@ -128,7 +134,9 @@ class WorkerPool:
         """Start a process that takes structures from a queue."""
         connection, child_connection = _SPAWN.Pipe()
         serial = queue is not self._queue and len(queue) <= SERIAL_LIMIT
-        task = _WorkerTask(self._load, self._settings, serial=serial)
+        task = _WorkerTask(
+            self._load, self._settings, self._restarts.points, serial=serial
+        )
         process = _SPAWN.Process(
             target=_run_worker, args=(child_connection, task), daemon=True
         )
@@ -167,14 +175,17 @@ class WorkerPool:
             worker.process.kill()
 
     def _receive(self, connection: Connection) -> Records:
-        """Receive a request for a structure, a record, an exception or an exit."""
+        """Receive a request, a record, restart points, an exception or an exit."""
         worker = self._workers[connection]
-        worker.last_message_at = time.monotonic()
         try:
             message = connection.recv()
         except (EOFError, OSError):
             yield from self._on_exit(connection)
             return
+        if isinstance(message, dict):
+            self._restarts.update(message)
+            return  # no result: a structure that never finishes is killed
+        worker.last_message_at = time.monotonic()
         if message is None:
             worker.loaded = True
             self._send_structure(connection)
@@ -251,16 +262,20 @@ class _WorkerTask:
 
     load: Callable[[], Relaxable]
     settings: RelaxationSettings
+    points: Mapping[int, RestartPoint]
     serial: bool
 
-    def run(self, structures: Iterator[tuple[int, Structure]]) -> Records:
+    def run(
+        self,
+        structures: Iterator[tuple[int, Structure]],
+        save: Callable[[Mapping[int, RestartPoint]], None],
+    ) -> Records:
         """Relax structures; one by one if a crash must be that of one structure."""
         potential, engine = self.load(), ENGINES[self.settings.engine]
-        if self.serial:
-            for item in structures:
-                yield from engine(potential, [item], self.settings)
-        else:
-            yield from engine(potential, structures, self.settings)
+        restarts = Restarts(self.points, save)
+        groups = ([item] for item in structures) if self.serial else [structures]
+        for group in groups:
+            yield from engine(potential, group, self.settings, restarts=restarts)
 
 
 def _run_worker(connection: Connection, task: _WorkerTask) -> None:
@@ -270,7 +285,8 @@ def _run_worker(connection: Connection, task: _WorkerTask) -> None:
     Thread(target=_exit_with_parent, daemon=True).start()
     torch.set_num_threads(1)
     try:
-        for result in task.run(_receive_structures(connection)):
+        received = _receive_structures(connection)
+        for result in task.run(received, connection.send):
             connection.send(result)
     except Exception as error:
         connection.send(error)

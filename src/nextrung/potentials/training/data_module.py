@@ -11,7 +11,7 @@ import torch
 from lightning.pytorch import LightningDataModule
 from torch.utils.data import DataLoader, Sampler
 
-from nextrung.compute.fine_tuning import plan_batches
+from nextrung.compute.fine_tuning import plan_batches, share_batch
 from nextrung.potentials.training.frame_screening import estimate_costs
 from nextrung.potentials.training.micro_batches import (
     MAX_COST,
@@ -52,7 +52,7 @@ class _EpochBatches(Sampler["NDArray[np.int64]"]):
     ) -> None:
         self._costs = costs
         self._settings = settings
-        self._share = slice(rank, None, n_processes)
+        self._rank, self._n_processes = rank, n_processes
         self._epoch, _ = self._resumed = resumed
 
     def set_epoch(self, epoch: int) -> None:
@@ -65,10 +65,13 @@ class _EpochBatches(Sampler["NDArray[np.int64]"]):
 
     def __iter__(self) -> Iterator[NDArray[np.int64]]:
         """Return the frames of each batch that this rank trains on."""
-        batches = plan_batches(self._costs, self._epoch, self._settings)
+        batches = plan_batches(len(self._costs), self._epoch, self._settings)
         resumed, n_done = self._resumed
         remaining = batches[n_done:] if self._epoch == resumed else batches
-        return (batch[self._share] for batch in remaining)
+        return (
+            share_batch(batch, self._costs, self._n_processes)[self._rank]
+            for batch in remaining
+        )
 
 
 class FrameDataModule(LightningDataModule):  # type: ignore[misc] # untyped base

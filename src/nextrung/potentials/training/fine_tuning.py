@@ -6,13 +6,18 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
+from pymatgen.core import Element
 
+from nextrung.checked_files import count_damaged
 from nextrung.compute.fine_tuning import select_train_frames
 from nextrung.potentials.chgnet.double_backward import use_fast_double_backward
-from nextrung.potentials.training.checkpoint import CheckpointCallback
+from nextrung.potentials.training.checkpoint import (
+    CheckpointCallback,
+    recover_checkpoint,
+)
 from nextrung.potentials.training.data_module import FrameDataModule
 from nextrung.potentials.training.ddp_launcher import train_in_processes
-from nextrung.potentials.training.frame_screening import find_unusable
+from nextrung.potentials.training.frame_screening import find_uncovered, find_unusable
 from nextrung.potentials.training.graceful_stop import defer_signals
 from nextrung.potentials.training.module import FineTuningModule
 from nextrung.potentials.training.state import TrainingState
@@ -47,7 +52,8 @@ class FineTuningResult:
     Parameters
     ----------
     potential : Potential
-        Potential with the weights of the best epoch.
+        Potential with the weights of the best epoch; it covers the elements of the
+        training frames.
     n_train_frames : int
         Training frames used.
     n_train_materials : int
@@ -60,6 +66,8 @@ class FineTuningResult:
         Gradients in the first epoch.
     unusable : dict of str to str
         Reason by the name of each frame left out of training and validation.
+    n_damaged : int
+        Damaged checkpoints that were found and not used.
     """
 
     potential: Potential
@@ -69,6 +77,7 @@ class FineTuningResult:
     history: list[EpochRecord]
     gradients: list[GradientRecord]
     unusable: dict[str, str]
+    n_damaged: int
 
 
 def fine_tune(
@@ -94,7 +103,8 @@ def fine_tune(
         Weights to train.
     workdir : Path
         Folder of the checkpoint. A call that finds one there resumes from it, with the
-        result of an uninterrupted training.
+        result of an uninterrupted training; a damaged one is set aside, and the one
+        before it is used.
     on_epoch : callable, optional
         Called with the record of each epoch once its checkpoint is written.
 
@@ -123,13 +133,16 @@ def fine_tune(
         module = _build_module(potential, data, trained)
         state = _fit(module, data, workdir / STATE_FILE, on_epoch=on_epoch)
     return FineTuningResult(
-        potential=_load_weights(potential, state.best_weights),
+        potential=_load_weights(potential, state.best_weights, _list_elements(train))
+        if state.history
+        else potential.copy(),
         n_train_frames=len(train),
         n_train_materials=len(np.unique(train.material_ids)),
         best_epoch=state.best_epoch,
         history=state.history,
         gradients=state.gradients,
         unusable=unusable,
+        n_damaged=count_damaged(workdir),
     )
 
 
@@ -140,13 +153,21 @@ def _select_frames(
     assigned = frames[np.isin(frames.splits, ("train", "val"))]
     unusable = find_unusable(assigned, potential.elements)
     usable = assigned[~np.isin(assigned.frame_ids, list(unusable))]
+    train = select_train_frames(usable, settings.n_train_frames, seed=settings.seed)
     val = usable.split("val")
+    uncovered = find_uncovered(val, _list_elements(train))
+    val = val[~np.isin(val.frame_ids, list(uncovered))]
     if not np.isfinite(val.energies).any():
         raise InputError(
             f"expected a usable validation frame with an energy, got none among "
             f"{np.sum(frames.splits == 'val')}"
         )
-    return select_train_frames(usable, settings), val, unusable
+    return train, val, unusable | uncovered
+
+
+def _list_elements(frames: Frames) -> set[str]:
+    """List the elements of frames."""
+    return {Element.from_Z(int(z)).symbol for z in np.unique(frames.atomic_numbers)}
 
 
 def _build_module(
@@ -177,8 +198,8 @@ def _fit(
     on_epoch: Callable[[EpochRecord], None] | None,
 ) -> TrainingState:
     """Train from the checkpoint on, or from the start, and read the last state."""
-    if path.exists():
-        state = TrainingState.read(path)
+    state = recover_checkpoint(path)
+    if state is not None:
         if state.identity != module.state.identity:
             raise InputError(
                 f"{path}: expected the checkpoint of this training, got another"
@@ -202,9 +223,14 @@ def _fit(
     return TrainingState.read(path)
 
 
-def _load_weights(potential: Potential, weights: dict[str, Tensor]) -> Potential:
-    """Copy a potential, with other weights if there are any."""
+def _load_weights(
+    potential: Potential, weights: dict[str, Tensor], elements: set[str]
+) -> Potential:
+    """Copy a potential with other weights and the references of some elements.
+
+    References of other elements are of another functional than what was trained.
+    """
     copied = potential.copy()
-    if weights:
-        copied.model.load_state_dict(weights)
-    return copied
+    copied.model.load_state_dict(weights)
+    atom_refs = copied.atom_refs
+    return copied.with_atom_refs({s: atom_refs[s] for s in atom_refs if s in elements})

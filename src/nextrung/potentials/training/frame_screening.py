@@ -44,6 +44,25 @@ def find_unusable(frames: Frames, elements: Collection[str]) -> dict[str, str]:
     return unusable
 
 
+def find_uncovered(frames: Frames, elements: Collection[str]) -> dict[str, str]:
+    """Find the frames with an element without reference energy.
+
+    Parameters
+    ----------
+    frames : Frames
+        Frames.
+    elements : collection of str
+        Symbols of the elements that have a reference energy.
+
+    Returns
+    -------
+    dict of str to str
+        Reason by the name of each frame, in their order.
+    """
+    reasons = check_references(Crystals.from_frames(frames), elements)
+    return {str(frames.frame_ids[i]): reasons[i] for i in sorted(reasons)}
+
+
 def estimate_costs(frames: Frames) -> NDArray[np.int64]:
     """Estimate the cost of a training step on each frame.
 

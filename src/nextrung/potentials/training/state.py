@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import pickle
 from dataclasses import asdict, dataclass, field
+from io import BytesIO
 from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
 
+from nextrung.checked_files import read_checked
 from nextrung.schemas.base import InputError
 from nextrung.schemas.fine_tuning import EpochRecord, GradientRecord
 
@@ -100,11 +102,16 @@ class TrainingState:
 
         Raises
         ------
+        DamagedFileError
+            If the file has not the checksum written with it.
         InputError
             If the file is not such a checkpoint.
         """
+        content = read_checked(path)
         try:
-            checkpoint = torch.load(path, map_location="cpu", weights_only=True)
+            checkpoint = torch.load(
+                BytesIO(content), map_location="cpu", weights_only=True
+            )
             return cls.load(checkpoint[STATE_KEY])
         except (RuntimeError, pickle.UnpicklingError, EOFError, KeyError) as error:
             raise InputError(f"{path}: expected the state of a training") from error

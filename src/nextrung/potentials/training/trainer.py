@@ -13,6 +13,7 @@ from lightning.pytorch.plugins.environments import LightningEnvironment
 from lightning.pytorch.strategies import DDPStrategy
 from lightning.pytorch.utilities.warnings import PossibleUserWarning
 
+from nextrung.potentials.training.checkpoint import CheckedCheckpointIO
 from nextrung.potentials.training.state import TrainingState
 from nextrung.schemas.fine_tuning import Precision
 from nextrung.settings import MachineSettings
@@ -57,7 +58,7 @@ def run_training(
             max_epochs=module.settings.epochs,
             callbacks=[callback],
             default_root_dir=callback.path.parent,
-            plugins=[LightningEnvironment()],
+            plugins=[LightningEnvironment(), CheckedCheckpointIO()],
             logger=False,
             enable_progress_bar=False,
             enable_model_summary=False,

@@ -8,20 +8,23 @@ from string import Template
 from typing import TYPE_CHECKING
 
 from pydantic import Field
-from pymatgen.core import Element
+from pymatgen.core import Composition, Element
 
 from nextrung.atomic_write import atomic_write
 from nextrung.reports.html.elements import format_count
 from nextrung.reports.html.model_style import appearance
 from nextrung.reports.html.quantities import COUNT, DENSITY, ENERGY, PROPERTIES
 from nextrung.reports.sections.published_values import CITATION
+from nextrung.reports.sections.verdicts.fitness import assess_fitness
 from nextrung.schemas.base import InputError, Record
 from nextrung.schemas.evaluation import PropertyErrors
 from nextrung.schemas.models import Recipe
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from pathlib import Path
 
+    from nextrung.schemas.base import TaskDoc
     from nextrung.schemas.density import DensityDoc
     from nextrung.schemas.evaluation import EvaluationDoc
     from nextrung.schemas.fine_tuning import FineTuningDoc
@@ -44,7 +47,7 @@ class ModelCard(Record):
     """The model card of a potential, as stored in JSON."""
 
     model: str = Field(description="Model of the study, or name of the potential.")
-    checkpoint: str = Field(description="File name of the weights.")
+    checkpoint: str = Field(description="File name of the weights, beside the card.")
     checkpoint_sha256: str = Field(description="SHA-256 of the weights.")
     source: str = Field(description="Potential that training started from.")
     recipe: Recipe = Field(description="Recipe of the training.")
@@ -55,6 +58,15 @@ class ModelCard(Record):
     elements: list[str] = Field(description="Elements that have a reference energy.")
     elements_without_reference: list[str] = Field(
         description="Elements that it rejects."
+    )
+    elements_trained: list[str] = Field(
+        description="Elements in the training frames of these labels."
+    )
+    uses: dict[str, list[str]] = Field(
+        description="Recommended uses, and the test errors that they rest on."
+    )
+    not_recommended: dict[str, list[str]] = Field(
+        description="Uses that are not recommended, and why."
     )
     metrics: dict[str, PropertyErrors] = Field(description="Errors, by split.")
     decomposition_energy_mae: float | None = Field(
@@ -145,9 +157,14 @@ def describe_model(
         )
     known = [Element.from_Z(number).symbol for number in range(1, _N_ELEMENTS + 1)]
     test = stability.metrics.get("test") if stability else None
+    trained = _find_trained(evaluation)
+    used: dict[str, TaskDoc] = {f"evaluation/{tuned.model}": evaluation}
+    if stability is not None:
+        used[f"stability/{tuned.model}"] = stability
+    fitness = assess_fitness(tuned, used)
     return ModelCard(
         model=tuned.model,
-        checkpoint=tuned.checkpoint.path.rpartition("/")[2],
+        checkpoint=f"{tuned.model}.pth.tar",
         checkpoint_sha256=tuned.checkpoint.sha256,
         source=tuned.source,
         recipe=tuned.recipe,
@@ -157,6 +174,9 @@ def describe_model(
         n_train_materials=tuned.n_train_materials,
         elements=[symbol for symbol in known if symbol in tuned.elements],
         elements_without_reference=[s for s in known if s not in tuned.elements],
+        elements_trained=[symbol for symbol in known if symbol in trained],
+        uses={f.use: list(f.findings) for f in fitness if not f.reasons},
+        not_recommended={f.use: list(f.reasons) for f in fitness if f.reasons},
         metrics=evaluation.metrics,
         decomposition_energy_mae=test.decomposition_energy_mae if test else None,
         n_failed_relaxations=stability.n_failed_relaxations if stability else None,
@@ -167,16 +187,36 @@ def describe_model(
     )
 
 
+def _find_trained(evaluation: EvaluationDoc) -> set[str]:
+    """Find the elements in the training frames."""
+    rows = evaluation.rows
+    formulas = {
+        formula
+        for formula, split in zip(rows.formula, rows.split, strict=True)
+        if split == "train"
+    }
+    return {str(e) for formula in formulas for e in Composition(formula)}
+
+
 def _find_limits(
     tuned: FineTuningDoc, evaluation: EvaluationDoc, stability: StabilityDoc | None
 ) -> list[str]:
     """List the limits that follow from labels, test size and failures."""
     limits = list(_ALWAYS)
+    untrained = set(tuned.elements) - _find_trained(evaluation)
+    if untrained:
+        limits.append(
+            f"{format_count(len(untrained), 'element')} with a reference energy "
+            "have no training frame with these labels: errors of their compounds are "
+            "unknown."
+        )
     if "distilled" in evaluation.labels:
         limits.append(
             f"The labels are {evaluation.labels}: the errors are relative to the "
             "teacher potential, not to a calculation."
         )
+    if not tuned.history:
+        limits.append("Its network was not trained on these labels.")
     test = evaluation.metrics.get("test")
     if test is None or test.n_frames < _FEW_FRAMES:
         n_frames = format_count(test.n_frames if test else 0, "test frame")
@@ -216,7 +256,16 @@ def format_markdown(card: ModelCard) -> str:
         failed=COUNT.format(card.n_failed_relaxations),
         density=DENSITY.format(card.density_mae),
         limits="\n".join(f"- {limit}" for limit in card.limits),
+        elements_trained=", ".join(card.elements_trained) or "none",
+        uses=_format_uses(card.uses) or "None: no use is supported by the test.",
+        not_recommended=_format_uses(card.not_recommended),
+        element=(card.elements_trained or card.elements)[0],
     )
+
+
+def _format_uses(uses: Mapping[str, list[str]]) -> str:
+    """Format uses with the errors or the reasons that they rest on."""
+    return "\n".join(f"- {use}: {'; '.join(texts)}" for use, texts in uses.items())
 
 
 def _format_errors(split: str, errors: PropertyErrors) -> str:

@@ -87,6 +87,12 @@ def _describe_correlation(study: StudyDoc, document: AlignmentDoc) -> Element:
             " There are no labels of the source functional: source energies are "
             "predictions of the source potential."
         )
+    if (counts := document.source_counts) is not None:
+        text += (
+            f" Of the source functional, {counts.n_frames:,} frames were read and "
+            f"{sum(counts.n_rejected.values()):,} files or documents rejected; "
+            f"{counts.n_paired:,} target frames have a partner among them."
+        )
     if study.results.study == PAPER_STUDY:
         text += f" The paper: {CORRELATIONS[0]} and {CORRELATIONS[1]} ({CITATION})."
     if document.n_left_out:

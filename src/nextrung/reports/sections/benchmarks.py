@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from nextrung.reports.html.model_style import in_order
@@ -40,6 +40,8 @@ class Column:
         Stage that computed it.
     read : callable
         Returns the stored value of a model; None where it is missing.
+    read_baseline : callable, optional
+        Returns the error of the baseline on what a model was scored on.
     """
 
     key: str
@@ -48,6 +50,9 @@ class Column:
     quantity: Quantity
     stage: str
     read: Callable[[ModelSummary], float | None]
+    read_baseline: Callable[[ModelSummary], float | None] = field(
+        default=lambda _: None
+    )
 
 
 def _read_test(name: str) -> Callable[[ModelSummary], float | None]:
@@ -80,6 +85,7 @@ COLUMNS = (
         ENERGY,
         "evaluation",
         _read_test("energy_mae"),
+        _read_test("energy_baseline_mae"),
     ),
     Column(
         "forces",
@@ -88,6 +94,7 @@ COLUMNS = (
         FORCES,
         "evaluation",
         _read_test("forces_mae"),
+        _read_test("forces_baseline_mae"),
     ),
     Column(
         "stress",
@@ -96,6 +103,7 @@ COLUMNS = (
         STRESS,
         "evaluation",
         _read_test("stress_mae"),
+        _read_test("stress_baseline_mae"),
     ),
     Column(
         "magmoms",
@@ -104,6 +112,7 @@ COLUMNS = (
         MAGMOMS,
         "evaluation",
         _read_test("magmoms_mae"),
+        _read_test("magmoms_baseline_mae"),
     ),
     Column(
         "decomposition_energy",
@@ -112,6 +121,7 @@ COLUMNS = (
         ENERGY,
         "stability",
         _read_stage("stability", "decomposition_energy_mae"),
+        _read_stage("stability", "decomposition_energy_baseline_mae"),
     ),
     Column(
         "formation_energy",
@@ -120,12 +130,13 @@ COLUMNS = (
         ENERGY,
         "stability",
         _read_stage("stability", "formation_energy_mae"),
+        _read_stage("stability", "formation_energy_baseline_mae"),
     ),
     Column(
         "density",
         "Density",
-        "Density, mean absolute error over the experimental crystals whose elements "
-        "all have a reference energy in the model; these differ between models",
+        "Density, mean absolute error over the experimental crystals that all models "
+        "relax",
         DENSITY,
         "density",
         _read_stage("density", "mae"),
@@ -157,3 +168,36 @@ def find_best(errors: Mapping[str, float | None]) -> list[str]:
     """
     known = {m: error for m in in_order(errors) if (error := errors[m]) is not None}
     return [model for model, error in known.items() if error == min(known.values())]
+
+
+def read_baselines(models: Mapping[str, ModelSummary]) -> dict[str, float]:
+    """Read the errors of the baseline.
+
+    Parameters
+    ----------
+    models : mapping of str to ModelSummary
+        Scores, by model.
+
+    Returns
+    -------
+    dict of str to float
+        Error by column, in stored units, of the model that was scored on most frames
+        and materials: zero forces, stresses, moments, decomposition and formation
+        energies; atomic references alone for energies.
+    """
+    found: dict[str, float] = {}
+    for summary in sorted(models.values(), key=_count_scored):
+        for column in COLUMNS:
+            value = column.read_baseline(summary)
+            if value is not None:
+                found[column.key] = value
+    return found
+
+
+def _count_scored(summary: ModelSummary) -> tuple[int, int]:
+    """Count the test frames and the relaxations that a model was scored on."""
+    errors, hull = summary.metrics.get("test"), summary.stability
+    return (
+        errors.n_frames if errors else 0,
+        hull.n_materials - hull.n_failed_relaxations if hull else 0,
+    )

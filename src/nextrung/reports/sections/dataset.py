@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from nextrung.reports.html.elements import (
     details_table,
     element,
+    format_count,
     number,
     numeric,
     row,
@@ -20,7 +21,11 @@ if TYPE_CHECKING:
     from xml.etree.ElementTree import Element
 
     from nextrung.schemas.dataset import DatasetSettings
+    from nextrung.schemas.labels.identity import IdentitySummary, Mixture
     from nextrung.schemas.study import DatasetSummary, StudyDoc
+
+#: Groups of materials that are one crystal, listed on the page.
+N_GROUPS = 20
 
 #: Rejections listed on the page; the artifact of the data set has all.
 N_LISTED = 200
@@ -48,6 +53,7 @@ def report_dataset(study: StudyDoc) -> Section:
             _count_splits(summary),
             _plot_elements(summary),
             *_list_rejections(summary),
+            *_list_identities(summary.identity),
         ),
     )
 
@@ -56,7 +62,7 @@ def _describe_origin(settings: DatasetSettings, labels: str) -> Element:
     """Describe the source of frames and labels."""
     text = (
         f"Source: {settings.source.kind}; labels: {labels}; functional: "
-        f"{settings.curation.functional}; split by material with seed "
+        f"{settings.curation.functional}; split by {settings.split.unit} with seed "
         f"{settings.split.seed}."
     )
     return element("p", text)
@@ -101,16 +107,16 @@ def _list_rejections(summary: DatasetSummary) -> list[Element]:
     """List the number of rejections by rule, and the first rejections."""
     broken = {rule: count for rule, count in summary.n_rejected.items() if count}
     if not broken:
-        return [element("p", "No frame was rejected.")]
+        return [element("p", f"No frame of {summary.n_seen:,} was rejected.")]
     total = sum(broken.values())
     counted = table(
         ["Rule", *numeric("Rejected frames or files")],
         [row(rule.replace("_", " "), number(count)) for rule, count in broken.items()],
     )
     text = (
-        f"{total:,} frames or files were rejected; "
-        f"{summary.n_frames_before_deduplication:,} frames remained before duplicates "
-        "were removed."
+        f"Of {summary.n_seen:,} frames or unreadable files, {summary.n_frames:,} were "
+        f"kept and {total:,} rejected; before duplicates were removed, "
+        f"{summary.n_frames_before_deduplication:,} frames remained."
     )
     return [element("p", text), counted, *_list_first(summary)]
 
@@ -124,3 +130,37 @@ def _list_first(summary: DatasetSummary) -> list[Element]:
     ]
     title = f"Rejections other than duplicates (first {len(listed)})"
     return details_table(title, ["Frame or file", "Material", "Rule", "Reason"], rows)
+
+
+def _list_identities(found: IdentitySummary) -> list[Element]:
+    """List how the runs were calculated, and what is mixed among them."""
+    if not found.identities:
+        return []
+    rows = [
+        row(each.field.replace("_", " "), each.value, number(each.n_runs), each.example)
+        for each in found.identities
+    ]
+    header: list[Element | str] = ["Field", "Value", *numeric("Runs"), "Such as"]
+    return [
+        *(element("p", _describe_mixture(mixture)) for mixture in found.mixtures),
+        *(
+            element("p", f"One crystal of several names: {', '.join(names)}.")
+            for names in found.same_crystals[:N_GROUPS]
+        ),
+        *details_table("How the accepted runs were calculated", header, rows),
+    ]
+
+
+def _describe_mixture(mixture: Mixture) -> str:
+    """Describe the values of a field in which runs differ, and what it changes."""
+    values = ", ".join(
+        f"{value.value} ({format_count(value.n_runs, 'run')})"
+        for value in mixture.values
+    )
+    text = f"Labels are mixed in {mixture.field.replace('_', ' ')}: {values}; "
+    if mixture.energy_difference is None:
+        return text + "no two of them share a composition."
+    return (
+        text + f"the lowest energies of {mixture.composition} differ by "
+        f"{1000 * mixture.energy_difference:.0f} meV/atom."
+    )

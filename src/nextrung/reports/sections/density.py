@@ -84,10 +84,34 @@ def report_density(study: StudyDoc, documents: Mapping[str, TaskDoc]) -> Section
     return Section("density", "Density", tuple(blocks))
 
 
+def score_common_crystals(
+    documents: Mapping[str, TaskDoc],
+) -> tuple[int, dict[str, float]]:
+    """Score the densities of the crystals that all models relax.
+
+    Parameters
+    ----------
+    documents : mapping of str to TaskDoc
+        Documents of a study: ``density`` of every model.
+
+    Returns
+    -------
+    int
+        Number of these crystals.
+    dict of str to float
+        Mean absolute error over them in g/cm³, by model; empty without such.
+    """
+    scored = documents_of(documents, "density", DensityDoc)
+    common = _find_common(scored)
+    errors = {model: _score_common(doc, common) for model, doc in scored.items()}
+    known = {model: error for model, error in errors.items() if error is not None}
+    return len(common), known
+
+
 def _list_errors(documents: Mapping[str, DensityDoc]) -> Element:
     """List errors over the crystals of each model and over those common to all."""
     reason = "no relaxation converged"
-    common = set.intersection(*(_find_predicted(doc) for doc in documents.values()))
+    common = _find_common(documents)
     rows = [
         row(
             model_cell(model),
@@ -109,6 +133,12 @@ def _list_errors(documents: Mapping[str, DensityDoc]) -> Element:
     return table(["Model", *titles], rows)
 
 
+def _find_common(documents: Mapping[str, DensityDoc]) -> set[str]:
+    """Find the crystals whose density all models predict."""
+    found = [_find_predicted(document) for document in documents.values()]
+    return set.intersection(*found) if found else set()
+
+
 def _find_predicted(document: DensityDoc) -> set[str]:
     """Find the crystals whose density a model predicts."""
     return {row.crystal_id for row in document.rows if row.ratio is not None}
@@ -119,7 +149,9 @@ def _score_common(document: DensityDoc, common: Collection[str]) -> float | None
     errors = [
         abs(row.experimental_density - row.predicted_density)
         for row in document.rows
-        if row.crystal_id in common and row.predicted_density is not None
+        if row.crystal_id in common
+        and row.predicted_density is not None
+        and row.experimental_density is not None
     ]
     return float(np.mean(errors)) if errors else None
 
@@ -189,7 +221,7 @@ def _list_crystals(documents: Mapping[str, DensityDoc]) -> list[Element]:
         row(
             model_cell(model),
             crystal.crystal_id,
-            crystal.formula,
+            crystal.formula or MISSING,
             DENSITY.cell(crystal.experimental_density),
             DENSITY.cell(crystal.predicted_density, _explain(crystal)),
             number(crystal.ratio, 4, reason=_explain(crystal)),

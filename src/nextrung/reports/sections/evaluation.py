@@ -4,7 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from nextrung.reports.html.elements import details_table, element, number, numeric, row
+from nextrung.reports.html.elements import (
+    details_table,
+    element,
+    number,
+    numeric,
+    row,
+    table,
+)
 from nextrung.reports.html.model_style import appearance, model_cell
 from nextrung.reports.html.quantities import ENERGY, FORCES, PROPERTIES
 from nextrung.reports.plots.parity import find_test_frames, plot_errors, plot_parity
@@ -56,6 +63,7 @@ def report_evaluation(study: StudyDoc, documents: Mapping[str, TaskDoc]) -> Sect
         *plot_parity(scored, shown),
         *plot_errors(scored),
         *_list_worst(scored, shown),
+        *_list_skills(scored),
         *_list_errors(scored),
         *_list_failures(scored),
     )
@@ -101,6 +109,46 @@ def _list_worst_of(model: str, rows: FrameResiduals) -> list[Element]:
     return details_table(
         appearance(model).title, ["Formula", "Frame", "Material", *titles], listed
     )
+
+
+def _list_skills(documents: Mapping[str, EvaluationDoc]) -> list[Element]:
+    """List baseline, skill, correlation and slope of every model on the test split."""
+    tested = {m: e for m, doc in documents.items() if (e := doc.metrics.get("test"))}
+    rows = [
+        row(
+            model_cell(model),
+            quantity.title,
+            quantity.cell(getattr(errors, f"{name}_mae"), "no labels"),
+            quantity.cell(getattr(errors, f"{name}_baseline_mae"), "no baseline"),
+            *(
+                number(getattr(errors, f"{name}_{key}"), 3, reason="not defined")
+                for key in ("skill", "pearson_r", "slope")
+            ),
+            number(
+                errors.forces_cosine if name == "forces" else None,
+                3,
+                reason="of vectors only",
+            ),
+        )
+        for name, quantity in PROPERTIES.items()
+        for model, errors in tested.items()
+        if getattr(errors, f"{name}_baseline_mae") is not None
+    ]
+    if not rows:
+        return []
+    titles = ("MAE", "Baseline MAE", "Skill", "Pearson r", "Slope", "Cosine")
+    note = (
+        "Baseline: zero forces, stresses and moments; for energies the atomic "
+        "references alone. Skill: fraction of the baseline's error that a model "
+        "removes; below 0 it is worse than the baseline. Slope: of predictions over "
+        "labels, both relative to the baseline; below 1 predictions are too small "
+        "(softening). Cosine: between predicted and labelled force vectors."
+    )
+    return [
+        element("h3", "Skill against the baseline, test split"),
+        element("p", note),
+        table(["Model", "Property", *numeric(*titles)], rows),
+    ]
 
 
 def _list_errors(documents: Mapping[str, EvaluationDoc]) -> list[Element]:

@@ -5,10 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from nextrung.compute.intervals import estimate_interval
-from nextrung.reports.sections.section import documents_of
-from nextrung.schemas.density import DensityDoc
-from nextrung.schemas.evaluation import EvaluationDoc
-from nextrung.schemas.stability import StabilityDoc
+from nextrung.reports.sections.residuals import read_residuals, select_common
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -17,9 +14,6 @@ if TYPE_CHECKING:
 
 #: Low and high end by model and key of the column.
 Intervals = dict[tuple[str, str], tuple[float, float]]
-
-#: Material, absolute error (None where it is missing) and weight.
-_Errors = list[tuple[str, float | None, float]]
 
 
 def estimate_intervals(documents: Mapping[str, TaskDoc]) -> Intervals:
@@ -33,93 +27,31 @@ def estimate_intervals(documents: Mapping[str, TaskDoc]) -> Intervals:
     Returns
     -------
     dict
-        Intervals in stored units. Errors of forces and moments have none where the
+        Intervals in stored units. Densities are of the crystals that all models relax;
+        errors of forces and moments have none where the
         documents lack the number of atoms of each frame, which is their weight.
     """
+    table = read_residuals(documents, "test")
+    hulls = {key: doc for key, doc in documents.items() if key.startswith("stability/")}
+    every = read_residuals(hulls, None)  # formation energies are of all materials
+    table |= {key: every[key] for key in ("formation_energy",) if key in every}
+    if "density" in table:
+        common = select_common(table["density"])
+        table["density"] = {
+            model: {name: residuals[name] for name in common}
+            for model, residuals in table["density"].items()
+        }
     found: Intervals = {}
-    for model, document in documents_of(documents, "evaluation", EvaluationDoc).items():
-        found |= _estimate(model, _read_frames(document))
-    for model, hull in documents_of(documents, "stability", StabilityDoc).items():
-        found |= _estimate(model, _read_materials(hull))
-    for model, crystals in documents_of(documents, "density", DensityDoc).items():
-        found |= _estimate(model, {"density": _read_crystals(crystals)})
-    return found
-
-
-def _estimate(model: str, columns: Mapping[str, _Errors]) -> Intervals:
-    """Estimate the intervals of the columns of one model."""
-    found: Intervals = {}
-    for key, errors in columns.items():
-        known = [(n, error, weight) for n, error, weight in errors if error is not None]
-        interval = estimate_interval(
-            [error for _, error, _ in known],
-            [name for name, *_ in known],
-            weights=[weight for *_, weight in known],
-        )
-        if interval is not None:
-            found[model, key] = interval
-    return found
-
-
-def _read_frames(document: EvaluationDoc) -> dict[str, _Errors]:
-    """Read the errors of the test frames; those per site are weighted by atoms."""
-    rows = document.rows
-    test = [index for index, split in enumerate(rows.split) if split == "test"]
-    names = rows.material_id
-    found: dict[str, _Errors] = {
-        "energy": [
-            (
-                names[i],
-                _subtract(rows.energy_per_atom[i], rows.predicted_energy_per_atom[i]),
-                1,
+    for key, models in table.items():
+        for model, residuals in models.items():
+            listed = list(residuals.values())
+            if not listed:
+                continue
+            interval = estimate_interval(
+                [residual.error for residual in listed],
+                [residual.material_id for residual in listed],
+                weights=[residual.weight for residual in listed],
             )
-            for i in test
-        ],
-        "stress": [(names[i], rows.stress_mae[i], 1) for i in test],
-    }
-    if rows.n_atoms:
-        of_sites = {"forces": rows.forces_mae, "magmoms": rows.magmoms_mae}
-        for key, errors in of_sites.items():
-            found[key] = [(names[i], errors[i], rows.n_atoms[i]) for i in test]
+            if interval is not None:
+                found[model, key] = interval
     return found
-
-
-def _read_materials(document: StabilityDoc) -> dict[str, _Errors]:
-    """Read the errors of test (decomposition) and of all materials (formation)."""
-    return {
-        "decomposition_energy": [
-            (
-                row.material_id,
-                _subtract(
-                    row.target_decomposition_energy, row.predicted_decomposition_energy
-                ),
-                1,
-            )
-            for row in document.rows
-            if row.split == "test"
-        ],
-        "formation_energy": [
-            (
-                row.material_id,
-                _subtract(row.target_formation_energy, row.predicted_formation_energy),
-                1,
-            )
-            for row in document.rows
-        ],
-    }
-
-
-def _read_crystals(document: DensityDoc) -> _Errors:
-    """Read the errors of the densities of converged relaxations."""
-    return [
-        (row.crystal_id, _subtract(row.experimental_density, row.predicted_density), 1)
-        for row in document.rows
-        if row.ratio is not None
-    ]
-
-
-def _subtract(label: float | None, prediction: float | None) -> float | None:
-    """Compute an absolute error; None where a value is missing."""
-    if label is None or prediction is None:
-        return None
-    return abs(prediction - label)

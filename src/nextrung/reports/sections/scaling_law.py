@@ -4,9 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from nextrung.compute.scaling_law.laws import FARTHEST_EXTRAPOLATION
+from nextrung.compute.scaling_law.laws import (
+    FAR_EXTRAPOLATION,
+    FARTHEST_EXTRAPOLATION,
+)
 from nextrung.reports.html.elements import (
     MISSING,
+    details_table,
     element,
     format_count,
     number,
@@ -19,7 +23,11 @@ from nextrung.reports.html.quantities import PROPERTIES
 from nextrung.reports.plots.power_laws import plot_law
 from nextrung.reports.sections.published_values import CITATION, PAPER_STUDY, SLOPES
 from nextrung.reports.sections.section import Section, document_of, explain_absence
-from nextrung.schemas.scaling_law import Leader, ScalingLawDoc
+from nextrung.schemas.scaling_law import (
+    FittedReferences,
+    Leader,
+    ScalingLawDoc,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -27,13 +35,20 @@ if TYPE_CHECKING:
 
     from nextrung.reports.plots.figure import Figure
     from nextrung.schemas.base import TaskDoc
-    from nextrung.schemas.scaling_law import Crossing
+    from nextrung.schemas.scaling_law import Crossing, RequiredSize
     from nextrung.schemas.study import StudyDoc
 
 _LEADERS = {
     Leader.TRANSFER: "transfer is ahead",
     Leader.SCRATCH: "training from scratch is ahead",
     Leader.NEITHER: "neither transfer nor training from scratch is ahead",
+}
+
+
+_REFERENCES = {
+    FittedReferences.SUBSET: "the frames of each training",
+    FittedReferences.TRAINING_SPLIT: "the whole training split whatever the size, so "
+    "that errors of small sizes are too low",
 }
 
 
@@ -57,12 +72,15 @@ def report_scaling_law(study: StudyDoc, documents: Mapping[str, TaskDoc]) -> Sec
         absent = explain_absence("scaling law", study.settings.scaling_law)
         return Section("scaling-law", "Scaling law", (absent,))
     settings = document.settings
+    fitted_to = _REFERENCES[settings.fitted_references]
     blocks: list[Element | Figure] = [
         element(
             "p",
             f"Errors of the {settings.split} split against the number of training "
-            f"frames; power laws are fitted above {settings.fit_above:,} frames.",
-        )
+            f"frames; power laws are fitted above {settings.fit_above:,} frames. "
+            f"Atomic references are fitted to {fitted_to}.",
+        ),
+        *_list_unscored(document),
     ]
     for name, scaling in document.laws.items():
         blocks += plot_law(name, document.points, scaling)
@@ -72,6 +90,29 @@ def report_scaling_law(study: StudyDoc, documents: Mapping[str, TaskDoc]) -> Sec
     ]
     blocks += [*_list_sizes(document), *_list_missing(document)]
     return Section("scaling-law", "Scaling law", tuple(blocks))
+
+
+def _list_unscored(document: ScalingLawDoc) -> list[Element]:
+    """List the points whose errors leave out frames of the split."""
+    rows = [
+        row(
+            model_cell(point.model),
+            number(point.n_frames),
+            number(point.seed),
+            number(point.n_unscored),
+            number(point.n_scored + point.n_unscored),
+        )
+        for point in document.points
+        if point.n_unscored
+    ]
+    titles = numeric(
+        "Training frames", "Seed", "Frames not scored", "Frames of the split"
+    )
+    title = (
+        f"{len(rows)} of {len(document.points)} errors leave frames out, most of them "
+        "for an element that no training frame has: they are not of the same frames"
+    )
+    return details_table(title, ["Model", *titles], rows) if rows else []
 
 
 def _list_laws(document: ScalingLawDoc, study: str) -> Element:
@@ -123,24 +164,53 @@ def describe_crossing(crossing: Crossing) -> str:
     elif largest is not None and crossing.n_frames > FARTHEST_EXTRAPOLATION * largest:
         parts.append("the fits cross far beyond the data")
     else:
-        beyond = largest is not None and crossing.n_frames > largest
-        where = " beyond the data," if beyond else ""
+        where = _compare_with_data(crossing.n_frames, largest)
         parts.append(
             f"the fits cross{where} at {crossing.n_frames:,.0f} training frames"
-            f"{_describe_interval(crossing)}"
+        )
+    parts[-1] += _describe_interval(crossing.low, crossing.high)
+    if crossing.undertrained_sizes:
+        sizes = ", ".join(f"{size:,}" for size in crossing.undertrained_sizes)
+        parts.append(
+            f"training from scratch is undertrained at {sizes} frames: its validation "
+            "error still fell in the last epochs, and longer training would move the "
+            "crossing to fewer frames"
         )
     return f"{'; '.join(parts)}."
 
 
-def _describe_interval(crossing: Crossing) -> str:
-    """Describe the interval of a crossing where it was resampled."""
-    if crossing.low is None:
+def _compare_with_data(n_frames: float, largest: int | None) -> str:
+    """Describe how far a crossing is beyond the largest size."""
+    if largest is None or n_frames <= largest:
         return ""
-    high = "infinity" if crossing.high is None else f"{crossing.high:,.0f}"
-    return (
-        f" (95 % interval {crossing.low:,.0f} to {high}; they cross in "
-        f"{crossing.n_crossing:,} of {crossing.n_resamples:,} resamples)"
-    )
+    if n_frames > FAR_EXTRAPOLATION * largest:
+        return f", extrapolated {n_frames / largest:,.0f}-fold beyond the data,"
+    return " beyond the data,"
+
+
+def _describe_interval(low: float | None, high: float | None) -> str:
+    """Describe a 95 % interval, if there is one."""
+    if low is None:
+        return ""
+    end = "infinity" if high is None else f"{high:,.0f}"
+    return f" (95 % interval {low:,.0f} to {end})"
+
+
+def describe_size(size: RequiredSize) -> str:
+    """Describe the interval of a required size, and whether it is extrapolated.
+
+    Parameters
+    ----------
+    size : RequiredSize
+        A size, or why it is unknown.
+
+    Returns
+    -------
+    str
+        Words that follow the number; empty without any.
+    """
+    words = _describe_interval(size.low, size.high)
+    return f"{words}, extrapolated" if size.extrapolated else words
 
 
 def _list_sizes(document: ScalingLawDoc) -> list[Element]:
@@ -151,7 +221,7 @@ def _list_sizes(document: ScalingLawDoc) -> list[Element]:
             quantity.title,
             f"{quantity.format(size.error_wanted)}\N{NO-BREAK SPACE}{quantity.unit}",
             number(size.n_frames, reason=size.error or ""),
-            size.error or "",
+            size.error or describe_size(size).strip(),
         )
         for name, scaling in document.laws.items()
         for quantity in [PROPERTIES[name.removesuffix("_mae")]]

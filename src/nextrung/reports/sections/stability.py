@@ -157,6 +157,9 @@ def _list_errors(documents: Mapping[str, StabilityDoc]) -> list[Element]:
             split,
             *_write_errors(errors),
             *_write_errors(document.metrics_with_unrelaxed.get(split))[:1],
+            ENERGY.cell(errors.decomposition_energy_mae_compounds, "no compound"),
+            ENERGY.cell(errors.formation_energy_mae_compounds, "no compound"),
+            number(errors.n_elements),
         )
         for model, document in documents.items()
         for split, errors in document.metrics.items()
@@ -168,6 +171,9 @@ def _list_errors(documents: Mapping[str, StabilityDoc]) -> list[Element]:
         "Materials",
         "Missing",
         "E_decomp MAE, unrelaxed energy where failed (meV/atom)",
+        "E_decomp MAE, compounds only (meV/atom)",
+        "E_form MAE, compounds only (meV/atom)",
+        "Elements",
     )
     return details_table("Errors of hulls by split", ["Model", "Split", *titles], rows)
 

@@ -10,11 +10,11 @@ from rich.text import Text
 
 from nextrung.reports.html.elements import MISSING, element, format_number, row, table
 from nextrung.reports.html.model_style import appearance, in_order, model_cell
-from nextrung.reports.sections.benchmarks import COLUMNS, find_best
+from nextrung.reports.sections.benchmarks import COLUMNS, find_best, read_baselines
 from nextrung.reports.sections.published_values import PAPER_STUDY, TABLE_1
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
     from xml.etree.ElementTree import Element
 
     from nextrung.reports.sections.benchmarks import Column
@@ -37,7 +37,8 @@ def results_table(results: StudyResults) -> Table:
     """
     built = Table(
         title=Text(f"{results.study} · labels: {results.labels}"),
-        caption=f"{MISSING} not computed; bold: lowest of the column",
+        caption=f"{MISSING} not computed; bold: lowest of the column; baseline: zero, "
+        "or atomic references alone for energies",
         box=SIMPLE_HEAD,
         padding=(0, 1, 0, 0),
     )
@@ -55,6 +56,12 @@ def results_table(results: StudyResults) -> Table:
             for column in COLUMNS
         ]
         built.add_row(appearance(model).title, *cells)
+    baselines = read_baselines(results.models)
+    if baselines:
+        built.add_row(
+            "Baseline",
+            *(column.quantity.format(baselines.get(column.key)) for column in COLUMNS),
+        )
     return built
 
 
@@ -66,7 +73,11 @@ def _find_marked(models: Mapping[str, ModelSummary], column: Column) -> list[str
     return [] if len(best) == n_known > 1 else best
 
 
-def html_table(results: StudyResults, intervals: Intervals) -> Element:
+def html_table(
+    results: StudyResults,
+    intervals: Intervals,
+    leaders: Mapping[str, Sequence[str]] | None = None,
+) -> Element:
     """Build Table 1 for the page; every number links to its job.
 
     Parameters
@@ -75,6 +86,8 @@ def html_table(results: StudyResults, intervals: Intervals) -> Element:
         Results of a study.
     intervals : dict
         Intervals of the numbers in stored units, by model and column.
+    leaders : mapping of str to sequence of str, optional
+        Models whose value is bold, by column; the lowest of other columns are.
 
     Returns
     -------
@@ -82,6 +95,7 @@ def html_table(results: StudyResults, intervals: Intervals) -> Element:
         The table; the paper's values are below ours where the study is the paper's.
     """
     best = {column.key: _find_marked(results.models, column) for column in COLUMNS}
+    best |= {key: list(models) for key, models in (leaders or {}).items()}
     rows = []
     for model in in_order(results.models):
         cells = [_html_cell(results, model, column) for column in COLUMNS]
@@ -92,7 +106,22 @@ def html_table(results: StudyResults, intervals: Intervals) -> Element:
         name = model_cell(model)
         name.set("data-model", model)
         rows.append(row(name, *cells))
+    rows += _list_baselines(results)
     return table(["Model", *map(column_title, COLUMNS)], rows)
+
+
+def _list_baselines(results: StudyResults) -> list[Element]:
+    """Build the row of the errors of the baseline; none without such."""
+    found = read_baselines(results.models)
+    if not found:
+        return []
+    meaning = "predicting zero; energies: atomic references alone"
+    name = element("th", "Baseline", scope="row", title=meaning)
+    reason = "no baseline"
+    cells = [c.quantity.cell(found.get(c.key), reason) for c in COLUMNS]
+    built = row(name, *cells)
+    built.set("class", "baseline")
+    return [built]
 
 
 def column_title(column: Column) -> Element:

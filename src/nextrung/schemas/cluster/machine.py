@@ -77,6 +77,7 @@ class JobRoutes(Record):
     relaxation_merge: JobRoute = _route_of("jobs that merge relaxed shards")
     stability: JobRoute = _route_of("jobs that score decomposition energies")
     density: JobRoute = _route_of("jobs that relax experimental crystals")
+    physics: JobRoute = _route_of("jobs that test the potential energy surface")
     scaling_law: JobRoute = _route_of("the job that fits scaling laws")
     results: JobRoute = _route_of("the job that summarises the study")
     labelling: JobRoute = _route_of("jobs that label structures with VASP")
@@ -84,7 +85,15 @@ class JobRoutes(Record):
 
 #: Kinds of jobs that predict with or train a potential.
 GPU_JOBS = frozenset(
-    {"atom_refs", "alignment", "fine_tuning", "evaluation", "relaxation", "density"}
+    {
+        "atom_refs",
+        "alignment",
+        "fine_tuning",
+        "evaluation",
+        "relaxation",
+        "density",
+        "physics",
+    }
 )
 
 

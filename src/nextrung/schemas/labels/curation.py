@@ -151,7 +151,7 @@ class DuplicateTolerance(Record):
 
 
 class CrystalTolerance(Record):
-    """When the relaxed structures of two materials are the same crystal."""
+    """When two structures are the same crystal."""
 
     length: float = Field(0.2, gt=0, description="StructureMatcher's `ltol`.")
     site: float = Field(0.3, gt=0, description="StructureMatcher's `stol`.")

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from pydantic import Field
+from typing import Self
+
+from pydantic import Field, model_validator
 
 from nextrung.schemas.base import Record
 
@@ -16,6 +18,11 @@ class LabelIdentity(Record):
     potentials: dict[str, str] = Field(
         default_factory=dict,
         description="Title of the pseudopotential or PAW data set, by element.",
+    )
+    potential_hashes: dict[str, str] = Field(
+        default_factory=dict,
+        description="Hash of the pseudopotential with its kind, such as "
+        "`sha256:79d9…`, by element; empty where unknown.",
     )
     hubbard_us: dict[str, float] = Field(
         default_factory=dict, description="Hubbard U above zero in eV, by element."
@@ -66,19 +73,51 @@ class Outlier(Record):
     reason: str = Field(description="What was expected and what was got, in figures.")
 
 
-class LabelAudit(Record):
+class IdentitySummary(Record):
+    """How the runs of a data set were calculated, and what they have in common."""
+
+    identities: list[IdentityValue] = Field(
+        default_factory=list, description="Every value of every field of the identity."
+    )
+    mixtures: list[Mixture] = Field(
+        default_factory=list, description="Fields in which runs differ."
+    )
+    same_crystals: list[list[str]] = Field(
+        default_factory=list,
+        description="Materials of several names that end in the same crystal.",
+    )
+
+
+class FileCounts(Record):
+    """Files below the folders of a source: each is counted once."""
+
+    n_files: int = Field(ge=0, description="All files.")
+    n_read: int = Field(ge=0, description="Files that were read as a run.")
+    n_unreadable: int = Field(ge=0, description="Runs of which no file can be read.")
+    n_second: int = Field(ge=0, description="Further output files of the same runs.")
+    n_other: int = Field(ge=0, description="Files that are not named as output files.")
+
+    @model_validator(mode="after")
+    def _validate_sum(self) -> Self:
+        """Validate that every file is counted once."""
+        counted = self.n_read + self.n_unreadable + self.n_second + self.n_other
+        if counted != self.n_files:
+            raise ValueError(f"expected {self.n_files} files in all, got {counted}")
+        return self
+
+
+class LabelAudit(IdentitySummary):
     """What the labels of a data set have in common, and which of them do not."""
 
-    n_files: int = Field(ge=0, description="Files or documents seen.")
     n_runs: int = Field(ge=0, description="Runs read.")
     n_frames: int = Field(ge=0, description="Frames read.")
-    n_unreadable: dict[str, int] = Field(description="Files that gave no run, by rule.")
-    identities: list[IdentityValue] = Field(description="Every value of every field.")
-    mixtures: list[Mixture] = Field(description="Fields in which runs differ.")
-    outliers: list[Outlier] = Field(description="Runs that do not fit the others.")
-    duplicates: list[list[str]] = Field(
-        description="Runs that end in the same crystal, by name."
+    n_unreadable: dict[str, int] = Field(
+        description="Files or documents that gave no run, by rule."
     )
+    files: FileCounts | None = Field(
+        description="Files of the source; null where it has documents."
+    )
+    outliers: list[Outlier] = Field(description="Runs that do not fit the others.")
     potential: str | None = Field(
         description="Potential that labels were compared with; null for none."
     )

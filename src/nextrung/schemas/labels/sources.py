@@ -245,13 +245,19 @@ class DistilledSource(Record):
         description="Chemical systems of the crystals, such as Li-Mn-O.",
     )
     n_materials_per_system: int = Field(
-        32, ge=1, description="Compounds generated in each chemical system."
+        32,
+        ge=1,
+        le=1_000_000,
+        description="Compounds generated in each chemical system.",
     )
     n_polymorphs_per_element: int = Field(
-        2, ge=1, description="Crystals generated of each element."
+        2, ge=1, le=1_000_000, description="Crystals generated of each element."
     )
     n_frames_per_material: int = Field(
-        4, ge=1, description="Frames per material, the relaxed structure included."
+        4,
+        ge=1,
+        le=1_000_000,
+        description="Frames per material, the relaxed structure included.",
     )
     max_atoms: int = Field(8, ge=1, description="Maximum number of atoms in a cell.")
     strain: float = Field(

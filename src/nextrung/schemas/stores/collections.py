@@ -196,6 +196,6 @@ KEYS: Mapping[Collection, tuple[str, ...]] = {
     Collection.RELAXATIONS: ("study", "model", "material_id"),
     Collection.STABILITY: ("study", "model", "material_id"),
     Collection.DENSITIES: ("study", "model", "material_id"),
-    Collection.SCALING: ("study", "model", "n_frames"),
+    Collection.SCALING: ("study", "model", "n_frames", "seed"),
     Collection.JOBS: ("study", "job_uuid"),
 }

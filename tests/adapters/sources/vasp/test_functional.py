@@ -68,6 +68,7 @@ PARAMETERS: dict[str, Any] = {
         (HYBRID | {"HFSCREEN": 0.2}, "HSE06"),
         (HYBRID | {"HFSCREEN": 0.3}, "HSE03"),
         (HSE06_SUMMARY, "HSE06"),
+        (HYBRID | {"HFSCREEN": 0.2, "HFALPHA": -1.0}, "HSE06"),  # of a vasprun.xml
         (PARAMETERS | HYBRID | {"AEXX": 0.25, "AGGAX": 0.75, "ALDAX": 0.75}, "PBE0"),
         (HYBRID | {"GGA": "PS", "HFSCREEN": 0.2}, "HSEsol"),
         (HYBRID | {"METAGGA": "R2SCAN", "AEXX": 0.25}, "r2SCAN0"),
@@ -102,6 +103,7 @@ def test_every_set_of_tags_has_its_name(tags: dict[str, Any], expected: str) -> 
         ({"METAGGA": "NEW"}, "METAGGA = NEW"),
         (HYBRID | {"AEXX": 0.3}, "AEXX = 0.3"),
         (HYBRID | {"HFSCREEN": 0.11}, "HFSCREEN = 0.11"),
+        (HYBRID | {"HFALPHA": 0.5}, "HFALPHA = 0.5"),
         (HYBRID | {"METAGGA": "R2SCAN", "AEXX": 0.1}, "METAGGA = R2SCAN, LHFCALC = T"),
         (HYBRID | {"AGGAC": 0.5}, "AGGAC = 0.5"),
         ({"METAGGA": "R2SCAN", "LUSE_VDW": True}, "LUSE_VDW = T"),

@@ -30,6 +30,18 @@ def read(tmp_path: Path) -> Callable[[str], VaspRun]:
     return write_and_read
 
 
+def test_hashes_of_paw_data_sets_belong_to_their_elements(
+    tmp_path: Path, outcar: Callable[..., str]
+) -> None:
+    """VASP 6 writes a hash before the title; one of the two files has none."""
+    text = outcar().replace(
+        "   TITEL  = PAW_PBE Cl", "   SHA256 =  ab12 Cl/POTCAR\n   TITEL  = PAW_PBE Cl"
+    )
+    (tmp_path / "OUTCAR").write_text(text)
+
+    assert read_outcar(tmp_path / "OUTCAR").hashes == {"Cl": "sha256:ab12"}
+
+
 def test_every_ionic_step_has_its_labels(
     read: Callable[[str], VaspRun], outcar: Callable[..., str]
 ) -> None:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from maggma.stores import MemoryStore
 
+from nextrung.adapters.stores.insertion_order import SEQUENCE
 from nextrung.adapters.stores.job_store import INDEXED_FIELDS
 from nextrung.schemas.cluster.checks import Finding, Level, make_finding
 
@@ -25,7 +26,7 @@ def check_store(store: JobStore, packages: Sequence[str]) -> Iterator[Finding]:
     store : JobStore
         A connected store.
     packages : sequence of str
-        Packages whose versions are part of fingerprints.
+        Packages whose versions are compared.
     """
     yield _write_and_remove(store)
     yield _check_indexes(store)
@@ -77,7 +78,7 @@ def _check_versions(store: JobStore, packages: Sequence[str]) -> Finding:
     found = store.query_one(
         {"output.provenance.versions": {"$exists": True}},
         ["output.provenance.versions"],
-        sort={"completed_at": -1},
+        sort={SEQUENCE: -1},
     )
     if found is None:
         return make_finding("versions in the store", Level.OK, "no document yet")
@@ -88,7 +89,9 @@ def _check_versions(store: JobStore, packages: Sequence[str]) -> Finding:
         if package in stored and stored[package] != installed_version(package)
     ]
     if differing:
-        advice = "install the same on all nodes, or accept that jobs run again"
+        advice = (
+            "install the same on all nodes: documents of other versions stay in use"
+        )
         got = f"the newest document has {'; '.join(differing)}"
         return make_finding("versions in the store", Level.WARN, got, advice)
     return make_finding("versions in the store", Level.OK, "those of this machine")

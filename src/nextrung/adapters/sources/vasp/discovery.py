@@ -76,11 +76,11 @@ def find_runs(source: VaspSource) -> list[RunFile]:
     """
     runs: dict[str, RunFile] = {}
     for written in source.paths:
-        root = expand_path(written)
-        found = _group_files(root)
+        found = _group_files(written)
         if not found:
             raise InputError(
-                f"expected OUTCAR or vasprun.xml files, got none in {root}"
+                "expected OUTCAR or vasprun.xml files, got none in "
+                f"{expand_path(written)}"
             )
         for run in found:
             if run.run_id in runs:
@@ -90,6 +90,37 @@ def find_runs(source: VaspSource) -> list[RunFile]:
                 )
             runs[run.run_id] = run
     return [runs[name] for name in sorted(runs)]
+
+
+def count_outputs(source: VaspSource) -> tuple[int, int]:
+    """Count the files below the folders of a source.
+
+    Parameters
+    ----------
+    source : VaspSource
+        Folders to search.
+
+    Returns
+    -------
+    n_files : int
+        All files.
+    n_outputs : int
+        Files named as VASP's OUTCAR and vasprun.xml.
+    """
+    paths = [path for written in source.paths for path in _list_files(written)]
+    return len(paths), sum(_match(path) is not None for path in paths)
+
+
+def _list_files(written: str) -> list[Path]:
+    """List the files below a folder, or the file itself."""
+    root = expand_path(written)
+    paths = [root] if root.is_file() else root.rglob("*")
+    return [path for path in sorted(paths) if path.is_file()]
+
+
+def _match(path: Path) -> re.Match[str] | None:
+    """Match the name of an output file, compressed or not."""
+    return RUN_FILE.fullmatch(COMPRESSED.sub("", path.name))
 
 
 def read_vasp(
@@ -110,14 +141,13 @@ def read_vasp(
         yield _read_run(run, source.energy)
 
 
-def _group_files(root: Path) -> list[RunFile]:
+def _group_files(written: str) -> list[RunFile]:
     """List the runs below a folder with their files, an OUTCAR before a vasprun.xml."""
+    root = expand_path(written)
     top = root.parent if root.is_dir() else root.parent.parent
-    paths = [root] if root.is_file() else root.rglob("*")
     found: dict[tuple[Path, str], dict[str, Path]] = defaultdict(dict)
-    for path in sorted(paths):
-        match = RUN_FILE.fullmatch(COMPRESSED.sub("", path.name))
-        if match and path.is_file():
+    for path in _list_files(written):
+        if match := _match(path):
             parts = (match["before"] or "", match["after"].replace(".xml", ""))
             tag = ".".join(part for each in parts if (part := each.strip("._-")))
             found[path.parent.relative_to(top), tag].setdefault(match["kind"], path)
@@ -138,7 +168,7 @@ def _read_run(run: RunFile, energy: VaspEnergy) -> Trajectory | Rejection:
     """Read one run from the first of its files that can be read, or reject it."""
     reasons = []
     for path in run.paths:
-        match = RUN_FILE.fullmatch(COMPRESSED.sub("", path.name))
+        match = _match(path)
         read = READERS[match["kind"] if match else "OUTCAR"]
         try:
             return read(path).to_trajectory(run.material_id, run.run_id, energy)

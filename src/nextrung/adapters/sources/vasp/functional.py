@@ -105,6 +105,8 @@ _TEXTS: Final = ("XC", "XC_C", "LIBXC1", "LIBXC2")
 _MANY_BODY: Final = ("GW", "G0W", "EVGW", "QPGW", "SCGW", "CHI", "ACFDT", "RPA", "BSE")
 #: Numbers that VASP's functionals have by default, whatever else is set.
 _DEFAULTS: Final = {"EXXOEP": 0.0, "HFALPHA": 0.0, "MCALPHA": 0.0, "VOSKOWN": 0.0}
+#: Second values that stand for the default; that of ``HFALPHA`` is -1 in hybrids.
+_OTHER_DEFAULTS: Final = {"HFALPHA": -1.0}
 #: Share of exact exchange of a hybrid functional that does not say it.
 _EXACT_EXCHANGE: Final = 0.25
 #: Functionals of ``GGA`` that have parameters.
@@ -163,7 +165,7 @@ def _list_decisive(
         yield "ALGO", algorithm
     for name, default in _defaults(given, base, on).items():
         number = _read_number(given.get(name, default))
-        if number != default:
+        if number not in (default, _OTHER_DEFAULTS.get(name)):
             yield name, number
 
 

@@ -8,10 +8,11 @@ from itertools import islice
 from typing import TYPE_CHECKING
 
 import numpy as np
-from monty.io import zopen
 from pymatgen.core import Element
 
+from nextrung.adapters.files.compressed import open_text
 from nextrung.adapters.sources.vasp.functional import name_functional
+from nextrung.adapters.sources.vasp.identity import name_element
 from nextrung.adapters.sources.vasp.run import IonicStep, VaspRun
 from nextrung.adapters.sources.vasp.states import find_states
 from nextrung.schemas.base import InputError
@@ -52,7 +53,7 @@ def read_outcar(path: Path) -> VaspRun:
     InputError
         If the run is incomplete or the file cannot be parsed.
     """
-    with zopen(path, mode="rt", encoding="utf-8", errors="replace") as file:
+    with open_text(path) as file:
         reader = _Reader(iter(file))
         reader.read()
     if reader.energy is not None:
@@ -76,6 +77,8 @@ class _Reader:
         self.symbols: dict[str, list[str]] = {"TITEL": [], "VRHFIN": []}
         self.valences: list[float] = []
         self.titles: list[str] = []
+        self.hashes: dict[str, str] = {}
+        self.sha256 = ""
         self.version = ""
         self.k_points: list[int] = []
         self.counts: list[int] = []
@@ -143,6 +146,7 @@ class _Reader:
             states=find_states(self.tags, electrons),
             version=self.version,
             potentials=dict(zip(self.symbols["TITEL"], self.titles, strict=True)),
+            hashes=self.hashes,
             k_points=self.k_points,
             tags=self.tags,
         )
@@ -164,12 +168,16 @@ class _Reader:
     def _read_header(self, line: str) -> None:
         """Store the tags of a line; VASP's later summary wins over the INCAR."""
         key, _, text = (part.strip() for part in line.partition("="))
-        if key in self.symbols:
-            title = text
-            if key == "TITEL":
-                self.titles.append(text)
-                title = text.split()[1]
-            self.symbols[key].append(re.split(r"[^A-Za-z]", title)[0])
+        if key == "TITEL":
+            self.titles.append(text)
+            self.symbols[key].append(name_element(text))
+            if self.sha256:
+                self.hashes[self.symbols[key][-1]] = f"sha256:{self.sha256}"
+                self.sha256 = ""
+        elif key == "VRHFIN":
+            self.symbols[key].append(re.split(r"[^A-Za-z]", text)[0])
+        elif key == "SHA256":
+            self.sha256 = text.split()[0]
         elif key == "LEXCH" and text.isalpha():
             self.exchange = text
         elif line.rstrip().endswith("mass and valenz"):

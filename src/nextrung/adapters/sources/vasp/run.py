@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from nextrung.adapters.sources.vasp.identity import identify_labels
 from nextrung.schemas.frames import Frames
-from nextrung.schemas.labels.identity import LabelIdentity
 from nextrung.schemas.labels.sources import VaspEnergy
 from nextrung.schemas.labels.trajectory import Trajectory
 
@@ -17,13 +17,11 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from nextrung.schemas.labels.identity import LabelIdentity
     from nextrung.schemas.labels.trajectory import ElectronicState
 
 #: Factor from kBar, compression positive, to GPa, compression negative.
 GPA_PER_KBAR = -0.1
-
-#: Tags that describe the smearing.
-SMEARING = ("ISMEAR", "SIGMA")
 
 
 @dataclass(frozen=True, eq=False)
@@ -84,6 +82,8 @@ class VaspRun:
         Version of VASP; empty where it is unknown.
     potentials : mapping of str to str
         Title of the PAW data set by element.
+    hashes : mapping of str to str
+        Hash of the PAW data set with its kind, by element; empty where unknown.
     k_points : sequence of int
         Divisions of the k-point mesh along each reciprocal vector; empty where unknown.
     tags : mapping of str to object
@@ -99,6 +99,7 @@ class VaspRun:
     states: frozenset[ElectronicState] = frozenset()
     version: str = ""
     potentials: Mapping[str, str] = field(default_factory=dict)
+    hashes: Mapping[str, str] = field(default_factory=dict)
     k_points: Sequence[int] = ()
     tags: Mapping[str, object] = field(default_factory=dict)
 
@@ -154,29 +155,17 @@ class VaspRun:
 
     def _identify(self, energy: VaspEnergy) -> LabelIdentity:
         """Describe how the run was calculated."""
-        spacing = None
-        if len(self.k_points) == len(self.steps[0].lattice):
-            reciprocal = 2 * np.pi * np.linalg.inv(self.steps[0].lattice).T
-            lengths = np.linalg.norm(reciprocal, axis=1)
-            spacing = round(float((lengths / np.array(self.k_points)).max()), 3)
-        smearing = [
-            f"{key} {float(str(self.tags[key])):g}"
-            for key in SMEARING
-            if key in self.tags
-        ]
-        projection = str(self.tags.get("LREAL", "")).strip(" .").upper()
-        real = projection[:1] in {"A", "O", "T"}
-        return LabelIdentity(
-            code="VASP",
-            version=self.version,
-            functional=self.functional,
-            potentials=dict(self.potentials),
-            hubbard_us={name: u for name, u in self.hubbard_us.items() if u},
-            plane_wave_cutoff=self.plane_wave_cutoff,
-            k_spacing=spacing,
-            smearing=", ".join(smearing),
-            projection=("real" if real else "reciprocal") if projection else "",
+        return identify_labels(
+            self.functional,
+            self.tags,
             energy=energy.value,
+            plane_wave_cutoff=self.plane_wave_cutoff,
+            version=self.version,
+            potentials=self.potentials,
+            hashes=self.hashes,
+            hubbard_us=self.hubbard_us,
+            k_points=self.k_points,
+            lattice=self.steps[0].lattice,
         )
 
     def _labels(self, name: str, shape: tuple[int, ...]) -> NDArray[np.float32]:

@@ -12,15 +12,19 @@ import numpy as np
 
 from nextrung.adapters.sources.frame_documents import FrameDocument, flatten_documents
 from nextrung.adapters.sources.vasp.functional import name_functional
+from nextrung.adapters.sources.vasp.identity import identify_labels, name_element
 from nextrung.adapters.sources.vasp.run import GPA_PER_KBAR, make_trajectory
 from nextrung.adapters.sources.vasp.states import FIXED_DENSITY, find_states
 from nextrung.schemas.base import InputError
 from nextrung.schemas.labels.curation import Rejection, Rule
-from nextrung.schemas.labels.sources import TaskType
+from nextrung.schemas.labels.sources import TaskType, VaspEnergy
 from nextrung.schemas.labels.trajectory import Task, Trajectory
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+
+    from nextrung.schemas.frames import Frames
+    from nextrung.schemas.labels.identity import LabelIdentity
 
 #: VASP's default of NELM.
 DEFAULT_NELM = 60
@@ -217,6 +221,29 @@ def _read_calculation(
         hubbard_us=_read_hubbard_us(calculation),
         plane_wave_cutoff=float(tags.get("ENCUT", tags.get("ENMAX", math.nan))),
         states=find_states(tags),
+        identity=_identify(calculation, tags, frames),
+    )
+
+
+def _identify(
+    calculation: Mapping[str, Any], tags: Mapping[str, Any], frames: Frames
+) -> LabelIdentity:
+    """Describe how a calculation was done."""
+    given = calculation.get("input") or {}
+    files = {name_element(f["titel"]): f for f in given.get("potcar_spec") or ()}
+    mesh = ((given.get("kpoints") or {}).get("kpoints") or [()])[0]
+    hashes = {element: file.get("hash") for element, file in files.items()}
+    return identify_labels(
+        frames.functional,
+        tags,
+        energy=VaspEnergy.FREE_ENERGY,
+        plane_wave_cutoff=float(tags.get("ENCUT", tags.get("ENMAX", math.nan))),
+        version=str(calculation.get("vasp_version") or ""),
+        potentials={element: file["titel"] for element, file in files.items()},
+        hashes={element: f"md5:{text}" for element, text in hashes.items() if text},
+        hubbard_us=_read_hubbard_us(calculation),
+        k_points=[int(count) for count in mesh],
+        lattice=frames.lattices[0],
     )
 
 

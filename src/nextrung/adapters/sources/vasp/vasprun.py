@@ -11,6 +11,7 @@ import numpy as np
 from monty.io import zopen
 from pymatgen.io.vasp.outputs import Vasprun
 
+from nextrung.adapters.files.compressed import require_bounded
 from nextrung.adapters.sources.vasp.functional import name_functional
 from nextrung.adapters.sources.vasp.run import IonicStep, VaspRun
 from nextrung.adapters.sources.vasp.states import find_states
@@ -42,6 +43,7 @@ def read_vasprun(path: Path) -> VaspRun:
     InputError
         If the run is incomplete.
     """
+    require_bounded(path)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")

@@ -1,22 +1,17 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
 from pymatgen.core import Lattice, Structure
 
-from nextrung.compute.curation.audit import (
+from nextrung.compute.curation.outliers import (
     find_derivative_outliers,
     find_energy_outliers,
-    find_mixtures,
-    list_identity,
-    tabulate_identities,
 )
 from nextrung.schemas.frames import Frames
-from nextrung.schemas.labels.identity import LabelIdentity
-from nextrung.schemas.labels.trajectory import Trajectory
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -34,93 +29,6 @@ def frames_of(names: list[str], species: list[list[str]]) -> Frames:
         structures, [f"{name}#0" for name in names], functional="r2SCAN"
     )
     return replace(frames, material_ids=np.array(names))
-
-
-def run_of(name: str, species: list[str], energy: float, **identity: Any) -> Trajectory:  # noqa: ANN401
-    frames = frames_of([name], [species])
-    known = {
-        "code": "VASP",
-        "version": "6.3.2.build",
-        "functional": "r2SCAN",
-        "potentials": {symbol: f"PAW_PBE {symbol}" for symbol in species},
-        "plane_wave_cutoff": 520.0,
-    }
-    described = LabelIdentity.model_validate(known | identity)
-    return Trajectory(frames, np.array([True]), 0.0, 520.0, energy, identity=described)
-
-
-@pytest.fixture
-def runs() -> list[Trajectory]:
-    """Two runs of CoO and one of MnO; the second CoO has another PAW data set."""
-    other = {"potentials": {"Co": "PAW_PBE Co_pv", "O": "PAW_PBE O"}}
-    return [
-        run_of("first", ["Co", "O"], -5.0),
-        run_of("second", ["Co", "O"], -5.08, **other),
-        run_of("third", ["Mn", "O"], -6.0),
-    ]
-
-
-def test_every_value_is_counted_with_its_runs(runs: list[Trajectory]) -> None:
-    counted = {(v.field, v.value): v for v in tabulate_identities(runs)}
-
-    assert counted["version", "6.3.2"].n_runs == 3
-    assert counted["potential Co", "PAW_PBE Co_pv"].example == "second"
-    assert counted["potential O", "PAW_PBE O"].n_runs == 3
-    assert not [field for field, _ in counted if field.startswith("hubbard_u")]
-
-
-def test_a_hubbard_u_is_counted_with_the_runs_that_have_none() -> None:
-    runs = [
-        run_of("first", ["Co", "O"], -5.0),
-        run_of("second", ["Co", "O"], -4.0, hubbard_us={"Co": 3.3}),
-    ]
-
-    (mixture,) = find_mixtures(runs)
-
-    assert mixture.field == "hubbard_u Co"
-    assert {value.value for value in mixture.values} == {"0 eV", "3.3 eV"}
-    assert mixture.energy_difference == pytest.approx(1.0)
-
-
-def test_a_mixture_is_measured_where_compositions_are_shared(
-    runs: list[Trajectory],
-) -> None:
-    (mixture,) = find_mixtures(runs)
-
-    assert mixture.field == "potential Co"
-    assert mixture.energy_difference == pytest.approx(0.08)
-    assert mixture.composition == "CoO"
-    assert [value.n_runs for value in mixture.values] == [1, 1]
-
-
-def test_a_mixture_of_other_compositions_has_no_size() -> None:
-    runs = [
-        run_of("first", ["Co", "O"], -5.0),
-        run_of("second", ["Mn", "O"], -6.0, plane_wave_cutoff=680.0),
-    ]
-
-    (mixture,) = find_mixtures(runs)
-
-    assert (mixture.field, mixture.energy_difference) == ("plane_wave_cutoff", None)
-
-
-def test_runs_of_one_kind_are_no_mixture(runs: list[Trajectory]) -> None:
-    assert find_mixtures([runs[0], runs[2]]) == []
-    assert find_mixtures([replace(runs[0], identity=None), runs[1]]) == []
-
-
-def test_a_hubbard_u_belongs_to_its_element() -> None:
-    identity = LabelIdentity(
-        code="VASP",
-        functional="PBE",
-        potentials={"Fe": "Fe_pv", "O": "O"},
-        hubbard_us={"Fe": 5.3},
-    )
-
-    fields = list_identity(identity)
-
-    assert fields["hubbard_u Fe"] == "5.3 eV"
-    assert fields["hubbard_u O"] == "0 eV"
 
 
 @pytest.fixture

@@ -7,10 +7,12 @@ from the same numbers.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 import numpy as np
 
+from nextrung.compute.evaluation.agreement import average_cosine, measure_agreement
+from nextrung.compute.evaluation.properties import PropertyTable, pair_properties
 from nextrung.schemas.base import InputError
 from nextrung.schemas.evaluation import (
     EvaluationScore,
@@ -26,14 +28,6 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from nextrung.schemas.frames import Frames
-
-
-class _Property(NamedTuple):
-    """Labels and predictions (n_rows, n_components), and the frame of each row."""
-
-    target: NDArray[np.floating]
-    predicted: NDArray[np.floating]
-    frames: NDArray[np.int64]
 
 
 @dataclass(frozen=True, eq=False)
@@ -70,6 +64,7 @@ def score_predictions(
     errors: Mapping[int, str],
     *,
     splits: Sequence[str] = SPLITS,
+    references: Mapping[str, float] | None = None,
 ) -> EvaluationScore:
     """Score the predictions of a model against labels.
 
@@ -87,6 +82,9 @@ def score_predictions(
         Why a frame has no prediction, by index.
     splits : sequence of str
         Splits to score, each on its own; ``all`` for every frame, in a split or not.
+    references : mapping of str to float, optional
+        Atomic reference energies in eV/atom fitted to the training frames, the baseline
+        of energies; without them, energies have no baseline.
 
     Returns
     -------
@@ -99,20 +97,30 @@ def score_predictions(
         If the two sets are not the same frames.
     """
     _validate_same_frames(target, predicted)
-    properties = _pair_properties(target, predicted)
+    properties = pair_properties(target, predicted, references or {})
     reasons = _list_failures(properties, errors)
     failed = np.zeros(len(target), dtype=bool)
     failed[list(reasons)] = True
     sums = {name: _sum_by_frame(pair, len(target)) for name, pair in properties.items()}
+    of_baseline = {
+        name: _sum_by_frame(pair._replace(predicted=pair.baseline), len(target))
+        for name, pair in properties.items()
+    }
     scored = {split: _select(target, split) for split in splits}
     chosen = np.any(list(scored.values()), axis=0)
     return EvaluationScore(
         metrics={
-            split: _score_frames(sums, selected, failed)
+            split: _score_frames(properties, sums, selected, failed=failed)
             for split, selected in scored.items()
         },
         failures=_group_failures(target, reasons, chosen),
-        rows=_tabulate(target, predicted, sums=sums, chosen=chosen & ~failed),
+        rows=_tabulate(
+            target,
+            predicted,
+            sums=sums,
+            of_baseline=of_baseline,
+            chosen=chosen & ~failed,
+        ),
     )
 
 
@@ -135,28 +143,8 @@ def _select(frames: Frames, split: str) -> NDArray[np.bool_]:
     return np.asarray(frames.splits == split)
 
 
-def _pair_properties(target: Frames, predicted: Frames) -> dict[str, _Property]:
-    """Arrange labels and predictions of the four properties as tables."""
-    frames, sites = np.arange(len(target)), target.frame_of_site
-    n_atoms = target.n_atoms[:, None]
-    return {
-        "energy": _Property(
-            target.energies[:, None] / n_atoms,
-            predicted.energies[:, None] / n_atoms,
-            frames,
-        ),
-        "forces": _Property(target.forces, predicted.forces, sites),
-        "stress": _Property(
-            target.stresses.reshape(-1, 9), predicted.stresses.reshape(-1, 9), frames
-        ),
-        "magmoms": _Property(
-            np.abs(target.magmoms[:, None]), np.abs(predicted.magmoms[:, None]), sites
-        ),
-    }
-
-
 def _list_failures(
-    properties: Mapping[str, _Property], errors: Mapping[int, str]
+    properties: Mapping[str, PropertyTable], errors: Mapping[int, str]
 ) -> dict[int, str]:
     """List why frames have no prediction; known reasons before missing numbers."""
     reasons = dict(errors)
@@ -171,7 +159,7 @@ def _list_failures(
     return dict(sorted(reasons.items()))
 
 
-def _sum_by_frame(pair: _Property, n_frames: int) -> _Sums:
+def _sum_by_frame(pair: PropertyTable, n_frames: int) -> _Sums:
     """Sum the errors of the labelled components of each frame."""
     difference = pair.predicted.astype(np.float64) - pair.target
     labelled = np.isfinite(difference)
@@ -189,15 +177,23 @@ def _sum_by_frame(pair: _Property, n_frames: int) -> _Sums:
 
 
 def _score_frames(
-    sums: Mapping[str, _Sums], chosen: NDArray[np.bool_], failed: NDArray[np.bool_]
+    properties: Mapping[str, PropertyTable],
+    sums: Mapping[str, _Sums],
+    chosen: NDArray[np.bool_],
+    *,
+    failed: NDArray[np.bool_],
 ) -> PropertyErrors:
     """Average the errors of the chosen frames that have predictions."""
     scored = chosen & ~failed
+    errors: dict[str, float | None] = {
+        "forces_cosine": average_cosine(properties["forces"], scored)
+    }
+    for name, of in sums.items():
+        errors |= {f"{name}_mae": of.mae(scored), f"{name}_rmse": of.rmse(scored)}
+        agreement = measure_agreement(properties[name], scored)
+        errors |= {f"{name}_{key}": value for key, value in agreement.items()}
     return PropertyErrors(
-        n_frames=int(scored.sum()),
-        n_failed=int((chosen & failed).sum()),
-        **{f"{name}_mae": of.mae(scored) for name, of in sums.items()},
-        **{f"{name}_rmse": of.rmse(scored) for name, of in sums.items()},
+        n_frames=int(scored.sum()), n_failed=int((chosen & failed).sum()), **errors
     )
 
 
@@ -220,6 +216,7 @@ def _tabulate(
     predicted: Frames,
     *,
     sums: Mapping[str, _Sums],
+    of_baseline: Mapping[str, _Sums],
     chosen: NDArray[np.bool_],
 ) -> FrameResiduals:
     """List the residuals of each chosen frame."""
@@ -238,4 +235,8 @@ def _tabulate(
         forces_mae=sums["forces"].mae_by_frame(chosen),
         stress_mae=sums["stress"].mae_by_frame(chosen),
         magmoms_mae=sums["magmoms"].mae_by_frame(chosen),
+        **{
+            f"{name}_baseline_mae": of.mae_by_frame(chosen)
+            for name, of in of_baseline.items()
+        },
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from scipy.stats import bootstrap
+from scipy.stats import t
 
 from nextrung.compute.intervals import MIN_MATERIALS, estimate_interval
 
@@ -13,13 +13,25 @@ def name(n_materials: int, n_frames: int = 1) -> list[str]:
     return [f"m-{place}" for place in range(n_materials) for _ in range(n_frames)]
 
 
-def test_single_frames_have_the_interval_of_scipys_percentile_bootstrap() -> None:
-    values = np.random.default_rng(1).exponential(size=200)
-    expected = bootstrap(
-        (values,), np.mean, n_resamples=4000, method="percentile", rng=2
-    ).confidence_interval
+def test_many_normal_values_have_the_interval_of_students_t() -> None:
+    values = 10 + np.random.default_rng(1).normal(size=200)
+    reach = t.ppf(0.975, 199) * values.std(ddof=1) / np.sqrt(200)
     found = estimate_interval(values, name(200), n_resamples=4000)
-    assert found == pytest.approx((expected.low, expected.high), abs=0.015)
+    expected = (values.mean() - reach, values.mean() + reach)
+    assert found == pytest.approx(expected, abs=0.2 * reach)
+
+
+def test_a_long_tail_reaches_further_up_than_down() -> None:
+    values = np.random.default_rng(1).exponential(size=20)
+    found = estimate_interval(values, name(20))
+    assert found is not None
+    assert found[1] - values.mean() > 1.3 * (values.mean() - found[0])
+
+
+def test_the_interval_of_an_error_does_not_reach_below_zero() -> None:
+    found = estimate_interval([0.0, 0.0, 0.01, 0.02, 5.0], name(5))
+    assert found is not None
+    assert found[0] == 0
 
 
 def test_copies_of_a_frame_do_not_narrow_the_interval() -> None:

@@ -205,3 +205,67 @@ def _all_errors(errors: PropertyErrors) -> list[float | None]:
         for name in ("energy", "forces", "stress", "magmoms")
         for kind in ("mae", "rmse")
     ]
+
+
+def test_zero_forces_are_the_baseline_of_forces(labelled: Frames) -> None:
+    """Labels of 2 eV/Å, predictions of 1: half of the baseline's error is left."""
+    target = replace(labelled, forces=np.tile([2.0, -2.0, 2.0], (5, 1)))
+    predicted = replace(labelled, forces=np.tile([1.0, -1.0, 1.0], (5, 1)))
+
+    errors = score_predictions(target, predicted, {}).metrics["test"]
+
+    assert errors.forces_baseline_mae == pytest.approx(2)
+    assert errors.forces_skill == pytest.approx(0.5)
+    assert errors.forces_slope == pytest.approx(0.5)
+    assert errors.forces_pearson_r == pytest.approx(1)
+    assert errors.forces_cosine == pytest.approx(1)
+
+
+def test_a_model_worse_than_zero_has_negative_skill(labelled: Frames) -> None:
+    stresses = np.array([np.eye(3), -np.eye(3), np.eye(3)])
+    target = replace(labelled, stresses=stresses)
+
+    errors = score_predictions(
+        target, replace(labelled, stresses=-0.5 * stresses), {}
+    ).metrics["test"]
+
+    assert errors.stress_baseline_mae == pytest.approx(1 / 3)
+    assert errors.stress_skill == pytest.approx(-0.5)
+    assert errors.stress_slope == pytest.approx(-0.5)
+    assert errors.stress_pearson_r == pytest.approx(-1)
+
+
+def test_references_alone_are_the_baseline_of_energies(labelled: Frames) -> None:
+    """Dimers of -5 eV/atom with references of -4, 0.5 eV/atom above the label."""
+    target = replace(labelled, energies=np.array([-10.0, 0, -10]))
+    predicted = replace(labelled, energies=np.array([-9.5, 0, -9.5]))
+
+    references = {"Li": -2.0, "F": -6.0}
+    score = score_predictions(target, predicted, {}, references=references)
+
+    val = score.metrics["val"]
+    assert val.energy_baseline_mae == pytest.approx(1)
+    assert val.energy_skill == pytest.approx(0.75)
+    assert val.energy_slope is None
+    assert score.rows.energy_baseline_mae == [pytest.approx(1), None, pytest.approx(1)]
+
+
+def test_without_references_energies_have_no_baseline(labelled: Frames) -> None:
+    score = score_predictions(labelled, labelled, {})
+
+    assert score.metrics["test"].energy_baseline_mae is None
+    assert score.rows.energy_baseline_mae == [None, None, None]
+
+
+def test_opposite_and_vanishing_forces_lower_the_cosine(labelled: Frames) -> None:
+    """One force the same, one reversed, one predicted as zero: mean cosine 0."""
+    target = np.zeros((5, 3))
+    target[:3] = [1.0, 2.0, 2.0]
+    predicted = target * np.array([1, -1, 0, 1, 1])[:, None]
+
+    errors = score_predictions(
+        replace(labelled, forces=target), replace(labelled, forces=predicted), {}
+    ).metrics
+
+    assert errors["test"].forces_cosine == pytest.approx(0)
+    assert errors["val"].forces_cosine is None

@@ -1,0 +1,88 @@
+"""Checks of the inputs of commands, before anything is computed or written."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from nextrung.schemas.base import InputError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from nextrung.schemas.labels.sources import Source
+    from nextrung.schemas.study import StudySettings
+
+
+def validate_potential(name: str) -> None:
+    """Check that a potential can be loaded: its name, its file and what that holds."""
+    from nextrung.potentials.chgnet.checkpoints import find_checkpoint, read_checkpoint
+
+    read_checkpoint(find_checkpoint(name))
+
+
+def validate_inputs(settings: StudySettings, file: Path) -> None:
+    """Check the data files and potentials that a study needs."""
+    from nextrung.adapters.files.elastic_crystals import read_elastic_crystals
+    from nextrung.adapters.files.experimental_crystals import digest_crystals
+    from nextrung.adapters.sources.registry import list_source_files
+    from nextrung.potentials.physics.runner import require_physics
+
+    try:
+        for _, source in _list_sources(settings):
+            list_source_files(source)
+        if settings.density:
+            digest_crystals(settings.density)
+        if settings.physics:
+            read_elastic_crystals(settings.physics.crystals)
+            require_physics(settings.physics)
+    except InputError as error:
+        raise InputError(f"{file}: {error}") from error
+    _validate_potentials(settings, file)
+
+
+def validate_labels(settings: StudySettings, file: Path) -> None:
+    """Check what a study needs before its benchmarks."""
+    without = dict.fromkeys(("density", "physics"))
+    validate_inputs(settings.model_copy(update=without), file)
+
+
+def validate_submission(settings: StudySettings, file: Path) -> None:
+    """Check that workers, which run elsewhere, find the potentials of a study."""
+    from nextrung.potentials.chgnet.checkpoints import SHIPPED
+
+    for where, name in _list_potentials(settings):
+        if name not in SHIPPED and Path(name).is_file() and name[:1] != "/":
+            raise InputError(
+                f"{file}: {where}: expected {', '.join(SHIPPED)} or an absolute path "
+                f"that workers find, got {name}"
+            )
+    _validate_potentials(settings, file)
+
+
+def _validate_potentials(settings: StudySettings, file: Path) -> None:
+    """Load every potential of a study."""
+    for where, name in _list_potentials(settings):
+        try:
+            validate_potential(name)
+        except InputError as error:
+            raise InputError(f"{file}: {where}: {error}") from error
+
+
+def _list_sources(settings: StudySettings) -> Iterator[tuple[str, Source]]:
+    """List the sources of labels of a study with their keys."""
+    yield "dataset.source", settings.dataset.source
+    if settings.alignment and settings.alignment.source:
+        yield "alignment.source", settings.alignment.source
+
+
+def _list_potentials(settings: StudySettings) -> Iterator[tuple[str, str]]:
+    """List the potentials of a study with their keys."""
+    yield "source", settings.source
+    for where, source in _list_sources(settings):
+        if source.kind == "distilled":
+            yield f"{where}.teacher", source.teacher
+    if settings.alignment:
+        for key in ("source_references", "target_references"):
+            if name := getattr(settings.alignment, key):
+                yield f"alignment.{key}", name

@@ -1,0 +1,7 @@
+"""Errors of predictions against labels, and against the errors of a baseline."""
+
+from __future__ import annotations
+
+from nextrung.compute.evaluation.scores import score_predictions
+
+__all__ = ["score_predictions"]

@@ -1,0 +1,1 @@
+"""Tests of the potential energy surface: strains, displacements and fits."""

@@ -1,0 +1,117 @@
+"""Job that tests the potential energy surface of a model."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from nextrung.adapters.files.artifacts import artifact_path
+from nextrung.adapters.files.elastic_crystals import (
+    digest_elastic_crystals,
+    read_elastic_crystals,
+)
+from nextrung.adapters.files.experimental_crystals import read_crystals
+from nextrung.adapters.files.relaxation_table import read_relaxations
+from nextrung.compute.physics.fidelity import find_relaxed_labels, score_fidelity
+from nextrung.compute.physics.scores import score_physics
+from nextrung.makers.jobs.models import open_frames, open_potential
+from nextrung.makers.jobs.stage_maker import StageMaker
+from nextrung.makers.jobs.task_job import provenance, report_progress, task_job
+from nextrung.potentials.physics.runner import compare_potentials, run_physics_tests
+from nextrung.schemas.density import DensitySettings
+from nextrung.schemas.physics import PhysicsDoc, PhysicsSettings
+
+if TYPE_CHECKING:
+    from nextrung.potentials.potential import Potential
+    from nextrung.schemas.dataset import DatasetDoc
+    from nextrung.schemas.fine_tuning import FineTuningDoc
+    from nextrung.schemas.physics import FidelityErrors, ForgettingErrors
+    from nextrung.schemas.relaxation import RelaxationDoc
+
+
+@dataclass(kw_only=True)
+class PhysicsMaker(StageMaker):
+    """Test elasticity, phonons, repulsion, dynamics, forgetting and fidelity.
+
+    Parameters
+    ----------
+    name : str
+        Name of the job.
+    settings : PhysicsSettings
+        Crystals, tests, and the ranges in which they pass.
+    """
+
+    name: str = "test physics"
+    settings: PhysicsSettings = field(default_factory=PhysicsSettings)
+
+    def digest_files(self) -> str:
+        """Hash the crystals and their elastic constants."""
+        return digest_elastic_crystals()
+
+    @task_job(output_schema=PhysicsDoc, data="rows")
+    def make(
+        self,
+        model: FineTuningDoc,
+        *,
+        source: FineTuningDoc | None = None,
+        dataset: DatasetDoc | None = None,
+        relaxation: RelaxationDoc | None = None,
+    ) -> PhysicsDoc:
+        """Test a model.
+
+        Parameters
+        ----------
+        model : FineTuningDoc
+            The model to test.
+        source : FineTuningDoc, optional
+            Its source, for the forgetting.
+        dataset : DatasetDoc, optional
+            Labels, for the fidelity.
+        relaxation : RelaxationDoc, optional
+            The materials of the data set relaxed by the model, for the fidelity.
+        """
+        potential = open_potential(model)
+        crystals = read_elastic_crystals(self.settings.crystals)
+        records = run_physics_tests(
+            potential,
+            crystals,
+            self.settings,
+            on_crystal=lambda done: report_progress(done, len(crystals)),
+        )
+        score = score_physics(records)
+        return PhysicsDoc(
+            model=model.model,
+            labels=model.functional,
+            settings=self.settings,
+            **{name: getattr(score, name) for name in type(score).model_fields},
+            forgetting=source and self._compare_with(source, potential),
+            fidelity=self._score_fidelity(dataset, relaxation)
+            if dataset and relaxation
+            else {},
+            provenance=provenance(),
+        )
+
+    def _compare_with(
+        self, source: FineTuningDoc, potential: Potential
+    ) -> ForgettingErrors | None:
+        """Compare the potential with its source on perturbed crystals."""
+        if self.settings.forgetting is None:
+            return None
+        measured = [crystal.structure for crystal in read_crystals(DensitySettings())]
+        return compare_potentials(
+            potential,
+            open_potential(source),
+            measured,
+            settings=self.settings.forgetting,
+        )
+
+    def _score_fidelity(
+        self, dataset: DatasetDoc, relaxation: RelaxationDoc
+    ) -> dict[str, FidelityErrors]:
+        """Compare relaxed structures with relaxed labels."""
+        if self.settings.fidelity is None:
+            return {}
+        frames = open_frames(dataset)
+        chosen = find_relaxed_labels(frames, self.settings.fidelity.label_fmax)
+        records = read_relaxations(artifact_path(relaxation.records))
+        return score_fidelity(frames[chosen], records)

@@ -1,0 +1,183 @@
+"""Model of each benchmark: chosen on validation, compared on the test split."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from nextrung.compute.intervals import estimate_interval
+from nextrung.reports.html.model_style import appearance, in_order
+from nextrung.reports.sections.benchmarks import COLUMNS
+from nextrung.reports.sections.residuals import average
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from nextrung.reports.html.quantities import Quantity
+    from nextrung.reports.sections.benchmarks import Column
+    from nextrung.reports.sections.verdicts.differences import Difference
+    from nextrung.reports.sections.verdicts.evidence import Evidence
+
+#: Columns of Table 1 by key.
+COLUMN: dict[str, Column] = {column.key: column for column in COLUMNS}
+
+#: What readers call the error of each column.
+NAMES = {
+    "energy": "energies",
+    "forces": "forces",
+    "stress": "stresses",
+    "magmoms": "magnetic moments",
+    "decomposition_energy": "decomposition energies",
+    "formation_energy": "formation energies",
+    "density": "densities",
+}
+
+#: What readers call the baseline of each column.
+BASELINES = {
+    "energy": "atomic references alone",
+    "forces": "zero forces",
+    "stress": "zero stresses",
+    "magmoms": "zero moments",
+    "decomposition_energy": "zero decomposition energies",
+    "formation_energy": "zero formation energies",
+}
+
+
+@dataclass(frozen=True)
+class Choice:
+    """The model of one benchmark, and how its test error compares.
+
+    Parameters
+    ----------
+    key : str
+        Column of Table 1.
+    model : str
+        Model of the lowest validation error.
+    error : float
+        Its mean absolute test error in stored units.
+    interval : tuple of float or None
+        Ends of the 95 % interval of the error; None with too few materials.
+    baseline : Difference or None
+        Its test error minus that of the baseline; None without a baseline or with too
+        few materials.
+    others : dict of str to Difference or None
+        Its test error minus that of every other model; None with too few materials.
+    """
+
+    key: str
+    model: str
+    error: float
+    interval: tuple[float, float] | None
+    baseline: Difference | None
+    others: dict[str, Difference | None]
+
+    @property
+    def quantity(self) -> Quantity:
+        """Unit and decimals of the error."""
+        return COLUMN[self.key].quantity
+
+    @property
+    def title(self) -> str:
+        """Title of the model."""
+        return appearance(self.model).title
+
+    def format_error(self) -> str:
+        """Format the test error with its interval and unit."""
+        text = self.quantity.format(self.error)
+        if self.interval is not None:
+            low, high = map(self.quantity.format, self.interval)
+            text += f" ({low} to {high})"
+        return f"{text} {self.quantity.unit}"
+
+    @property
+    def beats_baseline(self) -> bool:
+        """Whether its error is shown to be lower than that of the baseline."""
+        return self.baseline is not None and self.baseline.is_lower
+
+    @property
+    def not_worse(self) -> list[str]:
+        """Other models that are not shown to have a larger test error."""
+        return [m for m, d in self.others.items() if d is None or not d.is_lower]
+
+    def describe_certainty(self) -> str:
+        """Describe how its test error compares with those of the other models."""
+        if not self.others:
+            return "no other model was scored"
+        if not any(self.others.values()):
+            return "too few test materials to compare models"
+        better = [m for m, d in self.others.items() if d is not None and d.is_higher]
+        if better:
+            best = max(better, key=lambda m: ((d := self.others[m]) and d.mean) or 0.0)
+            found = self.others[best]
+            size = found.format() if found else ""
+            return f"on the test split {appearance(best).title} is better: {size}"
+        if self.not_worse:
+            titles = ", ".join(appearance(model).title for model in self.not_worse)
+            return f"no difference shown from {titles}"
+        nearest = max((d for d in self.others.values() if d), key=lambda d: d.mean)
+        return f"lower than every other model; than the next {nearest.format()}"
+
+
+def choose_model(
+    evidence: Evidence, key: str, candidates: Iterable[str] | None = None
+) -> Choice | None:
+    """Choose the model of one benchmark.
+
+    Parameters
+    ----------
+    evidence : Evidence
+        Errors of all models.
+    key : str
+        Column of Table 1.
+    candidates : iterable of str, optional
+        Models to choose from; all by default, the untouched source included.
+
+    Returns
+    -------
+    Choice or None
+        The model of the lowest validation error; None where none has errors of both
+        splits.
+    """
+    listed = in_order(evidence.models(key) if candidates is None else candidates)
+    model = evidence.choose(key, listed)
+    if model is None:
+        return None
+    others = [m for m in listed if m != model and m in evidence.models(key)]
+    return compare_model(evidence, key, model, others=others)
+
+
+def compare_model(
+    evidence: Evidence, key: str, model: str, *, others: Iterable[str] = ()
+) -> Choice:
+    """Compare the test error of a model with those of the baseline and of others.
+
+    Parameters
+    ----------
+    evidence : Evidence
+        Errors of all models.
+    key : str
+        Column of Table 1.
+    model : str
+        A model with test errors of this column.
+    others : iterable of str
+        Models with test errors to compare it with.
+
+    Returns
+    -------
+    Choice
+        Error, interval and differences.
+    """
+    residuals = list(evidence.test[key][model].values())
+    interval = estimate_interval(
+        [residual.error for residual in residuals],
+        [residual.material_id for residual in residuals],
+        weights=[residual.weight for residual in residuals],
+    )
+    return Choice(
+        key,
+        model,
+        average(residuals) or 0.0,
+        interval,
+        evidence.compare_with_baseline(key, model),
+        {other: evidence.compare(key, model, other) for other in others},
+    )

@@ -1,0 +1,164 @@
+"""Table of the model to use for each purpose, and how certain that is."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+from nextrung.reports.html.elements import MISSING, element, row, table
+from nextrung.reports.html.model_style import appearance, model_cell
+from nextrung.reports.sections.verdicts.choices import (
+    BASELINES,
+    NAMES,
+    Choice,
+    choose_model,
+)
+from nextrung.schemas.relaxation import RelaxationStatus
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from xml.etree.ElementTree import Element
+
+    from nextrung.reports.sections.verdicts.evidence import Evidence
+    from nextrung.schemas.study import ModelSummary, StudyResults
+
+
+class _Use(NamedTuple):
+    """A purpose, the error it is chosen by, and errors that it needs besides."""
+
+    title: str
+    key: str
+    needs: tuple[str, ...] = ()
+    remark: str = ""
+
+
+_USES = (
+    _Use("Energies of given structures", "energy"),
+    _Use("Relaxation", "forces", ("stress",)),
+    _Use(
+        "Molecular dynamics",
+        "forces",
+        remark="Chosen by forces; no dynamics were run.",
+    ),
+    _Use("Phase stability", "decomposition_energy"),
+)
+
+
+def list_uses(results: StudyResults, evidence: Evidence) -> list[Element]:
+    """List the model to use for energies, relaxation, dynamics and phase stability.
+
+    Parameters
+    ----------
+    results : StudyResults
+        Results of a study.
+    evidence : Evidence
+        Errors of all models.
+
+    Returns
+    -------
+    list of Element
+        A title, the table, and how models are chosen; empty without test errors.
+    """
+    chosen = [(use, choose_model(evidence, use.key)) for use in _USES]
+    if not any(choice for _, choice in chosen):
+        return []
+    rows = [
+        _build_row(
+            use, choice, find_unmet(evidence, choice, use.needs), results=results
+        )
+        if choice
+        else row(use.title, "None", MISSING, MISSING, "Not scored.")
+        for use, choice in chosen
+    ]
+    titles = ("Purpose", "Model", "Test error", "Against the baseline", "Certainty")
+    note = (
+        "Chosen by the lowest error on the validation split; errors are those of the "
+        "test split. Parentheses: 95 % intervals over test materials. None: no model "
+        "is shown to be better than the baseline, which is zero or, for energies, the "
+        "atomic references alone."
+    )
+    return [
+        element("h3", "What to use"),
+        table(list(titles), rows),
+        element("p", note, class_="note"),
+    ]
+
+
+def _build_row(
+    use: _Use, choice: Choice, unmet: list[str], *, results: StudyResults
+) -> Element:
+    """Build the row of one purpose."""
+    certainty = choice.describe_certainty()
+    remarks = [
+        *(f"Not shown to be better than {BASELINES[key]}." for key in unmet),
+        f"{certainty[0].upper()}{certainty[1:]}.",
+        use.remark,
+        _describe_isolated(results.models.get(choice.model)),
+    ]
+    recommended = choice.baseline is not None and not unmet
+    error = f"{NAMES[use.key]} {choice.format_error()}"
+    compared = choice.baseline.format() if choice.baseline else MISSING
+    return row(
+        element("th", use.title, scope="row"),
+        model_cell(choice.model) if recommended else "None",
+        error if recommended else f"{choice.title}: {error}",
+        f"{BASELINES[use.key]}: {compared}",
+        " ".join(filter(None, remarks)),
+    )
+
+
+def find_unmet(evidence: Evidence, choice: Choice, needs: tuple[str, ...]) -> list[str]:
+    """Find the errors that are not shown to be lower than the baseline's.
+
+    Parameters
+    ----------
+    evidence : Evidence
+        Errors of all models.
+    choice : Choice
+        Chosen model.
+    needs : tuple of str
+        Columns that the purpose needs besides that of the choice.
+
+    Returns
+    -------
+    list of str
+        Columns of Table 1; none where there are too few materials to compare.
+    """
+    if choice.baseline is None:
+        return []
+    unmet = [] if choice.baseline.is_lower else [choice.key]
+    for key in needs:
+        found = evidence.compare_with_baseline(key, choice.model)
+        if found is None or not found.is_lower:
+            unmet.append(key)
+    return unmet
+
+
+def _describe_isolated(summary: ModelSummary | None) -> str:
+    """Describe relaxations that left an atom without neighbours."""
+    stability = summary and summary.stability
+    failed = stability and stability.statuses.get(RelaxationStatus.ISOLATED_ATOM)
+    if not stability or not failed:
+        return ""
+    share = f"{failed:,} of {stability.n_materials:,}"
+    return f"{share} relaxations leave an atom without neighbours."
+
+
+def describe_files(choices: Mapping[str, Choice]) -> list[str]:
+    """Describe where the chosen models are.
+
+    Parameters
+    ----------
+    choices : mapping of str to Choice
+        Chosen models.
+
+    Returns
+    -------
+    list of str
+        One sentence per model.
+    """
+    models = dict.fromkeys(choice.model for choice in choices.values())
+    return [
+        f"{appearance(model).title}: models/{model}.pth.tar of the run folder; its "
+        "model card is in the same folder."
+        for model in models
+    ]
