@@ -251,14 +251,14 @@ def test_the_user_of_workers_has_its_two_databases_alone(
     with database.mongod.client() as client:
         people = client[database.name]
         people.command("createUser", "someone", pwd="secret", roles=roles)
-        worker: MongoClient[dict[str, Any]]
-        with MongoClient(
+        worker: MongoClient[dict[str, Any]] = MongoClient(
             database.mongod.host,
             database.mongod.port,
             username="someone",
             password="secret",
             authSource=database.name,
-        ) as worker:
+        )
+        with worker:
             for name in names.values():
                 worker[name].rows.insert_one({"a": 1})
             for action in (

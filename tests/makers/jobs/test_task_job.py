@@ -213,7 +213,7 @@ def test_work_folder_is_named_by_the_fingerprint(
 ) -> None:
     fingerprint = run(product_of(2), job_store).provenance.fingerprint
 
-    assert FOLDERS == [tmp_path / "work" / fingerprint[:32]]
+    assert [tmp_path / "work" / fingerprint[:32]] == FOLDERS
 
 
 def test_unfinished_work_is_removed_once_the_document_is_stored(
