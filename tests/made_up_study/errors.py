@@ -56,7 +56,7 @@ def make_evaluations(
             n_atoms=[2] * len(names),
             energy_per_atom=[None if e is None else 0.0 for e in energies],
             predicted_energy_per_atom=[e or 0.0 for e in energies],
-            **columns,  # type: ignore[arg-type]
+            **columns,
         )
         made = make_evaluation(model, 1.0)
         documents[f"evaluation/{model}"] = made.model_copy(update={"rows": rows})

@@ -235,16 +235,28 @@ def make_preflight() -> PreflightDoc:
         labels=LABELS,
         source="chgnet-0.3.0",
         verdict=Verdict.NO_GO,
+        verdicts={
+            Model.FROZEN_ATOM_REFS: Verdict.NO_GO,
+            Model.RESIDUAL_ATOM_REFS: Verdict.NO_GO,
+        },
         reason="correlation: 0.1 before re-referencing.",
         checks=[
             Check(
                 name="correlation", outcome=CheckOutcome.FAILED, finding="0.1 before"
             ),
-            Check(name="gradients", outcome=CheckOutcome.PASSED, finding="3 times"),
+            Check(
+                name="gradients",
+                model=Model.RESIDUAL_ATOM_REFS,
+                outcome=CheckOutcome.PASSED,
+                finding="3 times",
+            ),
         ],
         n_train_frames=21,
         n_val_frames=3,
         correlation=0.1,
+        correlation_beyond_composition=0.05,
+        null_correlation=0.3,
+        p_value=0.4,
         correlations_referenced={Rereference.REFIT: 0.2, Rereference.RESIDUAL: None},
         trials=trials,
         elements_without_reference=[],

@@ -94,11 +94,10 @@ def _test(
 ) -> tuple[PhysicsScore, ForgettingErrors | None]:
     """Test a potential, and compare it with its source, storing nothing."""
     from nextrung.adapters.files.elastic_crystals import read_elastic_crystals
-    from nextrung.adapters.files.experimental_crystals import read_crystals
+    from nextrung.adapters.files.experimental_crystals import read_embedded_crystals
     from nextrung.cli.potentials import load
     from nextrung.compute.physics.scores import score_physics
     from nextrung.potentials.physics.runner import compare_potentials, run_physics_tests
-    from nextrung.schemas.density import DensitySettings
 
     potential = load(model)
     crystals = read_elastic_crystals(settings.crystals)
@@ -108,7 +107,7 @@ def _test(
     forgetting = compare_potentials(
         potential,
         load(source),
-        [crystal.structure for crystal in read_crystals(DensitySettings())],
+        [crystal.structure for crystal in read_embedded_crystals()],
         settings=settings.forgetting,
     )
     return score, forgetting

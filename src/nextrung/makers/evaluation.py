@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, ClassVar
 import numpy as np
 
 from nextrung.compute.atom_refs import UndeterminedReferencesWarning, fit_atom_refs
-from nextrung.compute.evaluation import score_predictions
+from nextrung.compute.evaluation import find_new_formulas, score_predictions
 from nextrung.makers.jobs.models import open_frames, open_potential
 from nextrung.makers.jobs.stage_maker import StageMaker
 from nextrung.makers.jobs.task_job import provenance, task_job
-from nextrung.schemas.evaluation import EvaluationDoc, EvaluationSettings
+from nextrung.schemas.evaluation import NEW_FORMULAS, EvaluationDoc, EvaluationSettings
 
 if TYPE_CHECKING:
     from nextrung.schemas.dataset import DatasetDoc
@@ -50,15 +50,18 @@ class EvaluationMaker(StageMaker):
             The model to score.
         """
         frames = open_frames(dataset)
+        new_formulas = find_new_formulas(frames)
         references = _fit_references(frames)
         if "all" not in self.settings.splits:
-            frames = frames[np.isin(frames.splits, self.settings.splits)]
+            chosen = np.isin(frames.splits, self.settings.splits)
+            frames, new_formulas = frames[chosen], new_formulas[chosen]
         predicted, errors = open_potential(model).predict_frames(frames)
         score = score_predictions(
             frames,
             predicted,
             errors,
             splits=self.settings.splits,
+            subsets={NEW_FORMULAS: new_formulas},
             references=references,
         )
         return EvaluationDoc(

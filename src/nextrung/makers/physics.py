@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 from nextrung.adapters.files.artifacts import artifact_path
 from nextrung.adapters.files.elastic_crystals import (
     digest_elastic_crystals,
     read_elastic_crystals,
 )
-from nextrung.adapters.files.experimental_crystals import read_crystals
+from nextrung.adapters.files.experimental_crystals import read_embedded_crystals
 from nextrung.adapters.files.relaxation_table import read_relaxations
 from nextrung.compute.physics.fidelity import find_relaxed_labels, score_fidelity
 from nextrung.compute.physics.scores import score_physics
@@ -18,7 +18,6 @@ from nextrung.makers.jobs.models import open_frames, open_potential
 from nextrung.makers.jobs.stage_maker import StageMaker
 from nextrung.makers.jobs.task_job import provenance, report_progress, task_job
 from nextrung.potentials.physics.runner import compare_potentials, run_physics_tests
-from nextrung.schemas.density import DensitySettings
 from nextrung.schemas.physics import PhysicsDoc, PhysicsSettings
 
 if TYPE_CHECKING:
@@ -40,6 +39,8 @@ class PhysicsMaker(StageMaker):
     settings : PhysicsSettings
         Crystals, tests, and the ranges in which they pass.
     """
+
+    algorithm: ClassVar[int] = 1
 
     name: str = "test physics"
     settings: PhysicsSettings = field(default_factory=PhysicsSettings)
@@ -97,7 +98,7 @@ class PhysicsMaker(StageMaker):
         """Compare the potential with its source on perturbed crystals."""
         if self.settings.forgetting is None:
             return None
-        measured = [crystal.structure for crystal in read_crystals(DensitySettings())]
+        measured = [crystal.structure for crystal in read_embedded_crystals()]
         return compare_potentials(
             potential,
             open_potential(source),

@@ -9,12 +9,16 @@ import numpy as np
 
 from nextrung.compute.alignment import correlate, subtract_references
 from nextrung.compute.preflight import (
+    PartialCorrelation,
+    check_alignment,
     check_correlation,
     check_gradients,
     check_losses,
-    check_trials,
+    check_trial,
     choose_sample,
+    correlate_structure,
     find_out_of_range_frames,
+    list_transferred,
     list_unreferenced,
     reach_verdict,
 )
@@ -30,7 +34,7 @@ from nextrung.makers.jobs.task_job import (
     work_folder,
 )
 from nextrung.schemas.fine_tuning import FineTuningSettings
-from nextrung.schemas.models import Rereference
+from nextrung.schemas.models import Model, Rereference
 from nextrung.schemas.preflight import PreflightDoc, PreflightSettings
 from nextrung.schemas.study import StudySettings
 
@@ -41,7 +45,6 @@ if TYPE_CHECKING:
     from nextrung.schemas.dataset import DatasetDoc
     from nextrung.schemas.fine_tuning import FineTuningDoc
     from nextrung.schemas.frames import Frames
-    from nextrung.schemas.models import Model
     from nextrung.schemas.preflight import Check, OutOfRangeFrame, Trial
 
 #: Largest number of out-of-range frames in the document.
@@ -88,11 +91,13 @@ class TrialMaker(StageMaker):
         potential = open_potential(source)
         sample = choose_sample(frames, self.settings)
         sampled = predict_sample(potential, sample, frames)
-        correlations = _correlate(sampled)
+        structure, aligned = _correlate(sampled, seed=self.settings.seed)
+        models = list_transferred(self.settings.models)
         trials = try_models(
             potential,
             sampled,
             self._short_training,
+            models=[Model.SCRATCH, *models],
             workdir=work_folder(),
             on_trial=report_progress,
         )
@@ -101,9 +106,7 @@ class TrialMaker(StageMaker):
             sampled.frames, sampled.residuals, self.settings
         )
         checks = [
-            check_correlation(*correlations, self.settings),
-            check_gradients(trials, self.settings),
-            check_trials(trials),
+            check_correlation(structure, self.settings),
             check_losses(
                 "elements without reference",
                 (n_unreferenced, len(frames)),
@@ -111,20 +114,27 @@ class TrialMaker(StageMaker):
                 settings=self.settings,
             ),
             self._check_range(sample, sampled, out_of_range),
+            *(check_alignment(model, aligned, self.settings) for model in models),
+            *(check_gradients(model, trials, self.settings) for model in models),
+            *(check_trial(model, trials) for model in models),
         ]
-        verdict, reason = reach_verdict(checks)
+        verdict, reason, verdicts = reach_verdict(checks, models)
         splits = sampled.frames.splits
         return PreflightDoc(
             settings=self.settings,
             labels=dataset.labels,
             source=source.source,
             verdict=verdict,
+            verdicts=verdicts,
             reason=reason,
             checks=checks,
             n_train_frames=int(np.sum(splits == "train")),
             n_val_frames=int(np.sum(splits == "val")),
-            correlation=correlations[0],
-            correlations_referenced=correlations[1],
+            correlation=_correlate_totals(sampled),
+            correlation_beyond_composition=structure.correlation,
+            null_correlation=structure.null_quantile,
+            p_value=structure.p_value,
+            correlations_referenced=aligned,
             trials=trials,
             elements_without_reference=elements,
             n_out_of_range_frames=len(out_of_range),
@@ -199,7 +209,9 @@ class PreflightMaker(RecordMaker):
         dataset = DatasetMaker(settings=settings.dataset).make()
         source = SourceMaker(potential=settings.source).make()
         source.append_name(" source")
-        maker = TrialMaker(settings=settings.preflight, training=settings.training)
+        models = settings.preflight.models or settings.models
+        chosen = settings.preflight.model_copy(update={"models": models})
+        maker = TrialMaker(settings=chosen, training=settings.training)
         trial = maker.make(dataset.output, source.output)
         name = self.name or f"{settings.name} preflight"
         flow = make_flow([dataset, source, trial], trial.output, name)
@@ -208,18 +220,28 @@ class PreflightMaker(RecordMaker):
 
 
 def _correlate(
-    sampled: Sample,
-) -> tuple[float | None, dict[Rereference, float | None]]:
-    """Correlate labels and predictions before and after re-referencing."""
-    known = np.isfinite(sampled.frames.energies + sampled.predicted.energies)
-    target, source = sampled.frames[known], sampled.predicted[known]
-    refs = sampled.atom_refs
-    before = correlate(
-        source.energies / source.n_atoms, target.energies / target.n_atoms
-    )
-    left = subtract_references(source, refs[Rereference.NONE])
-    after = {
-        kind: correlate(left, subtract_references(target, refs[kind]))
-        for kind in (Rereference.REFIT, Rereference.RESIDUAL)
+    sampled: Sample, *, seed: int
+) -> tuple[PartialCorrelation, dict[Rereference, float | None]]:
+    """Correlate labels and predictions beyond composition, and above references.
+
+    The latter over validation frames, to which no reference was fitted.
+    """
+    target, source = _select_known(sampled)
+    is_val = target.splits == "val"
+    left = subtract_references(source, sampled.atom_refs[Rereference.NONE])[is_val]
+    aligned = {
+        kind: correlate(left, subtract_references(target, references)[is_val])
+        for kind, references in sampled.atom_refs.items()
     }
-    return before, after
+    return correlate_structure(source, target, seed=seed), aligned
+
+
+def _correlate_totals(sampled: Sample) -> float | None:
+    """Correlate labels and predictions in eV/atom."""
+    return correlate(*(part.energies / part.n_atoms for part in _select_known(sampled)))
+
+
+def _select_known(sampled: Sample) -> tuple[Frames, Frames]:
+    """Select the frames with a label and a prediction, as labels and predictions."""
+    known = np.isfinite(sampled.frames.energies + sampled.predicted.energies)
+    return sampled.frames[known], sampled.predicted[known]

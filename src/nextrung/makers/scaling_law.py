@@ -122,21 +122,21 @@ class ScalingLawMaker(RecordMaker):
         Flow
             Its output is the :class:`.ScalingLawDoc`.
         """
+        subsets = self._list_subsets()
         references: list[Job] = []
+        fitted = [dict(atom_refs) for _ in subsets]
+        if self.settings.fitted_references is FittedReferences.SUBSET:
+            for subset, of_subset in zip(subsets, fitted, strict=True):
+                for kind in self._list_fitted_kinds():
+                    job = self._fit(kind, subset, dataset=dataset, source=source)
+                    references.append(job)
+                    of_subset[kind] = job.output
         trainings: list[Job] = []
-        for subset in self._list_subsets():
-            fitted = dict(atom_refs)
-            if self.settings.fitted_references is FittedReferences.SUBSET:
-                jobs = {
-                    kind: self._fit(kind, subset, dataset=dataset, source=source)
-                    for kind in self._list_fitted_kinds()
-                }
-                references += jobs.values()
-                fitted |= {kind: job.output for kind, job in jobs.items()}
-            for model in self.settings.models:
+        for model in self.settings.models:
+            for subset, of_subset in zip(subsets, fitted, strict=True):
                 settings = self.training.model_copy(update=subset)
                 job = FineTuningMaker(model=model, settings=settings).make(
-                    dataset, source, fitted[RECIPES[model].rereference]
+                    dataset, source, of_subset[RECIPES[model].rereference]
                 )
                 job.append_name(f" {model} on {_name_subset(subset)}")
                 trainings.append(job)

@@ -8,6 +8,9 @@ from pydantic import Field
 
 from nextrung.schemas.base import ModelDoc, Record
 
+#: Name of the errors of test frames whose formula no training frame has.
+NEW_FORMULAS = "test_new_formulas"
+
 
 class EvaluationSettings(Record):
     """Which frames are evaluated."""
@@ -131,7 +134,10 @@ class FrameResiduals(Record):
 class EvaluationScore(Record):
     """Errors of one model against labels."""
 
-    metrics: dict[str, PropertyErrors] = Field(description="Errors, by split.")
+    metrics: dict[str, PropertyErrors] = Field(
+        description="Errors, by split; `test_new_formulas` are the test frames whose "
+        "reduced formula no training frame has."
+    )
     failures: list[FailedFrames] = Field(description="Frames without a prediction.")
     rows: FrameResiduals = Field(description="Residuals of each frame.")
 

@@ -38,12 +38,23 @@ class PreflightSettings(Record):
     epochs: int = Field(3, ge=1, description="Epochs of each short training.")
     batch_size: int = Field(16, ge=1, description="Frames per optimiser step.")
     seed: int = Field(0, ge=0, description="Seed of materials and trainings.")
+    models: tuple[Model, ...] = Field(
+        (), description="Models to check; by default those of the study."
+    )
     min_correlation: float = Field(
         0.8,
         ge=-1,
         le=1,
-        description="Minimum Pearson correlation of re-referenced source and target "
-        "energies; below it transfer learning is expected to gain little.",
+        description="Minimum Pearson correlation of source and target energies, both "
+        "beyond composition and above the references of a model; below it transfer "
+        "learning is expected to gain little.",
+    )
+    max_p_value: float = Field(
+        0.01,
+        gt=0,
+        le=1,
+        description="Maximum fraction of permutations of the materials that correlate "
+        "as well beyond composition; above it the correlation may be chance.",
     )
     max_gradient_ratio: float = Field(
         10.0,
@@ -72,6 +83,9 @@ class Check(Record):
     """One check of a study."""
 
     name: str = Field(description="Name of the check.")
+    model: Model | None = Field(
+        None, description="Model that it is about; null for the data of all models."
+    )
     outcome: CheckOutcome = Field(description="Result of the check.")
     finding: str = Field(description="Result in words and figures.")
 
@@ -104,7 +118,12 @@ class PreflightDoc(TaskDoc):
     settings: PreflightSettings = Field(description="Settings of the preflight.")
     labels: str = Field(description="Functional and origin of the target labels.")
     source: str = Field(description="Source potential.")
-    verdict: Verdict = Field(description="Go or no-go.")
+    verdict: Verdict = Field(
+        description="Go where it is one for a transferred model of the study."
+    )
+    verdicts: dict[Model, Verdict] = Field(
+        description="Verdict on each transferred model of the study."
+    )
     reason: str = Field(description="Reason of the verdict.")
     checks: list[Check] = Field(description="Every check, in order.")
     n_train_frames: int = Field(ge=0, description="Training frames used.")
@@ -112,11 +131,24 @@ class PreflightDoc(TaskDoc):
     correlation: float | None = Field(
         description="Pearson correlation of labels and source energies per atom."
     )
-    correlations_referenced: dict[Rereference, float | None] = Field(
-        description="Pearson correlation after atomic references are subtracted, by "
-        "how the references of the labels were found.",
+    correlation_beyond_composition: float | None = Field(
+        description="Pearson correlation of both after a linear fit on composition to "
+        "other materials is subtracted from each; null where undefined."
     )
-    trials: list[Trial] = Field(description="Short training of every model.")
+    null_correlation: float | None = Field(
+        description="Correlation that 95 % of the permutations of materials stay below."
+    )
+    p_value: float | None = Field(
+        description="Fraction of permutations that correlate as well."
+    )
+    correlations_referenced: dict[Rereference, float | None] = Field(
+        description="Pearson correlation of both after atomic references are "
+        "subtracted, over validation frames, by how the references of the labels were "
+        "found.",
+    )
+    trials: list[Trial] = Field(
+        description="Short training from scratch, and of each transferred model."
+    )
     elements_without_reference: list[str] = Field(
         description="Elements without a reference in a re-referenced model."
     )

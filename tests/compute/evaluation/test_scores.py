@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from pymatgen.core import Lattice, Structure
 
-from nextrung.compute.evaluation import score_predictions
+from nextrung.compute.evaluation import find_new_formulas, score_predictions
 from nextrung.schemas.base import InputError
 from nextrung.schemas.frames import Frames
 
@@ -184,6 +184,30 @@ def test_an_empty_split_has_no_frames_and_no_errors(labelled: Frames) -> None:
     assert set(_all_errors(errors)) == {None}
 
 
+def test_a_formula_is_new_where_no_training_frame_has_it() -> None:
+    cells = [
+        Structure(Lattice.cubic(4), species, np.eye(3)[: len(species)] / 2)
+        for species in (["Mg", "O"], ["Mg", "Mg"], ["O", "Mg"], ["Mg"], ["Mg"])
+    ]
+    frames = replace(
+        Frames.from_structures(cells),
+        splits=np.array(["train", "val", "test", "test", "val"]),
+    )
+    assert find_new_formulas(frames).tolist() == [False, False, False, True, False]
+    alone = replace(frames, splits=np.array(["test"] * 5))
+    assert not find_new_formulas(alone).any()
+
+
+def test_subsets_are_scored_besides_their_split(labelled: Frames) -> None:
+    whole = score_predictions(labelled, labelled, {}).metrics
+    val = labelled.splits == "val"
+    none = np.zeros(len(labelled), dtype=bool)
+    found = score_predictions(
+        labelled, labelled, {}, subsets={"again": val, "empty": none}
+    ).metrics
+    assert found == whole | {"again": whole["val"]}
+
+
 def test_predictions_of_other_frames_are_rejected(labelled: Frames) -> None:
     with pytest.raises(InputError, match="3 labelled frames in their order, got 2"):
         score_predictions(labelled, labelled[:2], {})
@@ -222,7 +246,7 @@ def test_zero_forces_are_the_baseline_of_forces(labelled: Frames) -> None:
 
 
 def test_a_model_worse_than_zero_has_negative_skill(labelled: Frames) -> None:
-    stresses = np.array([np.eye(3), -np.eye(3), np.eye(3)])
+    stresses = np.array([np.eye(3), -np.eye(3), np.eye(3)], dtype=np.float32)
     target = replace(labelled, stresses=stresses)
 
     errors = score_predictions(
@@ -259,9 +283,10 @@ def test_without_references_energies_have_no_baseline(labelled: Frames) -> None:
 
 def test_opposite_and_vanishing_forces_lower_the_cosine(labelled: Frames) -> None:
     """One force the same, one reversed, one predicted as zero: mean cosine 0."""
-    target = np.zeros((5, 3))
+    target = np.zeros((5, 3), dtype=np.float32)
     target[:3] = [1.0, 2.0, 2.0]
-    predicted = target * np.array([1, -1, 0, 1, 1])[:, None]
+    signs = np.array([1, -1, 0, 1, 1], dtype=np.float32)
+    predicted = target * signs[:, None]
 
     errors = score_predictions(
         replace(labelled, forces=target), replace(labelled, forces=predicted), {}

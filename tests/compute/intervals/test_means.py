@@ -34,6 +34,12 @@ def test_the_interval_of_an_error_does_not_reach_below_zero() -> None:
     assert found[0] == 0
 
 
+def test_the_interval_of_a_signed_difference_may_hold_zero() -> None:
+    found = estimate_interval([-1.0, 2.0, -1.5, 1.0, -0.2, 0.1], name(6))
+    assert found is not None
+    assert found[0] < 0 < found[1]
+
+
 def test_copies_of_a_frame_do_not_narrow_the_interval() -> None:
     values = np.random.default_rng(1).exponential(size=50)
     once = estimate_interval(values, name(50))

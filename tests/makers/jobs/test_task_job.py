@@ -15,7 +15,7 @@ from nextrung.adapters.stores.job_store import make_embedded_store
 from nextrung.makers.jobs import task_job as task_job_module
 from nextrung.makers.jobs.flow import make_flow
 from nextrung.makers.jobs.stage_maker import StageMaker
-from nextrung.makers.jobs.stored_documents import mark_recomputed
+from nextrung.makers.jobs.stored_documents import find_document, mark_recomputed
 from nextrung.makers.jobs.task_job import (
     JobState,
     provenance,
@@ -257,13 +257,12 @@ def test_a_document_stored_while_a_job_waited_for_the_lock_ends_the_job(
     """The look-up before found none; the one that holds the lock finds it."""
     store = make_embedded_store(tmp_path)
     first = run(product_of(2), store)
-    look_up = task_job_module._find_output
     answers = [None]
 
-    def miss_once(*arguments: Any) -> dict[str, Any] | None:  # noqa: ANN401
-        return answers.pop() if answers else look_up(*arguments)
+    def miss_once(*arguments: Any) -> TaskDoc | None:  # noqa: ANN401
+        return answers.pop() if answers else find_document(*arguments)
 
-    monkeypatch.setattr(task_job_module, "_find_output", miss_once)
+    monkeypatch.setattr(task_job_module, "find_document", miss_once)
 
     assert run(product_of(2), store) == first
     assert answers == []

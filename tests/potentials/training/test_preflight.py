@@ -7,7 +7,6 @@ import numpy as np
 import pytest
 from pymatgen.core import Lattice, Structure
 
-from nextrung.compute.preflight import TRIED
 from nextrung.potentials.registry import load_potential
 from nextrung.potentials.training.preflight import Sample, predict_sample, try_models
 from nextrung.schemas.fine_tuning import FineTuningSettings
@@ -18,6 +17,15 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from nextrung.potentials.potential import Potential
+
+
+#: Scratch, and every model that is trained from the source.
+TRIED = (
+    Model.SCRATCH,
+    Model.TRAINABLE_ATOM_REFS,
+    Model.FROZEN_ATOM_REFS,
+    Model.RESIDUAL_ATOM_REFS,
+)
 
 
 @pytest.fixture(scope="module")
@@ -124,6 +132,7 @@ def test_every_model_is_trained_on_the_same_frames(
         source,
         sample,
         settings,
+        models=TRIED,
         workdir=tmp_path,
         on_trial=lambda *step: progress.append(step),
     )

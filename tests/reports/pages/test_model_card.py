@@ -10,12 +10,8 @@ import pytest
 from tests.made_up_study import make_evaluations
 
 from nextrung.potentials.chgnet.checkpoints import find_checkpoint
-from nextrung.reports.pages.model_card import (
-    ModelCard,
-    describe_model,
-    format_markdown,
-    write_model_card,
-)
+from nextrung.reports.pages.card_markdown import ModelCard, format_markdown
+from nextrung.reports.pages.model_card import describe_model, write_model_card
 from nextrung.schemas.base import InputError
 from nextrung.schemas.density import DensityDoc
 from nextrung.schemas.evaluation import EvaluationDoc

@@ -41,7 +41,7 @@ def test_a_report_without_documents_has_every_section_but_no_figure_of_theirs(
 ) -> None:
     sections = report_study(study, {})
     assert [f for s in sections for f in figures_of(s)] == ["elements"]
-    assert len(sections) == 11
+    assert len(sections) == 12
 
 
 def test_summary_and_results_need_the_study_only(study: StudyDoc) -> None:

@@ -7,12 +7,14 @@ from typing import TYPE_CHECKING
 import pytest
 from rich.console import Console
 
+from nextrung.compute.intervals import summarise_repeats
 from nextrung.reports.html.elements import MISSING
 from nextrung.reports.html.model_style import appearance
 from nextrung.reports.sections.benchmarks import COLUMNS, find_best
 from nextrung.reports.sections.published_values import PAPER_STUDY
 from nextrung.reports.sections.table import anchor, html_table, results_table
 from nextrung.schemas.models import Model
+from nextrung.schemas.repeats import RepeatErrors
 
 if TYPE_CHECKING:
     from xml.etree.ElementTree import Element
@@ -116,6 +118,35 @@ def test_equal_values_are_not_marked(results: StudyResults) -> None:
     models = {Model.SCRATCH: same, Model.SOURCE: same}
     made = html_table(results.model_copy(update={"models": models}), {})
     assert not [td for td in made.iter("td") if "best" in (td.get("class") or "")]
+
+
+def repeat_energies(results: StudyResults, energies: list[float]) -> StudyResults:
+    """The same results, with the training from scratch repeated."""
+    repeats = [
+        RepeatErrors(seed=seed, split=0, test={"energy": energy}, val={})
+        for seed, energy in enumerate(energies)
+    ]
+    return results.model_copy(
+        update={"repeats": {Model.SCRATCH.value: summarise_repeats(repeats)}}
+    )
+
+
+def test_repeated_errors_are_shown_as_mean_and_spread(results: StudyResults) -> None:
+    repeated = repeat_energies(results, [0.010, 0.020, 0.030])
+    console = Console(width=100)
+    with console.capture() as capture:
+        console.print(results_table(repeated))
+    text = capture.get()
+    assert "20.0 ±10.0" in text
+    assert "over up to 3 repeats" in " ".join(text.split())
+    made = html_table(repeated, {})
+    assert "mean 20.0 ±10.0" in list(cell_of(made, Model.SCRATCH, "energy").itertext())
+    assert "±" not in "".join(cell_of(made, Model.SOURCE, "energy").itertext())
+
+
+def test_one_repeat_has_no_spread(results: StudyResults) -> None:
+    once = repeat_energies(results, [0.010])
+    assert "±" not in "".join(html_table(once, {}).itertext())
 
 
 def with_baseline(results: StudyResults) -> StudyResults:

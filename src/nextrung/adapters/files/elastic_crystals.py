@@ -7,9 +7,8 @@ from hashlib import sha256
 from importlib.resources import files
 from typing import TYPE_CHECKING
 
-from nextrung.adapters.files.experimental_crystals import TABLE, read_crystals
+from nextrung.adapters.files.experimental_crystals import TABLE, read_embedded_crystals
 from nextrung.schemas.base import InputError
-from nextrung.schemas.density import DensitySettings
 from nextrung.schemas.physics import ElasticCrystal
 
 if TYPE_CHECKING:
@@ -34,7 +33,7 @@ def read_elastic_crystals(
     InputError
         If there is no crystal of that id.
     """
-    measured = {crystal.crystal_id: crystal for crystal in read_crystals(_ALL)}
+    measured = {crystal.crystal_id: crystal for crystal in read_embedded_crystals()}
     with ELASTIC_TABLE.open(encoding="utf-8") as file:
         known = {row["crystal_id"]: row for row in csv.DictReader(file)}
     chosen = list(known) if crystal_ids is None else list(crystal_ids)
@@ -59,6 +58,3 @@ def read_elastic_crystals(
 def digest_elastic_crystals() -> str:
     """Hash the tables of crystals and elastic constants."""
     return sha256(TABLE.read_bytes() + ELASTIC_TABLE.read_bytes()).hexdigest()
-
-
-_ALL = DensitySettings()

@@ -45,7 +45,7 @@ def read_crystals(
         source has fewer crystals than the number to draw.
     """
     crystals: list[ExperimentalCrystal | UnreadableCrystal] = (
-        [*_read_table()]
+        [*read_embedded_crystals()]
         if settings.source == EMBEDDED
         else [_try_to_read(path) for path in _list_cifs(settings.source)]
     )
@@ -88,7 +88,7 @@ def digest_crystals(settings: DensitySettings) -> str:
     return digest.hexdigest()
 
 
-def _read_table() -> list[ExperimentalCrystal]:
+def read_embedded_crystals() -> list[ExperimentalCrystal]:
     """Build the crystals of the embedded table."""
     with TABLE.open(encoding="utf-8") as file:
         return [_build_crystal(row) for row in csv.DictReader(file)]

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
-from nextrung.compute.evaluation.scores import score_predictions
+from nextrung.compute.evaluation.scores import (
+    find_new_formulas,
+    score_predictions,
+)
 
-__all__ = ["score_predictions"]
+__all__ = ["find_new_formulas", "score_predictions"]

@@ -58,12 +58,34 @@ class _Sums:
         ]
 
 
+def find_new_formulas(frames: Frames) -> NDArray[np.bool_]:
+    """Find the test frames whose reduced formula no training frame has.
+
+    Parameters
+    ----------
+    frames : Frames
+        Frames of all splits.
+
+    Returns
+    -------
+    ndarray of bool, shape (n_frames,)
+        Mask of the frames; none without training frames.
+    """
+    formulas = np.array([c.reduced_formula for c in frames.compositions()], dtype=str)
+    train = frames.splits == "train"
+    if not np.any(train):
+        return np.zeros(len(frames), dtype=bool)
+    new = (frames.splits == "test") & ~np.isin(formulas, formulas[train])
+    return np.asarray(new, dtype=bool)
+
+
 def score_predictions(
     target: Frames,
     predicted: Frames,
     errors: Mapping[int, str],
     *,
     splits: Sequence[str] = SPLITS,
+    subsets: Mapping[str, NDArray[np.bool_]] | None = None,
     references: Mapping[str, float] | None = None,
 ) -> EvaluationScore:
     """Score the predictions of a model against labels.
@@ -82,6 +104,8 @@ def score_predictions(
         Why a frame has no prediction, by index.
     splits : sequence of str
         Splits to score, each on its own; ``all`` for every frame, in a split or not.
+    subsets : mapping of str to ndarray of bool, optional
+        Masks of frames of these splits to score besides, by name; empty ones are not.
     references : mapping of str to float, optional
         Atomic reference energies in eV/atom fitted to the training frames, the baseline
         of energies; without them, energies have no baseline.
@@ -108,6 +132,7 @@ def score_predictions(
     }
     scored = {split: _select(target, split) for split in splits}
     chosen = np.any(list(scored.values()), axis=0)
+    scored |= {name: mask for name, mask in (subsets or {}).items() if mask.any()}
     return EvaluationScore(
         metrics={
             split: _score_frames(properties, sums, selected, failed=failed)

@@ -9,6 +9,7 @@ from nextrung.compute.intervals.differences import (
 )
 from nextrung.compute.intervals.means import estimate_interval
 from nextrung.compute.intervals.models import (
+    SIGNIFICANCE,
     FrameErrors,
     Repeat,
     collect_errors,
@@ -19,6 +20,7 @@ from nextrung.compute.intervals.resampling import MIN_MATERIALS
 
 __all__ = [
     "MIN_MATERIALS",
+    "SIGNIFICANCE",
     "FrameErrors",
     "PairedDifference",
     "Repeat",

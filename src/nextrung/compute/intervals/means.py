@@ -21,12 +21,12 @@ def estimate_interval(
     n_resamples: int = 1000,
     seed: int = 0,
 ) -> tuple[float, float] | None:
-    """Estimate the 95 % interval of a mean of errors by a bootstrap over materials.
+    """Estimate the 95 % interval of a mean by a bootstrap over materials.
 
     Parameters
     ----------
     values : sequence of float, shape (n,)
-        Values to average, such as absolute errors of frames; none below zero.
+        Values to average, such as absolute errors of frames.
     material_ids : sequence of str, shape (n,)
         Material of each value; values of one material are resampled together.
     weights : sequence of float, shape (n,), optional
@@ -40,7 +40,8 @@ def estimate_interval(
     -------
     tuple of float or None
         Low and high end of the interval of the mean of all materials, of which these
-        are a sample; None below five materials. The low end is not below zero.
+        are a sample; None below five materials. The low end is below zero only where a
+        value is.
 
     Notes
     -----
@@ -53,4 +54,4 @@ def estimate_interval(
     if resampled is None:
         return None
     low, high = resampled.interval
-    return max(0.0, low), high
+    return max(low, min(0.0, float(sample.values.min()))), high

@@ -155,7 +155,9 @@ class _Relaxation:
             previous = _read_rows(optimizer, len(self._initial))
             optimizer.step()
             self._n_steps += 1
-            point = self._make_point(optimizer, previous, self._initial_energy)
+            initial = self._initial_energy
+            known = np.nan if initial is None else initial
+            point = self._make_point(optimizer, previous, known)
             self._points = {self._index: point}
 
     def _copy_structure(self) -> Structure:
@@ -193,7 +195,9 @@ class _Relaxation:
         optimizer.vel = point.velocities.ravel()[:n_degrees].copy()
         optimizer.dt, optimizer.a = point.time_step, point.mixing
         optimizer.Nsteps = point.n_downhill
-        self._n_steps, self._initial_energy = point.n_steps, point.initial_energy
+        self._n_steps = point.n_steps
+        if not np.isnan(point.initial_energy):
+            self._initial_energy = point.initial_energy
 
     def _predict_energy(self) -> tuple[float | None, str | None]:
         """Predict the energy of atoms whose forces are known, or say why there is none.

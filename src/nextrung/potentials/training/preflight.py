@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from nextrung.compute.preflight import TRIED
 from nextrung.potentials.atom_refs import move_atom_refs, prepare_start
 from nextrung.potentials.training.fine_tuning import fine_tune
 from nextrung.potentials.training.frame_screening import find_unusable
@@ -17,7 +16,7 @@ from nextrung.schemas.models import RECIPES, Rereference
 from nextrung.schemas.preflight import Trial
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
 
     from numpy.typing import NDArray
@@ -109,10 +108,11 @@ def try_models(
     sample: Sample,
     settings: FineTuningSettings,
     *,
+    models: Sequence[Model],
     workdir: Path,
     on_trial: Callable[[int, int, str], None],
 ) -> list[Trial]:
-    """Train every kind of model on a sample.
+    """Train models on a sample.
 
     Parameters
     ----------
@@ -122,6 +122,8 @@ def try_models(
         Frames and references.
     settings : FineTuningSettings
         Settings of the trainings.
+    models : sequence of Model
+        Models to train.
     workdir : Path
         Folder of checkpoints.
     on_trial : callable of (int, int, str)
@@ -133,8 +135,8 @@ def try_models(
         One per model, all with the same frames in the same order.
     """
     trials = []
-    for done, model in enumerate(TRIED):
-        on_trial(done, len(TRIED), str(model))
+    for done, model in enumerate(models):
+        on_trial(done, len(models), str(model))
         recipe = RECIPES[model]
         atom_refs = sample.atom_refs[recipe.rereference]
         result = fine_tune(

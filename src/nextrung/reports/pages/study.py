@@ -143,11 +143,12 @@ def report_results(
 def _describe_table(study: StudyDoc, n_common: int, *, has_intervals: bool) -> str:
     """Describe the numbers of Table 1."""
     text = (
-        "Mean absolute errors. Bold: the lowest test error of each column and those "
-        "whose difference from it has a 95 % interval that includes zero; with fewer "
-        "than five test materials the lowest alone. Baseline: zero or, for energies, "
-        f"the atomic references alone. Every number links to its job; {MISSING}: not "
-        "computed."
+        "Mean absolute errors. Bold: the lowest error over test materials, elements "
+        "left out, and those whose difference from it has a 95 % interval that "
+        "includes zero, if they are shown to be better than the baseline; with fewer "
+        "than five test materials the lowest value alone. Baseline: zero or, for "
+        "energies, the atomic references alone. Every number links to its job; "
+        f"{MISSING}: not computed."
     )
     if n_common:
         text += (

@@ -117,7 +117,7 @@ def _list_skills(documents: Mapping[str, EvaluationDoc]) -> list[Element]:
     rows = [
         row(
             model_cell(model),
-            quantity.title,
+            quantity.heading,
             quantity.cell(getattr(errors, f"{name}_mae"), "no labels"),
             quantity.cell(getattr(errors, f"{name}_baseline_mae"), "no baseline"),
             *(

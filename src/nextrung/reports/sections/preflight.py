@@ -73,10 +73,12 @@ def preflight_table(document: PreflightDoc) -> Table:
     rich.table.Table
         One row per check.
     """
-    built = Table("", "Check", "Finding", box=SIMPLE_HEAD, padding=(0, 1, 0, 0))
+    titles = ("", "Check", "Model", "Finding")
+    built = Table(*titles, box=SIMPLE_HEAD, padding=(0, 1, 0, 0))
     for check in document.checks:
         mark, colour = _MARKS[check.outcome]
-        built.add_row(Text(mark, colour), Text(check.name), Text(check.finding))
+        texts = (check.name, check.model or "", check.finding)
+        built.add_row(Text(mark, colour), *map(Text, texts))
     return built
 
 
@@ -87,6 +89,7 @@ def _report(document: PreflightDoc) -> list[Element | Figure]:
         row(
             f"{_MARKS[check.outcome][0]} {check.outcome}",
             check.name,
+            model_cell(check.model) if check.model else "",
             _title_models(check.finding),
         )
         for check in document.checks
@@ -99,7 +102,7 @@ def _report(document: PreflightDoc) -> list[Element | Figure]:
     )
     return [
         element("p", verdict, f": {_title_models(document.reason)}"),
-        table(["CheckOutcome", "Check", "Finding"], checks),
+        table(["Outcome", "Check", "Model", "Finding"], checks),
         element("p", f"Short trainings on {trained_on}"),
         _list_trials(document),
         *_plot_gradients(document),

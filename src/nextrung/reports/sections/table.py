@@ -37,8 +37,7 @@ def results_table(results: StudyResults) -> Table:
     """
     built = Table(
         title=Text(f"{results.study} · labels: {results.labels}"),
-        caption=f"{MISSING} not computed; bold: lowest of the column; baseline: zero, "
-        "or atomic references alone for energies",
+        caption=_explain(results),
         box=SIMPLE_HEAD,
         padding=(0, 1, 0, 0),
     )
@@ -50,7 +49,7 @@ def results_table(results: StudyResults) -> Table:
     for model in in_order(results.models):
         cells = [
             Text(
-                column.quantity.format(column.read(results.models[model])),
+                _format_cell(results, model, column),
                 "bold" if model in best[column.key] else "",
             )
             for column in COLUMNS
@@ -63,6 +62,18 @@ def results_table(results: StudyResults) -> Table:
             *(column.quantity.format(baselines.get(column.key)) for column in COLUMNS),
         )
     return built
+
+
+def _explain(results: StudyResults) -> str:
+    """Explain the marks of the table, and the repeats behind its means."""
+    text = (
+        f"{MISSING} not computed; bold: lowest of the column; baseline: zero, or "
+        "atomic references alone for energies"
+    )
+    n_repeats = max((len(each.repeats) for each in results.repeats.values()), default=1)
+    if n_repeats > 1:
+        text += f"; below: mean ±standard deviation over up to {n_repeats} repeats"
+    return text
 
 
 def _find_marked(models: Mapping[str, ModelSummary], column: Column) -> list[str]:
@@ -101,6 +112,8 @@ def html_table(
         cells = [_html_cell(results, model, column) for column in COLUMNS]
         for cell, column in zip(cells, COLUMNS, strict=True):
             cell.extend(_list_ends(column, intervals.get((model, column.key))))
+            if spread := _format_spread(results, model, column):
+                cell.append(element("span", f"mean {spread}", class_="interval"))
             if model in best[column.key]:
                 cell.set("class", cell.get("class", "") + " best")
         name = model_cell(model)
@@ -162,6 +175,22 @@ def _list_ends(column: Column, interval: tuple[float, float] | None) -> list[Ele
         return []
     text = MISSING.join(column.quantity.format(end) for end in interval)
     return [element("span", text, class_="interval")]
+
+
+def _format_cell(results: StudyResults, model: str, column: Column) -> str:
+    """Format a value, and below it mean and spread over repeats."""
+    value = column.quantity.format(column.read(results.models[model]))
+    return f"{value}\n{_format_spread(results, model, column)}".rstrip()
+
+
+def _format_spread(results: StudyResults, model: str, column: Column) -> str:
+    """Format mean and standard deviation over repeats; empty without repeats."""
+    repeated = results.repeats.get(model)
+    spread = repeated and repeated.spread.get(column.key)
+    if not spread or spread.std is None:
+        return ""
+    mean, std = (column.quantity.format(each) for each in (spread.mean, spread.std))
+    return f"{mean} ±{std}"
 
 
 def anchor(key: str) -> str:

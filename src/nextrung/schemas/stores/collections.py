@@ -84,7 +84,10 @@ class ModelRow(Recipe, PerModelRow):
 class MetricsRow(PropertyErrors, PerModelRow):
     """Errors of one model over one split; null where no frame has the label."""
 
-    split: str = Field(description="`train`, `val` or `test`.")
+    split: str = Field(
+        description="`train`, `val`, `test`, or `test_new_formulas`: test frames whose "
+        "reduced formula no training frame has."
+    )
 
 
 class ResidualRow(PerMaterialRow):

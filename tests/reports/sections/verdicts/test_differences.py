@@ -17,9 +17,10 @@ def test_the_same_small_lead_on_every_material_is_shown() -> None:
     found = paired_difference(errors.tolist(), (errors + 1).tolist(), MATERIALS)
 
     assert found is not None
-    assert found[:3] == pytest.approx((-1, -1, -1))
+    assert found.mean == pytest.approx(-1)
+    assert found.relative == pytest.approx(-1 / (errors + 1).mean())
     assert found.is_lower
-    assert found.reference == pytest.approx((errors + 1).mean())
+    assert found.low < found.relative < found.high < 0
 
 
 def test_a_lead_by_chance_is_not_shown() -> None:
@@ -69,3 +70,47 @@ def test_differences_are_shown_in_per_cent_of_the_other_error() -> None:
     assert found.format() == "−50 % (−50 to −50)".replace("−", "\N{MINUS SIGN}")
     assert equal is not None
     assert equal.format() == "the other error is zero"
+
+
+def test_no_error_can_fall_by_more_than_all_of_it() -> None:
+    """The baseline's errors vary tenfold between materials, with the model's."""
+    baseline = np.random.default_rng(3).exponential(size=50) + 0.1
+
+    found = paired_difference((baseline / 10).tolist(), baseline.tolist(), MATERIALS)
+
+    assert found is not None
+    assert (found.relative, found.low, found.high) == pytest.approx((-0.9, -0.9, -0.9))
+
+
+def test_no_interval_goes_below_the_whole_error() -> None:
+    """Without error on most materials, and a large one on some."""
+    first = [0.0] * 48 + [3.0, 5.0]
+
+    found = paired_difference(first, [1.0] * 50, MATERIALS)
+
+    assert found is not None
+    assert found.low >= -1
+    assert found.low < found.relative < found.high
+
+
+def test_rounding_is_no_difference() -> None:
+    """The same network with other references: 29.13 against 29.13 meV/atom."""
+    errors = np.random.default_rng(4).uniform(0.01, 0.1, 50)
+
+    found = paired_difference((errors + 1e-16).tolist(), errors.tolist(), MATERIALS)
+
+    assert found is not None
+    assert not found.is_higher
+    assert not found.is_lower
+
+
+def test_equal_models_are_told_apart_in_about_one_of_twenty_studies() -> None:
+    """Twelve materials with heavy-tailed errors; 5 % expected, 2 to 8 % by chance."""
+    rng = np.random.default_rng(5)
+    n_shown = 0
+    for _ in range(300):
+        first, second = rng.exponential(size=(2, 12)) + 0.2 * rng.exponential(size=12)
+        found = paired_difference(first.tolist(), second.tolist(), MATERIALS[:12])
+        assert found is not None
+        n_shown += found.is_lower or found.is_higher
+    assert n_shown / 300 < 0.08

@@ -26,8 +26,9 @@ def test_a_shown_lead_is_alone() -> None:
     assert lead(scratch=0.2, residual_atom_refs=0.1) == [Model.RESIDUAL_ATOM_REFS]
 
 
-def test_a_model_worse_than_the_baseline_does_not_lead() -> None:
+def test_a_model_not_shown_to_be_better_than_the_baseline_does_not_lead() -> None:
     assert lead(scratch=0.6, residual_atom_refs=0.4) == []
+    assert lead(scratch=0.6, residual_atom_refs=0.2599) == []
 
 
 def test_too_few_materials_have_no_leaders() -> None:

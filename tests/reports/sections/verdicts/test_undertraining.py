@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import pytest
-from tests.made_up_study import make_fine_tuning
+from tests.made_up_study import make_evaluations, make_fine_tuning
 from tests.made_up_study.stages import make_atom_refs
 
+from nextrung.reports.sections.verdicts.evidence import read_evidence
 from nextrung.reports.sections.verdicts.undertraining import (
     describe_undertrained,
     describe_unreachable_references,
-    find_undertrained,
+    find_still_falling,
 )
 from nextrung.schemas.fine_tuning import EpochRecord, FineTuningDoc, FineTuningSettings
 from nextrung.schemas.models import Model, Rereference
@@ -37,17 +38,18 @@ def test_an_error_that_still_falls_is_undertrained() -> None:
     scratch = train(Model.SCRATCH, [1.0, 0.8, 0.6, 0.4])
     documents = {"fine_tuning/scratch": scratch}
 
-    assert find_undertrained(documents) == {Model.SCRATCH: pytest.approx(1 / 3)}
-    assert describe_undertrained(documents) == ["1 · From scratch (\N{MINUS SIGN}33 %)"]
+    assert find_still_falling(documents) == [Model.SCRATCH]
+    (text,) = describe_undertrained(documents, read_evidence({}))
+    assert text == (
+        "1 · From scratch (validation error still falling in the last epochs)"
+    )
 
 
-@pytest.mark.parametrize(
-    "errors", [[1.0, 0.5, 0.5, 0.495], [1.0, 0.5, 0.6, 0.55], [1.0], []]
-)
+@pytest.mark.parametrize("errors", [[1.0, 0.5, 0.5, 0.495], [1.0, 0.5, 0.6, 0.55], []])
 def test_a_flat_or_rising_error_is_not_undertrained(errors: list[float]) -> None:
     documents = {"fine_tuning/scratch": train(Model.SCRATCH, errors)}
 
-    assert find_undertrained(documents) == {}
+    assert find_still_falling(documents) == []
 
 
 def test_references_that_the_learning_rate_cannot_move_far_enough_are_a_sign() -> None:
@@ -75,3 +77,27 @@ def test_references_within_reach_are_no_sign() -> None:
 
     assert describe_unreachable_references(documents) == []
     assert describe_unreachable_references({}) == []
+
+
+@pytest.mark.parametrize(
+    ("n_frames", "forces", "texts"),
+    [
+        (
+            640,
+            0.09,
+            ["1 · From scratch (160 steps, forces not shown to be better than zero)"],
+        ),
+        (640, 0.03, []),
+        (64_000, 0.09, []),
+    ],
+)
+def test_few_steps_that_learned_no_forces_are_undertrained(
+    n_frames: int, forces: float, texts: list[str]
+) -> None:
+    """4 epochs of 40 steps; zero forces are 0.07 eV/Å off."""
+    documents = {
+        "fine_tuning/scratch": train(Model.SCRATCH, [1.0, 0.5, 0.5, 0.5], n_frames)
+    }
+    evidence = read_evidence(make_evaluations({Model.SCRATCH: {"forces": forces}}))
+
+    assert describe_undertrained(documents, evidence) == texts

@@ -43,6 +43,10 @@ BASELINES = {
 }
 
 
+#: With more models without a shown difference, their number is given.
+MOST_LISTED = 3
+
+
 @dataclass(frozen=True)
 class Choice:
     """The model of one benchmark, and how its test error compares.
@@ -112,10 +116,37 @@ class Choice:
             size = found.format() if found else ""
             return f"on the test split {appearance(best).title} is better: {size}"
         if self.not_worse:
-            titles = ", ".join(appearance(model).title for model in self.not_worse)
-            return f"no difference shown from {titles}"
+            return f"no difference shown from {self._list_not_worse()}"
         nearest = max((d for d in self.others.values() if d), key=lambda d: d.mean)
         return f"lower than every other model; than the next {nearest.format()}"
+
+    def describe_rank(self) -> str:
+        """Describe in few words how it compares with the other models."""
+        if not self.others:
+            return "No other model was scored."
+        if not any(self.others.values()):
+            return "Too few test materials to compare models."
+        if any(d is not None and d.is_higher for d in self.others.values()):
+            return "Another model is better on the test split, see below."
+        if self.not_worse:
+            count = f"{len(self.not_worse)} of {len(self.others)}"
+            return f"No difference shown from {count} other models."
+        return "Lower than every other model."
+
+    def _list_not_worse(self) -> str:
+        """List the models that no difference is shown from, and the lowest of them."""
+        listed = self.not_worse
+        text = ", ".join(appearance(model).title for model in listed)
+        if len(listed) > MOST_LISTED:
+            text = f"{len(listed)} of {len(self.others)} other models"
+        higher = {m: d for m in listed if (d := self.others[m]) and d.mean > 0}
+        if higher:
+            lowest = max(higher, key=lambda model: higher[model].mean)
+            text += (
+                f"; relative to {appearance(lowest).title}, which is lowest on the "
+                f"test split: {higher[lowest].format()}"
+            )
+        return text
 
 
 def choose_model(

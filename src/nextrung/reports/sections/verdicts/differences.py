@@ -6,49 +6,52 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from nextrung.compute.intervals import estimate_interval
+from nextrung.compute.intervals import compare_paired
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+#: Relative differences below this are rounding.
+ROUNDING = 1e-6
+
 
 class Difference(NamedTuple):
-    """Mean error of one model minus that of another on the same materials.
+    """Mean error of one model relative to that of another on the same materials.
 
     Parameters
     ----------
     mean : float
-        The difference in stored units.
+        First minus second mean error in stored units.
+    relative : float
+        The same divided by the second; NaN where that is zero.
     low, high : float
-        Ends of its 95 % interval.
-    reference : float
-        Mean error of the other model.
+        Ends of the 95 % interval of the relative difference.
     """
 
     mean: float
+    relative: float
     low: float
     high: float
-    reference: float
 
     @property
     def is_lower(self) -> bool:
         """Whether the error is lower: the whole interval is below zero."""
-        return self.high < 0
+        return self.high < 0 and self.relative < -ROUNDING
 
     @property
     def is_higher(self) -> bool:
         """Whether the error is higher: the whole interval is above zero."""
-        return self.low > 0
+        return self.low > 0 and self.relative > ROUNDING
 
     def format(self) -> str:
         """Format the relative difference and its interval in per cent."""
-        if not self.reference:
+        if np.isnan(self.relative):
             return "the other error is zero"
-        parts = [
-            f"{100 * value / self.reference:+.0f}".replace("-", "\N{MINUS SIGN}")
-            for value in (self.mean, self.low, self.high)
-        ]
-        return f"{parts[0]} % ({parts[1]} to {parts[2]})"
+        middle, low, high = (
+            f"{100 * value:+.0f}".replace("-", "\N{MINUS SIGN}")
+            for value in (self.relative, self.low, self.high)
+        )
+        return f"{middle} % ({low} to {high})"
 
 
 def paired_difference(
@@ -58,12 +61,12 @@ def paired_difference(
     *,
     weights: Sequence[float] | None = None,
 ) -> Difference | None:
-    """Compute the difference of two mean errors by a bootstrap over materials.
+    """Compute the relative difference of two mean errors, and its interval.
 
     Parameters
     ----------
     values_a, values_b : sequence of float, shape (n,)
-        Errors of two models, each pair on the same frame or material.
+        Errors of two models, each pair on the same frame or material; none below zero.
     material_ids : sequence of str, shape (n,)
         Material of each pair; pairs of one material are resampled together.
     weights : sequence of float, shape (n,), optional
@@ -72,15 +75,28 @@ def paired_difference(
     Returns
     -------
     Difference or None
-        First minus second mean; None below five materials.
+        First relative to second mean; None below five materials.
+
+    Notes
+    -----
+    The interval is that of the ratio of both means, to first order: of the mean of
+    ``a - ratio * b``, divided by the mean of ``b``. An error cannot fall by more than
+    all of it, so that no end is below -1.
     """
     if not material_ids:
         return None
-    a, b = np.asarray(values_a, dtype=float), np.asarray(values_b, dtype=float)
-    interval = estimate_interval(a - b, material_ids, weights=weights)
-    if interval is None:
+    first, second = np.asarray(values_a, float), np.asarray(values_b, float)
+    other = float(np.average(second, weights=weights))
+    mean = float(np.average(first - second, weights=weights))
+    ratio = mean / other + 1 if other else np.nan
+    scaled = second * ratio if other else second
+    found = compare_paired(first, scaled, material_ids, weights=weights)
+    if found is None:
         return None
-    mean, reference = (
-        float(np.average(values, weights=weights)) for values in (a - b, b)
+    if not other:
+        return Difference(mean, np.nan, np.nan, np.nan)
+    low, high = (
+        max(-1.0, ratio - 1 + (end - found.difference) / other)
+        for end in (found.low, found.high)
     )
-    return Difference(mean, *interval, reference)
+    return Difference(mean, ratio - 1, low, high)

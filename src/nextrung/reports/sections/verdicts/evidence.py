@@ -38,18 +38,52 @@ class Evidence:
     test: ResidualTable
 
     def models(self, key: str) -> list[str]:
-        """List the models with a test error of a column."""
+        """List the models with a test error of a column.
+
+        Parameters
+        ----------
+        key : str
+            Column of Table 1.
+        """
         return list(self.test.get(key, {}))
 
     def compare(self, key: str, model: str, other: str) -> Difference | None:
-        """Compare the test errors of two models on the materials that both have."""
+        """Compare the test errors of two models on the materials that both have.
+
+        Parameters
+        ----------
+        key : str
+            Column of Table 1.
+        model, other : str
+            The models.
+
+        Returns
+        -------
+        Difference or None
+            Error of the first minus that of the second; None where a model has no
+            error or there are fewer than five materials.
+        """
         models = self.test.get(key, {})
         if model not in models or other not in models:
             return None
         return compare_residuals(models[model], models[other])
 
     def compare_with_baseline(self, key: str, model: str) -> Difference | None:
-        """Compare the test errors of a model with those of the baseline."""
+        """Compare the test errors of a model with those of the baseline.
+
+        Parameters
+        ----------
+        key : str
+            Column of Table 1.
+        model : str
+            The model.
+
+        Returns
+        -------
+        Difference or None
+            Error of the model minus that of the baseline; None without a baseline or
+            below five materials.
+        """
         residuals = self.test.get(key, {}).get(model, {})
         known = [r for r in residuals.values() if r.baseline is not None]
         return paired_difference(
@@ -60,7 +94,13 @@ class Evidence:
         )
 
     def has_baseline(self, key: str) -> bool:
-        """Check whether a column has a baseline: densities have none."""
+        """Check whether a column has a baseline: densities have none.
+
+        Parameters
+        ----------
+        key : str
+            Column of Table 1.
+        """
         models = self.test.get(key, {}).values()
         return any(r.baseline is not None for rows in models for r in rows.values())
 

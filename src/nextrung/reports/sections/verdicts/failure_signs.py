@@ -54,8 +54,9 @@ def find_failure_signs(
         "from scratch": _list_sizes(find_worse_than_scratch(evidence)),
         "Worse than the baseline: larger test errors than predicting zero, or than "
         "the atomic references alone": _list_sizes(find_worse_than_baseline(evidence)),
-        "Undertrained: the validation energy error is still falling over the last "
-        "tenth of the epochs": describe_undertrained(documents),
+        "Undertrained, so that comparisons with them say little": (
+            describe_undertrained(documents, evidence)
+        ),
         "Atomic references out of reach of the training": (
             describe_unreachable_references(documents)
         ),

@@ -24,8 +24,8 @@ def find_leaders(evidence: Evidence, key: str) -> list[str] | None:
     -------
     list of str or None
         The model of the lowest test error and those without a shown difference from
-        it, of those not shown to be worse than the baseline; None where the column has
-        too few test materials for intervals.
+        it, of those shown to be better than the baseline, if any; None where the
+        column has too few test materials for intervals.
     """
     models = {
         model: error
@@ -41,5 +41,7 @@ def find_leaders(evidence: Evidence, key: str) -> list[str] | None:
         return None
     leaders = [lowest]
     leaders += [m for m, d in differences.items() if d and not d.is_higher]
+    if not evidence.has_baseline(key):
+        return leaders
     baselines = {model: evidence.compare_with_baseline(key, model) for model in leaders}
-    return [m for m in leaders if (d := baselines[m]) is None or not d.is_higher]
+    return [model for model, d in baselines.items() if d is not None and d.is_lower]

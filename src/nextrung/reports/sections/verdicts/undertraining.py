@@ -5,6 +5,8 @@ from __future__ import annotations
 from math import ceil
 from typing import TYPE_CHECKING
 
+from nextrung.compute.fine_tuning import is_undertrained
+from nextrung.reports.html.elements import format_count
 from nextrung.reports.html.model_style import appearance
 from nextrung.reports.sections.section import document_of, documents_of
 from nextrung.schemas.atom_refs import AtomRefDoc
@@ -14,53 +16,15 @@ from nextrung.schemas.models import Model, Trained
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from nextrung.reports.sections.verdicts.evidence import Evidence
     from nextrung.schemas.base import TaskDoc
-    from nextrung.schemas.fine_tuning import EpochRecord
 
-#: Relative decrease of the validation error over the last tenth of the epochs above
-#: which it is still falling.
-STILL_FALLING = 0.02
+#: Optimiser steps below which a model that has not learned forces is undertrained.
+FEW_STEPS = 1000
 
 
-def find_undertrained(documents: Mapping[str, TaskDoc]) -> dict[str, float]:
-    """Find the models whose validation error is still falling at the last epoch.
-
-    Parameters
-    ----------
-    documents : mapping of str to TaskDoc
-        Documents of a study, by stage/model.
-
-    Returns
-    -------
-    dict of str to float
-        Relative decrease of the validation energy error over the last tenth of the
-        epochs, at least one, by model.
-
-    Notes
-    -----
-    With a cosine schedule the learning rate ends near zero, so that an error that no
-    longer falls does not show that a longer training would be no better.
-    """
-    found = {}
-    tuned = documents_of(documents, "fine_tuning", FineTuningDoc)
-    for model, document in tuned.items():
-        decrease = _measure_decrease(document.history)
-        if decrease > STILL_FALLING:
-            found[model] = decrease
-    return found
-
-
-def _measure_decrease(history: list[EpochRecord]) -> float:
-    """Measure the relative decrease of the error over the last tenth of the epochs."""
-    errors = [r.val.energy_mae for r in history if r.val.energy_mae is not None]
-    earlier = errors[: len(errors) - ceil(len(errors) / 10)]
-    if not earlier or not min(earlier):
-        return 0.0
-    return 1 - errors[-1] / min(earlier)
-
-
-def describe_undertrained(documents: Mapping[str, TaskDoc]) -> list[str]:
-    """Describe the models whose validation error is still falling.
+def find_still_falling(documents: Mapping[str, TaskDoc]) -> list[str]:
+    """Find the trained models whose validation error was still falling at the end.
 
     Parameters
     ----------
@@ -70,12 +34,58 @@ def describe_undertrained(documents: Mapping[str, TaskDoc]) -> list[str]:
     Returns
     -------
     list of str
-        Title and decrease of each model.
+        Models in the paper's order.
+
+    Notes
+    -----
+    With a cosine schedule the learning rate ends near zero, so that an error that no
+    longer falls does not show that a longer training would be no better.
     """
+    tuned = documents_of(documents, "fine_tuning", FineTuningDoc)
     return [
-        f"{appearance(model).title} (\N{MINUS SIGN}{100 * decrease:.0f} %)"
-        for model, decrease in find_undertrained(documents).items()
+        model
+        for model, document in tuned.items()
+        if is_undertrained(
+            [r.val.energy_mae for r in document.history if r.val.energy_mae is not None]
+        )
     ]
+
+
+def describe_undertrained(
+    documents: Mapping[str, TaskDoc], evidence: Evidence
+) -> list[str]:
+    """Describe the models that were trained too briefly to be compared.
+
+    Parameters
+    ----------
+    documents : mapping of str to TaskDoc
+        Documents of a study, by stage/model.
+    evidence : Evidence
+        Errors of all models.
+
+    Returns
+    -------
+    list of str
+        Title and reason of each model: a validation error that is still falling, or
+        few steps and forces that are not shown to be better than zero forces.
+    """
+    falling = find_still_falling(documents)
+    tuned = documents_of(documents, "fine_tuning", FineTuningDoc)
+    texts = []
+    for model, document in tuned.items():
+        reasons = []
+        if model in falling:
+            reasons.append("validation error still falling in the last epochs")
+        n_steps = _count_steps(document) * len(document.history)
+        forces = evidence.compare_with_baseline("forces", model)
+        if 0 < n_steps < FEW_STEPS and forces is not None and not forces.is_lower:
+            reasons.append(
+                f"{format_count(n_steps, 'step')}, forces not shown to be better than "
+                "zero"
+            )
+        if reasons:
+            texts.append(f"{appearance(model).title} ({'; '.join(reasons)})")
+    return texts
 
 
 def describe_unreachable_references(documents: Mapping[str, TaskDoc]) -> list[str]:
@@ -120,7 +130,12 @@ def describe_unreachable_references(documents: Mapping[str, TaskDoc]) -> list[st
 
 def _limit_distance(document: FineTuningDoc) -> float:
     """Sum the learning rates over all steps."""
+    rates = sum(record.learning_rate for record in document.history)
+    return _count_steps(document) * rates
+
+
+def _count_steps(document: FineTuningDoc) -> int:
+    """Count the optimiser steps of one epoch."""
     if document.settings is None:
-        return 0.0
-    n_steps = ceil(document.n_train_frames / document.settings.batch_size)
-    return n_steps * sum(record.learning_rate for record in document.history)
+        return 0
+    return ceil(document.n_train_frames / document.settings.batch_size)

@@ -28,17 +28,13 @@ class _Use(NamedTuple):
     title: str
     key: str
     needs: tuple[str, ...] = ()
-    remark: str = ""
+    is_tested: bool = True
 
 
 _USES = (
     _Use("Energies of given structures", "energy"),
     _Use("Relaxation", "forces", ("stress",)),
-    _Use(
-        "Molecular dynamics",
-        "forces",
-        remark="Chosen by forces; no dynamics were run.",
-    ),
+    _Use("Molecular dynamics", "forces", is_tested=False),
     _Use("Phase stability", "decomposition_energy"),
 )
 
@@ -66,15 +62,15 @@ def list_uses(results: StudyResults, evidence: Evidence) -> list[Element]:
             use, choice, find_unmet(evidence, choice, use.needs), results=results
         )
         if choice
-        else row(use.title, "None", MISSING, MISSING, "Not scored.")
+        else row(use.title, "None shown to be fit", MISSING, MISSING, "Not scored.")
         for use, choice in chosen
     ]
     titles = ("Purpose", "Model", "Test error", "Against the baseline", "Certainty")
     note = (
         "Chosen by the lowest error on the validation split; errors are those of the "
-        "test split. Parentheses: 95 % intervals over test materials. None: no model "
-        "is shown to be better than the baseline, which is zero or, for energies, the "
-        "atomic references alone."
+        "test split. Parentheses: 95 % intervals over test materials. A model is named "
+        "where it is shown to be better than the baseline, which is zero or, for "
+        "energies, the atomic references alone, and the purpose was tested."
     )
     return [
         element("h3", "What to use"),
@@ -87,19 +83,18 @@ def _build_row(
     use: _Use, choice: Choice, unmet: list[str], *, results: StudyResults
 ) -> Element:
     """Build the row of one purpose."""
-    certainty = choice.describe_certainty()
     remarks = [
         *(f"Not shown to be better than {BASELINES[key]}." for key in unmet),
-        f"{certainty[0].upper()}{certainty[1:]}.",
-        use.remark,
+        choice.describe_rank(),
+        "" if use.is_tested else "Chosen by forces; no dynamics were run.",
         _describe_isolated(results.models.get(choice.model)),
     ]
-    recommended = choice.baseline is not None and not unmet
+    recommended = use.is_tested and choice.baseline is not None and not unmet
     error = f"{NAMES[use.key]} {choice.format_error()}"
     compared = choice.baseline.format() if choice.baseline else MISSING
     return row(
         element("th", use.title, scope="row"),
-        model_cell(choice.model) if recommended else "None",
+        model_cell(choice.model) if recommended else "None shown to be fit",
         error if recommended else f"{choice.title}: {error}",
         f"{BASELINES[use.key]}: {compared}",
         " ".join(filter(None, remarks)),
