@@ -11,5 +11,9 @@ export NEXTRUNG_ROOT=<root>
 # Data sets; studies refer to them by $NEXTRUNG_DATA.
 export NEXTRUNG_DATA=<data>
 
+# Compiled code of numba, shared by workers: `nextrung doctor --warm` fills it, once per type of
+# processor, so that the first hull of a worker takes no minute.
+export NUMBA_CACHE_DIR=<root>/numba
+
 # One BLAS thread per process: more threads slow small matrices and other processes down.
 export OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 MKL_NUM_THREADS=1

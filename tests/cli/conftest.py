@@ -45,10 +45,10 @@ def call(
 ) -> Callable[..., Finished]:
     """Call ``nextrung`` with arguments."""
 
-    def run(*arguments: object, root: str = "") -> Finished:
+    def run(*arguments: object, root: str = "", width: int = 160) -> Finished:
         monkeypatch.setattr(sys, "argv", ["nextrung", *map(str, arguments)])
         monkeypatch.setenv("NEXTRUNG_ROOT", root)
-        monkeypatch.setattr(console, "width", 160)
+        monkeypatch.setattr(console, "width", width)
         capsys.readouterr()
         with monkeypatch.context() as patch:
             patch.setenv("NEXTRUNG_DEVICE", os.environ.get("NEXTRUNG_DEVICE", "auto"))

@@ -90,7 +90,7 @@ class Campaign:
         """Submit pilot jobs, as the comment in my_qadapter.yaml says."""
         command = (
             f"source {self.config}/env.sh && exec qlaunch -c {self.config}/{part} "
-            "rapidfire -m 1 --nlaunches infinite"
+            "-d 1 rapidfire -m 1"
         )
         with (self.folder / f"qlaunch_{part}.log").open("wb") as log:
             return subprocess.Popen(  # noqa: S603

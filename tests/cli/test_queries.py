@@ -56,6 +56,43 @@ def test_long_answers_are_cut_and_say_so(call: Call, folder: Path) -> None:
     assert f"50 of {total} rows; --limit or --output for more" in shown.output
 
 
+@pytest.mark.parametrize("width", [80, 120, 400])
+def test_a_table_has_the_columns_that_fit_the_terminal(
+    call: Call, folder: Path, width: int
+) -> None:
+    options = ("--collection", "relaxations", "--limit", 20)
+
+    shown = call("results", folder, *options, width=width).output
+    told = call("results", folder, *options, "--json")
+
+    lines = shown.splitlines()
+    names = {cell.strip() for cell in lines[1].split("┃")[1:-1]}
+    everything = set(json.loads(told.output)[0])
+    assert {"model", "material_id", "formula"} <= names <= everything
+    assert max(map(len, lines)) <= width
+    text = " ".join(shown.split())
+    if width == 400:
+        assert names == everything
+        assert "hidden" not in text
+    else:
+        assert "fingerprint" not in names
+        n_hidden = len(everything - names)
+        assert f"{n_hidden} of {len(everything)} columns hidden: " in text
+        assert all(name in text for name in everything)
+        assert "--fields A,B chooses columns" in text
+
+
+def test_columns_that_are_asked_for_are_shown(call: Call, folder: Path) -> None:
+    fields = ("--fields", "model,formula,status,n_steps")
+
+    ended = call("results", folder, "--collection", "relaxations", *fields, width=30)
+
+    shown = ended.output
+
+    assert shown.splitlines()[1].count("┃") == 5
+    assert "hidden" not in shown
+
+
 def test_rows_are_printed_as_json(call: Call, folder: Path) -> None:
     shown = call(
         "results", folder, "--json", "--collection", "metrics", "--query",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import os
 import stat
 from contextlib import closing
 from typing import TYPE_CHECKING, Any
@@ -76,6 +77,78 @@ def test_init_keeps_files_and_workflows(
     assert again.code == 0
     assert "is in use" in again.output
     assert (tmp_path / "machine.yaml").read_text() == "mine"
+
+
+@pytest.mark.mongo
+def test_a_wrong_password_is_corrected_by_calling_again(
+    call: Call, options: list[Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    right = os.environ[PASSWORD_VARIABLE]
+    monkeypatch.setenv(PASSWORD_VARIABLE, "wrong word")
+    first = call("init", tmp_path, *options)
+    monkeypatch.setenv(PASSWORD_VARIABLE, right)
+    kept = call("init", tmp_path)
+    replaced = call("init", tmp_path, "--overwrite")
+
+    assert "Authentication failed" in first.output
+    assert f"kept, with the password, not that of ${PASSWORD_VARIABLE}" in kept.output
+    assert "Authentication failed" in kept.output
+    assert "--overwrite" in kept.output
+    assert "3 files replaced: jobflow.yaml, my_launchpad.yaml, .env" in replaced.output
+    assert "prepared, indexes on" in replaced.output
+    assert "wrong word" not in first.output + kept.output + replaced.output
+
+
+def test_other_options_are_not_ignored_silently(
+    call: Call, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(PASSWORD_VARIABLE, "secret word")
+    monkeypatch.setattr("nextrung.adapters.connections.TIMEOUT", 100)
+    adapter = tmp_path / "gpu" / "my_qadapter.yaml"
+    call("init", tmp_path, "--port", 1, "--gpus", 4)
+    monkeypatch.delenv(PASSWORD_VARIABLE)
+
+    same = call("init", tmp_path)
+    kept = call("init", tmp_path, "--gpu-partition", "h100")
+    assert "kept" not in same.output
+    assert "kept, with gpu_partition gpu, not h100: --overwrite" in kept.output
+    assert yaml.safe_load(adapter.read_text())["queue"] == "gpu"
+
+    replaced = call("init", tmp_path, "--gpu-partition", "h100", "--overwrite")
+    assert "gpu/my_qadapter.yaml" in replaced.output
+    written = yaml.safe_load(adapter.read_text())
+    assert (written["queue"], written["ntasks"]) == ("h100", 4)
+    other = call("init", tmp_path, "--for", "one_machine")
+    assert (other.code, other.errors.count("\n")) == (2, 1)
+    assert "--for: expected slurm" in other.errors
+
+
+def test_files_of_earlier_versions_are_kept_unless_they_are_overwritten(
+    call: Call, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(PASSWORD_VARIABLE, "secret word")
+    monkeypatch.setattr("nextrung.adapters.connections.TIMEOUT", 100)
+    call("init", tmp_path, "--port", 1)
+    (tmp_path / "site.yaml").unlink()
+
+    kept = call("init", tmp_path, "--port", 2)
+    assert "they do not tell their options (no site.yaml): --overwrite" in kept.output
+    launchpad = tmp_path / "my_launchpad.yaml"
+    assert yaml.safe_load(launchpad.read_text())["port"] == 1
+
+    call("init", tmp_path, "--port", 2, "--overwrite")
+    assert yaml.safe_load(launchpad.read_text())["port"] == 2
+    assert (tmp_path / "site.yaml").is_file()
+
+
+def test_a_uri_is_no_host_and_its_password_is_not_told(
+    call: Call, tmp_path: Path
+) -> None:
+    ended = call("init", tmp_path / "config", "--host", "mongodb://me:hidden@db")
+
+    assert ended.code == 2
+    assert "host: string should match pattern" in ended.errors
+    assert "hidden" not in ended.errors
 
 
 @pytest.mark.mongo

@@ -156,6 +156,13 @@ def doctor(
             "cluster.",
         ),
     ] = None,
+    warm: Annotated[
+        bool,
+        typer.Option(
+            "--warm",
+            help="Compile the code of numba instead, for the workers that share it.",
+        ),
+    ] = False,
     config: Configuration = None,
 ) -> None:
     """Check this machine, its job store, LaunchPad and queue; advise what to mend.
@@ -165,11 +172,13 @@ def doctor(
     from nextrung.adapters.cluster.config_files import find_configuration
 
     levels: list[Level] = []
-    for finding in (
-        _check_all(find_configuration(config))
-        if study is None
-        else _check_artifacts(study, config)
-    ):
+    if warm:
+        findings = _compile_functions()
+    elif study is not None:
+        findings = _check_artifacts(study, config)
+    else:
+        findings = _check_all(find_configuration(config))
+    for finding in findings:
         levels.append(finding.level)
         colour = COLOURS[finding.level]
         advice = f" → {finding.advice}" if finding.advice else ""
@@ -178,6 +187,13 @@ def doctor(
         console.print(marked, soft_wrap=True)
     if Level.FAIL in levels:
         raise typer.Exit(1)
+
+
+def _compile_functions() -> Iterator[Finding]:
+    """Compile the code of numba."""
+    from nextrung.adapters.cluster.checks.compilation import compile_functions
+
+    yield compile_functions()
 
 
 def _check_all(folder: Path) -> Iterator[Finding]:

@@ -24,6 +24,9 @@ if TYPE_CHECKING:
 #: Rows that a table shows unless more are asked for.
 SHOWN_ROWS = 50
 
+#: Width at which cells are wrapped where the columns are not chosen by the user.
+WIDEST_COLUMN = 32
+
 
 def build(
     where: Annotated[
@@ -153,13 +156,40 @@ def _show_rows(store: JobStore, request: CollectionQuery) -> None:
     from nextrung.adapters.stores.queries import count_rows, run_query
 
     shown = run_query(store, replace(request, limit=request.limit or SHOWN_ROWS))
-    table = Table(*request.columns)
-    for row in shown:
-        table.add_row(*(_cell(row[name]) for name in request.columns))
+    cells = {name: [_cell(row[name]) for row in shown] for name in request.columns}
+    names = request.fields or _choose_columns(cells, console.width)
+    table = Table()
+    for name in names:
+        table.add_column(name, max_width=None if request.fields else WIDEST_COLUMN)
+    for row in zip(*(cells[name] for name in names), strict=True):
+        table.add_row(*row)
     console.print(table)
+    hidden = [name for name in request.columns if name not in names]
+    if hidden:
+        console.print(
+            f"{len(hidden)} of {len(cells)} columns hidden: {', '.join(hidden)}; "
+            "--fields A,B chooses columns, --json and --output have all",
+            highlight=False,
+        )
     total = count_rows(store, request)
     if total > len(shown):
         console.print(f"{len(shown)} of {total} rows; --limit or --output for more")
+
+
+def _choose_columns(cells: dict[str, list[str]], width: int) -> list[str]:
+    """Choose the columns that fit a width; study and job of a row come last."""
+    from nextrung.schemas.stores.collections import Row
+
+    order = sorted(cells, key=lambda name: name in Row.model_fields)
+    chosen: list[str] = []
+    left = width - 1  # the border at the right
+    for name in order:
+        widest = max(map(len, (name, *cells[name])))
+        left -= min(widest, WIDEST_COLUMN) + 3  # border and padding at the left
+        if left < 0 and chosen:
+            break
+        chosen.append(name)
+    return [name for name in cells if name in chosen]
 
 
 def _cell(value: object) -> str:

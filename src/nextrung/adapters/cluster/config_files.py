@@ -18,6 +18,9 @@ MACHINE_FILE = "machine.yaml"
 LAUNCHPAD_FILE = "my_launchpad.yaml"
 WORKER_FILE = "my_fworker.yaml"
 
+#: Files of a configuration folder that contain passwords.
+SECRET_FILES = (LAUNCHPAD_FILE, "jobflow.yaml", ".env")
+
 
 def find_configuration(folder: Path | None = None) -> Path:
     """Find the configuration folder of this machine, as an absolute path.

@@ -148,12 +148,21 @@ class Cluster(StrEnum):
 #: Characters that need no quotes in a shell script or in YAML.
 PLAIN = r"^[A-Za-z0-9_./@+~:-]+$"
 
+#: Host name or address; a URI, which may hold a password, is none.
+HOST = r"^[A-Za-z0-9_.:-]+$"
+
 
 class Site(Record):
     """Values that fill the templates of a configuration folder."""
 
-    host: str = Field("localhost", pattern=PLAIN, description="Host of MongoDB.")
+    cluster: Cluster = Field(Cluster.SLURM, description="Kind of the folder.")
+    host: str = Field("localhost", pattern=HOST, description="Host of MongoDB.")
     port: int = Field(27017, ge=1, le=65535, description="Port of MongoDB.")
+    bind: str = Field(
+        "127.0.0.1",
+        pattern=r"^[0-9.]+$",
+        description="IPv4 address at which the MongoDB of docker-compose.yaml listens.",
+    )
     database: str = Field(
         "nextrung", pattern=r"^[A-Za-z0-9_-]+$", description="Database of results."
     )

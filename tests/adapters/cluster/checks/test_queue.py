@@ -28,9 +28,11 @@ def examine(folder: Path, cluster: Cluster, **site: Any) -> dict[str, Finding]: 
     """Findings of a new configuration folder, by subject."""
     where = {"config": str(folder), "root": "/r", "data": "/d", "environment": "/e"}
     settings = Site.model_validate(
-        {"cpus": 1, "gpus": 2, "launchpad_database": "l"} | where | site
+        {"cluster": cluster, "cpus": 1, "gpus": 2, "launchpad_database": "l"}
+        | where
+        | site
     )
-    write_configuration(folder, cluster, settings, password="none")
+    write_configuration(folder, settings, password="none")
     return {found.subject: found for found in check_queue(folder)}
 
 

@@ -13,6 +13,7 @@ import torch
 from packaging.requirements import Requirement
 
 from nextrung.adapters.cluster.checks.store import installed_version
+from nextrung.adapters.cluster.config_files import SECRET_FILES
 from nextrung.schemas.cluster.checks import Finding, Level, make_finding
 from nextrung.settings import MachineSettings
 
@@ -25,9 +26,6 @@ NO_SPACE = 1
 
 #: Variables of the number of BLAS threads per process.
 THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
-
-#: Files of a configuration folder that contain the password.
-SECRET_FILES = ("my_launchpad.yaml", "jobflow.yaml", ".env")
 
 
 def check_machine(folder: Path) -> Iterator[Finding]:
