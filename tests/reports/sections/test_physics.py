@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
-from nextrung.adapters.files.elastic_crystals import read_elastic_crystals
+from nextrung.adapters.files.crystals.elastic_crystals import read_elastic_crystals
 from tests.made_up_study.stages import LABELS, make_provenance
 from tests.reports.browser import html_of
 
