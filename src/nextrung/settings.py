@@ -45,7 +45,8 @@ class MachineSettings(BaseSettings):
     n_processes: int = Field(
         default_factory=count_cores,
         ge=1,
-        description="Worker processes of a job on a CPU; by default its cores.",
+        description="Worker processes of a job on a CPU; a relaxation takes one per "
+        "250 structures; by default its cores.",
     )
     n_training_processes: int | None = Field(
         None,

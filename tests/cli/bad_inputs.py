@@ -39,6 +39,7 @@ VALID = {
     "evaluate": ("@frames.parquet",),
     "relax": ("@salt.cif",),
     "density": (),
+    "physics": (),
     "dataset build": ("@study.yaml",),
     "dataset audit": ("@study.yaml",),
     "dataset info": ("@frames.parquet",),
@@ -72,6 +73,7 @@ WRONG_OPTIONS: dict[Any, tuple[str, ...]] = {
     "model": WRONG_POTENTIALS,
     "source": WRONG_POTENTIALS,
     "models": ("nope", ""),
+    "tests": ("nope", ""),
     "crystals": ("nope", "", "@folder", "@empty"),
     "collection": ("nope", ""),
     "overrides": (
@@ -113,10 +115,22 @@ WRONG_OPTIONS: dict[Any, tuple[str, ...]] = {
     "settings": (*WRONG_FILES, "@repeated.yaml", "@deep.yaml"),
 }
 
+#: Overrides for the commands on studies but ``run``, which has all of them.
+SOME_OVERRIDES = (
+    "nope=1",
+    "training={a: 1, a: 2}",
+    "dataset.source.teacher=nope",
+    "source=@foreign.pth.tar",
+)
+
 #: Wrong values of options of one command.
 WRONG_HERE: dict[Any, tuple[str, ...]] = {
     ("init", "root"): (),
     ("relax", "output"): ("@empty", *WRONG_OUTPUTS[1:]),
+    ("preflight", "overrides"): SOME_OVERRIDES,
+    ("submit", "overrides"): SOME_OVERRIDES,
+    ("dataset build", "overrides"): SOME_OVERRIDES,
+    ("dataset audit", "overrides"): SOME_OVERRIDES,
     ("doctor", "config"): ("@none", "@folder", "@empty"),  # of others it tells faults
     ("results", "query"): (
         "x",

@@ -28,6 +28,7 @@ COMPUTING = (
     ("evaluate", "frames.parquet"),
     ("relax", "a.cif"),
     ("density",),
+    ("physics", "--test", "equation_of_state"),
     ("fine-tune", "frames.parquet"),
     ("atom-refs", "fit", "frames.parquet"),
 )

@@ -23,6 +23,11 @@ STAGES = {
     "evaluate": (("evaluate", "frames.parquet"), 3, 0),
     "relax": (("relax", "crystals/salt.cif", "--max-steps", "2"), 5, 1),
     "density": (("density", "--crystals", "crystals"), 2, 0),
+    "physics": (
+        ("physics", "--crystal", "NaCl rocksalt", "--test", "equation_of_state"),
+        2,
+        0,
+    ),
     "atom-refs": (("atom-refs", "fit", "frames.parquet"), 3, 0),
     "fine-tune": (("fine-tune", "frames.parquet", "--epochs", "1"), 4, 0),
 }

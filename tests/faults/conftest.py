@@ -62,7 +62,7 @@ CAMPAIGN = StudyRelaxationSettings.model_validate(
 )
 #: Fields that differ between two runs of the same jobs; the last bits of relaxations
 #: depend on what else is relaxed with them.
-MEASURED = {"provenance", "relaxation_time", "records", "n_steps"}
+MEASURED = {"provenance", "relaxation_time", "records", "n_steps", "n_damaged"}
 #: How long a worker may take for what a test asks of it, in s.
 PATIENCE = 300
 

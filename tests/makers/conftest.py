@@ -38,6 +38,11 @@ SMALL_STUDY: dict[str, Any] = {
     "models": ["source", "source_residual", "scratch", "refitted_atom_refs"],
     "relaxation": {"fmax": 0.3, "max_steps": 30, "materials_per_shard": 6},
     "density": {"n_crystals": 2, "relaxation": {"fmax": 0.3, "max_steps": 30}},
+    "physics": {
+        "crystals": ["MgO rocksalt"],
+        "tests": ["equation_of_state"],
+        "forgetting": {"n_perturbed": 1},
+    },
     "scaling_law": {"sizes": [4, 8], "fit_above": 0},
 }
 

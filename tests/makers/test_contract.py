@@ -33,11 +33,13 @@ from nextrung.makers.jobs.fingerprints import identify
 from nextrung.makers.jobs.flow import TaskFlow, TaskJob
 from nextrung.makers.jobs.stage_maker import RecordMaker, StageMaker
 from nextrung.makers.labelling import LabellingMaker, LabelMaker
+from nextrung.makers.physics import PhysicsMaker
 from nextrung.makers.preflight import PreflightMaker, TrialMaker
 from nextrung.makers.relaxation import MergeMaker, RelaxationMaker, ShardMaker
 from nextrung.makers.scaling_law import ScalingLawFitMaker, ScalingLawMaker
 from nextrung.makers.stability import StabilityMaker
-from nextrung.makers.study import StudyMaker, SummaryMaker
+from nextrung.makers.study import StudyMaker
+from nextrung.makers.summary import SummaryMaker
 from nextrung.schemas.base import Artifact, InputError
 from nextrung.schemas.labelling import LabelSettings
 from nextrung.schemas.models import Model, Rereference
@@ -173,6 +175,16 @@ EXAMPLES: dict[type[Maker], Example] = {
         lambda it: {"model": it.output("fine_tuning/source")},
         {"relaxation": {"max_steps": 3}},
     ),
+    PhysicsMaker: Example(
+        lambda it: PhysicsMaker(settings=it.settings.physics),
+        lambda it: {
+            "model": it.output("fine_tuning/source_residual"),
+            "source": it.output("fine_tuning/source"),
+            "dataset": it.output("dataset"),
+            "relaxation": it.output("relaxation/source_residual"),
+        },
+        {"equation_of_state": {"n_volumes": 6}},
+    ),
     ScalingLawFitMaker: Example(
         lambda it: ScalingLawFitMaker(settings=it.settings.scaling_law),
         lambda it: {
@@ -256,7 +268,14 @@ every_maker = pytest.mark.parametrize(
 @pytest.fixture
 def context(study_settings: StudySettings) -> Context:
     """A study of which nothing has run."""
-    per_model = ("fine_tuning", "evaluation", "relaxation", "stability", "density")
+    per_model = (
+        "fine_tuning",
+        "evaluation",
+        "relaxation",
+        "stability",
+        "density",
+        "physics",
+    )
     parts = [
         "dataset",
         "atom_refs/refit",
@@ -359,8 +378,10 @@ def test_inputs_by_name_and_by_position_make_the_same_job(
 ) -> None:
     maker, inputs = EXAMPLES[kind].maker(context), EXAMPLES[kind].inputs(context)
     by_name = list_jobs(maker.make(**inputs))
-    untrained = {key: inputs.pop(key) for key in ("untrained",) if key in inputs}
-    by_position = list_jobs(maker.make(*inputs.values(), **untrained))
+    parameters = signature(kind.make).parameters.values()
+    named_alone = [each.name for each in parameters if each.kind is each.KEYWORD_ONLY]
+    named = {key: inputs.pop(key) for key in named_alone if key in inputs}
+    by_position = list_jobs(maker.make(*inputs.values(), **named))
 
     for named, placed in zip(by_name, by_position, strict=True):
         assert (named.uuid, named.maker) == (placed.uuid, placed.maker)

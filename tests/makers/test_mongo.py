@@ -91,6 +91,8 @@ def test_indexes_are_made(mongo_store: JobStore) -> None:
         "output.results.study",
         "output.provenance.fingerprint",
         "output.checkpoint.sha256",
+        "output.plan.checkpoint.sha256",
+        "metadata.sequence",
     ]
     indexes = mongo_store.docs_store._collection.index_information()
     assert any("output.provenance.fingerprint" in name for name in indexes)

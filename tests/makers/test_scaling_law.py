@@ -70,7 +70,7 @@ def test_references_of_the_training_split_need_no_further_fit() -> None:
 
 
 def test_subsets_are_fitted_by_the_references_of_their_own_frames(
-    documents: dict[str, Any], finished_store: JobStore
+    finished_store: JobStore,
 ) -> None:
     """The references of the scratch model on 4 frames are a fit to 4 frames."""
     fits = find_documents(finished_store, {"output.settings.n_train_frames": 4})

@@ -30,6 +30,11 @@ from nextrung.schemas.labels.sources import (
     VaspSource,
 )
 from nextrung.schemas.models import Model, Rereference
+from nextrung.schemas.physics import (
+    ElasticitySettings,
+    PhononSettings,
+    PhysicsSettings,
+)
 from nextrung.schemas.preflight import PreflightSettings
 from nextrung.schemas.relaxation import (
     CellDegrees,
@@ -86,6 +91,12 @@ STAGES = ("alignment", "relaxation", "stability", "density", "scaling_law")
             {"energy": 0, "forces": 0, "stress": 0, "magmoms": 0},
             "at least one loss weight",
         ),
+        (PhysicsSettings, {"tests": ("nve",)}, "'phonons', 'repulsion' or"),
+        (PhysicsSettings, {"tests": ()}, "at least 1 item"),
+        (ElasticitySettings, {"strains": (0.0, 0.01)}, "other than 0"),
+        (ElasticitySettings, {"strains": (0.2, 0.01)}, "from -0.1 to 0.1"),
+        (ElasticitySettings, {"strains": (0.01, 0.01)}, "each strain once"),
+        (PhononSettings, {"lowest_frequency": 1.0}, "less than or equal to 0"),
         (LabelSettings, {"input_set": "r2scan"}, "'mp_r2scan', 'matpes_pbe'"),
         (PreflightSettings, {"n_train_frames": 0}, "n_train_frames"),
         (PreflightSettings, {"epochs": 0}, "epochs"),

@@ -23,8 +23,8 @@ def validate_potential(name: str) -> None:
 
 def validate_inputs(settings: StudySettings, file: Path) -> None:
     """Check the data files and potentials that a study needs."""
-    from nextrung.adapters.files.elastic_crystals import read_elastic_crystals
-    from nextrung.adapters.files.experimental_crystals import digest_crystals
+    from nextrung.adapters.files.crystals.elastic_crystals import read_elastic_crystals
+    from nextrung.adapters.files.crystals.experimental_crystals import digest_crystals
     from nextrung.adapters.sources.registry import list_source_files
     from nextrung.potentials.physics.runner import require_physics
 
@@ -35,6 +35,7 @@ def validate_inputs(settings: StudySettings, file: Path) -> None:
             digest_crystals(settings.density)
         if settings.physics:
             read_elastic_crystals(settings.physics.crystals)
+            read_elastic_crystals(settings.physics.molecular_dynamics.crystals)
             require_physics(settings.physics)
     except InputError as error:
         raise InputError(f"{file}: {error}") from error

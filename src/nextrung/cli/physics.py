@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.table import Table
 
+from nextrung.cli.inputs import validate_potential
 from nextrung.cli.options import Device, Potential, StageRoot
 from nextrung.cli.running import console, use_device
 
@@ -63,7 +64,7 @@ def physics(
     device: Device = "auto",
 ) -> None:
     """Test elasticity, phonons, repulsion and dynamics of simple crystals."""
-    from nextrung.adapters.files.elastic_crystals import read_elastic_crystals
+    from nextrung.adapters.files.crystals.elastic_crystals import read_elastic_crystals
     from nextrung.adapters.files.yaml_records import validate_record
     from nextrung.cli.outputs import PHYSICS, validate_output, write_physics
     from nextrung.potentials.physics.runner import require_physics
@@ -76,6 +77,8 @@ def physics(
     read_elastic_crystals(settings.crystals)
     require_physics(settings)
     use_device(device)
+    for potential in (model, *([] if source is None else [source])):
+        validate_potential(potential)
     score: PhysicsScore
     if root is None:
         score, forgetting = _test(model, source, settings)
@@ -93,8 +96,10 @@ def _test(
     model: str, source: str | None, settings: PhysicsSettings
 ) -> tuple[PhysicsScore, ForgettingErrors | None]:
     """Test a potential, and compare it with its source, storing nothing."""
-    from nextrung.adapters.files.elastic_crystals import read_elastic_crystals
-    from nextrung.adapters.files.experimental_crystals import read_embedded_crystals
+    from nextrung.adapters.files.crystals.elastic_crystals import read_elastic_crystals
+    from nextrung.adapters.files.crystals.experimental_crystals import (
+        read_embedded_crystals,
+    )
     from nextrung.cli.potentials import load
     from nextrung.compute.physics.scores import score_physics
     from nextrung.potentials.physics.runner import compare_potentials, run_physics_tests
@@ -115,11 +120,13 @@ def _test(
 
 def _show_scores(score: PhysicsScore, forgetting: ForgettingErrors | None) -> None:
     """Print every number with its range, and the deviation from the source."""
+    from nextrung.reports.sections.physics import TITLES
+
     table = Table("crystal", "measure", "value", "experiment", "range", "", "error")
     for row in score.rows:
         table.add_row(
             row.crystal_id,
-            row.measure,
+            f"{row.measure} / {TITLES[row.measure][1]}",
             _show(row.value),
             _show(row.experiment),
             _show_range(row),
@@ -144,11 +151,11 @@ def _show_scores(score: PhysicsScore, forgetting: ForgettingErrors | None) -> No
 
 def _show_range(row: PhysicsRecord) -> str:
     """Format the range in which a number passes."""
-    if row.lower is None or row.upper is None:
-        return f"≥ {_show(row.lower)}" if row.upper is None else f"≤ {_show(row.upper)}"
+    if row.upper is None:
+        return f"≥ {_show(row.lower)}"
     return f"{_show(row.lower)} to {_show(row.upper)}"
 
 
 def _show(value: float | None, factor: float = 1) -> str:
-    """Format a number; a dash for none."""
-    return "–" if value is None else f"{factor * value:.3f}"
+    """Format a number with four digits; a dash for none."""
+    return "–" if value is None else f"{factor * value:.4g}"

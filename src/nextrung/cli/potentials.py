@@ -288,7 +288,7 @@ def _read_labels(source: Path | DatasetSettings) -> Frames:
 
 def _score_densities(model: str, settings: DensitySettings) -> DensityScore:
     """Relax strained crystals and score their densities, storing nothing."""
-    from nextrung.adapters.files.experimental_crystals import read_crystals
+    from nextrung.adapters.files.crystals.experimental_crystals import read_crystals
     from nextrung.compute.density import score_densities, strain_lattice
     from nextrung.makers.jobs.models import relax_in_workers
     from nextrung.schemas.density import ExperimentalCrystal

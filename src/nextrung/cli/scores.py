@@ -164,7 +164,7 @@ def _read_entries(path: Path) -> list[ComputedEntry]:
     from pymatgen.analysis.phase_diagram import PDEntry
     from pymatgen.entries.computed_entries import ComputedEntry
 
-    from nextrung.adapters.files.msonable import decode_materials, load_plain
+    from nextrung.adapters.files.untrusted.msonable import decode_materials, load_plain
 
     entries = decode_materials(load_plain(path), path)
     if not isinstance(entries, list):

@@ -54,6 +54,7 @@ def run(
 ) -> None:
     """Run a whole study on this machine; a killed run continues where it stopped."""
     from nextrung.adapters.files.study_yaml import read_study
+    from nextrung.makers.jobs.stored_documents import require_stages
     from nextrung.makers.study import StudyMaker
     from nextrung.reports.sections.table import results_table
     from nextrung.schemas.study import StudyDoc
@@ -62,6 +63,7 @@ def run(
     use_device(device)
     validate_inputs(settings, study)
     flow = StudyMaker(settings).make()
+    require_stages(flow, recompute or ())
     if dry_run:
         console.print(_draw(flow))
         return

@@ -5,7 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, ClassVar
 
-from nextrung.adapters.files.experimental_crystals import digest_crystals, read_crystals
+from nextrung.adapters.files.crystals.experimental_crystals import (
+    digest_crystals,
+    read_crystals,
+)
 from nextrung.compute.density import score_densities, strain_lattice
 from nextrung.makers.jobs.models import relax_with
 from nextrung.makers.jobs.stage_maker import StageMaker

@@ -6,11 +6,13 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, ClassVar
 
 from nextrung.adapters.files.artifacts import artifact_path
-from nextrung.adapters.files.elastic_crystals import (
+from nextrung.adapters.files.crystals.elastic_crystals import (
     digest_elastic_crystals,
     read_elastic_crystals,
 )
-from nextrung.adapters.files.experimental_crystals import read_embedded_crystals
+from nextrung.adapters.files.crystals.experimental_crystals import (
+    read_embedded_crystals,
+)
 from nextrung.adapters.files.relaxation_table import read_relaxations
 from nextrung.compute.physics.fidelity import find_relaxed_labels, score_fidelity
 from nextrung.compute.physics.scores import score_physics

@@ -8,12 +8,15 @@ from typing import TYPE_CHECKING, ClassVar
 import numpy as np
 
 from nextrung.compute.alignment import correlate, subtract_references
+from nextrung.compute.curation.outliers import find_outliers
 from nextrung.compute.preflight import (
     PartialCorrelation,
     check_alignment,
     check_correlation,
     check_gradients,
     check_losses,
+    check_mixtures,
+    check_outliers,
     check_trial,
     choose_sample,
     correlate_structure,
@@ -114,6 +117,10 @@ class TrialMaker(StageMaker):
                 settings=self.settings,
             ),
             self._check_range(sample, sampled, out_of_range),
+            check_mixtures(dataset.identity.mixtures),
+            check_outliers(
+                *find_outliers(sampled.frames, sampled.predicted), self.settings
+            ),
             *(check_alignment(model, aligned, self.settings) for model in models),
             *(check_gradients(model, trials, self.settings) for model in models),
             *(check_trial(model, trials) for model in models),

@@ -14,7 +14,7 @@ from nextrung.makers.physics import PhysicsMaker
 from nextrung.makers.relaxation import MergeMaker, RelaxationMaker, ShardMaker
 from nextrung.makers.scaling_law import ScalingLawFitMaker
 from nextrung.makers.stability import StabilityMaker
-from nextrung.makers.study import SummaryMaker
+from nextrung.makers.summary import SummaryMaker
 from nextrung.schemas.cluster.machine import CPU_CATEGORY
 from nextrung.schemas.labelling import JOB_NAME as LABEL_JOB
 

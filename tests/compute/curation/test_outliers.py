@@ -10,6 +10,7 @@ from pymatgen.core import Lattice, Structure
 from nextrung.compute.curation.outliers import (
     find_derivative_outliers,
     find_energy_outliers,
+    find_outliers,
 )
 from nextrung.schemas.frames import Frames
 
@@ -112,3 +113,42 @@ def test_wrong_units_and_signs_are_named(
 
     assert (outlier.run_id, outlier.kind) == ("run7", kind)
     assert cause in outlier.reason
+
+
+@pytest.fixture
+def trajectories() -> Frames:
+    """Two frames of each of thirty runs of cobalt oxides."""
+    counts = np.random.default_rng(0).integers(1, 4, (30, 2))
+    species = [["Co"] * i + ["O"] * j for i, j in counts for _ in range(2)]
+    made = frames_of([f"run-{index // 2}" for index in range(60)], species)
+    rng = np.random.default_rng(1)
+    return replace(
+        made,
+        energies=-5.0 * made.n_atoms + rng.normal(0, 0.01, 60),
+        forces=rng.normal(size=made.forces.shape).astype(np.float32),
+        stresses=rng.normal(size=made.stresses.shape).astype(np.float32),
+    )
+
+
+def test_runs_on_one_scale_are_no_outliers(trajectories: Frames) -> None:
+    shifted = trajectories.energies + 2.0 * trajectories.n_atoms
+
+    assert find_outliers(trajectories, replace(trajectories, energies=shifted)) == (
+        [],
+        30,
+    )
+
+
+def test_runs_of_another_scale_or_unit_are_outliers(trajectories: Frames) -> None:
+    energies = trajectories.energies.copy()
+    energies[8:10] += 0.7 * trajectories.n_atoms[8:10]
+    stresses = trajectories.stresses.copy()
+    stresses[20:22] *= -10
+    labels = replace(trajectories, energies=energies, stresses=stresses)
+
+    outliers, _ = find_outliers(labels, trajectories)
+
+    assert [(o.run_id, o.kind) for o in outliers] == [
+        ("run-4", "energy"),
+        ("run-10", "stress"),
+    ]

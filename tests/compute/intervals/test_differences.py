@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from scipy.stats import ttest_1samp
 
 from nextrung.compute.intervals import adjust_holm, compare_paired
 from nextrung.schemas.base import InputError
@@ -58,6 +59,15 @@ def test_copies_of_a_frame_are_no_new_materials() -> None:
     once = compare_paired(values, np.zeros(12), name(12))
     copies = compare_paired(np.repeat(values, 9), np.zeros(108), name(12, 9))
     assert copies == pytest.approx(once)
+
+
+def test_thousands_of_materials_have_the_p_value_of_a_paired_t_test() -> None:
+    values = 0.03 + np.random.default_rng(3).standard_t(4, size=3000)
+    found = compare_paired(values, np.zeros(3000), name(3000))
+    expected = ttest_1samp(values, 0)
+    assert found is not None
+    assert found.p_value == pytest.approx(expected.pvalue)
+    assert (found.low, found.high) == pytest.approx(expected.confidence_interval(0.95))
 
 
 def test_equal_errors_are_no_difference() -> None:

@@ -8,7 +8,9 @@ import pytest
 from jobflow import Flow, Job, Response, run_locally
 from jobflow.core.flow import get_flow
 from monty.json import MontyDecoder, MontyEncoder
+from pymongo.errors import AutoReconnect
 
+from nextrung.adapters.stores import write_retries
 from nextrung.makers.jobs.flow import TaskJob, make_flow
 from nextrung.makers.jobs.stage_maker import StageMaker
 from nextrung.makers.jobs.task_job import provenance, task_job
@@ -178,3 +180,33 @@ def test_the_jobs_that_a_job_plans_follow_an_update_of_it(job_store: JobStore) -
 
     assert job_store.get_output(job.uuid).total == 11
     assert job.uuid == AddTwiceMaker(settings=SumSettings(addend=10)).make(0).uuid
+
+
+def test_the_job_that_stores_the_output_of_a_plan_retries(
+    job_store: JobStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """jobflow adds it; on a LaunchPad it is read from JSON and gets a plain store."""
+    plan = AddTwiceMaker().make(1)
+    monkeypatch.setattr(write_retries, "DELAYS", (0,))
+    response = plan.run(job_store)
+    assert isinstance(response.replace, Flow)
+    *sums, last = json.loads(
+        json.dumps(response.replace.jobs, cls=MontyEncoder), cls=MontyDecoder
+    )
+    for job in sums:
+        job.run(job_store)
+    update = type(job_store.docs_store).update
+    failures = [AutoReconnect("server gone")]
+
+    def fail_once(*arguments: Any, **options: Any) -> None:  # noqa: ANN401
+        if failures:
+            raise failures.pop()
+        update(*arguments, **options)
+
+    monkeypatch.setattr(type(job_store.docs_store), "update", fail_once)
+
+    last.run(job_store)
+
+    assert (last.name, last.uuid) == ("store_inputs", plan.uuid)
+    assert failures == []
+    assert job_store.get_output(plan.uuid, load=True).total == 3

@@ -113,6 +113,24 @@ def test_documents_of_another_model_are_rejected(
         describe_model(tuned, other)
 
 
+def test_names_are_no_markdown(card: ModelCard) -> None:
+    """A source is a path, a functional any text."""
+    odd = card.model_copy(
+        update={
+            "source": "a`\n# b",
+            "functional": "<script>alert(1)</script> [a](b) |",
+            "labels": "*bold*\n\n# heading",
+        }
+    )
+
+    text = format_markdown(odd)
+
+    assert "made from `a' # b`\n" in text
+    assert r"\<script\>alert(1)\</script\> \[a\](b) \|" in text
+    assert r"\*bold\* # heading" in text
+    assert "\n# heading" not in text
+
+
 def make_tested(
     tuned: FineTuningDoc, errors: dict[str, float], n_materials: int = 40
 ) -> ModelCard:
@@ -215,3 +233,14 @@ def test_the_code_of_the_card_runs_in_its_folder(
         names: dict[str, object] = {}
         exec(block, names)  # noqa: S102 - the code that the card tells readers to run
         assert names.get("model") or names.get("predictions")
+
+
+def test_test_errors_have_intervals_and_others_none(tuned: FineTuningDoc) -> None:
+    card = make_tested(tuned, {"energy": 0.06, "forces": 0.03})
+
+    low, high = card.intervals["forces"]
+    assert low < 0.03 < high
+    assert "magmoms" not in card.intervals
+    (row,) = (x for x in format_markdown(card).splitlines() if x.startswith("| test"))
+    assert f" ({1000 * low:.1f} to {1000 * high:.1f}) |" in row
+    assert make_tested(tuned, {"energy": 0.06}, n_materials=4).intervals == {}

@@ -58,6 +58,15 @@ def test_too_many_frames_are_sampled_and_the_caption_says_so(
     assert len(figure.columns["frame_id"]) == 5000
 
 
+def test_names_are_no_html(scored: dict[str, EvaluationDoc]) -> None:
+    rows = make_rows([0.0, 1.0]).model_copy(update={"frame_id": ["<a>x", "y"]})
+    (figure,) = plot_parity(
+        {"source": scored["source"].model_copy(update={"rows": rows})}, "source"
+    )
+    assert isinstance(figure, Figure)
+    assert figure.plot.data[1].text[0] == "<b>Li</b> &lt;a&gt;x<br>frame-0"
+
+
 def test_without_labelled_test_frames_there_is_a_note(
     scored: dict[str, EvaluationDoc],
 ) -> None:

@@ -37,6 +37,15 @@ def test_a_job_whose_document_is_missing_keeps_its_row(study: StudyDoc) -> None:
     assert "this document was not given to the report" in html
 
 
+def test_repeats_are_listed_with_seed_and_split(study: StudyDoc) -> None:
+    jobs = {"evaluation/scratch/seed=1,split=0": "uuid-of-the-repeat"}
+    results = study.results.model_copy(update={"jobs": jobs})
+    html = html_of(report_provenance(study.model_copy(update={"results": results}), {}))
+    assert "1 · From scratch, seed=1,split=0" in html
+    assert "uuid-of-the-repeat" in html
+    assert "a repeat, which the report summarises only" in html
+
+
 def test_wall_time_is_summed_by_device(
     study: StudyDoc, documents: Mapping[str, TaskDoc]
 ) -> None:

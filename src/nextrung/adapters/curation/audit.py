@@ -5,14 +5,9 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from nextrung.adapters.sources.registry import count_files, read_source
 from nextrung.compute.curation.identities import IdentityCounter
-from nextrung.compute.curation.outliers import (
-    find_derivative_outliers,
-    find_energy_outliers,
-)
+from nextrung.compute.curation.outliers import find_outliers
 from nextrung.compute.curation.same_crystals import group_same_crystals
 from nextrung.compute.curation.splitting import list_members
 from nextrung.potentials.registry import load_potential
@@ -81,9 +76,7 @@ def _find_outliers(runs: Sequence[Trajectory], name: str, device: str) -> list[O
     potential = load_potential(name, device)
     frames = Frames.concatenate([_forget_functional(run.frames) for run in runs])
     predicted, _ = potential.predict_frames(frames, "efs")
-    last = np.cumsum([len(run.frames) for run in runs]) - 1
-    energies = find_energy_outliers(frames[last], predicted.energies[last])
-    return energies + find_derivative_outliers(frames, predicted)
+    return find_outliers(frames, predicted)[0]
 
 
 def _forget_functional(frames: Frames) -> Frames:

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import orjson
 
-from nextrung.adapters.files.compressed import UNREADABLE, open_bytes
 from nextrung.adapters.files.json_split import cut_members
+from nextrung.adapters.files.untrusted.compressed import UNREADABLE, open_bytes
 from nextrung.schemas.base import InputError
 
 if TYPE_CHECKING:

@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING
 from pymatgen.core import Structure
 
 from nextrung.adapters.files.artifacts import artifact_path, store_artifact
-from nextrung.adapters.files.compressed import require_bounded
 from nextrung.adapters.files.frames import read_frames
-from nextrung.adapters.files.msonable import decode_materials, load_plain
+from nextrung.adapters.files.untrusted.compressed import require_bounded
+from nextrung.adapters.files.untrusted.msonable import decode_materials, load_plain
 from nextrung.schemas.base import Artifact, InputError
 
 if TYPE_CHECKING:

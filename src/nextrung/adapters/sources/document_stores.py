@@ -15,8 +15,8 @@ from monty.json import MontyDecoder
 from pymongo.errors import PyMongoError
 
 from nextrung.adapters.connections import describe_connection_error
-from nextrung.adapters.files.msonable import load_plain, require_classes
 from nextrung.adapters.files.paths import expand_path
+from nextrung.adapters.files.untrusted.msonable import load_plain, require_classes
 from nextrung.schemas.base import InputError
 
 if TYPE_CHECKING:

@@ -5,8 +5,6 @@ from __future__ import annotations
 import os
 from contextlib import suppress
 from pathlib import Path
-from shutil import copyfile
-from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 from weakref import finalize
 
@@ -16,6 +14,7 @@ from maggma.stores import MemoryStore
 from nextrung.adapters.connections import describe_connection_error, limit_timeout
 from nextrung.adapters.stores.embedded_store import EmbeddedStore
 from nextrung.adapters.stores.insertion_order import SEQUENCE, insertion_key
+from nextrung.adapters.stores.store_copy import copy_store, is_writable
 from nextrung.adapters.stores.write_retries import RetryingJobStore
 from nextrung.schemas.base import InputError
 
@@ -91,25 +90,9 @@ def open_embedded_store(root: Path) -> JobStore:
     folder = root / STORE_FOLDER
     if not folder.is_dir():
         raise InputError(f"expected a run folder with a store, got no {folder}")
-    if all(os.access(path, os.W_OK) for path in (folder, *folder.rglob("*"))):
+    if is_writable(folder):
         return make_embedded_store(root)
-    return _open_copy(folder)
-
-
-def _open_copy(folder: Path) -> JobStore:
-    """Open a copy of a store without write permission, which sqlite needs to read."""
-    copied = TemporaryDirectory(prefix="nextrung-")
-    try:
-        for path in sorted(folder.rglob("*")):
-            target = Path(copied.name) / STORE_FOLDER / path.relative_to(folder)
-            target.parent.mkdir(parents=True, exist_ok=True)
-            if path.is_file():
-                copyfile(path, target)
-    except OSError as error:
-        copied.cleanup()
-        raise InputError(
-            f"expected a store that can be read, got {folder}: {error.strerror}"
-        ) from error
+    copied = copy_store(folder)
     store = make_embedded_store(Path(copied.name))
     finalize(store, copied.cleanup)
     return store

@@ -28,6 +28,29 @@ MAX_LEVERAGE: Final = 1 - 1e-6
 MIN_SIZE: Final = {"forces": 0.1, "stress": 0.5}
 
 
+def find_outliers(frames: Frames, predicted: Frames) -> tuple[list[Outlier], int]:
+    """Find runs whose labels do not fit those of the others.
+
+    Parameters
+    ----------
+    frames : Frames
+        All frames of all runs, those of one run in order.
+    predicted : Frames
+        The same frames, labelled by a potential.
+
+    Returns
+    -------
+    outliers : list of Outlier
+        Runs of another energy scale, then those of another unit or sign.
+    n_runs : int
+        Number of runs.
+    """
+    names = [_name_run(frames, index) for index in range(len(frames))]
+    last = np.array(sorted({name: index for index, name in enumerate(names)}.values()))
+    outliers = find_energy_outliers(frames[last], predicted.energies[last])
+    return outliers + find_derivative_outliers(frames, predicted), len(last)
+
+
 def find_energy_outliers(
     frames: Frames, predicted: NDArray[np.float64]
 ) -> list[Outlier]:
@@ -137,5 +160,6 @@ def _leave_one_out(
 
 
 def _name_run(frames: Frames, index: int) -> str:
-    """Name the run of a frame: its name without the number of its step."""
-    return str(frames.frame_ids[index]).rpartition("#")[0]
+    """Name the run of a frame: its name without the number of its step, if any."""
+    frame_id = str(frames.frame_ids[index])
+    return frame_id.rpartition("#")[0] or frame_id

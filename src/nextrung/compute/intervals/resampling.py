@@ -21,6 +21,9 @@ TAIL, RESAMPLED_TAIL = 0.025, 0.015
 #: Smallest number of materials that is resampled.
 MIN_MATERIALS = 5
 
+#: Number of materials above which Student's t alone is exact enough.
+MOST_RESAMPLED = 2000
+
 #: Relative variation below which values are equal but for rounding.
 PRECISION = 1e-12
 
@@ -70,6 +73,8 @@ class ResampledMean:
             return 1.0 if self.mean == 0 else 0.0
         statistic = self.mean / self.standard_error
         of_student = float(2 * student_t.sf(abs(statistic), self.freedom))
+        if not len(self.statistics):
+            return of_student
         n_beyond = np.count_nonzero(
             self.statistics >= statistic
             if statistic > 0
@@ -203,7 +208,8 @@ def resample_mean(
     Materials are resampled with replacement, and the mean of each resample is divided
     by its own standard error (bootstrap-t [1]_). Two or three repeats are too few to be
     resampled: their variance beyond that of the materials is estimated by moments, and
-    enters each resample as a draw of Student's t.
+    enters each resample as a draw of Student's t. Above 2000 materials, where the mean
+    is normal, nothing is resampled, and Student's t is used alone.
 
     References
     ----------
@@ -217,6 +223,8 @@ def resample_mean(
     if variance <= np.square(PRECISION * sample.values).max():
         return ResampledMean(mean, 0.0, np.inf, np.empty(0))
     rng = np.random.default_rng(seed)
+    if sample.n_materials > MOST_RESAMPLED:
+        n_resamples = 0
     statistics = _resample(sample, rng, n_resamples)
     statistics *= np.sqrt(of_materials / variance)
     n_others = max(len(sample.shares) - 1, 1)
@@ -246,7 +254,7 @@ def _resample(
         [deviations, weights, deviations**2, deviations * weights, weights**2], axis=1
     )
     smallest = PRECISION * moments[:, 2].sum()
-    found = []
+    found = [np.empty(0)]
     rows = max(1, _CHUNK // n_materials)
     for start in range(0, n_resamples, rows):
         n_rows = min(rows, n_resamples - start)

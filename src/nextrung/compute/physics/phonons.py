@@ -75,4 +75,4 @@ class PhononCalculation:
         self._phonopy.produce_force_constants()
         self._phonopy.symmetrize_force_constants()
         self._phonopy.run_mesh(self._repeats, is_gamma_center=True)
-        return float(np.min(self._phonopy.get_mesh_dict()["frequencies"]))
+        return float(np.min(self._phonopy.mesh.frequencies))

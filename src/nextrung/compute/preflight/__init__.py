@@ -13,6 +13,7 @@ from nextrung.compute.preflight.correlation import (
     check_correlation,
     correlate_structure,
 )
+from nextrung.compute.preflight.labels import check_mixtures, check_outliers
 from nextrung.compute.preflight.sample import (
     check_losses,
     choose_sample,
@@ -36,6 +37,8 @@ __all__ = [
     "check_correlation",
     "check_gradients",
     "check_losses",
+    "check_mixtures",
+    "check_outliers",
     "check_trial",
     "choose_sample",
     "compare_gradients",

@@ -121,7 +121,12 @@ def list_unreferenced(
 
 
 def check_losses(
-    name: str, lost: tuple[int, int], *, why: str, settings: PreflightSettings
+    name: str,
+    lost: tuple[int, int],
+    *,
+    why: str,
+    settings: PreflightSettings,
+    counted: str = "frames",
 ) -> Check:
     """Check whether a study loses too many frames.
 
@@ -135,6 +140,8 @@ def check_losses(
         Why frames are lost.
     settings : PreflightSettings
         Maximum fraction of lost frames.
+    counted : str
+        What the numbers count.
 
     Returns
     -------
@@ -146,11 +153,11 @@ def check_losses(
         return Check(
             name=name,
             outcome=CheckOutcome.PASSED,
-            finding=f"none of {n_frames:,} frames",
+            finding=f"none of {n_frames:,} {counted}",
         )
     many = n_lost > settings.max_lost_fraction * n_frames
     return Check(
         name=name,
         outcome=CheckOutcome.FAILED if many else CheckOutcome.WARNING,
-        finding=f"{n_lost:,} of {n_frames:,} frames: {why}",
+        finding=f"{n_lost:,} of {n_frames:,} {counted}: {why}",
     )

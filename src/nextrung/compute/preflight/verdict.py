@@ -53,9 +53,10 @@ def reach_verdict(
         reason = "expected a transferred model in the study, got none"
         return Verdict.NO_GO, f"{reason}.", verdicts
     parts = [f"for {', '.join(good)}"] if good else []
-    if failed:
-        bad = ", ".join(model for model in models if model not in good)
-        parts.append(f"not for {bad}: {_list_findings(failed)}")
+    for model in models:
+        names = ", ".join(check.name for check in failed if check.model is model)
+        if names:
+            parts.append(f"not for {model} (failed: {names})")
     if warned:
         parts.append(f"mind {_list_findings(warned)}")
     return Verdict.GO if good else Verdict.NO_GO, f"{'; '.join(parts)}.", verdicts

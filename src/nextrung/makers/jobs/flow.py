@@ -19,13 +19,8 @@ if TYPE_CHECKING:
     from jobflow import JobStore, Maker, Response
 
 
-class TaskJob(Job):
-    """A job of a Maker, whose uuid follows from the Maker and the inputs.
-
-    An update of either changes the uuid, so that the document does not replace that of
-    the job before the update; references to its output follow. Where the job is part of
-    a flow, update the flow: the uuids of the jobs that depend on it then follow too.
-    """
+class RetryingJob(Job):
+    """A job whose store retries."""
 
     def run(self, store: JobStore, job_dir: Path | None = None) -> Response[Any]:
         """Run the job as ``Job.run`` does, with a store that retries.
@@ -43,9 +38,24 @@ class TaskJob(Job):
         Returns
         -------
         Response
-            What the job returned.
+            What the job returned; jobs that jobflow itself has added to a replacement,
+            to store its output, retry too.
         """
-        return super().run(RetryingJobStore.wrap(store), job_dir)  # type: ignore[arg-type]
+        response = super().run(RetryingJobStore.wrap(store), job_dir)  # type: ignore[arg-type]
+        if isinstance(response.replace, Flow):
+            for job in response.replace.jobs:
+                if type(job) is Job:
+                    job.__class__ = RetryingJob
+        return response
+
+
+class TaskJob(RetryingJob):
+    """A job of a Maker, whose uuid follows from the Maker and the inputs.
+
+    An update of either changes the uuid, so that the document does not replace that of
+    the job before the update; references to its output follow. Where the job is part of
+    a flow, update the flow: the uuids of the jobs that depend on it then follow too.
+    """
 
     def update_kwargs(self, *arguments: Any, **options: Any) -> None:  # noqa: ANN401  # numpydoc ignore=PR01
         """Update inputs as ``Job.update_kwargs`` does, and the uuid with them."""

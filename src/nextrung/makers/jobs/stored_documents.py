@@ -8,6 +8,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from jobflow import CURRENT_JOB
+from pydantic import ValidationError
 
 from nextrung.adapters.files.artifacts import artifact_path
 from nextrung.adapters.stores.insertion_order import SEQUENCE
@@ -49,9 +50,8 @@ def find_document(schema: type[TaskDoc], fingerprint: str) -> TaskDoc | None:
     damage = ""
     try:
         for found in retry(partial(_query_newest_first, CURRENT_JOB.store, wanted)):
-            document = schema.model_validate(found["output"])
-            damage = _find_damage(document)
-            if not damage:
+            document, damage = _read_document(schema, found["output"])
+            if document is not None:
                 return document
     except KeyError:  # the connection was lost between a document and its arrays
         damage = "stored without its arrays"
@@ -65,14 +65,21 @@ def _query_newest_first(store: JobStore, wanted: dict[str, str]) -> list[Any]:
     return list(store.query(wanted, ["output"], {SEQUENCE: -1}, load=True))
 
 
-def _find_damage(document: TaskDoc) -> str:
-    """Describe the first file of a document that is missing or damaged, if any."""
+def _read_document(
+    schema: type[TaskDoc],
+    output: Any,  # noqa: ANN401 - a stored output
+) -> tuple[TaskDoc | None, str]:
+    """Read a document and check its files; describe in one line what is damaged."""
     try:
+        document = schema.model_validate(output)
         for artifact in document.artifacts:
             artifact_path(artifact)
+    except ValidationError as error:
+        field = ".".join(str(part) for part in error.errors()[0]["loc"])
+        return None, f"stored with other fields: {field}: {error.errors()[0]['msg']}"
     except InputError as error:
-        return str(error)
-    return ""
+        return None, str(error)
+    return document, ""
 
 
 def recompute_token() -> str | None:
@@ -119,6 +126,36 @@ def keep_shards(plan: ShardPlan, maker: StageMaker) -> int:
     return n_shards
 
 
+def require_stages(flow: Flow, stages: Collection[str]) -> None:
+    """Check that a flow has jobs of stages.
+
+    Parameters
+    ----------
+    flow : Flow
+        Flow of a study.
+    stages : collection of str
+        Stages, such as ``fine_tuning``.
+
+    Raises
+    ------
+    InputError
+        If the study has no such stage.
+    """
+    known = dict.fromkeys(_find_stages(flow).values())
+    for stage in stages:
+        if stage not in known:
+            raise InputError(
+                f"--recompute: expected a stage of this study: {', '.join(known)}; "
+                f"got {stage}"
+            )
+
+
+def _find_stages(flow: Flow) -> dict[str, str]:
+    """Find the stage of every job by its uuid."""
+    jobs = [job for job, _ in flow.iterflow()]  # type: ignore[no-untyped-call]
+    return {job.uuid: job.metadata["part"].partition("/")[0] for job in jobs}
+
+
 def mark_recomputed(flow: Flow, stages: Collection[str], token: str) -> None:
     """Mark the jobs of stages, and all that depend on them, to be computed again.
 
@@ -136,16 +173,10 @@ def mark_recomputed(flow: Flow, stages: Collection[str], token: str) -> None:
     InputError
         If the study has no such stage.
     """
-    jobs = [job for job, _ in flow.iterflow()]  # type: ignore[no-untyped-call]
-    stage_of = {job.uuid: job.metadata["part"].partition("/")[0] for job in jobs}
-    for stage in stages:
-        if stage not in stage_of.values():
-            known = ", ".join(dict.fromkeys(stage_of.values()))
-            raise InputError(
-                f"--recompute: expected a stage of this study: {known}; got {stage}"
-            )
+    require_stages(flow, stages)
+    stage_of = _find_stages(flow)
     marked: set[str] = set()
-    for job in jobs:  # parents first
+    for job, _ in flow.iterflow():  # type: ignore[no-untyped-call]  # parents first
         if stage_of[job.uuid] in stages or marked.intersection(job.input_uuids):
             marked.add(job.uuid)
             job.update_metadata({RECOMPUTE: token}, dynamic=True)

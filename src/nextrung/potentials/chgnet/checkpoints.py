@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import io
 import pickle
+import warnings
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -186,7 +187,9 @@ def _find_covered_elements(model: CHGNet) -> frozenset[str]:
 def _read_dict(path: Path) -> dict[str, Any]:
     """Read a dictionary of tensors and plain values."""
     try:
-        content = torch.load(path, map_location="cpu", weights_only=True)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of formats that are then rejected
+            content = torch.load(path, map_location="cpu", weights_only=True)
     except (RuntimeError, pickle.UnpicklingError, EOFError, OSError) as error:
         raise _read_error(path, error) from error
     if not isinstance(content, dict):

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 import numpy as np
 from ase import units
 from ase.calculators.calculator import CalculationFailed
-from ase.md.velocitydistribution import MaxwellBoltzmannDistribution, Stationary
 from ase.md.verlet import VelocityVerlet
 
 from nextrung.compute.physics.elasticity import fit_elastic_constants, strain_cells
@@ -161,12 +160,12 @@ def _run_dynamics(
     repeats = ceil((chosen.min_atoms / len(structure)) ** (1 / 3))
     atoms = structure.to_ase_atoms().repeat(repeats)
     atoms.calc = potential.calculator()
-    MaxwellBoltzmannDistribution(
-        atoms,
-        temperature_K=2 * chosen.temperature,  # half of it becomes potential energy
-        rng=np.random.default_rng(chosen.seed),
-    )
-    Stationary(atoms)
+    thermal = 2 * chosen.temperature * units.kB  # half of it becomes potential energy
+    masses = atoms.get_masses()[:, np.newaxis]
+    random = np.random.default_rng(chosen.seed).normal(size=(len(atoms), 3))
+    velocities = np.sqrt(thermal / masses) * random
+    drift_velocity = (masses * velocities).sum(axis=0) / masses.sum()
+    atoms.set_velocities(velocities - drift_velocity)
     energies: list[float] = []
     dynamics = VelocityVerlet(atoms, timestep=chosen.timestep * units.fs)
     dynamics.attach(lambda: energies.append(atoms.get_total_energy()))

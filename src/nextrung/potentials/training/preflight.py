@@ -37,7 +37,7 @@ class Sample:
     frames : Frames
         The usable frames.
     predicted : Frames
-        The same frames with the energies predicted by the source.
+        The same frames with labels predicted by the source.
     atom_refs : mapping of Rereference to mapping of str to float
         References in eV/atom by kind of re-referencing.
     unusable : mapping of str to str
@@ -99,7 +99,7 @@ def predict_sample(source: Potential, sample: Frames, whole: Frames) -> Sample:
     }
     uncovered = find_unusable(usable, set(atom_refs[Rereference.RESIDUAL]))
     usable = usable[~np.isin(usable.frame_ids, list(uncovered))]
-    predicted, _ = source.predict_frames(usable, "e")
+    predicted, _ = source.predict_frames(usable, "efs")
     return Sample(usable, predicted, atom_refs, unusable)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from importlib.resources import files
 from string import Template
 from typing import TYPE_CHECKING
@@ -45,6 +46,9 @@ class ModelCard(Record):
         description="Uses that are not recommended, and why."
     )
     metrics: dict[str, PropertyErrors] = Field(description="Errors, by split.")
+    intervals: dict[str, tuple[float, float]] = Field(
+        description="95 % intervals of the test errors over materials, by benchmark."
+    )
     decomposition_energy_mae: float | None = Field(
         description="Test materials, in eV/atom; null where not scored."
     )
@@ -67,7 +71,12 @@ def format_markdown(card: ModelCard) -> str:
     """
     template = files("nextrung.reports.pages").joinpath("model_card.md")
     return Template(template.read_text(encoding="utf-8")).substitute(
-        card.model_dump(mode="json"),
+        card.model_dump(mode="json")
+        | {
+            "source": _quote_code(card.source),
+            "functional": _escape(card.functional),
+            "labels": _escape(card.labels),
+        },
         title=appearance(card.model).title,
         start="the source's weights" if card.recipe.pretrained else "random weights",
         rereference=card.recipe.rereference.value,
@@ -76,11 +85,14 @@ def format_markdown(card: ModelCard) -> str:
         f"{format_count(card.n_train_materials, 'material')}",
         elements=", ".join(card.elements),
         missing_elements=", ".join(card.elements_without_reference) or "none",
-        errors="\n".join(map(_format_errors, card.metrics, card.metrics.values())),
+        errors="\n".join(
+            _format_errors(split, errors, card.intervals if split == "test" else {})
+            for split, errors in card.metrics.items()
+        ),
         decomposition=ENERGY.format(card.decomposition_energy_mae),
         failed=COUNT.format(card.n_failed_relaxations),
         density=DENSITY.format(card.density_mae),
-        limits="\n".join(f"- {limit}" for limit in card.limits),
+        limits="\n".join(f"- {_escape(limit)}" for limit in card.limits),
         elements_trained=", ".join(card.elements_trained) or "none",
         uses=_format_uses(card.uses) or "None: no use is supported by the test.",
         not_recommended=_format_uses(card.not_recommended),
@@ -88,15 +100,29 @@ def format_markdown(card: ModelCard) -> str:
     )
 
 
+def _escape(text: str) -> str:
+    """Escape what Markdown and HTML would interpret, in one line."""
+    return re.sub(r"[\\`*<>|&]|\[|\]", r"\\\g<0>", " ".join(text.split()))
+
+
+def _quote_code(text: str) -> str:
+    """Keep a text within its backticks, in one line."""
+    return " ".join(text.split()).replace("`", "'")
+
+
 def _format_uses(uses: Mapping[str, list[str]]) -> str:
     """Format uses with the errors or the reasons that they rest on."""
     return "\n".join(f"- {use}: {'; '.join(texts)}" for use, texts in uses.items())
 
 
-def _format_errors(split: str, errors: PropertyErrors) -> str:
-    """Format the errors of one split as a row."""
-    values = [
-        quantity.format(getattr(errors, f"{name}_mae"))
-        for name, quantity in PROPERTIES.items()
-    ]
+def _format_errors(
+    split: str, errors: PropertyErrors, intervals: Mapping[str, tuple[float, float]]
+) -> str:
+    """Format the errors of one split as a row, with intervals where there are."""
+    values = []
+    for name, quantity in PROPERTIES.items():
+        text = quantity.format(getattr(errors, f"{name}_mae"))
+        if name in intervals:
+            text += " ({} to {})".format(*map(quantity.format, intervals[name]))
+        values.append(text)
     return f"| {split} | {errors.n_frames:,} | {' | '.join(values)} |"

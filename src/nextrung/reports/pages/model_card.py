@@ -10,6 +10,7 @@ from pymatgen.core import Composition, Element
 from nextrung.atomic_write import atomic_write
 from nextrung.reports.html.elements import format_count
 from nextrung.reports.pages.card_markdown import ModelCard, format_markdown
+from nextrung.reports.sections.intervals import estimate_intervals
 from nextrung.reports.sections.published_values import CITATION
 from nextrung.reports.sections.verdicts.fitness import assess_fitness
 from nextrung.schemas.base import InputError
@@ -116,6 +117,8 @@ def describe_model(
     used: dict[str, TaskDoc] = {f"evaluation/{tuned.model}": evaluation}
     if stability is not None:
         used[f"stability/{tuned.model}"] = stability
+    if density is not None:
+        used[f"density/{tuned.model}"] = density
     fitness = assess_fitness(tuned, used)
     return ModelCard(
         model=tuned.model,
@@ -133,6 +136,7 @@ def describe_model(
         uses={f.use: list(f.findings) for f in fitness if not f.reasons},
         not_recommended={f.use: list(f.reasons) for f in fitness if f.reasons},
         metrics=evaluation.metrics,
+        intervals={key: ends for (_, key), ends in estimate_intervals(used).items()},
         decomposition_energy_mae=test.decomposition_energy_mae if test else None,
         n_failed_relaxations=stability.n_failed_relaxations if stability else None,
         density_mae=density.mae if density else None,

@@ -50,7 +50,7 @@ def report_study(study: StudyDoc, documents: Mapping[str, TaskDoc]) -> list[Sect
     list of Section
         The sections in order. A section without its documents says so.
     """
-    evidence = read_evidence(documents)
+    evidence = read_evidence(documents, study.results)
     return [
         report_summary(study, documents, evidence),
         report_results(study, documents, evidence),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from html import escape
 from typing import TYPE_CHECKING
 
 import plotly.graph_objects as go
@@ -93,7 +94,7 @@ def _draw_model(
     predictions = [1000 * (row.predicted_decomposition_energy or 0) for row in rows]
     errors = [b - a for a, b in zip(labels, predictions, strict=True)]
     drawn, sampled = choose_points(len(rows), errors)
-    texts = [f"<b>{row.formula}</b> {row.material_id}" for row in rows]
+    texts = [f"<b>{row.formula}</b> {escape(row.material_id)}" for row in rows]
     traces = [equality_line(*labels, *predictions, 0)]
     for is_test, colour in ((False, GUIDE), (True, appearance(model).colour)):
         chosen = [i for i in drawn if (rows[i].split == "test") is is_test]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from html import escape
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -106,7 +107,8 @@ def _draw_frames(
     drawn, sampled = choose_points(len(frames), predictions - labels)
     colours = count_neighbours(labels, predictions)
     texts = [
-        f"<b>{rows.formula[i]}</b> {rows.frame_id[i]}<br>{rows.material_id[i]}"
+        f"<b>{rows.formula[i]}</b> {escape(rows.frame_id[i])}<br>"
+        f"{escape(rows.material_id[i])}"
         for i in (frames[index] for index in drawn)
     ]
     points = go.Scatter(

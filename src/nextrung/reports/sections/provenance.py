@@ -20,6 +20,7 @@ from nextrung.reports.html.elements import (
 from nextrung.reports.html.model_style import appearance
 from nextrung.reports.sections.section import Section
 from nextrung.reports.sections.table import anchor
+from nextrung.schemas.repeats import is_repeat
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -66,11 +67,15 @@ def _list_cells(
 ) -> list[Element | str]:
     """List the provenance of one document."""
     stage, _, model = key.partition("/")
-    name = appearance(model).title if model else ""
+    model, _, repeat = model.partition("/")
+    name = ", ".join(filter(None, [model and appearance(model).title, repeat]))
     uuid = element("code", job or MISSING)
     start: list[Element | str] = [stage.replace("_", " "), name, uuid]
     if document is None:
-        absent = number(None, reason="this document was not given to the report")
+        reason = "this document was not given to the report"
+        if is_repeat(key):
+            reason = "a repeat, which the report summarises only"
+        absent = number(None, reason=reason)
         return [*start, *(MISSING for _ in _HEADERS[3:]), absent, ""]
     origin = document.provenance
     fingerprint = element("code", origin.fingerprint[:12], title=origin.fingerprint)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from pymatgen.core import Element
 
-from nextrung.adapters.files.compressed import open_text
+from nextrung.adapters.files.untrusted.compressed import open_text
 from nextrung.adapters.sources.vasp.functional import name_functional
 from nextrung.adapters.sources.vasp.identity import name_element
 from nextrung.adapters.sources.vasp.run import IonicStep, VaspRun

@@ -11,7 +11,7 @@ import numpy as np
 from monty.io import zopen
 from pymatgen.io.vasp.outputs import Vasprun
 
-from nextrung.adapters.files.compressed import require_bounded
+from nextrung.adapters.files.untrusted.compressed import require_bounded
 from nextrung.adapters.sources.vasp.functional import name_functional
 from nextrung.adapters.sources.vasp.run import IonicStep, VaspRun
 from nextrung.adapters.sources.vasp.states import find_states

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from nextrung.reports.sections.benchmarks import Column
     from nextrung.reports.sections.verdicts.differences import Difference
     from nextrung.reports.sections.verdicts.evidence import Evidence
+    from nextrung.schemas.repeats import Spread
 
 #: Columns of Table 1 by key.
 COLUMN: dict[str, Column] = {column.key: column for column in COLUMNS}
@@ -66,6 +67,8 @@ class Choice:
         few materials.
     others : dict of str to Difference or None
         Its test error minus that of every other model; None with too few materials.
+    spread : Spread or None
+        Its test error over several repeats; None with one.
     """
 
     key: str
@@ -74,6 +77,7 @@ class Choice:
     interval: tuple[float, float] | None
     baseline: Difference | None
     others: dict[str, Difference | None]
+    spread: Spread | None = None
 
     @property
     def quantity(self) -> Quantity:
@@ -86,7 +90,11 @@ class Choice:
         return appearance(self.model).title
 
     def format_error(self) -> str:
-        """Format the test error with its interval and unit."""
+        """Format the test error with its interval, or spread over repeats, and unit."""
+        if self.spread is not None and self.spread.std is not None:
+            mean, std = map(self.quantity.format, (self.spread.mean, self.spread.std))
+            n_repeats = self.spread.n_repeats
+            return f"{mean} ±{std} {self.quantity.unit} over {n_repeats} repeats"
         text = self.quantity.format(self.error)
         if self.interval is not None:
             low, high = map(self.quantity.format, self.interval)
@@ -211,4 +219,5 @@ def compare_model(
         interval,
         evidence.compare_with_baseline(key, model),
         {other: evidence.compare(key, model, other) for other in others},
+        evidence.spreads.get((key, model)),
     )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from nextrung.reports.sections.residuals import (
@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     from nextrung.schemas.base import TaskDoc
+    from nextrung.schemas.repeats import Spread
+    from nextrung.schemas.study import StudyResults
 
 
 @dataclass(frozen=True)
@@ -30,12 +32,24 @@ class Evidence:
     Parameters
     ----------
     val, test : dict of str to dict
-        Residuals by column of Table 1 and by model. Elemental phases of hulls, whose
-        error is zero by definition, are left out.
+        Residuals of the first repeat by column of Table 1 and by model. Elemental
+        phases of hulls, whose error is zero by definition, are left out.
+    spreads : dict of (str, str) to Spread
+        Test errors over several repeats, by column and model.
+    differences : dict of (str, str, str) to Difference
+        Differences over several repeats, by column, model and other model.
+    best : dict of str to str
+        Model of the lowest validation error over several repeats, by column.
     """
 
     val: ResidualTable
     test: ResidualTable
+    spreads: dict[tuple[str, str], Spread] = field(default_factory=dict)
+    differences: dict[tuple[str, str, str], Difference] = field(default_factory=dict)
+    best: dict[str, str] = field(default_factory=dict)
+    _compared: dict[tuple[str, ...], Difference | None] = field(
+        default_factory=dict, init=False, repr=False, compare=False
+    )
 
     def models(self, key: str) -> list[str]:
         """List the models with a test error of a column.
@@ -50,6 +64,8 @@ class Evidence:
     def compare(self, key: str, model: str, other: str) -> Difference | None:
         """Compare the test errors of two models on the materials that both have.
 
+        Over all repeats where there are several.
+
         Parameters
         ----------
         key : str
@@ -63,10 +79,15 @@ class Evidence:
             Error of the first minus that of the second; None where a model has no
             error or there are fewer than five materials.
         """
+        if (key, model, other) in self.differences:
+            return self.differences[key, model, other]
         models = self.test.get(key, {})
         if model not in models or other not in models:
             return None
-        return compare_residuals(models[model], models[other])
+        if (key, model, other) not in self._compared:
+            found = compare_residuals(models[model], models[other])
+            self._compared[key, model, other] = found
+        return self._compared[key, model, other]
 
     def compare_with_baseline(self, key: str, model: str) -> Difference | None:
         """Compare the test errors of a model with those of the baseline.
@@ -84,14 +105,10 @@ class Evidence:
             Error of the model minus that of the baseline; None without a baseline or
             below five materials.
         """
-        residuals = self.test.get(key, {}).get(model, {})
-        known = [r for r in residuals.values() if r.baseline is not None]
-        return paired_difference(
-            [residual.error for residual in known],
-            [residual.baseline or 0.0 for residual in known],
-            [residual.material_id for residual in known],
-            weights=[residual.weight for residual in known],
-        )
+        if (key, model) not in self._compared:
+            residuals = self.test.get(key, {}).get(model, {})
+            self._compared[key, model] = _compare_with_baseline(residuals)
+        return self._compared[key, model]
 
     def has_baseline(self, key: str) -> bool:
         """Check whether a column has a baseline: densities have none.
@@ -122,6 +139,8 @@ class Evidence:
         """
         table = self.test if key == "density" else self.val
         eligible = set(candidates) & set(self.models(key))
+        if self.best.get(key) in eligible:
+            return self.best[key]
         models = {m: r for m, r in table.get(key, {}).items() if m in eligible}
         common = select_common(models)
         errors = {
@@ -132,13 +151,17 @@ class Evidence:
         return min(errors, key=errors.__getitem__) if errors else None
 
 
-def read_evidence(documents: Mapping[str, TaskDoc]) -> Evidence:
+def read_evidence(
+    documents: Mapping[str, TaskDoc], results: StudyResults | None = None
+) -> Evidence:
     """Read the errors of all models.
 
     Parameters
     ----------
     documents : mapping of str to TaskDoc
         Documents of a study, by stage/model.
+    results : StudyResults, optional
+        Results of the study, for the errors of several repeats.
 
     Returns
     -------
@@ -148,7 +171,36 @@ def read_evidence(documents: Mapping[str, TaskDoc]) -> Evidence:
     val, test = (
         _drop_elements(read_residuals(documents, split)) for split in ("val", "test")
     )
-    return Evidence(val, test)
+    if results is None:
+        return Evidence(val, test)
+    spreads = {
+        (key, model): spread
+        for model, repeated in results.repeats.items()
+        for key, spread in repeated.spread.items()
+        if spread.n_repeats > 1
+    }
+    if not spreads:
+        return Evidence(val, test)
+    best = {key: found.model for key, found in results.best.items()}
+    return Evidence(val, test, spreads, _read_differences(results, spreads), best)
+
+
+def _read_differences(
+    results: StudyResults, spreads: Mapping[tuple[str, str], Spread]
+) -> dict[tuple[str, str, str], Difference]:
+    """Read the differences over several repeats, in both directions."""
+    found = {}
+    for each in results.differences:
+        key, ends = each.property, (each.low, each.high)
+        for model, other, mean, low, high in (
+            (each.model, each.reference, each.difference, *ends),
+            (each.reference, each.model, -each.difference, -ends[1], -ends[0]),
+        ):
+            spread = spreads.get((key, other))
+            if each.n_repeats > 1 and spread is not None and spread.mean:
+                relative = (value / spread.mean for value in (mean, low, high))
+                found[key, model, other] = Difference(mean, *relative)
+    return found
 
 
 def compare_residuals(residuals: Residuals, others: Residuals) -> Difference | None:
@@ -170,6 +222,17 @@ def compare_residuals(residuals: Residuals, others: Residuals) -> Difference | N
         [others[name].error for name in common],
         [residuals[name].material_id for name in common],
         weights=[residuals[name].weight for name in common],
+    )
+
+
+def _compare_with_baseline(residuals: Residuals) -> Difference | None:
+    """Compare errors with those of the baseline, where there is one."""
+    known = [r for r in residuals.values() if r.baseline is not None]
+    return paired_difference(
+        [residual.error for residual in known],
+        [residual.baseline or 0.0 for residual in known],
+        [residual.material_id for residual in known],
+        weights=[residual.weight for residual in known],
     )
 
 

@@ -7,7 +7,10 @@ from hashlib import sha256
 from importlib.resources import files
 from typing import TYPE_CHECKING
 
-from nextrung.adapters.files.experimental_crystals import TABLE, read_embedded_crystals
+from nextrung.adapters.files.crystals.experimental_crystals import (
+    TABLE,
+    read_embedded_crystals,
+)
 from nextrung.schemas.base import InputError
 from nextrung.schemas.physics import ElasticCrystal
 
@@ -15,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 #: Table of elastic constants in GPa beside this module.
-ELASTIC_TABLE = files("nextrung.adapters.files") / "elastic_constants.csv"
+ELASTIC_TABLE = files("nextrung.adapters.files.crystals") / "elastic_constants.csv"
 
 
 def read_elastic_crystals(

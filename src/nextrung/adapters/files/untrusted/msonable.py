@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from monty.json import MontyDecoder
 
-from nextrung.adapters.files.compressed import read_text
+from nextrung.adapters.files.untrusted.compressed import read_text
 from nextrung.adapters.files.yaml_records import parse_yaml
 from nextrung.schemas.base import InputError
 

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from nextrung.schemas.density import DensitySettings
 
 #: Table of lattice parameters beside this module.
-TABLE = files("nextrung.adapters.files") / "experimental_crystals.csv"
+TABLE = files("nextrung.adapters.files.crystals") / "experimental_crystals.csv"
 #: Keys of the measurement temperature in a CIF, most specific first.
 TEMPERATURE_KEYS = ("_cell_measurement_temperature", "_diffrn_ambient_temperature")
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from nextrung.adapters.files.compressed import (
+from nextrung.adapters.files.untrusted.compressed import (
     ALWAYS_ALLOWED,
     MAX_EXPANSION,
     open_text,

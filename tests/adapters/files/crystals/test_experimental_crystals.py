@@ -5,7 +5,10 @@ from typing import TYPE_CHECKING
 import pytest
 from pymatgen.core import Lattice, Structure
 
-from nextrung.adapters.files.experimental_crystals import digest_crystals, read_crystals
+from nextrung.adapters.files.crystals.experimental_crystals import (
+    digest_crystals,
+    read_crystals,
+)
 from nextrung.schemas.base import InputError
 from nextrung.schemas.density import (
     DensitySettings,

@@ -16,8 +16,8 @@ from pymatgen.entries.computed_entries import (
     ConstantEnergyAdjustment,
 )
 
-from nextrung.adapters.files.msonable import decode_materials, load_plain
 from nextrung.adapters.files.structures import read_structure
+from nextrung.adapters.files.untrusted.msonable import decode_materials, load_plain
 from nextrung.schemas.base import InputError
 
 if TYPE_CHECKING:

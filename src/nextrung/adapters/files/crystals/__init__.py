@@ -1,0 +1,1 @@
+"""Reference crystals: densities of experiments and elastic constants."""

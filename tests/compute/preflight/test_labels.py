@@ -1,0 +1,68 @@
+"""Checks of labels: mixtures of settings, and runs that do not fit the others."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from nextrung.compute.preflight import check_mixtures, check_outliers
+from nextrung.schemas.labels.identity import IdentityValue, Mixture, Outlier
+from nextrung.schemas.preflight import CheckOutcome, PreflightSettings
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+
+def make_mixture(field: str, difference: float | None) -> Mixture:
+    values = [
+        IdentityValue(field=field, value=value, n_runs=n, example="a")
+        for value, n in (("x", 3), ("y", 1))
+    ]
+    formula = None if difference is None else "MnO"
+    return Mixture(
+        field=field, values=values, energy_difference=difference, composition=formula
+    )
+
+
+def test_labels_of_one_kind_pass() -> None:
+    assert check_mixtures([]).outcome is CheckOutcome.PASSED
+
+
+def test_a_mixture_is_a_warning_with_its_size() -> None:
+    fields: Sequence[tuple[str, float | None]] = (
+        ("potential Mn", 0.087),
+        ("smearing", None),
+        ("version", None),
+        ("code", None),
+    )
+
+    check = check_mixtures([make_mixture(*field) for field in fields])
+
+    assert check.outcome is CheckOutcome.WARNING
+    assert "potential Mn x (3), y (1), 87 meV/atom apart for MnO" in check.finding
+    assert check.finding.endswith("; 1 more")
+
+
+@pytest.mark.parametrize(
+    ("n_runs", "outcome"),
+    [(100, CheckOutcome.WARNING), (5, CheckOutcome.FAILED)],
+)
+def test_runs_that_do_not_fit_are_counted_once(
+    n_runs: int, outcome: CheckOutcome
+) -> None:
+    outliers = [
+        Outlier(run_id="run-4", kind=kind, reason="too low")
+        for kind in ("energy", "stress")
+    ]
+
+    check = check_outliers(outliers, n_runs, PreflightSettings())
+
+    assert check.outcome is outcome
+    assert check.finding == f"1 of {n_runs} runs: run-4: too low"
+
+
+def test_runs_that_fit_pass() -> None:
+    check = check_outliers([], 30, PreflightSettings())
+
+    assert (check.outcome, check.finding) == (CheckOutcome.PASSED, "none of 30 runs")
