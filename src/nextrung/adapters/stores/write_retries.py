@@ -24,7 +24,8 @@ if TYPE_CHECKING:
 logger = logging.getLogger("nextrung")
 
 #: Seconds to wait after each failure. The driver itself looks for its server for half
-#: a minute before it raises, so the database may be unreachable for eight minutes.
+#: a minute before it raises, so the database may be unreachable for eight minutes;
+#: with the 15 minutes of the templates, for two hours.
 DELAYS = (1, 2, 4, 8, 16, 32, 60, 60)
 
 #: Metadata of jobs that ignore documents computed without the same token.
