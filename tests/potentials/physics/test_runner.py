@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from nextrung.adapters.files.elastic_crystals import read_elastic_crystals
+from nextrung.adapters.files.crystals.elastic_crystals import read_elastic_crystals
 from nextrung.potentials.physics.runner import compare_potentials, run_physics_tests
 from nextrung.potentials.registry import load_potential
 from nextrung.schemas.physics import (

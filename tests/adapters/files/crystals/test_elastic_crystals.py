@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from nextrung.adapters.files.elastic_crystals import (
+from nextrung.adapters.files.crystals.elastic_crystals import (
     digest_elastic_crystals,
     read_elastic_crystals,
 )
