@@ -3,7 +3,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from nextrung.adapters.files.crystals.elastic_crystals import digest_elastic_crystals
-
 from nextrung.makers.physics import PhysicsMaker
 from nextrung.makers.study import StudyMaker
 from nextrung.schemas.models import Model

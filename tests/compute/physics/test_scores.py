@@ -2,8 +2,8 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from nextrung.adapters.files.crystals.elastic_crystals import read_elastic_crystals
 
+from nextrung.adapters.files.crystals.elastic_crystals import read_elastic_crystals
 from nextrung.compute.physics.scores import (
     MEASURES,
     check_value,

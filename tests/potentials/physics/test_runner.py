@@ -3,8 +3,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
-from nextrung.adapters.files.crystals.elastic_crystals import read_elastic_crystals
 
+from nextrung.adapters.files.crystals.elastic_crystals import read_elastic_crystals
 from nextrung.potentials.physics.runner import compare_potentials, run_physics_tests
 from nextrung.potentials.registry import load_potential
 from nextrung.schemas.physics import (

@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
-from nextrung.adapters.files.crystals.elastic_crystals import read_elastic_crystals
 from tests.made_up_study.stages import LABELS, make_provenance
 from tests.reports.browser import html_of
 
+from nextrung.adapters.files.crystals.elastic_crystals import read_elastic_crystals
 from nextrung.compute.physics.scores import check_value, score_physics
 from nextrung.reports.sections.physics import TITLES, report_physics
 from nextrung.schemas.models import Model

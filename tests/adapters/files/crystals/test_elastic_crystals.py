@@ -1,11 +1,11 @@
 from __future__ import annotations
 
 import pytest
+
 from nextrung.adapters.files.crystals.elastic_crystals import (
     digest_elastic_crystals,
     read_elastic_crystals,
 )
-
 from nextrung.schemas.base import InputError
 
 #: Bulk moduli at room temperature in GPa, rounded, from handbooks.
