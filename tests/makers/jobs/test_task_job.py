@@ -32,9 +32,6 @@ if TYPE_CHECKING:
 
 #: Factors that jobs multiplied by since the test began.
 CALLS: list[int] = []
-
-#: Names of the folders of unfinished work that jobs took since the test began.
-FOLDERS: list[str] = []
 #: Folders of their unfinished work.
 FOLDERS: list[Path] = []
 
@@ -93,7 +90,7 @@ class NoteMaker(StageMaker):
     @task_job(output_schema=NoteDoc)
     def make(self) -> NoteDoc:
         CALLS.append(0)
-        FOLDERS.append(work_folder().name)
+        FOLDERS.append(work_folder())
         file = work_folder() / "note.txt"
         file.write_text(f"content {len(CALLS)}")
         return NoteDoc(note=store_artifact(file, "notes"), provenance=provenance())
@@ -443,7 +440,7 @@ def test_unfinished_work_is_not_taken_up_by_a_recomputation(
 
     run(flow, job_store)
 
-    assert [name.endswith("-token") for name in FOLDERS] == [True]
+    assert [folder.name.endswith("-token") for folder in FOLDERS] == [True]
 
 
 def test_a_stage_that_the_study_lacks_is_rejected() -> None:
