@@ -75,11 +75,13 @@ def test_an_audit_names_what_differs_and_what_cannot_be_read(
     found = json.loads(call("dataset", "audit", tmp_path, "--json").output)
 
     assert shown.code == 0
-    assert "3 files: 2 runs of 4 frames, 1 unreadable" in shown.output
+    assert "3 files: 2 read as a run, 1 unreadable, 0 second outputs" in shown.output
+    assert "2 runs of 4 frames" in shown.output
     assert "mixture: hubbard_u Cl: 0 eV (1), 3.5 eV (1); 0 meV/atom" in shown.output
-    assert f"same crystal: {tmp_path.name}/a, {tmp_path.name}/b" in shown.output
+    twins = f"{tmp_path.name}/a (r2SCAN), {tmp_path.name}/b (r2SCAN)"
+    assert f"same crystal: {twins}" in shown.output
     assert found["n_unreadable"] == {"incomplete_file": 1}
-    assert found["n_files"] == found["n_runs"] + 1
+    assert found["files"]["n_files"] == found["n_runs"] + 1
 
 
 def test_garbled_frames_are_one_line_and_exit_code_2(

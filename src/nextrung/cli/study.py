@@ -195,6 +195,7 @@ def _write_outputs(store: JobStore, document: StudyDoc) -> Path:
             folder / "models",
             stability=documents.get(f"stability/{model}"),
             density=documents.get(f"density/{model}"),
+            physics=documents.get(f"physics/{model}"),
         )
         checkpoint = folder / "models" / f"{model}.pth.tar"
         copyfile(artifact_path(made.checkpoint), checkpoint)

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from nextrung.schemas.density import DensityDoc
     from nextrung.schemas.evaluation import EvaluationDoc
     from nextrung.schemas.fine_tuning import FineTuningDoc
+    from nextrung.schemas.physics import PhysicsDoc
     from nextrung.schemas.stability import StabilityDoc
 
 #: Elements of the architecture.
@@ -44,6 +45,7 @@ def write_model_card(
     *,
     stability: StabilityDoc | None = None,
     density: DensityDoc | None = None,
+    physics: PhysicsDoc | None = None,
 ) -> tuple[Path, Path]:
     """Write the model card of a potential as Markdown and JSON.
 
@@ -59,6 +61,8 @@ def write_model_card(
         Its hull.
     density : DensityDoc, optional
         Its densities.
+    physics : PhysicsDoc, optional
+        Tests of its energy surface.
 
     Returns
     -------
@@ -70,7 +74,9 @@ def write_model_card(
     InputError
         If the documents are of different models.
     """
-    card = describe_model(tuned, evaluation, stability=stability, density=density)
+    card = describe_model(
+        tuned, evaluation, stability=stability, density=density, physics=physics
+    )
     markdown, machine = folder / f"{card.model}.md", folder / f"{card.model}.json"
     folder.mkdir(parents=True, exist_ok=True)
     with atomic_write(markdown) as file:
@@ -86,6 +92,7 @@ def describe_model(
     *,
     stability: StabilityDoc | None = None,
     density: DensityDoc | None = None,
+    physics: PhysicsDoc | None = None,
 ) -> ModelCard:
     """Build the model card of a potential.
 
@@ -99,14 +106,22 @@ def describe_model(
         Its hull.
     density : DensityDoc, optional
         Its densities.
+    physics : PhysicsDoc, optional
+        Tests of its energy surface.
 
     Raises
     ------
     InputError
         If the documents are of different models.
     """
-    scored = [document for document in (evaluation, stability, density) if document]
-    others = sorted({document.model for document in scored} - {tuned.model})
+    parts = {
+        "evaluation": evaluation,
+        "stability": stability,
+        "density": density,
+        "physics": physics,
+    }
+    scored = {stage: document for stage, document in parts.items() if document}
+    others = sorted({document.model for document in scored.values()} - {tuned.model})
     if others:
         raise InputError(
             f"model card: expected documents of {tuned.model}, got {', '.join(others)}"
@@ -114,11 +129,9 @@ def describe_model(
     known = [Element.from_Z(number).symbol for number in range(1, _N_ELEMENTS + 1)]
     test = stability.metrics.get("test") if stability else None
     trained = _find_trained(evaluation)
-    used: dict[str, TaskDoc] = {f"evaluation/{tuned.model}": evaluation}
-    if stability is not None:
-        used[f"stability/{tuned.model}"] = stability
-    if density is not None:
-        used[f"density/{tuned.model}"] = density
+    used: dict[str, TaskDoc] = {
+        f"{stage}/{tuned.model}": document for stage, document in scored.items()
+    }
     fitness = assess_fitness(tuned, used)
     return ModelCard(
         model=tuned.model,

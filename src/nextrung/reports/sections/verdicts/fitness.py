@@ -10,7 +10,9 @@ from nextrung.reports.sections.verdicts.choices import (
     Choice,
     compare_model,
 )
+from nextrung.reports.sections.verdicts.dynamics import find_failed_dynamics
 from nextrung.reports.sections.verdicts.evidence import read_evidence
+from nextrung.schemas.physics import PhysicsDoc
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -56,14 +58,14 @@ def assess_fitness(
     tuned : FineTuningDoc
         The potential.
     documents : mapping of str to TaskDoc
-        Its documents: ``evaluation`` and ``stability``, by stage/model.
+        Its documents: ``evaluation``, ``stability`` and ``physics``, by stage/model.
 
     Returns
     -------
     list of Fitness
         One per use. A use is recommended where every error it needs was labelled,
-        trained and tested, and is shown to be lower than that of the baseline.
-        Molecular dynamics is never recommended, as it is not tested.
+        trained and tested, and is shown to be lower than that of the baseline;
+        molecular dynamics where, besides, its tests of physics passed.
     """
     evidence = read_evidence(documents)
     keys = {key for needed in _USES.values() for key in needed}
@@ -81,7 +83,13 @@ def assess_fitness(
         )
         for use, needed in _USES.items()
     ]
-    return [*assessed, Fitness("Molecular dynamics", ("not tested",), ())]
+    physics = documents.get(f"physics/{tuned.model}")
+    failed = find_failed_dynamics(physics if isinstance(physics, PhysicsDoc) else None)
+    forces = next(fitness for fitness in assessed if "Forces" in fitness.use)
+    dynamics = Fitness(
+        "Molecular dynamics", (*forces.reasons, *failed), forces.findings
+    )
+    return [*assessed, dynamics]
 
 
 def _object(tuned: FineTuningDoc, key: str, choice: Choice | None) -> str:

@@ -12,6 +12,7 @@ from nextrung.reports.sections.verdicts.choices import (
     Choice,
     choose_model,
 )
+from nextrung.reports.sections.verdicts.dynamics import find_failed_dynamics
 from nextrung.schemas.relaxation import RelaxationStatus
 
 if TYPE_CHECKING:
@@ -28,13 +29,13 @@ class _Use(NamedTuple):
     title: str
     key: str
     needs: tuple[str, ...] = ()
-    is_tested: bool = True
+    is_dynamics: bool = False
 
 
 _USES = (
     _Use("Energies of given structures", "energy"),
     _Use("Relaxation", "forces", ("stress",)),
-    _Use("Molecular dynamics", "forces", is_tested=False),
+    _Use("Molecular dynamics", "forces", is_dynamics=True),
     _Use("Phase stability", "decomposition_energy"),
 )
 
@@ -84,13 +85,16 @@ def _build_row(
     use: _Use, choice: Choice, unmet: list[str], *, results: StudyResults
 ) -> Element:
     """Build the row of one purpose."""
+    summary = results.models.get(choice.model)
+    physics = summary.physics if summary else None
+    failed = find_failed_dynamics(physics) if use.is_dynamics else []
     remarks = [
         *(f"Not shown to be better than {BASELINES[key]}." for key in unmet),
         choice.describe_rank(),
-        "" if use.is_tested else "Chosen by forces; no dynamics were run.",
-        _describe_isolated(results.models.get(choice.model)),
+        f"Chosen by forces: {'; '.join(failed)}." if failed else "",
+        _describe_isolated(summary),
     ]
-    recommended = use.is_tested and choice.baseline is not None and not unmet
+    recommended = choice.baseline is not None and not unmet and not failed
     error = f"{NAMES[use.key]} {choice.format_error()}"
     compared = choice.baseline.format() if choice.baseline else MISSING
     return row(
