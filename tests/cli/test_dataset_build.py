@@ -228,7 +228,7 @@ import io, os, signal, sys
 from pathlib import Path
 from nextrung.adapters.files.json_split import cut_members
 from nextrung.adapters.files import artifacts
-from nextrung.adapters.curation import dataset
+from nextrung.adapters.curation import dataset, stored_dataset
 from nextrung.adapters.files import frame_stream
 from nextrung.adapters.files import staging
 from nextrung.adapters.files.yaml_records import load_yaml
@@ -241,8 +241,8 @@ WATCHED = [
     (frame_stream.FrameBuffer, "write"), (frame_stream.FrameBuffer, "__exit__"),
     (frame_stream.FrameWriter, "write"), (frame_stream.FrameWriter, "__exit__"),
     (frame_stream.RejectionWriter, "write"), (frame_stream.RejectionWriter, "__exit__"),
-    (dataset, "store_artifact"), (artifacts, "hash_file"), (Path, "replace"),
-    (dataset, "write_materials"), (dataset.shutil, "copy"),
+    (stored_dataset, "store_artifact"), (artifacts, "hash_file"), (Path, "replace"),
+    (stored_dataset, "write_materials"), (stored_dataset.shutil, "copy"),
     (staging.StagingFolder, "remove"),
 ]
 
@@ -261,7 +261,7 @@ def build(fatal):
         setattr(owner, name, call)
     for owner, name in WATCHED:
         watch(owner, name)
-    dataset.store_dataset(dataset.curate(settings), settings)
+    stored_dataset.store_dataset(dataset.curate(settings), settings)
 
 list(cut_members(io.BytesIO(b"[1]")))  # compiled once for all children
 fatal = 0

@@ -6,8 +6,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import ClassVar
 
-from nextrung.adapters.curation.dataset import curate, source_digest, store_dataset
+from nextrung.adapters.curation.dataset import curate, source_digest
 from nextrung.adapters.curation.frames_file import store_frames_file
+from nextrung.adapters.curation.stored_dataset import store_dataset
 from nextrung.adapters.files.artifacts import hash_file
 from nextrung.makers.jobs.stage_maker import StageMaker
 from nextrung.makers.jobs.task_job import (

@@ -13,7 +13,8 @@ import pytest
 from pymatgen.core import Lattice, Structure
 
 from nextrung.adapters.curation import rules
-from nextrung.adapters.curation.dataset import CuratedDataset, curate, store_dataset
+from nextrung.adapters.curation.dataset import CuratedDataset, curate
+from nextrung.adapters.curation.stored_dataset import store_dataset
 from nextrung.adapters.files.artifacts import artifact_path
 from nextrung.adapters.files.frames import (
     read_frames,
@@ -52,13 +53,13 @@ TRUSTING = CurationSettings(energy_scale=EnergyScaleSettings(potentials={}))
 #: Dies after the frames are written and before they are named.
 KILLED_BUILD = """
 import os, signal
-from nextrung.adapters.curation import dataset
+from nextrung.adapters.curation import dataset, stored_dataset
 from nextrung.schemas.dataset import (DatasetSettings)
 
 settings = DatasetSettings.model_validate_json({settings!r})
 curated = dataset.curate(settings)
-dataset.store_artifact = lambda *_: os.kill(os.getpid(), signal.SIGKILL)
-dataset.store_dataset(curated, settings)
+stored_dataset.store_artifact = lambda *_: os.kill(os.getpid(), signal.SIGKILL)
+stored_dataset.store_dataset(curated, settings)
 """
 
 #: A structure as documents have it.

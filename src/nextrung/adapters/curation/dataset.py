@@ -1,28 +1,23 @@
-"""Curation, splitting and storage of the frames of a label source."""
+"""Curation and splitting of the frames of a label source."""
 
 from __future__ import annotations
 
-import shutil
 import weakref
 from collections import Counter
 from contextlib import ExitStack
 from dataclasses import dataclass
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
-from pymatgen.core import Element
 
 from nextrung.adapters.curation.duplicates import DuplicateSearch
 from nextrung.adapters.curation.rules import FrameFilter
-from nextrung.adapters.files.artifacts import store_artifact
 from nextrung.adapters.files.frame_stream import (
     FrameBuffer,
-    FrameWriter,
     RejectionWriter,
     stream_frames,
 )
-from nextrung.adapters.files.frames import read_rejections, write_materials
+from nextrung.adapters.files.frames import read_rejections
 from nextrung.adapters.files.staging import StagingFolder, remove_stale
 from nextrung.adapters.sources.registry import (
     count_files,
@@ -30,20 +25,18 @@ from nextrung.adapters.sources.registry import (
     read_source,
     source_digest,
 )
-from nextrung.compute.curation.materials import (
-    count_frames_by_element,
-    validate_unique_names,
-)
+from nextrung.compute.curation.materials import validate_unique_names
 from nextrung.compute.curation.split_groups import group_materials
 from nextrung.compute.curation.splitting import list_members, split_materials
-from nextrung.schemas.base import Artifact, InputError
+from nextrung.schemas.base import InputError
 from nextrung.schemas.dataset import SplitUnit
-from nextrung.schemas.frames import SPLITS, Frames
+from nextrung.schemas.frames import Frames
 from nextrung.schemas.labels.curation import Rule
 from nextrung.schemas.labels.identity import IdentitySummary
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+    from pathlib import Path
 
     from numpy.typing import NDArray
 
@@ -53,7 +46,7 @@ if TYPE_CHECKING:
     from nextrung.schemas.labels.identity import FileCounts
     from nextrung.schemas.labels.materials import Materials
 
-__all__ = ["CuratedDataset", "curate", "source_digest", "store_dataset"]
+__all__ = ["REJECTED", "CuratedDataset", "curate", "source_digest"]
 
 #: Files of a data set in its staging folder.
 ACCEPTED, REJECTED = "accepted.arrow", "rejections.parquet"
@@ -159,45 +152,6 @@ def curate(
     return curated
 
 
-def store_dataset(curated: CuratedDataset, settings: DatasetSettings) -> dict[str, Any]:
-    """Store the files of a data set as artifacts, and count their content.
-
-    Parameters
-    ----------
-    curated : CuratedDataset
-        Accepted and rejected frames.
-    settings : DatasetSettings
-        Its settings; stored in the metadata of the files.
-
-    Returns
-    -------
-    dict
-        Fields of a :class:`~nextrung.schemas.dataset.DatasetDoc` except settings and
-        provenance.
-    """
-    counts = _count(curated, settings)
-    metadata = {"settings": settings.model_dump(mode="json"), **counts}
-
-    def write_parts(path: Path) -> None:
-        with FrameWriter(path, metadata) as writer:
-            for frames in curated.stream():
-                added = [curated.corrections.get(m) or 0.0 for m in frames.material_ids]
-                writer.write(frames, frames.energies - added * frames.n_atoms)
-
-    return counts | {
-        "files": curated.files,
-        "identity": curated.identity,
-        "frames": _store("frames", write_parts),
-        "materials": _store(
-            "materials", lambda path: write_materials(curated.materials, path, metadata)
-        ),
-        "rejections": _store(
-            "rejections",
-            lambda path: Path(shutil.copy(curated.folder / REJECTED, path)),
-        ),
-    }
-
-
 def _curate(
     folder: Path,
     settings: DatasetSettings,
@@ -269,41 +223,9 @@ def _list_same_crystals(
     return [names for names in list_members(groups).values() if len(names) > 1]
 
 
-def _count(curated: CuratedDataset, settings: DatasetSettings) -> dict[str, Any]:
-    """Count materials, frames, rejections and elements of a data set."""
-    initial = curated.materials.initial
-    by_split: Counter[str] = Counter(dict.fromkeys(SPLITS, 0))
-    by_element: Counter[str] = Counter()
-    for frames in curated.stream():
-        by_split.update(frames.splits.tolist())
-        by_element.update(count_frames_by_element(frames))
-    order = sorted(by_element, key=lambda symbol: Element(symbol).Z)
-    return {
-        "labels": curated.labels,
-        "functional": settings.curation.functional,
-        "n_seen": curated.n_seen,
-        "n_materials": len(initial),
-        "n_frames": by_split.total(),
-        "n_frames_before_deduplication": curated.n_frames_before_deduplication,
-        "n_rejected": curated.n_rejected,
-        "n_skipped": curated.n_skipped,
-        "n_materials_by_split": {n: int((initial.splits == n).sum()) for n in SPLITS},
-        "n_frames_by_split": dict(by_split),
-        "element_counts": {symbol: by_element[symbol] for symbol in order},
-    }
-
-
 def _describe_empty(settings: DatasetSettings, counts: Mapping[Rule, int]) -> str:
     """Describe in one line why no frame of a source is accepted."""
     got = ", ".join(f"{rule} {count}" for rule, count in counts.items() if count)
     paths = getattr(settings.source, "paths", ())
     where = ", ".join(paths) or f"the {settings.source.kind} source"
     return f"expected usable frames, got none in {where} (rejected: {got or 'none'})"
-
-
-def _store(kind: str, write: Callable[[Path], object]) -> Artifact:
-    """Write a Parquet file to a staging folder and store it as an artifact."""
-    with StagingFolder() as folder:
-        path = folder / f"{kind}.parquet"
-        write(path)
-        return store_artifact(path, kind)
