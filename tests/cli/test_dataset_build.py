@@ -52,7 +52,7 @@ def write_study(folder: Path, name: str = "frames.json", **source: Any) -> Path:
         "dataset": {
             "source": {"kind": "mptrj_json", "paths": [str(folder / name)]} | source,
             "curation": {"energy_scale": {"potentials": {}}},
-            "split": {"val": 0.25, "test": 0.25},
+            "split": {"val": 0.25, "test": 0.25, "unit": "material"},
         }
     }
     path = folder / "study.yaml"

@@ -154,7 +154,7 @@ def test_one_crystal_in_several_folders_is_in_one_split(runs: Runs) -> None:
     for index in range(6):
         runs.add(f"job-{index}")
 
-    with pytest.raises(InputError, match="6 materials are 1 groups"):
+    with pytest.raises(InputError, match="6 materials are 1 group,"):
         curate(runs.settings(split=SplitSettings(val=0.2, test=0.2)))
 
 

@@ -168,5 +168,5 @@ def test_splits_that_only_large_groups_could_fill_are_refused() -> None:
     frames = carbons(40)
     groups = dict.fromkeys(frames.material_ids.tolist(), "all")
 
-    with pytest.raises(InputError, match="40 materials are 1 groups"):
+    with pytest.raises(InputError, match="40 materials are 1 group,"):
         split_materials(list_elements(frames), SplitSettings(), groups)

@@ -105,8 +105,9 @@ def _describe_unfilled(
         )
     return (
         f"the {split} split is empty: the {len(materials)} materials are "
-        f"{len(groups)} groups that are in one split as a whole, each too large or the "
-        "last with an element (dataset.split.unit: material splits them)"
+        f"{len(groups)} {'group' if len(groups) == 1 else 'groups'}, each in one split "
+        "as a whole and too large, or the last with an element "
+        "(dataset.split.unit: material splits them)"
     )
 
 
