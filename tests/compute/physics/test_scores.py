@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from pymatgen.core import Lattice, Structure
 
 from nextrung.adapters.files.crystals.elastic_crystals import read_elastic_crystals
 from nextrung.compute.physics.scores import (
@@ -54,8 +55,14 @@ def test_every_measure_belongs_to_one_test() -> None:
 
 
 def test_the_lattice_parameter_is_that_of_the_conventional_cell() -> None:
-    assert len(SILICON.structure) == 2
+    """Of face-centred, body-centred and primitive cells."""
+    iron, salt = read_elastic_crystals(["Fe bcc", "NaCl rocksalt"])
+    simple = Structure(Lattice.cubic(3.35), ["Po"], [[0, 0, 0]])
+
     assert find_lattice_parameter(SILICON.structure) == pytest.approx(5.431, abs=1e-3)
+    assert find_lattice_parameter(iron.structure) == pytest.approx(2.8665)
+    assert find_lattice_parameter(salt.structure) == pytest.approx(5.6402)
+    assert find_lattice_parameter(simple) == pytest.approx(3.35)
 
 
 def test_bulk_modulus_of_experiment_follows_from_elastic_constants() -> None:

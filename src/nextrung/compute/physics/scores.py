@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import numpy as np
-from pymatgen.symmetry.analyzer import SpacegroupAnalyzer
 
 from nextrung.schemas.physics import (
     Measure,
@@ -37,6 +36,10 @@ MEASURES: Mapping[PhysicsTest, tuple[Measure, ...]] = {
     PhysicsTest.MOLECULAR_DYNAMICS: (Measure.ENERGY_DRIFT,),
 }
 
+#: Primitive cells in the conventional cell of a cubic lattice, by the angle between
+#: primitive vectors in degrees: primitive, face-centred, body-centred.
+_CELLS: Mapping[int, int] = {90: 1, 60: 4, 109: 2}
+
 
 def find_lattice_parameter(structure: Structure) -> float:
     """Find the lattice parameter of the conventional cell of a cubic crystal in Å.
@@ -44,10 +47,10 @@ def find_lattice_parameter(structure: Structure) -> float:
     Parameters
     ----------
     structure : Structure
-        Primitive cell.
+        Primitive cell of a primitive, face-centred or body-centred cubic lattice.
     """
-    conventional = SpacegroupAnalyzer(structure).get_conventional_standard_structure()
-    return float(conventional.lattice.a)
+    n_cells = _CELLS[round(structure.lattice.alpha)]
+    return float((n_cells * structure.volume) ** (1 / 3))
 
 
 def fit_drift(energies: NDArray[np.float64], times: NDArray[np.float64]) -> float:
