@@ -51,8 +51,8 @@ def split_materials(
     the last in training with one of their elements. A group that is larger than what a
     split lacks is skipped, so that splits may be smaller where groups are large.
     """
-    groups = groups or {name: name for name in elements}
-    members = list_members({name: groups[name] for name in elements})
+    known = groups or {}
+    members = list_members({name: known.get(name, name) for name in elements})
     held = {
         group: {number for name in names for number in elements[name]}
         for group, names in members.items()
