@@ -114,3 +114,13 @@ def test_needles_are_in_the_bytes_of_every_document_that_matches(
             if decode(content)["uuid"] in matching:
                 for alternatives in list_needles(criteria):
                     assert any(needle in content for needle in alternatives)
+
+
+def test_rows_are_counted_without_decoding_them(tmp_path: Path) -> None:
+    store = EmbeddedStore("docs", database_path=str(tmp_path))
+    store.connect()
+    assert store.count_rows() == 0
+
+    store.update(DOCUMENTS, key=["uuid", "index"])
+
+    assert store.count_rows() == len(DOCUMENTS)

@@ -1,11 +1,13 @@
 from __future__ import annotations
 
+import warnings
 from typing import TYPE_CHECKING
 
 import pytest
 from jobflow import JobStore
 from maggma.stores import MemoryStore
 
+from nextrung.adapters.stores import job_store
 from nextrung.adapters.stores.job_store import (
     close_store,
     find_documents,
@@ -155,3 +157,19 @@ def test_a_store_can_be_closed_twice(database: Database) -> None:
 def test_finished_jobs_are_those_with_a_document(job_store: JobStore) -> None:
     job_store.update([{"uuid": "a", "index": 1}, {"uuid": "c", "index": 1}], key="uuid")
     assert find_finished(job_store, ["a", "b"]) == {"a"}
+
+
+@pytest.mark.parametrize(("most", "n_warnings"), [(2, 1), (3, 0)])
+def test_a_large_embedded_store_is_opened_with_a_warning(
+    most: int, n_warnings: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    documents = [{"uuid": str(number), "index": 1} for number in range(3)]
+    make_embedded_store(tmp_path).docs_store.update(documents, key=["uuid", "index"])
+    monkeypatch.setattr(job_store, "MOST_DOCUMENTS", most)
+
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        make_embedded_store(tmp_path)
+
+    assert len(caught) == n_warnings
+    assert all("holds 3 documents: above 2" in str(each.message) for each in caught)

@@ -7,9 +7,10 @@ that the criteria ask for; MontyDB then applies the criteria to these alone.
 
 from __future__ import annotations
 
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from contextvars import ContextVar
 from pathlib import Path
+from sqlite3 import OperationalError, connect
 from typing import TYPE_CHECKING, Any
 
 from maggma.stores import MontyStore
@@ -79,6 +80,24 @@ class EmbeddedStore(MontyStore):  # type: ignore[misc]
         with _searching(criteria):
             counted: int = super().count(criteria, *arguments, **options)
         return counted
+
+    def count_rows(self) -> int:
+        """Count all documents without decoding them; none before the first is written.
+
+        Returns
+        -------
+        int
+            Number of documents in the file.
+        """
+        file = Path(self.database_path) / self.database_name / self.collection_name
+        try:
+            with closing(
+                connect(f"file:{file}.collection?mode=ro", uri=True)
+            ) as opened:
+                sql = f"SELECT COUNT(*) FROM [{SQLITE_RECORD_TABLE}]"  # noqa: S608 - a constant
+                return int(opened.execute(sql).fetchone()[0])
+        except OperationalError:
+            return 0
 
     def update(
         self,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import warnings
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -29,6 +30,10 @@ CONFIG_VARIABLE = "JOBFLOW_CONFIG_FILE"
 #: Folder of the embedded store below a run folder.
 STORE_FOLDER = "store"
 
+#: Documents of an embedded store above which commands take several seconds more, by
+#: ``benchmarks/bench_store.py``.
+MOST_DOCUMENTS = 500
+
 #: Fields of the documents that queries filter on.
 INDEXED_FIELDS = (
     "uuid",
@@ -47,7 +52,7 @@ def make_embedded_store(root: Path) -> JobStore:
     """Open the job store of a run folder, and create it where there is none.
 
     MontyDB stores documents and arrays in sqlite: safe with killed and concurrent
-    writers, meant for hundreds of documents.
+    writers, meant for hundreds of documents; a larger store is opened with a warning.
 
     Parameters
     ----------
@@ -65,6 +70,13 @@ def make_embedded_store(root: Path) -> JobStore:
         EmbeddedStore(collection, database_path=str(folder))
         for collection in ("docs", "data")
     )
+    if (n_documents := docs.count_rows()) > MOST_DOCUMENTS:
+        warnings.warn(
+            f"{folder} holds {n_documents:,} documents: above {MOST_DOCUMENTS:,}, "
+            "commands are slow; keep further studies in other run folders, or in "
+            "MongoDB (nextrung init)",
+            stacklevel=2,
+        )
     return _connected(RetryingJobStore(docs, additional_stores={"data": data}))
 
 
