@@ -82,6 +82,8 @@ def test_the_verdict_follows_from_the_checks(tried: PreflightDoc) -> None:
         ("correlation with the source", None),
         ("elements without reference", None),
         ("frames out of range", None),
+        ("labels of one kind", None),
+        ("labels that do not fit the others", None),
         ("aligned references", Model.REFITTED_ATOM_REFS),
         ("gradients", Model.REFITTED_ATOM_REFS),
         ("transfer against scratch", Model.REFITTED_ATOM_REFS),

@@ -52,7 +52,7 @@ def test_every_part_of_the_study_has_its_document(
     documents: dict[str, TaskDoc], study_settings: StudySettings
 ) -> None:
     per_model = ("fine_tuning", "evaluation", "relaxation", "stability", "density")
-    expected = {
+    expected = {f"physics/{model}" for model in study_settings.models} | {
         "dataset",
         "alignment",
         "scaling_law",

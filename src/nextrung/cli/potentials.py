@@ -61,7 +61,6 @@ def evaluate(
     """Compare the predictions of a potential with labels."""
     from nextrung.adapters.files.structure_files import write_predictions
     from nextrung.cli.outputs import EVALUATIONS, validate_output, write_evaluation
-    from nextrung.compute.evaluation import score_predictions
 
     validate_output(output, EVALUATIONS)
     use_device(device)
@@ -74,11 +73,13 @@ def evaluate(
         score = StageRun(root, model).evaluate(source, _choose_splits(source))
     wants_predictions = output is not None and output.suffix == ".extxyz"
     if score is None or wants_predictions:
+        from nextrung.makers.evaluation import score_frames
+
         frames = _read_labels(source)
-        predicted, errors = load(model).predict_frames(frames)
-        score = score or score_predictions(
-            frames, predicted, errors, splits=_choose_splits(source).splits
+        scored, predicted, errors = score_frames(
+            frames, load(model), _choose_splits(source)
         )
+        score = score or scored
     _show_scores(score)
     if output is not None and wants_predictions:
         write_predictions(output, frames, predicted=predicted, errors=errors)

@@ -16,7 +16,11 @@ from nextrung.makers.jobs.task_job import provenance, task_job
 from nextrung.schemas.evaluation import NEW_FORMULAS, EvaluationDoc, EvaluationSettings
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from nextrung.potentials.potential import Potential
     from nextrung.schemas.dataset import DatasetDoc
+    from nextrung.schemas.evaluation import EvaluationScore
     from nextrung.schemas.fine_tuning import FineTuningDoc
     from nextrung.schemas.frames import Frames
 
@@ -49,20 +53,8 @@ class EvaluationMaker(StageMaker):
         model : FineTuningDoc
             The model to score.
         """
-        frames = open_frames(dataset)
-        new_formulas = find_new_formulas(frames)
-        references = _fit_references(frames)
-        if "all" not in self.settings.splits:
-            chosen = np.isin(frames.splits, self.settings.splits)
-            frames, new_formulas = frames[chosen], new_formulas[chosen]
-        predicted, errors = open_potential(model).predict_frames(frames)
-        score = score_predictions(
-            frames,
-            predicted,
-            errors,
-            splits=self.settings.splits,
-            subsets={NEW_FORMULAS: new_formulas},
-            references=references,
+        score, _, _ = score_frames(
+            open_frames(dataset), open_potential(model), self.settings
         )
         return EvaluationDoc(
             model=model.model,
@@ -73,6 +65,47 @@ class EvaluationMaker(StageMaker):
             rows=score.rows,
             provenance=provenance(),
         )
+
+
+def score_frames(
+    frames: Frames, potential: Potential, settings: EvaluationSettings
+) -> tuple[EvaluationScore, Frames, Mapping[int, str]]:
+    """Predict frames and compute the errors.
+
+    Parameters
+    ----------
+    frames : Frames
+        Labelled frames; atomic references, the baseline of energies, are fitted to
+        those in training.
+    potential : Potential
+        The potential to score.
+    settings : EvaluationSettings
+        Splits to score.
+
+    Returns
+    -------
+    score : EvaluationScore
+        Errors by split.
+    predicted : Frames
+        The frames of these splits with predictions in place of labels.
+    errors : mapping of int to str
+        Why a frame has no prediction, by index.
+    """
+    new_formulas = find_new_formulas(frames)
+    references = _fit_references(frames)
+    if "all" not in settings.splits:
+        chosen = np.isin(frames.splits, settings.splits)
+        frames, new_formulas = frames[chosen], new_formulas[chosen]
+    predicted, errors = potential.predict_frames(frames)
+    score = score_predictions(
+        frames,
+        predicted,
+        errors,
+        splits=settings.splits,
+        subsets={NEW_FORMULAS: new_formulas},
+        references=references,
+    )
+    return score, predicted, errors
 
 
 def _fit_references(frames: Frames) -> dict[str, float]:

@@ -49,11 +49,14 @@ def add(store: JobStore, uuid: str, document: TaskDoc, day: int = 1) -> None:
 
 
 def study(name: str, jobs: dict[str, str]) -> StudyDoc:
-    counts = dict.fromkeys(DatasetSummary.model_fields, 0)
-    empty: dict[str, Any] = {
-        name: {}
+    fields = {
+        name: field
         for name, field in DatasetSummary.model_fields.items()
-        if "dict" in str(field.annotation)
+        if field.is_required()
+    }
+    counts = dict.fromkeys(fields, 0)
+    empty: dict[str, Any] = {
+        name: {} for name, field in fields.items() if "dict" in str(field.annotation)
     }
     return StudyDoc(
         settings=StudySettings(name=name),

@@ -85,6 +85,17 @@ def test_frames_that_cannot_be_predicted_are_left_out(frames: Frames) -> None:
     assert find_energy_outliers(frames, predicted) == []
 
 
+def test_few_runs_do_not_tell_an_outlier() -> None:
+    """Seven runs of three elements, one of them an O2 molecule far off."""
+    species = [["Co"], ["Mn"], ["O", "O"], ["Co", "O"], ["Mn", "O"], ["Co"], ["Mn"]]
+    frames = frames_of([f"run{index}" for index in range(7)], species)
+    frames.energies[:] = -4.0 * frames.n_atoms
+    predicted = frames.energies.copy()
+    predicted[2] += 1.0
+
+    assert find_energy_outliers(frames, predicted) == []
+
+
 @pytest.mark.parametrize(
     ("kind", "factor", "cause"),
     [

@@ -44,19 +44,24 @@ def test_a_mixture_is_a_warning_with_its_size() -> None:
     assert check.finding.endswith("; 1 more")
 
 
-@pytest.mark.parametrize(
-    ("n_runs", "outcome"),
-    [(100, CheckOutcome.WARNING), (5, CheckOutcome.FAILED)],
-)
-def test_runs_that_do_not_fit_are_counted_once(
-    n_runs: int, outcome: CheckOutcome
-) -> None:
-    outliers = [
-        Outlier(run_id="run-4", kind=kind, reason="too low")
-        for kind in ("energy", "stress")
-    ]
+def make_outliers(*kinds: str) -> list[Outlier]:
+    return [Outlier(run_id="run-4", kind=kind, reason="too low") for kind in kinds]
 
-    check = check_outliers(outliers, n_runs, PreflightSettings())
+
+@pytest.mark.parametrize(
+    ("kinds", "n_runs", "outcome"),
+    [
+        (["energy"], 5, CheckOutcome.WARNING),
+        (["energy", "stress"], 100, CheckOutcome.WARNING),
+        (["energy", "stress"], 5, CheckOutcome.FAILED),
+        (["forces"], 5, CheckOutcome.FAILED),
+    ],
+)
+def test_wrong_units_stop_a_study_and_energies_are_a_warning(
+    kinds: list[str], n_runs: int, outcome: CheckOutcome
+) -> None:
+    """Energies of molecules such as O2 differ between functionals, and are right."""
+    check = check_outliers(make_outliers(*kinds), n_runs, PreflightSettings())
 
     assert check.outcome is outcome
     assert check.finding == f"1 of {n_runs} runs: run-4: too low"

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 N_DEVIATIONS: Final = 8.0
 #: Residual in eV/atom below which no run is an outlier.
 MIN_RESIDUAL: Final = 0.06
+#: Runs beyond the number of elements below which the scatter of energies is unknown.
+MIN_FREEDOM: Final = 10
 #: Median absolute value of a normal distribution of unit standard deviation.
 MEDIAN_RATIO: Final = 0.6745
 #: Leverage from which on a run decides its own fit and cannot be checked.
@@ -73,13 +75,14 @@ def find_energy_outliers(
     Label minus prediction per atom is regressed on the composition. A run is compared
     with the fit to all others (leave-one-out residuals by the leverage), the worst one
     is taken out, and the others are fitted again, until none is beyond the limit. Runs
-    with an element of their own cannot be checked.
+    with an element of their own cannot be checked, nor data sets that have fewer than
+    ten runs more than elements.
     """
     known = np.flatnonzero(np.isfinite(predicted) & np.isfinite(frames.energies))
     amounts = _count_fractions(frames)
     differences = (frames.energies - predicted) / frames.n_atoms
     outliers = []
-    while len(known):
+    while len(known) - np.linalg.matrix_rank(amounts[known]) >= MIN_FREEDOM:
         residuals = _leave_one_out(amounts[known], differences[known])
         sizes = np.abs(np.nan_to_num(residuals))
         usual = float(np.nanmedian(np.abs(residuals))) / MEDIAN_RATIO

@@ -121,12 +121,7 @@ def list_unreferenced(
 
 
 def check_losses(
-    name: str,
-    lost: tuple[int, int],
-    *,
-    why: str,
-    settings: PreflightSettings,
-    counted: str = "frames",
+    name: str, lost: tuple[int, int], *, why: str, settings: PreflightSettings
 ) -> Check:
     """Check whether a study loses too many frames.
 
@@ -140,8 +135,6 @@ def check_losses(
         Why frames are lost.
     settings : PreflightSettings
         Maximum fraction of lost frames.
-    counted : str
-        What the numbers count.
 
     Returns
     -------
@@ -153,11 +146,11 @@ def check_losses(
         return Check(
             name=name,
             outcome=CheckOutcome.PASSED,
-            finding=f"none of {n_frames:,} {counted}",
+            finding=f"none of {n_frames:,} frames",
         )
     many = n_lost > settings.max_lost_fraction * n_frames
     return Check(
         name=name,
         outcome=CheckOutcome.FAILED if many else CheckOutcome.WARNING,
-        finding=f"{n_lost:,} of {n_frames:,} {counted}: {why}",
+        finding=f"{n_lost:,} of {n_frames:,} frames: {why}",
     )
