@@ -134,7 +134,7 @@ def unreadable_files(outcar: Callable[..., str]) -> Sequence[tuple[str, bytes, s
         ("OUTCAR", outcar(force="**********").encode(), "could not convert"),
         ("OUTCAR", whole[:800], "no ionic step"),
         ("OUTCAR", b"", "no ionic step"),
-        ("vasprun.xml", b"<modeling>", "the XML is truncated"),
+        ("vasprun.xml", b"<modeling>", "the XML is incomplete"),
     )
 
 

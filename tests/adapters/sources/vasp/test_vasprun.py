@@ -73,10 +73,24 @@ def test_u_is_read_from_the_incar(
     assert max(read_vasprun(path).hubbard_us.values(), default=0) == expected
 
 
+def test_a_step_without_a_structure_is_rejected(
+    path: Path, vasprun: Callable[..., str]
+) -> None:
+    """As a GW calculation leaves it."""
+    before, _, step = vasprun().partition("<calculation>")
+    start, stop = step.index("<structure"), step.index("</structure>")
+    path.write_text(
+        f"{before}<calculation>{step[:start]}{step[stop + len('</structure>') :]}"
+    )
+
+    with pytest.raises(InputError, match="a step has no structure, as in GW"):
+        read_vasprun(path)
+
+
 def test_a_truncated_file_is_rejected(path: Path, vasprun: Callable[..., str]) -> None:
     path.write_text(vasprun()[:-100])
 
-    with pytest.raises(InputError, match="the XML is truncated"):
+    with pytest.raises(InputError, match="the XML is incomplete"):
         read_vasprun(path)
 
 

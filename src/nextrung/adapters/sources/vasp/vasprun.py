@@ -51,7 +51,7 @@ def read_vasprun(path: Path) -> VaspRun:
                 path, parse_dos=False, parse_eigen=False, parse_potcar_file=False
             )
     except SyntaxError as error:  # base class of XML parse errors
-        raise InputError(f"the XML is truncated: {error}") from error
+        raise InputError(f"the XML is incomplete: {error}") from error
     tags = {**vasprun.parameters, **vasprun.incar}
     steps = [_read_step(step) for step in vasprun.ionic_steps]
     if tags.get("ML_LMLFF"):
@@ -105,6 +105,8 @@ def _count_valence_electrons(path: Path) -> float:
 def _read_step(step: Mapping[str, Any]) -> IonicStep:
     """Convert a step."""
     structure = step["structure"]
+    if structure is None:
+        raise InputError("a step has no structure, as in GW and response calculations")
     return IonicStep(
         lattice=structure.lattice.matrix,
         frac_coords=structure.frac_coords,
