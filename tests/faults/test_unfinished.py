@@ -36,6 +36,8 @@ if TYPE_CHECKING:
 
     from nextrung.schemas.base import TaskDoc
 
+ROOT = Path(__file__).parents[2]
+
 pytestmark = pytest.mark.slow
 
 SCHEMAS: dict[str, type[TaskDoc]] = {
@@ -60,7 +62,7 @@ class LocalRun:
             "NEXTRUNG_ROOT": str(self.root),
             "NEXTRUNG_N_PROCESSES": "1",
             "FAULTS_NOTES": str(self.root / "notes"),
-            "PYTHONPATH": os.pathsep.join(filter(None, sys.path)),
+            "PYTHONPATH": os.pathsep.join([str(ROOT), *filter(None, sys.path)]),
             "OMP_NUM_THREADS": "1",
         }
         if self.kind == "relaxation":

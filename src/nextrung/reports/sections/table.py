@@ -113,7 +113,7 @@ def html_table(
         for cell, column in zip(cells, COLUMNS, strict=True):
             cell.extend(_list_ends(column, intervals.get((model, column.key))))
             if spread := _format_spread(results, model, column):
-                cell.append(element("span", f"mean {spread}", class_="interval"))
+                cell.append(element("span", spread, class_="interval"))
             if model in best[column.key]:
                 cell.set("class", cell.get("class", "") + " best")
         name = model_cell(model)

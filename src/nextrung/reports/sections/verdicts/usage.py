@@ -63,7 +63,13 @@ def list_uses(results: StudyResults, evidence: Evidence) -> list[Element]:
             use, choice, find_unmet(evidence, choice, use.needs), results=results
         )
         if choice
-        else row(use.title, "None shown to be fit", MISSING, MISSING, "Not scored.")
+        else row(
+            element("th", use.title, scope="row"),
+            "None shown to be fit",
+            MISSING,
+            MISSING,
+            "Not scored.",
+        )
         for use, choice in chosen
     ]
     titles = ("Purpose", "Model", "Test error", "Against the baseline", "Certainty")
