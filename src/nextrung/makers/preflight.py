@@ -108,22 +108,18 @@ class TrialMaker(StageMaker):
         out_of_range = find_out_of_range_frames(
             sampled.frames, sampled.residuals, self.settings
         )
+        losses = check_losses(
+            "elements without reference",
+            (n_unreferenced, len(frames)),
+            why=f"they hold {', '.join(elements)}",
+            settings=self.settings,
+        )
         checks = [
             check_correlation(structure, self.settings),
-            check_losses(
-                "elements without reference",
-                (n_unreferenced, len(frames)),
-                why=f"they hold {', '.join(elements)}",
-                settings=self.settings,
-            ),
+            losses,
             self._check_range(sample, sampled, out_of_range),
-            check_mixtures(dataset.identity.mixtures),
-            check_outliers(
-                *find_outliers(sampled.frames, sampled.predicted), self.settings
-            ),
-            *(check_alignment(model, aligned, self.settings) for model in models),
-            *(check_gradients(model, trials, self.settings) for model in models),
-            *(check_trial(model, trials) for model in models),
+            *self._check_labels(dataset, sampled),
+            *self._check_models(models, aligned, trials),
         ]
         verdict, reason, verdicts = reach_verdict(checks, models)
         splits = sampled.frames.splits
@@ -159,6 +155,27 @@ class TrialMaker(StageMaker):
             "n_train_frames": None,
         }
         return self.training.model_copy(update=changes)
+
+    def _check_labels(self, dataset: DatasetDoc, sampled: Sample) -> list[Check]:
+        """Check whether labels are of one kind and on one scale."""
+        outliers, n_runs = find_outliers(sampled.frames, sampled.predicted)
+        return [
+            check_mixtures(dataset.identity.mixtures),
+            check_outliers(outliers, n_runs, self.settings),
+        ]
+
+    def _check_models(
+        self,
+        models: list[Model],
+        aligned: dict[Rereference, float | None],
+        trials: list[Trial],
+    ) -> list[Check]:
+        """Check references, gradients and errors of every transferred model."""
+        return [
+            *(check_alignment(model, aligned, self.settings) for model in models),
+            *(check_gradients(model, trials, self.settings) for model in models),
+            *(check_trial(model, trials) for model in models),
+        ]
 
     def _check_range(
         self, sample: Frames, sampled: Sample, out_of_range: list[OutOfRangeFrame]

@@ -29,7 +29,12 @@ FIRST = {Model.SCRATCH: {"energy": 0.06}, TRANSFERRED: {"energy": 0.015}}
 
 
 def repeat(
-    results: StudyResults, low: float, high: float, n_repeats: int = 3
+    results: StudyResults,
+    low: float,
+    high: float,
+    n_repeats: int = 3,
+    *,
+    significant: bool = True,
 ) -> StudyResults:
     """Give transfer 30 and scratch 60 meV/atom over repeats, with this interval."""
     repeats = {
@@ -54,9 +59,9 @@ def repeat(
         difference=-0.03,
         low=low,
         high=high,
-        p_value=0.1,
-        p_adjusted=0.1,
-        significant=False,
+        p_value=0.01,
+        p_adjusted=0.02 if significant else 0.2,
+        significant=significant,
         n_materials=40,
         n_repeats=n_repeats,
     )
@@ -99,8 +104,36 @@ def test_a_lead_over_all_repeats_is_claimed_in_both_directions(
 
     assert helped
     assert worse
-    assert helped == pytest.approx((-0.03, -0.5, -0.75, -0.25))
-    assert worse == pytest.approx((0.03, 1.0, 0.5, 1.5))
+    assert helped[:4] == pytest.approx((-0.03, -0.5, -0.75, -0.25))
+    assert worse[:4] == pytest.approx((0.03, 1.0, 0.5, 1.5))
+    assert helped.is_lower
+    assert worse.is_higher
+
+
+@pytest.mark.parametrize("n_repeats", [1, 3])
+def test_a_lead_that_is_one_of_many_comparisons_is_not_claimed(
+    results: StudyResults, n_repeats: int
+) -> None:
+    """Its interval leaves zero out; its p-value after Holm is 0.2."""
+    changed = repeat(results, -0.045, -0.015, n_repeats, significant=False)
+    evidence = read_evidence(make_evaluations(FIRST), changed)
+
+    difference = evidence.compare("energy", TRANSFERRED, Model.SCRATCH)
+
+    assert difference
+    assert difference.high < 0
+    assert not difference.is_lower
+    assert not compare_transfer(evidence)[0].helped
+
+
+def test_no_error_falls_by_more_than_all_of_it(results: StudyResults) -> None:
+    changed = repeat(results, -0.09, -0.015)
+    evidence = read_evidence(make_evaluations(FIRST), changed)
+
+    difference = evidence.compare("energy", TRANSFERRED, Model.SCRATCH)
+
+    assert difference
+    assert difference.low == -1
 
 
 def test_errors_over_repeats_are_quoted_with_their_spread(

@@ -26,22 +26,26 @@ class Difference(NamedTuple):
         The same divided by the second; NaN where that is zero.
     low, high : float
         Ends of the 95 % interval of the relative difference.
+    is_significant : bool
+        Whether it stays significant after Holm's adjustment for the number of models
+        that are compared, where that was computed.
     """
 
     mean: float
     relative: float
     low: float
     high: float
+    is_significant: bool = True
 
     @property
     def is_lower(self) -> bool:
         """Whether the error is lower: the whole interval is below zero."""
-        return self.high < 0 and self.relative < -ROUNDING
+        return self.is_significant and self.high < 0 and self.relative < -ROUNDING
 
     @property
     def is_higher(self) -> bool:
         """Whether the error is higher: the whole interval is above zero."""
-        return self.low > 0 and self.relative > ROUNDING
+        return self.is_significant and self.low > 0 and self.relative > ROUNDING
 
     def format(self) -> str:
         """Format the relative difference and its interval in per cent."""

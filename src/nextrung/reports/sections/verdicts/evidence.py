@@ -40,6 +40,9 @@ class Evidence:
         Differences over several repeats, by column, model and other model.
     best : dict of str to str
         Model of the lowest validation error over several repeats, by column.
+    significant : dict of (str, str, str) to bool
+        Whether a difference is significant after Holm, by column, model and other
+        model, in both directions.
     """
 
     val: ResidualTable
@@ -47,6 +50,7 @@ class Evidence:
     spreads: dict[tuple[str, str], Spread] = field(default_factory=dict)
     differences: dict[tuple[str, str, str], Difference] = field(default_factory=dict)
     best: dict[str, str] = field(default_factory=dict)
+    significant: dict[tuple[str, str, str], bool] = field(default_factory=dict)
     _compared: dict[tuple[str, ...], Difference | None] = field(
         default_factory=dict, init=False, repr=False, compare=False
     )
@@ -86,7 +90,10 @@ class Evidence:
             return None
         if (key, model, other) not in self._compared:
             found = compare_residuals(models[model], models[other])
-            self._compared[key, model, other] = found
+            significant = self.significant.get((key, model, other), True)
+            self._compared[key, model, other] = found and found._replace(
+                is_significant=significant
+            )
         return self._compared[key, model, other]
 
     def compare_with_baseline(self, key: str, model: str) -> Difference | None:
@@ -179,10 +186,16 @@ def read_evidence(
         for key, spread in repeated.spread.items()
         if spread.n_repeats > 1
     }
+    significant = {
+        (each.property, *pair): each.significant
+        for each in results.differences
+        for pair in ((each.model, each.reference), (each.reference, each.model))
+    }
     if not spreads:
-        return Evidence(val, test)
+        return Evidence(val, test, significant=significant)
     best = {key: found.model for key, found in results.best.items()}
-    return Evidence(val, test, spreads, _read_differences(results, spreads), best)
+    differences = _read_differences(results, spreads)
+    return Evidence(val, test, spreads, differences, best, significant)
 
 
 def _read_differences(
@@ -198,8 +211,12 @@ def _read_differences(
         ):
             spread = spreads.get((key, other))
             if each.n_repeats > 1 and spread is not None and spread.mean:
-                relative = (value / spread.mean for value in (mean, low, high))
-                found[key, model, other] = Difference(mean, *relative)
+                relative, *interval = (
+                    max(-1.0, value / spread.mean) for value in (mean, low, high)
+                )  # an error cannot fall by more than all of it
+                found[key, model, other] = Difference(
+                    mean, relative, interval[0], interval[1], each.significant
+                )
     return found
 
 
