@@ -89,9 +89,10 @@ def _read_atoms(path: Path) -> Iterator[Atoms]:
         else:
             yield from iread(path, index=":")
     except Exception as error:
+        found = f"{type(error).__name__} in {path}"
         raise InputError(
-            f"expected a file that ASE reads, got {type(error).__name__} in {path}: "
-            f"{error}"
+            "expected a file that ASE reads, got "
+            + ": ".join(filter(None, (found, str(error))))
         ) from error
 
 
