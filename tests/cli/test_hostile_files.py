@@ -17,7 +17,8 @@ if TYPE_CHECKING:
 
 #: Runs commands in one process, whose system calls it listens to.
 SCRIPT = """
-import contextlib, io, json, os, resource, sys
+import contextlib, io, json, os, re, sys
+from pathlib import Path
 import requests
 from nextrung.cli import main
 from nextrung.potentials.registry import load_potential
@@ -62,7 +63,9 @@ for name, line in given:
             code = exited.code or 0
         except BaseException as error:
             code = repr(error)
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
+    # VmHWM begins at this program; ru_maxrss would be at least that of its parent.
+    status = Path("/proc/self/status").read_text()
+    peak = int(re.search(r"VmHWM:\\s+(\\d+) kB", status)[1]) / 2**20
     ended[name] = [code, out.getvalue(), err.getvalue(), list(heard), peak]
 print(json.dumps(ended))
 """
