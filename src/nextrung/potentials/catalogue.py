@@ -1,0 +1,152 @@
+"""Names of potentials, and the packages that each family needs.
+
+Nothing of a family is imported here.
+"""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, version
+from importlib.util import find_spec
+
+
+@dataclass(frozen=True)
+class Family:
+    """A family of potentials.
+
+    Parameters
+    ----------
+    name : str
+        Name of the family.
+    extra : str or None
+        Extra of this package that brings what the family needs; None for a family that
+        is always there.
+    module : str
+        Module that is imported where a potential of the family is loaded.
+    packages : tuple of str
+        Packages whose versions determine its results.
+    pattern : str or None
+        How potentials that are no named model are named.
+    """
+
+    name: str
+    extra: str | None
+    module: str
+    packages: tuple[str, ...]
+    pattern: str | None = None
+
+    @property
+    def is_installed(self) -> bool:
+        """Whether its module can be imported."""
+        return find_spec(self.module) is not None
+
+
+@dataclass(frozen=True)
+class NamedModel:
+    """A model that is loaded by its name alone.
+
+    Parameters
+    ----------
+    name : str
+        Name of the model.
+    family : Family
+        Its family.
+    functional : str
+        Functional of its energies.
+    """
+
+    name: str
+    family: Family
+    functional: str
+
+
+CHGNET = Family("chgnet", None, "chgnet", ("chgnet",))
+SEVENNET = Family("sevennet", "sevennet", "sevenn", ("sevenn", "e3nn"))
+MACE = Family("mace", "mace", "mace", ("mace-torch", "e3nn"), "mace:FILE")
+MATGL = Family("matgl", "matgl", "matgl", ("matgl", "torch-geometric"), "matgl:FOLDER")
+TORCHSIM = Family(
+    "torchsim",
+    "torchsim",
+    "torch_sim",
+    ("torch-sim-atomistic",),
+    "torchsim:module:factory",
+)
+ASE = Family("ase", None, "ase", ("ase",), "ase:module:factory")
+FAMILIES = (CHGNET, SEVENNET, MACE, MATGL, TORCHSIM, ASE)
+
+MODELS = (
+    NamedModel("chgnet-0.3.0", CHGNET, "GGA/GGA+U (MP2020-corrected)"),
+    NamedModel("chgnet-r2scan", CHGNET, "r2SCAN"),
+    NamedModel("sevennet-0", SEVENNET, "GGA/GGA+U"),
+    NamedModel("sevennet-l3i5", SEVENNET, "GGA/GGA+U"),
+    NamedModel("sevennet-mf-0/PBE", SEVENNET, "GGA/GGA+U"),
+    NamedModel("sevennet-mf-0/R2SCAN", SEVENNET, "r2SCAN"),
+)
+
+#: Packages of all families, the first ones first.
+PACKAGES = tuple(dict.fromkeys(p for family in FAMILIES for p in family.packages))
+
+
+def find_model(name: str) -> NamedModel | None:
+    """Find a model by its name.
+
+    Parameters
+    ----------
+    name : str
+        Name of a potential.
+
+    Returns
+    -------
+    NamedModel or None
+        The model; None for a name of another kind.
+    """
+    return next((model for model in MODELS if model.name == name), None)
+
+
+def list_used_packages() -> list[str]:
+    """List the packages of the families that this process has loaded a potential of.
+
+    Returns
+    -------
+    list of str
+        Names of distributions; nothing is imported to find them.
+    """
+    used = [family for family in FAMILIES if family.module in sys.modules]
+    return list(dict.fromkeys(p for family in used for p in family.packages))
+
+
+def list_installed_versions() -> dict[str, str]:
+    """List the installed packages of all families with their versions.
+
+    Returns
+    -------
+    dict of str to str
+        Version by name of a distribution.
+    """
+    found = {}
+    for package in PACKAGES:
+        try:
+            found[package] = version(package)
+        except PackageNotFoundError:
+            continue
+    return found
+
+
+def describe_choices() -> str:
+    """Describe what potentials there are, and which extras bring the others.
+
+    Returns
+    -------
+    str
+        Names and patterns, for an error message.
+    """
+    there = [family for family in FAMILIES if family.is_installed]
+    names = [model.name for model in MODELS if model.family in there]
+    names += [family.pattern for family in there if family.pattern]
+    text = f"{', '.join(names)} or a checkpoint file"
+    extras = [f.extra for f in FAMILIES if f.extra and not f.is_installed]
+    if extras:
+        commands = ", ".join(f"pip install 'nextrung[{extra}]'" for extra in extras)
+        text += f" (more with {commands})"
+    return text
