@@ -19,6 +19,7 @@ from nextrung.cli import (
     cluster,
     data,
     labels,
+    models,
     physics,
     potentials,
     provenance,
@@ -70,6 +71,7 @@ _COMMANDS: dict[str, tuple[Callable[..., None], ...]] = {
         potentials.relax,
         potentials.density,
         physics.physics,
+        models.models,
     ),
 }
 for panel, commands in _COMMANDS.items():

@@ -28,6 +28,10 @@ class Family:
         Packages whose versions determine its results.
     pattern : str or None
         How potentials that are no named model are named.
+    is_trainable : bool
+        Whether its potentials can be fine-tuned.
+    has_atom_refs : bool
+        Whether its potentials have explicit references, which can be refitted.
     """
 
     name: str
@@ -35,6 +39,15 @@ class Family:
     module: str
     packages: tuple[str, ...]
     pattern: str | None = None
+    is_trainable: bool = True
+    has_atom_refs: bool = True
+
+    @property
+    def abilities(self) -> str:
+        """What can be done with its potentials, in words."""
+        words = ["predict", "relax"]
+        words += ["refit"] * self.has_atom_refs + ["fine-tune"] * self.is_trainable
+        return ", ".join(words)
 
     @property
     def is_installed(self) -> bool:
@@ -64,15 +77,32 @@ class NamedModel:
 CHGNET = Family("chgnet", None, "chgnet", ("chgnet",))
 SEVENNET = Family("sevennet", "sevennet", "sevenn", ("sevenn", "e3nn"))
 MACE = Family("mace", "mace", "mace", ("mace-torch", "e3nn"), "mace:FILE")
-MATGL = Family("matgl", "matgl", "matgl", ("matgl", "torch-geometric"), "matgl:FOLDER")
+MATGL = Family(
+    "matgl",
+    "matgl",
+    "matgl",
+    ("matgl", "torch-geometric"),
+    "matgl:FOLDER",
+    is_trainable=False,
+)
 TORCHSIM = Family(
     "torchsim",
     "torchsim",
     "torch_sim",
     ("torch-sim-atomistic",),
     "torchsim:module:factory",
+    is_trainable=False,
+    has_atom_refs=False,
 )
-ASE = Family("ase", None, "ase", ("ase",), "ase:module:factory")
+ASE = Family(
+    "ase",
+    None,
+    "ase",
+    ("ase",),
+    "ase:module:factory",
+    is_trainable=False,
+    has_atom_refs=False,
+)
 FAMILIES = (CHGNET, SEVENNET, MACE, MATGL, TORCHSIM, ASE)
 
 MODELS = (

@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from nextrung.potentials.catalogue import Family
     from nextrung.potentials.generic.external import ExternalBackend
     from nextrung.potentials.generic.factories import Factory
+    from nextrung.potentials.interface import Backend
 
 
 def load_potential(name: str | Path, device: str = "auto") -> Potential:
@@ -186,7 +187,7 @@ def _load_shifted(path: Path) -> LoadedModel:
     if content is None or factory is None:
         raise InputError(f"{path}: expected a file that names a factory")
     validate_allowed(factory, path)
-    backend = _make_external(factory)
+    backend: Backend = _make_external(factory)
     if content.shift:
         backend = backend.with_atom_refs(content.shift)
     return LoadedModel(backend, content.elements, content.metadata)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
@@ -59,7 +59,7 @@ def test_predictions_are_those_of_the_calculator() -> None:
     potential = load_potential("ase:ase.calculators.emt:EMT", "cpu")
     structures = make_alloys()
 
-    predictions = potential.predict(structures)
+    predictions: Any = potential.predict(structures)
 
     for structure, prediction in zip(structures, predictions, strict=True):
         atoms = structure.to_ase_atoms(calculator=EMT(), msonable=False)
@@ -81,7 +81,7 @@ def test_a_batch_of_torch_sim_is_what_the_model_computes_for_each_crystal() -> N
     model = torchsim_lennard_jones()
     structures = make_alloys()
 
-    predictions = potential.predict(structures)
+    predictions: Any = potential.predict(structures)
 
     for structure, prediction in zip(structures, predictions, strict=True):
         state = ts.io.structures_to_state([structure], model.device, model.dtype)

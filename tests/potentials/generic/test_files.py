@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -55,7 +55,7 @@ def test_files_of_other_formats_are_not_read(tmp_path: Path, content: bytes) -> 
     ],
 )
 def test_a_wrong_value_is_named_in_one_line(
-    tmp_path: Path, key: str, value: Any
+    tmp_path: Path, key: str, value: object
 ) -> None:
     path = tmp_path / "model.json"
     good = {"format": FORMAT, "base": "chgnet-r2scan", "elements": []}

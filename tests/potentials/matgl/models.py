@@ -63,7 +63,7 @@ def save_potential(folder: Path, name: str = "TensorNet", **options: Any) -> Pot
 
 
 def make_structures() -> list[Structure]:
-    """Make perturbed crystals: cubic, triclinic with unwrapped coordinates, one atom."""
+    """Make a cubic, a triclinic and a primitive crystal, perturbed or not wrapped."""
     copper = Structure.from_spacegroup(
         "Fm-3m", Lattice.cubic(3.7), ["Cu"], [[0, 0, 0]]
     ).perturb(0.05)

@@ -1,13 +1,12 @@
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
 import torch
 from pymatgen.core import Lattice, Structure
 
-from nextrung.potentials.potential import Potential
 from nextrung.potentials.registry import load_potential
 from nextrung.schemas.base import InputError
 from nextrung.schemas.relaxation import RelaxationSettings, RelaxationStatus
@@ -15,6 +14,8 @@ from nextrung.schemas.relaxation import RelaxationSettings, RelaxationStatus
 if TYPE_CHECKING:
     from pathlib import Path
     from types import ModuleType
+
+    from nextrung.potentials.potential import Potential
 
 pytest.importorskip("matgl", reason="no matgl: install the extra `matgl`")
 models: ModuleType = pytest.importorskip("tests.potentials.matgl.models")
@@ -44,7 +45,7 @@ def test_a_batch_is_predicted_as_matgl_predicts_each_crystal(
     calculator = PESCalculator(upstream, stress_unit="GPa")
     structures = models.make_structures()
 
-    predictions = load_potential(tmp_path / name, "cpu").predict(structures)
+    predictions: Any = load_potential(tmp_path / name, "cpu").predict(structures)
 
     for structure, prediction in zip(structures, predictions, strict=True):
         atoms = structure.to_ase_atoms(calculator=calculator, msonable=False)
@@ -73,7 +74,8 @@ def test_forces_and_stresses_are_derivatives_of_the_energy(
         lattice = Lattice(structure.lattice.matrix @ strain)
         strained.append(Structure(lattice, structure.species, structure.frac_coords))
 
-    energies = [one.energy for one in potential.predict([*moved, *strained], "e")]
+    predictions: Any = potential.predict([*moved, *strained], "e")
+    energies = [one.energy for one in predictions]
 
     assert prediction.forces is not None
     assert prediction.stress is not None
@@ -143,7 +145,7 @@ def test_a_saved_potential_is_loaded_by_its_content_and_by_matgl(
 
     loaded = load_potential(path, "cpu")
     [expected], [found] = moved.predict(structure), loaded.predict(structure)
-    assert (loaded.elements, loaded.functional) == ({"Cu"}, "r2SCAN")
+    assert (loaded.elements, loaded.functional) == (frozenset({"Cu"}), "r2SCAN")
     assert found.energy == expected.energy
     if path.is_file():
         with tarfile.open(path) as archive:
@@ -188,7 +190,7 @@ def test_random_weights_keep_the_references(potential: Potential) -> None:
 
 
 def test_a_copy_is_independent(potential: Potential) -> None:
-    copied = potential.copy()
+    copied: Any = potential.copy()
 
     for weight in copied.backend.module.parameters():
         weight.data.zero_()

@@ -128,7 +128,7 @@ class AseBackend(ExternalBackend):
         """
         return CrystalInputs(crystals, crystals.n_atoms)
 
-    def compute(self, inputs: CrystalInputs, properties: str) -> Outputs:
+    def compute(self, inputs: CrystalInputs, properties: str) -> Outputs:  # type: ignore[override]
         """Compute crystals one by one.
 
         Parameters
@@ -154,13 +154,15 @@ class AseBackend(ExternalBackend):
             }
             try:
                 found = self._compute_one(crystals[[index]], shaped)
-            except Exception as error:  # a calculator raises anything
+            except Exception as error:  # noqa: BLE001 - a calculator raises anything
                 errors[index] = describe(error)
                 found = {x: np.full(shape, np.nan) for x, shape in shaped.items()}
             for letter, value in found.items():
                 rows[letter].append(value)
-        join = {"e": np.array, "f": np.concatenate, "s": np.array}
-        tensors = {x: torch.from_numpy(join[x](rows[x])) for x in properties}
+        tensors = {
+            x: torch.from_numpy((np.concatenate if x == "f" else np.array)(rows[x]))
+            for x in properties
+        }
         return Outputs(
             energies=tensors["e"],
             forces=tensors.get("f"),

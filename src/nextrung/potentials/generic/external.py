@@ -46,7 +46,9 @@ class ExternalBackend(Backend):
         """None: references of the model are not known."""
         return
 
-    def with_atom_refs(self, energies: Mapping[str, float]) -> ShiftedBackend:
+    def with_atom_refs(  # type: ignore[override]
+        self, energies: Mapping[str, float]
+    ) -> ShiftedBackend:
         """Add energies, as there are no references to be replaced.
 
         Parameters
@@ -75,8 +77,8 @@ class ExternalBackend(Backend):
             Always.
         """
         raise InputError(
-            f"{self.factory}: expected an architecture of nextrung to start from random "
-            f"weights, got a model of {self.family}"
+            f"{self.factory}: expected an architecture of this package to start from "
+            f"random weights, got a model of {self.family}"
         )
 
     def copy(self) -> Self:
@@ -113,7 +115,7 @@ class ExternalBackend(Backend):
         )
         write_shifted(content, path)
 
-    def check(self, inputs: CrystalInputs) -> dict[int, str]:  # noqa: ARG002
+    def check(self, inputs: CrystalInputs) -> dict[int, str]:  # type: ignore[override]  # noqa: ARG002
         """Return no reason: the model says by itself what it cannot compute.
 
         Parameters

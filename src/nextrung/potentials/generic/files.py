@@ -90,7 +90,7 @@ def read_shifted(path: Path) -> ShiftedFile | None:
         If the file is of this format, but not as it is written.
     """
     with path.open("rb") as file:
-        if not file.read(1) == b"{" or path.stat().st_size > _MAX_BYTES:
+        if file.read(1) != b"{" or path.stat().st_size > _MAX_BYTES:
             return None
     try:
         content = json.loads(path.read_bytes())

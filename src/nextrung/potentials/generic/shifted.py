@@ -69,7 +69,7 @@ class ShiftedBackend(Backend):
         self.base = base
         self.name = name
         self.shift = dict(shift)
-        self.family = base.family  # type: ignore[misc] - that of the base
+        self.family = base.family  # type: ignore[misc]  # that of the base
         self.properties = base.properties
         self.limits = base.limits
         self._by_number = np.zeros(N_NUMBERS)
@@ -175,11 +175,9 @@ class ShiftedBackend(Backend):
         device : torch.device
             Device of the search of the base.
         """
-        added = np.bincount(
-            crystals.crystal_of_site,
-            self._by_number[crystals.atomic_numbers],
-            minlength=len(crystals),
-        )
+        added = np.zeros(len(crystals))
+        per_atom = self._by_number[crystals.atomic_numbers]
+        np.add.at(added, crystals.crystal_of_site, per_atom)
         return ShiftedInputs(self.base.prepare(crystals, device), added)
 
     def check(self, inputs: ShiftedInputs) -> dict[int, str]:  # type: ignore[override]

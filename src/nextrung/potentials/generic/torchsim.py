@@ -142,7 +142,7 @@ class TorchSimBackend(ExternalBackend):
         costs = self.estimate_costs(crystals.lattices, crystals.n_atoms)
         return CrystalInputs(crystals, np.ceil(costs).astype(np.int64))
 
-    def compute(self, inputs: CrystalInputs, properties: str) -> Outputs:
+    def compute(self, inputs: CrystalInputs, properties: str) -> Outputs:  # type: ignore[override]
         """Compute crystals in one batch, or one by one if the model raises.
 
         Parameters
@@ -162,7 +162,7 @@ class TorchSimBackend(ExternalBackend):
             return self._compute_batch(crystals, properties)
         except torch.OutOfMemoryError:
             raise
-        except Exception as error:  # a model raises anything
+        except Exception as error:  # noqa: BLE001 - a model raises anything
             if len(crystals) == 1:
                 return _fail(crystals, properties, describe(error))
         alone = [self.compute(inputs[[k]], properties) for k in range(len(crystals))]

@@ -243,7 +243,9 @@ class MatglBackend(ModuleBackend):
         properties : str
             Letters of the wanted properties.
         """
-        graph, lattices = build_graph(inputs, self._types, self.device, self.dtype)
+        graph, lattices = build_graph(
+            inputs, types=self._types, device=self.device, dtype=self.dtype
+        )
         module, n_crystals = self.module, len(inputs.costs)
         module.calc_stresses = "s" in properties
         module.calc_forces = "f" in properties or module.calc_stresses

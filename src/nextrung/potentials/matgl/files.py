@@ -1,7 +1,8 @@
 """Folders of matgl's models, and the same three files in one tar archive.
 
-``matgl.load_model`` imports the module that a file names, so a file could run code. Here
-weights are read by torch's restricted unpickler, and only models of matgl are built.
+``matgl.load_model`` imports the module that a file names, so a file could run code.
+Here weights are read by torch's restricted unpickler, and only models of matgl are
+built.
 """
 
 from __future__ import annotations

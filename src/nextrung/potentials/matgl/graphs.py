@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
 def build_graph(
     inputs: NeighborLists,
+    *,
     types: torch.Tensor,
     device: torch.device,
     dtype: torch.dtype,
