@@ -224,6 +224,7 @@ def _check_store(folder: Path) -> Iterator[Finding]:
         close_store,
         open_configured_store,
     )
+    from nextrung.potentials.catalogue import PACKAGES
 
     try:
         store = open_configured_store()
