@@ -19,7 +19,6 @@ from nextrung.cli import (
     cluster,
     data,
     labels,
-    models,
     physics,
     potentials,
     provenance,
@@ -71,7 +70,7 @@ _COMMANDS: dict[str, tuple[Callable[..., None], ...]] = {
         potentials.relax,
         potentials.density,
         physics.physics,
-        models.models,
+        potentials.models,
     ),
 }
 for panel, commands in _COMMANDS.items():

@@ -177,6 +177,6 @@ def describe_choices() -> str:
     text = f"{', '.join(names)} or a checkpoint file"
     extras = [f.extra for f in FAMILIES if f.extra and not f.is_installed]
     if extras:
-        commands = ", ".join(f"pip install 'nextrung[{extra}]'" for extra in extras)
-        text += f" (more with {commands})"
+        text += f"; more with pip install 'nextrung[{extras[0]}]'"
+        text += "".join(f" or [{extra}]" for extra in extras[1:])
     return text
