@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -12,9 +13,12 @@ from ase.calculators.emt import EMT
 from pymatgen.core import Lattice, Structure
 from tests.potentials.generic.factories import torchsim_lennard_jones
 
+from nextrung.potentials.atom_refs import move_atom_refs, validate_recipe
 from nextrung.potentials.generic.factories import VARIABLE
 from nextrung.potentials.registry import load_potential
 from nextrung.schemas.base import InputError
+from nextrung.schemas.frames import Frames
+from nextrung.schemas.models import RECIPES, Model, Rereference
 from nextrung.schemas.relaxation import (
     CellDegrees,
     RelaxationEngine,
@@ -269,6 +273,42 @@ def test_double_precision_is_that_of_the_factory(potential: Potential) -> None:
     single = load_potential(f"torchsim:{HERE}:torchsim_single", "cpu")
     with pytest.raises(InputError, match="a model in float64, got float32"):
         single.double()
+
+
+def test_what_needs_known_references_or_weights_is_one_line(
+    potential: Potential,
+) -> None:
+    """For a source of a study: refitted references, and training."""
+    errors = {}
+    for model, recipe in RECIPES.items():
+        try:
+            validate_recipe(potential, recipe)
+        except InputError as error:
+            errors[model] = str(error)
+
+    refit = f"{potential.name}: expected a potential with explicit atomic references"
+    assert errors.keys() == RECIPES.keys() - {Model.SOURCE, Model.SOURCE_RESIDUAL}
+    assert errors[Model.SOURCE_REFIT].startswith(refit)
+    assert errors[Model.RESIDUAL_ATOM_REFS] == (
+        f"fine-tuning: expected a potential that can be trained, got {potential.name}: "
+        f"the family {potential.family} is for predictions"
+    )
+
+
+def test_a_residual_shift_aligns_energies_without_references(
+    potential: Potential,
+) -> None:
+    """A shift that was taken from the labels is found again."""
+    structures = make_alloys()
+    shift = {"Al": -3.0, "Cu": 0.5, "Ni": 1.25}
+    labels = [p.energy for p in potential.with_atom_refs(shift).predict(structures)]
+    frames = replace(Frames.from_structures(structures), energies=np.array(labels))
+
+    _, found = move_atom_refs(potential, frames, Rereference.RESIDUAL)
+
+    assert found == pytest.approx(shift)
+    with pytest.raises(InputError, match="no fit can replace them"):
+        move_atom_refs(potential, frames, Rereference.REFIT)
 
 
 def test_there_are_no_random_weights(potential: Potential) -> None:
