@@ -23,10 +23,21 @@ EMT = "ase:ase.calculators.emt:EMT"
 STUDY: dict[str, Any] = {
     "name": "emt",
     "source": EMT,
-    "dataset": {"source": {"kind": "distilled", "chemical_systems": ["Cu-O"]}},
+    "dataset": {
+        "source": {
+            "kind": "distilled",
+            "chemical_systems": ["Al-Cu"],
+            "n_materials_per_system": 4,
+            "n_polymorphs_per_element": 1,
+            "n_frames_per_material": 2,
+            "max_atoms": 4,
+            "fmax": 0.5,
+        },
+        "split": {"val": 0.2, "test": 0.2},
+    },
     "models": ["source", "source_residual"],
+    "relaxation": {"fmax": 0.5, "max_steps": 5},
     "stability": None,
-    "relaxation": None,
     "alignment": None,
     "density": None,
     "physics": None,
@@ -73,6 +84,25 @@ def test_a_calculator_of_ase_relaxes_a_file(call: Call, tmp_path: Path) -> None:
     assert done.code == 0
     assert "converged" in done.output
     assert "-0.00" in done.output
+
+
+def test_a_study_of_a_calculator_re_references_it_by_a_residual_shift(
+    call: Call, tmp_path: Path
+) -> None:
+    """From labels to relaxed structures; the shift aligns energies to the labels."""
+    path = tmp_path / "study.yaml"
+    path.write_text(yaml.safe_dump(STUDY))
+
+    done = call("run", path, "--root", tmp_path / "run")
+
+    assert done.code == 0, done.errors
+    document = json.loads(call("results", tmp_path / "run", "--json").output)
+    source, residual = (
+        document["models"][name]["metrics"]["test"] for name in STUDY["models"]
+    )
+    assert residual["energy_mae"] < 0.2 * source["energy_mae"]
+    for label in ("forces", "stress"):
+        assert residual[f"{label}_mae"] == source[f"{label}_mae"] > 0
 
 
 @pytest.mark.parametrize(

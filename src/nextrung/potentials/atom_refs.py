@@ -115,16 +115,11 @@ def move_atom_refs(
         Fit of the references or of their shift; None if they are kept.
     atom_refs : dict of str to float
         New references in eV/atom; elements that were not fitted have none. Where the
-        references of the source are not known, the shift of its energies.
-
-    Raises
-    ------
-    InputError
-        If references that are not known were to be refitted.
+        references of the source are not known, those of a residual are the shift of
+        its energies.
     """
     fit: AtomRefFit | None = None
     if kind is Rereference.REFIT:
-        require_atom_refs(source)
         fit = fit_atom_refs(frames)
     elif kind is Rereference.RESIDUAL:
         predicted, _ = source.predict_frames(frames, "e")
