@@ -121,6 +121,35 @@ STAGES = ("alignment", "relaxation", "stability", "density", "scaling_law")
             {"name": "a", "models": (Model.SOURCE, Model.SOURCE)},
             "expected each model once",
         ),
+        (
+            StudySettings,
+            {"name": "a", "models": ("my_row",)},
+            "'source', 'source_refit', 'source_residual', 'scratch'",
+        ),
+        (
+            StudySettings,
+            {"name": "a", "finished": ("chgnet-0.3.0",)},
+            "other potentials than the source, which is the model `source`",
+        ),
+        (
+            StudySettings,
+            {"name": "a", "finished": ("/a/b.pth.tar", "/c/b.pth.tar")},
+            "expected names of their own, got b twice",
+        ),
+        (
+            StudySettings,
+            {"name": "a", "finished": ("/models/scratch.pth.tar",)},
+            "expected names of their own, got scratch twice",
+        ),
+        (
+            StudySettings,
+            {
+                "name": "a",
+                "dataset": {"source": {"kind": "distilled"}},
+                "finished": ("chgnet-r2scan",),
+            },
+            "than the teacher of the labels, whose errors are zero, got chgnet-r2scan",
+        ),
     ],
 )
 def test_invalid_settings_are_rejected(

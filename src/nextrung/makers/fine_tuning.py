@@ -57,17 +57,37 @@ class SourceMaker(StageMaker):
     @task_job(output_schema=FineTuningDoc)
     def make(self) -> FineTuningDoc:
         """Store the unchanged source potential as a model of the study."""
-        source = load_potential(self.potential, MachineSettings().device)
-        return FineTuningDoc(
-            model=Model.SOURCE,
-            recipe=RECIPES[Model.SOURCE],
-            settings=None,
-            source=self.potential,
-            functional=source.functional,
-            checkpoint=_store_checkpoint(source, Model.SOURCE, source.functional),
-            elements=sorted(source.elements),
-            provenance=provenance(),
-        )
+        return _store_unchanged(self.potential, Model.SOURCE)
+
+
+@dataclass(kw_only=True)
+class FinishedMaker(StageMaker):
+    """Store a finished potential that is scored beside the models of a study.
+
+    Parameters
+    ----------
+    name : str
+        Name of the job.
+    potential : str
+        Name of a potential, or a checkpoint file.
+    model : str
+        Name of its row in tables, documents and files.
+    """
+
+    algorithm: ClassVar[int] = 1
+
+    name: str = SourceMaker.name
+    potential: str = "chgnet-r2scan"
+    model: str = "chgnet-r2scan"
+
+    def digest_files(self) -> str:
+        """Hash the checkpoint of the potential."""
+        return hash_file(find_checkpoint(self.potential))
+
+    @task_job(output_schema=FineTuningDoc)
+    def make(self) -> FineTuningDoc:
+        """Store the unchanged potential under the name of its row."""
+        return _store_unchanged(self.potential, self.model)
 
 
 @dataclass(kw_only=True)
@@ -229,8 +249,23 @@ def describe_epoch(epoch: EpochRecord) -> str:
     )
 
 
-def _store_checkpoint(potential: Potential, model: Model, functional: str) -> Artifact:
+def _store_unchanged(potential: str, model: str) -> FineTuningDoc:
+    """Store a potential as it is."""
+    loaded = load_potential(potential, MachineSettings().device)
+    return FineTuningDoc(
+        model=model,
+        recipe=RECIPES[Model.SOURCE],
+        settings=None,
+        source=potential,
+        functional=loaded.functional,
+        checkpoint=_store_checkpoint(loaded, model, loaded.functional),
+        elements=sorted(loaded.elements),
+        provenance=provenance(),
+    )
+
+
+def _store_checkpoint(potential: Potential, model: str, functional: str) -> Artifact:
     """Save a potential as an artifact that chgnet can load."""
     file = work_folder() / "checkpoint.pth.tar"
-    potential.save(file, name=model.value, functional=functional)
+    potential.save(file, name=str(model), functional=functional)
     return store_artifact(file, "checkpoints")

@@ -8,7 +8,7 @@ from typing import Self
 from pydantic import Field, model_validator
 
 from nextrung.schemas.base import Artifact, Record, TaskDoc
-from nextrung.schemas.models import Model, Recipe
+from nextrung.schemas.models import MODEL_NAME, Recipe
 
 
 class Precision(StrEnum):
@@ -145,15 +145,20 @@ class UnusableFrame(Record):
 class FineTuningDoc(TaskDoc):
     """A trained or re-referenced model, and its training history."""
 
-    model: Model = Field(description="Model of the study.")
-    recipe: Recipe = Field(description="How it is made from the source.")
+    model: str = Field(
+        pattern=MODEL_NAME,
+        description="Model of the study, or name of a finished potential.",
+    )
+    recipe: Recipe = Field(description="How it is made from `source`.")
     settings: FineTuningSettings | None = Field(
         None, description="Training settings; null without training."
     )
-    source: str = Field(description="Name of the source potential.")
+    source: str = Field(
+        description="Name of the source potential; of a finished potential, its own."
+    )
     functional: str = Field(
-        description="Functional of the predicted energies: that of the labels, or of "
-        "the source potential for the model `source`.",
+        description="Functional of the predicted energies: that of the labels; for the "
+        "model `source` and for finished potentials, their own.",
     )
     checkpoint: Artifact = Field(description="Checkpoint that chgnet can load.")
     elements: list[str] = Field(description="Elements with a reference energy.")

@@ -13,7 +13,7 @@ from nextrung.schemas.density import DensityErrors, DensitySettings
 from nextrung.schemas.evaluation import EvaluationSettings, PropertyErrors
 from nextrung.schemas.fine_tuning import FineTuningSettings
 from nextrung.schemas.labels.curation import Rejection
-from nextrung.schemas.models import Model
+from nextrung.schemas.models import FinishedPotential, Model, name_potential
 from nextrung.schemas.physics import PhysicsSettings, PhysicsSummary
 from nextrung.schemas.preflight import PreflightSettings
 from nextrung.schemas.relaxation import RelaxationSettings
@@ -59,6 +59,13 @@ class StudySettings(Record):
     )
     models: tuple[Model, ...] = Field(
         tuple(Model), min_length=1, description="Models to make and to compare."
+    )
+    finished: tuple[str, ...] = Field(
+        (),
+        description="Finished potentials to score beside the models, such as "
+        "`chgnet-r2scan`: names or checkpoints. They are neither re-referenced nor "
+        "trained, and compared in energies only where their functional is that of the "
+        "labels.",
     )
     training: FineTuningSettings = Field(
         default_factory=FineTuningSettings,
@@ -116,6 +123,32 @@ class StudySettings(Record):
                 f"got {self.training_seeds[0]}"
             )
         return self
+
+    @model_validator(mode="after")
+    def _validate_finished(self) -> Self:
+        """Validate that finished potentials have rows of their own."""
+        names = [name_potential(potential) for potential in self.finished]
+        if taken := sorted({n for n in names if n in set(Model) or names.count(n) > 1}):
+            raise ValueError(
+                f"finished: expected names of their own, got {', '.join(taken)} twice"
+            )
+        if self.source in self.finished:
+            raise ValueError(
+                "finished: expected other potentials than the source, which is the "
+                f"model `source`, got {self.source}"
+            )
+        teacher = getattr(self.dataset.source, "teacher", None)
+        if teacher in self.finished:
+            raise ValueError(
+                "finished: expected other potentials than the teacher of the labels, "
+                f"whose errors are zero, got {teacher}"
+            )
+        return self
+
+    @property
+    def finished_names(self) -> dict[str, str]:
+        """Finished potentials by the names of their rows."""
+        return {name_potential(potential): potential for potential in self.finished}
 
     @property
     def training_seeds(self) -> tuple[int, ...]:
@@ -216,7 +249,13 @@ class StudyResults(Record):
     labels: str = Field(description="Functional and origin of the labels.")
     source: str = Field(description="Source potential.")
     dataset: DatasetSummary = Field(description="Kept and rejected frames.")
-    models: dict[str, ModelSummary] = Field(description="Scores, by model.")
+    models: dict[str, ModelSummary] = Field(
+        description="Scores, by model or finished potential."
+    )
+    finished: dict[str, FinishedPotential] = Field(
+        default_factory=dict,
+        description="Finished potentials among `models`, by name.",
+    )
     repeats: dict[str, ModelRepeats] = Field(
         default_factory=dict,
         description="Errors of every repeat and their spread, by model; `models` has "
@@ -228,8 +267,9 @@ class StudyResults(Record):
     )
     differences: list[ModelDifference] = Field(
         default_factory=list,
-        description="Differences of test errors on the same frames: every model "
-        "against source, scratch and the best by validation.",
+        description="Differences of test errors on the same frames: every model and "
+        "every finished potential against source, scratch and the best model by "
+        "validation.",
     )
     alignment: AlignmentSummary | None = Field(
         description="Comparison of source and target energies; null where left out."

@@ -16,6 +16,7 @@ from nextrung.schemas.base import InputError
 from nextrung.schemas.density import DensityDoc
 from nextrung.schemas.evaluation import EvaluationDoc
 from nextrung.schemas.fine_tuning import FineTuningDoc, FineTuningSettings, LossWeights
+from nextrung.schemas.models import Model
 from nextrung.schemas.stability import StabilityDoc
 
 if TYPE_CHECKING:
@@ -135,7 +136,7 @@ def make_tested(
     tuned: FineTuningDoc, errors: dict[str, float], n_materials: int = 40
 ) -> ModelCard:
     """Build the card of the model with these test errors."""
-    made = make_evaluations({tuned.model: errors}, n_materials=n_materials)
+    made = make_evaluations({Model(tuned.model): errors}, n_materials=n_materials)
     evaluation = made[f"evaluation/{tuned.model}"]
     assert isinstance(evaluation, EvaluationDoc)
     return describe_model(tuned, evaluation)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
+from zlib import crc32
 
 from nextrung.reports.html.elements import element
 from nextrung.schemas.models import RECIPES, Model, Trained
@@ -41,6 +42,10 @@ _KNOWN: Mapping[str, Appearance] = {
 }
 
 
+#: Colours of other potentials, chosen by name, so that every page shows the same.
+_OTHERS = ("#8f7bd8", "#d0679d", "#5f9e4a", "#b3793f", "#4a9fc4", "#a3a33a")
+
+
 def appearance(model: str) -> Appearance:
     """Return the title and colour of a model.
 
@@ -54,19 +59,24 @@ def appearance(model: str) -> Appearance:
     Appearance
         Title and colour; any other potential keeps its name as title.
     """
-    return _KNOWN.get(model, Appearance(model, "#8b929c"))
+    other = _OTHERS[crc32(model.encode()) % len(_OTHERS)]
+    return _KNOWN.get(model, Appearance(model, other))
 
 
-def model_cell(model: str) -> Element:
-    """Build the first cell of a model's row: colour and title.
+def model_cell(model: str, badge: str = "") -> Element:
+    """Build the first cell of a model's row: colour, title and badge.
 
     Parameters
     ----------
     model : str
         Model of a study, or name of a potential.
+    badge : str
+        Functional of a finished potential; empty for none.
     """
     look = appearance(model)
-    return element("th", colour_dot(look.colour), look.title, scope="row")
+    dot = colour_dot(look.colour)
+    badges = [element("span", badge, class_="badge")] if badge else []
+    return element("th", dot, look.title, *badges, scope="row")
 
 
 def colour_dot(colour: str) -> Element:

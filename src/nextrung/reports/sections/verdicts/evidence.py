@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     from nextrung.schemas.base import TaskDoc
+    from nextrung.schemas.models import FinishedPotential
     from nextrung.schemas.repeats import Spread
     from nextrung.schemas.study import StudyResults
 
@@ -43,6 +44,9 @@ class Evidence:
     significant : dict of (str, str, str) to bool
         Whether a difference is significant after Holm, by column, model and other
         model, in both directions.
+    finished : mapping of str to FinishedPotential
+        Finished potentials, by name: compared, and never chosen. Their errors of
+        energies are left out where their functional is not that of the labels.
     """
 
     val: ResidualTable
@@ -51,6 +55,7 @@ class Evidence:
     differences: dict[tuple[str, str, str], Difference] = field(default_factory=dict)
     best: dict[str, str] = field(default_factory=dict)
     significant: dict[tuple[str, str, str], bool] = field(default_factory=dict)
+    finished: Mapping[str, FinishedPotential] = field(default_factory=dict)
     _compared: dict[tuple[str, ...], Difference | None] = field(
         default_factory=dict, init=False, repr=False, compare=False
     )
@@ -137,7 +142,7 @@ class Evidence:
             Column of Table 1. Experimental densities have no validation split: the
             model of the lowest error on the crystals is chosen.
         candidates : iterable of str
-            Models to choose from.
+            Models to choose from; finished potentials among them are not chosen.
 
         Returns
         -------
@@ -145,7 +150,7 @@ class Evidence:
             The model; None where no candidate has errors of both splits.
         """
         table = self.test if key == "density" else self.val
-        eligible = set(candidates) & set(self.models(key))
+        eligible = set(candidates) & set(self.models(key)) - self.finished.keys()
         if self.best.get(key) in eligible:
             return self.best[key]
         models = {m: r for m, r in table.get(key, {}).items() if m in eligible}
@@ -175,8 +180,10 @@ def read_evidence(
     Evidence
         Errors on the validation and on the test split.
     """
+    finished = {} if results is None else results.finished
     val, test = (
-        _drop_elements(read_residuals(documents, split)) for split in ("val", "test")
+        _drop_uncompared(_drop_elements(read_residuals(documents, split)), finished)
+        for split in ("val", "test")
     )
     if results is None:
         return Evidence(val, test)
@@ -192,10 +199,10 @@ def read_evidence(
         for pair in ((each.model, each.reference), (each.reference, each.model))
     }
     if not spreads:
-        return Evidence(val, test, significant=significant)
+        return Evidence(val, test, significant=significant, finished=finished)
     best = {key: found.model for key, found in results.best.items()}
     differences = _read_differences(results, spreads)
-    return Evidence(val, test, spreads, differences, best, significant)
+    return Evidence(val, test, spreads, differences, best, significant, finished)
 
 
 def _read_differences(
@@ -259,6 +266,20 @@ def _drop_elements(table: ResidualTable) -> ResidualTable:
         key: {
             model: {n: r for n, r in residuals.items() if not r.is_element}
             for model, residuals in models.items()
+        }
+        for key, models in table.items()
+    }
+
+
+def _drop_uncompared(
+    table: ResidualTable, finished: Mapping[str, FinishedPotential]
+) -> ResidualTable:
+    """Drop energies of finished potentials of another functional than the labels."""
+    return {
+        key: {
+            model: residuals
+            for model, residuals in models.items()
+            if model not in finished or finished[model].is_compared(key)
         }
         for key, models in table.items()
     }
