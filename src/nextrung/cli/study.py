@@ -146,12 +146,17 @@ def report(
     located = [locate_study(place, study, config) for place in where]
     studies = [load_study(store, name) for store, name in located]
     if len(studies) > 1:
-        write_comparison(studies, output)
+        stages = ("evaluation", "fine_tuning")
+        documents = [
+            load_documents(store, each, stages)
+            for (store, _), each in zip(located, studies, strict=True)
+        ]
+        write_comparison(studies, output, documents)
     else:
-        documents = load_documents(located[0][0], studies[0])
-        write_report(studies[0], documents, output)
+        loaded = load_documents(located[0][0], studies[0])
+        write_report(studies[0], loaded, output)
         if figures is not None:
-            write_figures(studies[0], documents, figures)
+            write_figures(studies[0], loaded, figures)
     console.print(f"report: {output.resolve()}", soft_wrap=True)
 
 

@@ -156,6 +156,9 @@ class FineTuningDoc(TaskDoc):
     source: str = Field(
         description="Name of the source potential; of a finished potential, its own."
     )
+    family: str = Field(
+        "chgnet", description="Architecture, such as `chgnet` or `sevennet`."
+    )
     functional: str = Field(
         description="Functional of the predicted energies: that of the labels; for the "
         "model `source` and for finished potentials, their own.",

@@ -74,9 +74,11 @@ def model_cell(model: str, badge: str = "") -> Element:
         Functional of a finished potential; empty for none.
     """
     look = appearance(model)
-    dot = colour_dot(look.colour)
-    badges = [element("span", badge, class_="badge")] if badge else []
-    return element("th", dot, look.title, *badges, scope="row")
+    cell = element("th", colour_dot(look.colour), look.title, scope="row")
+    if badge:
+        cell[-1].tail = f"{look.title} "
+        cell.append(element("span", badge, class_="badge"))
+    return cell
 
 
 def colour_dot(colour: str) -> Element:
