@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from tests.made_up_study.stages import LABELS, MATERIALS, make_artifact, make_provenance
 
+from nextrung.schemas.base import Artifact
 from nextrung.schemas.density import DensityDoc, DensityRecord, DensitySettings
 from nextrung.schemas.evaluation import (
     EvaluationDoc,
@@ -98,7 +99,9 @@ def make_fine_tuning(model: str, energy_mae: float) -> FineTuningDoc:
         settings=FineTuningSettings(epochs=3) if trained else None,
         source="chgnet-0.3.0",
         functional="r2SCAN",
-        checkpoint=make_artifact(f"models/{model}"),
+        checkpoint=Artifact(
+            path=f"checkpoints/{model}.pth.tar", sha256="0" * 64, size=1
+        ),
         elements=["Li", "Mn", "O"],
         n_train_frames=21 if trained else 0,
         n_train_materials=7 if trained else 0,

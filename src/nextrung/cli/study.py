@@ -202,7 +202,7 @@ def _write_outputs(store: JobStore, document: StudyDoc) -> Path:
             density=documents.get(f"density/{model}"),
             physics=documents.get(f"physics/{model}"),
         )
-        checkpoint = folder / "models" / f"{model}.pth.tar"
+        checkpoint = folder / "models" / f"{model}{made.checkpoint.suffix}"
         copyfile(artifact_path(made.checkpoint), checkpoint)
     return folder / "report.html"
 

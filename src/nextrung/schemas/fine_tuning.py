@@ -163,7 +163,9 @@ class FineTuningDoc(TaskDoc):
         description="Functional of the predicted energies: that of the labels; for the "
         "model `source` and for finished potentials, their own.",
     )
-    checkpoint: Artifact = Field(description="Checkpoint that chgnet can load.")
+    checkpoint: Artifact = Field(
+        description="Checkpoint in the format of the architecture."
+    )
     elements: list[str] = Field(description="Elements with a reference energy.")
     n_train_frames: int = Field(0, ge=0, description="Training frames used.")
     n_train_materials: int = Field(0, ge=0, description="Materials of these frames.")

@@ -10,8 +10,9 @@ from __future__ import annotations
 import hashlib
 import json
 import uuid
+from contextlib import suppress
 from dataclasses import fields
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 from jobflow import Maker, OutputReference
@@ -120,9 +121,13 @@ def look_up_versions(packages: Sequence[str]) -> dict[str, str]:
     Parameters
     ----------
     packages : sequence of str
-        Names of installed packages.
+        Names of packages; those that are not installed are left out.
     """
-    return {package: version(package) for package in packages}
+    found = {}
+    for package in packages:
+        with suppress(PackageNotFoundError):
+            found[package] = version(package)
+    return found
 
 
 def _maker_fields(maker: Maker) -> dict[str, Any]:

@@ -161,7 +161,7 @@ def advise(results: StudyResults, evidence: Evidence) -> list[str]:
         for key in ("energy", "forces", "decomposition_energy")
         if (choice := choose_model(evidence, key)) and choice.beats_baseline
     }
-    advice = describe_files(chosen)
+    advice = describe_files(chosen, results.models)
     if evidence.test:
         advice += _advise_on_size(results)
     return advice + _advise_on_references(evidence)
