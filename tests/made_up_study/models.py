@@ -19,7 +19,6 @@ from nextrung.schemas.fine_tuning import (
     FineTuningDoc,
     FineTuningSettings,
     GradientRecord,
-    TrackedLayer,
     UnusableFrame,
 )
 from nextrung.schemas.models import RECIPES, Model, Rereference, Trained
@@ -34,6 +33,9 @@ from nextrung.schemas.stability import (
     StabilityRecord,
     StabilitySettings,
 )
+
+#: Tracked layers, the first of the readout last.
+LAYERS = ("AtomEmb", "BondEmb", "AngleEmb", "MLP_Layer0")
 
 
 def make_errors(energy_mae: float, forces_factor: float = 2.0) -> PropertyErrors:
@@ -68,7 +70,7 @@ def make_gradients(scale: float) -> list[GradientRecord]:
             norm=scale * (3 - step / 2),
         )
         for step in range(3)
-        for layer in TrackedLayer
+        for layer in LAYERS
     ]
 
 

@@ -15,8 +15,7 @@ from nextrung.makers.jobs.task_job import (
     work_folder,
 )
 from nextrung.potentials.atom_refs import prepare_start
-from nextrung.potentials.chgnet.checkpoints import find_checkpoint
-from nextrung.potentials.registry import load_potential
+from nextrung.potentials.registry import find_files, load_potential
 from nextrung.schemas.fine_tuning import (
     EpochRecord,
     FineTuningDoc,
@@ -51,8 +50,8 @@ class SourceMaker(StageMaker):
     potential: str = "chgnet-0.3.0"
 
     def digest_files(self) -> str:
-        """Hash the checkpoint of the source."""
-        return hash_file(find_checkpoint(self.potential))
+        """Hash the files of the source."""
+        return " ".join(map(hash_file, find_files(self.potential)))
 
     @task_job(output_schema=FineTuningDoc)
     def make(self) -> FineTuningDoc:
@@ -81,8 +80,8 @@ class FinishedMaker(StageMaker):
     model: str = "chgnet-r2scan"
 
     def digest_files(self) -> str:
-        """Hash the checkpoint of the potential."""
-        return hash_file(find_checkpoint(self.potential))
+        """Hash the files of the potential."""
+        return " ".join(map(hash_file, find_files(self.potential)))
 
     @task_job(output_schema=FineTuningDoc)
     def make(self) -> FineTuningDoc:
@@ -135,6 +134,7 @@ class ReReferenceMaker(StageMaker):
             recipe=RECIPES[self.model],
             settings=None,
             source=source.source,
+            family=moved.family,
             functional=dataset.functional,
             checkpoint=_store_checkpoint(moved, self.model, dataset.functional),
             elements=sorted(moved.elements),
@@ -201,6 +201,7 @@ class FineTuningMaker(StageMaker):
             recipe=recipe,
             settings=self.settings,
             source=source.source,
+            family=result.potential.family,
             functional=dataset.functional,
             checkpoint=_store_checkpoint(
                 result.potential, self.model, dataset.functional
@@ -257,6 +258,7 @@ def _store_unchanged(potential: str, model: str) -> FineTuningDoc:
         recipe=RECIPES[Model.SOURCE],
         settings=None,
         source=potential,
+        family=loaded.family,
         functional=loaded.functional,
         checkpoint=_store_checkpoint(loaded, model, loaded.functional),
         elements=sorted(loaded.elements),
@@ -265,7 +267,7 @@ def _store_unchanged(potential: str, model: str) -> FineTuningDoc:
 
 
 def _store_checkpoint(potential: Potential, model: str, functional: str) -> Artifact:
-    """Save a potential as an artifact that chgnet can load."""
-    file = work_folder() / "checkpoint.pth.tar"
+    """Save a potential as an artifact, in the format of its architecture."""
+    file = work_folder() / f"checkpoint{potential.backend.suffix}"
     potential.save(file, name=str(model), functional=functional)
     return store_artifact(file, "checkpoints")
