@@ -192,7 +192,7 @@ def _write_outputs(store: JobStore, document: StudyDoc) -> Path:
         file.write_text(document.results.model_dump_json(indent=1) + "\n")
     documents: dict[str, Any] = load_documents(store, document)
     write_report(document, documents, folder / "report.html")
-    for model in document.settings.models:
+    for model in document.settings.recipes:
         made = documents[f"fine_tuning/{model}"]
         write_model_card(
             made,

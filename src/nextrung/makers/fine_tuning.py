@@ -22,7 +22,7 @@ from nextrung.schemas.fine_tuning import (
     FineTuningSettings,
     UnusableFrame,
 )
-from nextrung.schemas.models import RECIPES, Model
+from nextrung.schemas.models import RECIPES, Model, NamedRecipe, find_recipe
 from nextrung.settings import MachineSettings
 
 if TYPE_CHECKING:
@@ -97,14 +97,14 @@ class ReReferenceMaker(StageMaker):
     ----------
     name : str
         Name of the job.
-    model : Model
-        Row of the table of recipes.
+    model : Model or NamedRecipe
+        Row of the table of recipes, or a recipe with a name of its own.
     """
 
     algorithm: ClassVar[int] = 1
 
     name: str = "re-reference"
-    model: Model = Model.SOURCE_REFIT
+    model: Model | NamedRecipe = Model.SOURCE_REFIT
 
     @task_job(output_schema=FineTuningDoc)
     def make(
@@ -130,13 +130,13 @@ class ReReferenceMaker(StageMaker):
             }
         )
         return FineTuningDoc(
-            model=self.model,
-            recipe=RECIPES[self.model],
+            model=str(self.model),
+            recipe=find_recipe(self.model),
             settings=None,
             source=source.source,
             family=moved.family,
             functional=dataset.functional,
-            checkpoint=_store_checkpoint(moved, self.model, dataset.functional),
+            checkpoint=_store_checkpoint(moved, str(self.model), dataset.functional),
             elements=sorted(moved.elements),
             provenance=provenance(),
         )
@@ -150,8 +150,8 @@ class FineTuningMaker(StageMaker):
     ----------
     name : str
         Name of the job.
-    model : Model
-        Row of the table of recipes, one that trains something.
+    model : Model or NamedRecipe
+        Row of the table of recipes, or one of its own, that trains something.
     settings : FineTuningSettings
         Settings of the training.
     """
@@ -159,7 +159,7 @@ class FineTuningMaker(StageMaker):
     algorithm: ClassVar[int] = 1
 
     name: str = "fine tune"
-    model: Model = Model.REFITTED_ATOM_REFS
+    model: Model | NamedRecipe = Model.REFITTED_ATOM_REFS
     settings: FineTuningSettings = field(default_factory=FineTuningSettings)
 
     @task_job(output_schema=FineTuningDoc)
@@ -181,7 +181,7 @@ class FineTuningMaker(StageMaker):
             fine_tune,
         )
 
-        recipe = RECIPES[self.model]
+        recipe = find_recipe(self.model)
         report_progress(0, self.settings.epochs, "first epoch")
         result = fine_tune(
             prepare_start(
@@ -197,14 +197,14 @@ class FineTuningMaker(StageMaker):
             on_epoch=self._report,
         )
         return FineTuningDoc(
-            model=self.model,
+            model=str(self.model),
             recipe=recipe,
             settings=self.settings,
             source=source.source,
             family=result.potential.family,
             functional=dataset.functional,
             checkpoint=_store_checkpoint(
-                result.potential, self.model, dataset.functional
+                result.potential, str(self.model), dataset.functional
             ),
             elements=sorted(result.potential.elements),
             n_train_frames=result.n_train_frames,

@@ -14,7 +14,7 @@ from nextrung.compute.intervals import (
     summarise_repeats,
 )
 from nextrung.schemas.evaluation import EvaluationDoc
-from nextrung.schemas.models import RECIPES, Model, Trained
+from nextrung.schemas.models import Trained
 from nextrung.schemas.repeats import PROPERTIES, RepeatErrors
 
 if TYPE_CHECKING:
@@ -74,8 +74,8 @@ def list_repeats(model: str, settings: StudySettings) -> list[Repeat]:
         Every seed on every split, the first repeat first; a model without training has
         one repeat per split.
     """
-    is_finished = model in settings.finished_names
-    trained = not is_finished and RECIPES[Model(model)].trained is not Trained.NOTHING
+    recipe = settings.recipes.get(model)
+    trained = recipe is not None and recipe.trained is not Trained.NOTHING
     first = (settings.training.seed, settings.dataset.split.seed)
     seeds: tuple[int | None, ...] = settings.training_seeds if trained else (None,)
     return [
@@ -112,7 +112,7 @@ def summarise_comparison(
     dict
         Fields ``repeats``, ``best`` and ``differences`` of :class:`.StudyResults`.
     """
-    names = [*(model.value for model in settings.models), *finished]
+    names = [*settings.recipes, *finished]
     repeats = {name: list_repeats(name, settings) for name in names}
     summaries = {
         name: summarise_repeats(

@@ -80,7 +80,7 @@ class SummaryMaker(StageMaker):
                 dataset=_summarise_dataset(dataset),
                 models={
                     name: _summarise_model(name, parts)
-                    for name in (*map(str, self.settings.models), *finished)
+                    for name in (*self.settings.recipes, *finished)
                 },
                 finished=finished,
                 alignment=alignment and _summarise(AlignmentSummary, alignment),

@@ -5,9 +5,9 @@ from __future__ import annotations
 import re
 from enum import StrEnum
 from pathlib import PurePath
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated, Self
 
-from pydantic import Field
+from pydantic import Discriminator, Field, Tag, model_validator
 
 from nextrung.schemas.base import Record
 
@@ -62,7 +62,7 @@ class Recipe(Record):
 
 
 #: Source, re-referenced sources, methods 1 to 4 of Huang et al. (2025), and ours.
-RECIPES: Mapping[Model, Recipe] = {
+RECIPES: Mapping[str, Recipe] = {
     model: Recipe(pretrained=pretrained, rereference=rereference, trained=trained)
     for model, pretrained, rereference, trained in (
         (Model.SOURCE, True, Rereference.NONE, Trained.NOTHING),
@@ -80,6 +80,47 @@ RECIPES: Mapping[Model, Recipe] = {
         (Model.RESIDUAL_ATOM_REFS, True, Rereference.RESIDUAL, Trained.NETWORK),
     )
 }
+
+
+class NamedRecipe(Recipe):
+    """Recipe of a model that a study names itself."""
+
+    name: str = Field(
+        pattern=MODEL_NAME, description="Name of the model; none of the table."
+    )
+
+    def __str__(self) -> str:
+        """Return the name, as a model of the table is written."""
+        return self.name
+
+    @model_validator(mode="after")
+    def _validate_recipe(self) -> Self:
+        """Validate that the name is free, and that the model can have learned."""
+        if self.name in set(Model):
+            raise ValueError(f"name: expected another than of the table: {self.name}")
+        if not self.pretrained and self.trained is Trained.NOTHING:
+            raise ValueError(f"{self.name}: random weights, and nothing is trained")
+        return self
+
+
+#: A model of the table by its name, or a recipe with a name of its own.
+ModelChoice = Annotated[
+    Annotated[Model, Tag("model")] | Annotated[NamedRecipe, Tag("recipe")],
+    Discriminator(lambda value: "model" if isinstance(value, str) else "recipe"),
+]
+
+
+def find_recipe(model: Model | NamedRecipe) -> Recipe:
+    """Find the recipe of a model.
+
+    Parameters
+    ----------
+    model : Model or NamedRecipe
+        A model of the table, or a recipe with a name of its own.
+    """
+    if isinstance(model, NamedRecipe):
+        return Recipe.model_validate(model.model_dump(exclude={"name"}))
+    return RECIPES[model]
 
 
 class FinishedPotential(Record):

@@ -13,7 +13,14 @@ from nextrung.schemas.density import DensityErrors, DensitySettings
 from nextrung.schemas.evaluation import EvaluationSettings, PropertyErrors
 from nextrung.schemas.fine_tuning import FineTuningSettings
 from nextrung.schemas.labels.curation import Rejection
-from nextrung.schemas.models import FinishedPotential, Model, name_potential
+from nextrung.schemas.models import (
+    FinishedPotential,
+    Model,
+    ModelChoice,
+    Recipe,
+    find_recipe,
+    name_potential,
+)
 from nextrung.schemas.physics import PhysicsSettings, PhysicsSummary
 from nextrung.schemas.preflight import PreflightSettings
 from nextrung.schemas.relaxation import RelaxationSettings
@@ -57,8 +64,11 @@ class StudySettings(Record):
         default_factory=DatasetSettings,
         description="Labels of the target functional, their curation and split.",
     )
-    models: tuple[Model, ...] = Field(
-        tuple(Model), min_length=1, description="Models to make and to compare."
+    models: tuple[ModelChoice, ...] = Field(
+        tuple(Model),
+        min_length=1,
+        description="Models to make and to compare: names of the table, or recipes "
+        "with a name of their own.",
     )
     finished: tuple[str, ...] = Field(
         (),
@@ -115,7 +125,7 @@ class StudySettings(Record):
         """Validate that stability has relaxed energies, and that models are unique."""
         if self.stability and not self.relaxation:
             raise ValueError("stability needs relaxation: expected both or neither")
-        if len(set(self.models)) != len(self.models):
+        if len(self.recipes) != len(self.models):
             raise ValueError("models: expected each model once")
         if self.training_seeds[0] != self.training.seed:
             raise ValueError(
@@ -128,7 +138,8 @@ class StudySettings(Record):
     def _validate_finished(self) -> Self:
         """Validate that finished potentials have rows of their own."""
         names = [name_potential(potential) for potential in self.finished]
-        if taken := sorted({n for n in names if n in set(Model) or names.count(n) > 1}):
+        made = {*Model, *self.recipes}
+        if taken := sorted({n for n in names if n in made or names.count(n) > 1}):
             raise ValueError(
                 f"finished: expected names of their own, got {', '.join(taken)} twice"
             )
@@ -144,6 +155,11 @@ class StudySettings(Record):
                 f"whose errors are zero, got {teacher}"
             )
         return self
+
+    @property
+    def recipes(self) -> dict[str, Recipe]:
+        """Recipes by the names of the models."""
+        return {str(model): find_recipe(model) for model in self.models}
 
     @property
     def finished_names(self) -> dict[str, str]:

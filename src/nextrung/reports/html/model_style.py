@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
     from xml.etree.ElementTree import Element
 
+    from nextrung.schemas.models import Recipe
+
 
 @dataclass(frozen=True)
 class Appearance:
@@ -104,20 +106,22 @@ def in_order(models: Iterable[str]) -> list[str]:
     return sorted(models, key=lambda model: (ranks.get(model, len(ranks)), model))
 
 
-def transfers(model: str) -> bool:
+def transfers(model: str, recipes: Mapping[str, Recipe] = RECIPES) -> bool:
     """Check whether a model is trained from the weights of the source.
 
     Parameters
     ----------
     model : str
         Model of a study.
+    recipes : mapping of str to Recipe
+        Recipes by model; by default those of the table.
 
     Returns
     -------
     bool
-        True for transfer learning.
+        True for transfer learning; false for a model without a recipe.
     """
-    if model not in _KNOWN:
+    recipe = recipes.get(model)
+    if recipe is None:
         return False
-    recipe = RECIPES[Model(model)]
     return recipe.pretrained and recipe.trained is not Trained.NOTHING

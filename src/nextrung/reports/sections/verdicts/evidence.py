@@ -12,16 +12,19 @@ from nextrung.reports.sections.residuals import (
     read_residuals,
     select_common,
 )
+from nextrung.reports.sections.section import documents_of
 from nextrung.reports.sections.verdicts.differences import (
     Difference,
     paired_difference,
 )
+from nextrung.schemas.fine_tuning import FineTuningDoc
+from nextrung.schemas.models import RECIPES
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     from nextrung.schemas.base import TaskDoc
-    from nextrung.schemas.models import FinishedPotential
+    from nextrung.schemas.models import FinishedPotential, Recipe
     from nextrung.schemas.repeats import Spread
     from nextrung.schemas.study import StudyResults
 
@@ -47,6 +50,8 @@ class Evidence:
     finished : mapping of str to FinishedPotential
         Finished potentials, by name: compared, and never chosen. Their errors of
         energies are left out where their functional is not that of the labels.
+    recipes : mapping of str to Recipe
+        Recipes, by model; those of the table by default.
     """
 
     val: ResidualTable
@@ -56,6 +61,7 @@ class Evidence:
     best: dict[str, str] = field(default_factory=dict)
     significant: dict[tuple[str, str, str], bool] = field(default_factory=dict)
     finished: Mapping[str, FinishedPotential] = field(default_factory=dict)
+    recipes: Mapping[str, Recipe] = field(default_factory=lambda: RECIPES)
     _compared: dict[tuple[str, ...], Difference | None] = field(
         default_factory=dict, init=False, repr=False, compare=False
     )
@@ -185,8 +191,10 @@ def read_evidence(
         _drop_uncompared(_drop_elements(read_residuals(documents, split)), finished)
         for split in ("val", "test")
     )
+    made = documents_of(documents, "fine_tuning", FineTuningDoc)
+    recipes = {**RECIPES, **{model: doc.recipe for model, doc in made.items()}}
     if results is None:
-        return Evidence(val, test)
+        return Evidence(val, test, recipes=recipes)
     spreads = {
         (key, model): spread
         for model, repeated in results.repeats.items()
@@ -199,10 +207,14 @@ def read_evidence(
         for pair in ((each.model, each.reference), (each.reference, each.model))
     }
     if not spreads:
-        return Evidence(val, test, significant=significant, finished=finished)
+        return Evidence(
+            val, test, significant=significant, finished=finished, recipes=recipes
+        )
     best = {key: found.model for key, found in results.best.items()}
     differences = _read_differences(results, spreads)
-    return Evidence(val, test, spreads, differences, best, significant, finished)
+    return Evidence(
+        val, test, spreads, differences, best, significant, finished, recipes
+    )
 
 
 def _read_differences(

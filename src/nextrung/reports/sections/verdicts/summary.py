@@ -13,7 +13,7 @@ from nextrung.reports.sections.verdicts.failure_signs import find_unfit
 from nextrung.reports.sections.verdicts.finished import describe_finished
 from nextrung.reports.sections.verdicts.transfer import compare_transfer
 from nextrung.reports.sections.verdicts.usage import describe_files
-from nextrung.schemas.models import RECIPES, Model, Rereference, Trained
+from nextrung.schemas.models import Rereference, Trained
 
 if TYPE_CHECKING:
     from nextrung.reports.sections.verdicts.evidence import Evidence
@@ -170,7 +170,7 @@ def advise(results: StudyResults, evidence: Evidence) -> list[str]:
 def _advise_on_references(evidence: Evidence) -> list[str]:
     """Recommend a remedy for models that are worse than scratch or than zero."""
     unfit = find_unfit(evidence)
-    recipes = {m: RECIPES[Model(m)] for m in unfit if m not in evidence.finished}
+    recipes = {m: evidence.recipes[m] for m in unfit if m not in evidence.finished}
     moved = [m for m, r in recipes.items() if r.rereference is not Rereference.NONE]
     kept = [model for model in recipes if model not in moved]
     trained = [m for m in moved if recipes[m].trained is not Trained.NOTHING]
