@@ -119,7 +119,3 @@ def test_parents_are_named_by_where_they_stand() -> None:
 
 def test_versions_are_those_installed() -> None:
     assert look_up_versions(["numpy"]) == {"numpy": version("numpy")}
-
-
-def test_packages_of_extras_that_are_not_installed_are_left_out() -> None:
-    assert look_up_versions(["numpy", "no-such-package"]) == {"numpy": version("numpy")}

@@ -10,9 +10,8 @@ from __future__ import annotations
 import hashlib
 import json
 import uuid
-from contextlib import suppress
 from dataclasses import fields
-from importlib.metadata import PackageNotFoundError, version
+from importlib.metadata import version
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 from jobflow import Maker, OutputReference
@@ -121,13 +120,9 @@ def look_up_versions(packages: Sequence[str]) -> dict[str, str]:
     Parameters
     ----------
     packages : sequence of str
-        Names of packages; those that are not installed are left out.
+        Names of installed packages.
     """
-    found = {}
-    for package in packages:
-        with suppress(PackageNotFoundError):
-            found[package] = version(package)
-    return found
+    return {package: version(package) for package in packages}
 
 
 def _maker_fields(maker: Maker) -> dict[str, Any]:

@@ -52,16 +52,12 @@ logger = logging.getLogger("nextrung")
 TRACKED_PACKAGES = (
     "ase",
     "chgnet",
-    "e3nn",
     "jobflow",
     "lightning",
-    "mace-torch",
-    "matgl",
     "nextrung",
     "numpy",
     "pymatgen",
     "scipy",
-    "sevenn",
     "torch",
 )
 
