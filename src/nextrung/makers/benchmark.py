@@ -1,0 +1,160 @@
+"""Jobs that compare properties predicted by potentials with experiment."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, ClassVar
+
+from nextrung.adapters.files.artifacts import hash_file
+from nextrung.adapters.files.crystals.benchmark_facts import (
+    digest_benchmark,
+    read_benchmark,
+)
+from nextrung.compute.benchmark import score_properties
+from nextrung.makers.evaluation import score_frames
+from nextrung.makers.jobs.flow import make_flow
+from nextrung.makers.jobs.models import open_frames
+from nextrung.makers.jobs.stage_maker import StageMaker
+from nextrung.makers.jobs.task_job import provenance, report_progress, task_job
+from nextrung.potentials.benchmark import run_benchmark
+from nextrung.potentials.chgnet.checkpoints import find_checkpoint
+from nextrung.potentials.registry import load_potential
+from nextrung.schemas.benchmark import BenchmarkDoc, BenchmarkScore, BenchmarkSettings
+from nextrung.schemas.evaluation import EvaluationSettings
+from nextrung.settings import MachineSettings
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from jobflow import Job
+
+    from nextrung.makers.jobs.flow import TaskFlow
+    from nextrung.potentials.potential import Potential
+    from nextrung.schemas.dataset import DatasetDoc
+    from nextrung.schemas.evaluation import EvaluationScore
+    from nextrung.schemas.frames import Frames
+
+#: Study that the jobs of benchmarks belong to, and name of the flow.
+NAME = "benchmark"
+
+
+@dataclass(kw_only=True)
+class BenchmarkMaker(StageMaker):
+    """Compare the properties that one potential predicts with experiment.
+
+    Parameters
+    ----------
+    name : str
+        Name of the job.
+    potential : str
+        Name of a potential, or a checkpoint file.
+    settings : BenchmarkSettings
+        Properties, crystals and relaxation.
+    """
+
+    algorithm: ClassVar[int] = 1
+
+    name: str = "benchmark"
+    potential: str = "chgnet-r2scan"
+    settings: BenchmarkSettings = field(default_factory=BenchmarkSettings)
+
+    def digest_files(self) -> str:
+        """Hash the checkpoint of the potential, and the facts."""
+        return f"{hash_file(find_checkpoint(self.potential))} {digest_benchmark()}"
+
+    @task_job(output_schema=BenchmarkDoc, data="rows")
+    def make(self, dataset: DatasetDoc | None = None) -> BenchmarkDoc:
+        """Score the potential.
+
+        Parameters
+        ----------
+        dataset : DatasetDoc, optional
+            Labelled frames to score besides.
+        """
+        potential = load_potential(self.potential, MachineSettings().device)
+        score = score_benchmark(
+            potential, self.settings, on_structure=report_progress
+        )
+        frames = dataset and score_all_frames(open_frames(dataset), potential)
+        return BenchmarkDoc(
+            model=self.potential,
+            labels=potential.functional,
+            settings=self.settings,
+            properties=score.properties,
+            rows=score.rows,
+            frames=frames,
+            frame_labels=dataset and dataset.labels,
+            provenance=provenance(),
+        )
+
+
+def score_benchmark(
+    potential: Potential,
+    settings: BenchmarkSettings,
+    *,
+    on_structure: Callable[[int, int], None] = lambda _done, _total: None,
+) -> BenchmarkScore:
+    """Compare the properties that a potential predicts with experiment.
+
+    Parameters
+    ----------
+    potential : Potential
+        Potential to test.
+    settings : BenchmarkSettings
+        Properties, crystals and relaxation.
+    on_structure : callable
+        Called with the number of relaxed structures, and of all.
+    """
+    table = read_benchmark(settings)
+    rows = run_benchmark(potential, table, settings, on_structure=on_structure)
+    return BenchmarkScore(properties=score_properties(rows), rows=rows)
+
+
+def score_all_frames(frames: Frames, potential: Potential) -> EvaluationScore:
+    """Score a potential on all frames together, whatever their split.
+
+    Parameters
+    ----------
+    frames : Frames
+        Labelled frames.
+    potential : Potential
+        Potential to test.
+    """
+    score, _, _ = score_frames(frames, potential, EvaluationSettings(splits=("all",)))
+    return score
+
+
+def make_benchmark_flow(
+    potentials: Sequence[str],
+    settings: BenchmarkSettings,
+    dataset: Job | None = None,
+) -> TaskFlow:
+    """Make one job per potential.
+
+    Parameters
+    ----------
+    potentials : sequence of str
+        Names of potentials, or checkpoint files.
+    settings : BenchmarkSettings
+        Properties, crystals and relaxation.
+    dataset : Job, optional
+        Job of a data set, whose frames are scored besides.
+
+    Returns
+    -------
+    TaskFlow
+        The job of the data set, if any, and those of the potentials in their order;
+        their rows are in the collection ``benchmarks`` under the study ``benchmark``.
+    """
+    jobs: list[Job] = []
+    for potential in potentials:
+        maker = BenchmarkMaker(potential=potential, settings=settings)
+        job = maker.make(None if dataset is None else dataset.output)
+        job.update_metadata({"part": f"{NAME}/{potential}"})
+        jobs.append(job)
+    outputs = [job.output for job in jobs]
+    if dataset is not None:
+        dataset.update_metadata({"part": "dataset"})
+    flow = make_flow([*([] if dataset is None else [dataset]), *jobs], outputs, NAME)
+    flow.update_metadata({"study": NAME}, dynamic=True)
+    return flow
