@@ -65,7 +65,7 @@ def evaluate(
     validate_output(output, EVALUATIONS)
     use_device(device)
     validate_potential(model)
-    source = _choose_source(labelled, functional)
+    source = choose_source(labelled, functional)
     score: EvaluationScore | None = None
     if root is not None:
         from nextrung.cli.stages import StageRun
@@ -232,7 +232,7 @@ def load(name: str) -> LoadedPotential:
     return load_potential(name, MachineSettings().device)
 
 
-def _choose_source(labelled: Path, functional: str) -> Path | DatasetSettings:
+def choose_source(labelled: Path, functional: str) -> Path | DatasetSettings:
     """Choose how labels are read: all that are of the functional, however bad."""
     from nextrung.schemas.dataset import DatasetSettings, SplitSettings
     from nextrung.schemas.labels.curation import (

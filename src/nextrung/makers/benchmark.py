@@ -19,20 +19,17 @@ from nextrung.makers.jobs.task_job import provenance, report_progress, task_job
 from nextrung.potentials.benchmark import run_benchmark
 from nextrung.potentials.chgnet.checkpoints import find_checkpoint
 from nextrung.potentials.registry import load_potential
-from nextrung.schemas.benchmark import BenchmarkDoc, BenchmarkScore, BenchmarkSettings
+from nextrung.schemas.benchmark import BenchmarkDoc, BenchmarkSettings
 from nextrung.schemas.evaluation import EvaluationSettings
 from nextrung.settings import MachineSettings
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
 
     from jobflow import Job
 
     from nextrung.makers.jobs.flow import TaskFlow
-    from nextrung.potentials.potential import Potential
     from nextrung.schemas.dataset import DatasetDoc
-    from nextrung.schemas.evaluation import EvaluationScore
-    from nextrung.schemas.frames import Frames
 
 #: Study that the jobs of benchmarks belong to, and name of the flow.
 NAME = "benchmark"
@@ -69,59 +66,29 @@ class BenchmarkMaker(StageMaker):
         Parameters
         ----------
         dataset : DatasetDoc, optional
-            Labelled frames to score besides.
+            Labelled frames to score besides, all together whatever their split.
         """
         potential = load_potential(self.potential, MachineSettings().device)
-        score = score_benchmark(
-            potential, self.settings, on_structure=report_progress
+        rows = run_benchmark(
+            potential,
+            read_benchmark(self.settings),
+            self.settings,
+            on_structure=report_progress,
         )
-        frames = dataset and score_all_frames(open_frames(dataset), potential)
+        frames = None
+        if dataset is not None:
+            everything = EvaluationSettings(splits=("all",))
+            frames, _, _ = score_frames(open_frames(dataset), potential, everything)
         return BenchmarkDoc(
             model=self.potential,
             labels=potential.functional,
             settings=self.settings,
-            properties=score.properties,
-            rows=score.rows,
+            properties=score_properties(rows),
+            rows=rows,
             frames=frames,
             frame_labels=dataset and dataset.labels,
             provenance=provenance(),
         )
-
-
-def score_benchmark(
-    potential: Potential,
-    settings: BenchmarkSettings,
-    *,
-    on_structure: Callable[[int, int], None] = lambda _done, _total: None,
-) -> BenchmarkScore:
-    """Compare the properties that a potential predicts with experiment.
-
-    Parameters
-    ----------
-    potential : Potential
-        Potential to test.
-    settings : BenchmarkSettings
-        Properties, crystals and relaxation.
-    on_structure : callable
-        Called with the number of relaxed structures, and of all.
-    """
-    table = read_benchmark(settings)
-    rows = run_benchmark(potential, table, settings, on_structure=on_structure)
-    return BenchmarkScore(properties=score_properties(rows), rows=rows)
-
-
-def score_all_frames(frames: Frames, potential: Potential) -> EvaluationScore:
-    """Score a potential on all frames together, whatever their split.
-
-    Parameters
-    ----------
-    frames : Frames
-        Labelled frames.
-    potential : Potential
-        Potential to test.
-    """
-    score, _, _ = score_frames(frames, potential, EvaluationSettings(splits=("all",)))
-    return score
 
 
 def make_benchmark_flow(

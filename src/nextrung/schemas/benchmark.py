@@ -69,7 +69,8 @@ class ReferencePhase(Record):
         description="Id of the crystal; null for a diatomic molecule."
     )
     bond_length: float | None = Field(
-        gt=0, description="Initial bond length of the molecule in Å; null for a crystal."
+        gt=0,
+        description="Initial bond length of the molecule in Å; null for a crystal.",
     )
     enthalpy: float = Field(
         description="Enthalpy at 298.15 K relative to the standard state in eV/atom: 0 "
@@ -121,9 +122,10 @@ class PropertyScore(Record):
     )
 
 
-class BenchmarkScore(Record):
-    """All results of one model."""
+class BenchmarkDoc(ModelDoc):
+    """Benchmark of one model; ``labels`` is the functional of its energies."""
 
+    settings: BenchmarkSettings = Field(description="Settings of the stage.")
     properties: list[PropertyScore] = Field(description="Every property.")
     rows: list[BenchmarkRecord] = Field(description="Every measured value.")
     frames: EvaluationScore | None = Field(
@@ -132,12 +134,6 @@ class BenchmarkScore(Record):
     frame_labels: str | None = Field(
         None, description="Functional and origin of the frames; null without frames."
     )
-
-
-class BenchmarkDoc(BenchmarkScore, ModelDoc):
-    """Benchmark of one model."""
-
-    settings: BenchmarkSettings = Field(description="Settings of the stage.")
 
 
 class MeanInterval(Record):
@@ -190,3 +186,10 @@ class BenchmarkComparison(Record):
     n_common: dict[str, int] = Field(
         description="Values that all models have, by quantity."
     )
+
+
+class BenchmarkResults(Record):
+    """Benchmarks of several models, and their comparison."""
+
+    models: list[BenchmarkDoc] = Field(description="Results, in the order given.")
+    comparison: BenchmarkComparison = Field(description="Means and differences.")

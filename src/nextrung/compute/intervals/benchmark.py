@@ -18,7 +18,7 @@ from nextrung.schemas.benchmark import (
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
-    from nextrung.schemas.benchmark import BenchmarkScore
+    from nextrung.schemas.benchmark import BenchmarkDoc
     from nextrung.schemas.evaluation import FrameResiduals
 
 #: Quantities of labelled frames.
@@ -38,13 +38,13 @@ class _Error:
 _Errors = dict[str, _Error]
 
 
-def compare_benchmarks(scores: Mapping[str, BenchmarkScore]) -> BenchmarkComparison:
+def compare_benchmarks(models: Sequence[BenchmarkDoc]) -> BenchmarkComparison:
     """Compare the mean absolute deviations of models.
 
     Parameters
     ----------
-    scores : mapping of str to BenchmarkScore
-        Results, by model.
+    models : sequence of BenchmarkDoc
+        Results of models of different names.
 
     Returns
     -------
@@ -58,7 +58,7 @@ def compare_benchmarks(scores: Mapping[str, BenchmarkScore]) -> BenchmarkCompari
     leaders: dict[str, str] = {}
     n_common: dict[str, int] = {}
     for quantity in (*BenchmarkProperty, *FRAME_QUANTITIES):
-        found = {model: _collect(score, quantity) for model, score in scores.items()}
+        found = {each.model: _collect(each, quantity) for each in models}
         found = {model: errors for model, errors in found.items() if errors}
         means += [
             _estimate(model, quantity, list(errors.values()))
@@ -77,7 +77,7 @@ def compare_benchmarks(scores: Mapping[str, BenchmarkScore]) -> BenchmarkCompari
     )
 
 
-def _collect(score: BenchmarkScore, quantity: str) -> _Errors:
+def _collect(score: BenchmarkDoc, quantity: str) -> _Errors:
     """Collect the absolute deviations of one quantity."""
     if quantity not in FRAME_QUANTITIES:
         return {
