@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
 from nextrung.adapters.files.artifacts import hash_file
@@ -117,6 +118,7 @@ def make_benchmark_flow(
     for potential in potentials:
         maker = BenchmarkMaker(potential=potential, settings=settings)
         job = maker.make(None if dataset is None else dataset.output)
+        job.append_name(f" {Path(potential).name}")
         job.update_metadata({"part": f"{NAME}/{potential}"})
         jobs.append(job)
     outputs = [job.output for job in jobs]

@@ -154,12 +154,12 @@ class MeanInterval(Record):
 
 
 class BenchmarkDifference(Record):
-    """Difference of the mean absolute deviations of two models, paired by material."""
+    """Difference of the mean absolute deviations of two models, paired by value."""
 
     quantity: str = Field(description="As in the means.")
     model: str = Field(description="Name of the potential.")
     reference: str = Field(
-        description="The potential of the lowest mean over the values that all have."
+        description="The potential whose largest paired difference is smallest."
     )
     difference: float = Field(description="Mean of the model minus the reference's.")
     low: float = Field(description="Low end of the 95 % interval.")
@@ -169,7 +169,7 @@ class BenchmarkDifference(Record):
         le=1,
         description="P-value, adjusted after Holm for the models of one quantity.",
     )
-    n_values: int = Field(ge=0, description="Values that all models have.")
+    n_values: int = Field(ge=0, description="Values that both have.")
 
 
 class BenchmarkComparison(Record):
@@ -177,14 +177,11 @@ class BenchmarkComparison(Record):
 
     means: list[MeanInterval] = Field(description="Mean of each model and quantity.")
     differences: list[BenchmarkDifference] = Field(
-        description="Differences from the lowest mean."
+        description="Differences from the model of the lowest deviations."
     )
     leaders: dict[str, str] = Field(
-        description="Model that is lower than each other one, by quantity; only where "
-        "every adjusted p-value is below 0.05."
-    )
-    n_common: dict[str, int] = Field(
-        description="Values that all models have, by quantity."
+        description="Model that deviates less than each other one, by quantity; only "
+        "where every adjusted p-value is below 0.05."
     )
 
 

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from math import inf
 from typing import TYPE_CHECKING
+
+from pymatgen.core import Composition
 
 from nextrung.compute.intervals.differences import adjust_holm, compare_paired
 from nextrung.compute.intervals.means import estimate_interval
@@ -18,7 +21,7 @@ from nextrung.schemas.benchmark import (
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
-    from nextrung.schemas.benchmark import BenchmarkDoc
+    from nextrung.schemas.benchmark import BenchmarkDoc, BenchmarkRecord
     from nextrung.schemas.evaluation import FrameResiduals
 
 #: Quantities of labelled frames.
@@ -27,10 +30,10 @@ FRAME_QUANTITIES = ("frames_energy", "frames_forces", "frames_stress")
 
 @dataclass(frozen=True)
 class _Error:
-    """Absolute deviation of one value, its material, and its weight in the mean."""
+    """Absolute deviation of one value, its group, and its weight in the mean."""
 
     value: float
-    material_id: str
+    group: str  # values of one group are resampled together
     weight: float = 1.0
 
 
@@ -49,43 +52,51 @@ def compare_benchmarks(models: Sequence[BenchmarkDoc]) -> BenchmarkComparison:
     Returns
     -------
     BenchmarkComparison
-        Means over all values of each model; differences, paired by material, over the
-        values that all models have; a leader where every difference from it is
+        Means over all values of each model. Differences from the model whose largest
+        paired difference from another one is smallest, each over the values that both
+        have. A leader where the differences of all other models from it are
         significant.
     """
     means: list[MeanInterval] = []
     differences: list[BenchmarkDifference] = []
     leaders: dict[str, str] = {}
-    n_common: dict[str, int] = {}
     for quantity in (*BenchmarkProperty, *FRAME_QUANTITIES):
         found = {each.model: _collect(each, quantity) for each in models}
-        found = {model: errors for model, errors in found.items() if errors}
         means += [
             _estimate(model, quantity, list(errors.values()))
             for model, errors in found.items()
+            if errors
         ]
-        if not found:
-            continue
-        common = set.intersection(*(set(errors) for errors in found.values()))
-        n_common[quantity] = len(common)
-        compared = _compare(quantity, found, sorted(common))
+        compared = _compare(quantity, found)
         differences += compared
-        if compared and all(each.p_adjusted < SIGNIFICANCE for each in compared):
-            leaders[quantity] = compared[0].reference
-    return BenchmarkComparison(
-        means=means, differences=differences, leaders=leaders, n_common=n_common
-    )
+        significant = [
+            each for each in compared if each.low > 0 and each.p_adjusted < SIGNIFICANCE
+        ]
+        if len(models) > 1 and len(significant) == len(models) - 1:
+            leaders[quantity] = significant[0].reference
+    return BenchmarkComparison(means=means, differences=differences, leaders=leaders)
 
 
 def _collect(score: BenchmarkDoc, quantity: str) -> _Errors:
     """Collect the absolute deviations of one quantity."""
     if quantity not in FRAME_QUANTITIES:
         return {
-            row.crystal_id: _Error(abs(row.deviation), row.crystal_id)
+            row.crystal_id: _Error(abs(row.deviation), _name_group(row))
             for row in score.rows
             if row.property == quantity and row.deviation is not None
         }
     return {} if score.frames is None else _collect_frames(score.frames.rows, quantity)
+
+
+def _name_group(row: BenchmarkRecord) -> str:
+    """Name the values that are resampled together: compounds of one anion.
+
+    They share the error of its molecule, where a formation enthalpy is concerned.
+    """
+    if row.property is not BenchmarkProperty.FORMATION_ENTHALPY:
+        return row.crystal_id
+    elements = Composition(row.formula).elements
+    return str(max(elements, key=lambda element: element.X))
 
 
 def _collect_frames(rows: FrameResiduals, quantity: str) -> _Errors:
@@ -116,7 +127,7 @@ def _estimate(model: str, quantity: str, errors: Sequence[_Error]) -> MeanInterv
     total = sum(error.weight * error.value for error in errors)
     interval = estimate_interval(
         [error.value for error in errors],
-        [error.material_id for error in errors],
+        [error.group for error in errors],
         weights=weights,
     )
     low, high = (None, None) if interval is None else interval
@@ -130,27 +141,23 @@ def _estimate(model: str, quantity: str, errors: Sequence[_Error]) -> MeanInterv
     )
 
 
-def _compare(
-    quantity: str, found: Mapping[str, _Errors], common: Sequence[str]
-) -> list[BenchmarkDifference]:
-    """Compare the models with the one of the lowest mean over common values."""
-    if not common:
-        return []
-    means = {
-        model: _estimate(model, quantity, [errors[key] for key in common]).mae
-        for model, errors in found.items()
-    }
-    lowest = min(means, key=means.__getitem__)
-    reference = [found[lowest][key] for key in common]
-    compared = {
-        model: compare_paired(
-            [errors[key].value for key in common],
-            [error.value for error in reference],
-            [error.material_id for error in reference],
-            weights=[error.weight for error in reference],
-        )
+def _compare(quantity: str, found: Mapping[str, _Errors]) -> list[BenchmarkDifference]:
+    """Compare the models with the one that no other has a much lower mean than."""
+    lowest = min(found, key=lambda model: _find_worst(model, found))
+    pairs = {
+        model: _pair(errors, found[lowest])
         for model, errors in found.items()
         if model != lowest
+    }
+    compared = {
+        model: compare_paired(
+            [first.value for first, _ in pair],
+            [second.value for _, second in pair],
+            [second.group for _, second in pair],
+            weights=[second.weight for _, second in pair],
+        )
+        for model, pair in pairs.items()
+        if pair
     }
     known = {model: each for model, each in compared.items() if each is not None}
     adjusted = adjust_holm([each.p_value for each in known.values()])
@@ -163,7 +170,26 @@ def _compare(
             low=each.low,
             high=each.high,
             p_adjusted=p_adjusted,
-            n_values=len(common),
+            n_values=len(pairs[model]),
         )
         for (model, each), p_adjusted in zip(known.items(), adjusted, strict=True)
     ]
+
+
+def _pair(errors: _Errors, reference: _Errors) -> list[tuple[_Error, _Error]]:
+    """Pair the values that two models have."""
+    return [(errors[key], reference[key]) for key in errors if key in reference]
+
+
+def _find_worst(model: str, found: Mapping[str, _Errors]) -> float:
+    """Find the largest paired mean difference of a model from another one."""
+    worst = -inf
+    for other, errors in found.items():
+        pairs = _pair(found[model], errors)
+        if other == model or not pairs:
+            continue
+        total = sum(
+            second.weight * (first.value - second.value) for first, second in pairs
+        )
+        worst = max(worst, total / sum(second.weight for _, second in pairs))
+    return worst if worst > -inf else inf

@@ -61,17 +61,17 @@ def _report_results(
     text = (
         "Mean absolute deviations from experiment, no model trained or adjusted. Below "
         "each: the 95 % interval of the mean over crystals of which these are a "
-        "sample. The level of theory is the functional of the labels that a model was trained "
-        "on: a model that reproduced it exactly would keep the deviations of that "
-        "functional. Without value: measured values that a model cannot predict, of "
-        "all; its means are over the others."
+        "sample. The level of theory is the functional of the labels that a model was "
+        "trained on: a model that reproduced it exactly would keep the deviations of "
+        "that functional. Without value: measured values that a model cannot predict, "
+        "of all; its means are over the others."
     )
     findings = element(
         "ul", *(element("li", each) for each in describe_leaders(results))
     )
-    findings.set("class", "findings")
     blocks = [findings, element("p", text), html_results(results)]
     blocks += _list_differences(results, looks)
+    blocks += _list_failures(results, looks)
     return Section("results", "Results", tuple(blocks))
 
 
@@ -86,24 +86,29 @@ def describe_leaders(results: BenchmarkResults) -> list[str]:
     Returns
     -------
     list of str
-        One sentence per quantity; a model is named only where the difference from
-        every other model, over the values that all have, excludes zero.
+        One sentence per quantity; a model is named only where the difference of every
+        other model from it, over the values that both have, excludes zero.
     """
     if len(results.models) == 1:
         return ["One model: nothing to compare it with."]
     looks = style_models([each.model for each in results.models])
     sentences = []
     for column in list_columns(results):
-        leader = results.comparison.leaders.get(column.key)
-        common = format_count(
-            results.comparison.n_common.get(column.key, 0), "common value"
-        )
         title = column.deviation.title
+        leader = results.comparison.leaders.get(column.key)
+        if leader is None:
+            sentences.append(
+                f"{title}: no model is shown to deviate less than every other one."
+            )
+            continue
+        n_values = min(
+            each.n_values
+            for each in results.comparison.differences
+            if each.quantity == column.key
+        )
         sentences.append(
-            f"{title}: no model is shown to be lower than every other one ({common})."
-            if leader is None
-            else f"{title}: {looks[leader].title} is lower than every other model "
-            f"({common})."
+            f"{title}: {looks[leader].title} deviates less than every other model "
+            f"({format_count(n_values, 'shared value')} or more)."
         )
     return sentences
 
@@ -129,8 +134,32 @@ def _list_differences(
             )
         )
     titles = numeric("Difference", "95 % interval", "p (Holm)", "Values")
-    summary = "Differences from the lowest mean, paired by crystal"
+    summary = "Differences from the lowest, each over the values that both models have"
     return details_table(summary, ["Quantity", "Model", "Lowest", *titles], rows)
+
+
+def _list_failures(
+    results: BenchmarkResults, looks: Mapping[str, Appearance]
+) -> list[Element]:
+    """List why values are missing, and of which crystals or frames."""
+    reasons: dict[tuple[str, str], list[str]] = {}
+    for each in results.models:
+        failed = [(row.error or "", row.crystal_id) for row in each.rows if row.error]
+        if each.frames is not None:
+            failed += [
+                (failure.reason, frame_id)
+                for failure in each.frames.failures
+                for frame_id in failure.frame_ids
+            ]
+        for reason, name in failed:
+            names = reasons.setdefault((each.model, reason), [])
+            names += [] if name in names else [name]
+    rows = [
+        row(looks[model].title, reason, number(len(names)), ", ".join(names))
+        for (model, reason), names in reasons.items()
+    ]
+    headings = ["Model", "Reason", *numeric("Number"), "Crystals or frames"]
+    return details_table("Why values are missing", headings, rows)
 
 
 def _report_frames(
@@ -143,9 +172,9 @@ def _report_frames(
     labels = next(each.frame_labels for each in scored)
     text = (
         f"Frames with labels of {labels}. Total energies of different levels of "
-        "theory have different zeros: the energy error of a model at another level than the "
-        "labels is mostly that of the atomic references, which `nextrung atom-refs fit` "
-        "moves; forces and stresses have no such shift."
+        "theory have different zeros: the energy error of a model at another level "
+        "than the labels is mostly that of the atomic references, which `nextrung "
+        "atom-refs fit` moves; forces and stresses have no such shift."
     )
     rows = []
     for each in scored:

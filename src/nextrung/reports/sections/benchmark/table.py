@@ -100,7 +100,7 @@ def terminal_results(results: BenchmarkResults) -> Table:
     means = _index_means(results)
     built = Table(
         caption=f"mean absolute deviations with 95 % intervals; {MISSING} no value; "
-        "bold: lower than every other model",
+        "bold: lower than every other model, after Holm",
         box=SIMPLE_HEAD,
         padding=(0, 1, 0, 0),
     )
