@@ -158,7 +158,8 @@ def _list_failures(
         row(looks[model].title, reason, number(len(names)), ", ".join(names))
         for (model, reason), names in reasons.items()
     ]
-    headings = ["Model", "Reason", *numeric("Number"), "Crystals or frames"]
+    headings: list[Element | str] = ["Model", "Reason", *numeric("Number")]
+    headings.append("Crystals or frames")
     return details_table("Why values are missing", headings, rows)
 
 
