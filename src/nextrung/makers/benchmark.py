@@ -18,8 +18,7 @@ from nextrung.makers.jobs.models import open_frames
 from nextrung.makers.jobs.stage_maker import StageMaker
 from nextrung.makers.jobs.task_job import provenance, report_progress, task_job
 from nextrung.potentials.benchmark import run_benchmark
-from nextrung.potentials.chgnet.checkpoints import find_checkpoint
-from nextrung.potentials.registry import load_potential
+from nextrung.potentials.registry import find_files, load_potential
 from nextrung.schemas.benchmark import BenchmarkDoc, BenchmarkSettings
 from nextrung.schemas.evaluation import EvaluationSettings
 from nextrung.settings import MachineSettings
@@ -57,8 +56,9 @@ class BenchmarkMaker(StageMaker):
     settings: BenchmarkSettings = field(default_factory=BenchmarkSettings)
 
     def digest_files(self) -> str:
-        """Hash the checkpoint of the potential, and the facts."""
-        return f"{hash_file(find_checkpoint(self.potential))} {digest_benchmark()}"
+        """Hash the files of the potential, and the facts."""
+        files = map(hash_file, find_files(self.potential))
+        return " ".join([*files, digest_benchmark()])
 
     @task_job(output_schema=BenchmarkDoc, data="rows")
     def make(self, dataset: DatasetDoc | None = None) -> BenchmarkDoc:

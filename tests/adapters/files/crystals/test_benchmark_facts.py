@@ -24,7 +24,7 @@ from nextrung.schemas.benchmark import (
 TABLE = read_benchmark(BenchmarkSettings())
 
 #: Standard enthalpies of formation in kJ/mol as the CRC Handbook of Chemistry and
-#: Physics (95th ed.) rounds them, a compilation that the table was not made from.
+#: Physics rounds them (from memory), a compilation that the table was not made from.
 CRC = {
     "LiF rocksalt": -616.0,
     "LiCl rocksalt": -408.6,
