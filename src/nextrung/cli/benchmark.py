@@ -17,7 +17,10 @@ from nextrung.schemas.base import InputError
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from jobflow import Flow, Job, JobStore
+    from jobflow import Flow, JobStore
+
+    from nextrung.schemas.benchmark import BenchmarkSettings
+    from nextrung.schemas.dataset import DatasetSettings
 
 
 def benchmark(
@@ -102,24 +105,21 @@ def benchmark(
     use_device(device)
     names = _resolve(models)
 
-    from nextrung.makers.benchmark import make_benchmark_flow
-
-    dataset = None if frames is None else _read_labels(frames, functional)
-    flow = make_benchmark_flow(names, settings, dataset)
     if submit:
         folder = find_configuration(config)
         require_shared_root()
+        flow = _make_flow(names, settings, _find_labels(frames, functional))
         with closing(open_cluster_store(config)) as store:
             _submit(flow, store, folder=folder, output=output)
     elif root is not None:
         with closing(open_run(root, root.name)) as store:
+            flow = _make_flow(names, settings, _find_labels(frames, functional))
             _run(flow, store, output)
     else:
-        with (
-            TemporaryDirectory(prefix="nextrung-") as scratch,
-            closing(open_run(Path(scratch), "benchmark")) as store,
-        ):
-            _run(flow, store, output)
+        with TemporaryDirectory(prefix="nextrung-") as scratch:
+            labels = _read_labels(frames, functional, Path(scratch))
+            with closing(open_run(Path(scratch), "benchmark")) as store:
+                _run(_make_flow(names, settings, labels), store, output)
 
 
 def _resolve(models: Sequence[str]) -> list[str]:
@@ -136,18 +136,48 @@ def _resolve(models: Sequence[str]) -> list[str]:
     return names
 
 
-def _read_labels(frames: Path, functional: str) -> Job:
-    """Make the job that reads labelled frames."""
+def _find_labels(frames: Path | None, functional: str) -> Path | DatasetSettings | None:
+    """Find labelled frames: a frames file, or how others are read."""
     from nextrung.cli.potentials import choose_source
-    from nextrung.cli.stages import read_frames_file
-    from nextrung.makers.dataset import DatasetMaker
 
+    if frames is None:
+        return None
     if not frames.exists():
         raise InputError(f"--frames: expected a file or a folder, got no {frames}")
-    source = choose_source(frames, functional)
+    return choose_source(frames, functional)
+
+
+def _read_labels(frames: Path | None, functional: str, scratch: Path) -> Path | None:
+    """Read labelled frames before anything is computed; return their frames file."""
+    from nextrung.adapters.files.frames import write_frames
+    from nextrung.cli.potentials import read_labels
+
+    source = _find_labels(frames, functional)
+    if source is None:
+        return None
+    labelled = read_labels(source)
     if isinstance(source, Path):
-        return read_frames_file(source)
-    return DatasetMaker(settings=source).make()
+        return source
+    write_frames(labelled, scratch / "frames.parquet", {})
+    return scratch / "frames.parquet"
+
+
+def _make_flow(
+    names: Sequence[str],
+    settings: BenchmarkSettings,
+    labels: Path | DatasetSettings | None,
+) -> Flow:
+    """Make one job per potential, and one that reads labelled frames, if any."""
+    from nextrung.cli.stages import read_frames_file
+    from nextrung.makers.benchmark import make_benchmark_flow
+    from nextrung.makers.dataset import DatasetMaker
+
+    dataset = None
+    if isinstance(labels, Path):
+        dataset = read_frames_file(labels)
+    elif labels is not None:
+        dataset = DatasetMaker(settings=labels).make()
+    return make_benchmark_flow(names, settings, dataset)
 
 
 def _run(flow: Flow, store: JobStore, output: Path) -> None:

@@ -75,7 +75,7 @@ def evaluate(
     if score is None or wants_predictions:
         from nextrung.makers.evaluation import score_frames
 
-        frames = _read_labels(source)
+        frames = read_labels(source)
         scored, predicted, errors = score_frames(
             frames, load(model), _choose_splits(source)
         )
@@ -270,7 +270,7 @@ def _choose_splits(source: Path | DatasetSettings) -> EvaluationSettings:
     return EvaluationSettings(splits=("all",))
 
 
-def _read_labels(source: Path | DatasetSettings) -> Frames:
+def read_labels(source: Path | DatasetSettings) -> Frames:
     """Read labelled frames; print how many were left out, by rule."""
     from nextrung.adapters.curation.dataset import curate
     from nextrung.adapters.files.frames import read_frames
