@@ -25,6 +25,7 @@ from nextrung.adapters.files.structures import store_structure
 from nextrung.adapters.stores.studies import load_study
 from nextrung.makers.alignment import AlignmentMaker
 from nextrung.makers.atom_refs import AtomRefMaker
+from nextrung.makers.benchmark import BenchmarkMaker
 from nextrung.makers.dataset import DatasetMaker, FramesFileMaker
 from nextrung.makers.density import DensityMaker
 from nextrung.makers.evaluation import EvaluationMaker
@@ -46,6 +47,7 @@ from nextrung.makers.stability import StabilityMaker
 from nextrung.makers.study import StudyMaker
 from nextrung.makers.summary import SummaryMaker
 from nextrung.schemas.base import Artifact, InputError
+from nextrung.schemas.benchmark import BenchmarkSettings
 from nextrung.schemas.labelling import LabelSettings
 from nextrung.schemas.models import Model, Rereference
 from nextrung.schemas.preflight import PreflightSettings
@@ -192,6 +194,15 @@ EXAMPLES: dict[type[Maker], Example] = {
             "relaxation": it.output("relaxation/source_residual"),
         },
         {"equation_of_state": {"n_volumes": 6}},
+    ),
+    BenchmarkMaker: Example(
+        lambda it: BenchmarkMaker(
+            settings=BenchmarkSettings(
+                crystals=("MgO rocksalt",), relaxation=it.settings.density.relaxation
+            )
+        ),
+        lambda it: {"dataset": it.output("dataset")},
+        {"molecule_box": 12.0},
     ),
     ScalingLawFitMaker: Example(
         lambda it: ScalingLawFitMaker(settings=it.settings.scaling_law),

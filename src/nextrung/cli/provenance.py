@@ -12,8 +12,7 @@ from rich.text import Text
 from rich.tree import Tree
 
 from nextrung.cli.options import AsJson, Configuration, StudyName
-from nextrung.cli.running import console, locate_study
-from nextrung.cli.terminal import clean
+from nextrung.cli.running import clean, console, locate_study
 from nextrung.schemas.base import InputError
 from nextrung.schemas.models import Model
 
