@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
-from jobflow import Flow, Job, run_locally
+from jobflow import Flow, Job
 from pydantic import ValidationError
+from tests.makers.conftest import run_study
 
 from nextrung.adapters.stores.builders import build_collections
 from nextrung.adapters.stores.collections import describe_collection
@@ -49,11 +50,7 @@ def repeated_folder(
 ) -> Path:
     """The run folder of the repeated study, finished."""
     folder = tmp_path_factory.mktemp("repeated")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("NEXTRUNG_ROOT", str(folder))
-        flow = StudyMaker(repeated_settings).make()
-        store = make_embedded_store(folder)
-        run_locally(flow, store=store, log=False, raise_immediately=True)
+    run_study(repeated_settings, folder)
     return folder
 
 
