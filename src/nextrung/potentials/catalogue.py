@@ -9,6 +9,10 @@ import sys
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
+from typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 
 @dataclass(frozen=True)
@@ -116,6 +120,60 @@ MODELS = (
 
 #: Packages of all families, the first ones first.
 PACKAGES = tuple(dict.fromkeys(p for family in FAMILIES for p in family.packages))
+
+
+class _PlainLoader(NamedTuple):
+    """Code that loads weights without this package, and the suffix of such files."""
+
+    suffix: str
+    imported: str
+    call: str
+
+
+#: How the package of a family loads its files; ``modal`` is that of several fidelities.
+_PLAIN_LOADERS: Mapping[str, _PlainLoader] = {
+    CHGNET.name: _PlainLoader(
+        ".pth.tar",
+        "from chgnet.model import CHGNet",
+        'model = CHGNet.from_file("{checkpoint}")',
+    ),
+    SEVENNET.name: _PlainLoader(
+        ".pth",
+        "from sevenn.calculator import SevenNetCalculator",
+        'calculator = SevenNetCalculator("{checkpoint}"{modal})  # ASE',
+    ),
+    MACE.name: _PlainLoader(
+        ".model",
+        "from mace.calculators import MACECalculator",
+        'calculator = MACECalculator(model_paths="{checkpoint}", device="cpu")  # ASE',
+    ),
+}
+
+
+def format_plain_code(family: str, checkpoint: str, source: str) -> str | None:
+    """Format the code that loads weights without this package.
+
+    Parameters
+    ----------
+    family : str
+        Name of the family.
+    checkpoint : str
+        File of the weights.
+    source : str
+        Name of the potential that they were trained from.
+
+    Returns
+    -------
+    str or None
+        Lines of Python; None where only this package loads the file.
+    """
+    loader = _PLAIN_LOADERS.get(family)
+    if loader is None or not checkpoint.endswith(loader.suffix):
+        return None
+    fidelity = source.partition("/")[2] if find_model(source) else ""
+    modal = f', modal="{fidelity}"' if fidelity else ""
+    call = loader.call.format(checkpoint=checkpoint, modal=modal)
+    return f"{loader.imported}\n\n{call}"
 
 
 def find_model(name: str) -> NamedModel | None:

@@ -53,9 +53,9 @@ class AtomRefDoc(TaskDoc):
         "the references of the source were kept.",
     )
     previous: dict[str, float] = Field(
-        description="References of the source model in eV/atom, by symbol. Of a source "
-        "whose references are not known: none for `refit`, 0 for `residual`, whose shift "
-        "is added to its energies."
+        description="References of the source in eV/atom, by symbol. Where those are "
+        "not known: none for `refit`; 0 for `residual`, whose shift is added to the "
+        "energies."
     )
     atom_refs: dict[str, float] = Field(
         description="References of the model in eV/atom, by symbol; an absent element "

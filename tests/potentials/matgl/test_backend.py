@@ -127,7 +127,7 @@ def test_an_element_without_input_is_an_error_of_its_crystal(
     assert prediction.error == "unknown to this potential: Fe"
 
 
-@pytest.mark.parametrize("name", ["new.matgl.tar", "new-folder"])
+@pytest.mark.parametrize("name", ["new.tar", "new-folder"])
 def test_a_saved_potential_is_loaded_by_its_content_and_by_matgl(
     folder: Path, tmp_path: Path, name: str
 ) -> None:
@@ -166,10 +166,8 @@ def test_a_potential_without_references_takes_added_energies_only(
     [before] = bare.predict(structure)
 
     once = bare.with_atom_refs({"Cu": 1.5})
-    once.save(tmp_path / "once.matgl.tar")
-    twice = load_potential(tmp_path / "once.matgl.tar", "cpu").with_atom_refs(
-        {"Cu": 0.25}
-    )
+    once.save(tmp_path / "once.tar")
+    twice = load_potential(tmp_path / "once.tar", "cpu").with_atom_refs({"Cu": 0.25})
 
     assert once.backend.atom_refs is None
     assert twice.backend.atom_refs is None

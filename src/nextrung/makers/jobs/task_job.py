@@ -53,7 +53,6 @@ logger = logging.getLogger("nextrung")
 #: potentials that the job has loaded.
 TRACKED_PACKAGES = (
     "ase",
-    "chgnet",
     "jobflow",
     "lightning",
     "nextrung",

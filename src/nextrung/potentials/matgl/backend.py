@@ -69,7 +69,7 @@ class MatglBackend(ModuleBackend):
     """
 
     family: ClassVar[str] = "matgl"
-    suffix: ClassVar[str] = ".matgl.tar"
+    suffix: ClassVar[str] = ".tar"
     properties = "efs"
 
     def __init__(self, module: Potential, *, has_atom_refs: bool = True) -> None:
