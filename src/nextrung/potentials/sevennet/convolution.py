@@ -13,7 +13,7 @@ Y. Park et al., J. Chem. Theory Comput. 20, 4857 (2024).
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -66,17 +66,15 @@ class _Block:
     rows: tuple[int, ...]
     couplings: Tensor
     path_of_row: Tensor
+    moved: dict[Any, tuple[Tensor, Tensor]] = field(default_factory=dict)
 
-    def to(self, like: Tensor) -> _Block:
-        """Move the constants to the device and type of a tensor."""
-        return _Block(
-            self.mul,
-            self.paths,
-            self.slots,
-            self.rows,
-            self.couplings.to(like),
-            self.path_of_row.to(like.device),
-        )
+    def constants(self, like: Tensor) -> tuple[Tensor, Tensor]:
+        """Return the couplings and the paths of the rows on the device of a tensor."""
+        key = (like.device, like.dtype)
+        if key not in self.moved:
+            couplings = self.couplings.to(like)
+            self.moved[key] = (couplings, self.path_of_row.to(like.device))
+        return self.moved[key]
 
 
 class Convolution:
@@ -150,13 +148,13 @@ class Convolution:
         add_up = sum_messages if create_graph else sum_messages_once
         slots = [features] * len(self._outputs)
         for index, values in enumerate(sent.split(widths, dim=1)):
-            block = self._blocks[index] = self._blocks[index].to(features)
-            n_edges = len(values)
+            block, n_edges = self._blocks[index], len(values)
+            couplings, path_of_row = block.constants(features)
             sums = add_up(
                 values.reshape(n_edges, -1, block.mul),
-                (edges.harmonics @ block.couplings).view(n_edges, sum(block.rows), -1),
+                (edges.harmonics @ couplings).view(n_edges, sum(block.rows), -1),
                 torch.stack([weights[path] for path in block.paths], dim=1),
-                block.path_of_row,
+                path_of_row,
                 edges.receivers,
             )
             for slot, total in zip(

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import sevenn._keys as key
 import torch
+from ase import units
 from sevenn.nn.convolution import IrrepsConvolution
 from sevenn.nn.edge_embedding import EdgeEmbedding
 from sevenn.nn.force_output import ForceStressOutputFromEdge
@@ -20,7 +21,7 @@ from sevenn.nn.node_embedding import OnehotEmbedding
 from sevenn.nn.scale import ModalWiseRescale, Rescale, SpeciesWiseRescale
 from torch import Tensor, nn
 
-from nextrung.potentials.chgnet.forward import GPA, Outputs
+from nextrung.potentials.interface import Outputs
 from nextrung.potentials.sevennet.convolution import Convolution, Edges
 
 if TYPE_CHECKING:
@@ -28,6 +29,8 @@ if TYPE_CHECKING:
 
     from nextrung.potentials.sevennet.graphs import PairBatch
 
+#: GPa per eV/Å³.
+GPA = 1 / units.GPa
 #: Layers that :class:`Network` computes itself, after all others.
 _FINAL = (
     AtomReduce,

@@ -5,47 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-import numpy as np
 import torch
-from torch import Tensor
 
-from nextrung.potentials.graphs.neighbors import Pairs, find_pairs
 from nextrung.potentials.graphs.segment_ops import Segments
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
+    from torch import Tensor
 
-    from nextrung.potentials.graphs.crystals import Crystals, Selection
-
-
-@dataclass(frozen=True, eq=False)
-class PairInputs:
-    """Crystals with their pairs of atoms within the cutoff.
-
-    Parameters
-    ----------
-    crystals : Crystals
-        Crystals.
-    pairs : Pairs
-        Their pairs.
-    """
-
-    crystals: Crystals
-    pairs: Pairs
-
-    @property
-    def costs(self) -> NDArray[np.int64]:
-        """Directed edges of each crystal, and its atoms, shape (n_crystals,)."""
-        costs: NDArray[np.int64] = 2 * self.pairs.n_pairs + self.crystals.n_atoms
-        return costs
-
-    def __len__(self) -> int:
-        """Count the crystals."""
-        return len(self.crystals)
-
-    def __getitem__(self, chosen: Selection) -> PairInputs:
-        """Select crystals by indices, mask or slice, in the order given."""
-        return PairInputs(self.crystals[chosen], self.pairs[chosen])
+    from nextrung.potentials.graphs.neighbors import NeighborLists
 
 
 @dataclass(frozen=True, eq=False)
@@ -91,36 +58,14 @@ class PairBatch:
         )
 
 
-def prepare_pairs(
-    crystals: Crystals, cutoff: float, device: torch.device | str = "cpu"
-) -> PairInputs:
-    """Find the pairs of atoms within a cutoff.
-
-    Parameters
-    ----------
-    crystals : Crystals
-        Crystals that pass :func:`.check_cells`.
-    cutoff : float
-        Cutoff in Å.
-    device : torch.device or str
-        Device of the search and of the pairs.
-
-    Returns
-    -------
-    PairInputs
-        Crystals and pairs.
-    """
-    return PairInputs(crystals, find_pairs(crystals, cutoff, device))
-
-
 def build_pairs(
-    inputs: PairInputs, device: torch.device | str, dtype: torch.dtype
+    inputs: NeighborLists, device: torch.device | str, dtype: torch.dtype
 ) -> PairBatch:
     """Build the batch of some crystals.
 
     Parameters
     ----------
-    inputs : PairInputs
+    inputs : NeighborLists
         Crystals and pairs.
     device : torch.device or str
         Device of the batch.
