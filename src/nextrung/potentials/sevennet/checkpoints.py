@@ -22,6 +22,7 @@ from sevenn.nn.convolution import IrrepsConvolution
 from sevenn.nn.edge_embedding import EdgeEmbedding
 from sevenn.nn.scale import get_resolved_shift_scale
 from sevenn.scripts.backward_compatibility import patch_state_dict_if_old
+from torch import nn
 
 from nextrung.atomic_write import atomic_write
 from nextrung.potentials.sevennet.files import METADATA_KEY, read_content, read_error
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
     from pathlib import Path
 
+    from e3nn.o3 import TensorProduct
     from sevenn.nn.sequential import AtomGraphSequential
 
 #: Accelerated layers, which replace those that are computed here.
@@ -125,7 +127,24 @@ def build_model(config: Mapping[str, Any], seed: int = 0) -> AtomGraphSequential
     with torch.random.fork_rng(devices=[]), _generate_python():
         torch.manual_seed(seed)
         model: AtomGraphSequential = build_E3_equivariant_model(deepcopy(dict(config)))
+    for layer in model.children():
+        if isinstance(layer, IrrepsConvolution):
+            _remove_code(layer.convolution)
     return model.eval().requires_grad_(requires_grad=False)
+
+
+def _remove_code(product: TensorProduct) -> None:
+    """Remove the generated code of a tensor product, and keep its buffers.
+
+    Convolutions are computed here. A copy of the code would trace it again, and add
+    constants to the names of the weights, which sevenn then refuses.
+    """
+    for name in product.__codegen__:
+        buffers = nn.Module()
+        for buffer, value in getattr(product, name).named_buffers():
+            buffers.register_buffer(buffer, value)
+        setattr(product, name, buffers)
+    product.__codegen__ = []
 
 
 @contextmanager

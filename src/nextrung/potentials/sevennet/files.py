@@ -26,12 +26,12 @@ SHIPPED: Mapping[str, str] = {
     "sevennet-l3i5": "SevenNet_l3i5/checkpoint_l3i5.pth",
     "sevennet-mf-0": "SevenNet_MF_0/checkpoint_sevennet_mf_0.pth",
 }
-#: Functional of the energies of the shipped models. MPtrj has GGA and GGA+U energies;
-#: the corrections of the Materials Project are not in those of SevenNet.
+#: Functional of the energies of the shipped models; those of MPtrj are without the
+#: corrections of the Materials Project here.
 FUNCTIONALS: Mapping[str, str] = {
-    "sevennet-0": "GGA/GGA+U (uncorrected)",
-    "sevennet-l3i5": "GGA/GGA+U (uncorrected)",
-    "sevennet-mf-0/PBE": "GGA/GGA+U (uncorrected)",
+    "sevennet-0": "GGA/GGA+U",
+    "sevennet-l3i5": "GGA/GGA+U",
+    "sevennet-mf-0/PBE": "GGA/GGA+U",
     "sevennet-mf-0/R2SCAN": "r2SCAN",
 }
 #: Prefix of the path of a checkpoint, and what separates the path from the fidelity.
