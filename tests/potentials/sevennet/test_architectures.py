@@ -1,0 +1,82 @@
+"""Architectures that sevenn can build, besides those of the shipped models."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pytest
+import torch
+from tests.potentials.sevennet.predictions import check_equal, predict
+
+from nextrung.potentials.sevennet.loading import load_sevennet
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from pathlib import Path
+
+    from ase import Atoms
+    from ase.calculators.calculator import Calculator
+
+CPU = torch.device("cpu")
+SYMBOLS = ["Na", "Cl", "Li", "F", "Cu", "Mg", "O", "Si", "Ti"]
+
+
+def write_model(path: Path, **changed: Any) -> None:  # noqa: ANN401
+    """Write a small model of sevenn's own constructor with seeded random weights."""
+    from sevenn._const import model_defaults  # noqa: PLC0415
+    from sevenn.model_build import build_E3_equivariant_model  # noqa: PLC0415
+    from sevenn.util import chemical_species_preprocess  # noqa: PLC0415
+
+    rng = np.random.default_rng(0)
+    config = {
+        "version": "0.13.0",
+        "_model_type": "E3_equivariant_model",
+        **chemical_species_preprocess(SYMBOLS),
+        "cutoff": 4.5,
+        "channel": 8,
+        "lmax": 1,
+        "num_convolution_layer": 3,
+        "shift": rng.normal(-5, 2, len(SYMBOLS)).tolist(),
+        "scale": 1.3,
+        "conv_denominator": 20.0,
+        **changed,
+    }
+    config = {**model_defaults(config), **config}
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        model = build_E3_equivariant_model(config)
+    torch.save({"model_state_dict": model.state_dict(), "config": config}, path)
+
+
+@pytest.mark.usefixtures("sevenn")
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"is_parity": True, "lmax": 2},
+        {"self_connection_type": "linear"},
+        {"readout_as_fcn": True},
+        {"use_bias_in_linear": True},
+        {"cutoff_function": {"cutoff_function_name": "XPLOR", "cutoff_on": 3.5}},
+        {"shift": -4.0, "scale": 1.1},
+        {"scale": np.linspace(1, 2, len(SYMBOLS)).tolist()},
+    ],
+    ids=lambda changed: "+".join(changed),
+)
+def test_models_of_sevenns_constructor_have_the_numbers_of_sevenn(
+    changed: dict[str, Any],
+    calculate: Callable[[str], Calculator],
+    crystals: Sequence[Atoms],
+    tmp_path: Path,
+) -> None:
+    path = tmp_path / "model.pth"
+    write_model(path, **changed)
+
+    backend: Any = load_sevennet(str(path), CPU).backend
+    check_equal(predict(backend, crystals), crystals, calculate(str(path)))
+
+    saved = tmp_path / "saved.pth"
+    backend.save(saved, backend.known_elements, {})
+    check_equal(predict(backend, crystals), crystals, calculate(str(saved)))
+    assert (backend.atom_refs is None) == (changed.get("shift") == -4.0)
+    assert backend.checked_layer in backend.tracked_layers
