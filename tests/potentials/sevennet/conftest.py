@@ -11,7 +11,6 @@ import torch
 from ase.build import bulk
 from tests.families import require_family
 
-from nextrung.potentials.interface import LoadedModel
 from nextrung.potentials.sevennet.files import split_name
 from nextrung.potentials.sevennet.loading import load_sevennet
 
@@ -21,6 +20,7 @@ if TYPE_CHECKING:
     from ase import Atoms
     from sevenn.calculator import SevenNetCalculator
 
+    from nextrung.potentials.interface import LoadedModel
     from nextrung.potentials.sevennet.backend import SevenNetBackend
 
 CPU = torch.device("cpu")

@@ -55,13 +55,17 @@ def write_model(path: Path, **changed: Any) -> None:  # noqa: ANN401
     [
         {"is_parity": True, "lmax": 2},
         {"self_connection_type": "linear"},
-        {"readout_as_fcn": True},
+        {
+            "readout_as_fcn": True,
+            "readout_fcn_activation": "silu",
+            "readout_fcn_hidden_neurons": [6],
+        },
         {"use_bias_in_linear": True},
         {"cutoff_function": {"cutoff_function_name": "XPLOR", "cutoff_on": 3.5}},
         {"shift": -4.0, "scale": 1.1},
         {"scale": np.linspace(1, 2, len(SYMBOLS)).tolist()},
     ],
-    ids=lambda changed: "+".join(changed),
+    ids="+".join,
 )
 def test_models_of_sevenns_constructor_have_the_numbers_of_sevenn(
     changed: dict[str, Any],

@@ -132,9 +132,10 @@ def test_parts_hold_every_parameter_once(backend: SevenNetBackend) -> None:
     assert sorted(listed) == sorted(map(id, backend.module.parameters()))
     assert [weight.shape for weight in parts["references"]] == [(2, 89)]
     assert len(parts["readout"]) == 3
-    assert set(backend.tracked_layers.values()) <= dict(
-        backend.module.named_parameters()
-    ).keys()
+    assert (
+        set(backend.tracked_layers.values())
+        <= dict(backend.module.named_parameters()).keys()
+    )
     assert backend.checked_layer in backend.tracked_layers
 
 

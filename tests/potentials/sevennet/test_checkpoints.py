@@ -74,9 +74,9 @@ def test_sevenn_reproduces_a_trained_model_and_its_fidelity_is_kept(
         assert outputs.forces is not None
         loss = (outputs.energies / batch.n_atoms + 9).square().mean()
         loss = loss + outputs.forces.square().mean()
-        loss.backward()
+        loss.backward()  # type: ignore[no-untyped-call]
         optimizer.step()
-        losses.append(float(loss))
+        losses.append(float(loss.detach()))
     path = tmp_path / "trained.pth"
 
     trained.save(path, frozenset({"Mg", "O"}), {})

@@ -82,9 +82,9 @@ def test_gradients_of_a_loss_are_those_of_sevenn(
     model = calculate("sevennet-mf-0/R2SCAN").model.double().train()
 
     energies, forces, stresses = run_sevenn(model, batch, "R2SCAN")
-    measure_loss(energies, forces, stresses).backward()
+    measure_loss(energies, forces, stresses).backward()  # type: ignore[no-untyped-call]
     outputs = trained.differentiate(batch, "efs")
-    measure_loss(outputs.energies, outputs.forces, outputs.stresses).backward()
+    measure_loss(outputs.energies, outputs.forces, outputs.stresses).backward()  # type: ignore[no-untyped-call]
 
     expected = dict(model.named_parameters())
     compared = [
@@ -152,9 +152,12 @@ def test_messages_in_parts_are_those_of_the_whole(
     ]
     rows = torch.tensor([0, 0, 0, 1, 2, 2, 2, 2, 2])
     receivers = Segments.of(torch.randint(0, 4, (14,), generator=generator), 5)
+    values, matrices, weights = inputs
 
-    whole = messages.sum_messages(*inputs, rows, receivers)
-    parts = messages.sum_messages_once(*inputs, rows, receivers)
+    whole, parts = (
+        add_up(values, matrices, weights, path_of_row=rows, receivers=receivers)
+        for add_up in (messages.sum_messages, messages.sum_messages_once)
+    )
 
     assert_close(parts, whole, atol=1e-12)
     gradient = torch.randn(whole.shape, generator=generator, dtype=torch.float64)
@@ -174,7 +177,9 @@ def test_messages_can_be_differentiated_twice() -> None:
     rows = torch.tensor([0, 1, 1, 1])
     receivers = Segments.of(torch.tensor([0, 1, 0, 0, 2, 1]), 3)
 
-    def add_up(*values: Tensor) -> Tensor:
-        return messages.sum_messages(*values, rows, receivers)
+    def add_up(values: Tensor, matrices: Tensor, weights: Tensor) -> Tensor:
+        return messages.sum_messages(
+            values, matrices, weights, path_of_row=rows, receivers=receivers
+        )
 
     assert torch.autograd.gradgradcheck(add_up, inputs)

@@ -11,11 +11,10 @@ from pymatgen.core import Element
 
 from nextrung.potentials.graphs.neighbors import NeighborLists, find_pairs
 from nextrung.potentials.graphs.validity import check_pairs
-from nextrung.potentials.interface import BatchLimits, LoadedModel, TrainableBackend
+from nextrung.potentials.interface import BatchLimits, TrainableBackend
 from nextrung.potentials.sevennet.checkpoints import (
     Checkpoint,
     build_model,
-    read_checkpoint,
     write_checkpoint,
 )
 from nextrung.potentials.sevennet.forward import Network
@@ -90,16 +89,10 @@ class SevenNetBackend(TrainableBackend):
     @property
     def atom_refs(self) -> dict[str, float] | None:
         """Atomic reference energy of each known element in eV/atom."""
-        energies = self._references().tolist()
+        energies = _find_references(self.module, self._row).tolist()
         if len(energies) == 1:  # one number for all elements
             return None
         return {symbol: energies[row] for symbol, row in self._rows.items()}
-
-    def _references(self) -> torch.Tensor:
-        """Return the references of the fidelity, a view of the parameter."""
-        table = self.module.get_parameter(_REFERENCES).detach()
-        references: torch.Tensor = table if table.dim() == 1 else table[self._row]
-        return references
 
     def with_atom_refs(self, energies: Mapping[str, float]) -> SevenNetBackend:
         """Copy the model with other atomic reference energies of its fidelity.
@@ -121,7 +114,7 @@ class SevenNetBackend(TrainableBackend):
                     f"{len(self._rows)} elements of the model, got {symbol}: {energy}"
                 )
         copied = self.copy()
-        references = copied._references()
+        references = _find_references(copied.module, self._row)
         references.zero_()
         for symbol, energy in energies.items():
             references[self._rows[symbol]] = energy
@@ -271,67 +264,10 @@ class SevenNetBackend(TrainableBackend):
         return copied
 
 
-def read_sevennet(
-    path: Path, fidelity: str | None, device: torch.device | str
-) -> LoadedModel:
-    """Read a checkpoint.
-
-    Parameters
-    ----------
-    path : Path
-        File that sevenn or this package wrote.
-    fidelity : str or None
-        Fidelity; None for that of the metadata, or a model without fidelities.
-    device : torch.device or str
-        Device of the model.
-
-    Returns
-    -------
-    LoadedModel
-        The model and the metadata of its file.
-
-    Raises
-    ------
-    InputError
-        If the file is no checkpoint of SevenNet, or has not this fidelity.
-    """
-    checkpoint = read_checkpoint(path)
-    metadata = dict(checkpoint.metadata)
-    elements, saved = metadata.pop("elements", None), metadata.pop("fidelity", None)
-    chosen = _choose_fidelity(path, checkpoint.model, fidelity or saved)
-    model = checkpoint.model.to(device)
-    backend = SevenNetBackend(model, checkpoint.config, chosen)
-    if elements is None or chosen != saved:
-        elements = _find_covered(backend)
-    return LoadedModel(backend, frozenset(elements), metadata)
-
-
-def _choose_fidelity(
-    path: Path, model: AtomGraphSequential, wanted: str | None
-) -> str | None:
-    """Choose the fidelity that is asked for, if the model has several."""
-    fidelities = sorted(model.modal_map or {})
-    if not fidelities and wanted is None:
-        return None
-    if wanted not in fidelities:
-        expected = f"one of the fidelities {', '.join(fidelities)}"
-        raise InputError(
-            f"{path}: expected {expected if fidelities else 'no fidelity'}, got "
-            f"{wanted or 'none'}"
-        )
-    return wanted
-
-
-def _find_covered(backend: SevenNetBackend) -> frozenset[str]:
-    """Find the elements with a reference energy.
-
-    Least squares of sevenn leave exactly 0 for an element without data, as for Yb in
-    the fidelity R2SCAN of sevennet-mf-0.
-    """
-    references = backend.atom_refs
-    if references is None:
-        return backend.known_elements
-    return frozenset(symbol for symbol, energy in references.items() if energy != 0)
+def _find_references(module: nn.Module, row: int | None) -> torch.Tensor:
+    """Find the references of a fidelity, a view of the parameter."""
+    table = module.get_parameter(_REFERENCES).detach()
+    return table if table.dim() == 1 else table[row]
 
 
 def _is_statistic(name: str) -> bool:
@@ -346,6 +282,7 @@ def _list_tracked(parameters: Mapping[str, nn.Parameter]) -> dict[str, str]:
     for index in (0, last):
         layers[f"Conv{index}_Radial0"] = f"{index}_convolution.weight_nn.layer0.weight"
         layers[f"Conv{index}_Linear"] = f"{index}_self_interaction_2.linear.weight"
-    readouts = ("reduce_input_to_hidden.linear.weight", "readout_FCN.fcn.layer0.weight")
-    layers |= {"Readout0": name for name in readouts if name in parameters}
-    return {layer: name for layer, name in layers.items() if name in parameters}
+    readout = "reduce_input_to_hidden.linear.weight"
+    if readout not in parameters:
+        readout = "readout_FCN.fcn.layer0.weight"
+    return {**layers, "Readout0": readout}

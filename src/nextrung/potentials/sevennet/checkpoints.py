@@ -103,7 +103,9 @@ def write_checkpoint(checkpoint: Checkpoint, path: Path) -> None:
     changed = {key.SHIFT: shift, key.SCALE: scale, "version": version("sevenn")}
     content = {
         "model_state_dict": weights,
-        "config": {name: _simplify(value) for name, value in (config | changed).items()},
+        "config": {
+            name: _simplify(value) for name, value in (config | changed).items()
+        },
         METADATA_KEY: {**checkpoint.metadata, "version": version("nextrung")},
     }
     path.parent.mkdir(parents=True, exist_ok=True)

@@ -2,9 +2,9 @@
 
 A directed edge and its reverse have the same length, hence the same radial weights, and
 spherical harmonics that differ by the sign (-1)^l: both are computed once per pair. The
-harmonics are contracted with the Wigner 3j symbols first, so that the message of an edge
-is a small matrix times the features of the sending atom. Features have their components
-before their channels here: all products run along contiguous channels.
+harmonics are contracted with the Wigner 3j symbols first, so that the message of an
+edge is a small matrix times the features of the sending atom. Features have their
+components before their channels here: all products run along contiguous channels.
 
 References
 ----------
@@ -103,14 +103,17 @@ class Convolution:
         paths = [i for i, path in enumerate(instructions) if path.i_in1 == index]
         chosen = [instructions[i] for i in paths]
         rows = [self._outputs[path.i_out].ir.dim for path in chosen]
-        couplings = torch.cat([self._couple(path) for path in chosen], dim=1)
+        none = torch.zeros(self._filters.dim, 0, self._inputs[index].ir.dim)
+        couplings = torch.cat([none, *map(self._couple, chosen)], dim=1)
         return _Block(
             mul=self._inputs[index].mul,
             paths=tuple(paths),
             slots=tuple(path.i_out for path in chosen),
             rows=tuple(rows),
             couplings=couplings.flatten(1),
-            path_of_row=torch.arange(len(rows)).repeat_interleave(torch.tensor(rows)),
+            path_of_row=torch.arange(len(rows)).repeat_interleave(
+                torch.tensor(rows, dtype=torch.int64)
+            ),
         )
 
     def _couple(self, path: Any) -> Tensor:  # noqa: ANN401
@@ -120,7 +123,7 @@ class Convolution:
             sender.l, harmonic.l, self._outputs[path.i_out].ir.l, dtype=torch.float64
         )
         n_out, n_in = symbols.shape[2], symbols.shape[0]
-        coupling = symbols.new_zeros(self._filters.dim, n_out, n_in)
+        coupling: Tensor = symbols.new_zeros(self._filters.dim, n_out, n_in)
         rows = self._filters.slices()[path.i_in2]
         coupling[rows] = symbols.permute(1, 2, 0) * path.path_weight
         return coupling
@@ -144,30 +147,34 @@ class Convolution:
         """
         widths = [block.dim for block in self._inputs]
         sent = edges.senders.gather(_channels_last(features, self._inputs))
-        weights = self._layer.weight_nn(edges.basis).split(self._sizes, dim=1)
+        all_weights: Tensor = self._layer.weight_nn(edges.basis)
+        weights = all_weights.split_with_sizes(self._sizes, dim=1)
         add_up = sum_messages if create_graph else sum_messages_once
         slots = [features] * len(self._outputs)
-        for index, values in enumerate(sent.split(widths, dim=1)):
+        for index, values in enumerate(sent.split_with_sizes(widths, dim=1)):
             block, n_edges = self._blocks[index], len(values)
+            if not block.paths:
+                continue
             couplings, path_of_row = block.constants(features)
             sums = add_up(
                 values.reshape(n_edges, -1, block.mul),
                 (edges.harmonics @ couplings).view(n_edges, sum(block.rows), -1),
                 torch.stack([weights[path] for path in block.paths], dim=1),
-                path_of_row,
-                edges.receivers,
+                path_of_row=path_of_row,
+                receivers=edges.receivers,
             )
             for slot, total in zip(
-                block.slots, sums.split(block.rows, dim=1), strict=True
+                block.slots, sums.split_with_sizes(block.rows, dim=1), strict=True
             ):
                 slots[slot] = total
         summed = torch.cat([total.mT.flatten(1) for total in slots], dim=1)
-        return summed / self._layer.denominator
+        denominator: Tensor = self._layer.denominator
+        return summed / denominator
 
 
 def _channels_last(features: Tensor, irreps: Irreps) -> Tensor:
     """Put the components of each block before its channels."""
-    blocks = features.split([block.dim for block in irreps], dim=1)
+    blocks = features.split_with_sizes([block.dim for block in irreps], dim=1)
     return torch.cat(
         [
             values.view(-1, block.mul, block.ir.dim).mT.flatten(1)

@@ -40,11 +40,12 @@ PREFIX, FIDELITY_SEPARATOR = "sevennet:", "#"
 METADATA_KEY = "nextrung"
 #: Characters of torch's message that an error quotes.
 _MAX_REASON = 200
-#: Arrays of numbers in the configuration of checkpoints of sevenn, as written by
-#: numpy 1 and by numpy 2: functions that build an array from bytes.
+#: Function that builds an empty array when one is unpickled.
+_MAKE_ARRAY = np.zeros(0).__reduce__()[0]
+#: Arrays in the configuration of a checkpoint, as written with numpy 1 and numpy 2.
 _ARRAY_GLOBALS: list[Any] = [
-    (np._core.multiarray._reconstruct, "numpy.core.multiarray._reconstruct"),
-    (np._core.multiarray._reconstruct, "numpy._core.multiarray._reconstruct"),
+    (_MAKE_ARRAY, "numpy.core.multiarray._reconstruct"),
+    (_MAKE_ARRAY, "numpy._core.multiarray._reconstruct"),
     np.ndarray,
     np.dtype,
     *(type(np.dtype(kind)) for kind in ("f4", "f8", "i4", "i8")),

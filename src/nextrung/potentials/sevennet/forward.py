@@ -155,7 +155,7 @@ class Network:
         values: Tensor = table[self.fidelity] if table.dim() == 2 else table  # noqa: PLR2004
         if len(values) == 1:
             return values.expand(len(types))[:, None]
-        return values[types][:, None]
+        return values.index_select(0, types)[:, None]
 
 
 def _wants_gradient(properties: str) -> bool:
@@ -184,7 +184,9 @@ def _embed(layer: EdgeEmbedding, batch: PairBatch, vectors: Tensor) -> Edges:
 
 def _sum_forces(batch: PairBatch, gradient: Tensor) -> Tensor:
     """Sum the forces of pairs; the two atoms of a pair have opposite ones."""
-    return batch.ends.segment_sum(torch.stack([gradient, -gradient], dim=1).flatten(0, 1))
+    return batch.ends.segment_sum(
+        torch.stack([gradient, -gradient], dim=1).flatten(0, 1)
+    )
 
 
 def _sum_stresses(batch: PairBatch, gradient: Tensor) -> Tensor:

@@ -34,7 +34,7 @@ def load_sevennet(name: str, device: torch.device | str) -> LoadedModel:
     """
     path, fidelity = split_name(name)
     check_package()
-    from nextrung.potentials.sevennet.backend import read_sevennet  # noqa: PLC0415
+    from nextrung.potentials.sevennet.reading import read_sevennet  # noqa: PLC0415
 
     loaded = read_sevennet(path, fidelity, device)
     functional = loaded.metadata.get("functional") or FUNCTIONALS.get(

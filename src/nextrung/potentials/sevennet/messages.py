@@ -21,6 +21,7 @@ def sum_messages(
     values: Tensor,
     matrices: Tensor,
     weights: Tensor,
+    *,
     path_of_row: Tensor,
     receivers: Segments,
 ) -> Tensor:
@@ -55,6 +56,7 @@ def sum_messages_once(
     values: Tensor,
     matrices: Tensor,
     weights: Tensor,
+    *,
     path_of_row: Tensor,
     receivers: Segments,
 ) -> Tensor:
@@ -65,8 +67,16 @@ def sum_messages_once(
 
     Parameters
     ----------
-    values, matrices, weights, path_of_row, receivers
-        See :func:`sum_messages`.
+    values : Tensor of float, shape (2 n_pairs, n_in, n_channels)
+        Features of the sending atoms.
+    matrices : Tensor of float, shape (2 n_pairs, n_rows, n_in)
+        Matrix of each edge.
+    weights : Tensor of float, shape (n_pairs, n_paths, n_channels)
+        Weights of each pair.
+    path_of_row : Tensor of int, shape (n_rows,)
+        Path whose weights multiply each row.
+    receivers : Segments
+        Receiving atom of each edge.
 
     Returns
     -------
@@ -74,7 +84,9 @@ def sum_messages_once(
         Sums over the edges.
     """
     if values.device.type != "cpu":
-        return sum_messages(values, matrices, weights, path_of_row, receivers)
+        return sum_messages(
+            values, matrices, weights, path_of_row=path_of_row, receivers=receivers
+        )
     arguments = (values, matrices, weights, path_of_row, receivers)
     sums: Tensor = _MessageSum.apply(*arguments)  # type: ignore[no-untyped-call]
     return sums
