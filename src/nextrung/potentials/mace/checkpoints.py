@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 import copy
-import logging
-import os
 import pickle
 import warnings
-from contextlib import contextmanager
 from dataclasses import dataclass
-from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 import torch
 
 from nextrung.atomic_write import atomic_write
+from nextrung.potentials.mace.package import import_mace
 from nextrung.potentials.mace.unpickling import (
     ModuleRecord,
     find_root_class,
@@ -24,14 +21,11 @@ from nextrung.potentials.mace.unpickling import (
 from nextrung.schemas.base import InputError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Mapping
     from pathlib import Path
 
     from torch import nn
 
-#: Environment variable that mace sets when it is imported: ``torch.load`` then runs the
-#: code of any pickle by default.
-_UNSAFE_LOAD = "TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD"
 #: Name of the atomic reference energies among the weights of a model.
 REFERENCES = "atomic_energies_fn.atomic_energies"
 #: Weight that every model has, in the precision of the model.
@@ -103,19 +97,21 @@ def read_mace_file(path: Path) -> MaceFile:
         If the file has another object, or mace is not installed.
     """
     if not path.is_file():
-        raise InputError(f"potential: expected a model file of mace, got no file {path}")
+        raise InputError(
+            f"potential: expected a model file of mace, got no file {path}"
+        )
     found = find_root_class(path)
     if found != "mace.modules.models.ScaleShiftMACE":
         raise InputError(
             f"{path}: expected a ScaleShiftMACE that mace has saved whole, got "
             f"{found.rpartition('.')[2] or 'a file of another kind'}"
         )
-    modules, scripts = _import_mace()
+    scripts = import_mace("mace.tools.scripts_utils")
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of torch, about pickles and scripts
-            record = read_records(path)
-            arguments = _extract_arguments(record, modules, scripts)
+            record = _check_record(read_records(path))
+            arguments = _extract_arguments(record, scripts)
             tensors = dict(list_tensors(record))
             module = build_mace(arguments, tensors[_WEIGHT].dtype)
             _load_tensors(module, tensors)
@@ -165,7 +161,7 @@ def build_mace(
     seed : int
         Seed of the weights.
     """
-    modules, _ = _import_mace()
+    modules = import_mace("mace.modules")
     default = torch.get_default_dtype()
     with torch.random.fork_rng(devices=[]), warnings.catch_warnings():
         warnings.simplefilter("ignore")  # torch.jit is deprecated, e3nn needs it
@@ -178,46 +174,21 @@ def build_mace(
     return module.eval()
 
 
-def _import_mace() -> tuple[Any, Any]:
-    """Import mace's modules and scripts, and keep ``torch.load`` safe."""
-    before = os.environ.get(_UNSAFE_LOAD)
-    try:
-        with _silence_logging():
-            modules = import_module("mace.modules")
-            scripts = import_module("mace.tools.scripts_utils")
-    except ModuleNotFoundError as error:
-        raise InputError(
-            f"mace: expected the package mace-torch, got no module {error.name!r}; "
-            f"install the extra: pip install 'nextrung[mace]'"
-        ) from error
-    finally:
-        os.environ.pop(_UNSAFE_LOAD, None)
-        if before is not None:
-            os.environ[_UNSAFE_LOAD] = before
-    return modules, scripts
-
-
-@contextmanager
-def _silence_logging() -> Iterator[None]:
-    """Silence mace's advice about packages that make it faster."""
-    level = logging.root.manager.disable
-    logging.disable(logging.WARNING)
-    try:
-        yield
-    finally:
-        logging.disable(level)
-
-
-def _extract_arguments(
-    record: object,
-    modules: Any,  # noqa: ANN401
-    scripts: Any,  # noqa: ANN401
-) -> dict[str, Any]:
-    """Extract the arguments of the constructor from the record of a model."""
+def _check_record(record: object) -> ModuleRecord:
+    """Check that a file has a module of a kind that is computed here."""
     if not isinstance(record, ModuleRecord):
         raise TypeError(f"got {type(record).__name__}")
     if hasattr(record, "joint_embedding"):
         raise ValueError("embeddings of charges or spins are not supported")
+    return record
+
+
+def _extract_arguments(
+    record: ModuleRecord,
+    scripts: Any,  # noqa: ANN401
+) -> dict[str, Any]:
+    """Extract the arguments of the constructor from the record of a model."""
+    modules = import_mace("mace.modules")
     arguments: dict[str, Any] = scripts.extract_config_mace_model(record)
     for name, known in (
         ("interaction_cls", modules.interaction_classes),
@@ -242,12 +213,12 @@ def _use_parameter(module: nn.Module, references: torch.Tensor) -> None:
     """Make the references a parameter in float64, which mace has as a buffer."""
     block: Any = module.get_submodule(REFERENCES.rpartition(".")[0])
     del block.atomic_energies
-    block.atomic_energies = torch.nn.Parameter(torch.atleast_2d(references.double()))
+    block.atomic_energies = torch.nn.Parameter(
+        references.double().reshape(-1, references.shape[-1])
+    )
 
 
 def _read_error(path: Path, error: Exception) -> InputError:
     """Build the error of a file that cannot be read, in one line."""
     reason = " ".join(str(error).split()) or type(error).__name__
-    return InputError(
-        f"{path}: expected a model of mace: {reason[:_MAX_REASON]}"
-    )
+    return InputError(f"{path}: expected a model of mace: {reason[:_MAX_REASON]}")

@@ -12,7 +12,6 @@ import pickle
 import pickletools
 import zipfile
 from functools import cache
-from importlib import import_module
 from typing import TYPE_CHECKING, Any, Self
 
 import torch

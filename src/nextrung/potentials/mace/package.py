@@ -1,0 +1,64 @@
+"""Import of the package mace, which is optional."""
+
+from __future__ import annotations
+
+import logging
+import os
+import warnings
+from contextlib import contextmanager
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from nextrung.schemas.base import InputError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+#: Environment variable that mace sets when it is imported: from then on ``torch.load``
+#: runs the code of any pickle by default, in this process and in those it starts.
+_UNSAFE_LOAD = "TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD"
+
+
+def import_mace(name: str) -> Any:  # noqa: ANN401
+    """Import a module of mace without its side effects.
+
+    Parameters
+    ----------
+    name : str
+        Full name of the module.
+
+    Returns
+    -------
+    module
+        The module.
+
+    Raises
+    ------
+    InputError
+        If mace is not installed.
+    """
+    before = os.environ.get(_UNSAFE_LOAD)
+    try:
+        with _silence(), warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of the environment variable, among others
+            return import_module(name)
+    except ModuleNotFoundError as error:
+        raise InputError(
+            f"mace: expected the package mace-torch, got no module {error.name!r}; "
+            f"install the extra: pip install 'nextrung[mace]'"
+        ) from error
+    finally:
+        os.environ.pop(_UNSAFE_LOAD, None)
+        if before is not None:
+            os.environ[_UNSAFE_LOAD] = before
+
+
+@contextmanager
+def _silence() -> Iterator[None]:
+    """Silence mace's advice about packages that make it faster."""
+    level = logging.root.manager.disable
+    logging.disable(logging.WARNING)
+    try:
+        yield
+    finally:
+        logging.disable(level)
