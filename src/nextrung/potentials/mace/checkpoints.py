@@ -97,9 +97,7 @@ def read_mace_file(path: Path) -> MaceFile:
         If the file has another object, or mace is not installed.
     """
     if not path.is_file():
-        raise InputError(
-            f"potential: expected a model file of mace, got no file {path}"
-        )
+        raise InputError(f"{path}: expected a model file of mace, got no file")
     found = find_root_class(path)
     if found != "mace.modules.models.ScaleShiftMACE":
         raise InputError(
