@@ -17,6 +17,6 @@ def require_family(family: str, package: str) -> None:
     if find_spec(package) is not None:
         return
     reason = f"no {package}: install the extra `{family}`"
-    if family in os.environ.get("NEXTRUNG_FAMILIES", "").split():
+    if family in os.environ.get("NEXTRUNG_FAMILIES", "").split(","):
         pytest.fail(reason)
     pytest.skip(reason)
