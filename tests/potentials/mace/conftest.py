@@ -106,7 +106,7 @@ def model_file(
 @pytest.fixture
 def backend(model_file: Path) -> MaceBackend:
     """The model of two heads, with its head ``r2scan``."""
-    backend = load_mace(f"mace:{model_file}#r2scan", CPU).backend
+    backend = load_mace(f"mace:{model_file}#r2scan", "cpu").backend
     assert isinstance(backend, MaceBackend)
     return backend
 

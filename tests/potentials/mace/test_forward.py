@@ -51,7 +51,7 @@ def test_a_batch_has_the_numbers_of_the_calculator_of_mace(
     energy_tolerance: float,
     tolerance: float,
 ) -> None:
-    backend = load_mace(f"mace:{model_file}#{head}", CPU).backend
+    backend = load_mace(f"mace:{model_file}#{head}", "cpu").backend
     backend = backend.double() if double else backend
     calculator = import_mace("mace.calculators").MACECalculator(
         str(model_file),

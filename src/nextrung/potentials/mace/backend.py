@@ -2,23 +2,24 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+import pickle
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 import torch
 from pymatgen.core import Element
 
-from nextrung.potentials.graphs.neighbors import find_pairs
+from nextrung.potentials.graphs.neighbors import NeighborLists, find_pairs
 from nextrung.potentials.graphs.validity import check_pairs
 from nextrung.potentials.interface import BatchLimits, TrainableBackend
-from nextrung.potentials.mace.batches import MaceBatch, MaceInputs, build_batch
+from nextrung.potentials.mace.batches import MaceBatch, build_batch
 from nextrung.potentials.mace.checkpoints import (
     REFERENCES,
     build_mace,
     write_mace_file,
 )
 from nextrung.potentials.mace.forward import predict_batch, predict_differentiably
-from nextrung.schemas.base import InputError
+from nextrung.potentials.mace.package import import_mace
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -65,9 +66,9 @@ class MaceBackend(TrainableBackend):
         Name of the head whose energies are predicted.
     """
 
-    family = "mace"
+    family: ClassVar[str] = "mace"
+    suffix: ClassVar[str] = ".model"
     properties = "efs"
-    suffix = ".model"
     checked_layer = "Readout0"
 
     def __init__(
@@ -83,6 +84,10 @@ class MaceBackend(TrainableBackend):
         self.tracked_layers = {
             layer: name for layer, name in _TRACKED_LAYERS.items() if name in names
         }
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Pickle and copy such that mace is imported first, without side effects."""
+        return _restore, (pickle.dumps(self.__dict__),)
 
     @property
     def known_elements(self) -> frozenset[str]:
@@ -114,13 +119,6 @@ class MaceBackend(TrainableBackend):
         InputError
             If the model has no input for an element, or an energy is not finite.
         """
-        for symbol, energy in energies.items():
-            if symbol not in self.known_elements or not np.isfinite(energy):
-                raise InputError(
-                    f"atom refs: expected a finite energy of one of the "
-                    f"{len(self.known_elements)} elements of the model, got {symbol}: "
-                    f"{energy}"
-                )
         copied = self.copy()
         row = [energies.get(symbol, 0.0) for symbol in self._symbols]
         references = copied.module.get_parameter(REFERENCES)
@@ -175,12 +173,11 @@ class MaceBackend(TrainableBackend):
             Atoms of each crystal.
         """
         sphere = 4 / 3 * np.pi * self._cutoff**3
-        with np.errstate(all="ignore"):
-            volumes = np.abs(np.linalg.det(lattices))
-            costs: NDArray[np.float64] = n_atoms**2 * sphere / volumes
+        volumes = np.abs(np.linalg.det(lattices))
+        costs: NDArray[np.float64] = n_atoms**2 * sphere / volumes
         return costs
 
-    def prepare(self, crystals: Crystals, device: torch.device) -> MaceInputs:
+    def prepare(self, crystals: Crystals, device: torch.device) -> NeighborLists:
         """Search the neighbors of crystals.
 
         Parameters
@@ -190,17 +187,18 @@ class MaceBackend(TrainableBackend):
         device : torch.device
             Device of the search and of its results.
         """
-        return MaceInputs(crystals, find_pairs(crystals, self._cutoff, device))
+        pairs = find_pairs(crystals, self._cutoff, device, bond_cutoff=0.0)
+        return NeighborLists(crystals, pairs)
 
-    def check(self, inputs: MaceInputs) -> dict[int, str]:  # type: ignore[override] # its own inputs
+    def check(self, inputs: NeighborLists) -> dict[int, str]:  # type: ignore[override]
         """List the crystals with isolated or overlapping atoms.
 
         Parameters
         ----------
-        inputs : MaceInputs
+        inputs : NeighborLists
             Crystals with neighbor lists.
         """
-        return check_pairs(inputs.crystals, inputs.pairs)
+        return check_pairs(inputs.crystals, inputs.pairs, self._cutoff)
 
     def parameter_groups(self) -> dict[str, list[nn.Parameter]]:
         """List all parameters by their part.
@@ -225,7 +223,7 @@ class MaceBackend(TrainableBackend):
 
     def build(
         self,
-        inputs: MaceInputs,  # type: ignore[override] # its own inputs
+        inputs: NeighborLists,  # type: ignore[override]
         device: torch.device,
         dtype: torch.dtype,
     ) -> MaceBatch:
@@ -233,7 +231,7 @@ class MaceBackend(TrainableBackend):
 
         Parameters
         ----------
-        inputs : MaceInputs
+        inputs : NeighborLists
             Crystals that pass :meth:`check`.
         device : torch.device
             Device of the tensors.
@@ -248,7 +246,7 @@ class MaceBackend(TrainableBackend):
             dtype=dtype,
         )
 
-    def evaluate(self, batch: MaceBatch, properties: str) -> Outputs:  # type: ignore[override] # its own batch
+    def evaluate(self, batch: MaceBatch, properties: str) -> Outputs:  # type: ignore[override]
         """Compute properties without gradients by the parameters.
 
         Parameters
@@ -260,7 +258,7 @@ class MaceBackend(TrainableBackend):
         """
         return predict_batch(self.module, batch, properties)
 
-    def differentiate(self, batch: MaceBatch, properties: str) -> Outputs:  # type: ignore[override] # its own batch
+    def differentiate(self, batch: MaceBatch, properties: str) -> Outputs:  # type: ignore[override]
         """Compute properties that depend on the parameters that require gradients.
 
         Parameters
@@ -271,6 +269,14 @@ class MaceBackend(TrainableBackend):
             Letters of the wanted properties.
         """
         return predict_differentiably(self.module, batch, properties)
+
+
+def _restore(attributes: bytes) -> MaceBackend:
+    """Restore a pickled model."""
+    import_mace("mace.modules")
+    backend = MaceBackend.__new__(MaceBackend)
+    backend.__dict__.update(pickle.loads(attributes))  # noqa: S301 - within a pickle
+    return backend
 
 
 def _find_limits(module: Any) -> BatchLimits:  # noqa: ANN401

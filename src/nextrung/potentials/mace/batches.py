@@ -1,4 +1,4 @@
-"""Inputs of MACE: crystals with their neighbor lists, and batches as mace has them."""
+"""Batches of crystals as mace has them."""
 
 from __future__ import annotations
 
@@ -8,41 +8,13 @@ from typing import TYPE_CHECKING
 import torch
 
 if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
     from torch import Tensor
 
-    from nextrung.potentials.graphs.crystals import Crystals, Selection
-    from nextrung.potentials.graphs.neighbors import Pairs
+    from nextrung.potentials.graphs.crystals import Crystals
+    from nextrung.potentials.graphs.neighbors import NeighborLists
 
 #: Atomic numbers, 0 among them.
 _N_NUMBERS = 119
-
-
-@dataclass(frozen=True, eq=False)
-class MaceInputs:
-    """Crystals and their pairs within the cutoff of a model.
-
-    Parameters
-    ----------
-    crystals : Crystals
-        The crystals.
-    pairs : Pairs
-        Their pairs.
-    """
-
-    crystals: Crystals
-    pairs: Pairs
-
-    @property
-    def costs(self) -> NDArray[np.int64]:
-        """Directed edges of each crystal, shape (n_crystals,)."""
-        costs: NDArray[np.int64] = 2 * self.pairs.n_pairs
-        return costs
-
-    def __getitem__(self, chosen: Selection) -> MaceInputs:
-        """Select crystals by indices, mask or slice, in the order given."""
-        return MaceInputs(self.crystals[chosen], self.pairs[chosen])
 
 
 @dataclass(frozen=True, eq=False)
@@ -70,7 +42,7 @@ class MaceBatch:
 
 
 def build_batch(
-    inputs: MaceInputs,
+    inputs: NeighborLists,
     atomic_numbers: Tensor,
     *,
     head: int,
@@ -81,8 +53,8 @@ def build_batch(
 
     Parameters
     ----------
-    inputs : MaceInputs
-        Crystals of elements that the model has.
+    inputs : NeighborLists
+        Crystals of elements that the model has, and their pairs.
     atomic_numbers : Tensor of int, shape (n_elements,)
         Elements of the model.
     head : int
@@ -124,7 +96,7 @@ def _find_species(crystals: Crystals, atomic_numbers: Tensor) -> Tensor:
 
 
 def _list_edges(
-    inputs: MaceInputs, lattices: Tensor, owners: Tensor
+    inputs: NeighborLists, lattices: Tensor, owners: Tensor
 ) -> dict[str, Tensor]:
     """List positions, wrapped into the cell, and the edges in both directions.
 

@@ -132,14 +132,14 @@ def write_mace_file(module: nn.Module, path: Path, metadata: Mapping[str, Any]) 
     metadata : mapping of str to object
         Numbers, strings, lists and dictionaries to store in the file.
     """
-    copied: Any = copy.deepcopy(module).cpu().eval()
-    references = copied.get_parameter(REFERENCES).detach()
-    del copied.atomic_energies_fn.atomic_energies
-    copied.atomic_energies_fn.register_buffer("atomic_energies", references)
-    copied.nextrung = dict(metadata)
     path.parent.mkdir(parents=True, exist_ok=True)
     with atomic_write(path) as file, warnings.catch_warnings():
         warnings.simplefilter("ignore")  # torch.jit is deprecated, e3nn needs it
+        copied: Any = copy.deepcopy(module).cpu().eval()
+        references = copied.get_parameter(REFERENCES).detach()
+        del copied.atomic_energies_fn.atomic_energies
+        copied.atomic_energies_fn.register_buffer("atomic_energies", references)
+        copied.nextrung = dict(metadata)
         torch.save(copied, file)
 
 

@@ -3,21 +3,17 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from nextrung.potentials.interface import LoadedModel
 from nextrung.potentials.mace.backend import MaceBackend
 from nextrung.potentials.mace.checkpoints import read_mace_file
 from nextrung.schemas.base import InputError
 
-if TYPE_CHECKING:
-    import torch
-
 #: Prefix of the name of a model file, and what separates the file from the head.
 PREFIX, HEAD_SEPARATOR = "mace:", "#"
 
 
-def load_mace(name: str, device: torch.device) -> LoadedModel:
+def load_mace(name: str, device: str) -> LoadedModel:
     """Load a model file of mace.
 
     Parameters
@@ -25,7 +21,7 @@ def load_mace(name: str, device: torch.device) -> LoadedModel:
     name : str
         Path of the file, with ``#`` and the name of a head if it has several; the
         prefix ``mace:`` may stand before it.
-    device : torch.device
+    device : str
         Device of the model.
 
     Returns
