@@ -9,7 +9,7 @@ import pytest
 
 
 def require_family(family: str, package: str) -> None:
-    """Skip the running test without a package; fail it where the family has to be there.
+    """Skip the running test without a package; fail it where the family is required.
 
     ``NEXTRUNG_FAMILIES`` names the families that this environment has to test: each
     call of pytest in the Makefile sets it.

@@ -22,7 +22,6 @@ if TYPE_CHECKING:
     from ase import Atoms
 
 
-
 #: Elements of the models.
 NUMBERS = [1, 3, 8, 9, 11, 12, 14, 17, 22, 26, 28, 29]
 CPU = torch.device("cpu")
@@ -54,7 +53,7 @@ def _build(
     heads: tuple[str, ...] = ("Default",),
     dtype: torch.dtype = torch.float32,
     interaction: str = "RealAgnosticResidualInteractionBlock",
-    **arguments: Any,
+    **arguments: Any,  # noqa: ANN401
 ) -> torch.nn.Module:
     """Build a model."""
     modules, e3nn = import_mace("mace.modules"), import_mace("e3nn")

@@ -12,7 +12,7 @@ from pymatgen.io.ase import AseAtomsAdaptor
 
 from nextrung.potentials.graphs.crystals import Crystals
 from nextrung.potentials.mace.checkpoints import REFERENCES
-from nextrung.potentials.mace.loading import load_mace
+from nextrung.potentials.mace.loading import find_model_file, load_mace
 from nextrung.potentials.mace.package import import_mace
 from nextrung.potentials.potential import Potential
 from nextrung.schemas.base import InputError
@@ -75,7 +75,7 @@ def test_the_elements_and_references_are_those_of_the_head(
     assert (backend.family, backend.properties) == ("mace", "efs")
     assert numbers == model.get_buffer("atomic_numbers").tolist()
     assert loaded.elements == backend.known_elements == frozenset(backend.atom_refs)
-    assert loaded.metadata == {}
+    assert loaded.metadata == {"functional": "unknown functional"}
     np.testing.assert_array_equal(
         list(backend.atom_refs.values()), model.get_buffer(REFERENCES)[1]
     )
@@ -94,7 +94,9 @@ def test_moved_references_shift_energies_and_leave_forces_to_the_bit(
 
     after = predict(moved, crystals)
 
-    added = [sum(shift[symbol] for symbol in a.get_chemical_symbols()) for a in crystals]
+    added = [
+        sum(shift[symbol] for symbol in a.get_chemical_symbols()) for a in crystals
+    ]
     np.testing.assert_allclose(
         after.energies, before.energies.numpy() + added, rtol=0, atol=1e-12
     )
@@ -116,7 +118,7 @@ def test_other_heads_keep_their_references(backend: MaceBackend) -> None:
 def test_a_reference_of_an_unseen_element_is_rejected(backend: MaceBackend) -> None:
     potential = Potential(backend, "mace", backend.known_elements)
 
-    with pytest.raises(InputError, match="got Xe: 1.0"):
+    with pytest.raises(InputError, match=r"got Xe: 1\.0"):
         potential.with_atom_refs({"Xe": 1.0})
 
 
@@ -171,7 +173,7 @@ def test_copies_are_independent_and_pickle(
     """As for processes of a relaxation and ranks of a training."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        pickled = pickle.loads(pickle.dumps(backend))
+        pickled = pickle.loads(pickle.dumps(backend))  # noqa: S301
     expected = predict(backend, crystals)
 
     copied = backend.copy()
@@ -276,3 +278,4 @@ def test_the_only_head_and_the_default_head_need_no_name(
         loaded = load_mace(f"mace:{path}", "cpu").backend
 
         assert loaded.head == chosen  # type: ignore[attr-defined]
+        assert find_model_file(f"mace:{path}#{chosen}") == path

@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import os
-import pickle
 import sys
 import warnings
 import zipfile
@@ -72,7 +71,9 @@ def test_a_model_is_read_with_the_weights_of_its_file(
 
 
 def test_a_written_file_has_the_model_as_mace_saves_it(
-    model_file: Path, tmp_path: Path, unsafe_load: None  # noqa: ARG001
+    model_file: Path,
+    tmp_path: Path,
+    unsafe_load: None,  # noqa: ARG001
 ) -> None:
     """The references are a buffer again, in float64."""
     file = read_mace_file(model_file)
@@ -113,7 +114,9 @@ def test_a_hostile_file_runs_no_code(
 
 
 def test_compiled_code_of_a_file_is_not_run(
-    build: Callable[..., torch.nn.Module], tmp_path: Path, unsafe_load: None  # noqa: ARG001
+    build: Callable[..., torch.nn.Module],
+    tmp_path: Path,
+    unsafe_load: None,  # noqa: ARG001
 ) -> None:
     """A module of torch.fx is pickled as the source text of its ``forward``."""
     model: Any = build()
@@ -137,7 +140,9 @@ def _replace_in_pickle(path: Path, to: Path, old: bytes, appended: bytes) -> Non
         for name in archive.namelist():
             content = archive.read(name)
             if name.endswith("data.pkl"):
-                lengths = [len(text).to_bytes(4, "little") for text in (old, old + appended)]
+                lengths = [
+                    len(text).to_bytes(4, "little") for text in (old, old + appended)
+                ]
                 assert lengths[0] + old in content
                 content = content.replace(lengths[0] + old, lengths[1] + old + appended)
             written.writestr(name, content)
@@ -237,7 +242,6 @@ def test_a_pickle_that_lies_about_its_class_is_rejected(tmp_path: Path) -> None:
         pickled = b"cmace.modules.models\nScaleShiftMACE\n0]."
         archive.writestr("liar/data.pkl", pickled)
         archive.writestr("liar/version", b"3\n")
-    assert pickle.loads(b"].") == []
 
     with pytest.raises(InputError, match=r"liar.model: expected"):
         read_mace_file(path)

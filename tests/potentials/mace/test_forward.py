@@ -82,7 +82,9 @@ def test_only_the_wanted_properties_are_computed(
     backend: MaceBackend, crystals: list[Atoms]
 ) -> None:
     everything = predict(backend, crystals)
-    energies, forces, stresses = (predict(backend, crystals, p) for p in ("e", "ef", "es"))
+    energies, forces, stresses = (
+        predict(backend, crystals, p) for p in ("e", "ef", "es")
+    )
 
     assert (energies.forces, energies.stresses, forces.stresses) == (None, None, None)
     assert stresses.forces is None
@@ -203,8 +205,10 @@ def test_gradients_of_a_loss_are_those_of_mace(
     gradients = _differentiate(loss + outputs.stresses.square().sum(), trained.module)
 
     references = gradients.pop("atomic_energies_fn.atomic_energies")
-    counts = [sum(a.get_atomic_numbers().tolist().count(z) for a in crystals)
-              for z in model.atomic_numbers.tolist()]
+    counts = [
+        sum(a.get_atomic_numbers().tolist().count(z) for a in crystals)
+        for z in model.atomic_numbers.tolist()
+    ]
     assert references.tolist() == [[0] * 12, counts]
     assert set(gradients) == set(expected)
     for name, gradient in gradients.items():

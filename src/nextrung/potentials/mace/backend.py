@@ -201,8 +201,7 @@ class MaceBackend(TrainableBackend):
         return check_pairs(inputs.crystals, inputs.pairs, self._cutoff)
 
     def parameter_groups(self) -> dict[str, list[nn.Parameter]]:
-        """List all parameters by their part.
-        """
+        """List all parameters by their part."""
         groups: dict[str, list[nn.Parameter]] = {
             "references": [],
             "readout": [],
@@ -215,8 +214,7 @@ class MaceBackend(TrainableBackend):
         return groups
 
     def for_training(self) -> MaceBackend:
-        """Copy the model in training mode, with gradients for all its parameters.
-        """
+        """Copy the model in training mode, with gradients for all its parameters."""
         copied = self.copy()
         copied.module.train().requires_grad_(requires_grad=True)
         return copied

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from nextrung.potentials.interface import LoadedModel
+from nextrung.potentials.interface import UNKNOWN_FUNCTIONAL, LoadedModel
 from nextrung.potentials.mace.backend import MaceBackend
 from nextrung.potentials.mace.checkpoints import read_mace_file
 from nextrung.schemas.base import InputError
@@ -34,7 +34,7 @@ def load_mace(name: str, device: str) -> LoadedModel:
     InputError
         If there is no such file or head, or the file has another object.
     """
-    path, wanted = _split_name(name.removeprefix(PREFIX))
+    path, wanted = _split_name(name)
     file = read_mace_file(path)
     metadata = dict(file.metadata)
     saved_head, elements = metadata.pop("head", None), metadata.pop("elements", None)
@@ -42,11 +42,24 @@ def load_mace(name: str, device: str) -> LoadedModel:
     head = _choose_head(path, heads, wanted or saved_head)
     backend = MaceBackend(file.module.to(device), file.arguments, head)
     covered = backend.known_elements if elements is None else frozenset(elements)
+    metadata.setdefault("functional", UNKNOWN_FUNCTIONAL)
     return LoadedModel(backend, covered, metadata)
+
+
+def find_model_file(name: str) -> Path:
+    """Find the file that the name of a model names, see :func:`load_mace`.
+
+    Parameters
+    ----------
+    name : str
+        Path of the file, with or without prefix and head.
+    """
+    return _split_name(name)[0]
 
 
 def _split_name(name: str) -> tuple[Path, str | None]:
     """Split a name into the path of the file and the head."""
+    name = name.removeprefix(PREFIX)
     if Path(name).is_file() or HEAD_SEPARATOR not in name:
         return Path(name), None
     path, _, head = name.rpartition(HEAD_SEPARATOR)
@@ -64,5 +77,3 @@ def _choose_head(path: Path, heads: list[str], wanted: str | None) -> str:
             f"{HEAD_SEPARATOR!r}, got {wanted or 'none'}"
         )
     return chosen
-
-
