@@ -56,7 +56,7 @@ def _build(
     **arguments: Any,  # noqa: ANN401
 ) -> torch.nn.Module:
     """Build a model."""
-    modules, e3nn = import_mace("mace.modules"), import_mace("e3nn")
+    modules, o3 = import_mace("mace.modules"), import_mace("e3nn.o3")
     rng = np.random.default_rng(0)
     defaults = {
         "r_max": 5.0,
@@ -67,8 +67,8 @@ def _build(
         "interaction_cls_first": modules.interaction_classes[interaction],
         "num_interactions": 2,
         "num_elements": len(NUMBERS),
-        "hidden_irreps": e3nn.o3.Irreps("16x0e+16x1o"),
-        "MLP_irreps": e3nn.o3.Irreps("16x0e"),
+        "hidden_irreps": o3.Irreps("16x0e+16x1o"),
+        "MLP_irreps": o3.Irreps("16x0e"),
         "atomic_energies": rng.normal(-5, 2, (len(heads), len(NUMBERS))),
         "avg_num_neighbors": 30.0,
         "atomic_numbers": NUMBERS,

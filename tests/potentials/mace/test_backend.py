@@ -227,7 +227,7 @@ def test_costs_are_directed_edges_and_are_estimated_from_the_density(
 def test_smaller_models_have_larger_batches(
     build: Callable[..., torch.nn.Module], backend: MaceBackend, tmp_path: Path
 ) -> None:
-    irreps = import_mace("e3nn").o3.Irreps
+    irreps = import_mace("e3nn.o3").Irreps
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         torch.save(build(hidden_irreps=irreps("8x0e")), tmp_path / "small.model")

@@ -103,7 +103,7 @@ class _Hostile:
 def test_a_hostile_file_runs_no_code(
     build: Callable[..., torch.nn.Module], tmp_path: Path
 ) -> None:
-    model = build()
+    model: Any = build()
     model.extra = _Hostile(tmp_path / "hacked")
     path = save(model, tmp_path / "hostile.model")
 
@@ -161,7 +161,7 @@ def test_files_of_other_kinds_are_told_from_those_of_mace(
 
 def test_a_file_of_another_family_is_named_in_one_line(tmp_path: Path) -> None:
     script = torch.jit.script(torch.nn.Linear(1, 1))
-    script.save(tmp_path / "compiled.model")
+    torch.jit.save(script, tmp_path / "compiled.model")  # type: ignore[no-untyped-call]
     save(torch.nn.Linear(1, 1), tmp_path / "linear.model")
     save(np.float64(1), tmp_path / "number.model")
     for path, found in [

@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import logging
+import io
 import os
 import warnings
-from contextlib import contextmanager
+from contextlib import redirect_stdout
 from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from nextrung.schemas.base import InputError
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
 
 #: Environment variable that mace sets when it is imported: from then on ``torch.load``
 #: runs the code of any pickle by default, in this process and in those it starts.
@@ -39,8 +36,8 @@ def import_mace(name: str) -> Any:  # noqa: ANN401
     """
     before = os.environ.get(_UNSAFE_LOAD)
     try:
-        with _silence(), warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # of the environment variable, among others
+        with warnings.catch_warnings(), redirect_stdout(io.StringIO()):
+            warnings.simplefilter("ignore")  # and no advice about faster packages
             return import_module(name)
     except ModuleNotFoundError as error:
         raise InputError(
@@ -51,14 +48,3 @@ def import_mace(name: str) -> Any:  # noqa: ANN401
         os.environ.pop(_UNSAFE_LOAD, None)
         if before is not None:
             os.environ[_UNSAFE_LOAD] = before
-
-
-@contextmanager
-def _silence() -> Iterator[None]:
-    """Silence mace's advice about packages that make it faster."""
-    level = logging.root.manager.disable
-    logging.disable(logging.WARNING)
-    try:
-        yield
-    finally:
-        logging.disable(level)
