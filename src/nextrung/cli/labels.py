@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from nextrung.cli.cluster import add_once
+from nextrung.cli.cluster import require_shared_root, submit_flow
 from nextrung.cli.options import Configuration, Root
 from nextrung.cli.running import console, open_cluster_store, open_run
 from nextrung.schemas.base import InputError
@@ -59,7 +59,6 @@ def label(
     from nextrung.adapters.files.structures import read_structures, store_structure
     from nextrung.compute.labelling import choose_structures
     from nextrung.makers.labelling import LabellingMaker
-    from nextrung.settings import MachineSettings
 
     if config is not None and not submit:
         raise InputError("-c: expected --submit beside it")
@@ -67,11 +66,8 @@ def label(
     folder = find_configuration(config) if submit else None
     if folder is None:
         _check_vasp()
-    elif not MachineSettings().root.is_absolute():
-        raise InputError(
-            "expected $NEXTRUNG_ROOT to be an absolute path that workers share, got "
-            f"{MachineSettings().root}"
-        )
+    else:
+        require_shared_root()
     read = read_structures(structures)
     elements = [set(structure.atomic_numbers) for structure in read.values()]
     order = choose_structures(elements, count or len(read), seed)
@@ -133,19 +129,7 @@ def _calculate(
 
 def _submit(maker: LabellingMaker, files: dict[str, Artifact], folder: Path) -> None:
     """Submit the calculations to the LaunchPad."""
-    from jobflow.managers.fireworks import flow_to_workflow
-
-    from nextrung.adapters.cluster.config_files import read_machine
-    from nextrung.adapters.cluster.launchpad import lock_study, open_launchpad
-    from nextrung.makers.routing import route_flow
-
-    flow = maker.make(files)
-    route_flow(flow, read_machine(folder))
-    metadata = {"study": NAME, "flow": flow.uuid}
-    launchpad = open_launchpad(folder)
-    with closing(launchpad.connection), lock_study(launchpad, metadata["study"]):
-        done = add_once(launchpad, flow_to_workflow(flow, metadata=metadata))
-    console.print(done, soft_wrap=True)
+    submit_flow(maker.make(files), NAME, folder)
 
 
 def _check_vasp() -> None:

@@ -235,6 +235,7 @@ def test_importing_mace_leaves_reading_pickles_safe(
     assert "TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD" not in os.environ
 
 
+@pytest.mark.usefixtures("mace")
 def test_a_pickle_that_lies_about_its_class_is_rejected(tmp_path: Path) -> None:
     """Its first class is the model's, its content is a list."""
     path = tmp_path / "liar.model"
