@@ -11,13 +11,14 @@ from typing import Any
 
 from nextrung.schemas.base import InputError
 
-#: Environment variable that mace sets when it is imported: from then on ``torch.load``
-#: runs the code of any pickle by default, in this process and in those it starts.
+#: Environment variable that mace sets when it is imported, for e3nn to read its tables:
+#: ``torch.load`` then runs the code of any pickle by default, in this process and in
+#: those it starts.
 _UNSAFE_LOAD = "TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD"
 
 
 def import_mace(name: str) -> Any:  # noqa: ANN401
-    """Import a module of mace without its side effects.
+    """Import a module of mace or e3nn without side effects.
 
     Parameters
     ----------
@@ -35,6 +36,7 @@ def import_mace(name: str) -> Any:  # noqa: ANN401
         If mace is not installed.
     """
     before = os.environ.get(_UNSAFE_LOAD)
+    os.environ[_UNSAFE_LOAD] = "1"
     try:
         with warnings.catch_warnings(), redirect_stdout(io.StringIO()):
             warnings.simplefilter("ignore")  # and no advice about faster packages
