@@ -9,7 +9,14 @@ from ase.calculators import emt
 from tests.potentials.networks import network_of
 
 import nextrung
-from nextrung.potentials.catalogue import CHGNET, FAMILIES, MATGL, MODELS, SEVENNET
+from nextrung.potentials.catalogue import (
+    CHGNET,
+    FAMILIES,
+    MATGL,
+    MODELS,
+    SEVENNET,
+    find_model,
+)
 from nextrung.potentials.chgnet.checkpoints import FUNCTIONALS, SHIPPED
 from nextrung.potentials.registry import find_files, list_names, load_potential
 from nextrung.schemas.base import InputError
@@ -123,6 +130,42 @@ def test_named_models_are_those_of_the_rooms() -> None:
 
     assert named == FUNCTIONALS
     assert set(list_names()) >= set(SHIPPED)
+
+
+@pytest.mark.skipif(not SEVENNET.is_installed, reason="no sevenn: extra `sevennet`")
+@pytest.mark.parametrize(
+    "name", [each.name for each in MODELS if each.family is SEVENNET]
+)
+def test_named_models_of_sevennet_are_loaded_and_recognised_when_saved(
+    name: str, tmp_path: Path
+) -> None:
+    potential = load_potential(name, "cpu")
+    model = find_model(name)
+
+    potential.save(tmp_path / "saved.pth")
+    loaded = load_potential(tmp_path / "saved.pth", "cpu")
+
+    assert model is not None
+    assert (potential.family, potential.functional) == ("sevennet", model.functional)
+    assert (loaded.family, loaded.functional) == ("sevennet", model.functional)
+    assert loaded.elements == potential.elements
+    assert find_files(name)[0].is_file()
+
+
+@pytest.mark.skipif(not SEVENNET.is_installed, reason="no sevenn: extra `sevennet`")
+@pytest.mark.parametrize("name", ["sevennet-mf-0", "sevennet-mf-0/r2scan"])
+def test_a_wrong_fidelity_is_one_line_that_names_those_there_are(name: str) -> None:
+    with pytest.raises(InputError, match="PBE.*R2SCAN|R2SCAN.*PBE"):
+        load_potential(name, "cpu")
+
+
+def test_a_checkpoint_of_another_family_is_one_line(tmp_path: Path) -> None:
+    for prefix in ("mace", "sevennet", "matgl"):
+        with pytest.raises(InputError) as caught:
+            load_potential(f"{prefix}:{SHIPPED['chgnet-r2scan']}", "cpu")
+
+        assert "\n" not in str(caught.value)
+        assert prefix in str(caught.value).lower()
 
 
 def test_the_package_exports_the_registry() -> None:

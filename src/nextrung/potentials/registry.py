@@ -23,9 +23,13 @@ from nextrung.potentials.generic.factories import (
 from nextrung.potentials.generic.files import read_shifted
 from nextrung.potentials.generic.torchsim import TorchSimBackend
 from nextrung.potentials.interface import UNKNOWN_FUNCTIONAL, LoadedModel
+from nextrung.potentials.mace.checkpoints import is_mace_file
+from nextrung.potentials.mace.loading import find_model_file, load_mace
 from nextrung.potentials.matgl.recognition import holds_matgl
 from nextrung.potentials.potential import Potential
 from nextrung.potentials.prediction import keep_freed_memory
+from nextrung.potentials.sevennet.files import is_sevennet_file, split_name
+from nextrung.potentials.sevennet.loading import load_sevennet
 from nextrung.schemas.base import InputError, quote
 from nextrung.settings import choose_device
 
@@ -83,8 +87,7 @@ def find_files(name: str) -> list[Path]:
     Returns
     -------
     list of Path
-        Its checkpoint, or the module of its factory; none for a model whose package
-        is its only source.
+        Its checkpoint, the files of its folder, or the module of its factory.
 
     Raises
     ------
@@ -94,14 +97,20 @@ def find_files(name: str) -> list[Path]:
     if (factory := parse_factory(name)) is not None:
         return [factory.find_source()]
     family, rest = _find_family(name)
+    if family is MATGL:
+        path = Path(rest)
+        return sorted(path.iterdir()) if path.is_dir() else [path]
+    if family is SEVENNET:
+        return [split_name(rest)[0]]
+    if family is MACE:
+        return [find_model_file(rest)]
     if family is CHGNET:
-        from nextrung.potentials.chgnet.checkpoints import (  # noqa: PLC0415 - of a family
+        from nextrung.potentials.chgnet.checkpoints import (  # noqa: PLC0415 - slow
             find_checkpoint,
         )
 
         return [find_checkpoint(rest)]
-    path = Path(rest)
-    return sorted(path.iterdir()) if path.is_dir() else [path] if path.is_file() else []
+    return [Path(rest)]
 
 
 def list_names() -> list[str]:
@@ -123,7 +132,7 @@ def _load(name: str, device: torch.device) -> LoadedModel:
             f"{name}: expected {family.packages[0]}, which is not installed; "
             f"pip install 'nextrung[{family.extra}]'"
         )
-    return _load_family(family, rest, device)
+    return _load_family(family, rest, str(device))
 
 
 def _find_family(name: str) -> tuple[Family | None, str]:
@@ -136,7 +145,7 @@ def _find_family(name: str) -> tuple[Family | None, str]:
     if model is not None:
         return model.family, name
     prefix, _, rest = name.partition(":")
-    for family in (MACE, MATGL):
+    for family in (MACE, MATGL, SEVENNET):
         if prefix == family.name and rest:
             return family, rest
     path = Path(name)
@@ -159,18 +168,24 @@ def _recognise(path: Path) -> Family | None:
         )
     if read_shifted(path) is not None:
         return None
-    return CHGNET
+    if is_mace_file(path):
+        return MACE
+    return SEVENNET if is_sevennet_file(path) else CHGNET
 
 
-def _load_family(family: Family, name: str, device: torch.device) -> LoadedModel:
-    """Load a model of a family, whose room is imported here."""
+def _load_family(family: Family, name: str, device: str) -> LoadedModel:
+    """Load a model of a family, whose package is imported here."""
     if family is MATGL:
         from nextrung.potentials.matgl.backend import load_matgl  # noqa: PLC0415
 
-        return load_matgl(Path(name), str(device))
+        return load_matgl(Path(name), device)
+    if family is SEVENNET:
+        return load_sevennet(name, device)
+    if family is MACE:
+        return load_mace(name, device)
     from nextrung.potentials.chgnet.backend import load_chgnet  # noqa: PLC0415
 
-    return load_chgnet(name, str(device))
+    return load_chgnet(name, device)
 
 
 def _make_external(factory: Factory) -> ExternalBackend:
