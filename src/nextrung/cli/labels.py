@@ -1,10 +1,7 @@
-"""The command that labels structures by VASP, here or on a cluster: label."""
+"""The command that labels structures by VASP or GPAW, here or on a cluster: label."""
 
 from __future__ import annotations
 
-import os
-import shlex
-import shutil
 from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -15,12 +12,12 @@ from nextrung.cli.cluster import add_once
 from nextrung.cli.options import Configuration, Root
 from nextrung.cli.running import console, open_cluster_store, open_run
 from nextrung.schemas.base import InputError
-from nextrung.schemas.labelling import InputSet, LabelSettings
+from nextrung.schemas.labelling import Engine, InputSet
 
 if TYPE_CHECKING:
     from jobflow import JobStore
 
-    from nextrung.makers.labelling import LabellingMaker
+    from nextrung.cli.label_engines import LabelEngine
     from nextrung.schemas.base import Artifact
 
 
@@ -34,12 +31,29 @@ def label(
         typer.Argument(metavar="FILE", help="CIF, POSCAR, … files or frames files."),
     ],
     *,
+    engine: Annotated[
+        Engine, typer.Option(help="Code that calculates; gpaw needs no licence.")
+    ] = Engine.VASP,
     input_set: Annotated[
-        InputSet, typer.Option(help="Settings of the VASP calculations.")
-    ] = InputSet.MP_R2SCAN,
+        InputSet | None,
+        typer.Option(
+            help="Settings of VASP calculations.", show_default=InputSet.MP_R2SCAN
+        ),
+    ] = None,
+    functional: Annotated[
+        str | None,
+        typer.Option(
+            help="Functional of GPAW calculations, such as r2SCAN, or libxc's name.",
+            show_default="PBE",
+        ),
+    ] = None,
     settings: Annotated[
         Path | None,
-        typer.Option(metavar="FILE", help="YAML file: input_set, incar, maker."),
+        typer.Option(
+            metavar="FILE",
+            help="YAML file of settings: LabelSettings of VASP (input_set, incar, "
+            "maker), or GpawSettings (functional, plane_wave_cutoff, …).",
+        ),
     ] = None,
     count: Annotated[
         int | None,
@@ -48,90 +62,98 @@ def label(
         ),
     ] = None,
     seed: Annotated[int, typer.Option(min=0, help="Seed of the choice.")] = 0,
+    processes: Annotated[
+        int, typer.Option(min=1, help="GPAW calculations at a time on this machine.")
+    ] = 1,
     root: Root = None,
     submit: Annotated[
         bool, typer.Option("--submit", help="Submit to the LaunchPad of a cluster.")
     ] = False,
     config: Configuration = None,
 ) -> None:
-    """Label structures by VASP; finished calculations are not repeated."""
+    """Label structures by DFT; finished calculations are not repeated."""
     from nextrung.adapters.cluster.config_files import find_configuration
-    from nextrung.adapters.files.structures import read_structures, store_structure
+    from nextrung.adapters.files.structures import (
+        read_material_ids,
+        read_structures,
+        store_structure,
+    )
+    from nextrung.cli.label_engines import make_gpaw, make_vasp
     from nextrung.compute.labelling import choose_structures
-    from nextrung.makers.labelling import LabellingMaker
     from nextrung.settings import MachineSettings
 
     if config is not None and not submit:
         raise InputError("-c: expected --submit beside it")
-    wanted = _read_settings(settings, input_set)
+    if engine is Engine.VASP and functional is not None:
+        raise InputError("--functional: expected --engine gpaw beside it")
+    if engine is Engine.GPAW and input_set is not None:
+        raise InputError("--input-set: expected --engine vasp, got gpaw")
+    chosen: LabelEngine = (
+        make_vasp(settings, input_set)
+        if engine is Engine.VASP
+        else make_gpaw(settings, functional, processes)
+    )
     folder = find_configuration(config) if submit else None
-    if folder is None:
-        _check_vasp()
-    elif not MachineSettings().root.is_absolute():
+    if folder is not None and not MachineSettings().root.is_absolute():
         raise InputError(
             "expected $NEXTRUNG_ROOT to be an absolute path that workers share, got "
             f"{MachineSettings().root}"
         )
     read = read_structures(structures)
+    if folder is None:
+        chosen.validate_machine(read.values())
     elements = [set(structure.atomic_numbers) for structure in read.values()]
     order = choose_structures(elements, count or len(read), seed)
     names = [list(read)[index] for index in order]
     store = open_run(root, NAME) if folder is None else open_cluster_store(config)
     files = {name: store_structure(read[name]) for name in names}
-    maker = LabellingMaker(settings=wanted)
+    chosen.material_ids.update(read_material_ids(structures))
     with closing(store):
-        waiting = _leave_out_labelled(maker, files, store)
-        n_labelled = len(files) - len(waiting)
-        console.print(f"{n_labelled} of {len(files)} are labelled already")
-        if waiting and folder is None:
-            _calculate(maker, waiting, store)
-        elif waiting and folder is not None:
-            _submit(maker, waiting, folder)
+        _run(chosen, files, store, folder=folder)
 
 
-def _read_settings(path: Path | None, input_set: InputSet) -> LabelSettings:
-    """Read the settings of labels from a file, if there is one."""
-    from nextrung.adapters.files.yaml_records import load_yaml, validate_record
-
-    if path is None:
-        return LabelSettings(input_set=input_set)
-    return validate_record(LabelSettings, load_yaml(path, "settings file"), path)
-
-
-def _leave_out_labelled(
-    maker: LabellingMaker, files: dict[str, Artifact], store: JobStore
-) -> dict[str, Artifact]:
-    """Select the structures whose label is not in the store."""
-    from nextrung.adapters.stores.job_store import find_finished
-
-    uuids = maker.make(files).job_uuids
-    finished = find_finished(store, uuids)
-    return {
-        name: file
-        for (name, file), uuid in zip(files.items(), uuids, strict=True)
-        if uuid not in finished
-    }
-
-
-def _calculate(
-    maker: LabellingMaker, files: dict[str, Artifact], store: JobStore
+def _run(
+    engine: LabelEngine,
+    files: dict[str, Artifact],
+    store: JobStore,
+    *,
+    folder: Path | None,
 ) -> None:
-    """Run the calculations one after another, each in a folder of its own."""
-    from jobflow import run_locally
+    """Calculate what the store has no document of, or submit it."""
+    finished = engine.find_finished(files, store)
+    waiting = {name: file for name, file in files.items() if name not in finished}
+    n_failed = sum(error is not None for error in finished.values())
+    failed = f", {n_failed} failed" if n_failed else ""
+    console.print(
+        f"{len(finished) - n_failed} of {len(files)} are labelled already{failed}"
+    )
+    if waiting and folder is not None:
+        _submit(engine, waiting, folder)
+        return
+    if waiting:
+        engine.calculate(waiting, store)
+        done = engine.find_finished(waiting, store)
+        n_done = sum(error is None for error in done.values())
+        console.print(f"{n_done} labelled, {len(waiting) - n_done} failed")
+        finished |= done
+    lost = {name: "" for name in files if name not in finished}
+    errors = {name: error for name, error in finished.items() if error is not None}
+    if folder is None and (lost or errors):
+        _report_failures(lost | errors)
 
-    from nextrung.settings import MachineSettings
 
-    folder = MachineSettings().root / "calculations"
-    folder.mkdir(exist_ok=True)
-    run_locally(maker.make(files), store=store, create_folders=True, root_dir=folder)
-    failed = _leave_out_labelled(maker, files, store)
-    console.print(f"{len(files) - len(failed)} labelled, {len(failed)} failed")
-    if failed:
-        console.print(f"failed: {', '.join(failed)}", soft_wrap=True)
-        raise typer.Exit(1)
+def _report_failures(errors: dict[str, str]) -> None:
+    """Print the structures without a label, with what GPAW said."""
+    unexplained = [name for name, error in errors.items() if not error]
+    if unexplained:
+        console.print(f"failed: {', '.join(unexplained)}", soft_wrap=True)
+    for name, error in errors.items():
+        if error:
+            console.print(f"failed: {name}: {error}", soft_wrap=True)
+    raise typer.Exit(1)
 
 
-def _submit(maker: LabellingMaker, files: dict[str, Artifact], folder: Path) -> None:
+def _submit(engine: LabelEngine, files: dict[str, Artifact], folder: Path) -> None:
     """Submit the calculations to the LaunchPad."""
     from jobflow.managers.fireworks import flow_to_workflow
 
@@ -139,29 +161,10 @@ def _submit(maker: LabellingMaker, files: dict[str, Artifact], folder: Path) -> 
     from nextrung.adapters.cluster.launchpad import lock_study, open_launchpad
     from nextrung.makers.routing import route_flow
 
-    flow = maker.make(files)
+    flow = engine.make(files)
     route_flow(flow, read_machine(folder))
     metadata = {"study": NAME, "flow": flow.uuid}
     launchpad = open_launchpad(folder)
     with closing(launchpad.connection), lock_study(launchpad, metadata["study"]):
         done = add_once(launchpad, flow_to_workflow(flow, metadata=metadata))
     console.print(done, soft_wrap=True)
-
-
-def _check_vasp() -> None:
-    """Raise where atomate2 could not run VASP."""
-    from atomate2 import SETTINGS as ATOMATE2
-    from pymatgen.core import SETTINGS
-
-    program = shlex.split(os.path.expandvars(ATOMATE2.VASP_CMD))[0]
-    if shutil.which(program) is None:
-        raise InputError(
-            f"expected the command of VASP in ATOMATE2_VASP_CMD, got {program!r}, "
-            "which is no program here"
-        )
-    folder = SETTINGS.get("PMG_VASP_PSP_DIR")
-    if folder is None or not Path(folder).is_dir():
-        raise InputError(
-            "expected the folder of the POTCARs in PMG_VASP_PSP_DIR, got "
-            f"{'nothing' if folder is None else folder}"
-        )
