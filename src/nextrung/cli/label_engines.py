@@ -13,7 +13,7 @@ from multiprocessing import get_context
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from nextrung.cli.running import console
+from nextrung.cli.running import console, validate_options
 from nextrung.schemas.base import InputError
 from nextrung.schemas.gpaw import GpawSettings
 from nextrung.schemas.labelling import InputSet, LabelSettings
@@ -111,10 +111,10 @@ class GpawEngine(LabelEngine):
 
     def validate_machine(self, structures: Iterable[Structure]) -> None:
         """Validate that GPAW can calculate these structures here."""
-        from nextrung.adapters.gpaw.checks import validate_gpaw
+        from nextrung.adapters.gpaw.calculation import validate_gpaw
 
-        elements = {str(symbol) for each in structures for symbol in each.symbol_set}
-        validate_gpaw(self.settings, elements)
+        numbers = {number for each in structures for number in each.atomic_numbers}
+        validate_gpaw(self.settings, numbers)
 
     def calculate(self, files: Mapping[str, Artifact], store: JobStore) -> None:
         """Run the calculations, several at a time; each document is stored at once."""
@@ -160,7 +160,7 @@ def make_gpaw(
         settings = validate_record(GpawSettings, read, path)
     if functional is not None:
         values = settings.model_dump() | {"functional": functional}
-        settings = GpawSettings.model_validate(values)
+        settings = validate_options(GpawSettings, **values)
     return GpawEngine(settings=settings, n_processes=n_processes)
 
 

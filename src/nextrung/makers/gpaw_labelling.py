@@ -19,7 +19,6 @@ from pymatgen.core.trajectory import Trajectory
 
 from nextrung.adapters.files.structures import load_structure
 from nextrung.adapters.gpaw.calculation import GpawError, GpawRun, run_gpaw
-from nextrung.adapters.gpaw.checks import validate_gpaw
 from nextrung.makers.jobs.flow import derive_uuid, make_flow
 from nextrung.makers.jobs.stage_maker import RecordMaker, StageMaker
 from nextrung.makers.jobs.termination import raise_on_sigterm
@@ -76,7 +75,6 @@ class GpawLabelMaker(StageMaker):
         """
         CURRENT_JOB.job.metadata |= self.task_document_kwargs.additional_fields
         loaded = load_structure(Artifact.model_validate(structure))
-        validate_gpaw(self.settings, loaded.symbol_set)
         folder = Path.cwd()
         try:
             with raise_on_sigterm():

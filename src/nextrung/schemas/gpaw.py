@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from enum import StrEnum
 from typing import Final
 
@@ -32,6 +33,11 @@ LIBXC_NAMES: Final[dict[str, str]] = {
     "GGA_X_PBE_R+GGA_C_PBE": "revPBE",
     "GGA_X_RPBE+GGA_C_PBE": "RPBE",
 }
+
+#: Semilocal functional of libxc: exchange, correlation or both.
+LIBXC_NAME: Final = re.compile(
+    r"(LDA|GGA|MGGA)_(X|C|XC|K)_\w+(\+(LDA|GGA|MGGA)_C_\w+)?"
+)
 
 #: Magnetic moment in μ_B at which atoms start, as in the sets of the Materials Project.
 DEFAULT_MAGMOM: Final = 0.6
@@ -110,7 +116,13 @@ class GpawSettings(Record):
     @classmethod
     def _use_common_name(cls, name: str) -> str:
         """Use the common name of a functional where it has one."""
-        return find_common_name(name)
+        common = find_common_name(name)
+        if common not in FUNCTIONALS and LIBXC_NAME.fullmatch(common) is None:
+            raise ValueError(
+                f"expected one of {', '.join(FUNCTIONALS)}, or a semilocal functional "
+                "of libxc such as MGGA_X_SCAN+MGGA_C_SCAN"
+            )
+        return common
 
 
 class PawDataSet(Record):

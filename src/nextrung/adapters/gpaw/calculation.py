@@ -9,8 +9,10 @@ import signal
 import subprocess
 import sys
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
+from nextrung.schemas.base import InputError
 from nextrung.schemas.gpaw import (
     DEFAULT_MAGMOM,
     GpawCalculation,
@@ -21,12 +23,15 @@ from nextrung.schemas.gpaw import (
 from nextrung.settings import MachineSettings
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from pymatgen.core import Structure
 
 #: Program that each rank runs.
 WORKER: Final = Path(__file__).with_name("worker.py")
+
+#: Exit code of the worker where GPAW cannot calculate any structure.
+REFUSED: Final = 2
 
 #: Exit codes of processes that are stopped from outside.
 _STOPPED: Final = {
@@ -79,22 +84,14 @@ def run_gpaw(structure: Structure, settings: GpawSettings, folder: Path) -> Gpaw
     ------
     GpawError
         If GPAW raises an exception or crashes.
+    InputError
+        If GPAW cannot calculate any structure with these settings here.
     RuntimeError
         If the process is killed from outside.
     """
-    given, written = folder / "input.json", folder / "output.json"
     described = describe_input(structure, settings)
     described["parameters"]["txt"] = str(folder / "gpaw.txt")
-    given.write_text(json.dumps(described))
-    launcher = shlex.split(os.path.expandvars(MachineSettings().gpaw_command))
-    program = [*(launcher or [sys.executable]), str(WORKER), str(given), str(written)]
-    ended = subprocess.run(program, capture_output=True, text=True, check=False)  # noqa: S603 - the command is a setting of this machine
-    if ended.returncode in _STOPPED:
-        raise RuntimeError(f"GPAW was killed: exit code {ended.returncode}")
-    if ended.returncode:
-        last = (ended.stderr.strip() or "no message").splitlines()[-1]
-        raise GpawError(f"GPAW crashed with exit code {ended.returncode}: {last}")
-    output = json.loads(written.read_text())
+    output = json.loads(_run_worker(described, folder).read_text())
     if "error" in output:
         raise GpawError(output["error"])
     run = {key: output.pop(key) for key in ("steps", "relaxed", "seconds")}
@@ -106,6 +103,31 @@ def run_gpaw(structure: Structure, settings: GpawSettings, folder: Path) -> Gpaw
         **output,
     )
     return GpawRun(**run, calculation=calculation)
+
+
+def validate_gpaw(settings: GpawSettings, numbers: Iterable[int]) -> None:
+    """Validate that GPAW can calculate structures with these settings here.
+
+    Parameters
+    ----------
+    settings : GpawSettings
+        Settings of the calculations.
+    numbers : iterable of int
+        Atomic numbers of the elements of the structures.
+
+    Raises
+    ------
+    InputError
+        If GPAW or one of its libraries is missing, libxc does not know the functional,
+        or an element has no PAW data set.
+    """
+    described = {
+        "numbers": sorted(set(numbers)),
+        "positions": None,
+        "parameters": {"xc": name_kernel(settings.functional)},
+    }
+    with TemporaryDirectory() as folder:
+        _run_worker(described, Path(folder))
 
 
 def describe_input(structure: Structure, settings: GpawSettings) -> dict[str, Any]:
@@ -147,6 +169,31 @@ def describe_input(structure: Structure, settings: GpawSettings) -> dict[str, An
             "maxiter": settings.max_scf_steps,
         },
     }
+
+
+def _run_worker(described: Mapping[str, Any], folder: Path) -> Path:
+    """Run the worker on an input, and return the path of its output."""
+    given, written = folder / "input.json", folder / "output.json"
+    given.write_text(json.dumps(described))
+    command = MachineSettings().gpaw_command
+    launcher = shlex.split(os.path.expandvars(command)) or [sys.executable]
+    program = [*launcher, str(WORKER), str(given), str(written)]
+    try:
+        ended = subprocess.run(program, capture_output=True, text=True, check=False)  # noqa: S603 - a setting of this machine
+    except OSError as error:
+        raise InputError(
+            f"expected the Python of GPAW in $NEXTRUNG_GPAW_COMMAND, got {command!r}: "
+            f"{error.strerror}"
+        ) from error
+    code, lines = ended.returncode, ended.stderr.strip().splitlines()
+    last = lines[-1] if lines else "no message"
+    if code == REFUSED:
+        raise InputError(last)
+    if code in _STOPPED:
+        raise RuntimeError(f"GPAW was killed: exit code {code}")
+    if code:
+        raise GpawError(f"GPAW crashed with exit code {code}: {last}")
+    return written
 
 
 def _initial_magmoms(structure: Structure, settings: GpawSettings) -> list[float]:

@@ -1,27 +1,105 @@
 """Program that runs one calculation of GPAW, alone or on all ranks of MPI.
 
 Usage: ``python worker.py INPUT OUTPUT``, two JSON files. It imports nothing of this
-package, so that all ranks start quickly.
+package, so that all ranks start quickly and any Python with GPAW can run it. What this
+Python cannot calculate at all is one line and exit code 2; an exception of GPAW for one
+structure is an output.
 """
 
 from __future__ import annotations
 
 import json
+import os
 import sys
 import time
+import warnings
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
-import gpaw
-from ase import Atoms
-from ase.constraints import FixSymmetry
-from ase.filters import FrechetCellFilter
-from ase.optimize import BFGS
-from gpaw.kpt_descriptor import kpts2sizeandoffsets
-from gpaw.mpi import world
+
+def refuse(text: str) -> NoReturn:
+    """Print why no structure can be calculated, and exit.
+
+    Parameters
+    ----------
+    text : str
+        One line.
+
+    Raises
+    ------
+    SystemExit
+        With exit code 2.
+    """
+    sys.stderr.write(f"{text}\n")
+    raise SystemExit(2)
+
+
+try:
+    import gpaw
+    from ase import Atoms
+    from ase.constraints import FixSymmetry
+    from ase.data import chemical_symbols
+    from ase.filters import FrechetCellFilter
+    from ase.optimize import BFGS
+    from gpaw.kpt_descriptor import kpts2sizeandoffsets
+    from gpaw.mpi import world
+    from gpaw.setup_data import search_for_file
+    from gpaw.xc import XC
+except ImportError as missing:
+    refuse(
+        "expected GPAW (pip install 'nextrung[gpaw]'; it needs libxc, a BLAS and a C "
+        f"compiler), got: {missing}"
+    )
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
+
+#: Environment variables in which launchers of MPI write the number of processes.
+RANKS = ("OMPI_COMM_WORLD_SIZE", "PMI_SIZE", "MPI_LOCALNRANKS")
+
+
+def validate(kernel: str, numbers: Iterable[int]) -> None:
+    """Refuse where GPAW lacks MPI, libxc, the functional or a PAW data set.
+
+    Parameters
+    ----------
+    kernel : str
+        GPAW's or libxc's name of the functional.
+    numbers : iterable of int
+        Atomic numbers.
+    """
+    n_ranks = max(int(os.environ.get(name) or 1) for name in RANKS)
+    if n_ranks > world.size:
+        refuse(f"expected a GPAW with MPI for {n_ranks} processes, got one without")
+    if not gpaw.get_libraries()["libxc"]:
+        refuse("expected a GPAW that is compiled with libxc, got one without")
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # how libxc should be compiled
+            suffix = XC(kernel).get_setup_name()
+    except Exception as error:  # noqa: BLE001 - GPAW raises all kinds
+        refuse(f"expected a functional of libxc, got {kernel!r}: {describe(error)}")
+    for number in sorted(set(numbers)):
+        name = f"{chemical_symbols[number]}.{suffix}"
+        try:
+            search_for_file(name)
+        except (RuntimeError, OSError):
+            refuse(
+                f"expected the PAW data set {name} of GPAW (pip install gpaw-data, or "
+                "$GPAW_SETUP_PATH), got none"
+            )
+
+
+def describe(error: Exception) -> str:
+    """Describe an exception in one line.
+
+    Parameters
+    ----------
+    error : Exception
+        Any exception.
+    """
+    text = " ".join(str(error).split())
+    return f"{type(error).__name__}: {text}".removesuffix(": ")
 
 
 def calculate(given: Mapping[str, Any]) -> dict[str, Any]:
@@ -54,7 +132,7 @@ def calculate(given: Mapping[str, Any]) -> dict[str, Any]:
         "steps": steps,
         "relaxed": relaxed,
         "seconds": time.perf_counter() - started,
-        **_describe(atoms.calc),
+        **_describe_run(atoms.calc),
     }
 
 
@@ -86,7 +164,7 @@ def _label(atoms: Atoms) -> dict[str, Any]:
     }
 
 
-def _describe(calculator: Any) -> dict[str, Any]:  # noqa: ANN401 - untyped
+def _describe_run(calculator: Any) -> dict[str, Any]:  # noqa: ANN401 - untyped
     """Describe the versions, data sets and k-points of a calculation."""
     mesh = calculator.wfs.kd
     data_sets = {
@@ -107,13 +185,16 @@ def _describe(calculator: Any) -> dict[str, Any]:  # noqa: ANN401 - untyped
 
 
 def main() -> None:
-    """Run the calculation of a file; an exception of GPAW is its result."""
-    given, written = map(Path, sys.argv[1:])
+    """Run the calculation of a file, or only validate it where it has no positions."""
+    read, written = map(Path, sys.argv[1:])
+    given = json.loads(read.read_text())
+    validate(given["parameters"]["xc"], given["numbers"])
+    if given["positions"] is None:
+        return
     try:
-        output = calculate(json.loads(given.read_text()))
+        output = calculate(given)
     except Exception as error:  # noqa: BLE001 - GPAW and ASE raise all kinds
-        text = " ".join(str(error).split())
-        output = {"error": f"{type(error).__name__}: {text}".removesuffix(": ")}
+        output = {"error": describe(error)}
     if world.rank == 0:
         written.write_text(json.dumps(output))
 
