@@ -243,7 +243,7 @@ EXAMPLES: dict[type[Maker], Example] = {
     GpawLabelMaker: Example(
         lambda _: GpawLabelMaker(),
         lambda it: {"structure": it.structure},
-        {"functional": "r2SCAN", "relaxation": {"fmax": 0.01}},
+        {"functional": "r2SCAN", "max_scf_steps": 99},
     ),
     GpawLabellingMaker: Example(
         lambda _: GpawLabellingMaker(),

@@ -10,7 +10,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, cast
 
-from atomate2.ase.schemas import AseResult, AseStructureTaskDoc, AseTaskDoc
+from atomate2.ase.schemas import (
+    AseResult,
+    AseStructureTaskDoc,
+    AseTaskDoc,
+    InputDoc,
+    OutputDoc,
+)
 from emmet.core.types.enums import TaskState
 from jobflow import CURRENT_JOB, job
 from pydantic import Field
@@ -37,6 +43,12 @@ CALCULATOR = "GPAW"
 class GpawTaskDoc(AseStructureTaskDoc):
     """Task document of atomate2, with how GPAW calculated the structure."""
 
+    input: InputDoc | None = Field(
+        None, description="Initial structure and relaxation; null for a failure."
+    )
+    output: OutputDoc | None = Field(
+        None, description="Labels of the ionic steps; null for a failure."
+    )
     settings: GpawSettings = Field(description="Settings of the calculation.")
     calculation: GpawCalculation | None = Field(
         None, description="How the structure was calculated; null for a failure."

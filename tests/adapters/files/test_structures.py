@@ -1,13 +1,16 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
+import numpy as np
 import pytest
 from pymatgen.core import Lattice, Structure
 
 from nextrung.adapters.files.frames import write_frames
 from nextrung.adapters.files.structures import (
     load_structure,
+    read_material_ids,
     read_structures,
     store_structure,
 )

@@ -188,7 +188,9 @@ def test_why_a_run_has_no_correction_is_said_in_its_terms(frames: Frames) -> Non
     )
     other_u = replace(run_of(frames), hubbard_u=1.0, hubbard_us={"Fe": 1.0})
 
-    assert explain_uncorrectable(gpaw) == "expected energies of VASP for MP2020, got GPAW"
+    assert (
+        explain_uncorrectable(gpaw) == "expected energies of VASP for MP2020, got GPAW"
+    )
     assert "got no Hubbard U" in explain_uncorrectable(run_of(frames))
     assert "got U of {'Fe': 1.0} eV" in explain_uncorrectable(other_u)
 
