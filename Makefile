@@ -7,6 +7,11 @@ INSTALLED := $(VENV)/.installed
 THREADS := OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 MKL_NUM_THREADS=1
 WORKERS ?= 2
 
+# The extra gpaw is compiled: where libxc is missing, all else is installed without it.
+comma := ,
+GPAW := $(if $(wildcard /usr/include/xc.h /usr/local/include/xc.h),$(comma)gpaw)
+export GPAW_CONFIG ?= $(CURDIR)/.ci/gpaw_siteconfig
+
 .PHONY: demo test check docs install clean
 
 install: $(INSTALLED)
@@ -14,7 +19,7 @@ install: $(INSTALLED)
 $(INSTALLED): pyproject.toml constraints.txt
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(BIN)/pip install --quiet --constraint constraints.txt torch
-	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[test,docs,figures,mongo,physics,torchsim]'
+	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[test,docs,figures,mongo,physics,torchsim$(GPAW)]'
 	touch $@
 
 demo: $(INSTALLED)

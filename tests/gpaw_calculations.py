@@ -42,7 +42,8 @@ import json, os, signal, sys
 given = json.loads(open(sys.argv[2]).read())
 numbers = set(given["numbers"])
 if 92 in numbers:
-    sys.exit(sys.stderr.write("expected the PAW data set U.PBE of GPAW, got none") and 2)
+    sys.stderr.write("expected the PAW data set U.PBE of GPAW, got none")
+    sys.exit(2)
 if given["positions"] is None:
     sys.exit()
 if 79 in numbers:

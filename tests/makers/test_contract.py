@@ -29,10 +29,10 @@ from nextrung.makers.dataset import DatasetMaker, FramesFileMaker
 from nextrung.makers.density import DensityMaker
 from nextrung.makers.evaluation import EvaluationMaker
 from nextrung.makers.fine_tuning import FineTuningMaker, ReReferenceMaker, SourceMaker
+from nextrung.makers.gpaw_labelling import GpawLabellingMaker, GpawLabelMaker
 from nextrung.makers.jobs.fingerprints import identify
 from nextrung.makers.jobs.flow import TaskFlow, TaskJob
 from nextrung.makers.jobs.stage_maker import RecordMaker, StageMaker
-from nextrung.makers.gpaw_labelling import GpawLabellingMaker, GpawLabelMaker
 from nextrung.makers.labelling import LabellingMaker, LabelMaker
 from nextrung.makers.physics import PhysicsMaker
 from nextrung.makers.preflight import PreflightMaker, TrialMaker

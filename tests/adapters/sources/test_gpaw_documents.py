@@ -64,10 +64,14 @@ def make_document(
     }
 
 
-def read(tmp_path: Path, *documents: dict[str, Any], **options: Any) -> list[Any]:
+def read(
+    tmp_path: Path,
+    *documents: dict[str, Any],
+    relaxed_frame: RelaxedFrame = RelaxedFrame.RELAXATION,
+) -> list[Any]:
     path = tmp_path / "documents.json"
     path.write_text(json.dumps(documents))
-    source = GpawDocumentsSource(paths=(str(path),), **options)
+    source = GpawDocumentsSource(paths=(str(path),), relaxed_frame=relaxed_frame)
     return list(read_gpaw_documents(source, lambda _done, _total, _text: None))
 
 
@@ -135,7 +139,7 @@ def test_functionals_have_relaxed_energies_of_their_own(tmp_path: Path) -> None:
         tmp_path,
         make_document("a", (-10.0,)),
         make_document("a", (-16.0,), settings={"functional": "r2SCAN"}),
-        relaxed_frame="lowest_energy",
+        relaxed_frame=RelaxedFrame.LOWEST_ENERGY,
     )
     assert {run.frames.functional: run.relaxed_energy for run in runs} == {
         "PBE": -5.0,
