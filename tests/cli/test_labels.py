@@ -144,8 +144,8 @@ def crystals(tmp_path: Path) -> dict[str, Path]:
 def test_gpaw_goes_on_with_what_is_missing_and_a_failure_is_a_row(
     n_processes: int, call: Call, crystals: dict[str, Path], tmp_path: Path
 ) -> None:
-    options = "--engine", "gpaw", "--root", tmp_path / "run"
-    options += "--processes", n_processes
+    root = "--root", tmp_path / "run", "--processes", n_processes
+    options = "--engine", "gpaw", *root
 
     first = call("label", crystals["Si"], *options)
     both = call("label", crystals["Si"], crystals["Fe"], *options)

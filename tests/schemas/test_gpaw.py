@@ -22,9 +22,7 @@ def test_a_functional_has_one_name_however_it_is_written(given: str, name: str) 
 
 @pytest.mark.parametrize("name", ["HSE06", "HYB_GGA_XC_HSE06", "nonsense", ""])
 def test_a_functional_that_is_not_semilocal_is_refused(name: str) -> None:
-    with pytest.raises(
-        ValidationError, match=r"one of LDA, PBE, .* or a semi"
-    ):
+    with pytest.raises(ValidationError, match=r"one of LDA, PBE, .* or a semi"):
         GpawSettings(functional=name)
 
 

@@ -43,10 +43,10 @@ CALCULATOR = "GPAW"
 class GpawTaskDoc(AseStructureTaskDoc):
     """Task document of atomate2, with how GPAW calculated the structure."""
 
-    input: InputDoc | None = Field(
+    input: InputDoc | None = Field(  # type: ignore[assignment] # its default is None
         None, description="Initial structure and relaxation; null for a failure."
     )
-    output: OutputDoc | None = Field(
+    output: OutputDoc | None = Field(  # type: ignore[assignment] # its default is None
         None, description="Labels of the ionic steps; null for a failure."
     )
     settings: GpawSettings = Field(description="Settings of the calculation.")

@@ -119,14 +119,14 @@ def test_frames_to_which_a_rule_cannot_be_applied_are_counted() -> None:
 
 def test_energies_of_another_code_are_neither_compared_nor_corrected() -> None:
     """Energies of GPAW, far from those of the potential of VASP's labels."""
-    gpaw = {"identity": LabelIdentity(code="GPAW", functional="r2SCAN")}
+    gpaw = LabelIdentity(code="GPAW", functional="r2SCAN")
     comparing = filter_of(energy_scale=EnergyScaleSettings())
-    pbe = {"identity": LabelIdentity(code="GPAW", functional="PBE")}
-    run = run_of("a", element="Li", **pbe)
+    pbe = LabelIdentity(code="GPAW", functional="PBE")
+    run = run_of("a", element="Li", identity=pbe)
     run = replace(run, frames=replace(run.frames, functional="PBE"))
     correcting = filter_of(functional="PBE", corrections="MP2020")
 
-    ((kept, none),) = comparing.apply([run_of("a", element="Li", **gpaw)])
+    ((kept, none),) = comparing.apply([run_of("a", element="Li", identity=gpaw)])
     ((_, rejections),) = correcting.apply([run])
 
     assert (len(kept), none) == (2, [])

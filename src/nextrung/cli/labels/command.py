@@ -17,7 +17,7 @@ from nextrung.schemas.labelling import Engine, InputSet
 if TYPE_CHECKING:
     from jobflow import JobStore
 
-    from nextrung.cli.label_engines import LabelEngine
+    from nextrung.cli.labels.engines import LabelEngine
     from nextrung.schemas.base import Artifact
 
 
@@ -78,7 +78,7 @@ def label(
         read_structures,
         store_structure,
     )
-    from nextrung.cli.label_engines import make_gpaw, make_vasp
+    from nextrung.cli.labels.engines import make_gpaw, make_vasp
     from nextrung.compute.labelling import choose_structures
     from nextrung.settings import MachineSettings
 
