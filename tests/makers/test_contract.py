@@ -25,10 +25,16 @@ from nextrung.adapters.files.structures import store_structure
 from nextrung.adapters.stores.studies import load_study
 from nextrung.makers.alignment import AlignmentMaker
 from nextrung.makers.atom_refs import AtomRefMaker
+from nextrung.makers.benchmark import BenchmarkMaker
 from nextrung.makers.dataset import DatasetMaker, FramesFileMaker
 from nextrung.makers.density import DensityMaker
 from nextrung.makers.evaluation import EvaluationMaker
-from nextrung.makers.fine_tuning import FineTuningMaker, ReReferenceMaker, SourceMaker
+from nextrung.makers.fine_tuning import (
+    FineTuningMaker,
+    FinishedMaker,
+    ReReferenceMaker,
+    SourceMaker,
+)
 from nextrung.makers.gpaw_labelling import GpawLabellingMaker, GpawLabelMaker
 from nextrung.makers.jobs.fingerprints import identify
 from nextrung.makers.jobs.flow import TaskFlow, TaskJob
@@ -42,6 +48,7 @@ from nextrung.makers.stability import StabilityMaker
 from nextrung.makers.study import StudyMaker
 from nextrung.makers.summary import SummaryMaker
 from nextrung.schemas.base import Artifact, InputError
+from nextrung.schemas.benchmark import BenchmarkSettings
 from nextrung.schemas.labelling import LabelSettings
 from nextrung.schemas.models import Model, Rereference
 from nextrung.schemas.preflight import PreflightSettings
@@ -127,6 +134,9 @@ EXAMPLES: dict[type[Maker], Example] = {
         no_inputs,
         {"potential": "chgnet-r2scan"},
     ),
+    FinishedMaker: Example(
+        lambda _: FinishedMaker(), no_inputs, {"potential": "chgnet-0.3.0"}
+    ),
     AtomRefMaker: Example(
         lambda _: AtomRefMaker(), dataset_and_source, {"kind": "residual"}
     ),
@@ -185,6 +195,15 @@ EXAMPLES: dict[type[Maker], Example] = {
             "relaxation": it.output("relaxation/source_residual"),
         },
         {"equation_of_state": {"n_volumes": 6}},
+    ),
+    BenchmarkMaker: Example(
+        lambda it: BenchmarkMaker(
+            settings=BenchmarkSettings(
+                crystals=("MgO rocksalt",), relaxation=it.settings.density.relaxation
+            )
+        ),
+        lambda it: {"dataset": it.output("dataset")},
+        {"molecule_box": 12.0},
     ),
     ScalingLawFitMaker: Example(
         lambda it: ScalingLawFitMaker(settings=it.settings.scaling_law),

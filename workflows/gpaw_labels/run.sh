@@ -3,7 +3,7 @@
 # Usage: run.sh FOLDER [options of nextrung label, such as --processes 8]
 set -uo pipefail  # a structure that fails is a row, and exit code 1 of its step
 here=$(cd "$(dirname "$0")" && pwd)
-script=$here/../../benchmarks/gpaw_labels.py
+script=$here/make.py
 folder=$(mkdir -p "$1" && cd "$1" && pwd)
 shift
 export OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1

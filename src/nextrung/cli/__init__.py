@@ -16,6 +16,7 @@ from pydantic import ValidationError
 
 from nextrung import __version__
 from nextrung.cli import (
+    benchmark,
     cluster,
     data,
     physics,
@@ -29,8 +30,7 @@ from nextrung.cli import (
     training,
 )
 from nextrung.cli.labels.command import label
-from nextrung.cli.running import describe_invalid, opened
-from nextrung.cli.terminal import PlainConsole
+from nextrung.cli.running import PlainConsole, describe_invalid, opened
 from nextrung.schemas.base import InputError
 
 app = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False)
@@ -70,6 +70,7 @@ _COMMANDS: dict[str, tuple[Callable[..., None], ...]] = {
         potentials.relax,
         potentials.density,
         physics.physics,
+        benchmark.benchmark,
     ),
 }
 for panel, commands in _COMMANDS.items():

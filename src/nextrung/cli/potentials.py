@@ -65,7 +65,7 @@ def evaluate(
     validate_output(output, EVALUATIONS)
     use_device(device)
     validate_potential(model)
-    source = _choose_source(labelled, functional)
+    source = choose_source(labelled, functional)
     score: EvaluationScore | None = None
     if root is not None:
         from nextrung.cli.stages import StageRun
@@ -75,7 +75,7 @@ def evaluate(
     if score is None or wants_predictions:
         from nextrung.makers.evaluation import score_frames
 
-        frames = _read_labels(source)
+        frames = read_labels(source)
         scored, predicted, errors = score_frames(
             frames, load(model), _choose_splits(source)
         )
@@ -232,7 +232,7 @@ def load(name: str) -> LoadedPotential:
     return load_potential(name, MachineSettings().device)
 
 
-def _choose_source(labelled: Path, functional: str) -> Path | DatasetSettings:
+def choose_source(labelled: Path, functional: str) -> Path | DatasetSettings:
     """Choose how labels are read: all that are of the functional, however bad."""
     from nextrung.schemas.dataset import DatasetSettings, SplitSettings
     from nextrung.schemas.labels.curation import (
@@ -270,7 +270,7 @@ def _choose_splits(source: Path | DatasetSettings) -> EvaluationSettings:
     return EvaluationSettings(splits=("all",))
 
 
-def _read_labels(source: Path | DatasetSettings) -> Frames:
+def read_labels(source: Path | DatasetSettings) -> Frames:
     """Read labelled frames; print how many were left out, by rule."""
     from nextrung.adapters.curation.dataset import curate
     from nextrung.adapters.files.frames import read_frames

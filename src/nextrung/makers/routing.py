@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from nextrung.makers.alignment import AlignmentMaker
 from nextrung.makers.atom_refs import AtomRefMaker
+from nextrung.makers.benchmark import BenchmarkMaker
 from nextrung.makers.dataset import DatasetMaker
 from nextrung.makers.density import DensityMaker
 from nextrung.makers.evaluation import EvaluationMaker
@@ -42,6 +43,7 @@ MAKERS: Mapping[str, type[StageMaker]] = {
     "stability": StabilityMaker,
     "density": DensityMaker,
     "physics": PhysicsMaker,
+    "benchmark": BenchmarkMaker,
     "scaling_law": ScalingLawFitMaker,
     "results": SummaryMaker,
 }

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from nextrung.cli.cluster import add_once
+from nextrung.cli.cluster import require_shared_root, submit_flow
 from nextrung.cli.options import Configuration, Root
 from nextrung.cli.running import console, open_cluster_store, open_run
 from nextrung.schemas.base import InputError
@@ -80,7 +80,6 @@ def label(
     )
     from nextrung.cli.labels.engines import make_gpaw, make_vasp
     from nextrung.compute.labelling import choose_structures
-    from nextrung.settings import MachineSettings
 
     if config is not None and not submit:
         raise InputError("-c: expected --submit beside it")
@@ -94,11 +93,8 @@ def label(
         else make_gpaw(settings, functional, processes)
     )
     folder = find_configuration(config) if submit else None
-    if folder is not None and not MachineSettings().root.is_absolute():
-        raise InputError(
-            "expected $NEXTRUNG_ROOT to be an absolute path that workers share, got "
-            f"{MachineSettings().root}"
-        )
+    if folder is not None:
+        require_shared_root()
     read = read_structures(structures)
     if folder is None:
         chosen.validate_machine(read.values())
@@ -155,16 +151,4 @@ def _report_failures(errors: dict[str, str]) -> None:
 
 def _submit(engine: LabelEngine, files: dict[str, Artifact], folder: Path) -> None:
     """Submit the calculations to the LaunchPad."""
-    from jobflow.managers.fireworks import flow_to_workflow
-
-    from nextrung.adapters.cluster.config_files import read_machine
-    from nextrung.adapters.cluster.launchpad import lock_study, open_launchpad
-    from nextrung.makers.routing import route_flow
-
-    flow = engine.make(files)
-    route_flow(flow, read_machine(folder))
-    metadata = {"study": NAME, "flow": flow.uuid}
-    launchpad = open_launchpad(folder)
-    with closing(launchpad.connection), lock_study(launchpad, metadata["study"]):
-        done = add_once(launchpad, flow_to_workflow(flow, metadata=metadata))
-    console.print(done, soft_wrap=True)
+    submit_flow(engine.make(files), NAME, folder)

@@ -2,9 +2,9 @@
 
 Usage, step by step as in ``workflows/gpaw_labels/run.sh``::
 
-    gpaw_labels.py crystals crystals.parquet
-    gpaw_labels.py frames RELAXED_RUN FOLDER
-    gpaw_labels.py pack PBE_RUN R2SCAN_RUN labels.parquet
+    make.py crystals crystals.parquet
+    make.py frames RELAXED_RUN FOLDER
+    make.py pack PBE_RUN R2SCAN_RUN labels.parquet
 
 ``crystals`` decorates prototypes with the elements of three chemical systems and
 relaxes them by CHGNet; ``frames`` writes the crystals that GPAW has relaxed, and
