@@ -29,7 +29,12 @@ from nextrung.makers.benchmark import BenchmarkMaker
 from nextrung.makers.dataset import DatasetMaker, FramesFileMaker
 from nextrung.makers.density import DensityMaker
 from nextrung.makers.evaluation import EvaluationMaker
-from nextrung.makers.fine_tuning import FineTuningMaker, ReReferenceMaker, SourceMaker
+from nextrung.makers.fine_tuning import (
+    FineTuningMaker,
+    FinishedMaker,
+    ReReferenceMaker,
+    SourceMaker,
+)
 from nextrung.makers.jobs.fingerprints import identify
 from nextrung.makers.jobs.flow import TaskFlow, TaskJob
 from nextrung.makers.jobs.stage_maker import RecordMaker, StageMaker
@@ -127,6 +132,9 @@ EXAMPLES: dict[type[Maker], Example] = {
         lambda it: SourceMaker(potential=it.settings.source),
         no_inputs,
         {"potential": "chgnet-r2scan"},
+    ),
+    FinishedMaker: Example(
+        lambda _: FinishedMaker(), no_inputs, {"potential": "chgnet-0.3.0"}
     ),
     AtomRefMaker: Example(
         lambda _: AtomRefMaker(), dataset_and_source, {"kind": "residual"}

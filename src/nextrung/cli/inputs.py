@@ -81,6 +81,8 @@ def _list_sources(settings: StudySettings) -> Iterator[tuple[str, Source]]:
 def _list_potentials(settings: StudySettings) -> Iterator[tuple[str, str]]:
     """List the potentials of a study with their keys."""
     yield "source", settings.source
+    for index, name in enumerate(settings.finished):
+        yield f"finished[{index}]", name
     for where, source in _list_sources(settings):
         if source.kind == "distilled":
             yield f"{where}.teacher", source.teacher

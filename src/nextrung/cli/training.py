@@ -110,7 +110,7 @@ def fine_tune(
     root: StageRoot = None,
     device: Device = "auto",
 ) -> None:
-    """Re-reference and train a potential; plain chgnet loads the checkpoint."""
+    """Re-reference and train a potential; its own package loads the checkpoint."""
     from nextrung.cli.outputs import validate_output
 
     settings = validate_options(

@@ -10,6 +10,7 @@ import numpy as np
 from nextrung.adapters.sources.registry import name_labels, read_labels, source_digest
 from nextrung.compute.alignment import (
     correlate,
+    locate_corrections,
     pair_frames,
     score_alignment,
     subtract_references,
@@ -36,9 +37,6 @@ if TYPE_CHECKING:
     from nextrung.schemas.fine_tuning import FineTuningDoc
     from nextrung.schemas.frames import Frames
     from nextrung.schemas.labels.sources import Source
-
-#: Potential that was trained on corrected GGA/GGA+U energies.
-CORRECTED_POTENTIAL = "chgnet-0.3.0"
 
 
 @dataclass(frozen=True, eq=False)
@@ -103,7 +101,7 @@ class AlignmentMaker(StageMaker):
             source_refs=compared.references,
             target_refs=_choose_references(chosen, refitted.atom_refs),
             settings=self.settings,
-            corrections=self._locate_corrections(compared),
+            corrections=self._locate_corrections(compared.kind, source.functional),
         )
         fitted = f"{refitted.settings.kind} to the training split"
         return AlignmentDoc(
@@ -157,14 +155,15 @@ class AlignmentMaker(StageMaker):
             ),
         )
 
-    def _locate_corrections(self, compared: _Compared) -> AlignmentCorrections:
+    def _locate_corrections(
+        self, energies: SourceEnergies, functional: str
+    ) -> AlignmentCorrections:
         """Determine which energies are corrected, by settings or source potential."""
         if self.settings.corrections is not None:
             return self.settings.corrections
-        predicted = compared.kind is SourceEnergies.PREDICTED
-        if predicted and compared.name == CORRECTED_POTENTIAL:
-            return AlignmentCorrections.IN_SOURCE
-        return AlignmentCorrections.NONE
+        if energies is SourceEnergies.CALCULATED:
+            return AlignmentCorrections.NONE
+        return locate_corrections(functional)
 
 
 def _correlate_residual(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from importlib.resources import files
 from string import Template
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from pydantic import Field
 
@@ -20,10 +20,41 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 
+class _PlainLoader(NamedTuple):
+    """Code that loads weights without this package, and the suffix of such files."""
+
+    suffix: str
+    imported: str
+    call: str
+
+
+#: How the package of each architecture loads its files.
+_PLAIN_LOADERS: Mapping[str, _PlainLoader] = {
+    "chgnet": _PlainLoader(
+        ".pth.tar",
+        "from chgnet.model import CHGNet",
+        'model = CHGNet.from_file("{checkpoint}")',
+    ),
+    "sevennet": _PlainLoader(
+        ".pth",
+        "from sevenn.calculator import SevenNetCalculator",
+        'calculator = SevenNetCalculator("{checkpoint}"{modal})  # ASE',
+    ),
+    "mace": _PlainLoader(
+        ".model",
+        "from mace.calculators import MACECalculator",
+        'calculator = MACECalculator(model_paths="{checkpoint}", device="cpu")  # ASE',
+    ),
+}
+
+
 class ModelCard(Record):
     """The model card of a potential, as stored in JSON."""
 
     model: str = Field(description="Model of the study, or name of the potential.")
+    family: str = Field(
+        "chgnet", description="Architecture, such as `chgnet` or `sevennet`."
+    )
     checkpoint: str = Field(description="File name of the weights, beside the card.")
     checkpoint_sha256: str = Field(description="SHA-256 of the weights.")
     source: str = Field(description="Potential that training started from.")
@@ -97,6 +128,21 @@ def format_markdown(card: ModelCard) -> str:
         uses=_format_uses(card.uses) or "None: no use is supported by the test.",
         not_recommended=_format_uses(card.not_recommended),
         element=(card.elements_trained or card.elements)[0],
+        plain=_format_plain_code(card),
+    )
+
+
+def _format_plain_code(card: ModelCard) -> str:
+    """Format the code that loads the weights without this package, where it can."""
+    loader = _PLAIN_LOADERS.get(card.family)
+    if loader is None or not card.checkpoint.endswith(loader.suffix):
+        return f"The file loads with nextrung alone; family: {card.family}."
+    fidelity = card.source.partition("/")[2] if card.source[:9] == "sevennet-" else ""
+    modal = f', modal="{fidelity}"' if fidelity else ""
+    call = loader.call.format(checkpoint=card.checkpoint, modal=modal)
+    return (
+        "The same file loads without nextrung:\n\n"
+        f"```python\n{loader.imported}\n\n{call}\n```"
     )
 
 

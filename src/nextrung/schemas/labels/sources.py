@@ -10,7 +10,7 @@ from pymatgen.core import Element
 
 from nextrung.schemas.base import Record
 
-#: Atomic number of plutonium, the heaviest element that CHGNet covers.
+#: Atomic number of plutonium, the heaviest element of the Materials Project's data.
 MAX_ATOMIC_NUMBER = 94
 
 
