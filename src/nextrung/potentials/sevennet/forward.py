@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from nextrung.potentials.sevennet.graphs import PairBatch
 
 #: GPa per eV/Å³.
-GPA = 1 / units.GPa
+GPA: float = 1 / units.GPa
 #: Layers that :class:`Network` computes itself, after all others.
 _FINAL = (
     AtomReduce,
