@@ -102,10 +102,12 @@ def terminal_results(results: BenchmarkResults) -> Table:
         box=SIMPLE_HEAD,
         padding=(0, 1, 0, 0),
     )
-    built.add_column("Model")
+    built.add_column("Model", overflow="fold")
     for column in columns:
         unit = column.deviation.unit
-        built.add_column(f"{column.deviation.title}\n{unit}", justify="right")
+        built.add_column(
+            f"{column.deviation.title}\n{unit}", justify="right", overflow="fold"
+        )
     built.add_column("Without\nvalue", justify="right")
     for each in results.models:
         cells = [
