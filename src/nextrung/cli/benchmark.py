@@ -28,7 +28,7 @@ def benchmark(
         list[str],
         typer.Argument(
             metavar="MODEL",
-            help="Potentials: chgnet-r2scan, chgnet-0.3.0 or checkpoint files.",
+            help="Potentials: names of `nextrung models`, or checkpoint files.",
         ),
     ],
     *,
