@@ -161,7 +161,7 @@ def test_files_of_other_kinds_are_told_from_those_of_mace(
 
 def test_a_file_of_another_family_is_named_in_one_line(tmp_path: Path) -> None:
     script = torch.jit.script(torch.nn.Linear(1, 1))
-    torch.jit.save(script, tmp_path / "compiled.model")  # type: ignore[no-untyped-call]
+    torch.jit.save(script, tmp_path / "compiled.model")
     save(torch.nn.Linear(1, 1), tmp_path / "linear.model")
     save(np.float64(1), tmp_path / "number.model")
     for path, found in [

@@ -26,8 +26,8 @@ if TYPE_CHECKING:
 
     from nextrung.potentials.mace.backend import MaceBackend
 
-TRAINED = {
-    model: recipe
+TRAINED: dict[Model, Recipe] = {
+    Model(model): recipe
     for model, recipe in RECIPES.items()
     if recipe.trained is not Trained.NOTHING
 }
@@ -217,6 +217,7 @@ def test_a_trained_model_predicts_the_same_in_plain_mace(
         ):
             atoms = structure.to_ase_atoms()
             assert prediction.energy is not None
+            assert prediction.forces is not None
             difference = prediction.energy - calculator.get_potential_energy(atoms)
             assert abs(difference) / len(atoms) < 1e-5
             np.testing.assert_allclose(
