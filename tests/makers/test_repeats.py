@@ -219,5 +219,5 @@ def test_seeds_must_begin_with_that_of_the_training(
 
 def test_a_study_without_repeats_has_one(study_settings: StudySettings) -> None:
     for model in study_settings.models:
-        (only,) = list_repeats(model, study_settings)
+        (only,) = list_repeats(str(model), study_settings)
         assert only.first

@@ -146,12 +146,17 @@ def report(
     located = [locate_study(place, study, config) for place in where]
     studies = [load_study(store, name) for store, name in located]
     if len(studies) > 1:
-        write_comparison(studies, output)
+        stages = ("evaluation", "fine_tuning")
+        documents = [
+            load_documents(store, each, stages)
+            for (store, _), each in zip(located, studies, strict=True)
+        ]
+        write_comparison(studies, output, documents)
     else:
-        documents = load_documents(located[0][0], studies[0])
-        write_report(studies[0], documents, output)
+        loaded = load_documents(located[0][0], studies[0])
+        write_report(studies[0], loaded, output)
         if figures is not None:
-            write_figures(studies[0], documents, figures)
+            write_figures(studies[0], loaded, figures)
     console.print(f"report: {output.resolve()}", soft_wrap=True)
 
 
@@ -187,7 +192,7 @@ def _write_outputs(store: JobStore, document: StudyDoc) -> Path:
         file.write_text(document.results.model_dump_json(indent=1) + "\n")
     documents: dict[str, Any] = load_documents(store, document)
     write_report(document, documents, folder / "report.html")
-    for model in document.settings.models:
+    for model in document.settings.recipes:
         made = documents[f"fine_tuning/{model}"]
         write_model_card(
             made,
@@ -197,7 +202,7 @@ def _write_outputs(store: JobStore, document: StudyDoc) -> Path:
             density=documents.get(f"density/{model}"),
             physics=documents.get(f"physics/{model}"),
         )
-        checkpoint = folder / "models" / f"{model}.pth.tar"
+        checkpoint = folder / "models" / f"{model}{made.checkpoint.suffix}"
         copyfile(artifact_path(made.checkpoint), checkpoint)
     return folder / "report.html"
 

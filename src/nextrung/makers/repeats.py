@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from jobflow import CURRENT_JOB
@@ -14,7 +14,7 @@ from nextrung.compute.intervals import (
     summarise_repeats,
 )
 from nextrung.schemas.evaluation import EvaluationDoc
-from nextrung.schemas.models import RECIPES, Trained
+from nextrung.schemas.models import Trained
 from nextrung.schemas.repeats import PROPERTIES, RepeatErrors
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from nextrung.compute.intervals import FrameErrors
     from nextrung.schemas.evaluation import PropertyErrors
-    from nextrung.schemas.models import Model
+    from nextrung.schemas.models import FinishedPotential
     from nextrung.schemas.study import StudySettings
 
 
@@ -58,13 +58,13 @@ class Repeat:
         return f"{part}/{seed}split={self.split}"
 
 
-def list_repeats(model: Model, settings: StudySettings) -> list[Repeat]:
+def list_repeats(model: str, settings: StudySettings) -> list[Repeat]:
     """List the repeats of a model.
 
     Parameters
     ----------
-    model : Model
-        The model.
+    model : str
+        Model of the study, or name of a finished potential.
     settings : StudySettings
         Settings of the study.
 
@@ -74,7 +74,8 @@ def list_repeats(model: Model, settings: StudySettings) -> list[Repeat]:
         Every seed on every split, the first repeat first; a model without training has
         one repeat per split.
     """
-    trained = RECIPES[model].trained is not Trained.NOTHING
+    recipe = settings.recipes.get(model)
+    trained = recipe is not None and recipe.trained is not Trained.NOTHING
     first = (settings.training.seed, settings.dataset.split.seed)
     seeds: tuple[int | None, ...] = settings.training_seeds if trained else (None,)
     return [
@@ -85,7 +86,11 @@ def list_repeats(model: Model, settings: StudySettings) -> list[Repeat]:
 
 
 def summarise_comparison(
-    settings: StudySettings, parts: Mapping[str, Any], jobs: Mapping[str, str]
+    settings: StudySettings,
+    parts: Mapping[str, Any],
+    jobs: Mapping[str, str],
+    *,
+    finished: Mapping[str, FinishedPotential],
 ) -> dict[str, Any]:
     """Summarise the repeats of all models, and compare the models.
 
@@ -98,29 +103,33 @@ def summarise_comparison(
     jobs : mapping of str to str
         Job uuid of each document; residuals of frames are loaded by it, those of one
         evaluation at a time.
+    finished : mapping of str to FinishedPotential
+        Finished potentials, which are compared where their functional allows it, and
+        are never the best model.
 
     Returns
     -------
     dict
         Fields ``repeats``, ``best`` and ``differences`` of :class:`.StudyResults`.
     """
-    repeats = {model: list_repeats(model, settings) for model in settings.models}
+    names = [*settings.recipes, *finished]
+    repeats = {name: list_repeats(name, settings) for name in names}
     summaries = {
-        model.value: summarise_repeats(
-            [_collect_means(model, repeat, parts) for repeat in repeats[model]]
+        name: summarise_repeats(
+            [_collect_means(name, repeat, parts) for repeat in repeats[name]]
         )
-        for model in settings.models
+        for name in names
     }
     errors = {
-        model.value: {
+        name: {
             (repeat.seed, repeat.split): _load_errors(
-                jobs[repeat.name(f"evaluation/{model}")]
+                jobs[repeat.name(f"evaluation/{name}")], finished.get(name)
             )
-            for repeat in repeats[model]
+            for repeat in repeats[name]
         }
-        for model in settings.models
+        for name in names
     }
-    best = choose_best(summaries)
+    best = choose_best({n: s for n, s in summaries.items() if n not in finished})
     return {
         "repeats": summaries,
         "best": best,
@@ -128,14 +137,18 @@ def summarise_comparison(
     }
 
 
-def _load_errors(uuid: str) -> FrameErrors:
-    """Load the test errors of an evaluation."""
+def _load_errors(uuid: str, finished: FinishedPotential | None) -> FrameErrors:
+    """Load the test errors of an evaluation that are compared."""
     output = CURRENT_JOB.store.get_output(uuid, load=True)
-    return collect_errors(EvaluationDoc.model_validate(output).rows)
+    found = collect_errors(EvaluationDoc.model_validate(output).rows)
+    if finished is None:
+        return found
+    errors = {k: each for k, each in found.errors.items() if finished.is_compared(k)}
+    return replace(found, errors=errors)
 
 
 def _collect_means(
-    model: Model, repeat: Repeat, parts: Mapping[str, Any]
+    model: str, repeat: Repeat, parts: Mapping[str, Any]
 ) -> RepeatErrors:
     """Collect the mean errors of one repeat of a model."""
     metrics = parts[repeat.name(f"evaluation/{model}")].metrics

@@ -85,6 +85,7 @@ def test_every_document_becomes_its_rows(store: JobStore) -> None:
         Collection.STABILITY: len(MATERIALS) * N_MODELS,
         Collection.DENSITIES: 13 * N_MODELS,
         Collection.SCALING: 9,
+        Collection.BENCHMARKS: 0,  # no part of a study
         # data set, two references, alignment, scaling law, study; per model: model,
         # evaluation, two shards, their merge, hull, densities
         Collection.JOBS: 6 + 7 * N_MODELS,

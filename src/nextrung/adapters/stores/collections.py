@@ -38,6 +38,7 @@ INDEXES: Mapping[Collection, tuple[tuple[str, ...], ...]] = {
     ),
     Collection.DENSITIES: (),
     Collection.SCALING: (),
+    Collection.BENCHMARKS: (("study", "property", "deviation"),),
     Collection.JOBS: (("study", "document", "wall_time"), ("fingerprint",)),
 }
 

@@ -4,7 +4,11 @@ from __future__ import annotations
 
 from nextrung.compute.collections.errors import list_metrics, list_residuals
 from nextrung.compute.collections.models import describe_model, list_scaling
-from nextrung.compute.collections.phases import list_densities, list_stability
+from nextrung.compute.collections.phases import (
+    list_benchmarks,
+    list_densities,
+    list_stability,
+)
 from nextrung.compute.collections.relaxations import (
     MaterialSummary,
     RelaxationSummary,
@@ -17,6 +21,7 @@ __all__ = [
     "RelaxationSummary",
     "describe_materials",
     "describe_model",
+    "list_benchmarks",
     "list_densities",
     "list_metrics",
     "list_relaxations",

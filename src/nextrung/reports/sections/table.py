@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from nextrung.reports.sections.benchmarks import Column
     from nextrung.reports.sections.intervals import Intervals
-    from nextrung.schemas.study import ModelSummary, StudyResults
+    from nextrung.schemas.study import StudyResults
 
 
 def results_table(results: StudyResults) -> Table:
@@ -45,7 +45,7 @@ def results_table(results: StudyResults) -> Table:
     for column in COLUMNS:
         heading = f"{column.title}\n{column.quantity.unit}".strip()
         built.add_column(heading, justify="right")
-    best = {column.key: _find_marked(results.models, column) for column in COLUMNS}
+    best = {column.key: _find_marked(results, column) for column in COLUMNS}
     for model in in_order(results.models):
         cells = [
             Text(
@@ -54,7 +54,7 @@ def results_table(results: StudyResults) -> Table:
             )
             for column in COLUMNS
         ]
-        built.add_row(appearance(model).title, *cells)
+        built.add_row(Text(_title(results, model)), *cells)
     baselines = read_baselines(results.models)
     if baselines:
         built.add_row(
@@ -70,15 +70,42 @@ def _explain(results: StudyResults) -> str:
         f"{MISSING} not computed; bold: lowest of the column; baseline: zero, or "
         "atomic references alone for energies"
     )
+    if results.finished:
+        text += "; in brackets: functional of a finished potential, not trained here"
     n_repeats = max((len(each.repeats) for each in results.repeats.values()), default=1)
     if n_repeats > 1:
         text += f"; below: mean ±standard deviation over up to {n_repeats} repeats"
     return text
 
 
-def _find_marked(models: Mapping[str, ModelSummary], column: Column) -> list[str]:
+def badge_of(results: StudyResults, model: str) -> str:
+    """Return the functional of a finished potential; empty for models of the study.
+
+    Parameters
+    ----------
+    results : StudyResults
+        Results of a study.
+    model : str
+        Model of the study, or name of a finished potential.
+    """
+    finished = results.finished.get(model)
+    return finished.functional if finished else ""
+
+
+def _title(results: StudyResults, model: str) -> str:
+    """Return the title of a model, and the functional of a finished potential."""
+    badge = badge_of(results, model)
+    return f"{appearance(model).title}\n[{badge}]" if badge else appearance(model).title
+
+
+def _find_marked(results: StudyResults, column: Column) -> list[str]:
     """Find the best models of a column; none where all have the same value."""
-    values = {model: column.read(summary) for model, summary in models.items()}
+    finished = results.finished
+    values = {
+        model: column.read(summary)
+        for model, summary in results.models.items()
+        if model not in finished or finished[model].is_compared(column.key)
+    }
     best = find_best(values)
     n_known = sum(value is not None for value in values.values())
     return [] if len(best) == n_known > 1 else best
@@ -105,7 +132,7 @@ def html_table(
     Element
         The table; the paper's values are below ours where the study is the paper's.
     """
-    best = {column.key: _find_marked(results.models, column) for column in COLUMNS}
+    best = {column.key: _find_marked(results, column) for column in COLUMNS}
     best |= {key: list(models) for key, models in (leaders or {}).items()}
     rows = []
     for model in in_order(results.models):
@@ -116,7 +143,7 @@ def html_table(
                 cell.append(element("span", spread, class_="interval"))
             if model in best[column.key]:
                 cell.set("class", cell.get("class", "") + " best")
-        name = model_cell(model)
+        name = model_cell(model, badge_of(results, model))
         name.set("data-model", model)
         rows.append(row(name, *cells))
     rows += _list_baselines(results)

@@ -12,15 +12,19 @@ from nextrung.reports.sections.residuals import (
     read_residuals,
     select_common,
 )
+from nextrung.reports.sections.section import documents_of
 from nextrung.reports.sections.verdicts.differences import (
     Difference,
     paired_difference,
 )
+from nextrung.schemas.fine_tuning import FineTuningDoc
+from nextrung.schemas.models import RECIPES
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     from nextrung.schemas.base import TaskDoc
+    from nextrung.schemas.models import FinishedPotential, Recipe
     from nextrung.schemas.repeats import Spread
     from nextrung.schemas.study import StudyResults
 
@@ -43,6 +47,11 @@ class Evidence:
     significant : dict of (str, str, str) to bool
         Whether a difference is significant after Holm, by column, model and other
         model, in both directions.
+    finished : mapping of str to FinishedPotential
+        Finished potentials, by name: compared, and never chosen. Their errors of
+        energies are left out where their functional is not that of the labels.
+    recipes : mapping of str to Recipe
+        Recipes, by model; those of the table by default.
     """
 
     val: ResidualTable
@@ -51,6 +60,8 @@ class Evidence:
     differences: dict[tuple[str, str, str], Difference] = field(default_factory=dict)
     best: dict[str, str] = field(default_factory=dict)
     significant: dict[tuple[str, str, str], bool] = field(default_factory=dict)
+    finished: Mapping[str, FinishedPotential] = field(default_factory=dict)
+    recipes: Mapping[str, Recipe] = field(default_factory=lambda: RECIPES)
     _compared: dict[tuple[str, ...], Difference | None] = field(
         default_factory=dict, init=False, repr=False, compare=False
     )
@@ -137,7 +148,7 @@ class Evidence:
             Column of Table 1. Experimental densities have no validation split: the
             model of the lowest error on the crystals is chosen.
         candidates : iterable of str
-            Models to choose from.
+            Models to choose from; finished potentials among them are not chosen.
 
         Returns
         -------
@@ -145,7 +156,7 @@ class Evidence:
             The model; None where no candidate has errors of both splits.
         """
         table = self.test if key == "density" else self.val
-        eligible = set(candidates) & set(self.models(key))
+        eligible = set(candidates) & set(self.models(key)) - self.finished.keys()
         if self.best.get(key) in eligible:
             return self.best[key]
         models = {m: r for m, r in table.get(key, {}).items() if m in eligible}
@@ -175,11 +186,15 @@ def read_evidence(
     Evidence
         Errors on the validation and on the test split.
     """
+    finished = {} if results is None else results.finished
     val, test = (
-        _drop_elements(read_residuals(documents, split)) for split in ("val", "test")
+        _drop_uncompared(_drop_elements(read_residuals(documents, split)), finished)
+        for split in ("val", "test")
     )
+    made = documents_of(documents, "fine_tuning", FineTuningDoc)
+    recipes = {**RECIPES, **{model: doc.recipe for model, doc in made.items()}}
     if results is None:
-        return Evidence(val, test)
+        return Evidence(val, test, recipes=recipes)
     spreads = {
         (key, model): spread
         for model, repeated in results.repeats.items()
@@ -192,10 +207,14 @@ def read_evidence(
         for pair in ((each.model, each.reference), (each.reference, each.model))
     }
     if not spreads:
-        return Evidence(val, test, significant=significant)
+        return Evidence(
+            val, test, significant=significant, finished=finished, recipes=recipes
+        )
     best = {key: found.model for key, found in results.best.items()}
     differences = _read_differences(results, spreads)
-    return Evidence(val, test, spreads, differences, best, significant)
+    return Evidence(
+        val, test, spreads, differences, best, significant, finished, recipes
+    )
 
 
 def _read_differences(
@@ -259,6 +278,20 @@ def _drop_elements(table: ResidualTable) -> ResidualTable:
         key: {
             model: {n: r for n, r in residuals.items() if not r.is_element}
             for model, residuals in models.items()
+        }
+        for key, models in table.items()
+    }
+
+
+def _drop_uncompared(
+    table: ResidualTable, finished: Mapping[str, FinishedPotential]
+) -> ResidualTable:
+    """Drop energies of finished potentials of another functional than the labels."""
+    return {
+        key: {
+            model: residuals
+            for model, residuals in models.items()
+            if model not in finished or finished[model].is_compared(key)
         }
         for key, models in table.items()
     }
