@@ -199,12 +199,13 @@ def _permute_blocks(
 
     A block of another length is read at evenly spaced frames.
     """
-    blocks = [np.flatnonzero(materials == i) for i in range(int(materials.max()) + 1)]
-    drawn = np.empty(len(materials), dtype=np.int64)
-    for block, other in zip(blocks, rng.permutation(len(blocks)), strict=True):
-        ends = np.linspace(0, len(blocks[other]) - 1, len(block))
-        drawn[block] = blocks[other][np.rint(ends).astype(np.int64)]
-    return drawn
+    order, sizes = np.argsort(materials, kind="stable"), np.bincount(materials)
+    starts = np.cumsum(sizes) - sizes
+    position = np.empty_like(order)
+    position[order] = np.arange(len(order)) - starts[materials[order]]
+    other = rng.permutation(len(sizes))[materials]
+    step = (sizes[other] - 1) / np.maximum(sizes[materials] - 1, 1)
+    return order[starts[other] + np.rint(position * step).astype(np.int64)]
 
 
 def _correlate_rows(
