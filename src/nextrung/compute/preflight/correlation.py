@@ -199,13 +199,17 @@ def _permute_blocks(
 
     A block of another length is read at evenly spaced frames.
     """
-    order, sizes = np.argsort(materials, kind="stable"), np.bincount(materials)
+    order: NDArray[np.int64] = np.argsort(materials, kind="stable")
+    sizes = np.bincount(materials)
     starts = np.cumsum(sizes) - sizes
     position = np.empty_like(order)
     position[order] = np.arange(len(order)) - starts[materials[order]]
     other = rng.permutation(len(sizes))[materials]
     step = (sizes[other] - 1) / np.maximum(sizes[materials] - 1, 1)
-    return order[starts[other] + np.rint(position * step).astype(np.int64)]
+    drawn: NDArray[np.int64] = order[
+        starts[other] + np.rint(position * step).astype(int)
+    ]
+    return drawn
 
 
 def _correlate_rows(
