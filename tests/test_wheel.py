@@ -13,7 +13,7 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 #: Seconds within which the demo has to have finished its first jobs.
-PATIENCE = 300
+PATIENCE = 600
 #: Settings with which the labels of the demo take seconds.
 FEWER_LABELS = (
     "dataset.source.chemical_systems=[Mg-O, Li-O]",
