@@ -11,11 +11,16 @@ from pydantic import ValidationError
 from nextrung.adapters.stores.builders import build_collections
 from nextrung.adapters.stores.collections import describe_collection
 from nextrung.adapters.stores.job_store import make_embedded_store
-from nextrung.adapters.stores.studies import load_documents, load_study
+from nextrung.adapters.stores.studies import (
+    load_documents,
+    load_repeated_errors,
+    load_study,
+)
 from nextrung.makers.fine_tuning import FineTuningMaker
 from nextrung.makers.repeats import list_repeats
 from nextrung.makers.routing import kind_of
 from nextrung.makers.study import StudyMaker
+from nextrung.reports.sections.verdicts.evidence import read_evidence
 from nextrung.schemas.evaluation import EvaluationDoc
 from nextrung.schemas.models import Model
 from nextrung.schemas.repeats import RepeatSettings
@@ -133,7 +138,7 @@ def test_repeats_are_relaxed_where_the_study_says_so(
     parts = parts_of(StudyMaker(settings).make())
 
     repeated = {part for part in parts if part.endswith("scratch/seed=1,split=0")}
-    stages = {"relaxation", "stability"} if relaxed else set()
+    stages = {"relaxation", "stability", "density"} if relaxed else set()
     assert {part.partition("/")[0] for part in repeated} == {
         "fine_tuning",
         "evaluation",
@@ -193,7 +198,32 @@ def test_the_best_model_has_the_lowest_validation_error(
         assert best.val_error == pytest.approx(min(means))
 
 
-def test_reports_and_collections_show_the_first_repeat(
+def test_differences_rest_on_every_repeat(repeated_store: JobStore) -> None:
+    """Also those from the baseline; the report has the same from the documents."""
+    study = load_study(repeated_store)
+    differences = {
+        (each.property, each.model, each.reference): each
+        for each in study.results.differences
+    }
+    found = differences["forces", "scratch", "baseline"]
+    repeats = study.results.repeats["scratch"].repeats
+    mean, baseline = (
+        sum(errors["forces"] for errors in listed) / 4
+        for listed in ([r.test for r in repeats], [r.baseline for r in repeats])
+    )
+    assert found.n_repeats == 4
+    assert found.difference == pytest.approx(mean - baseline)
+    repeated = load_repeated_errors(repeated_store, study)
+    documents = load_documents(repeated_store, study)
+    evidence = read_evidence(documents, study.results, repeated)
+    for key, difference in differences.items():
+        shown = evidence.compare(*key)
+        assert shown is not None
+        assert shown.relative + 1 == pytest.approx(difference.ratio)
+        assert shown.is_significant is difference.significant
+
+
+def test_documents_and_collections_are_of_the_first_repeat(
     repeated_store: JobStore,
 ) -> None:
     study = load_study(repeated_store)

@@ -166,14 +166,14 @@ class _StudyFlowBuilder:
         self._evaluate(repeat.name(f"evaluation/{model}"), data[0], made)
         if self.settings.repeats.relaxation:
             self._relax(repeat.name(f"relaxation/{model}"), data[0], made)
+            self._measure(repeat.name(f"density/{model}"), made)
 
     def _score(self, model: Model, made: Any) -> None:  # noqa: ANN401 - a reference
         """Add every benchmark of one model."""
         settings = self.settings
         self._evaluate(f"evaluation/{model}", self.dataset, made)
         relaxed = self._relax(f"relaxation/{model}", self.dataset, made)
-        if settings.density:
-            self._add(f"density/{model}", DensityMaker(settings=settings.density), made)
+        self._measure(f"density/{model}", made)
         if settings.physics:
             self._add(
                 f"physics/{model}",
@@ -203,6 +203,11 @@ class _StudyFlowBuilder:
                 relaxed,
             )
         return relaxed
+
+    def _measure(self, part: str, made: Any) -> None:  # noqa: ANN401 - a reference
+        """Add the densities of experimental crystals relaxed by a model, if wanted."""
+        if self.settings.density:
+            self._add(part, DensityMaker(settings=self.settings.density), made)
 
     def _scale(self, settings: ScalingLawSettings) -> None:
         """Add the trainings on subsets and their fit."""

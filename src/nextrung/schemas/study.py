@@ -228,8 +228,9 @@ class StudyResults(Record):
     )
     differences: list[ModelDifference] = Field(
         default_factory=list,
-        description="Differences of test errors on the same frames: every model "
-        "against source, scratch and the best by validation.",
+        description="Differences of test errors on the same frames, materials and "
+        "crystals: every model against baseline, source, scratch and the best by "
+        "validation.",
     )
     alignment: AlignmentSummary | None = Field(
         description="Comparison of source and target energies; null where left out."

@@ -2,33 +2,44 @@
 
 from __future__ import annotations
 
-from nextrung.compute.intervals.differences import (
-    PairedDifference,
-    adjust_holm,
-    compare_paired,
+from nextrung.compute.intervals.differences import PairedDifference, adjust_holm
+from nextrung.compute.intervals.errors import (
+    EVERY,
+    SPLITS,
+    Errors,
+    ErrorsBySplit,
+    ErrorTable,
+    Repeat,
+    collect_errors,
+    tabulate_errors,
 )
 from nextrung.compute.intervals.means import estimate_interval
 from nextrung.compute.intervals.models import (
+    BASELINE,
     SIGNIFICANCE,
-    FrameErrors,
-    Repeat,
-    collect_errors,
-    compare_models,
+    Comparison,
+    ModelComparison,
 )
 from nextrung.compute.intervals.repeats import choose_best, summarise_repeats
 from nextrung.compute.intervals.resampling import MIN_MATERIALS
 
 __all__ = [
+    "BASELINE",
+    "EVERY",
     "MIN_MATERIALS",
     "SIGNIFICANCE",
-    "FrameErrors",
+    "SPLITS",
+    "Comparison",
+    "ErrorTable",
+    "Errors",
+    "ErrorsBySplit",
+    "ModelComparison",
     "PairedDifference",
     "Repeat",
     "adjust_holm",
     "choose_best",
     "collect_errors",
-    "compare_models",
-    "compare_paired",
     "estimate_interval",
     "summarise_repeats",
+    "tabulate_errors",
 ]
