@@ -20,10 +20,10 @@ import torch
 from bench_relaxation import perturb, read_prototypes
 from chgnet.graph import CrystalGraphConverter
 
-from nextrung.potentials.chgnet.prediction import keep_freed_memory
 from nextrung.potentials.graphs.crystals import Crystals
 from nextrung.potentials.graphs.graphs import build_graphs
 from nextrung.potentials.graphs.neighbors import find_pairs
+from nextrung.potentials.prediction import keep_freed_memory
 
 if TYPE_CHECKING:
     from collections.abc import Callable

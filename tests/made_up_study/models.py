@@ -18,7 +18,6 @@ from nextrung.schemas.fine_tuning import (
     FineTuningDoc,
     FineTuningSettings,
     GradientRecord,
-    TrackedLayer,
     UnusableFrame,
 )
 from nextrung.schemas.models import RECIPES, Model, Rereference, Trained
@@ -33,6 +32,9 @@ from nextrung.schemas.stability import (
     StabilityRecord,
     StabilitySettings,
 )
+
+#: Tracked layers, the first of the readout last.
+LAYERS = ("AtomEmb", "BondEmb", "AngleEmb", "MLP_Layer0")
 
 
 def make_errors(energy_mae: float, forces_factor: float = 2.0) -> PropertyErrors:
@@ -67,7 +69,7 @@ def make_gradients(scale: float) -> list[GradientRecord]:
             norm=scale * (3 - step / 2),
         )
         for step in range(3)
-        for layer in TrackedLayer
+        for layer in LAYERS
     ]
 
 

@@ -12,7 +12,6 @@ from nextrung.schemas.alignment import (
 from nextrung.schemas.atom_refs import AtomRefDoc, AtomRefFit, AtomRefSettings
 from nextrung.schemas.base import Artifact, Provenance
 from nextrung.schemas.dataset import DatasetDoc, DatasetSettings
-from nextrung.schemas.fine_tuning import TrackedLayer
 from nextrung.schemas.labels.curation import Rule
 from nextrung.schemas.models import Model, Rereference
 from nextrung.schemas.preflight import (
@@ -222,9 +221,10 @@ def make_preflight() -> PreflightDoc:
             forces_mae=0.1,
             stress_mae=None,
             gradient_norms={
-                TrackedLayer.READOUT_FIRST: norm,
-                TrackedLayer.ANGLE_EMBEDDING: 0.0 if model is Model.SCRATCH else norm,
+                "MLP_Layer0": norm,
+                "AngleEmb": 0.0 if model is Model.SCRATCH else norm,
             },
+            checked_layer="MLP_Layer0",
             seconds_per_frame=0.1,
         )
         for model, norm in gradients.items()

@@ -13,7 +13,7 @@ from pymatgen.core import Lattice, Structure
 
 from nextrung.potentials.chgnet.checkpoints import SHIPPED, read_checkpoint
 from nextrung.potentials.graphs.crystals import Crystals
-from nextrung.potentials.graphs.validity import check_crystals
+from nextrung.potentials.prediction import check_crystals
 from nextrung.potentials.registry import load_potential
 
 if TYPE_CHECKING:
@@ -47,7 +47,8 @@ def prototypes() -> list[Structure]:
         for s in library
         if s.is_ordered and max(s.atomic_numbers) <= 94
     ]
-    invalid = check_crystals(Crystals.of(ordered))
+    backend = load_potential("chgnet-r2scan", "cpu").backend
+    invalid = check_crystals(backend, Crystals.of(ordered))
     usable = [s for index, s in enumerate(ordered) if index not in invalid]
     return sorted(usable, key=len)
 

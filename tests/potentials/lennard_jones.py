@@ -10,6 +10,7 @@ import torch
 from ase import Atoms, units
 from ase.calculators.lj import LennardJones
 
+from nextrung.potentials.chgnet.backend import ChgnetBackend
 from nextrung.potentials.interface import BatchPrediction
 from nextrung.schemas.base import InputError
 
@@ -40,9 +41,18 @@ class LennardJonesPotential:
     """Energy, forces and stress, the same for all elements but noble gases."""
 
     device = torch.device("cpu")
+    properties = "efs"
+    limits = ChgnetBackend.limits
 
     def __init__(self) -> None:
         self.batch_sizes: list[int] = []
+
+    def estimate_costs(
+        self, lattices: NDArray[np.float64], n_atoms: NDArray[np.int64]
+    ) -> NDArray[np.float64]:
+        """Count the atoms."""
+        assert len(lattices) == len(n_atoms)
+        return n_atoms.astype(np.float64)
 
     def calculator(self) -> LennardJones:
         """Make the calculator."""

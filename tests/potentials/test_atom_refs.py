@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 from pymatgen.core import Lattice, Structure
+from tests.potentials.networks import network_of
 
 from nextrung.potentials.atom_refs import move_atom_refs, prepare_start
 from nextrung.potentials.registry import load_potential
@@ -81,8 +82,8 @@ def test_scratch_starts_from_random_weights_and_moved_references(
 ) -> None:
     start = prepare_start(source, RECIPES[Model.SCRATCH], {"Na": -1.0}, seed=1)
 
-    weights = start.model.atom_embedding.embedding.weight
-    assert not weights.equal(source.model.atom_embedding.embedding.weight)
+    weights = network_of(start).atom_embedding.embedding.weight
+    assert not weights.equal(network_of(source).atom_embedding.embedding.weight)
     assert start.atom_refs == {"Na": -1.0}
 
 

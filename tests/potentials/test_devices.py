@@ -8,10 +8,13 @@ import numpy as np
 import pytest
 import torch
 from tests.potentials.accelerators import DEVICE, accelerator, move
+from tests.potentials.networks import backend_of, limited, network_of
 
-from nextrung.potentials.chgnet import prediction
+from nextrung.potentials import prediction
+from nextrung.potentials.chgnet.backend import ChgnetBackend
 from nextrung.potentials.graphs.crystals import Crystals
 from nextrung.potentials.potential import Potential
+from nextrung.potentials.registry import load_potential
 from nextrung.potentials.relaxation.batched import relax_batched
 from nextrung.potentials.training.batch_loss import LossEvaluator
 from nextrung.potentials.training.micro_batches import MicroBatchDataset
@@ -29,8 +32,8 @@ def remote(target: Potential, monkeypatch: pytest.MonkeyPatch) -> Potential:
     """The potential on the accelerator, which holds about two crystals at once."""
     monkeypatch.setattr(prediction, "_find_max_cost", lambda _: 2_000)
     with accelerator():
-        model = cast("CHGNet", move(target.model))
-    return Potential(model, target.name, target.elements)
+        model = cast("CHGNet", move(network_of(target)))
+    return Potential(ChgnetBackend(model), target.name, target.elements)
 
 
 def test_tensors_of_two_devices_cannot_be_combined() -> None:
@@ -78,9 +81,9 @@ def test_training_steps_on_an_accelerator_are_those_of_the_cpu(
 ) -> None:
     frames, _ = target.predict_frames(Frames.from_structures(structures[:5]))
     frames.energies[:] += frames.n_atoms  # off by 1 eV/atom, so that there is a loss
-    own = _differentiate(target.copy().model, frames, torch.device("cpu"))
+    own = _differentiate(target.copy(), frames, torch.device("cpu"))
     with accelerator():
-        found = _differentiate(remote.model, frames, DEVICE)
+        found = _differentiate(remote, frames, DEVICE)
         gradients = [gradient.cpu() for gradient in found]
     for gradient, expected in zip(gradients, own, strict=True):
         scale = max(float(expected.abs().max()), 1e-6)
@@ -88,13 +91,15 @@ def test_training_steps_on_an_accelerator_are_those_of_the_cpu(
 
 
 def _differentiate(
-    model: CHGNet, frames: Frames, device: torch.device
+    potential: Potential, frames: Frames, device: torch.device
 ) -> tuple[torch.Tensor, ...]:
     """Find the gradients of the loss of a batch."""
-    model.requires_grad_(requires_grad=True)
-    (micro_batch,) = MicroBatchDataset(frames, 10**9)[np.arange(len(frames))]
-    evaluator = LossEvaluator(model, FineTuningSettings())
+    backend = backend_of(potential)
+    backend.module.requires_grad_(requires_grad=True)
+    cpu = limited(load_potential("chgnet-r2scan", "cpu"), 1e9)
+    (micro_batch,) = MicroBatchDataset(frames, cpu)[np.arange(len(frames))]
+    evaluator = LossEvaluator(backend, FineTuningSettings())
     n_labels = micro_batch.labels.count().to(device)
-    graphs = micro_batch.to(device, torch.float32)
+    graphs = micro_batch.to(backend, device, torch.float32)
     (loss,) = evaluator.evaluate([graphs], n_labels)
     return loss.gradients

@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 import torch
+from tests.potentials.networks import network_of
 
 import nextrung
 from nextrung.potentials.chgnet.checkpoints import SHIPPED
@@ -25,7 +26,7 @@ def test_shipped_models_are_loaded_by_name(name: str, functional: str) -> None:
 
     assert (potential.name, potential.functional) == (name, functional)
     assert potential.device == torch.device("cpu")
-    assert not potential.model.training
+    assert not network_of(potential).training
     assert set(potential.atom_refs) == potential.elements
 
 

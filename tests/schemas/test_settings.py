@@ -15,7 +15,6 @@ from nextrung.schemas.fine_tuning import (
     FineTuningSettings,
     LossWeights,
     Precision,
-    TrackedLayer,
 )
 from nextrung.schemas.labelling import InputSet, LabelSettings
 from nextrung.schemas.labels.curation import CorrectionScheme, CurationSettings
@@ -223,10 +222,6 @@ def test_training_defaults_are_those_of_the_paper() -> None:
     assert (settings.batch_size, settings.epochs) == (64, 50)
     assert (settings.learning_rate, settings.final_learning_rate) == (1e-3, 1e-5)
     assert settings.gradient_points == 10
-
-
-def test_figure_3a_of_the_paper_has_eight_layers() -> None:
-    assert len(TrackedLayer) == 8
 
 
 def test_structures_are_labelled_with_the_functional_of_the_paper_by_default() -> None:

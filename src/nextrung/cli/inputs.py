@@ -16,9 +16,9 @@ if TYPE_CHECKING:
 
 def validate_potential(name: str) -> None:
     """Check that a potential can be loaded: its name, its file and what that holds."""
-    from nextrung.potentials.chgnet.checkpoints import find_checkpoint, read_checkpoint
+    from nextrung.potentials.registry import load_potential
 
-    read_checkpoint(find_checkpoint(name))
+    load_potential(name, "cpu")
 
 
 def validate_inputs(settings: StudySettings, file: Path) -> None:
@@ -50,12 +50,13 @@ def validate_labels(settings: StudySettings, file: Path) -> None:
 
 def validate_submission(settings: StudySettings, file: Path) -> None:
     """Check that workers, which run elsewhere, find the potentials of a study."""
-    from nextrung.potentials.chgnet.checkpoints import SHIPPED
+    from nextrung.potentials.registry import list_names
 
+    names = list_names()
     for where, name in _list_potentials(settings):
-        if name not in SHIPPED and Path(name).is_file() and name[:1] != "/":
+        if name not in names and Path(name).is_file() and name[:1] != "/":
             raise InputError(
-                f"{file}: {where}: expected {', '.join(SHIPPED)} or an absolute path "
+                f"{file}: {where}: expected {', '.join(names)} or an absolute path "
                 f"that workers find, got {name}"
             )
     _validate_potentials(settings, file)

@@ -15,8 +15,7 @@ from nextrung.makers.jobs.task_job import (
     work_folder,
 )
 from nextrung.potentials.atom_refs import prepare_start
-from nextrung.potentials.chgnet.checkpoints import find_checkpoint
-from nextrung.potentials.registry import load_potential
+from nextrung.potentials.registry import find_files, load_potential
 from nextrung.schemas.fine_tuning import (
     EpochRecord,
     FineTuningDoc,
@@ -51,8 +50,8 @@ class SourceMaker(StageMaker):
     potential: str = "chgnet-0.3.0"
 
     def digest_files(self) -> str:
-        """Hash the checkpoint of the source."""
-        return hash_file(find_checkpoint(self.potential))
+        """Hash the files of the source."""
+        return " ".join(map(hash_file, find_files(self.potential)))
 
     @task_job(output_schema=FineTuningDoc)
     def make(self) -> FineTuningDoc:
@@ -230,7 +229,7 @@ def describe_epoch(epoch: EpochRecord) -> str:
 
 
 def _store_checkpoint(potential: Potential, model: Model, functional: str) -> Artifact:
-    """Save a potential as an artifact that chgnet can load."""
-    file = work_folder() / "checkpoint.pth.tar"
+    """Save a potential as an artifact, in the format of its architecture."""
+    file = work_folder() / f"checkpoint{potential.backend.suffix}"
     potential.save(file, name=model.value, functional=functional)
     return store_artifact(file, "checkpoints")

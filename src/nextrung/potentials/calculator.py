@@ -26,7 +26,7 @@ class PotentialCalculator(Calculator):  # type: ignore[misc]
     Parameters
     ----------
     potential : Predictor
-        Potential.
+        Potential; ASE raises where a property is asked for that it lacks.
     """
 
     implemented_properties: ClassVar[list[str]] = [
@@ -70,11 +70,16 @@ class PotentialCalculator(Calculator):  # type: ignore[misc]
         failed = prediction.error is not None and prediction.forces is None
         if failed or (needs_energy and prediction.energy is None):
             raise CalculationFailed(prediction.error)
-        energies = {"energy": prediction.energy, "free_energy": prediction.energy}
         stress: Any = prediction.stress
-        self.results = {
-            **({} if prediction.energy is None else energies),
+        if stress is not None:
+            stress = full_3x3_to_voigt_6_stress(stress * units.GPa)
+        results = {
+            "energy": prediction.energy,
+            "free_energy": prediction.energy,
             "forces": prediction.forces,
-            "stress": full_3x3_to_voigt_6_stress(stress * units.GPa),
+            "stress": stress,
             "magmoms": prediction.magmoms,
+        }
+        self.results = {
+            name: value for name, value in results.items() if value is not None
         }

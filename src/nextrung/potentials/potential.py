@@ -2,26 +2,19 @@
 
 from __future__ import annotations
 
-import copy
 import warnings
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import torch
 from pymatgen.core import Element
 
 from nextrung.potentials.calculator import PotentialCalculator
-from nextrung.potentials.chgnet.checkpoints import (
-    UNKNOWN_FUNCTIONAL,
-    Checkpoint,
-    build_model,
-    write_checkpoint,
-)
-from nextrung.potentials.chgnet.prediction import predict_crystals
 from nextrung.potentials.graphs.crystals import Crystals
 from nextrung.potentials.inputs import list_structures
+from nextrung.potentials.interface import UNKNOWN_FUNCTIONAL
+from nextrung.potentials.prediction import predict_crystals
 from nextrung.schemas.base import InputError
 from nextrung.schemas.prediction import Prediction
 from nextrung.schemas.relaxation import RelaxationSettings
@@ -29,21 +22,22 @@ from nextrung.schemas.relaxation import RelaxationSettings
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from chgnet.model import CHGNet
+    import torch
+    from numpy.typing import NDArray
 
     from nextrung.potentials.inputs import Structures
-    from nextrung.potentials.interface import BatchPrediction
+    from nextrung.potentials.interface import Backend, BatchLimits, BatchPrediction
     from nextrung.schemas.frames import Frames
     from nextrung.schemas.relaxation import RelaxationRecord
 
 
 class Potential:
-    """A CHGNet with its atomic references.
+    """A model with its atomic references.
 
     Parameters
     ----------
-    model : CHGNet
-        The model, frozen and in evaluation mode.
+    backend : Backend
+        The model.
     name : str
         Name of the model, or path of its checkpoint.
     elements : frozenset of str
@@ -55,34 +49,62 @@ class Potential:
 
     def __init__(
         self,
-        model: CHGNet,
+        backend: Backend,
         name: str,
         elements: frozenset[str],
         *,
         functional: str = UNKNOWN_FUNCTIONAL,
     ) -> None:
-        self.model = model
+        self.backend = backend
         self.name = name
         self.elements = elements
         self.functional = functional
 
     def __repr__(self) -> str:
         """Describe the potential by name, device and precision."""
-        dtype = str(next(self.model.parameters()).dtype).removeprefix("torch.")
+        dtype = str(self.backend.dtype).removeprefix("torch.")
         return f"Potential({self.name!r}, device={self.device}, {dtype})"
 
     @property
     def device(self) -> torch.device:
         """Device of the predictions."""
-        device: torch.device = next(self.model.parameters()).device
-        return device
+        return self.backend.device
+
+    @property
+    def family(self) -> str:
+        """Name of the architecture."""
+        return self.backend.family
+
+    @property
+    def properties(self) -> str:
+        """Letters of the properties that the potential predicts."""
+        return self.backend.properties
+
+    @property
+    def limits(self) -> BatchLimits:
+        """Largest costs of batches."""
+        return self.backend.limits
 
     @property
     def atom_refs(self) -> dict[str, float]:
         """Atomic reference energy of each covered element in eV/atom."""
-        energies = self.model.composition_model.fc.weight[0].tolist()
+        energies = self.backend.atom_refs or {}
         symbols = sorted(self.elements, key=lambda symbol: Element(symbol).Z)
-        return {symbol: energies[Element(symbol).Z - 1] for symbol in symbols}
+        return {symbol: energies.get(symbol, 0.0) for symbol in symbols}
+
+    def estimate_costs(
+        self, lattices: NDArray[np.float64], n_atoms: NDArray[np.int64]
+    ) -> NDArray[np.float64]:
+        """Estimate the cost of one prediction of each crystal, before any search.
+
+        Parameters
+        ----------
+        lattices : ndarray of float, shape (n_crystals, 3, 3)
+            Lattice vectors as rows in Å.
+        n_atoms : ndarray of int, shape (n_crystals,)
+            Atoms of each crystal.
+        """
+        return self.backend.estimate_costs(lattices, n_atoms)
 
     def predict(
         self, structures: Structures, properties: str = "efsm"
@@ -95,7 +117,8 @@ class Potential:
             One structure or any number of them.
         properties : str
             Letters of the wanted properties: ``e`` energy, ``f`` forces, ``s`` stress,
-            ``m`` magnetic moments; ``e`` must be among them.
+            ``m`` magnetic moments; ``e`` must be among them. A property that the
+            architecture lacks is None.
 
         Returns
         -------
@@ -111,7 +134,8 @@ class Potential:
         listed = list_structures(structures)
         crystals = Crystals.of([item for item in listed if not isinstance(item, str)])
         prediction = self.predict_batch(crystals, properties)
-        predictions = iter(_split_prediction(prediction, crystals, properties))
+        predicted = "".join(set(properties) & set(self.properties))
+        predictions = iter(_split_prediction(prediction, crystals, predicted))
         return [
             Prediction(energy=None, error=item)
             if isinstance(item, str)
@@ -158,7 +182,7 @@ class Potential:
             Properties in the order given, and the reasons of failures.
         """
         return predict_crystals(
-            self.model, crystals, properties, elements=self.elements
+            self.backend, crystals, properties, elements=self.elements
         )
 
     def predict_frames(
@@ -241,7 +265,7 @@ class Potential:
         Potential
             An independent, equal potential.
         """
-        return copy.deepcopy(self)
+        return self._with_backend(self.backend.copy())
 
     def double(self) -> Potential:
         """Copy the potential to double precision.
@@ -251,9 +275,7 @@ class Potential:
         Potential
             An independent potential in float64.
         """
-        copied = self.copy()
-        copied.model.double()
-        return copied
+        return self._with_backend(self.backend.double())
 
     def with_atom_refs(self, energies: Mapping[str, float]) -> Potential:
         """Copy the potential with other atomic reference energies.
@@ -271,14 +293,10 @@ class Potential:
         Raises
         ------
         InputError
-            If an element is unknown to CHGNet, or an energy is not finite.
+            If an element is unknown to the model, or an energy is not finite.
         """
-        copied = self.copy()
-        weight = copied.model.composition_model.fc.weight
-        with torch.no_grad():
-            weight.zero_()
-            for symbol, energy in energies.items():
-                weight[0, _find_column(symbol, energy, weight.shape[1])] = energy
+        _validate_atom_refs(energies, self.backend.known_elements)
+        copied = self._with_backend(self.backend.with_atom_refs(energies))
         copied.elements = frozenset(energies)
         return copied
 
@@ -295,18 +313,16 @@ class Potential:
         Potential
             An untrained potential.
         """
-        arguments = {**self.model.model_args, "version": None}
-        model = build_model(arguments, seed)
-        atom_refs = self.model.composition_model.state_dict()
-        model.composition_model.load_state_dict(atom_refs)
-        parameter = next(self.model.parameters())
-        model.to(parameter.device, parameter.dtype)
-        return Potential(
-            model, f"random-{seed}", self.elements, functional=self.functional
-        )
+        untrained = self._with_backend(self.backend.with_random_weights(seed))
+        untrained.name = f"random-{seed}"
+        return untrained
+
+    def _with_backend(self, backend: Backend) -> Potential:
+        """Build a potential of the same name, elements and functional."""
+        return Potential(backend, self.name, self.elements, functional=self.functional)
 
     def save(self, path: str | Path, **metadata: Any) -> None:  # noqa: ANN401
-        """Write a checkpoint that plain chgnet loads; the file is replaced atomically.
+        """Write a checkpoint for the upstream package; it is replaced atomically.
 
         Parameters
         ----------
@@ -316,7 +332,7 @@ class Potential:
             Numbers, strings, lists and dictionaries to store in the file.
         """
         content = {"name": self.name, "functional": self.functional, **metadata}
-        write_checkpoint(Checkpoint(self.model, self.elements, content), Path(path))
+        self.backend.save(Path(path), self.elements, content)
 
 
 def _split_prediction(
@@ -340,12 +356,11 @@ def _split_prediction(
     ]
 
 
-def _find_column(symbol: str, energy: float, n_elements: int) -> int:
-    """Find the column of an element in the weights of the references."""
-    number = Element(symbol).Z if Element.is_valid_symbol(symbol) else 0
-    if not 1 <= number <= n_elements or not np.isfinite(energy):
-        raise InputError(
-            f"atom refs: expected a finite energy of an element up to "
-            f"{Element.from_Z(n_elements).symbol}, got {symbol}: {energy}"
-        )
-    return int(number) - 1
+def _validate_atom_refs(energies: Mapping[str, float], known: frozenset[str]) -> None:
+    """Check that energies are finite, and those of known elements."""
+    for symbol, energy in energies.items():
+        if symbol not in known or not np.isfinite(energy):
+            raise InputError(
+                f"atom refs: expected a finite energy of one of the {len(known)} "
+                f"elements that the potential knows, got {symbol}: {energy}"
+            )

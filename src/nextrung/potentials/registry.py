@@ -4,14 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from nextrung.potentials.chgnet.checkpoints import (
-    FUNCTIONALS,
-    UNKNOWN_FUNCTIONAL,
-    find_checkpoint,
-    read_checkpoint,
-)
-from nextrung.potentials.chgnet.prediction import keep_freed_memory
+from nextrung.potentials.chgnet.backend import load_chgnet
+from nextrung.potentials.chgnet.checkpoints import SHIPPED, find_checkpoint
 from nextrung.potentials.potential import Potential
+from nextrung.potentials.prediction import keep_freed_memory
 from nextrung.settings import choose_device
 
 if TYPE_CHECKING:
@@ -34,9 +30,31 @@ def load_potential(name: str | Path, device: str = "auto") -> Potential:
         The potential.
     """
     keep_freed_memory()
-    checkpoint = read_checkpoint(find_checkpoint(str(name)))
-    model = checkpoint.model.to(choose_device(device))
-    functional = checkpoint.metadata.get("functional") or FUNCTIONALS.get(
-        str(name), UNKNOWN_FUNCTIONAL
+    loaded = load_chgnet(str(name), str(choose_device(device)))
+    return Potential(
+        loaded.backend,
+        str(name),
+        loaded.elements,
+        functional=loaded.metadata["functional"],
     )
-    return Potential(model, str(name), checkpoint.elements, functional=functional)
+
+
+def find_files(name: str) -> list[Path]:
+    """Find the files that hold a potential.
+
+    Parameters
+    ----------
+    name : str
+        Name of a potential, see :func:`load_potential`.
+
+    Raises
+    ------
+    InputError
+        If there is no such potential.
+    """
+    return [find_checkpoint(name)]
+
+
+def list_names() -> list[str]:
+    """List the names of potentials that need no file of the user."""
+    return list(SHIPPED)

@@ -19,19 +19,6 @@ class Precision(StrEnum):
     FLOAT64 = "float64"
 
 
-class TrackedLayer(StrEnum):
-    """Layers of CHGNet whose gradients are recorded."""
-
-    ATOM_EMBEDDING = "AtomEmb"
-    BOND_EMBEDDING = "BondEmb"
-    ANGLE_EMBEDDING = "AngleEmb"
-    ATOM_CONV_FIRST = "AtomConv0_W0"
-    ATOM_CONV_LAST = "AtomConv3_W3"
-    BOND_CONV_FIRST = "BondConv0_W0"
-    BOND_CONV_LAST = "BondConv2_W3"
-    READOUT_FIRST = "MLP_Layer0"
-
-
 class LossWeights(Record):
     """Weight of each property in the loss; 0 leaves a property out."""
 
@@ -123,7 +110,7 @@ class GradientRecord(Record):
 
     step: int = Field(ge=0, description="Optimiser steps done before.")
     fraction_of_epoch: float = Field(ge=0, le=1, description="Fraction of the epoch.")
-    layer: TrackedLayer = Field(description="Layer.")
+    layer: str = Field(description="Name of the layer.")
     minimum: float = Field(description="Smallest component.")
     p5: float = Field(description="5th percentile of the components.")
     p25: float = Field(description="25th percentile of the components.")
@@ -155,7 +142,7 @@ class FineTuningDoc(TaskDoc):
         description="Functional of the predicted energies: that of the labels, or of "
         "the source potential for the model `source`.",
     )
-    checkpoint: Artifact = Field(description="Checkpoint that chgnet can load.")
+    checkpoint: Artifact = Field(description="Checkpoint of the architecture.")
     elements: list[str] = Field(description="Elements with a reference energy.")
     n_train_frames: int = Field(0, ge=0, description="Training frames used.")
     n_train_materials: int = Field(0, ge=0, description="Materials of these frames.")

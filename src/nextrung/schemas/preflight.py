@@ -7,7 +7,6 @@ from enum import StrEnum
 from pydantic import Field
 
 from nextrung.schemas.base import Record, TaskDoc
-from nextrung.schemas.fine_tuning import TrackedLayer
 from nextrung.schemas.models import Model, Rereference
 
 
@@ -97,8 +96,11 @@ class Trial(Record):
     energy_mae: float | None = Field(description="Validation error in eV/atom.")
     forces_mae: float | None = Field(description="Validation error in eV/Å.")
     stress_mae: float | None = Field(description="Validation error in GPa.")
-    gradient_norms: dict[TrackedLayer, float] = Field(
+    gradient_norms: dict[str, float] = Field(
         description="Median gradient norm in the first epoch, by layer."
+    )
+    checked_layer: str | None = Field(
+        None, description="Layer whose gradients are compared: the first readout layer."
     )
     seconds_per_frame: float = Field(
         ge=0, description="Training time per frame in s, validation included."

@@ -7,7 +7,6 @@ import pytest
 from pymatgen.core import Lattice, Structure
 
 from nextrung.compute.preflight import (
-    CHECKED_LAYER,
     check_alignment,
     check_gradients,
     check_losses,
@@ -53,7 +52,8 @@ def make_trial(
         energy_mae=energy,
         forces_mae=forces,
         stress_mae=None,
-        gradient_norms={CHECKED_LAYER: gradient},
+        gradient_norms={"readout": gradient},
+        checked_layer="readout",
         seconds_per_frame=0.1,
     )
 

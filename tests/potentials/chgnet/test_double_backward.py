@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 import torch
+from tests.potentials.networks import network_of
 from torch import Tensor, nn
 from torch.autograd import gradcheck, gradgradcheck
 from torch.func import functional_call
@@ -80,7 +81,7 @@ def test_large_values_do_not_overflow() -> None:
 
 
 def test_a_network_keeps_its_weights_and_their_names() -> None:
-    model = load_potential("chgnet-0.3.0", "cpu").copy().model
+    model = network_of(load_potential("chgnet-0.3.0", "cpu").copy())
     before = dict(model.named_parameters())
 
     use_fast_double_backward(model)

@@ -13,15 +13,15 @@ import torch
 from chgnet.graph import CrystalGraphConverter
 from chgnet.model.functions import GatedMLP
 from pymatgen.core import Lattice, Structure
+from tests.potentials.networks import network_of
 
-from nextrung.potentials.chgnet.denormals import flush_denormals
 from nextrung.potentials.chgnet.forward import (
     GPA,
-    Outputs,
     predict_differentiably,
     predict_graphs,
 )
 from nextrung.potentials.chgnet.gated_mlp import split_gate
+from nextrung.potentials.denormals import flush_denormals
 from nextrung.potentials.graphs.crystals import Crystals
 from nextrung.potentials.graphs.graphs import build_graphs
 
@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from nextrung.potentials.graphs.graphs import GraphBatch
+    from nextrung.potentials.interface import Outputs
     from nextrung.potentials.potential import Potential
 
 
@@ -83,7 +84,7 @@ def as_dict(outputs: Outputs) -> dict[str, Tensor]:
 
 def predict(potential: Potential, structure: Structure) -> dict[str, Tensor]:
     graphs = build_graphs(Crystals.of([structure]), dtype=torch.float64)
-    return as_dict(predict_graphs(potential.model, graphs, "efsm"))
+    return as_dict(predict_graphs(network_of(potential), graphs, "efsm"))
 
 
 @pytest.mark.parametrize("run", [predict_graphs, predict_differentiably])
@@ -94,7 +95,7 @@ def test_all_properties_are_those_of_chgnet_in_float64(
     run: Callable[[CHGNet, GraphBatch, str], Outputs],
 ) -> None:
     graphs = build_graphs(Crystals.of(structures), dtype=torch.float64)
-    own = as_dict(run(target_double.model, graphs, "efsm"))
+    own = as_dict(run(network_of(target_double), graphs, "efsm"))
     expected = run_chgnet(double_model, structures)
     for name, value in expected.items():
         torch.testing.assert_close(own[name], value, rtol=1e-9, atol=1e-9)
@@ -104,9 +105,9 @@ def test_float32_is_within_its_noise_of_float64(
     target: Potential, target_double: Potential, structures: list[Structure]
 ) -> None:
     crystals = Crystals.of(structures)
-    single = as_dict(predict_graphs(target.model, build_graphs(crystals), "efsm"))
+    single = as_dict(predict_graphs(network_of(target), build_graphs(crystals), "efsm"))
     graphs = build_graphs(crystals, dtype=torch.float64)
-    double = as_dict(predict_graphs(target_double.model, graphs, "efsm"))
+    double = as_dict(predict_graphs(network_of(target_double), graphs, "efsm"))
     per_atom = (single["e"] - double["e"]) / graphs.n_atoms
     assert per_atom.abs().max() < 1e-5
     for name in "fsm":
@@ -123,7 +124,7 @@ def test_crystals_without_angles_are_predicted_alone_and_in_a_batch(
         torch.testing.assert_close(alone[name], value, rtol=1e-9, atol=1e-9)
     crystals = Crystals.of([structures[-1], NO_ANGLES])
     graphs = build_graphs(crystals, dtype=torch.float64)
-    together = predict_graphs(target_double.model, graphs, "e")
+    together = predict_graphs(network_of(target_double), graphs, "e")
     torch.testing.assert_close(together.energies[1:], alone["e"])
 
 
@@ -132,11 +133,11 @@ def test_unwanted_properties_are_none(
     target: Potential, structures: list[Structure], properties: str
 ) -> None:
     graphs = build_graphs(Crystals.of(structures[:2]))
-    outputs = predict_graphs(target.model, graphs, properties)
+    outputs = predict_graphs(network_of(target), graphs, properties)
     assert (outputs.forces is not None) == ("f" in properties)
     assert (outputs.stresses is not None) == ("s" in properties)
     assert (outputs.magmoms is not None) == ("m" in properties)
-    everything = predict_graphs(target.model, graphs, "efsm")
+    everything = predict_graphs(network_of(target), graphs, "efsm")
     torch.testing.assert_close(outputs.energies, everything.energies)
 
 
@@ -224,7 +225,7 @@ def test_gradients_by_the_parameters_are_those_of_chgnet(
     double_model: CHGNet, target_double: Potential, structures: list[Structure]
 ) -> None:
     """A loss on energies, forces, stresses and moments, differentiated twice."""
-    own_model = target_double.copy().model.train().requires_grad_()
+    own_model = network_of(target_double.copy()).train().requires_grad_()
     graphs = build_graphs(Crystals.of(structures[:6]), dtype=torch.float64)
     own = as_dict(predict_differentiably(own_model, graphs, "efsm"))
     parameters = dict(own_model.named_parameters())
@@ -254,11 +255,11 @@ def differentiate(
 def test_the_last_angle_update_is_never_used(
     target_double: Potential, structures: list[Structure]
 ) -> None:
-    model = target_double.copy().model
+    model = network_of(target_double.copy())
     model.angle_layers[-1] = None
     graphs = build_graphs(Crystals.of(structures[-1:]), dtype=torch.float64)
     bare = predict_graphs(model, graphs, "e").energies
-    assert bare.equal(predict_graphs(target_double.model, graphs, "e").energies)
+    assert bare.equal(predict_graphs(network_of(target_double), graphs, "e").energies)
 
 
 WIDTHS = (3, 4, 5)

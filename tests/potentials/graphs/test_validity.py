@@ -10,9 +10,11 @@ from nextrung.potentials.graphs.crystals import Crystals
 from nextrung.potentials.graphs.validity import (
     ISOLATED_ATOM,
     check_cells,
-    check_crystals,
 )
+from nextrung.potentials.prediction import check_crystals
+from nextrung.potentials.registry import load_potential
 
+BACKEND = load_potential("chgnet-r2scan", "cpu").backend
 SALT = Structure(Lattice.cubic(4.0), ["Na", "Cl"], [[0, 0, 0], [0.5, 0.5, 0.5]])
 
 
@@ -39,7 +41,8 @@ CASES = {
     "no atoms": EMPTY,
     "a coordinate is not finite": with_coords([[0, 0, 0], [0, np.nan, 0]]),
     "the cell is not finite": with_lattice([[np.inf, 0, 0], [0, 4, 0], [0, 0, 4]]),
-    "atomic number 95 is outside 1..94": with_number(95),
+    "unknown to this potential: Am": with_number(95),
+    "atomic number 119 is outside 1..118": with_number(119),
     "atomic number 0 is outside": with_number(0),
     "singular": with_lattice([[4, 0, 0], [0, 4, 0], [4, 4, 0]]),
     "0.0625 Å³ per atom, less than 0.5 Å³": with_lattice((np.eye(3) / 2).tolist()),
@@ -57,7 +60,7 @@ CASES = {
 
 @pytest.mark.parametrize(("reason", "crystals"), CASES.items(), ids=CASES)
 def test_each_invalid_crystal_has_its_reason(reason: str, crystals: Crystals) -> None:
-    assert reason in check_crystals(crystals)[0]
+    assert reason in check_crystals(BACKEND, crystals)[0]
 
 
 @pytest.mark.parametrize("value", [5e-324, 1e-160, 1e160, 1e308])
@@ -65,13 +68,13 @@ def test_extreme_numbers_raise_no_exception(value: float) -> None:
     for entry in ((1, 1), (2, 1), (0, 2)):
         lattice = 4 * np.eye(3)
         lattice[entry] = value
-        reasons = check_crystals(with_lattice(lattice.tolist()))
+        reasons = check_crystals(BACKEND, with_lattice(lattice.tolist()))
         assert reasons or value < 1
 
 
 def test_a_valid_crystal_has_no_reason() -> None:
-    assert check_crystals(Crystals.of([SALT])) == {}
-    assert check_crystals(Crystals.of([])) == {}
+    assert check_crystals(BACKEND, Crystals.of([SALT])) == {}
+    assert check_crystals(BACKEND, Crystals.of([])) == {}
 
 
 def test_reasons_are_those_of_their_crystals() -> None:
@@ -79,18 +82,20 @@ def test_reasons_are_those_of_their_crystals() -> None:
     tiny = Structure(Lattice.cubic(0.5), ["Cs"], [[0, 0, 0]])
     crystals = Crystals.of([SALT, isolated, SALT, tiny])
     assert list(check_cells(crystals)) == [3]
-    reasons = check_crystals(crystals)
+    reasons = check_crystals(BACKEND, crystals)
     assert set(reasons) == {1, 3}
     assert reasons[1].startswith(ISOLATED_ATOM)
 
 
 def test_an_atom_with_its_own_image_near_is_not_isolated() -> None:
     assert (
-        check_crystals(Crystals.of([Structure(Lattice.cubic(5.9), ["Cs"], [[0] * 3])]))
+        check_crystals(
+            BACKEND, Crystals.of([Structure(Lattice.cubic(5.9), ["Cs"], [[0] * 3])])
+        )
         == {}
     )
 
 
 def test_a_crystal_of_too_many_angles_is_invalid() -> None:
     dense = Structure(Lattice.cubic(0.8), ["H"], [[0, 0, 0]]) * (10, 10, 10)
-    assert "angles: too many" in check_crystals(Crystals.of([dense]))[0]
+    assert "angles: too many" in check_crystals(BACKEND, Crystals.of([dense]))[0]

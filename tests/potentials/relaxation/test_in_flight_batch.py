@@ -8,13 +8,14 @@ from pymatgen.core import Lattice, Structure
 
 from nextrung.potentials.relaxation.autobatcher import (
     InFlightAutoBatcher,
-    estimate_costs,
 )
 from nextrung.potentials.relaxation.in_flight_batch import BatchItem, InFlightBatch
 from nextrung.schemas.relaxation import RelaxationSettings, RelaxationStatus
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
+
+    from numpy.typing import NDArray
 
 
 SALT = Structure(
@@ -93,26 +94,27 @@ def test_an_empty_batch_can_step() -> None:
 
 COPPER = Structure.from_spacegroup("Fm-3m", Lattice.cubic(3.6), ["Cu"], [[0, 0, 0]])
 DISORDERED = Structure(Lattice.cubic(3), [{"Cu": 0.5}], [[0, 0, 0]])
-COST = estimate_costs(COPPER.lattice.matrix[None], np.array([4])).item()
+COST = 4.0
 
 
-def test_costs_are_counts_of_neighbors_and_angles() -> None:
-    """In a large random crystal of even density."""
-    rng = np.random.default_rng(0)
-    structure = Structure(np.eye(3) * 12, ["H"] * 150, rng.random((150, 3)))
-    n_neighbors = len(structure.get_neighbor_list(6.0)[0])
-    n_bonds = np.bincount(structure.get_neighbor_list(3.0)[0], minlength=150)
+def count_atoms(
+    _lattices: NDArray[np.float64], n_atoms: NDArray[np.int64]
+) -> NDArray[np.float64]:
+    """Estimate costs by the number of atoms."""
+    return n_atoms.astype(np.float64)
 
-    cost = estimate_costs(structure.lattice.matrix[None], np.array([150]))
 
-    assert cost == pytest.approx(n_neighbors + (n_bonds**2).sum(), rel=0.15)
+def make_autobatcher(
+    structures: Iterable[tuple[int, Structure]], *, fix_symmetry: bool = False
+) -> InFlightAutoBatcher:
+    """Make an autobatcher that counts atoms."""
+    settings = RelaxationSettings(fix_symmetry=fix_symmetry)
+    return InFlightAutoBatcher(structures, settings, estimate_costs=count_atoms)
 
 
 def test_structures_are_taken_up_to_the_cost() -> None:
     """The last may exceed it, so that large structures are taken too."""
-    autobatcher = InFlightAutoBatcher(
-        [(index, COPPER) for index in range(6)], RelaxationSettings()
-    )
+    autobatcher = make_autobatcher([(index, COPPER) for index in range(6)])
 
     sizes = [len(autobatcher.fill(n * COST)) for n in (0.0, 0.1, 1.5, 10.0, 10.0)]
 
@@ -128,7 +130,7 @@ def test_structures_are_read_one_ahead_of_need() -> None:
             indices.append(index)
             yield index, COPPER
 
-    autobatcher = InFlightAutoBatcher(read(), RelaxationSettings())
+    autobatcher = make_autobatcher(read())
     assert indices == [0]
 
     autobatcher.fill(1.5 * COST)
@@ -137,7 +139,7 @@ def test_structures_are_read_one_ahead_of_need() -> None:
 
 def test_unusable_structures_are_rejected_with_a_reason_once() -> None:
     numbered = [(3, DISORDERED), (8, COPPER), (5, DISORDERED)]
-    autobatcher = InFlightAutoBatcher(numbered, RelaxationSettings())
+    autobatcher = make_autobatcher(numbered)
 
     batch = autobatcher.fill(10 * COST)
 
@@ -153,9 +155,7 @@ def test_unusable_structures_are_rejected_with_a_reason_once() -> None:
 def test_a_symmetry_to_keep_is_found_before_the_start() -> None:
     distorted = COPPER.copy()
     distorted.perturb(0.003)
-    autobatcher = InFlightAutoBatcher(
-        [(0, distorted)], RelaxationSettings(fix_symmetry=True)
-    )
+    autobatcher = make_autobatcher([(0, distorted)], fix_symmetry=True)
 
     ((item,)) = autobatcher.fill(1.0).items
 
@@ -173,9 +173,7 @@ def test_a_structure_without_a_space_group_is_rejected(
 
     monkeypatch.setattr("nextrung.potentials.relaxation.symmetry.FixSymmetry", fail)
 
-    autobatcher = InFlightAutoBatcher(
-        [(0, COPPER)], RelaxationSettings(fix_symmetry=True)
-    )
+    autobatcher = make_autobatcher([(0, COPPER)], fix_symmetry=True)
 
     ((_, record),) = autobatcher.pop_rejected()
     assert record.error == "no space group found: spglib failed"

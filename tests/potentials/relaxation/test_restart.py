@@ -34,6 +34,9 @@ class StoppingPotential:
 
     def __init__(self, potential: Relaxable, n_predictions: int) -> None:
         self.device = potential.device
+        self.properties = potential.properties
+        self.limits = potential.limits
+        self.estimate_costs = potential.estimate_costs
         self.calculator = potential.calculator
         self._potential = potential
         self._n_left = n_predictions

@@ -10,7 +10,9 @@ import torch
 from chgnet.graph import CrystalGraphConverter
 from chgnet.trainer.trainer import CombinedLoss
 from pymatgen.core import Lattice, Structure
+from tests.potentials.networks import network_of
 
+from nextrung.potentials.chgnet.backend import ChgnetBackend
 from nextrung.potentials.chgnet.double_backward import use_fast_double_backward
 from nextrung.potentials.graphs.crystals import Crystals
 from nextrung.potentials.graphs.graphs import build_graphs
@@ -40,7 +42,7 @@ def make_labels(structures: list[Structure]) -> Properties:
 
 def make_model() -> CHGNet:
     """A network in double precision whose references are frozen."""
-    model = load_potential("chgnet-0.3.0", "cpu").double().model
+    model = network_of(load_potential("chgnet-0.3.0", "cpu").double())
     model.requires_grad_(requires_grad=True)
     model.composition_model.requires_grad_(requires_grad=False)
     return model
@@ -90,7 +92,7 @@ def evaluate(
             )
         )
     ]
-    evaluator = LossEvaluator(model, FineTuningSettings(), n_threads)
+    evaluator = LossEvaluator(ChgnetBackend(model), FineTuningSettings(), n_threads)
     return evaluator.evaluate(micro_batches, labels.count())
 
 
@@ -138,7 +140,7 @@ def test_validation_has_the_loss_of_training() -> None:
     structures = make_structures()
     labels = make_labels(structures)
     graphs = build_graphs(Crystals.of(structures), "cpu", torch.float64)
-    evaluator = LossEvaluator(make_model(), FineTuningSettings())
+    evaluator = LossEvaluator(ChgnetBackend(make_model()), FineTuningSettings())
 
     with torch.no_grad():
         (validated,) = evaluator.evaluate([(graphs, labels)], labels.count())
@@ -152,6 +154,8 @@ def test_validation_has_the_loss_of_training() -> None:
 
 
 def test_a_batch_without_micro_batches_has_no_losses() -> None:
-    evaluator = LossEvaluator(make_model(), FineTuningSettings(), n_threads=2)
+    evaluator = LossEvaluator(
+        ChgnetBackend(make_model()), FineTuningSettings(), n_threads=2
+    )
 
     assert evaluator.evaluate([], torch.zeros(4)) == []

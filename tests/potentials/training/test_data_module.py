@@ -1,15 +1,18 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import TYPE_CHECKING, cast
 
 import numpy as np
 import pytest
 import torch
 from pymatgen.core import Lattice, Structure
+from tests.potentials.networks import backend_of, limited
 
 from nextrung.potentials.graphs.crystals import Crystals
 from nextrung.potentials.graphs.graphs import build_graphs
 from nextrung.potentials.graphs.neighbors import find_pairs
+from nextrung.potentials.registry import load_potential
 from nextrung.potentials.training import frame_screening
 from nextrung.potentials.training.data_module import FrameDataModule, _EpochBatches
 from nextrung.potentials.training.frame_screening import estimate_costs, find_unusable
@@ -20,7 +23,12 @@ from nextrung.potentials.training.micro_batches import (
 from nextrung.schemas.fine_tuning import FineTuningSettings, Precision
 from nextrung.schemas.frames import Frames
 
+if TYPE_CHECKING:
+    from nextrung.potentials.graphs.graphs import GraphBatch
+
 CPU = torch.device("cpu")
+POTENTIAL = load_potential("chgnet-r2scan", "cpu")
+BACKEND = backend_of(POTENTIAL)
 SETTINGS = FineTuningSettings(batch_size=4)
 
 
@@ -65,7 +73,7 @@ def test_another_epoch_has_other_batches() -> None:
 def test_training_frames_are_shuffled_and_validation_frames_are_not(
     frames: Frames,
 ) -> None:
-    data = FrameDataModule(frames, frames, SETTINGS, device=CPU)
+    data = FrameDataModule(frames, frames, SETTINGS, backend=BACKEND)
 
     train, val = (
         np.concatenate([micro.labels.energies for batch in loader for micro in batch])
@@ -87,12 +95,12 @@ def test_batches_have_the_precision_of_the_training(
     precision: Precision, dtype: torch.dtype, frames: Frames
 ) -> None:
     settings = SETTINGS.model_copy(update={"precision": precision})
-    data = FrameDataModule(frames, frames, settings, device=CPU)
-    batch = MicroBatchDataset(frames, 10_000)[np.arange(2)]
+    data = FrameDataModule(frames, frames, settings, backend=BACKEND)
+    batch = MicroBatchDataset(frames, BACKEND)[np.arange(2)]
 
     ((graphs, labels),) = data.transfer_batch_to_device(batch, CPU, 0)
 
-    assert graphs.vectors.dtype == labels.forces.dtype == dtype
+    assert cast("GraphBatch", graphs).vectors.dtype == labels.forces.dtype == dtype
     assert labels.energies.dtype == torch.float64
 
 
@@ -100,10 +108,10 @@ def test_the_digest_depends_on_the_labels(frames: Frames) -> None:
     other = replace(frames, energies=frames.energies + 1e-9)
 
     digests = {
-        FrameDataModule(split, split, SETTINGS, device=CPU).digest()
+        FrameDataModule(split, split, SETTINGS, backend=BACKEND).digest()
         for split in (frames, other)
     }
-    again = FrameDataModule(frames, frames, SETTINGS, device=CPU).digest()
+    again = FrameDataModule(frames, frames, SETTINGS, backend=BACKEND).digest()
 
     assert len(digests) == 2
     assert again in digests
@@ -129,8 +137,8 @@ def test_missing_labels_stay_missing(frames: Frames) -> None:
 def test_a_batch_has_the_frames_of_its_indices(frames: Frames) -> None:
     chosen = np.array([7, 2])
 
-    (micro_batch,) = MicroBatchDataset(frames, 10_000)[chosen]
-    graphs, labels = micro_batch.to(CPU, torch.float32)
+    (micro_batch,) = MicroBatchDataset(frames, BACKEND)[chosen]
+    graphs, labels = micro_batch.to(BACKEND, CPU, torch.float32)
 
     assert graphs.n_atoms.tolist() == [2, 1]
     np.testing.assert_allclose(
@@ -139,40 +147,42 @@ def test_a_batch_has_the_frames_of_its_indices(frames: Frames) -> None:
 
 
 def test_graphs_of_a_batch_are_those_of_its_crystals(frames: Frames) -> None:
-    (micro_batch,) = MicroBatchDataset(frames, 10_000)[np.arange(3)]
+    (micro_batch,) = MicroBatchDataset(frames, BACKEND)[np.arange(3)]
 
-    graphs, _ = micro_batch.to(CPU, torch.float64)
+    graphs, _ = micro_batch.to(BACKEND, CPU, torch.float64)
 
-    again = build_graphs(micro_batch.crystals, "cpu", torch.float64)
-    torch.testing.assert_close(graphs.vectors, again.vectors)
+    again = build_graphs(Crystals.from_frames(frames[:3]), "cpu", torch.float64)
+    torch.testing.assert_close(cast("GraphBatch", graphs).vectors, again.vectors)
 
 
 @pytest.mark.parametrize("max_cost", [1, 600, 10_000])
 def test_micro_batches_make_up_the_batch(max_cost: int, frames: Frames) -> None:
     chosen = np.array([3, 8, 0, 5])
 
-    micro_batches = MicroBatchDataset(frames, max_cost)[chosen]
+    micro_batches = MicroBatchDataset(frames, limited(POTENTIAL, max_cost))[chosen]
 
     whole = read_labels(frames[chosen])
     for name in ("energies", "forces", "stresses", "magmoms"):
         joined = torch.cat([getattr(micro.labels, name) for micro in micro_batches])
         torch.testing.assert_close(joined, getattr(whole, name))
-    assert sum(len(micro.crystals) for micro in micro_batches) == 4
+    assert sum(len(micro.inputs.costs) for micro in micro_batches) == 4
 
 
 def test_a_micro_batch_exceeds_the_limit_by_less_than_a_frame(frames: Frames) -> None:
-    costs = estimate_costs(frames)
+    costs = estimate_costs(frames, BACKEND)
     limit = 2 * int(costs.max())
 
-    micro_batches = MicroBatchDataset(frames, limit)[np.arange(10)]
+    micro_batches = MicroBatchDataset(frames, limited(POTENTIAL, limit))[np.arange(10)]
 
     assert 2 < len(micro_batches) < 10
-    assert all(micro.pairs.costs.sum() < limit + costs.max() for micro in micro_batches)
+    assert all(
+        micro.inputs.costs.sum() < limit + costs.max() for micro in micro_batches
+    )
 
 
 def test_a_batch_of_no_frame_has_no_micro_batches(frames: Frames) -> None:
     """A rank without a frame of a small batch has nothing to compute."""
-    assert MicroBatchDataset(frames, 10_000)[np.arange(0)] == []
+    assert MicroBatchDataset(frames, BACKEND)[np.arange(0)] == []
 
 
 def make_frames() -> Frames:
@@ -196,7 +206,7 @@ def chunk(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> No
 
 @pytest.mark.usefixtures("chunk")
 def test_unusable_frames_are_named_with_their_reason() -> None:
-    unusable = find_unusable(make_frames(), {"Fe", "He", "Cl"})
+    unusable = find_unusable(make_frames(), BACKEND, {"Fe", "He", "Cl"})
 
     assert list(unusable) == ["helium", "salt", "ytterbium"]
     assert unusable["helium"].startswith("isolated atom: site 0 (He)")
@@ -205,7 +215,7 @@ def test_unusable_frames_are_named_with_their_reason() -> None:
 
 
 def test_all_missing_elements_are_named() -> None:
-    unusable = find_unusable(make_frames()[2:3], {"Fe"})
+    unusable = find_unusable(make_frames()[2:3], BACKEND, {"Fe"})
 
     assert unusable == {"salt": "no atomic reference energy for Cl, Cs"}
 
@@ -214,9 +224,9 @@ def test_numbers_of_no_element_are_unusable() -> None:
     frames = make_frames()[:1]
     numbers = np.array([120], dtype=np.int16)
 
-    unusable = find_unusable(replace(frames, atomic_numbers=numbers), {"Fe"})
+    unusable = find_unusable(replace(frames, atomic_numbers=numbers), BACKEND, {"Fe"})
 
-    assert unusable == {"iron": "atomic number 120 is outside 1..94"}
+    assert unusable == {"iron": "atomic number 120 is outside 1..118"}
 
 
 @pytest.mark.usefixtures("chunk")
@@ -224,4 +234,4 @@ def test_costs_are_those_of_the_pairs() -> None:
     frames = make_frames()
 
     expected = find_pairs(Crystals.from_frames(frames)).costs
-    np.testing.assert_array_equal(estimate_costs(frames), expected)
+    np.testing.assert_array_equal(estimate_costs(frames, BACKEND), expected)

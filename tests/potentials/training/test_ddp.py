@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 import torch
 from pymatgen.core import Lattice, Structure
+from tests.potentials.networks import network_of
 
 from nextrung.adapters.files.frames import write_frames
 from nextrung.potentials.registry import load_potential
@@ -116,8 +117,8 @@ def assert_equal(one: FineTuningResult, other: FineTuningResult) -> None:
     assert one.best_epoch == other.best_epoch
     norms = [[gradient.norm for gradient in r.gradients] for r in (one, other)]
     assert norms[1] == pytest.approx(norms[0], rel=1e-7)
-    weights = other.potential.model.state_dict()
-    for name, weight in one.potential.model.state_dict().items():
+    weights = network_of(other.potential).state_dict()
+    for name, weight in network_of(one.potential).state_dict().items():
         torch.testing.assert_close(weights[name], weight, rtol=1e-5, atol=1e-7)
 
 

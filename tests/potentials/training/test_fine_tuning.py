@@ -10,9 +10,11 @@ import pytest
 import torch
 from chgnet.model import CHGNet
 from pymatgen.core import Lattice, Structure
+from tests.potentials.networks import network_of
 
+from nextrung.potentials.chgnet.backend import ChgnetBackend
 from nextrung.potentials.registry import load_potential
-from nextrung.potentials.training import checkpoint, micro_batches
+from nextrung.potentials.training import checkpoint
 from nextrung.potentials.training.checkpoint import PREVIOUS_FILE
 from nextrung.potentials.training.fine_tuning import (
     STATE_FILE,
@@ -25,7 +27,6 @@ from nextrung.schemas.fine_tuning import (
     EpochRecord,
     FineTuningSettings,
     Precision,
-    TrackedLayer,
 )
 from nextrung.schemas.frames import Frames
 from nextrung.schemas.models import Trained
@@ -88,7 +89,7 @@ def tune(
 
 
 def weights_of(result: FineTuningResult) -> dict[str, torch.Tensor]:
-    weights: dict[str, torch.Tensor] = result.potential.model.state_dict()
+    weights: dict[str, torch.Tensor] = network_of(result.potential).state_dict()
     return weights
 
 
@@ -139,7 +140,8 @@ def test_a_step_in_micro_batches_is_the_step_of_the_whole_batch(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setitem(micro_batches.MAX_COST, "cpu", 1)
+    limits = replace(ChgnetBackend.limits, training={"cpu": 1})
+    monkeypatch.setattr(ChgnetBackend, "limits", limits)
 
     split = tune(potential, frames, tmp_path)
 
@@ -392,12 +394,12 @@ def test_checkpoints_within_an_epoch_change_no_bit_and_save_its_steps(
 def test_the_initial_potential_is_not_changed(
     potential: Potential, result: FineTuningResult
 ) -> None:
-    untouched = load_potential("chgnet-0.3.0", "cpu").model.state_dict()
+    untouched = network_of(load_potential("chgnet-0.3.0", "cpu")).state_dict()
 
-    for name, weight in potential.model.state_dict().items():
+    for name, weight in network_of(potential).state_dict().items():
         assert torch.equal(weight, untouched[name]), name
     assert not any(
-        weight.requires_grad for weight in result.potential.model.parameters()
+        weight.requires_grad for weight in network_of(result.potential).parameters()
     )
 
 
@@ -407,7 +409,7 @@ def test_only_frozen_and_unused_weights_are_not_trained(
     """The last angle update of CHGNet is never used."""
     elements = result.potential.elements
     refs = {s: e for s, e in potential.atom_refs.items() if s in elements}
-    before = potential.with_atom_refs(refs).model.state_dict()
+    before = network_of(potential.with_atom_refs(refs)).state_dict()
     kept = {n for n, w in weights_of(result).items() if torch.equal(w, before[n])}
 
     assert {name for name in kept if not name.endswith("frequencies")} == {
@@ -450,7 +452,7 @@ def test_gradients_of_eight_layers_are_recorded_in_the_first_epoch(
     points = [(g.step, g.fraction_of_epoch) for g in result.gradients]
 
     assert points == [(0, 0.0)] * 8 + [(1, 0.5)] * 8
-    assert [g.layer for g in result.gradients] == 2 * list(TrackedLayer)
+    assert [g.layer for g in result.gradients] == 2 * list(ChgnetBackend.tracked_layers)
     assert all(g.norm > 0 for g in result.gradients)
 
 
@@ -552,7 +554,7 @@ def test_training_in_double_precision_returns_single_precision(
 
     single, double = result.history[-1].val, outcome.history[-1].val
     assert double.energy_mae == pytest.approx(single.energy_mae, rel=1e-2)
-    assert next(outcome.potential.model.parameters()).dtype == torch.float32
+    assert next(network_of(outcome.potential).parameters()).dtype == torch.float32
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch.nn import HuberLoss
 
-from nextrung.potentials.chgnet.forward import Outputs
+from nextrung.potentials.interface import Outputs
 from nextrung.potentials.training.losses import (
     Deviations,
     ErrorMeter,

@@ -6,11 +6,13 @@ import numpy as np
 import pytest
 import torch
 from chgnet.model import CHGNet
+from tests.potentials.networks import backend_of
 
 from nextrung.checked_files import write_checked
+from nextrung.potentials.chgnet.backend import ChgnetBackend
 from nextrung.potentials.registry import load_potential
 from nextrung.potentials.training.checkpoint import CheckedCheckpointIO
-from nextrung.potentials.training.gradients import TRACKED_WEIGHTS, record_gradients
+from nextrung.potentials.training.gradients import record_gradients
 from nextrung.potentials.training.module import FineTuningModule
 from nextrung.potentials.training.state import EpochProgress, TrainingState
 from nextrung.schemas.base import InputError
@@ -19,7 +21,6 @@ from nextrung.schemas.fine_tuning import (
     Errors,
     FineTuningSettings,
     GradientRecord,
-    TrackedLayer,
 )
 
 if TYPE_CHECKING:
@@ -32,10 +33,9 @@ SETTINGS = FineTuningSettings(epochs=4)
 @pytest.fixture
 def module() -> FineTuningModule:
     """A module of four epochs of three batches with frozen references."""
-    model = load_potential("chgnet-0.3.0", "cpu").copy().model
-    model.requires_grad_(requires_grad=True)
-    model.composition_model.requires_grad_(requires_grad=False)
-    return FineTuningModule(model, SETTINGS, n_batches=3, identity="test")
+    backend = backend_of(load_potential("chgnet-0.3.0", "cpu")).for_training()
+    backend.module.composition_model.requires_grad_(requires_grad=False)
+    return FineTuningModule(backend, SETTINGS, n_batches=3, identity="test")
 
 
 def test_the_optimiser_of_the_paper_has_the_trained_weights(
@@ -91,7 +91,7 @@ def make_state() -> TrainingState:
     gradient = GradientRecord(
         step=0,
         fraction_of_epoch=0,
-        layer=TrackedLayer.ATOM_EMBEDDING,
+        layer="AtomEmb",
         minimum=-1,
         p5=-1,
         p25=0,
@@ -146,26 +146,21 @@ def test_another_checkpoint_is_rejected(tmp_path: Path) -> None:
 
 
 @pytest.fixture(scope="module")
-def model() -> CHGNet:
+def backend() -> ChgnetBackend:
     torch.manual_seed(0)
-    return CHGNet()
+    return ChgnetBackend(CHGNet())
 
 
-def test_every_tracked_layer_has_a_weight_of_its_own(model: CHGNet) -> None:
-    weights = {id(model.get_parameter(name)) for name in TRACKED_WEIGHTS.values()}
-
-    assert set(TRACKED_WEIGHTS) == set(TrackedLayer)
-    assert len(weights) == 8
-
-
-def test_records_describe_the_components_of_the_gradient(model: CHGNet) -> None:
-    weight = model.get_parameter("bond_embedding.weight")
+def test_records_describe_the_components_of_the_gradient(
+    backend: ChgnetBackend,
+) -> None:
+    weight = backend.module.get_parameter("bond_embedding.weight")
     gradient = np.random.default_rng(0).normal(size=tuple(weight.shape))
     weight.grad = torch.tensor(gradient, dtype=weight.dtype)
 
-    records = {record.layer: record for record in record_gradients(model, 3, 0.5)}
+    records = {record.layer: record for record in record_gradients(backend, 3, 0.5)}
 
-    record = records[TrackedLayer.BOND_EMBEDDING]
+    record = records["BondEmb"]
     components = weight.grad.double().numpy().ravel()
     assert (record.step, record.fraction_of_epoch) == (3, 0.5)
     assert record.norm == pytest.approx(np.sqrt((components**2).sum()))
@@ -176,9 +171,9 @@ def test_records_describe_the_components_of_the_gradient(model: CHGNet) -> None:
     assert found == pytest.approx(expected)
 
 
-def test_a_layer_without_gradient_has_zero_gradients(model: CHGNet) -> None:
-    model.zero_grad()
+def test_a_layer_without_gradient_has_zero_gradients(backend: ChgnetBackend) -> None:
+    backend.module.zero_grad()
 
-    norms = [record.norm for record in record_gradients(model, 0, 0.0)]
+    norms = [record.norm for record in record_gradients(backend, 0, 0.0)]
 
     assert norms == [0.0] * 8

@@ -107,7 +107,7 @@ def test_frames_that_the_source_cannot_predict_are_named(
 
     unusable = predict_sample(source, every, every).unusable
 
-    assert "atomic number 95 is outside 1..94" in unusable["heavy"]
+    assert "unknown to this potential: Am" in unusable["heavy"]
     assert set(unusable) == {"heavy", "isolated"}
 
 

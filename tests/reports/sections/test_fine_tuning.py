@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from tests.made_up_study.models import LAYERS
 from tests.reports.browser import figures_of, html_of
 
 from nextrung.reports.sections.fine_tuning import report_fine_tuning
-from nextrung.schemas.fine_tuning import TrackedLayer
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -19,8 +19,8 @@ def test_every_trained_model_has_its_gradients(
     documents: Mapping[str, TaskDoc],
 ) -> None:
     figure = figures_of(report_fine_tuning(documents))["gradient-norms"]
-    assert len(figure.columns["norm"]) == 5 * 3 * len(TrackedLayer)
-    assert set(figure.plot.data[0].x) == {layer.value for layer in TrackedLayer}
+    assert len(figure.columns["norm"]) == 5 * 3 * len(LAYERS)
+    assert set(figure.plot.data[0].x) == set(LAYERS)
 
 
 def test_a_property_without_labels_has_no_empty_figure(

@@ -8,7 +8,6 @@ from tests.made_up_study import make_preflight
 from tests.reports.browser import figures_of, html_of
 
 from nextrung.reports.sections.preflight import preflight_table, report_preflight
-from nextrung.schemas.fine_tuning import TrackedLayer
 from nextrung.schemas.models import Model
 
 if TYPE_CHECKING:
@@ -53,8 +52,8 @@ def test_gradients_are_relative_to_those_of_scratch(
 ) -> None:
     (figure,) = figures_of(report_preflight(documents)).values()
     rows = list(zip(*figure.columns.values(), strict=True))
-    assert (TrackedLayer.READOUT_FIRST, Model.FROZEN_ATOM_REFS, 20) in rows
-    assert all(layer != TrackedLayer.ANGLE_EMBEDDING for layer, *_ in rows)
+    assert ("MLP_Layer0", Model.FROZEN_ATOM_REFS, 20) in rows
+    assert all(layer != "AngleEmb" for layer, *_ in rows)
 
 
 def test_without_gradients_of_scratch_there_is_no_figure() -> None:

@@ -21,7 +21,6 @@ from nextrung.compute.preflight.sample import (
     list_unreferenced,
 )
 from nextrung.compute.preflight.trials import (
-    CHECKED_LAYER,
     check_alignment,
     check_gradients,
     check_trial,
@@ -31,7 +30,6 @@ from nextrung.compute.preflight.trials import (
 from nextrung.compute.preflight.verdict import reach_verdict
 
 __all__ = [
-    "CHECKED_LAYER",
     "PartialCorrelation",
     "check_alignment",
     "check_correlation",

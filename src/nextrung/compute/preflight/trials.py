@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from nextrung.schemas.fine_tuning import TrackedLayer
 from nextrung.schemas.models import RECIPES, Model, Trained
 from nextrung.schemas.preflight import Check, CheckOutcome
 
@@ -13,9 +12,6 @@ if TYPE_CHECKING:
 
     from nextrung.schemas.models import Rereference
     from nextrung.schemas.preflight import PreflightSettings, Trial
-
-#: Layer whose gradient is large where references are misaligned.
-CHECKED_LAYER = TrackedLayer.READOUT_FIRST
 
 
 def list_transferred(models: Iterable[Model]) -> list[Model]:
@@ -81,9 +77,13 @@ def compare_gradients(trials: Sequence[Trial]) -> dict[Model, float]:
     Returns
     -------
     dict of Model to float
-        Ratio at the first readout layer, by model.
+        Ratio at the first readout layer, by model; its gradient is large where
+        references are misaligned.
     """
-    norms = {trial.model: trial.gradient_norms.get(CHECKED_LAYER) for trial in trials}
+    norms = {
+        trial.model: trial.gradient_norms.get(trial.checked_layer or "")
+        for trial in trials
+    }
     scratch = norms.pop(Model.SCRATCH, None)
     if not scratch:
         return {}

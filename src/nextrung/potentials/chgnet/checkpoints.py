@@ -24,7 +24,6 @@ from torch import nn
 
 from nextrung.atomic_write import atomic_write
 from nextrung.potentials.graphs.neighbors import ATOM_CUTOFF, BOND_CUTOFF
-from nextrung.potentials.graphs.validity import N_ELEMENTS
 from nextrung.schemas.base import InputError
 
 if TYPE_CHECKING:
@@ -42,8 +41,8 @@ FUNCTIONALS: Mapping[str, str] = {
     "chgnet-0.3.0": "GGA/GGA+U (MP2020-corrected)",
     "chgnet-r2scan": "r2SCAN",
 }
-#: Functional of a checkpoint without metadata.
-UNKNOWN_FUNCTIONAL = "unknown functional"
+#: Largest atomic number of the embedding.
+N_ELEMENTS = 94
 #: Reference energy in eV/atom that least squares leave for an element without data.
 _NO_REFERENCE = 1e-6
 #: Embedding norm, relative to the median of all elements, below which an element was

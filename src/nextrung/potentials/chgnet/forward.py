@@ -20,8 +20,9 @@ import torch
 from torch import Tensor
 from torch.nn.functional import linear
 
-from nextrung.potentials.chgnet.denormals import flush_denormals
 from nextrung.potentials.chgnet.gated_mlp import split_gate
+from nextrung.potentials.denormals import flush_denormals
+from nextrung.potentials.interface import Outputs
 
 if TYPE_CHECKING:
     from chgnet.model import CHGNet
@@ -34,28 +35,6 @@ GPA = 160.21766208
 _COSINE_SCALE = 1 - 1e-6
 #: First term of the Fourier series; chgnet rounds 1/√2 to float32 at any precision.
 _CONSTANT = float(1 / torch.tensor(2.0).sqrt())
-
-
-@dataclass(frozen=True, eq=False)
-class Outputs:
-    """Properties of a batch of crystals.
-
-    Parameters
-    ----------
-    energies : Tensor of float64, shape (n_crystals,)
-        Total energies in eV, atomic references included.
-    forces : Tensor of float, shape (n_atoms, 3), or None
-        Forces in eV/Å.
-    stresses : Tensor of float, shape (n_crystals, 3, 3), or None
-        Stresses in GPa, compression negative.
-    magmoms : Tensor of float, shape (n_atoms,), or None
-        Magnetic moments in μ_B.
-    """
-
-    energies: Tensor
-    forces: Tensor | None
-    stresses: Tensor | None
-    magmoms: Tensor | None
 
 
 @flush_denormals()

@@ -18,9 +18,9 @@ if TYPE_CHECKING:
 
     from nextrung.potentials.graphs.crystals import Selection
 
-#: Cutoff of the atom graph in Å, that of every shipped model.
+#: Cutoff of the atom graph of CHGNet in Å.
 ATOM_CUTOFF = 6.0
-#: Cutoff of the bond graph in Å, that of every shipped model.
+#: Cutoff of the bond graph of CHGNet in Å.
 BOND_CUTOFF = 3.0
 _PERIODIC = np.ones(3, dtype=np.int64)
 #: Added to the cutoff, and distance of an atom to itself (pymatgen's default), in Å.
@@ -42,7 +42,7 @@ class Pairs:
     lengths : Tensor of float64, shape (n_pairs,)
         Distances in Å.
     n_angles : ndarray of int, shape (n_crystals,)
-        Ordered pairs of bonds below ``BOND_CUTOFF`` that share an atom.
+        Ordered pairs of bonds below a cutoff of their own that share an atom.
     """
 
     offsets: NDArray[np.int64]
@@ -85,10 +85,37 @@ class Pairs:
         return costs
 
 
+@dataclass(frozen=True, eq=False)
+class NeighborLists:
+    """Crystals and the pairs of their atoms.
+
+    Parameters
+    ----------
+    crystals : Crystals
+        Crystals.
+    pairs : Pairs
+        Their pairs.
+    """
+
+    crystals: Crystals
+    pairs: Pairs
+
+    def __getitem__(self, chosen: Selection) -> NeighborLists:
+        """Select crystals by indices, mask or slice, in that order."""
+        return NeighborLists(self.crystals[chosen], self.pairs[chosen])
+
+    @property
+    def costs(self) -> NDArray[np.int64]:
+        """Rows that a prediction computes for each crystal, shape (n_crystals,)."""
+        return self.pairs.costs
+
+
 def find_pairs(
     crystals: Crystals,
     cutoff: float = ATOM_CUTOFF,
     device: torch.device | str = "cpu",
+    *,
+    bond_cutoff: float = BOND_CUTOFF,
 ) -> Pairs:
     """Find all pairs of atoms of each crystal that are within a cutoff.
 
@@ -100,6 +127,8 @@ def find_pairs(
         Largest distance in Å.
     device : torch.device or str
         Device of the search and of the pairs.
+    bond_cutoff : float
+        Length in Å of a bond that takes part in angles; 0 for a model without angles.
 
     Returns
     -------
@@ -126,7 +155,7 @@ def find_pairs(
         ends=ends - starts,
         images=images + unwrapping[ends[0]] - unwrapping[ends[1]],
         lengths=lengths,
-        n_angles=_count_angles(crystals, ends, lengths),
+        n_angles=_count_angles(crystals, ends, lengths < bond_cutoff),
     )
 
 
@@ -170,12 +199,10 @@ def _is_canonical(
     return canonical
 
 
-def _count_angles(
-    crystals: Crystals, ends: Tensor, lengths: Tensor
-) -> NDArray[np.int64]:
+def _count_angles(crystals: Crystals, ends: Tensor, short: Tensor) -> NDArray[np.int64]:
     """Count the ordered pairs of short bonds that share an atom, in each crystal."""
-    short = ends[:, lengths < BOND_CUTOFF].reshape(-1)
-    counted = torch.bincount(short, minlength=len(crystals.atomic_numbers))
+    bonded = ends[:, short].reshape(-1)
+    counted = torch.bincount(bonded, minlength=len(crystals.atomic_numbers))
     n_bonds = counted.cpu().numpy()
     totals = np.concatenate([[0], np.cumsum(n_bonds * (n_bonds - 1))])
     counts: NDArray[np.int64] = np.diff(totals[crystals.offsets])

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 from pymatgen.core import Element
-
-from nextrung.potentials.graphs.neighbors import ATOM_CUTOFF, find_pairs
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -18,11 +17,11 @@ if TYPE_CHECKING:
     from nextrung.potentials.graphs.crystals import Crystals
     from nextrung.potentials.graphs.neighbors import Pairs
 
-#: Largest atomic number of chgnet's embedding.
-N_ELEMENTS = 94
+#: Largest atomic number of an element.
+_N_ELEMENTS = 118
 #: Beginning of the reason of a crystal with an isolated atom.
 ISOLATED_ATOM = "isolated atom"
-#: Distance in Å below which atoms overlap; chgnet has no short-range repulsion.
+#: Distance in Å below which atoms overlap; networks have no short-range repulsion.
 MIN_DISTANCE = 0.3
 #: Smallest volume per atom in Å³ (hydrogen at 500 GPa: 1.3).
 MIN_VOLUME_PER_ATOM = 0.5
@@ -30,30 +29,12 @@ MIN_VOLUME_PER_ATOM = 0.5
 _MIN_FLATNESS = 1e-6
 #: Largest fractional coordinate; beyond it float64 loses the decimals.
 _MAX_FRAC_COORD = 1e6
+#: Cutoff in Å by which the size of a neighbor search is measured.
+_CUTOFF = 6.0
 #: Most image atoms, and boxes of the cutoff's size, that a neighbor search may visit.
 _MAX_SEARCH = 1e6
 #: Most angles of one crystal that fit into memory.
 _MAX_ANGLES = 3e6
-
-
-def check_crystals(crystals: Crystals) -> dict[int, str]:
-    """Check cells, coordinates, elements and distances.
-
-    Parameters
-    ----------
-    crystals : Crystals
-        Crystals.
-
-    Returns
-    -------
-    dict of int to str
-        Reason by the index of each invalid crystal.
-    """
-    reasons = check_cells(crystals)
-    valid = np.setdiff1d(np.arange(len(crystals)), list(reasons))
-    rest = crystals[valid]
-    by_pairs = check_pairs(rest, find_pairs(rest))
-    return reasons | {int(valid[index]): by_pairs[index] for index in by_pairs}
 
 
 def check_cells(crystals: Crystals) -> dict[int, str]:
@@ -77,7 +58,29 @@ def check_cells(crystals: Crystals) -> dict[int, str]:
     return reasons
 
 
-def check_pairs(crystals: Crystals, pairs: Pairs) -> dict[int, str]:
+def check_elements(crystals: Crystals, known: Collection[str]) -> dict[int, str]:
+    """Check that a model has an input for all elements.
+
+    Parameters
+    ----------
+    crystals : Crystals
+        Crystals; atomic numbers of no element are left to :func:`check_cells`.
+    known : collection of str
+        Symbols of the known elements.
+
+    Returns
+    -------
+    dict of int to str
+        Reason by the index of each crystal with another element.
+    """
+    found = _list_others(crystals, known)
+    return {
+        crystal: f"unknown to this potential: {', '.join(sorted(symbols))}"
+        for crystal, symbols in found.items()
+    }
+
+
+def check_pairs(crystals: Crystals, pairs: Pairs, cutoff: float) -> dict[int, str]:
     """Check for isolated and overlapping atoms and for too many angles.
 
     Parameters
@@ -86,6 +89,8 @@ def check_pairs(crystals: Crystals, pairs: Pairs) -> dict[int, str]:
         Crystals that pass :func:`check_cells`.
     pairs : Pairs
         Their pairs.
+    cutoff : float
+        Distance in Å within which an atom must have a neighbor.
 
     Returns
     -------
@@ -94,12 +99,14 @@ def check_pairs(crystals: Crystals, pairs: Pairs) -> dict[int, str]:
     """
     starts = torch.from_numpy(np.repeat(crystals.offsets[:-1], pairs.n_pairs))
     ends = pairs.ends + starts.to(pairs.ends.device)
-    near = ends[:, pairs.lengths <= ATOM_CUTOFF].reshape(-1)
+    near = ends[:, pairs.lengths <= cutoff].reshape(-1)
     n_neighbors = torch.bincount(near, minlength=len(crystals.atomic_numbers))
     close = torch.nonzero(pairs.lengths < MIN_DISTANCE)[:, 0]
     return (
         _describe_angles(pairs.n_angles)
-        | _describe_isolated(crystals, torch.nonzero(n_neighbors == 0)[:, 0].tolist())
+        | _describe_isolated(
+            crystals, torch.nonzero(n_neighbors == 0)[:, 0].tolist(), cutoff
+        )
         | _describe_overlaps(
             crystals, ends[:, close].T.tolist(), pairs.lengths[close].tolist()
         )
@@ -121,19 +128,30 @@ def check_references(crystals: Crystals, elements: Collection[str]) -> dict[int,
     dict of int to str
         Reason by the index of each crystal with another element.
     """
-    numbers = crystals.atomic_numbers
-    missing = ~np.isin(numbers, [Element(symbol).Z for symbol in elements])
-    missing &= ~_is_unknown(numbers)
-    if not missing.any():
-        return {}
-    symbols: dict[int, list[str]] = {}
-    sites = np.stack([crystals.crystal_of_site, numbers])[:, missing]
-    for crystal, number in np.unique(sites, axis=1).T.tolist():
-        symbols.setdefault(crystal, []).append(Element.from_Z(number).symbol)
+    found = _list_others(crystals, elements)
     return {
-        crystal: f"no atomic reference energy for {', '.join(sorted(found))}"
-        for crystal, found in symbols.items()
+        crystal: f"no atomic reference energy for {', '.join(sorted(symbols))}"
+        for crystal, symbols in found.items()
     }
+
+
+def _list_others(crystals: Crystals, elements: Collection[str]) -> dict[int, list[str]]:
+    """List the elements of each crystal that are not among some elements."""
+    numbers = crystals.atomic_numbers
+    others = ~np.isin(numbers, _list_numbers(frozenset(elements)))
+    others &= ~_is_unknown(numbers)
+    symbols: dict[int, list[str]] = {}
+    if others.any():
+        sites = np.stack([crystals.crystal_of_site, numbers])[:, others]
+        for crystal, number in np.unique(sites, axis=1).T.tolist():
+            symbols.setdefault(crystal, []).append(Element.from_Z(number).symbol)
+    return symbols
+
+
+@lru_cache
+def _list_numbers(symbols: frozenset[str]) -> NDArray[np.int64]:
+    """List the atomic numbers of elements."""
+    return np.array([Element(symbol).Z for symbol in symbols], dtype=np.int64)
 
 
 def _describe_angles(n_angles: NDArray[np.int64]) -> dict[int, str]:
@@ -142,11 +160,13 @@ def _describe_angles(n_angles: NDArray[np.int64]) -> dict[int, str]:
     return {int(index): f"{n_angles[index]:.3g} angles: too many" for index in crowded}
 
 
-def _describe_isolated(crystals: Crystals, sites: list[int]) -> dict[int, str]:
+def _describe_isolated(
+    crystals: Crystals, sites: list[int], cutoff: float
+) -> dict[int, str]:
     """Describe the first isolated atom of each crystal."""
     return {
         int(crystals.crystal_of_site[site]): f"{ISOLATED_ATOM}: "
-        f"{_name_site(crystals, site)} has no neighbour within {ATOM_CUTOFF:g} Å"
+        f"{_name_site(crystals, site)} has no neighbour within {cutoff:g} Å"
         for site in reversed(sites)
     }
 
@@ -173,8 +193,8 @@ def _name_site(crystals: Crystals, site: int) -> str:
 
 
 def _is_unknown(numbers: NDArray[np.int64]) -> NDArray[np.bool_]:
-    """Return which atomic numbers have no row in chgnet's embedding."""
-    unknown: NDArray[np.bool_] = (numbers < 1) | (numbers > N_ELEMENTS)
+    """Return which atomic numbers are those of no element."""
+    unknown: NDArray[np.bool_] = (numbers < 1) | (numbers > _N_ELEMENTS)
     return unknown
 
 
@@ -196,7 +216,7 @@ def _check_numbers(crystals: Crystals) -> dict[int, str]:
     finite_cell = np.isfinite(crystals.lattices).all(axis=(1, 2))
     finite_site = np.isfinite(crystals.frac_coords).all(axis=1)
     reasons = {
-        int(owners[site]): f"atomic number {numbers[site]} is outside 1..{N_ELEMENTS}"
+        int(owners[site]): f"atomic number {numbers[site]} is outside 1..{_N_ELEMENTS}"
         for site in np.flatnonzero(_is_unknown(numbers))
     }
     return (
@@ -246,10 +266,10 @@ def _check_search_sizes(crystals: Crystals) -> dict[int, str]:
     """Check for cells so skewed or so large that a neighbor search takes too long."""
     volumes, areas, _ = _measure_cells(crystals)
     with np.errstate(all="ignore"):
-        reach = np.ceil(ATOM_CUTOFF * areas / volumes[:, None])
+        reach = np.ceil(_CUTOFF * areas / volumes[:, None])
         n_images = (2 * reach + 1).prod(axis=1) * crystals.n_atoms
         extents = np.abs(crystals.lattices).sum(axis=1)
-        n_boxes = (extents / ATOM_CUTOFF + 1).prod(axis=1)
+        n_boxes = (extents / _CUTOFF + 1).prod(axis=1)
     return _label(~(n_boxes <= _MAX_SEARCH), "the cell is too large") | _label(
         ~(n_images <= _MAX_SEARCH), "the cell is too skewed"
     )

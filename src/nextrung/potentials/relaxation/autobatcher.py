@@ -13,7 +13,7 @@ from nextrung.potentials.relaxation.symmetry import refine_symmetry
 from nextrung.schemas.base import InputError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
 
     from numpy.typing import NDArray
     from pymatgen.core import Structure
@@ -21,36 +21,14 @@ if TYPE_CHECKING:
     from nextrung.potentials.relaxation.restart import RestartPoint
     from nextrung.schemas.relaxation import RelaxationRecord, RelaxationSettings
 
-#: Neighbors within 6 Å and bonds within 3 Å of an atom, at 1 atom/Å³.
-_NEIGHBORS: Final = 4 / 3 * np.pi * 6.0**3
-_BONDS: Final = 4 / 3 * np.pi * 3.0**3
+    #: Costs by lattices and numbers of atoms.
+    CostEstimate = Callable[
+        [NDArray[np.float64], NDArray[np.int64]], NDArray[np.float64]
+    ]
+
 #: Factor by which resumed structures may exceed the cost of a batch: the batch they
 #: were in exceeded it by its last structure, and cells have changed since.
 RESUMED_EXCESS: Final = 1.5
-
-
-def estimate_costs(
-    lattices: NDArray[np.float64], n_atoms: NDArray[np.int64]
-) -> NDArray[np.float64]:
-    """Estimate the cost of one prediction of each crystal.
-
-    Parameters
-    ----------
-    lattices : ndarray of float, shape (n_crystals, 3, 3)
-        Lattice vectors as rows in Å.
-    n_atoms : ndarray of int, shape (n_crystals,)
-        Atoms of each crystal.
-
-    Returns
-    -------
-    ndarray of float, shape (n_crystals,)
-        Neighbors and angles of a crystal of the same, uniform density.
-    """
-    densities = n_atoms / np.abs(np.linalg.det(lattices))
-    costs: NDArray[np.float64] = n_atoms * (
-        _NEIGHBORS * densities + (_BONDS * densities) ** 2
-    )
-    return costs
 
 
 class InFlightAutoBatcher:
@@ -62,6 +40,8 @@ class InFlightAutoBatcher:
         Indexed structures, read one ahead of need.
     settings : RelaxationSettings
         Settings of the relaxation.
+    estimate_costs : callable
+        Cost estimate, see :meth:`nextrung.potentials.interface.Relaxable`.
     restarts : mapping of int to RestartPoint, optional
         Restart point by index of the structures to resume.
     """
@@ -70,8 +50,11 @@ class InFlightAutoBatcher:
         self,
         structures: Iterable[tuple[int, Structure]],
         settings: RelaxationSettings,
+        *,
+        estimate_costs: CostEstimate,
         restarts: Mapping[int, RestartPoint] | None = None,
     ) -> None:
+        self._estimate_costs = estimate_costs
         self._structures = iter(structures)
         self._restarts = restarts or {}
         self._prepare = _refine if settings.fix_symmetry else BatchItem
@@ -150,7 +133,7 @@ class InFlightAutoBatcher:
         structure = self._next.structure
         self._next = self._read_next()
         lattices = structure.lattice.matrix[None]
-        return float(estimate_costs(lattices, np.array([len(structure)])).item())
+        return float(self._estimate_costs(lattices, np.array([len(structure)])).item())
 
 
 def _refine(index: int, structure: Structure) -> BatchItem:

@@ -8,10 +8,7 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 from ase import units
 
-from nextrung.potentials.relaxation.autobatcher import (
-    InFlightAutoBatcher,
-    estimate_costs,
-)
+from nextrung.potentials.relaxation.autobatcher import InFlightAutoBatcher
 from nextrung.potentials.relaxation.checks import (
     BAD_NUMBERS,
     describe_cells,
@@ -33,8 +30,6 @@ if TYPE_CHECKING:
 
 #: Magnitude from which energies, forces and stresses count as infinite.
 _MAX_VALUE: Final = 1e30
-#: Neighbors and angles of a batch: what fits a CPU core's cache, or fills a GPU.
-MAX_BATCH_COSTS: Final = {"cpu": 16_000.0, "cuda": 2_000_000.0}
 
 
 def relax_batched(
@@ -56,8 +51,8 @@ def relax_batched(
     settings : RelaxationSettings
         Settings of the relaxation.
     max_batch_cost : float, optional
-        Neighbors and angles of a batch, above which no structure is added to it; by
-        default chosen by the device of the potential.
+        Estimated cost of a batch above which no structure is added to it; by default
+        that of the potential on its device.
     restarts : Restarts, optional
         Restart points, which are saved at intervals and when the relaxation is stopped.
 
@@ -67,15 +62,21 @@ def relax_batched(
         Index and record of each structure, as it finishes.
     """
     if max_batch_cost is None:
-        max_batch_cost = MAX_BATCH_COSTS[potential.device.type]
+        max_batch_cost = potential.limits.relaxation[potential.device.type]
     restarts = restarts or Restarts()
-    autobatcher = InFlightAutoBatcher(structures, settings, restarts.points)
+    autobatcher = InFlightAutoBatcher(
+        structures,
+        settings,
+        estimate_costs=potential.estimate_costs,
+        restarts=restarts.points,
+    )
     batch = autobatcher.resume(max_batch_cost)
     try:
         while len(batch) or autobatcher:
             if restarts.is_due:
                 restarts.update(batch.restart_points())
-            batch = batch.join(autobatcher.fill(max_batch_cost - _sum_costs(batch)))
+            cost = _sum_costs(potential, batch)
+            batch = batch.join(autobatcher.fill(max_batch_cost - cost))
             yield from autobatcher.pop_rejected()
             batch, failures = _remove_overstrained(batch)
             yield from failures
@@ -109,10 +110,11 @@ def _find_finished(
     return finished
 
 
-def _sum_costs(batch: InFlightBatch) -> float:
+def _sum_costs(potential: Relaxable, batch: InFlightBatch) -> float:
     """Estimate the cost of one prediction of a batch."""
     coordinates = batch.coordinates
-    return float(estimate_costs(coordinates.lattices, coordinates.n_atoms).sum())
+    costs = potential.estimate_costs(coordinates.lattices, coordinates.n_atoms)
+    return float(costs.sum())
 
 
 @dataclass(frozen=True, eq=False)
@@ -154,6 +156,8 @@ def _evaluate(
         return _Evaluation(np.zeros(0), np.zeros((0, 3)), np.zeros(0), {})
     coordinates = batch.coordinates
     prediction = potential.predict_batch(batch.crystals, "efs")
+    if "s" not in potential.properties:  # the cell is fixed
+        prediction = replace(prediction, stresses=np.zeros_like(prediction.stresses))
     failed = _find_failed(prediction, coordinates.n_atoms)
     forces = np.array(prediction.forces, dtype=np.float64)
     forces[np.repeat(failed, coordinates.n_atoms)] = 0

@@ -10,7 +10,8 @@ from nextrung.potentials.inputs import list_structures
 from nextrung.potentials.relaxation.ase import relax_with_ase
 from nextrung.potentials.relaxation.batched import relax_batched
 from nextrung.potentials.relaxation.checks import record_failure
-from nextrung.schemas.relaxation import RelaxationEngine
+from nextrung.schemas.base import InputError
+from nextrung.schemas.relaxation import CellDegrees, RelaxationEngine
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -56,10 +57,16 @@ def relax(
         One per structure, in the order given; a failure has its reason. One structure
         has a list of one record.
 
+    Raises
+    ------
+    InputError
+        If the potential predicts no forces, or no stresses for a cell that relaxes.
+
     Notes
     -----
     A record does not depend on the other structures.
     """
+    _validate_properties(potential.properties, settings.cell)
     listed = list_structures(structures)
     usable = [each for each in enumerate(listed) if not isinstance(each[1], str)]
     rejected = [
@@ -77,3 +84,16 @@ def relax(
             if on_record is not None:
                 on_record(index, record)
     return [records[index] for index in range(len(listed))]
+
+
+def _validate_properties(properties: str, cell: CellDegrees) -> None:
+    """Check that a potential predicts what a relaxation needs."""
+    if "f" not in properties:
+        raise InputError(
+            "relaxation: expected a potential with forces, got one of energies alone"
+        )
+    if "s" not in properties and cell is not CellDegrees.FIXED:
+        raise InputError(
+            f"relaxation: expected a potential with stresses for cell: {cell}, got one "
+            f"without; choose cell: {CellDegrees.FIXED}"
+        )

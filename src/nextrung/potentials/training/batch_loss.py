@@ -9,23 +9,20 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from nextrung.potentials.chgnet.denormals import flush_denormals
-from nextrung.potentials.chgnet.forward import predict_differentiably, predict_graphs
+from nextrung.potentials.denormals import flush_denormals
 from nextrung.potentials.training.losses import compare_outputs, weigh_loss
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
 
-    from chgnet.model import CHGNet
     from torch import Tensor
 
-    from nextrung.potentials.chgnet.forward import Outputs
-    from nextrung.potentials.graphs.graphs import GraphBatch
+    from nextrung.potentials.interface import Batch, Outputs, TrainableBackend
     from nextrung.potentials.training.losses import Deviations, Properties
     from nextrung.schemas.fine_tuning import FineTuningSettings
 
     #: A micro-batch on the device.
-    LabelledGraphs = tuple[GraphBatch, Properties]
+    LabelledBatch = tuple[Batch, Properties]
 
 
 @dataclass(frozen=True, eq=False)
@@ -55,7 +52,7 @@ class LossEvaluator:
 
     Parameters
     ----------
-    model : CHGNet
+    backend : TrainableBackend
         The network.
     settings : FineTuningSettings
         Weights and shape of the loss.
@@ -64,21 +61,24 @@ class LossEvaluator:
     """
 
     def __init__(
-        self, model: CHGNet, settings: FineTuningSettings, n_threads: int = 1
+        self,
+        backend: TrainableBackend,
+        settings: FineTuningSettings,
+        n_threads: int = 1,
     ) -> None:
-        self._model = model
+        self._backend = backend
         self._settings = settings
         self._n_threads = n_threads
 
     def evaluate(
-        self, micro_batches: Sequence[LabelledGraphs], n_labels: Tensor
+        self, micro_batches: Sequence[LabelledBatch], n_labels: Tensor
     ) -> list[BatchLoss]:
         """Compute losses, with their gradients if torch's grad mode is enabled.
 
         Parameters
         ----------
-        micro_batches : sequence of (GraphBatch, Properties)
-            Graphs and labels of each micro-batch.
+        micro_batches : sequence of (Batch, Properties)
+            Inputs and labels of each micro-batch.
         n_labels : Tensor, shape (4,)
             Labels of each property in the whole batch.
 
@@ -99,14 +99,16 @@ class LossEvaluator:
 
     def trained_weights(self) -> list[torch.nn.Parameter]:
         """List the weights that are trained, in the order of the gradients."""
-        return [weight for weight in self._model.parameters() if weight.requires_grad]
+        return [
+            weight
+            for weight in self._backend.module.parameters()
+            if weight.requires_grad
+        ]
 
     @flush_denormals()
-    def _differentiate(
-        self, n_labels: Tensor, micro_batch: LabelledGraphs
-    ) -> BatchLoss:
+    def _differentiate(self, n_labels: Tensor, micro_batch: LabelledBatch) -> BatchLoss:
         """Compute a loss and its gradients; zero for weights it does not depend on."""
-        evaluated = self._evaluate(n_labels, micro_batch, predict_differentiably)
+        evaluated = self._evaluate(n_labels, micro_batch, differentiable=True)
         gradients = torch.autograd.grad(
             evaluated.loss,
             self.trained_weights(),
@@ -118,12 +120,15 @@ class LossEvaluator:
     def _evaluate(
         self,
         n_labels: Tensor,
-        micro_batch: LabelledGraphs,
-        predict: Callable[[CHGNet, GraphBatch, str], Outputs] = predict_graphs,
+        micro_batch: LabelledBatch,
+        *,
+        differentiable: bool = False,
     ) -> BatchLoss:
         """Compute the loss of a micro-batch."""
-        graphs, labels = micro_batch
-        outputs = predict(self._model, graphs, "efsm")
+        batch, labels = micro_batch
+        backend = self._backend
+        predict = backend.differentiate if differentiable else backend.evaluate
+        outputs: Outputs = predict(batch, backend.properties)
         delta = self._settings.huber_delta
-        deviations = compare_outputs(outputs, graphs.n_atoms, labels, huber_delta=delta)
+        deviations = compare_outputs(outputs, batch.n_atoms, labels, huber_delta=delta)
         return BatchLoss(deviations, weigh_loss(deviations, n_labels, self._settings))

@@ -13,11 +13,7 @@ from torch.utils.data import DataLoader, Sampler
 
 from nextrung.compute.fine_tuning import plan_batches, share_batch
 from nextrung.potentials.training.frame_screening import estimate_costs
-from nextrung.potentials.training.micro_batches import (
-    MAX_COST,
-    MicroBatch,
-    MicroBatchDataset,
-)
+from nextrung.potentials.training.micro_batches import MicroBatch, MicroBatchDataset
 from nextrung.schemas.fine_tuning import Precision
 
 if TYPE_CHECKING:
@@ -25,7 +21,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from nextrung.potentials.graphs.graphs import GraphBatch
+    from nextrung.potentials.interface import Batch, TrainableBackend
     from nextrung.potentials.training.losses import Properties
     from nextrung.schemas.fine_tuning import FineTuningSettings
     from nextrung.schemas.frames import Frames
@@ -85,8 +81,8 @@ class FrameDataModule(LightningDataModule):  # type: ignore[misc] # untyped base
         Usable validation frames.
     settings : FineTuningSettings
         Batch size, seed and precision.
-    device : torch.device
-        Device of the training.
+    backend : TrainableBackend
+        Network, which builds its inputs.
     """
 
     def __init__(
@@ -95,15 +91,16 @@ class FrameDataModule(LightningDataModule):  # type: ignore[misc] # untyped base
         val: Frames,
         settings: FineTuningSettings,
         *,
-        device: torch.device,
+        backend: TrainableBackend,
     ) -> None:
         super().__init__()
         self.settings = settings
-        self.device = device
+        self.device = backend.device
+        self._backend = backend
         self._resumed = (0, 0)
         self._train = train
         self._val = val
-        self._costs = estimate_costs(train)
+        self._costs = estimate_costs(train, backend)
 
     @property
     def n_batches(self) -> int:
@@ -156,8 +153,8 @@ class FrameDataModule(LightningDataModule):  # type: ignore[misc] # untyped base
 
     def transfer_batch_to_device(
         self, batch: list[MicroBatch], device: torch.device, _: int
-    ) -> list[tuple[GraphBatch, Properties]]:
-        """Build the graphs of a batch on the device of the network.
+    ) -> list[tuple[Batch, Properties]]:
+        """Build the inputs of a batch on the device of the network.
 
         Parameters
         ----------
@@ -170,12 +167,12 @@ class FrameDataModule(LightningDataModule):  # type: ignore[misc] # untyped base
 
         Returns
         -------
-        list of (GraphBatch, Properties)
-            Graphs and labels of each micro-batch, on the device.
+        list of (Batch, Properties)
+            Inputs and labels of each micro-batch, on the device.
         """
         double = self.settings.precision is Precision.FLOAT64
         dtype = torch.float64 if double else torch.float32
-        return [micro_batch.to(device, dtype) for micro_batch in batch]
+        return [micro_batch.to(self._backend, device, dtype) for micro_batch in batch]
 
     def _find_rank(self) -> tuple[int, int]:
         """Find this rank and the number of ranks."""
@@ -188,7 +185,7 @@ class FrameDataModule(LightningDataModule):  # type: ignore[misc] # untyped base
         """Make the loader of batches; for an accelerator, with worker processes."""
         n_workers = _N_WORKERS[self.device.type]
         return DataLoader(
-            MicroBatchDataset(frames, MAX_COST[self.device.type]),
+            MicroBatchDataset(frames, self._backend),
             sampler=batches,
             batch_size=None,
             num_workers=n_workers,

@@ -10,7 +10,7 @@ from pymatgen.core import Element
 
 from nextrung.checked_files import count_damaged
 from nextrung.compute.fine_tuning import select_train_frames
-from nextrung.potentials.chgnet.double_backward import use_fast_double_backward
+from nextrung.potentials.interface import TrainableBackend
 from nextrung.potentials.training.checkpoint import (
     CheckpointCallback,
     recover_checkpoint,
@@ -117,8 +117,9 @@ def fine_tune(
     Raises
     ------
     InputError
-        If a split has no usable frame, no validation frame has an energy, the
-        checkpoint belongs to another training, or the training diverges.
+        If the potential cannot be trained, a split has no usable frame, no validation
+        frame has an energy, the checkpoint belongs to another training, or the training
+        diverges.
 
     Notes
     -----
@@ -129,8 +130,9 @@ def fine_tune(
     if trained is Trained.NOTHING or settings.epochs == 0:
         state = TrainingState()
     else:
-        data = FrameDataModule(train, val, settings, device=potential.device)
-        module = _build_module(potential, data, trained)
+        backend = _prepare_backend(potential, settings, trained)
+        data = FrameDataModule(train, val, settings, backend=backend)
+        module = _build_module(backend, data, trained)
         state = _fit(module, data, workdir / STATE_FILE, on_epoch=on_epoch)
     return FineTuningResult(
         potential=_load_weights(potential, state.best_weights, _list_elements(train))
@@ -151,7 +153,7 @@ def _select_frames(
 ) -> tuple[Frames, Frames, dict[str, str]]:
     """Select the usable training and validation frames; list the unusable ones."""
     assigned = frames[np.isin(frames.splits, ("train", "val"))]
-    unusable = find_unusable(assigned, potential.elements)
+    unusable = find_unusable(assigned, potential.backend, potential.elements)
     usable = assigned[~np.isin(assigned.frame_ids, list(unusable))]
     train = select_train_frames(usable, settings.n_train_frames, seed=settings.seed)
     val = usable.split("val")
@@ -170,19 +172,31 @@ def _list_elements(frames: Frames) -> set[str]:
     return {Element.from_Z(int(z)).symbol for z in np.unique(frames.atomic_numbers)}
 
 
+def _prepare_backend(
+    potential: Potential, settings: FineTuningSettings, trained: Trained
+) -> TrainableBackend:
+    """Copy a network for training, with gradients for the weights to train."""
+    double = settings.precision is Precision.FLOAT64
+    backend = (potential.double() if double else potential).backend
+    if not isinstance(backend, TrainableBackend):
+        raise InputError(
+            f"fine-tuning: expected a potential that can be trained, got "
+            f"{potential.name}: the family {backend.family} is for predictions"
+        )
+    backend = backend.for_training()
+    for weight in backend.parameter_groups()["references"]:
+        weight.requires_grad_(trained is Trained.NETWORK_AND_ATOM_REFS)
+    return backend
+
+
 def _build_module(
-    potential: Potential, data: FrameDataModule, trained: Trained
+    backend: TrainableBackend, data: FrameDataModule, trained: Trained
 ) -> FineTuningModule:
-    """Build the module of a copy of the network, with the chosen weights trained."""
-    double = data.settings.precision is Precision.FLOAT64
-    model = (potential.double() if double else potential.copy()).model
-    use_fast_double_backward(model).train().requires_grad_(requires_grad=True)
-    train_atom_refs = trained is Trained.NETWORK_AND_ATOM_REFS
-    model.composition_model.requires_grad_(requires_grad=train_atom_refs)
+    """Build the module of a training."""
     identity = f"{trained} {data.digest()} {data.settings.model_dump_json()}"
     n_cores = MachineSettings().n_processes if data.device.type == "cpu" else 1
     return FineTuningModule(
-        model,
+        backend,
         data.settings,
         n_batches=data.n_batches,
         identity=identity,
@@ -231,6 +245,7 @@ def _load_weights(
     References of other elements are of another functional than what was trained.
     """
     copied = potential.copy()
-    copied.model.load_state_dict(weights)
+    if isinstance(copied.backend, TrainableBackend):
+        copied.backend.module.load_state_dict(weights)
     atom_refs = copied.atom_refs
     return copied.with_atom_refs({s: atom_refs[s] for s in atom_refs if s in elements})

@@ -5,29 +5,35 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import numpy as np
+import torch
 
 from nextrung.potentials.graphs.crystals import Crystals
-from nextrung.potentials.graphs.neighbors import find_pairs
-from nextrung.potentials.graphs.validity import check_crystals, check_references
+from nextrung.potentials.graphs.validity import check_references
+from nextrung.potentials.prediction import check_crystals
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator
 
     from numpy.typing import NDArray
 
+    from nextrung.potentials.interface import Backend
     from nextrung.schemas.frames import Frames
 
 #: Frames per neighbor search.
 _CHUNK = 256
 
 
-def find_unusable(frames: Frames, elements: Collection[str]) -> dict[str, str]:
-    """Find the frames without a graph, or with an element without reference energy.
+def find_unusable(
+    frames: Frames, backend: Backend, elements: Collection[str]
+) -> dict[str, str]:
+    """Find the frames that a network cannot be trained on.
 
     Parameters
     ----------
     frames : Frames
         Frames.
+    backend : Backend
+        Network.
     elements : collection of str
         Symbols of the elements that have a reference energy.
 
@@ -39,7 +45,8 @@ def find_unusable(frames: Frames, elements: Collection[str]) -> dict[str, str]:
     unusable: dict[str, str] = {}
     for chunk in _split_into_chunks(frames):
         crystals = Crystals.from_frames(chunk)
-        reasons = check_references(crystals, elements) | check_crystals(crystals)
+        reasons = check_references(crystals, elements)
+        reasons |= check_crystals(backend, crystals)
         unusable |= {str(chunk.frame_ids[i]): reasons[i] for i in sorted(reasons)}
     return unusable
 
@@ -63,22 +70,28 @@ def find_uncovered(frames: Frames, elements: Collection[str]) -> dict[str, str]:
     return {str(frames.frame_ids[i]): reasons[i] for i in sorted(reasons)}
 
 
-def estimate_costs(frames: Frames) -> NDArray[np.int64]:
+def estimate_costs(frames: Frames, backend: Backend) -> NDArray[np.int64]:
     """Estimate the cost of a training step on each frame.
 
     Parameters
     ----------
     frames : Frames
         Usable frames.
+    backend : Backend
+        Network.
 
     Returns
     -------
     ndarray of int, shape (n_frames,)
-        Costs as in :attr:`nextrung.potentials.graphs.neighbors.Pairs.costs`.
+        Costs of their inputs.
     """
-    chunks = _split_into_chunks(frames)
-    costs = [find_pairs(Crystals.from_frames(chunk)).costs for chunk in chunks]
-    return np.concatenate(costs)
+    cpu = torch.device("cpu")
+    return np.concatenate(
+        [
+            backend.prepare(Crystals.from_frames(chunk), cpu).costs
+            for chunk in _split_into_chunks(frames)
+        ]
+    )
 
 
 def _split_into_chunks(frames: Frames) -> Iterator[Frames]:

@@ -1,4 +1,4 @@
-"""Gradient statistics of the layers of Fig. 3a of the paper."""
+"""Gradient statistics of the tracked layers, as in Fig. 3a of the paper."""
 
 from __future__ import annotations
 
@@ -6,33 +6,12 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from nextrung.schemas.fine_tuning import GradientRecord, TrackedLayer
+from nextrung.schemas.fine_tuning import GradientRecord
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from chgnet.model import CHGNet
-
-#: Weights of CHGNet by the names of the figure. ``W0`` and ``W3`` are the first and
-#: the second linear layer, 0 and 3 in their sequence, of the core of a gated MLP.
-TRACKED_WEIGHTS: Mapping[TrackedLayer, str] = {
-    TrackedLayer.ATOM_EMBEDDING: "atom_embedding.embedding.weight",
-    TrackedLayer.BOND_EMBEDDING: "bond_embedding.weight",
-    TrackedLayer.ANGLE_EMBEDDING: "angle_embedding.weight",
-    TrackedLayer.ATOM_CONV_FIRST: (
-        "atom_conv_layers.0.twoBody_atom.mlp_core.layers.0.weight"
-    ),
-    TrackedLayer.ATOM_CONV_LAST: (
-        "atom_conv_layers.3.twoBody_atom.mlp_core.layers.3.weight"
-    ),
-    TrackedLayer.BOND_CONV_FIRST: (
-        "bond_conv_layers.0.twoBody_bond.mlp_core.layers.0.weight"
-    ),
-    TrackedLayer.BOND_CONV_LAST: (
-        "bond_conv_layers.2.twoBody_bond.mlp_core.layers.3.weight"
-    ),
-    TrackedLayer.READOUT_FIRST: "mlp.layers.0.weight",
-}
+    from nextrung.potentials.interface import TrainableBackend
 
 _QUANTILES: Mapping[str, float] = {
     "minimum": 0.0,
@@ -46,14 +25,14 @@ _QUANTILES: Mapping[str, float] = {
 
 
 def record_gradients(
-    model: CHGNet, step: int, fraction_of_epoch: float
+    backend: TrainableBackend, step: int, fraction_of_epoch: float
 ) -> list[GradientRecord]:
     """Compute statistics of the gradients of the tracked layers.
 
     Parameters
     ----------
-    model : CHGNet
-        Model after a backward pass.
+    backend : TrainableBackend
+        Network after a backward pass.
     step : int
         Optimiser steps done.
     fraction_of_epoch : float
@@ -70,9 +49,9 @@ def record_gradients(
             step=step,
             fraction_of_epoch=fraction_of_epoch,
             layer=layer,
-            **_describe(model.get_parameter(name)),
+            **_describe(backend.module.get_parameter(name)),
         )
-        for layer, name in TRACKED_WEIGHTS.items()
+        for layer, name in backend.tracked_layers.items()
     ]
 
 

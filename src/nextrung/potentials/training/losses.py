@@ -11,11 +11,11 @@ from torch.nn.functional import huber_loss
 from nextrung.schemas.fine_tuning import Errors
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
     from torch import Tensor
 
-    from nextrung.potentials.chgnet.forward import Outputs
+    from nextrung.potentials.interface import Outputs
     from nextrung.schemas.fine_tuning import FineTuningSettings
 
 
@@ -76,7 +76,7 @@ def compare_outputs(
     Parameters
     ----------
     outputs : Outputs
-        All four properties of the batch.
+        Properties of the batch.
     n_atoms : Tensor, shape (n_frames,)
         Atoms of each frame.
     labels : Properties
@@ -87,34 +87,33 @@ def compare_outputs(
     Returns
     -------
     Deviations
-        Sums of each property.
-
-    Raises
-    ------
-    TypeError
-        If a property was not predicted.
+        Sums of each property; zero for one that the network does not predict.
     """
-    if outputs.forces is None or outputs.stresses is None or outputs.magmoms is None:
-        raise TypeError("expected outputs with forces, stresses and magnetic moments")
-    predicted = Properties(
-        energies=outputs.energies / n_atoms,
-        forces=outputs.forces,
-        stresses=outputs.stresses,
-        magmoms=outputs.magmoms,
+    predicted = (
+        outputs.energies / n_atoms,
+        outputs.forces,
+        outputs.stresses,
+        outputs.magmoms,
     )
     return _sum_deviations(predicted, labels, huber_delta)
 
 
 def _sum_deviations(
-    predicted: Properties, labels: Properties, huber_delta: float
+    predicted: Iterable[Tensor | None], labels: Properties, huber_delta: float
 ) -> Deviations:
     """Sum the deviations; missing labels contribute nothing, also no gradient."""
     huber, absolute, n_labels = [], [], []
     for prediction, label in zip(predicted, labels, strict=True):
+        if prediction is None:
+            zero = label.new_zeros((), dtype=torch.float64)
+            huber.append(zero)
+            absolute.append(zero)
+            n_labels.append(zero.long())
+            continue
         exists = ~label.isnan()
         error = torch.where(exists, prediction - label.nan_to_num(), 0.0)
-        zero = torch.zeros_like(error)
-        total = huber_loss(error, zero, reduction="sum", delta=huber_delta)
+        zeros = torch.zeros_like(error)
+        total = huber_loss(error, zeros, reduction="sum", delta=huber_delta)
         huber.append(total.double())
         absolute.append(error.detach().abs().double().sum())
         n_labels.append(exists.sum())

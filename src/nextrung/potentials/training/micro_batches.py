@@ -11,19 +11,13 @@ from torch.utils.data import Dataset
 
 from nextrung.potentials.graphs.batching import split_by_cost
 from nextrung.potentials.graphs.crystals import Crystals
-from nextrung.potentials.graphs.graphs import build_graphs
-from nextrung.potentials.graphs.neighbors import find_pairs
 from nextrung.potentials.training.losses import Properties
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from nextrung.potentials.graphs.graphs import GraphBatch
-    from nextrung.potentials.graphs.neighbors import Pairs
+    from nextrung.potentials.interface import Batch, Inputs, TrainableBackend
     from nextrung.schemas.frames import Frames
-
-#: Cost of a micro-batch: what fits the caches of a CPU core, or about 25 GB on a GPU.
-MAX_COST = {"cpu": 10_000, "cuda": 500_000}
 
 
 @dataclass(frozen=True, eq=False)
@@ -32,25 +26,24 @@ class MicroBatch:
 
     Parameters
     ----------
-    crystals : Crystals
-        Crystals of the frames.
-    pairs : Pairs
-        Their pairs.
+    inputs : Inputs
+        Crystals of the frames with their neighbor lists.
     labels : Properties
         Their labels; NaN where a frame has none.
     """
 
-    crystals: Crystals
-    pairs: Pairs
+    inputs: Inputs
     labels: Properties
 
     def to(
-        self, device: torch.device, dtype: torch.dtype
-    ) -> tuple[GraphBatch, Properties]:
-        """Build the graphs and move the labels to a device.
+        self, backend: TrainableBackend, device: torch.device, dtype: torch.dtype
+    ) -> tuple[Batch, Properties]:
+        """Build the input tensors and move the labels to a device.
 
         Parameters
         ----------
+        backend : TrainableBackend
+            Network.
         device : torch.device
             Device of the training.
         dtype : torch.dtype
@@ -58,17 +51,17 @@ class MicroBatch:
 
         Returns
         -------
-        tuple of (GraphBatch, Properties)
-            Graphs and labels; the energies stay in float64.
+        tuple of (Batch, Properties)
+            Inputs and labels; the energies stay in float64.
         """
-        graphs = build_graphs(self.crystals, device, dtype, pairs=self.pairs)
+        batch = backend.build(self.inputs, device, dtype)
         labels = Properties(
             energies=self.labels.energies.to(device),
             forces=self.labels.forces.to(device, dtype),
             stresses=self.labels.stresses.to(device, dtype),
             magmoms=self.labels.magmoms.to(device, dtype),
         )
-        return graphs, labels
+        return batch, labels
 
 
 def read_labels(frames: Frames) -> Properties:
@@ -99,21 +92,24 @@ class MicroBatchDataset(Dataset[list[MicroBatch]]):
     ----------
     frames : Frames
         Usable frames.
-    max_cost : int
-        Cost of a micro-batch. The gradients of micro-batches are summed, so that the
-        memory of a step is limited and its tensors fit the caches of a CPU.
+    backend : TrainableBackend
+        Network. Its limit is the cost of a micro-batch; the gradients of micro-batches
+        are summed, so that the memory of a step is limited and its tensors fit the
+        caches of a CPU.
     """
 
-    def __init__(self, frames: Frames, max_cost: int) -> None:
+    def __init__(self, frames: Frames, backend: TrainableBackend) -> None:
         self._frames = frames
-        self._max_cost = max_cost
+        self._backend = backend
+        self._max_cost = int(backend.limits.training[backend.device.type])
 
     def __getitem__(self, indices: NDArray[np.int64]) -> list[MicroBatch]:
         """Build the micro-batches of the batch of these frames."""
         frames = self._frames[indices]
-        crystals = Crystals.from_frames(frames)
-        pairs = find_pairs(crystals)
+        inputs = self._backend.prepare(
+            Crystals.from_frames(frames), torch.device("cpu")
+        )
         return [
-            MicroBatch(crystals[chosen], pairs[chosen], read_labels(frames[chosen]))
-            for chosen in split_by_cost(pairs.costs, self._max_cost)
+            MicroBatch(inputs[chosen], read_labels(frames[chosen]))
+            for chosen in split_by_cost(inputs.costs, self._max_cost)
         ]

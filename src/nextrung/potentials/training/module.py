@@ -21,10 +21,10 @@ from nextrung.schemas.fine_tuning import EpochRecord
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from chgnet.model import CHGNet
     from torch import Tensor
 
-    from nextrung.potentials.training.batch_loss import BatchLoss, LabelledGraphs
+    from nextrung.potentials.interface import TrainableBackend
+    from nextrung.potentials.training.batch_loss import BatchLoss, LabelledBatch
     from nextrung.schemas.fine_tuning import FineTuningSettings
 
 
@@ -33,7 +33,7 @@ class FineTuningModule(LightningModule):  # type: ignore[misc] # untyped base
 
     Parameters
     ----------
-    model : CHGNet
+    backend : TrainableBackend
         The network; the weights that require a gradient are trained, in place.
     settings : FineTuningSettings
         Settings of the training.
@@ -47,7 +47,7 @@ class FineTuningModule(LightningModule):  # type: ignore[misc] # untyped base
 
     def __init__(
         self,
-        model: CHGNet,
+        backend: TrainableBackend,
         settings: FineTuningSettings,
         *,
         n_batches: int,
@@ -55,11 +55,12 @@ class FineTuningModule(LightningModule):  # type: ignore[misc] # untyped base
         n_threads: int = 1,
     ) -> None:
         super().__init__()
-        self.model = model
+        self.backend = backend
+        self.model = backend.module
         self.settings = settings
         self.state = TrainingState(identity)
         self._n_batches = n_batches
-        self._loss_evaluator = LossEvaluator(model, settings, n_threads)
+        self._loss_evaluator = LossEvaluator(backend, settings, n_threads)
         self._gradient_steps = set(plan_gradient_steps(n_batches, settings))
         self._train_errors = ErrorMeter()
         self._val_errors = ErrorMeter()
@@ -102,13 +103,13 @@ class FineTuningModule(LightningModule):  # type: ignore[misc] # untyped base
             wall_time=time.perf_counter() - self._started,
         )
 
-    def training_step(self, micro_batches: list[LabelledGraphs]) -> Tensor:
+    def training_step(self, micro_batches: list[LabelledBatch]) -> Tensor:
         """Compute the gradients of a batch.
 
         Parameters
         ----------
-        micro_batches : list of (GraphBatch, Properties)
-            Graphs and labels of the batch.
+        micro_batches : list of (Batch, Properties)
+            Inputs and labels of the batch.
 
         Returns
         -------
@@ -138,15 +139,15 @@ class FineTuningModule(LightningModule):  # type: ignore[misc] # untyped base
         step = self.trainer.global_step
         if step in self._gradient_steps:
             fraction = step / self._n_batches
-            self.state.gradients += record_gradients(self.model, step, fraction)
+            self.state.gradients += record_gradients(self.backend, step, fraction)
 
-    def validation_step(self, micro_batches: list[LabelledGraphs]) -> None:
+    def validation_step(self, micro_batches: list[LabelledBatch]) -> None:
         """Add the errors of a validation batch.
 
         Parameters
         ----------
-        micro_batches : list of (GraphBatch, Properties)
-            Graphs and labels of the batch.
+        micro_batches : list of (Batch, Properties)
+            Inputs and labels of the batch.
         """
         n_labels = self._count_labels(micro_batches)
         losses = self._loss_evaluator.evaluate(micro_batches, n_labels)
@@ -212,7 +213,7 @@ class FineTuningModule(LightningModule):  # type: ignore[misc] # untyped base
         self._val_errors.reset()
         self._started = time.perf_counter()
 
-    def _count_labels(self, micro_batches: list[LabelledGraphs]) -> Tensor:
+    def _count_labels(self, micro_batches: list[LabelledBatch]) -> Tensor:
         """Count the labels of a batch of all ranks."""
         none = torch.zeros(4, dtype=torch.int64, device=self.device)
         n_labels = sum((labels.count() for _, labels in micro_batches), none)

@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from nextrung.potentials.atom_refs import move_atom_refs, prepare_start
+from nextrung.potentials.interface import TrainableBackend
 from nextrung.potentials.training.fine_tuning import fine_tune
-from nextrung.potentials.training.frame_screening import find_unusable
+from nextrung.potentials.training.frame_screening import find_uncovered, find_unusable
 from nextrung.schemas.models import RECIPES, Rereference
 from nextrung.schemas.preflight import Trial
 
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
 
     from nextrung.potentials.potential import Potential
     from nextrung.potentials.training.fine_tuning import FineTuningResult
-    from nextrung.schemas.fine_tuning import FineTuningSettings, TrackedLayer
+    from nextrung.schemas.fine_tuning import FineTuningSettings
     from nextrung.schemas.frames import Frames
     from nextrung.schemas.models import Model
 
@@ -86,7 +87,7 @@ def predict_sample(source: Potential, sample: Frames, whole: Frames) -> Sample:
     Sample
         Frames whose elements all occur in a training frame of the sample.
     """
-    unusable = find_unusable(sample, source.elements)
+    unusable = find_unusable(sample, source.backend, source.elements)
     usable = sample[~np.isin(sample.frame_ids, list(unusable))]
     train = usable.split("train")
     fitted = {
@@ -97,7 +98,7 @@ def predict_sample(source: Potential, sample: Frames, whole: Frames) -> Sample:
     atom_refs = {
         kind: move_atom_refs(source, frames, kind)[1] for kind, frames in fitted.items()
     }
-    uncovered = find_unusable(usable, set(atom_refs[Rereference.RESIDUAL]))
+    uncovered = find_uncovered(usable, set(atom_refs[Rereference.RESIDUAL]))
     usable = usable[~np.isin(usable.frame_ids, list(uncovered))]
     predicted, _ = source.predict_frames(usable, "efs")
     return Sample(usable, predicted, atom_refs, unusable)
@@ -153,9 +154,10 @@ def try_models(
 def _describe(model: Model, result: FineTuningResult, n_frames: int) -> Trial:
     """Describe the errors, gradients and throughput of a training."""
     best = result.history[(result.best_epoch or 1) - 1].val
-    norms: defaultdict[TrackedLayer, list[float]] = defaultdict(list)
+    norms: defaultdict[str, list[float]] = defaultdict(list)
     for record in result.gradients:
         norms[record.layer].append(record.norm)
+    backend = result.potential.backend
     fastest = min(epoch.wall_time for epoch in result.history)
     return Trial(
         model=model,
@@ -163,5 +165,8 @@ def _describe(model: Model, result: FineTuningResult, n_frames: int) -> Trial:
         forces_mae=best.forces_mae,
         stress_mae=best.stress_mae,
         gradient_norms={layer: median(found) for layer, found in norms.items()},
+        checked_layer=backend.checked_layer
+        if isinstance(backend, TrainableBackend)
+        else None,
         seconds_per_frame=fastest / n_frames,
     )

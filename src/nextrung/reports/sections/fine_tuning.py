@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from typing import TYPE_CHECKING
 
 import plotly.graph_objects as go
@@ -19,7 +20,7 @@ from nextrung.reports.html.model_style import appearance, model_cell
 from nextrung.reports.html.quantities import PROPERTIES
 from nextrung.reports.plots.figure import Figure, list_columns, log_axis, plot
 from nextrung.reports.sections.section import Section, documents_of, list_colours
-from nextrung.schemas.fine_tuning import FineTuningDoc, GradientRecord, TrackedLayer
+from nextrung.schemas.fine_tuning import FineTuningDoc, GradientRecord
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -115,7 +116,7 @@ def _plot_boxes(
     boxes: list[go.Box], title: str, axis: Mapping[str, object]
 ) -> go.Figure:
     """Plot boxes of all models by layer."""
-    layers = [layer.value for layer in TrackedLayer]
+    layers = list(dict.fromkeys(layer for box in boxes for layer in box.x))
     return plot(
         boxes,
         y_title=title,
@@ -130,7 +131,7 @@ def _draw_norms(model: str, records: list[GradientRecord]) -> go.Box:
     """Draw the gradient norms of one model."""
     look = appearance(model)
     return go.Box(
-        x=[record.layer.value for record in records],
+        x=[record.layer for record in records],
         y=[record.norm for record in records],
         name=look.title,
         marker={"color": look.colour, "size": 4},
@@ -145,13 +146,11 @@ def _draw_norms(model: str, records: list[GradientRecord]) -> go.Box:
 def _draw_ranges(model: str, records: list[GradientRecord]) -> go.Box:
     """Draw the percentiles of the gradient components of one model."""
     look = appearance(model)
-    by_layer = {
-        layer: [record for record in records if record.layer is layer]
-        for layer in TrackedLayer
-    }
-    by_layer = {layer: found for layer, found in by_layer.items() if found}
+    by_layer: defaultdict[str, list[GradientRecord]] = defaultdict(list)
+    for record in records:
+        by_layer[record.layer].append(record)
     return go.Box(
-        x=[layer.value for layer in by_layer],
+        x=list(by_layer),
         lowerfence=[min(r.p5 for r in found) for found in by_layer.values()],
         q1=[min(r.p25 for r in found) for found in by_layer.values()],
         median=[sorted(r.median for r in f)[len(f) // 2] for f in by_layer.values()],

@@ -144,7 +144,7 @@ def _plot_gradients(document: PreflightDoc) -> list[Figure]:
     norms = {trial.model: trial.gradient_norms for trial in document.trials}
     scratch = {k: v for k, v in norms.pop(Model.SCRATCH, {}).items() if v > 0}
     points = [
-        (layer.value, model, found[layer] / norm)
+        (layer, model, found[layer] / norm)
         for model, found in norms.items()
         for layer, norm in scratch.items()
         if found.get(layer)
@@ -152,7 +152,7 @@ def _plot_gradients(document: PreflightDoc) -> list[Figure]:
     if not points:
         return []
     limit = document.settings.max_gradient_ratio
-    layers = [layer.value for layer in scratch]
+    layers = list(scratch)
     traces: list[object] = [
         go.Scatter(
             x=layers, y=[limit] * len(layers), mode="lines", hoverinfo="skip",

@@ -34,7 +34,7 @@ def ts() -> ModuleType:
 @pytest.fixture
 def torchsim(ts: ModuleType) -> ModuleType:  # noqa: ARG001
     """The module under test, which needs torch-sim to be imported."""
-    return importlib.import_module("nextrung.potentials.chgnet.torchsim")
+    return importlib.import_module("nextrung.potentials.torchsim_model")
 
 
 def test_torch_sim_validates_the_model(
@@ -139,7 +139,7 @@ def test_without_torch_sim_the_module_says_what_to_install(
 ) -> None:
     for name in ("torch_sim", "torch_sim.models", "torch_sim.models.interface"):
         monkeypatch.setitem(sys.modules, name, None)
-    name = "nextrung.potentials.chgnet.torchsim"
+    name = "nextrung.potentials.torchsim_model"
     monkeypatch.delitem(sys.modules, name, raising=False)
 
     with pytest.raises(InputError, match=r"expected torch-sim.*'nextrung\[torchsim\]'"):

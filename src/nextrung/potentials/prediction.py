@@ -7,33 +7,24 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
-from nextrung.potentials.chgnet.forward import predict_graphs
 from nextrung.potentials.graphs.batching import split_by_cost
 from nextrung.potentials.graphs.crystals import list_rows
-from nextrung.potentials.graphs.graphs import build_graphs
-from nextrung.potentials.graphs.neighbors import find_pairs
 from nextrung.potentials.graphs.validity import (
     check_cells,
-    check_pairs,
+    check_elements,
     check_references,
 )
 from nextrung.potentials.interface import BatchPrediction
 from nextrung.schemas.base import InputError
 
 if TYPE_CHECKING:
-    from chgnet.model import CHGNet
     from numpy.typing import NDArray
 
-    from nextrung.potentials.chgnet.forward import Outputs
     from nextrung.potentials.graphs.crystals import Crystals
-    from nextrung.potentials.graphs.neighbors import Pairs
+    from nextrung.potentials.interface import Backend, Inputs, Outputs
 
 #: Letters of the properties: energies, forces, stresses, magnetic moments.
 PROPERTIES = "efsm"
-#: Cost of a batch that fits the caches of a CPU core.
-_CPU_COST = 12_000
-#: Cost of a batch that fills a GPU, and bytes of GPU memory per unit of cost.
-_GPU_COST, _BYTES_PER_COST = 2_000_000, 20_000
 #: Just below 32 MiB, the largest block for which glibc raises its thresholds.
 _LARGEST_BLOCK = 33_000_000
 #: Crystals per neighbor search.
@@ -60,18 +51,19 @@ def _check_properties(properties: str) -> None:
 
 @torch.inference_mode(mode=False)
 def predict_crystals(
-    model: CHGNet, crystals: Crystals, properties: str, *, elements: frozenset[str]
+    backend: Backend, crystals: Crystals, properties: str, *, elements: frozenset[str]
 ) -> BatchPrediction:
     """Predict properties of any number of crystals.
 
     Parameters
     ----------
-    model : CHGNet
-        Model in evaluation mode.
+    backend : Backend
+        Model.
     crystals : Crystals
         Crystals, valid or not.
     properties : str
-        Letters of the wanted properties, ``e`` among them.
+        Letters of the wanted properties, ``e`` among them; those that the model does
+        not predict are left out.
     elements : frozenset of str
         Elements that have an atomic reference energy.
 
@@ -87,21 +79,45 @@ def predict_crystals(
         If a letter of the properties is unknown.
     """
     _check_properties(properties)
-    buffer = _PredictionBuffer(model, crystals, properties)
+    wanted = "".join(each for each in properties if each in backend.properties)
+    buffer = _PredictionBuffer(backend, crystals, wanted)
     buffer.unreferenced |= check_references(crystals, elements)
     buffer.errors |= check_cells(crystals)
+    buffer.errors |= check_elements(crystals, backend.known_elements)
     valid = np.setdiff1d(np.arange(len(crystals)), list(buffer.errors))
     for start in range(0, len(valid), _WINDOW):
         _predict_window(buffer, valid[start : start + _WINDOW])
     return buffer.finish()
 
 
+def check_crystals(backend: Backend, crystals: Crystals) -> dict[int, str]:
+    """Check cells, coordinates, elements and distances.
+
+    Parameters
+    ----------
+    backend : Backend
+        Model.
+    crystals : Crystals
+        Crystals.
+
+    Returns
+    -------
+    dict of int to str
+        Reason by the index of each crystal that cannot be predicted.
+    """
+    reasons = check_cells(crystals) | check_elements(crystals, backend.known_elements)
+    valid = np.setdiff1d(np.arange(len(crystals)), list(reasons))
+    inputs = backend.prepare(crystals[valid], torch.device("cpu"))
+    found = backend.check(inputs)
+    return reasons | {int(valid[index]): found[index] for index in found}
+
+
 class _PredictionBuffer:
     """Predictions of all crystals, filled in batch by batch."""
 
-    def __init__(self, model: CHGNet, crystals: Crystals, properties: str) -> None:
+    def __init__(self, backend: Backend, crystals: Crystals, properties: str) -> None:
         n_crystals, n_sites = len(crystals), len(crystals.atomic_numbers)
-        self.model = model
+        self.backend = backend
         self.crystals = crystals
         self.properties = properties
         self.energies = np.full(n_crystals, np.nan)
@@ -159,35 +175,33 @@ class _PredictionBuffer:
 
 def _predict_window(buffer: _PredictionBuffer, window: NDArray[np.int64]) -> None:
     """Search the neighbors of some crystals and predict these batch by batch."""
-    crystals = buffer.crystals[window]
-    device = next(buffer.model.parameters()).device
-    pairs = find_pairs(crystals, device=device)
-    reasons = check_pairs(crystals, pairs)
+    backend = buffer.backend
+    inputs = backend.prepare(buffer.crystals[window], backend.device)
+    reasons = backend.check(inputs)
     buffer.errors.update({int(window[i]): reason for i, reason in reasons.items()})
     valid = np.setdiff1d(np.arange(len(window)), list(reasons))
-    for batch in split_by_cost(pairs.costs[valid], _find_max_cost(device)):
-        _predict_or_halve(buffer, window[valid[batch]], pairs[valid[batch]])
+    for batch in split_by_cost(inputs.costs[valid], _find_max_cost(backend)):
+        _predict_or_halve(buffer, window[valid[batch]], inputs[valid[batch]])
 
 
-def _find_max_cost(device: torch.device) -> int:
+def _find_max_cost(backend: Backend) -> int:
     """Find the cost of a batch that fits the caches of a CPU, or a GPU's memory."""
-    if device.type == "cpu":
-        return _CPU_COST
-    free, _ = torch.cuda.mem_get_info(device)
-    cached = torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
-    return min(_GPU_COST, (free + cached) // _BYTES_PER_COST + 1)
+    device, limits = backend.device, backend.limits
+    max_cost = limits.prediction[device.type]
+    if device.type != "cpu":
+        free, _ = torch.cuda.mem_get_info(device)
+        reserved = torch.cuda.memory_reserved(device)
+        free += reserved - torch.cuda.memory_allocated(device)
+        max_cost = min(max_cost, free // limits.bytes_per_cost + 1)
+    return int(max_cost)
 
 
 def _predict_or_halve(
-    buffer: _PredictionBuffer, chosen: NDArray[np.int64], pairs: Pairs
+    buffer: _PredictionBuffer, chosen: NDArray[np.int64], inputs: Inputs
 ) -> None:
     """Predict a batch, or each of its halves if it is out of memory."""
-    parameter = next(buffer.model.parameters())
     try:
-        graphs = build_graphs(
-            buffer.crystals[chosen], parameter.device, parameter.dtype, pairs=pairs
-        )
-        outputs = predict_graphs(buffer.model, graphs, buffer.properties)
+        outputs = buffer.backend.compute(inputs, buffer.properties)
     except RuntimeError as error:
         if not _is_out_of_memory(error):
             raise
@@ -195,11 +209,12 @@ def _predict_or_halve(
         buffer.fill_in(chosen, outputs)
         return
     if len(chosen) == 1:
-        reason = f"out of memory: {pairs.n_pairs[0]} bonds, {pairs.n_angles[0]} angles"
-        buffer.errors[int(chosen[0])] = reason
+        crystal = int(chosen[0])
+        n_atoms, cost = buffer.crystals.n_atoms[crystal], inputs.costs[0]
+        buffer.errors[crystal] = f"out of memory: {n_atoms} atoms, cost {cost}"
         return
     for half in np.array_split(np.arange(len(chosen)), 2):
-        _predict_or_halve(buffer, chosen[half], pairs[half])
+        _predict_or_halve(buffer, chosen[half], inputs[half])
 
 
 def _is_out_of_memory(error: RuntimeError) -> bool:

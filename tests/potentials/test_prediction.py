@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from dataclasses import replace
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -7,11 +9,15 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tests.potentials.networks import network_of
 
-from nextrung.potentials.chgnet import prediction
+from nextrung.potentials import prediction
+from nextrung.potentials.chgnet import backend
+from nextrung.potentials.chgnet.backend import ChgnetBackend
 from nextrung.potentials.chgnet.forward import predict_graphs
-from nextrung.potentials.chgnet.prediction import _check_properties
 from nextrung.potentials.graphs.crystals import Crystals
+from nextrung.potentials.interface import BatchLimits
+from nextrung.potentials.prediction import _check_properties
 from nextrung.schemas.base import InputError
 
 if TYPE_CHECKING:
@@ -21,8 +27,8 @@ if TYPE_CHECKING:
     from chgnet.model import CHGNet
     from pymatgen.core import Structure
 
-    from nextrung.potentials.chgnet.forward import Outputs
     from nextrung.potentials.graphs.graphs import GraphBatch
+    from nextrung.potentials.interface import Outputs
     from nextrung.potentials.potential import Potential
 
 
@@ -47,7 +53,8 @@ def test_a_prediction_does_not_depend_on_its_batch(
 ) -> None:
     for potential, energy_noise in ((target, 1e-5), (target_double, 1e-11)):
         together = potential.predict_batch(crystals, "efsm")
-        monkeypatch.setattr(prediction, "_CPU_COST", 1)
+        limits = replace(ChgnetBackend.limits, prediction={"cpu": 1})
+        monkeypatch.setattr(ChgnetBackend, "limits", limits)
         alone = potential.predict_batch(crystals, "efsm")
         monkeypatch.undo()
         per_atom = np.abs(together.energies - alone.energies) / crystals.n_atoms
@@ -100,13 +107,14 @@ def test_unwanted_properties_are_nan(target: Potential, crystals: Crystals) -> N
 def test_batches_on_a_gpu_fill_it_or_its_free_memory(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    device = torch.device("cuda")
+    limits = BatchLimits({"cuda": 200}, {}, {}, bytes_per_cost=20_000)
+    gpu: Any = SimpleNamespace(device=torch.device("cuda"), limits=limits)
     monkeypatch.setattr(torch.cuda, "memory_reserved", lambda _: 3 * 20_000)
     monkeypatch.setattr(torch.cuda, "memory_allocated", lambda _: 20_000)
     monkeypatch.setattr(torch.cuda, "mem_get_info", lambda _: (10 * 20_000, 0))
-    assert prediction._find_max_cost(device) == 10 + 2 + 1
+    assert prediction._find_max_cost(gpu) == 10 + 2 + 1
     monkeypatch.setattr(torch.cuda, "mem_get_info", lambda _: (10**12, 0))
-    assert prediction._find_max_cost(device) == prediction._GPU_COST
+    assert prediction._find_max_cost(gpu) == 200
 
 
 def fail_above(limit: int) -> Any:  # noqa: ANN401
@@ -125,7 +133,7 @@ def test_a_batch_too_large_for_memory_is_halved(
     target: Potential, crystals: Crystals, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     own = target.predict_batch(crystals)
-    monkeypatch.setattr(prediction, "predict_graphs", fail_above(2))
+    monkeypatch.setattr(backend, "predict_graphs", fail_above(2))
     halved = target.predict_batch(crystals)
     assert halved.errors == {}
     np.testing.assert_allclose(halved.energies, own.energies, rtol=1e-5)
@@ -134,7 +142,7 @@ def test_a_batch_too_large_for_memory_is_halved(
 def test_a_crystal_too_large_for_memory_is_an_error(
     target: Potential, crystals: Crystals, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(prediction, "predict_graphs", fail_above(0))
+    monkeypatch.setattr(backend, "predict_graphs", fail_above(0))
     errors = target.predict_batch(crystals).errors
     assert list(errors) == list(range(len(crystals)))
     assert all("out of memory" in reason for reason in errors.values())
@@ -146,7 +154,7 @@ def test_other_errors_of_the_device_are_raised(
     def fail(*_: object) -> None:
         raise RuntimeError("device lost")
 
-    monkeypatch.setattr(prediction, "predict_graphs", fail)
+    monkeypatch.setattr(backend, "predict_graphs", fail)
     with pytest.raises(RuntimeError, match="device lost"):
         target.predict_batch(crystals)
 
@@ -154,8 +162,8 @@ def test_other_errors_of_the_device_are_raised(
 def test_nan_energies_are_errors(target: Potential, crystals: Crystals) -> None:
     broken = target.copy()
     with torch.no_grad():
-        broken.model.site_wise.bias += torch.nan
-        broken.model.mlp.layers[-1].bias += torch.nan
+        network_of(broken).site_wise.bias += torch.nan
+        network_of(broken).mlp.layers[-1].bias += torch.nan
     errors = broken.predict_batch(crystals).errors
     assert set(errors.values()) == {"the prediction is not finite"}
 

@@ -1,0 +1,279 @@
+"""CHGNet as a backend."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import numpy as np
+import torch
+from pymatgen.core import Element
+
+from nextrung.potentials.chgnet.checkpoints import (
+    FUNCTIONALS,
+    N_ELEMENTS,
+    Checkpoint,
+    build_model,
+    find_checkpoint,
+    read_checkpoint,
+    write_checkpoint,
+)
+from nextrung.potentials.chgnet.double_backward import use_fast_double_backward
+from nextrung.potentials.chgnet.forward import predict_differentiably, predict_graphs
+from nextrung.potentials.graphs.graphs import build_graphs
+from nextrung.potentials.graphs.neighbors import (
+    ATOM_CUTOFF,
+    BOND_CUTOFF,
+    NeighborLists,
+    find_pairs,
+)
+from nextrung.potentials.graphs.validity import check_pairs
+from nextrung.potentials.interface import (
+    UNKNOWN_FUNCTIONAL,
+    BatchLimits,
+    LoadedModel,
+    TrainableBackend,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+    from chgnet.model import CHGNet
+    from numpy.typing import NDArray
+
+    from nextrung.potentials.graphs.crystals import Crystals
+    from nextrung.potentials.graphs.graphs import GraphBatch
+    from nextrung.potentials.interface import Outputs
+
+_ELEMENTS = frozenset(Element.from_Z(z).symbol for z in range(1, N_ELEMENTS + 1))
+#: Neighbors and bonds of an atom at 1 atom/Å³.
+_NEIGHBORS = 4 / 3 * np.pi * ATOM_CUTOFF**3
+_BONDS = 4 / 3 * np.pi * BOND_CUTOFF**3
+
+
+class ChgnetBackend(TrainableBackend):
+    """A CHGNet.
+
+    Parameters
+    ----------
+    module : CHGNet
+        The model, frozen and in evaluation mode.
+
+    Notes
+    -----
+    ``W0`` and ``W3`` of the tracked layers, those of Fig. 3a of the paper, are the
+    first and the second linear layer, 0 and 3 in their sequence, of the core of a gated
+    MLP.
+    """
+
+    family: ClassVar[str] = "chgnet"
+    suffix: ClassVar[str] = ".pth.tar"
+    properties = "efsm"
+    limits = BatchLimits(
+        prediction={"cpu": 12_000, "cuda": 2_000_000},
+        relaxation={"cpu": 16_000, "cuda": 2_000_000},
+        training={"cpu": 10_000, "cuda": 500_000},
+        bytes_per_cost=20_000,
+    )
+    tracked_layers: Mapping[str, str] = {
+        "AtomEmb": "atom_embedding.embedding.weight",
+        "BondEmb": "bond_embedding.weight",
+        "AngleEmb": "angle_embedding.weight",
+        "AtomConv0_W0": "atom_conv_layers.0.twoBody_atom.mlp_core.layers.0.weight",
+        "AtomConv3_W3": "atom_conv_layers.3.twoBody_atom.mlp_core.layers.3.weight",
+        "BondConv0_W0": "bond_conv_layers.0.twoBody_bond.mlp_core.layers.0.weight",
+        "BondConv2_W3": "bond_conv_layers.2.twoBody_bond.mlp_core.layers.3.weight",
+        "MLP_Layer0": "mlp.layers.0.weight",
+    }
+    checked_layer = "MLP_Layer0"
+
+    module: CHGNet
+
+    @property
+    def known_elements(self) -> frozenset[str]:
+        """Elements of the embedding: hydrogen to plutonium."""
+        return _ELEMENTS
+
+    @property
+    def atom_refs(self) -> dict[str, float]:
+        """Atomic reference energy of each known element in eV/atom."""
+        energies = self.module.composition_model.fc.weight[0].tolist()
+        return {
+            Element.from_Z(z).symbol: energy for z, energy in enumerate(energies, 1)
+        }
+
+    def with_atom_refs(self, energies: Mapping[str, float]) -> ChgnetBackend:
+        """Copy the model with other atomic reference energies.
+
+        Parameters
+        ----------
+        energies : mapping of str to float
+            Energy of known elements in eV/atom; all others become 0.
+        """
+        copied = self.copy()
+        weight = copied.module.composition_model.fc.weight
+        with torch.no_grad():
+            weight.zero_()
+            for symbol, energy in energies.items():
+                weight[0, Element(symbol).Z - 1] = energy
+        return copied
+
+    def with_random_weights(self, seed: int) -> ChgnetBackend:
+        """Copy the architecture and the atomic references, with random weights.
+
+        Parameters
+        ----------
+        seed : int
+            Seed of the weights.
+        """
+        model = build_model({**self.module.model_args, "version": None}, seed)
+        atom_refs = self.module.composition_model.state_dict()
+        model.composition_model.load_state_dict(atom_refs)
+        return ChgnetBackend(model.to(self.device, self.dtype))
+
+    def save(
+        self, path: Path, elements: frozenset[str], metadata: Mapping[str, Any]
+    ) -> None:
+        """Write a checkpoint that plain chgnet loads; it is replaced atomically.
+
+        Parameters
+        ----------
+        path : Path
+            File to write or replace.
+        elements : frozenset of str
+            Elements that have an atomic reference energy.
+        metadata : mapping of str to object
+            Numbers, strings, lists and dictionaries to store beside.
+        """
+        write_checkpoint(Checkpoint(self.module, elements, dict(metadata)), path)
+
+    def estimate_costs(
+        self, lattices: NDArray[np.float64], n_atoms: NDArray[np.int64]
+    ) -> NDArray[np.float64]:
+        """Estimate the neighbors and angles of crystals of a uniform density.
+
+        Parameters
+        ----------
+        lattices : ndarray of float, shape (n_crystals, 3, 3)
+            Lattice vectors as rows in Å.
+        n_atoms : ndarray of int, shape (n_crystals,)
+            Atoms of each crystal.
+        """
+        densities = n_atoms / np.abs(np.linalg.det(lattices))
+        costs: NDArray[np.float64] = n_atoms * (
+            _NEIGHBORS * densities + (_BONDS * densities) ** 2
+        )
+        return costs
+
+    def prepare(self, crystals: Crystals, device: torch.device) -> NeighborLists:
+        """Search the neighbors of crystals.
+
+        Parameters
+        ----------
+        crystals : Crystals
+            Crystals of known elements with valid cells.
+        device : torch.device
+            Device of the search and of its results.
+        """
+        return NeighborLists(crystals, find_pairs(crystals, device=device))
+
+    def check(self, inputs: NeighborLists) -> dict[int, str]:  # type: ignore[override]
+        """List the crystals with isolated or overlapping atoms or too many angles.
+
+        Parameters
+        ----------
+        inputs : NeighborLists
+            Crystals and their pairs.
+        """
+        return check_pairs(inputs.crystals, inputs.pairs, ATOM_CUTOFF)
+
+    def build(  # type: ignore[override]
+        self, inputs: NeighborLists, device: torch.device, dtype: torch.dtype
+    ) -> GraphBatch:
+        """Build the graphs of a batch.
+
+        Parameters
+        ----------
+        inputs : NeighborLists
+            Crystals and their pairs.
+        device : torch.device
+            Device of the graphs.
+        dtype : torch.dtype
+            Floating-point type of the vectors.
+        """
+        return build_graphs(inputs.crystals, device, dtype, pairs=inputs.pairs)
+
+    def evaluate(self, batch: GraphBatch, properties: str) -> Outputs:  # type: ignore[override]
+        """Compute properties without gradients by the parameters.
+
+        Parameters
+        ----------
+        batch : GraphBatch
+            Graphs on the device of the network and of its type.
+        properties : str
+            Letters of the wanted properties.
+        """
+        return predict_graphs(self.module, batch, properties)
+
+    def differentiate(self, batch: GraphBatch, properties: str) -> Outputs:  # type: ignore[override]
+        """Compute properties that depend on the parameters that require gradients.
+
+        Parameters
+        ----------
+        batch : GraphBatch
+            Graphs on the device of the network and of its type.
+        properties : str
+            Letters of the wanted properties.
+        """
+        return predict_differentiably(self.module, batch, properties)
+
+    def parameter_groups(self) -> dict[str, list[torch.nn.Parameter]]:
+        """List all parameters by their part: ``references``, ``readout``, ``body``."""
+        groups: dict[str, list[torch.nn.Parameter]] = {
+            "references": [],
+            "readout": [],
+            "body": [],
+        }
+        parts = {"composition_model": "references", "mlp": "readout"}
+        for name, parameter in self.module.named_parameters():
+            groups[parts.get(name.split(".")[0], "body")].append(parameter)
+        return groups
+
+    def for_training(self) -> ChgnetBackend:
+        """Copy the model in training mode, with gradients for all its parameters."""
+        copied = self.copy()
+        use_fast_double_backward(copied.module).train().requires_grad_(
+            requires_grad=True
+        )
+        return copied
+
+
+def load_chgnet(name: str, device: str) -> LoadedModel:
+    """Load a CHGNet.
+
+    Parameters
+    ----------
+    name : str
+        Name of a shipped model, or path of a checkpoint.
+    device : str
+        Device of torch.
+
+    Returns
+    -------
+    LoadedModel
+        The model and the metadata of its file.
+
+    Raises
+    ------
+    InputError
+        If there is no such model, or the file holds none that is supported.
+    """
+    checkpoint = read_checkpoint(find_checkpoint(name))
+    functional = checkpoint.metadata.get("functional") or FUNCTIONALS.get(
+        name, UNKNOWN_FUNCTIONAL
+    )
+    return LoadedModel(
+        ChgnetBackend(checkpoint.model.to(device)),
+        checkpoint.elements,
+        {**checkpoint.metadata, "functional": functional},
+    )
