@@ -133,7 +133,7 @@ def summarise_comparison(
         "differences": [
             difference
             for name, models in table.items()
-            for difference in _list_differences(name, models, best.get(name))
+            for difference in list_differences(name, models, best.get(name))
         ],
     }
 
@@ -152,12 +152,28 @@ def _collect_errors(
                     yield model.value, (repeat.seed, repeat.split), errors
 
 
-def _list_differences(
+def list_differences(
     name: str,
     models: Mapping[str, Mapping[tuple[int | None, int], Errors]],
     best: BestModel | None,
 ) -> list[ModelDifference]:
-    """Compare all models by one property with the references of the results."""
+    """Compare all models by one property with the references of the results.
+
+    Parameters
+    ----------
+    name : str
+        The property.
+    models : mapping of str to mapping of tuple to Errors
+        Test errors of each model by seeds of training and split.
+    best : BestModel or None
+        Model of the lowest validation error.
+
+    Returns
+    -------
+    list of ModelDifference
+        Differences of all models from the baseline, the source, scratch and the best,
+        as far as they share five materials.
+    """
     comparison = ModelComparison.of(models)
     chosen = [] if best is None else [best.model]
     references = (BASELINE, Model.SOURCE.value, Model.SCRATCH.value, *chosen)
