@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple, Self
 import numpy as np
 
 from nextrung.compute.intervals.errors import match_repeats
-from nextrung.compute.intervals.resampling import Sample, resample_mean
+from nextrung.compute.intervals.resampling import PRECISION, Sample, resample_mean
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -141,13 +141,12 @@ class PairedErrors:
 
         Notes
         -----
-        What the logarithm of the ratio changes by when a material is left out, times
-        the number of the others, is the influence of the material (jackknife
-        pseudo-values [1]_), and is resampled. To first order that is its error over the
-        mean error of its model, minus the same of the other model; but where a few
-        materials make up much of both means, an interval from the first order covers 88
-        instead of 95 %. Each repeat counts alike. With one repeat, the interval says
-        nothing of other seeds and splits.
+        To first order, the influence of a material on the logarithm of the ratio is its
+        error over the mean error of its model, minus the same of the other model. Where
+        a few materials make up much of both means, an interval from it covers 88
+        instead of 95 %: influences are scaled to the variance of the jackknife [1]_,
+        which leaves out one material at a time, and resampled. Each repeat counts
+        alike. With one repeat, the interval says nothing of other seeds and splits.
 
         References
         ----------
@@ -189,14 +188,17 @@ def _leave_one_out(
 ) -> tuple[NDArray[np.str_], NDArray[np.float64]]:
     """Compute the influence of each material on the log ratio of two mean errors."""
     names, numbers = np.unique(model.material_ids, return_inverse=True)
-    logarithms = []
+    shares = []
     for errors in (model, reference):
         sums = np.bincount(numbers, errors.values * errors.weights)
-        total = sums.sum() or 1.0
-        others = np.maximum(1 - sums / total, SMALLEST_RATIO)
-        logarithms.append(np.log(others))
-    changes = logarithms[0] - logarithms[1]
-    return names, (len(names) - 1) * (changes.mean() - changes)
+        shares.append(sums / (sums.sum() or 1.0))
+    influences = len(names) * (shares[0] - shares[1])
+    left = [np.log(np.maximum(1 - share, SMALLEST_RATIO)) for share in shares]
+    changes = (len(names) - 1) * (left[0] - left[1])
+    spread = float(influences.std())
+    if spread > PRECISION:
+        influences *= float(changes.std()) / spread
+    return names, influences
 
 
 def _pair(model: Errors, reference: Errors) -> tuple[Errors, Errors]:

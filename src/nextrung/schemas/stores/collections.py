@@ -11,6 +11,7 @@ from nextrung.schemas.base import Record
 from nextrung.schemas.density import DensityFields
 from nextrung.schemas.evaluation import PropertyErrors
 from nextrung.schemas.models import Recipe
+from nextrung.schemas.physics import PhysicsRecord
 from nextrung.schemas.relaxation import RelaxationStatus
 from nextrung.schemas.scaling_law import ScalingPoint
 from nextrung.schemas.stability import MaterialStability
@@ -28,6 +29,7 @@ class Collection(StrEnum):
     RELAXATIONS = "relaxations"
     STABILITY = "stability"
     DENSITIES = "densities"
+    PHYSICS = "physics"
     SCALING = "scaling"
     JOBS = "jobs"
 
@@ -151,6 +153,10 @@ class DensityRow(DensityFields, PerMaterialRow):
     """Experimental density of one crystal, and that predicted by one model."""
 
 
+class PhysicsRow(PhysicsRecord, PerModelRow):
+    """One measured number of one crystal, and whether it passed."""
+
+
 class ScalingRow(ScalingPoint, PerModelRow):
     """Errors of one model trained on one subset, and the fitted power laws."""
 
@@ -187,6 +193,7 @@ ROWS: Mapping[Collection, type[Row]] = {
     Collection.RELAXATIONS: RelaxationRow,
     Collection.STABILITY: StabilityRow,
     Collection.DENSITIES: DensityRow,
+    Collection.PHYSICS: PhysicsRow,
     Collection.SCALING: ScalingRow,
     Collection.JOBS: JobRow,
 }
@@ -199,6 +206,7 @@ KEYS: Mapping[Collection, tuple[str, ...]] = {
     Collection.RELAXATIONS: ("study", "model", "material_id"),
     Collection.STABILITY: ("study", "model", "material_id"),
     Collection.DENSITIES: ("study", "model", "material_id"),
+    Collection.PHYSICS: ("study", "model", "crystal_id", "measure"),
     Collection.SCALING: ("study", "model", "n_frames", "seed"),
     Collection.JOBS: ("study", "job_uuid"),
 }
