@@ -148,8 +148,8 @@ def _list_forgetting(documents: Mapping[str, PhysicsDoc]) -> list[Element]:
         "experimental crystals with random strains and displacements, drawn without "
         "regard to the data set. Energies are relative to the unperturbed crystal, so "
         "that a change of the atomic references has no effect. A deviation is what "
-        "training changed; it is an error only as far as the source was right. Grey: 95 % "
-        "interval over crystals."
+        "training changed; it is an error only as far as the source was right. Grey: "
+        "95 % interval over crystals."
     )
     reason = "no crystal that both predict"
     rows = [
