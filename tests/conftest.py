@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -15,15 +16,20 @@ from tests.calculations import (
     recorded_silicon,
     vasp_script,
 )
+from tests.gpaw_calculations import gpaw, gpaw_script
 from tests.services import database, launchpad, mongo_store, mongod
 from tests.slurm import slurm
 from tests.vasp_files import outcar, vasprun
 
+from nextrung.adapters.files.locks import hold_lock
+
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
 __all__ = [
     "database",
+    "gpaw",
+    "gpaw_script",
     "launchpad",
     "mongo_store",
     "mongod",
@@ -34,6 +40,12 @@ __all__ = [
     "vasp_script",
     "vasprun",
 ]
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Start the files with slow tests first, so that no process runs one last."""
+    slow = {item.path for item in items if item.get_closest_marker("slow")}
+    items.sort(key=lambda item: item.path not in slow)
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -53,6 +65,28 @@ def clean_tree(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
         yield
     after = {path.name for path in root.iterdir() if not path.name.startswith(".")}
     assert after <= before
+
+
+@pytest.fixture(scope="session")
+def make_once(
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Callable[[str, Callable[[Path], None]], Path]:
+    """Make a folder by its name, once for all processes of the tests."""
+    base = tmp_path_factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        base = base.parent
+
+    def make(name: str, fill: Callable[[Path], None]) -> Path:
+        folder, filled = base / name, base / f"{name}.filled"
+        with hold_lock(base / f"{name}.lock"):
+            if not filled.exists():
+                shutil.rmtree(folder, ignore_errors=True)
+                folder.mkdir()
+                fill(folder)
+                filled.touch()
+        return folder
+
+    return make
 
 
 @pytest.fixture

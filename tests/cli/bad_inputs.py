@@ -40,6 +40,7 @@ VALID = {
     "relax": ("@salt.cif",),
     "density": (),
     "physics": (),
+    "benchmark": ("chgnet-r2scan",),
     "dataset build": ("@study.yaml",),
     "dataset audit": ("@study.yaml",),
     "dataset info": ("@frames.parquet",),
@@ -74,6 +75,8 @@ WRONG_OPTIONS: dict[Any, tuple[str, ...]] = {
     "source": WRONG_POTENTIALS,
     "models": ("nope", ""),
     "tests": ("nope", ""),
+    "properties": ("nope", ""),
+    "frames": WRONG_FILES,
     "crystals": ("nope", "", "@folder", "@empty"),
     "collection": ("nope", ""),
     "overrides": (
@@ -157,6 +160,7 @@ WRONG_ARGUMENTS: dict[tuple[str, int], tuple[str, ...]] = {
     ("provenance", 0): ("@none", "@folder", "@empty", "./nope", "nope"),
     ("provenance", 1): ("nope", "", "source/nope", "a/b/c", "f" * 64),
     ("init", 0): ("@empty", "@empty/below", "/proc/nope"),
+    ("benchmark", 0): WRONG_POTENTIALS,
     ("stability plot", 0): ("@none", "@folder", "@empty", "nope"),
     ("stability plot", 1): ("", "nope", "Xx-O", "1"),
 }

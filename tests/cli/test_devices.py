@@ -29,6 +29,7 @@ COMPUTING = (
     ("relax", "a.cif"),
     ("density",),
     ("physics", "--test", "equation_of_state"),
+    ("benchmark", "chgnet-r2scan"),
     ("fine-tune", "frames.parquet"),
     ("atom-refs", "fit", "frames.parquet"),
 )

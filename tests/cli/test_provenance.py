@@ -3,9 +3,16 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
-from tests.stored_study import store_study
+from tests.made_up_study import (
+    make_documents,
+    make_evaluation,
+    make_fine_tuning,
+    make_study,
+)
+from tests.stored_study import store_document, store_study
 
 from nextrung.adapters.stores.job_store import make_embedded_store
+from nextrung.schemas.models import FinishedPotential
 from nextrung.schemas.stores.provenance import ProvenanceGraph
 
 if TYPE_CHECKING:
@@ -40,6 +47,29 @@ def test_the_chain_of_a_row_is_drawn(call: Call, folder: Path) -> None:
         "(above)",
     ):
         assert text in shown.output
+
+
+def test_a_finished_potential_is_named_like_a_model(call: Call, tmp_path: Path) -> None:
+    finished = FinishedPotential(
+        potential="chgnet-r2scan", functional="r2SCAN", same_functional=True
+    )
+    study = make_study(make_documents())
+    results = study.results.model_copy(update={"finished": {"chgnet-r2scan": finished}})
+    named = study.model_copy(update={"results": results})
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("NEXTRUNG_ROOT", str(tmp_path))
+        store = make_embedded_store(tmp_path)
+        for part in ("fine_tuning", "evaluation"):
+            make = make_fine_tuning if part == "fine_tuning" else make_evaluation
+            document = make("chgnet-r2scan", 0.01)
+            owner = ("demo", f"{part}/chgnet-r2scan")
+            store_document(store, document, owner, uuid=f"uuid-of-{part}")
+        store_document(store, named, ("demo", "study"), uuid="uuid-of-demo")
+
+    shown = call("provenance", tmp_path, "chgnet-r2scan")
+
+    assert shown.code == 0
+    assert "make fine_tuning/chgnet-r2scan" in shown.output
 
 
 def test_the_chain_is_one_json_object(call: Call, folder: Path) -> None:

@@ -5,7 +5,7 @@ import io
 import pytest
 from rich.table import Table
 
-from nextrung.cli.terminal import PlainConsole
+from nextrung.cli.running import PlainConsole
 
 
 @pytest.mark.parametrize(

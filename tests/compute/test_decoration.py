@@ -23,7 +23,21 @@ def test_prototypes_are_small_and_have_unique_names(
 ) -> None:
     assert "AB_cF8_225_a_b-NaCl" in prototypes
     assert max(len(structure) for structure in prototypes.values()) == 6
-    assert len(list_prototypes(1000)) == 288
+
+
+def test_prototypes_are_those_of_the_library_of_pymatgen() -> None:
+    from pymatgen.analysis.prototypes import (  # noqa: PLC0415 - loads for seconds
+        AFLOW_PROTOTYPE_LIBRARY,
+    )
+
+    library = {
+        f"{entry['tags']['aflow']}-{structure.reduced_formula}": structure
+        for entry in AFLOW_PROTOTYPE_LIBRARY
+        for structure in [entry["snl"].structure]
+    }
+
+    assert list_prototypes(1000) == library
+    assert len(library) == 288
 
 
 def test_compounds_have_two_or_more_elements_of_the_system(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import importlib
+import os
 import re
 import shlex
 import subprocess
@@ -91,6 +92,15 @@ def test_defaults_of_the_reference_are_those_of_the_record() -> None:
     assert {
         key: yaml.safe_load(text.strip("`")) for key, text in defaults.items()
     } == FineTuningSettings().model_dump(mode="json", exclude={"loss_weights"})
+
+
+def test_models_are_listed_by_name_beside_recipes_of_the_study() -> None:
+    rows = [r for s in cut_sections(write_keys()).values() for r in list_rows(s)]
+    described = [row[1] for row in rows if row[0] == "`models`"]
+
+    with_recipes = [text for text in described if "models[]" in text]
+    assert len(with_recipes) == 2  # of the study and of its preflight
+    assert all("`residual_atom_refs` or " in text for text in with_recipes)
 
 
 def test_keys_lead_to_sections_of_the_page() -> None:
@@ -310,17 +320,24 @@ def test_python_of_the_first_page_runs(page: str) -> None:
     assert names["potential"].functional == "r2SCAN"
 
 
-@pytest.mark.slow
-def test_the_site_asks_no_other_server(tmp_path: Path) -> None:
-    """Fonts, scripts and styles come with the pages."""
+@pytest.fixture
+def site(tmp_path: Path) -> Path:
+    """The folder of the site: of ``$NEXTRUNG_SITE``, where CI has just built it."""
+    if built := os.environ.get("NEXTRUNG_SITE"):
+        return Path(built)
     subprocess.run(  # noqa: S603 - ours
         [sys.executable, "-m", "mkdocs", "build", "--strict", "--site-dir", tmp_path],
         cwd=ROOT,
         check=True,
         capture_output=True,
     )
+    return tmp_path
 
-    pages = list(tmp_path.rglob("*.html"))
+
+@pytest.mark.slow
+def test_the_site_asks_no_other_server(site: Path) -> None:
+    """Fonts, scripts and styles come with the pages."""
+    pages = list(site.rglob("*.html"))
     assert len(pages) > 15
     for page in pages:
         tags = re.findall(r"<(?:script|img|iframe|link) [^>]*>", page.read_text())

@@ -8,6 +8,7 @@ are there to compare with.
 from __future__ import annotations
 
 import os
+import pickle
 import shutil
 import signal
 import subprocess
@@ -77,10 +78,8 @@ class Prepared:
     undisturbed: dict[str, Any]
 
 
-@pytest.fixture(scope="session")
-def prepared(tmp_path_factory: pytest.TempPathFactory) -> Prepared:
-    """What campaigns start from."""
-    root = tmp_path_factory.mktemp("prepared")
+def prepare_campaigns(root: Path) -> None:
+    """Compute in a folder what campaigns start from."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("NEXTRUNG_ROOT", str(root))
         dataset = _run(DatasetMaker(settings=DATASET).make(), DatasetDoc)
@@ -89,7 +88,16 @@ def prepared(tmp_path_factory: pytest.TempPathFactory) -> Prepared:
             _run(make_training(dataset, source), FineTuningDoc),
             _run(make_relaxation(dataset, source), RelaxationDoc),
         )
-    return Prepared(root, dataset, source, undisturbed)
+    prepared = Prepared(root, dataset, source, undisturbed)
+    (root / "prepared.pickle").write_bytes(pickle.dumps(prepared))
+
+
+@pytest.fixture(scope="session")
+def prepared(make_once: Callable[[str, Callable[[Path], None]], Path]) -> Prepared:
+    """What campaigns start from."""
+    file = make_once("campaigns", prepare_campaigns) / "prepared.pickle"
+    prepared: Prepared = pickle.loads(file.read_bytes())  # noqa: S301 - ours
+    return prepared
 
 
 def make_training(dataset: DatasetDoc, source: FineTuningDoc) -> Any:  # noqa: ANN401

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 from tests.made_up_study.models import make_evaluation, make_row, make_stability
@@ -13,7 +13,9 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from nextrung.schemas.base import TaskDoc
-    from nextrung.schemas.models import Model
+
+#: Models of a study, or names of finished potentials.
+Name = TypeVar("Name", bound=str)
 
 #: Errors of the baseline: references alone, zero forces, stresses and moments.
 BASELINE = {"energy": 0.3, "forces": 0.07, "stress": 0.26, "magmoms": 0.5}
@@ -23,9 +25,9 @@ _SPREAD = 0.2
 
 
 def make_evaluations(
-    errors: Mapping[Model, Mapping[str, float]],
+    errors: Mapping[Name, Mapping[str, float]],
     *,
-    val_errors: Mapping[Model, Mapping[str, float]] | None = None,
+    val_errors: Mapping[Name, Mapping[str, float]] | None = None,
     n_materials: int = 40,
 ) -> dict[str, TaskDoc]:
     """Build evaluations of test errors, and of validation errors if they differ."""
@@ -64,7 +66,7 @@ def make_evaluations(
 
 
 def make_hulls(
-    errors: Mapping[Model, tuple[float, float]], n_materials: int = 40
+    errors: Mapping[Name, tuple[float, float]], n_materials: int = 40
 ) -> dict[str, TaskDoc]:
     """Build hulls of these mean errors of decomposition and formation energies."""
     documents: dict[str, TaskDoc] = {}

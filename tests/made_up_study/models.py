@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from tests.made_up_study.stages import LABELS, MATERIALS, make_artifact, make_provenance
 
+from nextrung.schemas.base import Artifact
 from nextrung.schemas.density import DensityDoc, DensityRecord, DensitySettings
 from nextrung.schemas.evaluation import (
     EvaluationDoc,
@@ -73,8 +74,8 @@ def make_gradients(scale: float) -> list[GradientRecord]:
     ]
 
 
-def make_fine_tuning(model: Model, energy_mae: float) -> FineTuningDoc:
-    recipe = RECIPES[model]
+def make_fine_tuning(model: str, energy_mae: float) -> FineTuningDoc:
+    recipe = RECIPES[Model(model) if model in set(Model) else Model.SOURCE]
     trained = recipe.trained is not Trained.NOTHING
     errors = [
         Errors(
@@ -100,7 +101,9 @@ def make_fine_tuning(model: Model, energy_mae: float) -> FineTuningDoc:
         settings=FineTuningSettings(epochs=3) if trained else None,
         source="chgnet-0.3.0",
         functional="r2SCAN",
-        checkpoint=make_artifact(f"models/{model}"),
+        checkpoint=Artifact(
+            path=f"checkpoints/{model}.pth.tar", sha256="0" * 64, size=1
+        ),
         elements=["Li", "Mn", "O"],
         n_train_frames=21 if trained else 0,
         n_train_materials=7 if trained else 0,
@@ -113,7 +116,7 @@ def make_fine_tuning(model: Model, energy_mae: float) -> FineTuningDoc:
     )
 
 
-def make_evaluation(model: Model, energy_mae: float) -> EvaluationDoc:
+def make_evaluation(model: str, energy_mae: float) -> EvaluationDoc:
     frames = [(row, step) for row in MATERIALS for step in range(3)]
     labels = [row[3] - 5 - 0.1 * step for row, step in frames]
     return EvaluationDoc(
@@ -170,7 +173,7 @@ def make_row(material: tuple[str, str, str, float], error: float) -> StabilityRe
     )
 
 
-def make_stability(model: Model, energy_mae: float) -> StabilityDoc:
+def make_stability(model: str, energy_mae: float) -> StabilityDoc:
     rows = [make_row(material, energy_mae) for material in MATERIALS]
     failed = sum(row.predicted_energy_per_atom is None for row in rows)
     errors = StabilityErrors(
@@ -202,7 +205,7 @@ def make_stability(model: Model, energy_mae: float) -> StabilityDoc:
     )
 
 
-def make_relaxation(model: Model, stability: StabilityDoc) -> RelaxationDoc:
+def make_relaxation(model: str, stability: StabilityDoc) -> RelaxationDoc:
     return RelaxationDoc(
         provenance=make_provenance(f"relaxation/{model}"),
         model=model,
@@ -216,7 +219,7 @@ def make_relaxation(model: Model, stability: StabilityDoc) -> RelaxationDoc:
     )
 
 
-def make_density(model: Model, energy_mae: float) -> DensityDoc:
+def make_density(model: str, energy_mae: float) -> DensityDoc:
     ratios = [1 + min(energy_mae, 0.06) * (index - 4) / 8 for index in range(12)]
     rows = [
         DensityRecord(

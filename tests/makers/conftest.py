@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+from functools import partial
 from shutil import copytree
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from jobflow import run_locally
 
-from nextrung.adapters.stores.job_store import make_embedded_store
+from nextrung.adapters.stores.job_store import close_store, make_embedded_store
 from nextrung.adapters.stores.studies import load_documents, load_study
 from nextrung.makers.study import StudyMaker
 from nextrung.schemas.study import StudySettings
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
     from jobflow import JobStore
@@ -52,18 +54,23 @@ def study_settings() -> StudySettings:
     return StudySettings.model_validate(SMALL_STUDY)
 
 
-@pytest.fixture(scope="session")
-def finished_folder(
-    tmp_path_factory: pytest.TempPathFactory, study_settings: StudySettings
-) -> Path:
-    """The run folder of the small study, finished."""
-    folder = tmp_path_factory.mktemp("finished")
+def run_study(settings: StudySettings, folder: Path) -> None:
+    """Run a study in a folder."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("NEXTRUNG_ROOT", str(folder))
-        flow = StudyMaker(study_settings).make()
+        flow = StudyMaker(settings).make()
         store = make_embedded_store(folder)
         run_locally(flow, store=store, log=False, raise_immediately=True)
-    return folder
+        close_store(store)
+
+
+@pytest.fixture(scope="session")
+def finished_folder(
+    make_once: Callable[[str, Callable[[Path], None]], Path],
+    study_settings: StudySettings,
+) -> Path:
+    """The run folder of the small study, finished."""
+    return make_once("small-study", partial(run_study, study_settings))
 
 
 @pytest.fixture

@@ -25,10 +25,17 @@ from nextrung.adapters.files.structures import store_structure
 from nextrung.adapters.stores.studies import load_study
 from nextrung.makers.alignment import AlignmentMaker
 from nextrung.makers.atom_refs import AtomRefMaker
+from nextrung.makers.benchmark import BenchmarkMaker
 from nextrung.makers.dataset import DatasetMaker, FramesFileMaker
 from nextrung.makers.density import DensityMaker
 from nextrung.makers.evaluation import EvaluationMaker
-from nextrung.makers.fine_tuning import FineTuningMaker, ReReferenceMaker, SourceMaker
+from nextrung.makers.fine_tuning import (
+    FineTuningMaker,
+    FinishedMaker,
+    ReReferenceMaker,
+    SourceMaker,
+)
+from nextrung.makers.gpaw_labelling import GpawLabellingMaker, GpawLabelMaker
 from nextrung.makers.jobs.fingerprints import identify
 from nextrung.makers.jobs.flow import TaskFlow, TaskJob
 from nextrung.makers.jobs.stage_maker import RecordMaker, StageMaker
@@ -41,6 +48,7 @@ from nextrung.makers.stability import StabilityMaker
 from nextrung.makers.study import StudyMaker
 from nextrung.makers.summary import SummaryMaker
 from nextrung.schemas.base import Artifact, InputError
+from nextrung.schemas.benchmark import BenchmarkSettings
 from nextrung.schemas.labelling import LabelSettings
 from nextrung.schemas.models import Model, Rereference
 from nextrung.schemas.preflight import PreflightSettings
@@ -126,6 +134,9 @@ EXAMPLES: dict[type[Maker], Example] = {
         no_inputs,
         {"potential": "chgnet-r2scan"},
     ),
+    FinishedMaker: Example(
+        lambda _: FinishedMaker(), no_inputs, {"potential": "chgnet-0.3.0"}
+    ),
     AtomRefMaker: Example(
         lambda _: AtomRefMaker(), dataset_and_source, {"kind": "residual"}
     ),
@@ -185,6 +196,15 @@ EXAMPLES: dict[type[Maker], Example] = {
         },
         {"equation_of_state": {"n_volumes": 6}},
     ),
+    BenchmarkMaker: Example(
+        lambda it: BenchmarkMaker(
+            settings=BenchmarkSettings(
+                crystals=("MgO rocksalt",), relaxation=it.settings.density.relaxation
+            )
+        ),
+        lambda it: {"dataset": it.output("dataset")},
+        {"molecule_box": 12.0},
+    ),
     ScalingLawFitMaker: Example(
         lambda it: ScalingLawFitMaker(settings=it.settings.scaling_law),
         lambda it: {
@@ -238,6 +258,16 @@ EXAMPLES: dict[type[Maker], Example] = {
         lambda it: LabellingMaker(settings=it.labels),
         lambda it: {"structures": {"mp-149": it.structure}},
         {"input_set": "hse06"},
+    ),
+    GpawLabelMaker: Example(
+        lambda _: GpawLabelMaker(),
+        lambda it: {"structure": it.structure},
+        {"functional": "r2SCAN", "max_scf_steps": 99},
+    ),
+    GpawLabellingMaker: Example(
+        lambda _: GpawLabellingMaker(),
+        lambda it: {"structures": {"mp-149": it.structure}},
+        {"plane_wave_cutoff": 600.0},
     ),
 }
 
@@ -466,6 +496,7 @@ def test_an_unknown_setting_is_an_error_that_names_it(
 
 
 @every_maker
+@pytest.mark.usefixtures("gpaw_script")
 @pytest.mark.filterwarnings("ignore")
 def test_run_locally_leaves_documents_with_the_metadata_that_atomate2_adds(
     kind: type[Maker],

@@ -6,9 +6,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
-from jobflow import Flow, Job, run_locally
+from jobflow import Flow, Job
 from pydantic import ValidationError
 from tests.compute.intervals.simulated import errors_of
+from tests.makers.conftest import run_study
 
 from nextrung.adapters.stores.builders import build_collections
 from nextrung.adapters.stores.collections import describe_collection
@@ -58,11 +59,7 @@ def repeated_folder(
 ) -> Path:
     """The run folder of the repeated study, finished."""
     folder = tmp_path_factory.mktemp("repeated")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("NEXTRUNG_ROOT", str(folder))
-        flow = StudyMaker(repeated_settings).make()
-        store = make_embedded_store(folder)
-        run_locally(flow, store=store, log=False, raise_immediately=True)
+    run_study(repeated_settings, folder)
     return folder
 
 
@@ -279,5 +276,5 @@ def test_seeds_must_begin_with_that_of_the_training(
 
 def test_a_study_without_repeats_has_one(study_settings: StudySettings) -> None:
     for model in study_settings.models:
-        (only,) = list_repeats(model, study_settings)
+        (only,) = list_repeats(str(model), study_settings)
         assert only.first

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import warnings
 from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
 import torch
-from pymatgen.analysis.prototypes import AFLOW_PROTOTYPE_LIBRARY
 from pymatgen.core import Lattice, Structure
 
+from nextrung.compute.decoration import list_prototypes
 from nextrung.potentials.chgnet.checkpoints import SHIPPED, read_checkpoint
 from nextrung.potentials.graphs.crystals import Crystals
 from nextrung.potentials.prediction import check_crystals
@@ -39,12 +38,9 @@ def perturb(structure: Structure, rng: np.random.Generator) -> Structure:
 @pytest.fixture(scope="session")
 def prototypes() -> list[Structure]:
     """The AFLOW prototypes that can be predicted, the smallest first."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        library = [entry["snl"].structure for entry in AFLOW_PROTOTYPE_LIBRARY]
     ordered = [
         Structure(s.lattice, [site.specie.Z for site in s], s.frac_coords)
-        for s in library
+        for s in list_prototypes(1000).values()
         if s.is_ordered and max(s.atomic_numbers) <= 94
     ]
     backend = load_potential("chgnet-r2scan", "cpu").backend

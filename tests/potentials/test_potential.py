@@ -216,7 +216,9 @@ def test_a_calculator_without_references_has_forces_and_no_energy(
 def test_invalid_references_are_rejected(
     target: Potential, energies: dict[str, float]
 ) -> None:
-    with pytest.raises(InputError, match=f"potential knows, got {next(iter(energies))}"):
+    with pytest.raises(
+        InputError, match=f"potential knows, got {next(iter(energies))}"
+    ):
         target.with_atom_refs(energies)
 
 

@@ -28,7 +28,7 @@ from nextrung.schemas.labels.sources import (
     TaskDocumentsSource,
     VaspSource,
 )
-from nextrung.schemas.models import Model, Rereference
+from nextrung.schemas.models import RECIPES, Model, Rereference
 from nextrung.schemas.physics import (
     ElasticitySettings,
     PhononSettings,
@@ -49,6 +49,15 @@ if TYPE_CHECKING:
 
 CORRECTED = MptrjJsonSource(paths=("a",), energy=EnergyLabel.CORRECTED)
 STAGES = ("alignment", "relaxation", "stability", "density", "scaling_law")
+
+
+#: A model that a study names itself.
+RECIPE = {
+    "pretrained": True,
+    "rereference": "residual",
+    "trained": "network",
+    "name": "my_row",
+}
 
 
 @pytest.mark.parametrize(
@@ -119,6 +128,68 @@ STAGES = ("alignment", "relaxation", "stability", "density", "scaling_law")
             StudySettings,
             {"name": "a", "models": (Model.SOURCE, Model.SOURCE)},
             "expected each model once",
+        ),
+        (
+            StudySettings,
+            {"name": "a", "models": ("my_row",)},
+            "'source', 'source_refit', 'source_residual', 'scratch'",
+        ),
+        (
+            StudySettings,
+            {"name": "a", "models": (RECIPE | {"name": "scratch"},)},
+            "name: expected another than of the table: scratch",
+        ),
+        (
+            StudySettings,
+            {"name": "a", "models": (RECIPE | {"name": "a/b"},)},
+            "String should match pattern",
+        ),
+        (
+            StudySettings,
+            {"name": "a", "models": (RECIPE, RECIPE)},
+            "expected each model once",
+        ),
+        (
+            StudySettings,
+            {"name": "a", "models": (RECIPE | {"trained": "readout"},)},
+            "'nothing', 'network' or 'network_and_atom_refs'",
+        ),
+        (
+            StudySettings,
+            {
+                "name": "a",
+                "models": (RECIPE | {"pretrained": False, "trained": "nothing"},),
+            },
+            "my_row: random weights, and nothing is trained",
+        ),
+        (
+            StudySettings,
+            {"name": "a", "models": (RECIPE,), "finished": ("my_row",)},
+            "expected names of their own, got my_row twice",
+        ),
+        (
+            StudySettings,
+            {"name": "a", "finished": ("chgnet-0.3.0",)},
+            "other potentials than the source, which is the model `source`",
+        ),
+        (
+            StudySettings,
+            {"name": "a", "finished": ("/a/b.pth.tar", "/c/b.pth.tar")},
+            "expected names of their own, got b twice",
+        ),
+        (
+            StudySettings,
+            {"name": "a", "finished": ("/models/scratch.pth.tar",)},
+            "expected names of their own, got scratch twice",
+        ),
+        (
+            StudySettings,
+            {
+                "name": "a",
+                "dataset": {"source": {"kind": "distilled"}},
+                "finished": ("chgnet-r2scan",),
+            },
+            "than the teacher of the labels, whose errors are zero, got chgnet-r2scan",
         ),
     ],
 )
@@ -255,6 +326,18 @@ def test_transfer_is_compared_with_scratch_above_a_thousand_frames() -> None:
 
 def test_polymorphs_do_not_compete_by_default() -> None:
     assert StabilitySettings().competitors is Competitors.OTHER_COMPOSITIONS
+
+
+def test_a_study_may_name_recipes_of_its_own() -> None:
+    settings = StudySettings.model_validate(
+        {"name": "a", "models": ["scratch", RECIPE]}
+    )
+
+    assert list(settings.recipes) == ["scratch", "my_row"]
+    assert settings.recipes["my_row"] == RECIPES[Model.RESIDUAL_ATOM_REFS]
+    stored = settings.model_dump(mode="json")
+    assert StudySettings.model_validate(stored) == settings
+    assert stored["models"] == ["scratch", RECIPE]
 
 
 def test_a_study_has_every_model_and_stage_by_default() -> None:

@@ -16,9 +16,9 @@ from pydantic import ValidationError
 
 from nextrung import __version__
 from nextrung.cli import (
+    benchmark,
     cluster,
     data,
-    labels,
     physics,
     potentials,
     provenance,
@@ -29,8 +29,8 @@ from nextrung.cli import (
     study,
     training,
 )
-from nextrung.cli.running import describe_invalid, opened
-from nextrung.cli.terminal import PlainConsole
+from nextrung.cli.labels.command import label
+from nextrung.cli.running import PlainConsole, describe_invalid, opened
 from nextrung.schemas.base import InputError
 
 app = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False)
@@ -64,12 +64,14 @@ _COMMANDS: dict[str, tuple[Callable[..., None], ...]] = {
     "Results": (queries.results, queries.build, provenance.provenance),
     "Clusters": (setup.init, cluster.doctor, cluster.submit),
     "Stages": (
-        labels.label,
+        label,
         training.fine_tune,
         potentials.evaluate,
         potentials.relax,
         potentials.density,
         physics.physics,
+        benchmark.benchmark,
+        potentials.models,
     ),
 }
 for panel, commands in _COMMANDS.items():

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 from collections import Counter
+from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -13,8 +14,13 @@ from rich.text import Text
 
 from nextrung.cli.inputs import validate_submission
 from nextrung.cli.options import Configuration, Overrides, Recompute, StudyFile
-from nextrung.cli.running import console, locate_study, open_cluster_store, opened
-from nextrung.cli.terminal import clean
+from nextrung.cli.running import (
+    clean,
+    console,
+    locate_study,
+    open_cluster_store,
+    opened,
+)
 from nextrung.schemas.base import InputError
 from nextrung.schemas.cluster.checks import Finding, Level, make_finding
 
@@ -22,9 +28,11 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from fireworks import LaunchPad, Workflow
+    from jobflow import Flow
 
-#: Packages that should have one version on all machines that fill a store.
-COMPARED_PACKAGES = ("chgnet", "nextrung", "torch")
+#: Packages that should have one version on all machines that fill a store, besides
+#: those of the families of potentials.
+COMPARED_PACKAGES = ("nextrung", "torch")
 
 #: Colour of each level of a finding.
 COLOURS = {Level.OK: "green", Level.WARN: "yellow", Level.FAIL: "red"}
@@ -131,6 +139,34 @@ def add_once(launchpad: LaunchPad, workflow: Workflow) -> str:
     )
 
 
+def submit_flow(flow: Flow, study: str, folder: Path) -> None:
+    """Submit the jobs of a flow to the LaunchPad of a configuration folder."""
+    from jobflow.managers.fireworks import flow_to_workflow
+
+    from nextrung.adapters.cluster.config_files import read_machine
+    from nextrung.adapters.cluster.launchpad import lock_study, open_launchpad
+    from nextrung.makers.routing import route_flow
+
+    route_flow(flow, read_machine(folder))
+    metadata = {"study": study, "flow": flow.uuid}
+    launchpad = open_launchpad(folder)
+    with closing(launchpad.connection), lock_study(launchpad, study):
+        done = add_once(launchpad, flow_to_workflow(flow, metadata=metadata))
+    console.print(done, soft_wrap=True)
+
+
+def require_shared_root() -> None:
+    """Raise where the artifacts folder is no absolute path."""
+    from nextrung.settings import MachineSettings
+
+    root = MachineSettings().root
+    if not root.is_absolute():
+        raise InputError(
+            "expected $NEXTRUNG_ROOT to be an absolute path that workers share, got "
+            f"{root}"
+        )
+
+
 def _read_labels(labels: Sequence[str]) -> dict[str, str]:
     """Parse labels; their keys are field names of stored documents."""
     read: dict[str, str] = {}
@@ -223,6 +259,7 @@ def _check_store(folder: Path) -> Iterator[Finding]:
         close_store,
         open_configured_store,
     )
+    from nextrung.potentials.catalogue import PACKAGES
 
     try:
         store = open_configured_store()
@@ -237,7 +274,7 @@ def _check_store(folder: Path) -> Iterator[Finding]:
     else:
         advice = f"source {folder}/env.sh"
         yield make_finding("store", Level.WARN, f"{named}, not of {folder}", advice)
-    yield from check_store(store, COMPARED_PACKAGES)
+    yield from check_store(store, (*COMPARED_PACKAGES, *PACKAGES))
 
 
 def _check_launchpad(folder: Path) -> Iterator[Finding]:

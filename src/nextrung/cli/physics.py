@@ -17,7 +17,6 @@ if TYPE_CHECKING:
         ForgettingErrors,
         PhysicsRecord,
         PhysicsScore,
-        PhysicsSettings,
     )
 
 
@@ -81,7 +80,12 @@ def physics(
         validate_potential(potential)
     score: PhysicsScore
     if root is None:
-        score, forgetting = _test(model, source, settings)
+        from nextrung.cli.potentials import load
+        from nextrung.makers.physics import score_potential
+
+        score, forgetting = score_potential(
+            load(model), settings, source=None if source is None else load(source)
+        )
     else:
         from nextrung.cli.stages import StageRun
 
@@ -90,32 +94,6 @@ def physics(
     _show_scores(score, forgetting)
     if output is not None:
         write_physics(output, score.rows)
-
-
-def _test(
-    model: str, source: str | None, settings: PhysicsSettings
-) -> tuple[PhysicsScore, ForgettingErrors | None]:
-    """Test a potential, and compare it with its source, storing nothing."""
-    from nextrung.adapters.files.crystals.elastic_crystals import read_elastic_crystals
-    from nextrung.adapters.files.crystals.experimental_crystals import (
-        read_embedded_crystals,
-    )
-    from nextrung.cli.potentials import load
-    from nextrung.compute.physics.scores import score_physics
-    from nextrung.potentials.physics.runner import compare_potentials, run_physics_tests
-
-    potential = load(model)
-    crystals = read_elastic_crystals(settings.crystals)
-    score = score_physics(run_physics_tests(potential, crystals, settings))
-    if source is None or settings.forgetting is None:
-        return score, None
-    forgetting = compare_potentials(
-        potential,
-        load(source),
-        [crystal.structure for crystal in read_embedded_crystals()],
-        settings=settings.forgetting,
-    )
-    return score, forgetting
 
 
 def _show_scores(score: PhysicsScore, forgetting: ForgettingErrors | None) -> None:

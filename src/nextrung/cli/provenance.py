@@ -12,12 +12,13 @@ from rich.text import Text
 from rich.tree import Tree
 
 from nextrung.cli.options import AsJson, Configuration, StudyName
-from nextrung.cli.running import console, locate_study
-from nextrung.cli.terminal import clean
+from nextrung.cli.running import clean, console, locate_study
 from nextrung.schemas.base import InputError
 from nextrung.schemas.models import Model
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
+
     from jobflow import JobStore
 
     from nextrung.schemas.stores.provenance import ProvenanceGraph, ProvenanceNode
@@ -56,7 +57,8 @@ def provenance(
         where, result = _split(where)
     store, name = locate_study(where, study, config)
     with closing(store):
-        if result.partition("/")[0] in set(Model):
+        head = result.partition("/")[0]
+        if head in set(Model) or head in _list_finished(store, name):
             found = _find_last_study(store) if name is None else name
             result = f"{found}/{result}"
         if "/" in result and Path(where).is_dir():
@@ -91,6 +93,16 @@ def _find_last_study(store: JobStore) -> str:
     from nextrung.adapters.stores.studies import load_study
 
     return load_study(store).results.study
+
+
+def _list_finished(store: JobStore, name: str | None) -> Collection[str]:
+    """List the finished potentials of a study; none where it is not finished."""
+    from nextrung.adapters.stores.studies import load_study
+
+    try:
+        return load_study(store, name).results.finished.keys()
+    except InputError:
+        return ()
 
 
 class _Drawing:

@@ -1,24 +1,51 @@
-"""Stores, devices and jobs of commands on this machine."""
+"""Terminal, stores, devices and jobs of commands on this machine."""
 
 from __future__ import annotations
 
 import os
+import re
+import warnings
 from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from pydantic import ValidationError
+from rich.console import Console
 
-from nextrung.cli.terminal import PlainConsole
 from nextrung.schemas.base import InputError, Record, quote
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from jobflow import Flow, JobStore
+    from rich.text import Text
 
     from nextrung.schemas.labels.curation import Rule
     from nextrung.schemas.labels.identity import FileCounts
+
+#: Control characters that move the cursor or change the terminal.
+CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
+
+
+class PlainConsole(Console):
+    """Console to which text is neither markup nor emoji, without control characters.
+
+    Names of files, entries and frames are the user's: ``[mp]-1`` would be shown as
+    ``-1``, and ``a[/b]`` would raise. Styles are those of ``Text`` objects.
+    """
+
+    def __init__(self, **options: Any) -> None:  # noqa: ANN401
+        super().__init__(markup=False, emoji=False, **options)
+
+    def render_str(self, text: str, **options: Any) -> Text:  # noqa: ANN401
+        """Render a text whose control characters are replaced."""
+        return super().render_str(clean(text), **options)
+
+
+def clean(text: str) -> str:
+    """Replace the control characters of a text, except line breaks and tabs."""
+    return CONTROL.sub("\N{REPLACEMENT CHARACTER}", text)
+
 
 console = PlainConsole()
 
@@ -131,7 +158,8 @@ def run_flow(flow: Flow, store: JobStore) -> None:
 
     from nextrung.cli.progress import JobProgress
 
-    with JobProgress(console, count_jobs(flow)) as progress:
+    with JobProgress(console, count_jobs(flow)) as progress, warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Some jobs are not connected")  # by intent
         run_locally(flow, store=store, log=False)
     console.print(progress.summary)
     if progress.failures:

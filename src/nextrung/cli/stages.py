@@ -68,7 +68,7 @@ class StageRun:
     ) -> EvaluationDoc:
         """Score the potential on labelled frames."""
         dataset = (
-            _read_frames(labels)
+            read_frames_file(labels)
             if isinstance(labels, Path)
             else DatasetMaker(settings=labels).make()
         )
@@ -90,7 +90,7 @@ class StageRun:
             file = Path(folder) / "frames.parquet"
             write_frames(frames, file)
             path = artifact_path(store_artifact(file, "frames"))
-        dataset = _read_frames(path)
+        dataset = read_frames_file(path)
         shards = StudyRelaxationSettings.model_validate(settings.model_dump())
         job = RelaxationMaker(settings=shards).make(dataset.output, self.source.output)
         done = self._run([dataset, self.source, job], RelaxationDoc)
@@ -113,7 +113,7 @@ class StageRun:
 
     def fit_atom_refs(self, frames_file: Path, kind: Rereference) -> AtomRefDoc:
         """Fit atomic reference energies."""
-        dataset = _read_frames(frames_file)
+        dataset = read_frames_file(frames_file)
         job = self._fit(dataset, kind)
         return self._run([dataset, self.source, job], AtomRefDoc)
 
@@ -121,7 +121,7 @@ class StageRun:
         self, frames_file: Path, method: Model, settings: FineTuningSettings
     ) -> FineTuningDoc:
         """Re-reference and train the potential."""
-        dataset = _read_frames(frames_file)
+        dataset = read_frames_file(frames_file)
         jobs = [dataset, self.source]
         references = None
         if (kind := RECIPES[method].rereference) is not Rereference.NONE:
@@ -150,7 +150,7 @@ def _load(potential: str) -> Job:
     return SourceMaker(potential=name).make()
 
 
-def _read_frames(path: Path) -> Job:
+def read_frames_file(path: Path) -> Job:
     """Make the job that takes a frames file as a data set."""
     if not path.is_file():
         raise InputError(f"expected a frames file, got no {path}")

@@ -150,13 +150,18 @@ def report(
     located = [locate_study(place, study, config) for place in where]
     studies = [load_study(store, name) for store, name in located]
     if len(studies) > 1:
-        write_comparison(studies, output)
+        stages = ("evaluation", "fine_tuning")
+        documents = [
+            load_documents(store, each, stages)
+            for (store, _), each in zip(located, studies, strict=True)
+        ]
+        write_comparison(studies, output, documents)
     else:
-        documents = load_documents(located[0][0], studies[0])
+        loaded = load_documents(located[0][0], studies[0])
         repeated = load_repeated_errors(located[0][0], studies[0])
-        write_report(studies[0], documents, output, repeated=repeated)
+        write_report(studies[0], loaded, output, repeated=repeated)
         if figures is not None:
-            write_figures(studies[0], documents, figures)
+            write_figures(studies[0], loaded, figures)
     console.print(f"report: {output.resolve()}", soft_wrap=True)
 
 
@@ -195,7 +200,7 @@ def _write_outputs(store: JobStore, document: StudyDoc) -> Path:
     repeated = load_repeated_errors(store, document)
     write_report(document, documents, folder / "report.html", repeated=repeated)
     evidence = read_evidence(documents, document.results, repeated)
-    for model in document.settings.models:
+    for model in document.settings.recipes:
         made = documents[f"fine_tuning/{model}"]
         card = describe_model(
             made,
@@ -206,7 +211,7 @@ def _write_outputs(store: JobStore, document: StudyDoc) -> Path:
             physics=documents.get(f"physics/{model}"),
         )
         write_model_card(card, folder / "models")
-        checkpoint = folder / "models" / f"{model}.pth.tar"
+        checkpoint = folder / "models" / f"{model}{made.checkpoint.suffix}"
         copyfile(artifact_path(made.checkpoint), checkpoint)
     return folder / "report.html"
 

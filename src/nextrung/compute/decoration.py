@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import gzip
+import json
 import warnings
 from contextlib import suppress
+from importlib.resources import files
 from itertools import combinations, permutations, zip_longest
 from typing import TYPE_CHECKING
 
@@ -32,13 +35,11 @@ def list_prototypes(max_atoms: int) -> dict[str, Structure]:
         Structure of each prototype, by AFLOW label and reported formula, such as
         ``AB_cF8_225_a_b-NaCl``.
     """
-    from pymatgen.analysis.prototypes import (  # noqa: PLC0415 - loads for seconds
-        AFLOW_PROTOTYPE_LIBRARY,
-    )
-
+    # pymatgen.analysis.prototypes parses the references of each crystal, for seconds.
+    file = files("pymatgen.analysis") / "prototypes" / "aflow_prototypes.json.gz"
     prototypes = {}
-    for entry in AFLOW_PROTOTYPE_LIBRARY:
-        structure = entry["snl"].structure
+    for entry in json.loads(gzip.decompress(file.read_bytes())):
+        structure = Structure.from_dict(entry["snl"])
         if len(structure) <= max_atoms:
             formula = structure.composition.reduced_formula
             prototypes[f"{entry['tags']['aflow']}-{formula}"] = structure

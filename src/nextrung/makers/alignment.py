@@ -10,6 +10,7 @@ import numpy as np
 from nextrung.adapters.sources.registry import name_labels, read_labels, source_digest
 from nextrung.compute.alignment import (
     correlate,
+    locate_corrections,
     pair_frames,
     score_alignment,
     subtract_references,
@@ -18,6 +19,7 @@ from nextrung.compute.atom_refs import fit_atom_refs
 from nextrung.makers.jobs.models import open_frames, open_potential
 from nextrung.makers.jobs.stage_maker import StageMaker
 from nextrung.makers.jobs.task_job import provenance, task_job
+from nextrung.potentials.atom_refs import require_atom_refs
 from nextrung.potentials.registry import load_potential
 from nextrung.schemas.alignment import (
     AlignmentCorrections,
@@ -36,9 +38,6 @@ if TYPE_CHECKING:
     from nextrung.schemas.fine_tuning import FineTuningDoc
     from nextrung.schemas.frames import Frames
     from nextrung.schemas.labels.sources import Source
-
-#: Potential that was trained on corrected GGA/GGA+U energies.
-CORRECTED_POTENTIAL = "chgnet-0.3.0"
 
 
 @dataclass(frozen=True, eq=False)
@@ -103,7 +102,7 @@ class AlignmentMaker(StageMaker):
             source_refs=compared.references,
             target_refs=_choose_references(chosen, refitted.atom_refs),
             settings=self.settings,
-            corrections=self._locate_corrections(compared),
+            corrections=self._locate_corrections(compared.kind, source.functional),
         )
         fitted = f"{refitted.settings.kind} to the training split"
         return AlignmentDoc(
@@ -157,14 +156,15 @@ class AlignmentMaker(StageMaker):
             ),
         )
 
-    def _locate_corrections(self, compared: _Compared) -> AlignmentCorrections:
+    def _locate_corrections(
+        self, energies: SourceEnergies, functional: str
+    ) -> AlignmentCorrections:
         """Determine which energies are corrected, by settings or source potential."""
         if self.settings.corrections is not None:
             return self.settings.corrections
-        predicted = compared.kind is SourceEnergies.PREDICTED
-        if predicted and compared.name == CORRECTED_POTENTIAL:
-            return AlignmentCorrections.IN_SOURCE
-        return AlignmentCorrections.NONE
+        if energies is SourceEnergies.CALCULATED:
+            return AlignmentCorrections.NONE
+        return locate_corrections(functional)
 
 
 def _correlate_residual(
@@ -183,4 +183,6 @@ def _choose_references(
     potential: str | None, fitted: Mapping[str, float]
 ) -> Mapping[str, float]:
     """Return the references of a potential where one is named, else the fitted ones."""
-    return fitted if potential is None else load_potential(potential, "cpu").atom_refs
+    if potential is None:
+        return fitted
+    return require_atom_refs(load_potential(potential, "cpu"))

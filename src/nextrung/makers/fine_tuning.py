@@ -14,7 +14,7 @@ from nextrung.makers.jobs.task_job import (
     task_job,
     work_folder,
 )
-from nextrung.potentials.atom_refs import prepare_start
+from nextrung.potentials.atom_refs import prepare_start, validate_recipe
 from nextrung.potentials.registry import find_files, load_potential
 from nextrung.schemas.fine_tuning import (
     EpochRecord,
@@ -22,7 +22,7 @@ from nextrung.schemas.fine_tuning import (
     FineTuningSettings,
     UnusableFrame,
 )
-from nextrung.schemas.models import RECIPES, Model
+from nextrung.schemas.models import RECIPES, Model, NamedRecipe, find_recipe
 from nextrung.settings import MachineSettings
 
 if TYPE_CHECKING:
@@ -56,17 +56,37 @@ class SourceMaker(StageMaker):
     @task_job(output_schema=FineTuningDoc)
     def make(self) -> FineTuningDoc:
         """Store the unchanged source potential as a model of the study."""
-        source = load_potential(self.potential, MachineSettings().device)
-        return FineTuningDoc(
-            model=Model.SOURCE,
-            recipe=RECIPES[Model.SOURCE],
-            settings=None,
-            source=self.potential,
-            functional=source.functional,
-            checkpoint=_store_checkpoint(source, Model.SOURCE, source.functional),
-            elements=sorted(source.elements),
-            provenance=provenance(),
-        )
+        return _store_unchanged(self.potential, Model.SOURCE)
+
+
+@dataclass(kw_only=True)
+class FinishedMaker(StageMaker):
+    """Store a finished potential that is scored beside the models of a study.
+
+    Parameters
+    ----------
+    name : str
+        Name of the job.
+    potential : str
+        Name of a potential, or a checkpoint file.
+    model : str
+        Name of its row in tables, documents and files.
+    """
+
+    algorithm: ClassVar[int] = 1
+
+    name: str = SourceMaker.name
+    potential: str = "chgnet-r2scan"
+    model: str = "chgnet-r2scan"
+
+    def digest_files(self) -> str:
+        """Hash the files of the potential."""
+        return " ".join(map(hash_file, find_files(self.potential)))
+
+    @task_job(output_schema=FineTuningDoc)
+    def make(self) -> FineTuningDoc:
+        """Store the unchanged potential under the name of its row."""
+        return _store_unchanged(self.potential, self.model)
 
 
 @dataclass(kw_only=True)
@@ -77,14 +97,14 @@ class ReReferenceMaker(StageMaker):
     ----------
     name : str
         Name of the job.
-    model : Model
-        Row of the table of recipes.
+    model : Model or NamedRecipe
+        Row of the table of recipes, or a recipe with a name of its own.
     """
 
     algorithm: ClassVar[int] = 1
 
     name: str = "re-reference"
-    model: Model = Model.SOURCE_REFIT
+    model: Model | NamedRecipe = Model.SOURCE_REFIT
 
     @task_job(output_schema=FineTuningDoc)
     def make(
@@ -102,6 +122,7 @@ class ReReferenceMaker(StageMaker):
             Fitted reference energies.
         """
         unmoved = open_potential(source)
+        validate_recipe(unmoved, find_recipe(self.model))
         moved = unmoved.with_atom_refs(
             {
                 symbol: energy
@@ -110,12 +131,13 @@ class ReReferenceMaker(StageMaker):
             }
         )
         return FineTuningDoc(
-            model=self.model,
-            recipe=RECIPES[self.model],
+            model=str(self.model),
+            recipe=find_recipe(self.model),
             settings=None,
             source=source.source,
+            family=moved.family,
             functional=dataset.functional,
-            checkpoint=_store_checkpoint(moved, self.model, dataset.functional),
+            checkpoint=_store_checkpoint(moved, str(self.model), dataset.functional),
             elements=sorted(moved.elements),
             provenance=provenance(),
         )
@@ -129,8 +151,8 @@ class FineTuningMaker(StageMaker):
     ----------
     name : str
         Name of the job.
-    model : Model
-        Row of the table of recipes, one that trains something.
+    model : Model or NamedRecipe
+        Row of the table of recipes, or one of its own, that trains something.
     settings : FineTuningSettings
         Settings of the training.
     """
@@ -138,7 +160,7 @@ class FineTuningMaker(StageMaker):
     algorithm: ClassVar[int] = 1
 
     name: str = "fine tune"
-    model: Model = Model.REFITTED_ATOM_REFS
+    model: Model | NamedRecipe = Model.REFITTED_ATOM_REFS
     settings: FineTuningSettings = field(default_factory=FineTuningSettings)
 
     @task_job(output_schema=FineTuningDoc)
@@ -160,7 +182,7 @@ class FineTuningMaker(StageMaker):
             fine_tune,
         )
 
-        recipe = RECIPES[self.model]
+        recipe = find_recipe(self.model)
         report_progress(0, self.settings.epochs, "first epoch")
         result = fine_tune(
             prepare_start(
@@ -176,13 +198,14 @@ class FineTuningMaker(StageMaker):
             on_epoch=self._report,
         )
         return FineTuningDoc(
-            model=self.model,
+            model=str(self.model),
             recipe=recipe,
             settings=self.settings,
             source=source.source,
+            family=result.potential.family,
             functional=dataset.functional,
             checkpoint=_store_checkpoint(
-                result.potential, self.model, dataset.functional
+                result.potential, str(self.model), dataset.functional
             ),
             elements=sorted(result.potential.elements),
             n_train_frames=result.n_train_frames,
@@ -228,8 +251,24 @@ def describe_epoch(epoch: EpochRecord) -> str:
     )
 
 
-def _store_checkpoint(potential: Potential, model: Model, functional: str) -> Artifact:
+def _store_unchanged(potential: str, model: str) -> FineTuningDoc:
+    """Store a potential as it is."""
+    loaded = load_potential(potential, MachineSettings().device)
+    return FineTuningDoc(
+        model=model,
+        recipe=RECIPES[Model.SOURCE],
+        settings=None,
+        source=potential,
+        family=loaded.family,
+        functional=loaded.functional,
+        checkpoint=_store_checkpoint(loaded, model, loaded.functional),
+        elements=sorted(loaded.elements),
+        provenance=provenance(),
+    )
+
+
+def _store_checkpoint(potential: Potential, model: str, functional: str) -> Artifact:
     """Save a potential as an artifact, in the format of its architecture."""
     file = work_folder() / f"checkpoint{potential.backend.suffix}"
-    potential.save(file, name=model.value, functional=functional)
+    potential.save(file, name=str(model), functional=functional)
     return store_artifact(file, "checkpoints")

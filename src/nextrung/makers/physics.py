@@ -27,10 +27,16 @@ from nextrung.potentials.physics.runner import (
 from nextrung.schemas.physics import PhysicsDoc, PhysicsSettings
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from nextrung.potentials.potential import Potential
     from nextrung.schemas.dataset import DatasetDoc
     from nextrung.schemas.fine_tuning import FineTuningDoc
-    from nextrung.schemas.physics import FidelityErrors, ForgettingErrors
+    from nextrung.schemas.physics import (
+        FidelityErrors,
+        ForgettingErrors,
+        PhysicsScore,
+    )
     from nextrung.schemas.relaxation import RelaxationDoc
 
 
@@ -78,38 +84,22 @@ class PhysicsMaker(StageMaker):
             The materials of the data set relaxed by the model, for the fidelity.
         """
         potential = open_potential(model)
-        crystals = read_elastic_crystals(self.settings.crystals)
-        records = run_physics_tests(
+        score, forgetting = score_potential(
             potential,
-            crystals,
             self.settings,
-            on_crystal=lambda done: report_progress(done, len(crystals)),
+            source=None if source is None else open_potential(source),
+            on_crystal=report_progress,
         )
-        score = score_physics(records)
         return PhysicsDoc(
             model=model.model,
             labels=model.functional,
             settings=self.settings,
-            **{name: getattr(score, name) for name in type(score).model_fields},
-            forgetting=source and self._compare_with(source, potential),
+            **dict(score),
+            forgetting=forgetting,
             fidelity=self._score_fidelity(dataset, relaxation)
             if dataset and relaxation
             else {},
             provenance=provenance(),
-        )
-
-    def _compare_with(
-        self, source: FineTuningDoc, potential: Potential
-    ) -> ForgettingErrors | None:
-        """Compare the potential with its source on perturbed crystals."""
-        if self.settings.forgetting is None:
-            return None
-        measured = [crystal.structure for crystal in read_embedded_crystals()]
-        return compare_potentials(
-            potential,
-            open_potential(source),
-            measured,
-            settings=self.settings.forgetting,
         )
 
     def _score_fidelity(
@@ -122,3 +112,46 @@ class PhysicsMaker(StageMaker):
         chosen = find_relaxed_labels(frames, self.settings.fidelity.label_fmax)
         records = read_relaxations(artifact_path(relaxation.records))
         return compare_with_labels(frames[chosen], records)
+
+
+def score_potential(
+    potential: Potential,
+    settings: PhysicsSettings,
+    *,
+    source: Potential | None = None,
+    on_crystal: Callable[[int, int], None] = lambda _done, _total: None,
+) -> tuple[PhysicsScore, ForgettingErrors | None]:
+    """Test a potential, and compare it with its source.
+
+    Parameters
+    ----------
+    potential : Potential
+        Potential to test.
+    settings : PhysicsSettings
+        Crystals, tests, and the ranges in which they pass.
+    source : Potential, optional
+        Potential that it was made from, for the forgetting.
+    on_crystal : callable
+        Called with the number of finished crystals, and of all.
+
+    Returns
+    -------
+    score : PhysicsScore
+        Every number, and whether it passes.
+    forgetting : ForgettingErrors or None
+        Deviation from the source; None without a source or settings for it.
+    """
+    crystals = read_elastic_crystals(settings.crystals)
+    records = run_physics_tests(
+        potential,
+        crystals,
+        settings,
+        on_crystal=lambda done: on_crystal(done, len(crystals)),
+    )
+    score = score_physics(records)
+    if source is None or settings.forgetting is None:
+        return score, None
+    measured = [crystal.structure for crystal in read_embedded_crystals()]
+    return score, compare_potentials(
+        potential, source, measured, settings=settings.forgetting
+    )

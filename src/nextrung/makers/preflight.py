@@ -37,7 +37,7 @@ from nextrung.makers.jobs.task_job import (
     work_folder,
 )
 from nextrung.schemas.fine_tuning import FineTuningSettings
-from nextrung.schemas.models import Model, Rereference
+from nextrung.schemas.models import Model, NamedRecipe, Rereference
 from nextrung.schemas.preflight import PreflightDoc, PreflightSettings
 from nextrung.schemas.study import StudySettings
 
@@ -121,7 +121,7 @@ class TrialMaker(StageMaker):
             *self._check_labels(dataset, sampled),
             *self._check_models(models, aligned, trials),
         ]
-        verdict, reason, verdicts = reach_verdict(checks, models)
+        verdict, reason, verdicts = reach_verdict(checks, [*map(str, models)])
         splits = sampled.frames.splits
         return PreflightDoc(
             settings=self.settings,
@@ -166,15 +166,16 @@ class TrialMaker(StageMaker):
 
     def _check_models(
         self,
-        models: list[Model],
+        models: list[Model | NamedRecipe],
         aligned: dict[Rereference, float | None],
         trials: list[Trial],
     ) -> list[Check]:
         """Check references, gradients and errors of every transferred model."""
+        names = [str(model) for model in models]
         return [
             *(check_alignment(model, aligned, self.settings) for model in models),
-            *(check_gradients(model, trials, self.settings) for model in models),
-            *(check_trial(model, trials) for model in models),
+            *(check_gradients(name, trials, self.settings) for name in names),
+            *(check_trial(name, trials) for name in names),
         ]
 
     def _check_range(
@@ -194,7 +195,7 @@ class TrialMaker(StageMaker):
 
     def _extrapolate(
         self, trials: list[Trial], dataset: DatasetDoc
-    ) -> dict[Model, float]:
+    ) -> dict[str, float]:
         """Estimate the times of the trainings of the study in s."""
         n_train = dataset.n_frames_by_split.get("train", 0)
         n_frames = min(self.training.n_train_frames or n_train, n_train)

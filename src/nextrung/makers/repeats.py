@@ -13,12 +13,13 @@ from nextrung.compute.intervals import (
     ModelComparison,
     choose_best,
     collect_errors,
+    select_compared,
     summarise_repeats,
     tabulate_errors,
 )
 from nextrung.schemas.density import DensityDoc
 from nextrung.schemas.evaluation import EvaluationDoc
-from nextrung.schemas.models import RECIPES, Model, Trained
+from nextrung.schemas.models import Model, Trained
 from nextrung.schemas.repeats import PROPERTIES, ModelDifference, RepeatErrors
 from nextrung.schemas.stability import StabilityDoc
 
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from nextrung.compute.intervals import Errors, ErrorsBySplit
     from nextrung.schemas.base import TaskDoc
     from nextrung.schemas.evaluation import PropertyErrors
+    from nextrung.schemas.models import FinishedPotential
     from nextrung.schemas.repeats import BestModel
     from nextrung.schemas.study import StudySettings
 
@@ -71,13 +73,13 @@ class Repeat:
         return f"{part}/{seed}split={self.split}"
 
 
-def list_repeats(model: Model, settings: StudySettings) -> list[Repeat]:
+def list_repeats(model: str, settings: StudySettings) -> list[Repeat]:
     """List the repeats of a model.
 
     Parameters
     ----------
-    model : Model
-        The model.
+    model : str
+        Model of the study, or name of a finished potential.
     settings : StudySettings
         Settings of the study.
 
@@ -87,7 +89,8 @@ def list_repeats(model: Model, settings: StudySettings) -> list[Repeat]:
         Every seed on every split, the first repeat first; a model without training has
         one repeat per split.
     """
-    trained = RECIPES[model].trained is not Trained.NOTHING
+    recipe = settings.recipes.get(model)
+    trained = recipe is not None and recipe.trained is not Trained.NOTHING
     first = (settings.training.seed, settings.dataset.split.seed)
     seeds: tuple[int | None, ...] = settings.training_seeds if trained else (None,)
     return [
@@ -98,7 +101,11 @@ def list_repeats(model: Model, settings: StudySettings) -> list[Repeat]:
 
 
 def summarise_comparison(
-    settings: StudySettings, parts: Mapping[str, Any], jobs: Mapping[str, str]
+    settings: StudySettings,
+    parts: Mapping[str, Any],
+    jobs: Mapping[str, str],
+    *,
+    finished: Mapping[str, FinishedPotential],
 ) -> dict[str, Any]:
     """Summarise the repeats of all models, and compare the models.
 
@@ -111,20 +118,24 @@ def summarise_comparison(
     jobs : mapping of str to str
         Job uuid of each document; residuals of frames are loaded by it, those of one
         evaluation at a time.
+    finished : mapping of str to FinishedPotential
+        Finished potentials, which are compared where their functional allows it, and
+        are never the best model.
 
     Returns
     -------
     dict
         Fields ``repeats``, ``best`` and ``differences`` of :class:`.StudyResults`.
     """
-    repeats = {model: list_repeats(model, settings) for model in settings.models}
+    names = [*settings.recipes, *finished]
+    repeats = {name: list_repeats(name, settings) for name in names}
     summaries = {
-        model.value: summarise_repeats(
-            [_collect_means(model, repeat, parts) for repeat in repeats[model]]
+        name: summarise_repeats(
+            [_collect_means(name, repeat, parts) for repeat in repeats[name]]
         )
-        for model in settings.models
+        for name in names
     }
-    best = choose_best(summaries)
+    best = choose_best({n: s for n, s in summaries.items() if n not in finished})
     collected = _collect_errors(repeats, jobs)
     table = tabulate_errors(collected, "test")
     return {
@@ -133,13 +144,15 @@ def summarise_comparison(
         "differences": [
             difference
             for name, models in table.items()
-            for difference in list_differences(name, models, best.get(name))
+            for difference in list_differences(
+                name, select_compared(name, models, finished), best.get(name)
+            )
         ],
     }
 
 
 def _collect_errors(
-    repeats: Mapping[Model, list[Repeat]], jobs: Mapping[str, str]
+    repeats: Mapping[str, list[Repeat]], jobs: Mapping[str, str]
 ) -> Iterator[tuple[str, tuple[int | None, int], ErrorsBySplit]]:
     """Collect the errors of all models and repeats, one document at a time."""
     for model, of_model in repeats.items():
@@ -149,7 +162,7 @@ def _collect_errors(
                 if uuid is not None:
                     output = CURRENT_JOB.store.get_output(uuid, load=True)
                     errors = collect_errors(kind.model_validate(output))
-                    yield model.value, (repeat.seed, repeat.split), errors
+                    yield model, (repeat.seed, repeat.split), errors
 
 
 def list_differences(
@@ -200,7 +213,7 @@ def list_differences(
 
 
 def _collect_means(
-    model: Model, repeat: Repeat, parts: Mapping[str, Any]
+    model: str, repeat: Repeat, parts: Mapping[str, Any]
 ) -> RepeatErrors:
     """Collect the mean errors of one repeat of a model, and those of the baseline."""
     metrics = parts[repeat.name(f"evaluation/{model}")].metrics

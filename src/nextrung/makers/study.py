@@ -12,7 +12,12 @@ from nextrung.makers.atom_refs import AtomRefMaker
 from nextrung.makers.dataset import DatasetMaker
 from nextrung.makers.density import DensityMaker
 from nextrung.makers.evaluation import EvaluationMaker
-from nextrung.makers.fine_tuning import FineTuningMaker, ReReferenceMaker, SourceMaker
+from nextrung.makers.fine_tuning import (
+    FineTuningMaker,
+    FinishedMaker,
+    ReReferenceMaker,
+    SourceMaker,
+)
 from nextrung.makers.jobs.flow import make_flow
 from nextrung.makers.jobs.stage_maker import RecordMaker, StageMaker
 from nextrung.makers.physics import PhysicsMaker
@@ -22,7 +27,13 @@ from nextrung.makers.scaling_law import ScalingLawMaker
 from nextrung.makers.stability import StabilityMaker
 from nextrung.makers.summary import SummaryMaker
 from nextrung.schemas.atom_refs import AtomRefSettings
-from nextrung.schemas.models import RECIPES, Model, Rereference, Trained
+from nextrung.schemas.models import (
+    Model,
+    NamedRecipe,
+    Rereference,
+    Trained,
+    find_recipe,
+)
 from nextrung.schemas.study import StudySettings
 
 if TYPE_CHECKING:
@@ -92,16 +103,22 @@ class _StudyFlowBuilder:
                 {kind.value: self.atom_refs[kind] for kind in FITTED},
             )
         for model in settings.models:
-            self._score(model, self._model(model))
+            self._score(str(model), self._model(model), source=self.source)
+        self.unchanged = {Model.SOURCE.value: self.source}
+        for name, potential in settings.finished_names.items():
+            maker = FinishedMaker(potential=potential, model=name)
+            self.unchanged[name] = self._add(f"fine_tuning/{name}", maker)
+            self._score(name, self.unchanged[name])
         if settings.scaling_law:
             self._scale(settings.scaling_law)
         self.splits = {settings.dataset.split.seed: (self.dataset, self.atom_refs)}
         for split in settings.split_seeds[1:]:
             self.splits[split] = self._split(split)
-        for model in settings.models:
-            for repeat in list_repeats(model, settings):
+        models = {str(model): model for model in settings.models}
+        for name in (*models, *settings.finished_names):
+            for repeat in list_repeats(name, settings):
                 if not repeat.first:
-                    self._repeat(model, repeat)
+                    self._repeat(name, models.get(name), repeat)
 
     def _add(self, part: str, maker: Any, *inputs: Any, **named: Any) -> Any:  # noqa: ANN401 - jobflow references are untyped
         """Add a job or flow under the name of its document; return its output."""
@@ -131,7 +148,7 @@ class _StudyFlowBuilder:
         dataset = self._add(f"dataset/split={seed}", maker)
         return dataset, self._fit_atom_refs(dataset, f"/split={seed}")
 
-    def _model(self, model: Model) -> Any:  # noqa: ANN401 - an untyped reference
+    def _model(self, model: Model | NamedRecipe) -> Any:  # noqa: ANN401 - an untyped reference
         """Add a model of the study once; return the reference to its document."""
         part = f"fine_tuning/{model}"
         if part in self.parts:
@@ -142,34 +159,36 @@ class _StudyFlowBuilder:
     def _make(
         self,
         part: str,
-        model: Model,
+        model: Model | NamedRecipe,
         *,
         data: tuple[Any, dict[Rereference, Any]],
         training: FineTuningSettings,
     ) -> Any:  # noqa: ANN401 - an untyped reference
         """Add the job that makes a model from a split of the data."""
-        recipe, (dataset, atom_refs) = RECIPES[model], data
+        recipe, (dataset, atom_refs) = find_recipe(model), data
         maker: StageMaker = ReReferenceMaker(model=model)
         if recipe.trained is not Trained.NOTHING:
             maker = FineTuningMaker(model=model, settings=training)
         references = atom_refs[recipe.rereference]
         return self._add(part, maker, dataset, self.source, references)
 
-    def _repeat(self, model: Model, repeat: Repeat) -> None:
+    def _repeat(
+        self, name: str, model: Model | NamedRecipe | None, repeat: Repeat
+    ) -> None:
         """Add one model on another seed or split, and its benchmarks."""
-        data, made = self.splits[repeat.split], self.source
-        if model is not Model.SOURCE:
+        data, made = self.splits[repeat.split], self.unchanged.get(name)
+        if model is not None and made is None:
             seed = {} if repeat.seed is None else {"seed": repeat.seed}
             training = self.settings.training.model_copy(update=seed)
-            part = repeat.name(f"fine_tuning/{model}")
+            part = repeat.name(f"fine_tuning/{name}")
             made = self._make(part, model, data=data, training=training)
-        self._evaluate(repeat.name(f"evaluation/{model}"), data[0], made)
+        self._evaluate(repeat.name(f"evaluation/{name}"), data[0], made)
         if self.settings.repeats.relaxation:
-            self._relax(repeat.name(f"relaxation/{model}"), data[0], made)
-            self._measure(repeat.name(f"density/{model}"), made)
+            self._relax(repeat.name(f"relaxation/{name}"), data[0], made)
+            self._measure(repeat.name(f"density/{name}"), made)
 
-    def _score(self, model: Model, made: Any) -> None:  # noqa: ANN401 - a reference
-        """Add every benchmark of one model."""
+    def _score(self, model: str, made: Any, *, source: Any = None) -> None:  # noqa: ANN401 - references
+        """Add every benchmark of one model; forgetting where it has a source."""
         settings = self.settings
         self._evaluate(f"evaluation/{model}", self.dataset, made)
         relaxed = self._relax(f"relaxation/{model}", self.dataset, made)
@@ -179,7 +198,7 @@ class _StudyFlowBuilder:
                 f"physics/{model}",
                 PhysicsMaker(settings=settings.physics),
                 made,
-                source=self.source,
+                source=source,
                 dataset=relaxed and self.dataset,
                 relaxation=relaxed,
             )

@@ -14,6 +14,7 @@ from nextrung.makers.repeats import summarise_comparison
 from nextrung.schemas.base import Record
 from nextrung.schemas.density import DensityErrors
 from nextrung.schemas.labels.curation import Rejection, Rule
+from nextrung.schemas.models import FinishedPotential, is_same_functional
 from nextrung.schemas.physics import PhysicsSummary
 from nextrung.schemas.study import (
     AlignmentSummary,
@@ -30,7 +31,6 @@ if TYPE_CHECKING:
 
     from nextrung.schemas.base import TaskDoc
     from nextrung.schemas.dataset import DatasetDoc
-    from nextrung.schemas.models import Model
     from nextrung.schemas.stability import StabilityDoc
 
 #: Largest number of rejections in the results; the data set lists all.
@@ -70,6 +70,7 @@ class SummaryMaker(StageMaker):
         dataset: Any = parts["dataset"]
         scaling: Any = parts.get("scaling_law")
         alignment: Any = parts.get("alignment")
+        finished = _describe_finished(self.settings, parts)
         return StudyDoc(
             settings=self.settings,
             results=StudyResults(
@@ -78,13 +79,14 @@ class SummaryMaker(StageMaker):
                 source=self.settings.source,
                 dataset=_summarise_dataset(dataset),
                 models={
-                    model.value: _summarise_model(model, parts)
-                    for model in self.settings.models
+                    name: _summarise_model(name, parts)
+                    for name in (*self.settings.recipes, *finished)
                 },
+                finished=finished,
                 alignment=alignment and _summarise(AlignmentSummary, alignment),
                 scaling_law=scaling and scaling.laws,
                 jobs=jobs,
-                **summarise_comparison(self.settings, parts, jobs),
+                **summarise_comparison(self.settings, parts, jobs, finished=finished),
             ),
             provenance=provenance(),
         )
@@ -111,7 +113,22 @@ def _summarise_dataset(dataset: DatasetDoc) -> DatasetSummary:
     )
 
 
-def _summarise_model(model: Model, parts: Mapping[str, Any]) -> ModelSummary:
+def _describe_finished(
+    settings: StudySettings, parts: Mapping[str, Any]
+) -> dict[str, FinishedPotential]:
+    """Describe the finished potentials and whether they have the labels' functional."""
+    found = {}
+    for name, potential in settings.finished_names.items():
+        functional = parts[f"fine_tuning/{name}"].functional
+        found[name] = FinishedPotential(
+            potential=potential,
+            functional=functional,
+            same_functional=is_same_functional(functional, parts["dataset"].functional),
+        )
+    return found
+
+
+def _summarise_model(model: str, parts: Mapping[str, Any]) -> ModelSummary:
     """Summarise the scores of one model."""
     made = parts[f"fine_tuning/{model}"]
     density = parts.get(f"density/{model}")

@@ -73,9 +73,10 @@ class AlignmentSettings(Record):
         None,
         description="Whether the source or the target has GGA/GGA+U energies, and "
         "whether the MP2020 corrections of the Materials Project are included in them "
-        "(`in_…`) or not (`missing_in_…`). Null: `in_source` where energies are "
-        "predicted by chgnet-0.3.0, which was trained on corrected energies; otherwise "
-        "`none`.",
+        "(`in_…`) or not (`missing_in_…`). Null: by the functional of the potential "
+        "that predicts source energies, `in_source` where that is GGA/GGA+U with the "
+        "corrections, as of chgnet-0.3.0, `missing_in_source` where it is GGA/GGA+U "
+        "without; otherwise `none`.",
     )
     max_depth: int | None = Field(
         None, ge=1, description="Maximum depth of the decision tree; null for no limit."

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import PurePosixPath
 from reprlib import Repr
 from typing import TYPE_CHECKING, Any
 
@@ -50,6 +51,11 @@ class Artifact(Record):
     path: str = Field(description="Path relative to the artifacts folder.")
     sha256: str = Field(min_length=64, max_length=64, description="SHA-256 hash.")
     size: int = Field(ge=0, description="Size in bytes.")
+
+    @property
+    def suffix(self) -> str:
+        """Suffix of the file name, such as ``.pth.tar``."""
+        return "".join(PurePosixPath(self.path).suffixes)
 
 
 class Provenance(Record):

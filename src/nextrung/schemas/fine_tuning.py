@@ -8,7 +8,7 @@ from typing import Self
 from pydantic import Field, model_validator
 
 from nextrung.schemas.base import Artifact, Record, TaskDoc
-from nextrung.schemas.models import Model, Recipe
+from nextrung.schemas.models import MODEL_NAME, Recipe
 
 
 class Precision(StrEnum):
@@ -132,17 +132,27 @@ class UnusableFrame(Record):
 class FineTuningDoc(TaskDoc):
     """A trained or re-referenced model, and its training history."""
 
-    model: Model = Field(description="Model of the study.")
-    recipe: Recipe = Field(description="How it is made from the source.")
+    model: str = Field(
+        pattern=MODEL_NAME,
+        description="Model of the study, or name of a finished potential.",
+    )
+    recipe: Recipe = Field(description="How it is made from `source`.")
     settings: FineTuningSettings | None = Field(
         None, description="Training settings; null without training."
     )
-    source: str = Field(description="Name of the source potential.")
-    functional: str = Field(
-        description="Functional of the predicted energies: that of the labels, or of "
-        "the source potential for the model `source`.",
+    source: str = Field(
+        description="Name of the source potential; of a finished potential, its own."
     )
-    checkpoint: Artifact = Field(description="Checkpoint of the architecture.")
+    family: str = Field(
+        "chgnet", description="Family of its architecture, see `nextrung models`."
+    )
+    functional: str = Field(
+        description="Functional of the predicted energies: that of the labels; for the "
+        "model `source` and for finished potentials, their own.",
+    )
+    checkpoint: Artifact = Field(
+        description="Checkpoint in the format of the architecture."
+    )
     elements: list[str] = Field(description="Elements with a reference energy.")
     n_train_frames: int = Field(0, ge=0, description="Training frames used.")
     n_train_materials: int = Field(0, ge=0, description="Materials of these frames.")

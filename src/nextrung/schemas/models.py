@@ -1,16 +1,27 @@
-"""Models of a study, and the recipe of each."""
+"""Models of a study and the recipe of each, and finished potentials beside them."""
 
 from __future__ import annotations
 
+import re
 from enum import StrEnum
-from typing import TYPE_CHECKING
+from pathlib import PurePath
+from typing import TYPE_CHECKING, Annotated, Self
 
-from pydantic import Field
+from pydantic import Discriminator, Field, Tag, model_validator
 
 from nextrung.schemas.base import Record
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+#: Pattern of the name of a model, which is a part of file names.
+MODEL_NAME = r"^[A-Za-z0-9][A-Za-z0-9_.-]*$"
+
+#: Columns of Table 1 of energies, whose errors depend on the functional.
+_ENERGIES = ("energy", "decomposition_energy", "formation_energy")
+
+#: Endings of the names of checkpoint files.
+_CHECKPOINT_SUFFIXES = (".tar", ".pth", ".pt", ".model", ".json")
 
 
 class Model(StrEnum):
@@ -51,7 +62,7 @@ class Recipe(Record):
 
 
 #: Source, re-referenced sources, methods 1 to 4 of Huang et al. (2025), and ours.
-RECIPES: Mapping[Model, Recipe] = {
+RECIPES: Mapping[str, Recipe] = {
     model: Recipe(pretrained=pretrained, rereference=rereference, trained=trained)
     for model, pretrained, rereference, trained in (
         (Model.SOURCE, True, Rereference.NONE, Trained.NOTHING),
@@ -69,3 +80,104 @@ RECIPES: Mapping[Model, Recipe] = {
         (Model.RESIDUAL_ATOM_REFS, True, Rereference.RESIDUAL, Trained.NETWORK),
     )
 }
+
+
+class NamedRecipe(Recipe):
+    """Recipe of a model that a study names itself."""
+
+    name: str = Field(
+        pattern=MODEL_NAME, description="Name of the model; none of the table."
+    )
+
+    def __str__(self) -> str:
+        """Return the name, as a model of the table is written."""
+        return self.name
+
+    @model_validator(mode="after")
+    def _validate_recipe(self) -> Self:
+        """Validate that the name is free, and that the model can have learned."""
+        if self.name in set(Model):
+            raise ValueError(f"name: expected another than of the table: {self.name}")
+        if not self.pretrained and self.trained is Trained.NOTHING:
+            raise ValueError(f"{self.name}: random weights, and nothing is trained")
+        return self
+
+
+#: A model of the table by its name, or a recipe with a name of its own.
+ModelChoice = Annotated[
+    Annotated[Model, Tag("model")] | Annotated[NamedRecipe, Tag("recipe")],
+    Discriminator(lambda value: "model" if isinstance(value, str) else "recipe"),
+]
+
+
+def find_recipe(model: Model | NamedRecipe) -> Recipe:
+    """Find the recipe of a model.
+
+    Parameters
+    ----------
+    model : Model or NamedRecipe
+        A model of the table, or a recipe with a name of its own.
+    """
+    if isinstance(model, NamedRecipe):
+        return Recipe.model_validate(model.model_dump(exclude={"name"}))
+    return RECIPES[model]
+
+
+class FinishedPotential(Record):
+    """A finished potential, scored as it is: neither re-referenced nor trained."""
+
+    potential: str = Field(description="Name of the potential, or its checkpoint.")
+    functional: str = Field(description="Functional of its energies.")
+    same_functional: bool = Field(
+        description="Whether its functional is that of the labels; where it is not, "
+        "its energies are shown and not compared."
+    )
+
+    def is_compared(self, column: str) -> bool:
+        """Check whether its errors of a column are compared with those of the models.
+
+        Parameters
+        ----------
+        column : str
+            Column of Table 1, such as ``energy`` or ``forces``.
+        """
+        return self.same_functional or column not in _ENERGIES
+
+
+def name_potential(potential: str) -> str:
+    """Return the name of the row of a finished potential.
+
+    Parameters
+    ----------
+    potential : str
+        Name of a potential, or path of a checkpoint.
+
+    Returns
+    -------
+    str
+        The name, other characters than letters, digits, dots and dashes replaced by
+        underscores; of a path, the name of the file without its suffix.
+    """
+    family, colon, file = potential.rpartition(":")
+    if file[:1] in {"/", ".", "~", "$"} or file.endswith(_CHECKPOINT_SUFFIXES):
+        path = PurePath(file)
+        while path.suffix in _CHECKPOINT_SUFFIXES:
+            path = path.with_suffix("")
+        file = path.name
+    named = re.sub(r"[^A-Za-z0-9.-]+", "_", f"{family}{colon}{file}")
+    return named.strip("_.-") or "potential"
+
+
+def is_same_functional(functional: str, other: str) -> bool:
+    """Check whether two names are of the same functional.
+
+    Parameters
+    ----------
+    functional, other : str
+        Names, such as ``r2SCAN``, ``R2SCAN`` or ``r²SCAN``.
+    """
+    first, second = (
+        re.sub(r"[\s_-]", "", name.replace("²", "2")).casefold()
+        for name in (functional, other)
+    )
+    return first == second

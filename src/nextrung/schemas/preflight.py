@@ -7,7 +7,7 @@ from enum import StrEnum
 from pydantic import Field
 
 from nextrung.schemas.base import Record, TaskDoc
-from nextrung.schemas.models import Model, Rereference
+from nextrung.schemas.models import ModelChoice, Rereference
 
 
 class CheckOutcome(StrEnum):
@@ -37,7 +37,7 @@ class PreflightSettings(Record):
     epochs: int = Field(3, ge=1, description="Epochs of each short training.")
     batch_size: int = Field(16, ge=1, description="Frames per optimiser step.")
     seed: int = Field(0, ge=0, description="Seed of materials and trainings.")
-    models: tuple[Model, ...] = Field(
+    models: tuple[ModelChoice, ...] = Field(
         (), description="Models to check; by default those of the study."
     )
     min_correlation: float = Field(
@@ -82,7 +82,7 @@ class Check(Record):
     """One check of a study."""
 
     name: str = Field(description="Name of the check.")
-    model: Model | None = Field(
+    model: str | None = Field(
         None, description="Model that it is about; null for the data of all models."
     )
     outcome: CheckOutcome = Field(description="Result of the check.")
@@ -92,7 +92,7 @@ class Check(Record):
 class Trial(Record):
     """Result of a short training of one model."""
 
-    model: Model = Field(description="Model of the study.")
+    model: str = Field(description="Model of the study.")
     energy_mae: float | None = Field(description="Validation error in eV/atom.")
     forces_mae: float | None = Field(description="Validation error in eV/Å.")
     stress_mae: float | None = Field(description="Validation error in GPa.")
@@ -123,7 +123,7 @@ class PreflightDoc(TaskDoc):
     verdict: Verdict = Field(
         description="Go where it is one for a transferred model of the study."
     )
-    verdicts: dict[Model, Verdict] = Field(
+    verdicts: dict[str, Verdict] = Field(
         description="Verdict on each transferred model of the study."
     )
     reason: str = Field(description="Reason of the verdict.")
@@ -158,6 +158,6 @@ class PreflightDoc(TaskDoc):
     out_of_range_frames: list[OutOfRangeFrame] = Field(
         description="First of these frames."
     )
-    training_times: dict[Model, float] = Field(
+    training_times: dict[str, float] = Field(
         description="Estimated time of a full training on this machine in s, by model."
     )

@@ -13,7 +13,14 @@ from nextrung.schemas.density import DensityErrors, DensitySettings
 from nextrung.schemas.evaluation import EvaluationSettings, PropertyErrors
 from nextrung.schemas.fine_tuning import FineTuningSettings
 from nextrung.schemas.labels.curation import Rejection
-from nextrung.schemas.models import Model
+from nextrung.schemas.models import (
+    FinishedPotential,
+    Model,
+    ModelChoice,
+    Recipe,
+    find_recipe,
+    name_potential,
+)
 from nextrung.schemas.physics import PhysicsSettings, PhysicsSummary
 from nextrung.schemas.preflight import PreflightSettings
 from nextrung.schemas.relaxation import RelaxationSettings
@@ -57,8 +64,18 @@ class StudySettings(Record):
         default_factory=DatasetSettings,
         description="Labels of the target functional, their curation and split.",
     )
-    models: tuple[Model, ...] = Field(
-        tuple(Model), min_length=1, description="Models to make and to compare."
+    models: tuple[ModelChoice, ...] = Field(
+        tuple(Model),
+        min_length=1,
+        description="Models to make and to compare: names of the table, or recipes "
+        "with a name of their own.",
+    )
+    finished: tuple[str, ...] = Field(
+        (),
+        description="Finished potentials to score beside the models, such as "
+        "`chgnet-r2scan`: names or checkpoints. They are neither re-referenced nor "
+        "trained, and compared in energies only where their functional is that of the "
+        "labels.",
     )
     training: FineTuningSettings = Field(
         default_factory=FineTuningSettings,
@@ -108,7 +125,7 @@ class StudySettings(Record):
         """Validate that stability has relaxed energies, and that models are unique."""
         if self.stability and not self.relaxation:
             raise ValueError("stability needs relaxation: expected both or neither")
-        if len(set(self.models)) != len(self.models):
+        if len(self.recipes) != len(self.models):
             raise ValueError("models: expected each model once")
         if self.training_seeds[0] != self.training.seed:
             raise ValueError(
@@ -116,6 +133,38 @@ class StudySettings(Record):
                 f"got {self.training_seeds[0]}"
             )
         return self
+
+    @model_validator(mode="after")
+    def _validate_finished(self) -> Self:
+        """Validate that finished potentials have rows of their own."""
+        names = [name_potential(potential) for potential in self.finished]
+        made = {*Model, *self.recipes}
+        if taken := sorted({n for n in names if n in made or names.count(n) > 1}):
+            raise ValueError(
+                f"finished: expected names of their own, got {', '.join(taken)} twice"
+            )
+        if self.source in self.finished:
+            raise ValueError(
+                "finished: expected other potentials than the source, which is the "
+                f"model `source`, got {self.source}"
+            )
+        teacher = getattr(self.dataset.source, "teacher", None)
+        if teacher in self.finished:
+            raise ValueError(
+                "finished: expected other potentials than the teacher of the labels, "
+                f"whose errors are zero, got {teacher}"
+            )
+        return self
+
+    @property
+    def recipes(self) -> dict[str, Recipe]:
+        """Recipes by the names of the models."""
+        return {str(model): find_recipe(model) for model in self.models}
+
+    @property
+    def finished_names(self) -> dict[str, str]:
+        """Finished potentials by the names of their rows."""
+        return {name_potential(potential): potential for potential in self.finished}
 
     @property
     def training_seeds(self) -> tuple[int, ...]:
@@ -216,7 +265,13 @@ class StudyResults(Record):
     labels: str = Field(description="Functional and origin of the labels.")
     source: str = Field(description="Source potential.")
     dataset: DatasetSummary = Field(description="Kept and rejected frames.")
-    models: dict[str, ModelSummary] = Field(description="Scores, by model.")
+    models: dict[str, ModelSummary] = Field(
+        description="Scores, by model or finished potential."
+    )
+    finished: dict[str, FinishedPotential] = Field(
+        default_factory=dict,
+        description="Finished potentials among `models`, by name.",
+    )
     repeats: dict[str, ModelRepeats] = Field(
         default_factory=dict,
         description="Errors of every repeat and their spread, by model; `models` has "
@@ -229,7 +284,8 @@ class StudyResults(Record):
     differences: list[ModelDifference] = Field(
         default_factory=list,
         description="Differences of test errors on the same frames, materials and "
-        "crystals: every model against baseline, source, scratch and the best by "
+        "crystals: every model and every finished potential against baseline, source, "
+        "scratch and the best model by "
         "validation.",
     )
     alignment: AlignmentSummary | None = Field(

@@ -21,6 +21,18 @@ def test_study_files_of_the_project_are_valid(file: Path) -> None:
     assert read_study(file).name == file.stem
 
 
+def test_the_studies_of_chgnet_and_sevennet_have_the_same_data_and_split() -> None:
+    """So that their report compares them on the same test frames."""
+    chgnet, sevennet = (
+        read_study(WORKFLOWS / f"{name}_oxides_fluorides.yaml")
+        for name in ("tm", "sevennet")
+    )
+
+    assert sevennet.dataset == chgnet.dataset
+    assert sevennet.models == chgnet.models
+    assert set(sevennet.finished_names) == {"sevennet-mf-0_R2SCAN", "chgnet-r2scan"}
+
+
 def test_the_name_of_the_file_is_the_default_name_of_the_study(tmp_path: Path) -> None:
     assert read_study(written(tmp_path, "source: chgnet-0.3.0")).name == "study"
 

@@ -86,6 +86,7 @@ def test_every_document_becomes_its_rows(store: JobStore) -> None:
         Collection.DENSITIES: 13 * N_MODELS,
         Collection.PHYSICS: 2,
         Collection.SCALING: 9,
+        Collection.BENCHMARKS: 0,  # no part of a study
         # data set, two references, alignment, scaling law, study, physics of one; per
         # model: model, evaluation, two shards, their merge, hull, densities
         Collection.JOBS: 7 + 7 * N_MODELS,

@@ -11,7 +11,9 @@ from pymatgen.entries.computed_entries import ComputedStructureEntry
 from nextrung.compute.alignment.correction_estimates import (
     HUBBARD_U,
     estimate_corrections,
+    locate_corrections,
 )
+from nextrung.schemas.alignment import AlignmentCorrections
 from nextrung.schemas.frames import Frames
 
 
@@ -31,6 +33,22 @@ def test_corrections_are_those_of_mp2020() -> None:
     corrections = estimate_corrections(Frames.from_structures(CRYSTALS))
 
     assert corrections == pytest.approx([(-0.687 - 1.668) / 2, -0.614 / 2, 0], abs=1e-3)
+
+
+@pytest.mark.parametrize(
+    ("functional", "expected"),
+    [
+        ("GGA/GGA+U (MP2020-corrected)", AlignmentCorrections.IN_SOURCE),
+        ("GGA/GGA+U", AlignmentCorrections.MISSING_IN_SOURCE),
+        ("PBE", AlignmentCorrections.NONE),
+        ("r2SCAN", AlignmentCorrections.NONE),
+        ("unknown functional", AlignmentCorrections.NONE),
+    ],
+)
+def test_corrections_are_where_the_functional_of_the_source_says(
+    functional: str, expected: AlignmentCorrections
+) -> None:
+    assert locate_corrections(functional) is expected
 
 
 def test_a_metal_has_a_hubbard_u_in_oxides_and_fluorides_only() -> None:

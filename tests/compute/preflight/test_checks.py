@@ -19,7 +19,7 @@ from nextrung.compute.preflight import (
 )
 from nextrung.schemas.base import InputError
 from nextrung.schemas.frames import Frames
-from nextrung.schemas.models import Model, Rereference
+from nextrung.schemas.models import Model, NamedRecipe, Rereference, Trained
 from nextrung.schemas.preflight import CheckOutcome, PreflightSettings, Trial
 
 SETTINGS = PreflightSettings()
@@ -128,6 +128,20 @@ def test_models_that_are_trained_from_the_source_are_transferred() -> None:
     ]
 
 
+def test_recipes_of_the_study_are_checked_like_those_of_the_table() -> None:
+    own = NamedRecipe(
+        name="my_row",
+        pretrained=True,
+        rereference=Rereference.RESIDUAL,
+        trained=Trained.NETWORK,
+    )
+    random = own.model_copy(update={"pretrained": False})
+
+    assert list_transferred([own, random, Model.SOURCE]) == [own]
+    check = check_alignment(own, {Rereference.RESIDUAL: 0.9}, SETTINGS)
+    assert (check.model, check.outcome) == ("my_row", CheckOutcome.PASSED)
+
+
 @pytest.mark.parametrize(
     ("refit", "outcome"),
     [(0.81, CheckOutcome.PASSED), (0.79, CheckOutcome.FAILED), (None, "warning")],
@@ -140,7 +154,7 @@ def test_a_model_is_aligned_by_its_own_references_not_by_those_of_another(
     check = check_alignment(Model.REFITTED_ATOM_REFS, correlations, SETTINGS)
 
     assert check.outcome == outcome
-    assert check.model is Model.REFITTED_ATOM_REFS
+    assert check.model == Model.REFITTED_ATOM_REFS
 
 
 def test_gradients_are_compared_with_scratch() -> None:

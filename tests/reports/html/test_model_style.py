@@ -22,6 +22,22 @@ def test_another_potential_keeps_its_name() -> None:
     assert appearance("chgnet-r2scan").title == "chgnet-r2scan"
 
 
+def test_finished_potentials_have_colours_of_their_own() -> None:
+    names = ("chgnet-0.3.0", "chgnet-r2scan", "sevennet-mf-0_R2SCAN")
+    colours = {appearance(name).colour for name in names}
+
+    assert len(colours) == len(names)
+    assert not colours & {appearance(model).colour for model in Model}
+
+
+def test_the_badge_of_a_potential_follows_its_title() -> None:
+    cell = model_cell("chgnet-r2scan", "r2SCAN")
+    assert [(span.get("class"), span.text) for span in cell][1:] == [
+        ("badge", "r2SCAN")
+    ]
+    assert len(model_cell("chgnet-r2scan")) == 1
+
+
 def test_models_are_in_the_order_of_the_paper_and_others_after_them() -> None:
     assert in_order(["zeta", "scratch", "alpha", "source"]) == [
         "source",

@@ -6,6 +6,7 @@ from statistics import stdev
 from typing import TYPE_CHECKING
 
 import pytest
+from tests.made_up_study import make_evaluations
 
 from nextrung.reports.pages.comparison import group_by_seed, write_comparison
 from nextrung.schemas.base import InputError
@@ -75,3 +76,21 @@ def test_one_study_is_rejected(study: StudyDoc, tmp_path: Path) -> None:
     for studies in ([study], [study, study], []):
         with pytest.raises(InputError, match="expected two or more studies"):
             write_comparison(studies, tmp_path / "c.html")
+
+
+def test_studies_are_compared_with_the_first_on_the_same_frames(
+    study: StudyDoc, tmp_path: Path
+) -> None:
+    others = [vary(study, name, 0) for name in ("second", "third")]
+    errors = ({"forces": error} for error in (0.04, 0.02, 0.01))
+    documents = [make_evaluations({Model.SCRATCH: each}) for each in errors]
+    write_comparison([study, *others], tmp_path / "c.html", documents)
+    html = (tmp_path / "c.html").read_text(encoding="utf-8")
+    assert "second against demo" in html
+    assert "third against demo" in html
+    assert html.count(" % (\N{MINUS SIGN}") == len(others)
+
+
+def test_documents_of_every_study_are_needed(study: StudyDoc, tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="shorter"):
+        write_comparison([study, vary(study, "b", 0)], tmp_path / "c.html", [{}])

@@ -16,6 +16,7 @@ from nextrung.schemas.base import InputError
 from nextrung.schemas.density import DensityDoc
 from nextrung.schemas.evaluation import EvaluationDoc
 from nextrung.schemas.fine_tuning import FineTuningDoc, FineTuningSettings, LossWeights
+from nextrung.schemas.models import Model
 from nextrung.schemas.stability import StabilityDoc
 
 if TYPE_CHECKING:
@@ -91,6 +92,57 @@ def test_the_markdown_shows_errors_in_the_units_of_its_columns(card: ModelCard) 
     assert "- decomposition energy of test materials: 60.0 meV/atom" in text
 
 
+@pytest.mark.parametrize(
+    ("family", "source", "suffix", "code"),
+    [
+        ("chgnet", "chgnet-0.3.0", ".pth.tar", 'CHGNet.from_file("scratch.pth.tar")'),
+        ("sevennet", "sevennet-0", ".pth", 'SevenNetCalculator("scratch.pth")  # ASE'),
+        (
+            "sevennet",
+            "sevennet-mf-0/PBE",
+            ".pth",
+            'SevenNetCalculator("scratch.pth", modal="PBE")  # ASE',
+        ),
+        (
+            "mace",
+            "mace:a.model",
+            ".model",
+            'MACECalculator(model_paths="scratch.model"',
+        ),
+    ],
+)
+def test_the_card_shows_how_the_package_of_the_family_loads_the_file(
+    card: ModelCard, family: str, source: str, suffix: str, code: str
+) -> None:
+    changed = {"family": family, "source": source, "checkpoint": f"scratch{suffix}"}
+    text = format_markdown(card.model_copy(update=changed))
+
+    assert code in text
+    assert f"architecture: `{family}`" in text
+    assert text.count("```") == 4
+
+
+@pytest.mark.parametrize(("family", "suffix"), [("ase", ".json"), ("mace", ".json")])
+def test_a_card_promises_no_other_loader_where_there_is_none(
+    card: ModelCard, family: str, suffix: str
+) -> None:
+    changed = {"family": family, "checkpoint": f"scratch{suffix}"}
+    text = format_markdown(card.model_copy(update=changed))
+
+    assert f"The file loads with nextrung alone; family: {family}." in text
+    assert "CHGNet" not in text
+
+
+def test_the_checkpoint_keeps_the_suffix_of_its_architecture(
+    tuned: FineTuningDoc, evaluation: EvaluationDoc
+) -> None:
+    file = tuned.checkpoint.model_copy(update={"path": "checkpoints/0a.pth"})
+    changed = tuned.model_copy(update={"checkpoint": file, "family": "sevennet"})
+    card = describe_model(changed, evaluation)
+
+    assert (card.checkpoint, card.family) == ("scratch.pth", "sevennet")
+
+
 def test_both_files_are_written_and_the_json_reads_back(
     tuned: FineTuningDoc, evaluation: EvaluationDoc, tmp_path: Path
 ) -> None:
@@ -137,7 +189,7 @@ def make_tested(
     tuned: FineTuningDoc, errors: dict[str, float], n_materials: int = 40
 ) -> ModelCard:
     """Build the card of the model with these test errors."""
-    made = make_evaluations({tuned.model: errors}, n_materials=n_materials)
+    made = make_evaluations({Model(tuned.model): errors}, n_materials=n_materials)
     evaluation = made[f"evaluation/{tuned.model}"]
     assert isinstance(evaluation, EvaluationDoc)
     return describe_model(tuned, evaluation)

@@ -5,13 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 from xml.etree.ElementTree import Element
 
-from tests.made_up_study import make_evaluations
+import pytest
+from tests.made_up_study import make_evaluations, make_fine_tuning
 from tests.reports.browser import figures_of, html_of
 
 from nextrung.reports.pages.study import report_results, report_study, report_summary
 from nextrung.reports.sections.verdicts.evidence import read_evidence
 from nextrung.schemas.density import DensityDoc
-from nextrung.schemas.models import Model
+from nextrung.schemas.models import FinishedPotential, Model
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -72,6 +73,40 @@ def test_densities_are_compared_over_the_crystals_common_to_all(
     ]
     assert f">{sum(errors) / 2:.3f}<" in html
     assert f">{source.mae:.3f}<" not in html
+
+
+@pytest.mark.parametrize("same_functional", [True, False])
+def test_finished_potentials_are_explained_beside_the_models(
+    study: StudyDoc, documents: Mapping[str, TaskDoc], *, same_functional: bool
+) -> None:
+    functional = "r2SCAN" if same_functional else "PBE"
+    finished = FinishedPotential(
+        potential="sevennet-0", functional=functional, same_functional=same_functional
+    )
+    models = study.results.models | {"sevennet-0": study.results.models[Model.SOURCE]}
+    named = {"finished": {"sevennet-0": finished}, "models": models}
+    results = study.results.model_copy(update=named)
+    made = make_fine_tuning("sevennet-0", 0.1)
+    beside = {
+        **documents,
+        "fine_tuning/sevennet-0": made.model_copy(update={"functional": functional}),
+    }
+
+    sections = report_study(study.model_copy(update={"results": results}), beside)
+
+    html = {section.anchor: html_of(section) for section in sections}
+    assert "their training data may include the test materials" in html["results"]
+    refused = "sevennet-0: of another functional than the labels" in html["results"]
+    assert refused is not same_functional
+    assert "finished potential" in html["fine-tuning"]
+    assert f'<span class="badge">{functional}</span>' in html["fine-tuning"]
+
+
+def test_a_study_without_finished_potentials_does_not_mention_them(
+    study: StudyDoc, documents: Mapping[str, TaskDoc]
+) -> None:
+    for section in report_study(study, documents):
+        assert "finished potential" not in html_of(section)
 
 
 def test_the_summary_begins_with_what_to_use(study: StudyDoc) -> None:

@@ -13,7 +13,8 @@ from nextrung.reports.html.model_style import appearance
 from nextrung.reports.sections.benchmarks import COLUMNS, find_best
 from nextrung.reports.sections.published_values import PAPER_STUDY
 from nextrung.reports.sections.table import anchor, html_table, results_table
-from nextrung.schemas.models import Model
+from nextrung.schemas.evaluation import PropertyErrors
+from nextrung.schemas.models import FinishedPotential, Model
 from nextrung.schemas.repeats import RepeatErrors
 
 if TYPE_CHECKING:
@@ -27,7 +28,7 @@ def results(study: StudyDoc) -> StudyResults:
     return study.results
 
 
-def cell_of(made: Element, model: Model, column: str) -> Element:
+def cell_of(made: Element, model: str, column: str) -> Element:
     for line in made.iter("tr"):
         names = [th.get("data-model") for th in line.iter("th")]
         if model in names:
@@ -192,3 +193,54 @@ def test_bold_models_can_be_given_by_column(results: StudyResults) -> None:
         if "best" in (cell_of(made, model, "energy").get("class") or "").split()
     }
     assert bold == {Model.SOURCE, Model.SCRATCH}
+
+
+def name_finished(results: StudyResults, *, same_functional: bool) -> StudyResults:
+    """Add a finished potential without any error."""
+    name = "chgnet-r2scan"
+    perfect = PropertyErrors(n_frames=9, n_failed=0, energy_mae=1e-6, forces_mae=1e-6)
+    summary = results.models[Model.SOURCE].model_copy(
+        update={"metrics": {"test": perfect}, "stability": None, "density": None}
+    )
+    functional = "r2SCAN" if same_functional else "PBE"
+    finished = FinishedPotential(
+        potential=name, functional=functional, same_functional=same_functional
+    )
+    return results.model_copy(
+        update={
+            "models": results.models | {name: summary},
+            "finished": {name: finished},
+        }
+    )
+
+
+@pytest.mark.parametrize("same_functional", [True, False])
+def test_energies_of_a_finished_potential_are_bold_only_with_the_labels_functional(
+    results: StudyResults, *, same_functional: bool
+) -> None:
+    named = name_finished(results, same_functional=same_functional)
+    made = html_table(named, {})
+
+    energy = cell_of(made, "chgnet-r2scan", "energy")
+    forces = cell_of(made, "chgnet-r2scan", "forces")
+    assert ("best" in (energy.get("class") or "")) is same_functional
+    assert "best" in (forces.get("class") or "")
+    assert energy.find(".//data") is not None
+
+
+def test_the_functional_of_a_finished_potential_is_its_badge(
+    results: StudyResults,
+) -> None:
+    named = name_finished(results, same_functional=False)
+
+    badges = [b.text for b in html_table(named, {}).iter("span") if is_badge(b)]
+    assert badges == ["PBE"]
+    console = Console(width=120, record=True)
+    console.print(results_table(named))
+    text = console.export_text()
+    assert "[PBE]" in text
+    assert "finished potential" in text
+
+
+def is_badge(found: Element) -> bool:
+    return found.get("class") == "badge"

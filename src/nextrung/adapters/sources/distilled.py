@@ -148,7 +148,7 @@ def _relax(
 
 
 def _find_collapse(relaxed: Structure) -> str | None:
-    """Describe an unphysical volume: CHGNet lacks repulsion at short distances."""
+    """Describe an unphysical volume: a teacher may lack repulsion at short range."""
     volume = relaxed.volume / len(relaxed)
     if volume >= SMALLEST_VOLUME:
         return None

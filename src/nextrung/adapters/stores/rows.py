@@ -16,6 +16,7 @@ from nextrung.compute.collections import (
     MaterialSummary,
     describe_materials,
     describe_model,
+    list_benchmarks,
     list_densities,
     list_metrics,
     list_physics,
@@ -24,6 +25,7 @@ from nextrung.compute.collections import (
     list_scaling,
     list_stability,
 )
+from nextrung.schemas.benchmark import BenchmarkDoc
 from nextrung.schemas.dataset import DatasetDoc
 from nextrung.schemas.density import DensityDoc
 from nextrung.schemas.evaluation import EvaluationDoc
@@ -51,6 +53,7 @@ _SOURCES: Mapping[Collection, tuple[str, type[TaskDoc]]] = {
     Collection.DENSITIES: ("density", DensityDoc),
     Collection.PHYSICS: ("physics", PhysicsDoc),
     Collection.SCALING: ("scaling_law", ScalingLawDoc),
+    Collection.BENCHMARKS: ("benchmark", BenchmarkDoc),
 }
 
 #: Functions that list rows from a document alone.
@@ -61,6 +64,7 @@ _LISTERS: Mapping[Collection, Callable[[Any, Mapping[str, str]], Sequence[Row]]]
     Collection.DENSITIES: list_densities,
     Collection.PHYSICS: list_physics,
     Collection.SCALING: list_scaling,
+    Collection.BENCHMARKS: list_benchmarks,
 }
 
 

@@ -11,6 +11,7 @@ References
 
 from __future__ import annotations
 
+from nextrung.compute.alignment.correction_estimates import locate_corrections
 from nextrung.compute.alignment.elements import count_atoms, rank_elements
 from nextrung.compute.alignment.pairing import pair_frames
 from nextrung.compute.alignment.references import correlate, subtract_references
@@ -19,6 +20,7 @@ from nextrung.compute.alignment.scores import score_alignment
 __all__ = [
     "correlate",
     "count_atoms",
+    "locate_corrections",
     "pair_frames",
     "rank_elements",
     "score_alignment",

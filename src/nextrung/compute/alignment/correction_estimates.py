@@ -13,6 +13,8 @@ import numpy as np
 from pymatgen.entries.compatibility import MaterialsProject2020Compatibility
 from pymatgen.entries.computed_entries import ComputedStructureEntry
 
+from nextrung.schemas.alignment import AlignmentCorrections
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -28,6 +30,31 @@ HUBBARD_U: Mapping[str, float] = {
 }  # fmt: skip
 #: Anions whose compounds have a Hubbard U.
 ANIONS_WITH_U = ("F", "O")
+
+#: Functional of the energies of the Materials Project without its corrections, and what
+#: the name of the functional says of a potential whose energies include them.
+_MIXED, _CORRECTED = "GGA/GGA+U", "MP2020-corrected"
+
+
+def locate_corrections(functional: str) -> AlignmentCorrections:
+    """Determine by the functional of a source potential which energies are corrected.
+
+    Parameters
+    ----------
+    functional : str
+        Functional of its energies, such as ``GGA/GGA+U (MP2020-corrected)``.
+
+    Returns
+    -------
+    AlignmentCorrections
+        ``in_source``; ``missing_in_source`` of GGA/GGA+U energies that do not say they
+        are corrected; ``none`` of any other functional.
+    """
+    if not functional.startswith(_MIXED):
+        return AlignmentCorrections.NONE
+    if _CORRECTED in functional:
+        return AlignmentCorrections.IN_SOURCE
+    return AlignmentCorrections.MISSING_IN_SOURCE
 
 
 def estimate_corrections(frames: Frames) -> NDArray[np.float64]:

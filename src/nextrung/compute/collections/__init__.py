@@ -8,7 +8,11 @@ from nextrung.compute.collections.models import (
     list_physics,
     list_scaling,
 )
-from nextrung.compute.collections.phases import list_densities, list_stability
+from nextrung.compute.collections.phases import (
+    list_benchmarks,
+    list_densities,
+    list_stability,
+)
 from nextrung.compute.collections.relaxations import (
     MaterialSummary,
     RelaxationSummary,
@@ -21,6 +25,7 @@ __all__ = [
     "RelaxationSummary",
     "describe_materials",
     "describe_model",
+    "list_benchmarks",
     "list_densities",
     "list_metrics",
     "list_physics",

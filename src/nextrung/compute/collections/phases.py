@@ -1,15 +1,16 @@
-"""Rows of the collections `stability` and `densities`."""
+"""Rows of the collections `stability`, `densities` and `benchmarks`."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
 from nextrung.schemas.stability import MaterialStability
-from nextrung.schemas.stores.collections import DensityRow, StabilityRow
+from nextrung.schemas.stores.collections import BenchmarkRow, DensityRow, StabilityRow
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
+    from nextrung.schemas.benchmark import BenchmarkDoc
     from nextrung.schemas.density import DensityDoc
     from nextrung.schemas.stability import CompetingPhase, StabilityDoc
 
@@ -72,6 +73,33 @@ def list_densities(doc: DensityDoc, origin: Mapping[str, str]) -> list[DensityRo
         DensityRow(
             **origin,
             model=doc.model,
+            material_id=row.crystal_id,
+            **row.model_dump(exclude={"crystal_id"}),
+        )
+        for row in doc.rows
+    ]
+
+
+def list_benchmarks(doc: BenchmarkDoc, origin: Mapping[str, str]) -> list[BenchmarkRow]:
+    """List the measured and predicted properties of crystals.
+
+    Parameters
+    ----------
+    doc : BenchmarkDoc
+        Benchmark of the potential.
+    origin : mapping of str to str
+        Fields of :class:`.Row`.
+
+    Returns
+    -------
+    list of BenchmarkRow
+        One row per measured value.
+    """
+    return [
+        BenchmarkRow(
+            **origin,
+            model=doc.model,
+            functional=doc.labels,
             material_id=row.crystal_id,
             **row.model_dump(exclude={"crystal_id"}),
         )

@@ -2,7 +2,16 @@
 
 from __future__ import annotations
 
-from nextrung.compute.intervals.differences import PairedDifference, adjust_holm
+from nextrung.compute.intervals.benchmark import (
+    FRAME_QUANTITIES,
+    TOTAL_ENERGIES,
+    compare_benchmarks,
+)
+from nextrung.compute.intervals.differences import (
+    PairedDifference,
+    PairedErrors,
+    adjust_holm,
+)
 from nextrung.compute.intervals.errors import (
     EVERY,
     SPLITS,
@@ -11,6 +20,7 @@ from nextrung.compute.intervals.errors import (
     ErrorTable,
     Repeat,
     collect_errors,
+    select_compared,
     tabulate_errors,
 )
 from nextrung.compute.intervals.means import estimate_interval
@@ -26,20 +36,25 @@ from nextrung.compute.intervals.resampling import MIN_MATERIALS
 __all__ = [
     "BASELINE",
     "EVERY",
+    "FRAME_QUANTITIES",
     "MIN_MATERIALS",
     "SIGNIFICANCE",
     "SPLITS",
+    "TOTAL_ENERGIES",
     "Comparison",
     "ErrorTable",
     "Errors",
     "ErrorsBySplit",
     "ModelComparison",
     "PairedDifference",
+    "PairedErrors",
     "Repeat",
     "adjust_holm",
     "choose_best",
     "collect_errors",
+    "compare_benchmarks",
     "estimate_interval",
+    "select_compared",
     "summarise_repeats",
     "tabulate_errors",
 ]

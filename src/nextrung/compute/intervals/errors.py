@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
     from nextrung.schemas.base import TaskDoc
     from nextrung.schemas.evaluation import FrameResiduals
+    from nextrung.schemas.models import FinishedPotential
     from nextrung.schemas.stability import StabilityRecord
 
 #: Seed of the training, None without one, and seed of the split.
@@ -117,6 +118,30 @@ def tabulate_errors(
         for name, found in errors.get(split, {}).items():
             table.setdefault(name, {}).setdefault(model, {})[repeat] = found
     return table
+
+
+def select_compared(
+    name: str,
+    models: Mapping[str, Mapping[Repeat, Errors]],
+    finished: Mapping[str, FinishedPotential],
+) -> dict[str, Mapping[Repeat, Errors]]:
+    """Select the models whose errors of a property can be compared.
+
+    Parameters
+    ----------
+    name : str
+        The property.
+    models : mapping of str to mapping of Repeat to Errors
+        Errors of each model in each repeat.
+    finished : mapping of str to FinishedPotential
+        Finished potentials among them, by name; their energies are compared where
+        their functional is that of the labels.
+    """
+    return {
+        model: repeats
+        for model, repeats in models.items()
+        if model not in finished or finished[model].is_compared(name)
+    }
 
 
 def collect_errors(document: TaskDoc) -> ErrorsBySplit:

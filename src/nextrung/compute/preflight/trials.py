@@ -4,33 +4,36 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from nextrung.schemas.models import RECIPES, Model, Trained
+from nextrung.schemas.models import Model, Trained, find_recipe
 from nextrung.schemas.preflight import Check, CheckOutcome
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
-    from nextrung.schemas.models import Rereference
+    from nextrung.schemas.models import NamedRecipe, Rereference
     from nextrung.schemas.preflight import PreflightSettings, Trial
 
 
-def list_transferred(models: Iterable[Model]) -> list[Model]:
+def list_transferred(
+    models: Iterable[Model | NamedRecipe],
+) -> list[Model | NamedRecipe]:
     """List the models that are trained from the weights of the source.
 
     Parameters
     ----------
-    models : iterable of Model
+    models : iterable of Model or NamedRecipe
         Models of a study.
     """
+    recipes = [(model, find_recipe(model)) for model in models]
     return [
         model
-        for model in models
-        if RECIPES[model].pretrained and RECIPES[model].trained is not Trained.NOTHING
+        for model, recipe in recipes
+        if recipe.pretrained and recipe.trained is not Trained.NOTHING
     ]
 
 
 def check_alignment(
-    model: Model,
+    model: Model | NamedRecipe,
     correlations: Mapping[Rereference, float | None],
     settings: PreflightSettings,
 ) -> Check:
@@ -38,7 +41,7 @@ def check_alignment(
 
     Parameters
     ----------
-    model : Model
+    model : Model or NamedRecipe
         Transferred model.
     correlations : mapping of Rereference to float or None
         Pearson correlation, over frames that no reference was fitted to, of the
@@ -51,7 +54,7 @@ def check_alignment(
     Check
         Failed below the minimum; a warning where energies do not vary.
     """
-    kind = RECIPES[model].rereference
+    kind = find_recipe(model).rereference
     value = correlations[kind]
     name = "aligned references"
     if value is None:
@@ -63,10 +66,10 @@ def check_alignment(
         outcome = CheckOutcome.PASSED if passed else CheckOutcome.FAILED
         if not passed:
             finding += f", below {settings.min_correlation:g}"
-    return Check(name=name, model=model, outcome=outcome, finding=finding)
+    return Check(name=name, model=str(model), outcome=outcome, finding=finding)
 
 
-def compare_gradients(trials: Sequence[Trial]) -> dict[Model, float]:
+def compare_gradients(trials: Sequence[Trial]) -> dict[str, float]:
     """Divide gradient norms of transferred models by those of scratch.
 
     Parameters
@@ -76,7 +79,7 @@ def compare_gradients(trials: Sequence[Trial]) -> dict[Model, float]:
 
     Returns
     -------
-    dict of Model to float
+    dict of str to float
         Ratio at the first readout layer, by model; its gradient is large where
         references are misaligned.
     """
@@ -91,13 +94,13 @@ def compare_gradients(trials: Sequence[Trial]) -> dict[Model, float]:
 
 
 def check_gradients(
-    model: Model, trials: Sequence[Trial], settings: PreflightSettings
+    model: str, trials: Sequence[Trial], settings: PreflightSettings
 ) -> Check:
     """Check whether the gradients of a model are those of aligned references.
 
     Parameters
     ----------
-    model : Model
+    model : str
         Transferred model.
     trials : sequence of Trial
         Short trainings, including one from scratch.
@@ -121,12 +124,12 @@ def check_gradients(
     return Check(name="gradients", model=model, outcome=outcome, finding=finding)
 
 
-def check_trial(model: Model, trials: Sequence[Trial]) -> Check:
+def check_trial(model: str, trials: Sequence[Trial]) -> Check:
     """Check whether a model is better than scratch after short trainings.
 
     Parameters
     ----------
-    model : Model
+    model : str
         Transferred model.
     trials : sequence of Trial
         Short trainings, including those of the model and from scratch.

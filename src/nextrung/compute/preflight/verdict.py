@@ -9,20 +9,19 @@ from nextrung.schemas.preflight import CheckOutcome, Verdict
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from nextrung.schemas.models import Model
     from nextrung.schemas.preflight import Check
 
 
 def reach_verdict(
-    checks: Sequence[Check], models: Sequence[Model]
-) -> tuple[Verdict, str, dict[Model, Verdict]]:
+    checks: Sequence[Check], models: Sequence[str]
+) -> tuple[Verdict, str, dict[str, Verdict]]:
     """Derive the verdict on a study and on each of its transferred models.
 
     Parameters
     ----------
     checks : sequence of Check
         Checks of the data, and of each model.
-    models : sequence of Model
+    models : sequence of str
         Transferred models of the study.
 
     Returns
@@ -31,7 +30,7 @@ def reach_verdict(
         Go where no check of the data failed, and a model is a go.
     reason : str
         Models that the verdict is for, failed checks, and warnings.
-    verdicts : dict of Model to Verdict
+    verdicts : dict of str to Verdict
         No-go for the models of which a check failed, or one of the data.
     """
     failed = [check for check in checks if check.outcome is CheckOutcome.FAILED]
@@ -54,7 +53,7 @@ def reach_verdict(
         return Verdict.NO_GO, f"{reason}.", verdicts
     parts = [f"for {', '.join(good)}"] if good else []
     for model in models:
-        names = ", ".join(check.name for check in failed if check.model is model)
+        names = ", ".join(check.name for check in failed if check.model == model)
         if names:
             parts.append(f"not for {model} (failed: {names})")
     if warned:

@@ -7,7 +7,8 @@ from copy import copy
 from dataclasses import dataclass, field, fields
 from difflib import get_close_matches
 from enum import Enum
-from typing import Any, ClassVar, Self, get_type_hints
+from types import UnionType
+from typing import Any, ClassVar, Self, get_args, get_type_hints
 
 from jobflow import Maker
 from monty.json import MontyDecoder, jsanitize
@@ -36,14 +37,15 @@ class RecordMaker(Maker):
     def __setattr__(self, name: str, value: Any) -> None:  # noqa: ANN401
         """Set a field; a mapping for a record is merged into it and validated."""
         where = f"{type(self).__name__}.{name}"
-        kind = _field_types(type(self)).get(name)
-        if kind is None:
+        kinds = _field_kinds(type(self)).get(name)
+        if kinds is None:
             raise InputError(_explain_unknown(type(self), name))
-        if issubclass(kind, Enum):
-            value = kind(value)  # JSON holds its plain value
-        elif issubclass(kind, Record) and isinstance(value, Mapping):
-            merged = _merge(vars(self).get(name), value)
-            value = validate_record(kind, merged, where)
+        for kind in kinds:
+            if issubclass(kind, Enum) and isinstance(value, str):
+                value = kind(value)  # JSON holds its plain value
+            elif issubclass(kind, Record) and isinstance(value, Mapping):
+                merged = _merge(vars(self).get(name), value)
+                value = validate_record(kind, merged, where)
         super().__setattr__(name, value)
 
     def as_dict(self) -> dict[str, Any]:
@@ -78,11 +80,11 @@ class RecordMaker(Maker):
             If the Maker has no such field, or a record has no such key.
         """
         values = {name: value for name, value in d.items() if name[:1] != "@"}
-        types = _field_types(cls)
-        for name in values.keys() - types.keys():
+        kinds = _field_kinds(cls)
+        for name in values.keys() - kinds.keys():
             raise InputError(_explain_unknown(cls, name))
         for name, value in values.items():
-            if not issubclass(types[name], Record):
+            if not any(issubclass(kind, Record) for kind in kinds[name]):
                 values[name] = MontyDecoder().process_decoded(value)
         return cls(**values)
 
@@ -132,13 +134,16 @@ class _MakerFields(dict[str, Any]):
         super().update(changed.as_dict())
 
 
-def _field_types(kind: type[RecordMaker]) -> dict[str, type]:
-    """Look up the type of each field; ``object`` for what is no class."""
+def _field_kinds(kind: type[RecordMaker]) -> dict[str, tuple[type, ...]]:
+    """Look up the class of each field, or those of a union."""
     hints = get_type_hints(kind)
-    return {
-        entry.name: hint if isinstance(hint := hints[entry.name], type) else object
-        for entry in fields(kind)
-    }
+    return {entry.name: _list_classes(hints[entry.name]) for entry in fields(kind)}
+
+
+def _list_classes(hint: Any) -> tuple[type, ...]:  # noqa: ANN401
+    """List the classes of a type hint; none of a generic type."""
+    parts = get_args(hint) if isinstance(hint, UnionType) else (hint,)
+    return tuple(part for part in parts if isinstance(part, type))
 
 
 def _merge(current: Any, changes: Mapping[str, Any]) -> dict[str, Any]:  # noqa: ANN401
@@ -157,7 +162,7 @@ def _merge(current: Any, changes: Mapping[str, Any]) -> dict[str, Any]:  # noqa:
 
 def _explain_unknown(kind: type[RecordMaker], name: str) -> str:
     """Name an unknown field of a Maker and the nearest one there is."""
-    known = list(_field_types(kind))
+    known = list(_field_kinds(kind))
     nearest = get_close_matches(name, known, 1, cutoff=0.5)
     hint = f"; did you mean {nearest[0]}?" if nearest else ""
     return f"expected a field of {kind.__name__}: {', '.join(known)}; got {name}{hint}"

@@ -13,7 +13,7 @@ from nextrung.potentials.atom_refs import move_atom_refs, prepare_start
 from nextrung.potentials.interface import TrainableBackend
 from nextrung.potentials.training.fine_tuning import fine_tune
 from nextrung.potentials.training.frame_screening import find_uncovered, find_unusable
-from nextrung.schemas.models import RECIPES, Rereference
+from nextrung.schemas.models import Rereference, find_recipe
 from nextrung.schemas.preflight import Trial
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from nextrung.potentials.training.fine_tuning import FineTuningResult
     from nextrung.schemas.fine_tuning import FineTuningSettings
     from nextrung.schemas.frames import Frames
-    from nextrung.schemas.models import Model
+    from nextrung.schemas.models import Model, NamedRecipe
 
 
 @dataclass(frozen=True, eq=False)
@@ -109,7 +109,7 @@ def try_models(
     sample: Sample,
     settings: FineTuningSettings,
     *,
-    models: Sequence[Model],
+    models: Sequence[Model | NamedRecipe],
     workdir: Path,
     on_trial: Callable[[int, int, str], None],
 ) -> list[Trial]:
@@ -123,7 +123,7 @@ def try_models(
         Frames and references.
     settings : FineTuningSettings
         Settings of the trainings.
-    models : sequence of Model
+    models : sequence of Model or NamedRecipe
         Models to train.
     workdir : Path
         Folder of checkpoints.
@@ -138,7 +138,7 @@ def try_models(
     trials = []
     for done, model in enumerate(models):
         on_trial(done, len(models), str(model))
-        recipe = RECIPES[model]
+        recipe = find_recipe(model)
         atom_refs = sample.atom_refs[recipe.rereference]
         result = fine_tune(
             prepare_start(source, recipe, atom_refs, seed=settings.seed),
@@ -147,11 +147,11 @@ def try_models(
             trained=recipe.trained,
             workdir=workdir / str(model),
         )
-        trials.append(_describe(model, result, len(sample.frames)))
+        trials.append(_describe(str(model), result, len(sample.frames)))
     return trials
 
 
-def _describe(model: Model, result: FineTuningResult, n_frames: int) -> Trial:
+def _describe(model: str, result: FineTuningResult, n_frames: int) -> Trial:
     """Describe the errors, gradients and throughput of a training."""
     best = result.history[(result.best_epoch or 1) - 1].val
     norms: defaultdict[str, list[float]] = defaultdict(list)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
+from zlib import crc32
 
 from nextrung.reports.html.elements import element
 from nextrung.schemas.models import RECIPES, Model, Trained
@@ -11,6 +12,8 @@ from nextrung.schemas.models import RECIPES, Model, Trained
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
     from xml.etree.ElementTree import Element
+
+    from nextrung.schemas.models import Recipe
 
 
 @dataclass(frozen=True)
@@ -41,6 +44,10 @@ _KNOWN: Mapping[str, Appearance] = {
 }
 
 
+#: Colours of other potentials, chosen by name, so that every page shows the same.
+_OTHERS = ("#8f7bd8", "#d0679d", "#5f9e4a", "#b3793f", "#4a9fc4", "#a3a33a")
+
+
 def appearance(model: str) -> Appearance:
     """Return the title and colour of a model.
 
@@ -54,19 +61,26 @@ def appearance(model: str) -> Appearance:
     Appearance
         Title and colour; any other potential keeps its name as title.
     """
-    return _KNOWN.get(model, Appearance(model, "#8b929c"))
+    other = _OTHERS[crc32(model.encode()) % len(_OTHERS)]
+    return _KNOWN.get(model, Appearance(model, other))
 
 
-def model_cell(model: str) -> Element:
-    """Build the first cell of a model's row: colour and title.
+def model_cell(model: str, badge: str = "") -> Element:
+    """Build the first cell of a model's row: colour, title and badge.
 
     Parameters
     ----------
     model : str
         Model of a study, or name of a potential.
+    badge : str
+        Functional of a finished potential; empty for none.
     """
     look = appearance(model)
-    return element("th", colour_dot(look.colour), look.title, scope="row")
+    cell = element("th", colour_dot(look.colour), look.title, scope="row")
+    if badge:
+        cell[-1].tail = f"{look.title} "
+        cell.append(element("span", badge, class_="badge"))
+    return cell
 
 
 def colour_dot(colour: str) -> Element:
@@ -92,20 +106,22 @@ def in_order(models: Iterable[str]) -> list[str]:
     return sorted(models, key=lambda model: (ranks.get(model, len(ranks)), model))
 
 
-def transfers(model: str) -> bool:
+def transfers(model: str, recipes: Mapping[str, Recipe] = RECIPES) -> bool:
     """Check whether a model is trained from the weights of the source.
 
     Parameters
     ----------
     model : str
         Model of a study.
+    recipes : mapping of str to Recipe
+        Recipes by model; by default those of the table.
 
     Returns
     -------
     bool
-        True for transfer learning.
+        True for transfer learning; false for a model without a recipe.
     """
-    if model not in _KNOWN:
+    recipe = recipes.get(model)
+    if recipe is None:
         return False
-    recipe = RECIPES[Model(model)]
     return recipe.pretrained and recipe.trained is not Trained.NOTHING

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from pydantic import Field
 
+from nextrung.potentials.catalogue import format_plain_code
 from nextrung.reports.html.elements import format_count
 from nextrung.reports.html.model_style import appearance
 from nextrung.reports.html.quantities import COUNT, DENSITY, ENERGY, PROPERTIES
@@ -24,6 +25,9 @@ class ModelCard(Record):
     """The model card of a potential, as stored in JSON."""
 
     model: str = Field(description="Model of the study, or name of the potential.")
+    family: str = Field(
+        "chgnet", description="Family of its architecture, see `nextrung models`."
+    )
     checkpoint: str = Field(description="File name of the weights, beside the card.")
     checkpoint_sha256: str = Field(description="SHA-256 of the weights.")
     source: str = Field(description="Potential that training started from.")
@@ -97,7 +101,16 @@ def format_markdown(card: ModelCard) -> str:
         uses=_format_uses(card.uses) or "None: no use is supported by the test.",
         not_recommended=_format_uses(card.not_recommended),
         element=(card.elements_trained or card.elements)[0],
+        plain=_format_plain_code(card),
     )
+
+
+def _format_plain_code(card: ModelCard) -> str:
+    """Format the code that loads the weights without this package, where it can."""
+    code = format_plain_code(card.family, card.checkpoint, card.source)
+    if code is None:
+        return f"The file loads with nextrung alone; family: {card.family}."
+    return f"The same file loads without nextrung:\n\n```python\n{code}\n```"
 
 
 def _escape(text: str) -> str:

@@ -12,18 +12,20 @@ from nextrung.reports.html.elements import MISSING, element, number, numeric, ro
 from nextrung.reports.html.model_style import appearance, in_order, model_cell
 from nextrung.reports.html.quantities import ENERGY
 from nextrung.reports.pages.page import build_header, write_page
+from nextrung.reports.pages.paired_studies import compare_studies
 from nextrung.reports.plots.figure import Figure, log_axis, plot
 from nextrung.reports.sections.benchmarks import COLUMNS
 from nextrung.reports.sections.section import Section
-from nextrung.reports.sections.table import column_title
+from nextrung.reports.sections.table import badge_of, column_title
 from nextrung.schemas.base import InputError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
     from xml.etree.ElementTree import Element
 
     from nextrung.reports.sections.benchmarks import Column
+    from nextrung.schemas.base import TaskDoc
     from nextrung.schemas.study import ModelSummary, StudyDoc
 
 #: Settings in which studies of one group may differ.
@@ -32,7 +34,11 @@ _UNIMPORTANT = {"seed", "name", "description"}
 _COLOURS = ("#3b86e0", "#ee8434", "#17a589", "#b068c9", "#dd4b63", "#c09a4e")
 
 
-def write_comparison(studies: Sequence[StudyDoc], path: Path) -> None:
+def write_comparison(
+    studies: Sequence[StudyDoc],
+    path: Path,
+    documents: Sequence[Mapping[str, TaskDoc]] = (),
+) -> None:
     """Write a page that compares studies.
 
     Parameters
@@ -41,6 +47,9 @@ def write_comparison(studies: Sequence[StudyDoc], path: Path) -> None:
         At least two studies of different names.
     path : Path
         The HTML file, replaced atomically.
+    documents : sequence of mapping of str to TaskDoc
+        Documents of each study, to compare every other study with the first on the
+        same test frames; none to leave that out.
 
     Raises
     ------
@@ -56,6 +65,10 @@ def write_comparison(studies: Sequence[StudyDoc], path: Path) -> None:
     sections = (
         Section("studies", "Studies", (_list_studies(studies),)),
         Section("results", "Results", _compare_models(studies)),
+        *(
+            compare_studies(studies[0].results, study.results, (documents[0], other))
+            for study, other in zip(studies[1:], documents[1:], strict=bool(documents))
+        ),
         Section("seeds", "Spread over seeds", _compare_seeds(studies)),
     )
     title = " · ".join(names)
@@ -124,7 +137,8 @@ def _compare_models(studies: Sequence[StudyDoc]) -> tuple[Element | Figure, ...]
         for study in studies:
             summary = study.results.models.get(model)
             cells = [_build_cell(column, summary) for column in COLUMNS]
-            rows.append(row(model_cell(model), study.results.study, *cells))
+            name = model_cell(model, badge_of(study.results, model))
+            rows.append(row(name, study.results.study, *cells))
     note = element("p", "Each study is scored on its own test split.")
     listed = table(["Model", "Study", *map(column_title, COLUMNS)], rows)
     return note, listed, *_plot_energies(studies)

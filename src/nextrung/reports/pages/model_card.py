@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from nextrung.schemas.physics import PhysicsDoc
     from nextrung.schemas.stability import StabilityDoc
 
-#: Elements of the architecture.
+#: Elements that a card lists at least, up to plutonium.
 _N_ELEMENTS = 94
 
 #: With fewer test frames the errors are uncertain.
@@ -107,7 +107,8 @@ def describe_model(
         raise InputError(
             f"model card: expected documents of {tuned.model}, got {', '.join(others)}"
         )
-    known = [Element.from_Z(number).symbol for number in range(1, _N_ELEMENTS + 1)]
+    last = max([_N_ELEMENTS, *(Element(symbol).Z for symbol in tuned.elements)])
+    known = [Element.from_Z(number).symbol for number in range(1, last + 1)]
     test = stability.metrics.get("test") if stability else None
     trained = _find_trained(evaluation)
     if evidence is None:
@@ -118,7 +119,8 @@ def describe_model(
     fitness = assess_fitness(tuned, evidence, physics)
     return ModelCard(
         model=tuned.model,
-        checkpoint=f"{tuned.model}.pth.tar",
+        family=tuned.family,
+        checkpoint=f"{tuned.model}{tuned.checkpoint.suffix}",
         checkpoint_sha256=tuned.checkpoint.sha256,
         source=tuned.source,
         recipe=tuned.recipe,

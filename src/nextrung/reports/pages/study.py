@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from nextrung.compute.intervals import ErrorsBySplit
     from nextrung.reports.sections.verdicts.evidence import Evidence
     from nextrung.schemas.base import TaskDoc
+    from nextrung.schemas.models import FinishedPotential
     from nextrung.schemas.study import StudyDoc, StudyResults
 
 
@@ -68,7 +69,7 @@ def report_study(
         report_dataset(study),
         report_preflight(documents),
         report_alignment(study, documents),
-        report_fine_tuning(documents),
+        report_fine_tuning(documents, study.results.finished),
         report_evaluation(study, documents),
         report_stability(study, documents),
         report_density(study, documents),
@@ -180,6 +181,8 @@ def _describe_table(study: StudyDoc, n_common: int, *, has_intervals: bool) -> s
         )
     if study.results.study == PAPER_STUDY:
         text += f" The paper's values are below ours ({CITATION})."
+    if study.results.finished:
+        text += f" {_describe_finished(study.results.finished)}"
     repeated = any(len(found.repeats) > 1 for found in study.results.repeats.values())
     if has_intervals:
         text += (
@@ -191,6 +194,21 @@ def _describe_table(study: StudyDoc, n_common: int, *, has_intervals: bool) -> s
             "whose mean is shown."
             if repeated
             else "."
+        )
+    return text
+
+
+def _describe_finished(finished: Mapping[str, FinishedPotential]) -> str:
+    """Describe the rows of finished potentials, and those not compared in energies."""
+    text = (
+        "Rows with the name of a functional are finished potentials: not trained here, "
+        "and their training data may include the test materials."
+    )
+    others = [each.potential for each in finished.values() if not each.same_functional]
+    if others:
+        text += (
+            f" {', '.join(others)}: of another functional than the labels, therefore "
+            "not compared by energies, decomposition and formation energies."
         )
     return text
 

@@ -56,7 +56,9 @@ def report_evaluation(study: StudyDoc, documents: Mapping[str, TaskDoc]) -> Sect
         absent = explain_absence("evaluation", study.settings.evaluation)
         return Section("evaluation", "Predictions", (absent,))
     errors = {model: doc.metrics.get("test") for model, doc in scored.items()}
-    best = find_best({m: e.energy_mae for m, e in errors.items() if e})
+    finished = study.results.finished
+    made = {m: e.energy_mae for m, e in errors.items() if e and m not in finished}
+    best = find_best(made)
     shown = (best or list(scored))[0]
     blocks = (
         list_colours(scored),

@@ -23,20 +23,24 @@ from nextrung.reports.sections.section import Section, documents_of, list_colour
 from nextrung.schemas.fine_tuning import FineTuningDoc, GradientRecord
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Collection, Mapping
     from xml.etree.ElementTree import Element
 
     from nextrung.schemas.base import TaskDoc
     from nextrung.schemas.fine_tuning import EpochRecord
 
 
-def report_fine_tuning(documents: Mapping[str, TaskDoc]) -> Section:
+def report_fine_tuning(
+    documents: Mapping[str, TaskDoc], finished: Collection[str] = ()
+) -> Section:
     """Report recipes, gradients and histories of every model.
 
     Parameters
     ----------
     documents : mapping of str to TaskDoc
         Documents of a study: ``fine_tuning`` of every model.
+    finished : collection of str
+        Names of finished potentials among them.
 
     Returns
     -------
@@ -45,7 +49,7 @@ def report_fine_tuning(documents: Mapping[str, TaskDoc]) -> Section:
     """
     made = documents_of(documents, "fine_tuning", FineTuningDoc)
     trained = {model: document for model, document in made.items() if document.history}
-    blocks: list[Element | Figure] = [_list_models(made)] if made else []
+    blocks: list[Element | Figure] = [_list_models(made, finished)] if made else []
     if trained:
         blocks += [list_colours(trained), *_plot_gradients(trained)]
         blocks += _plot_histories(trained)
@@ -56,14 +60,16 @@ def report_fine_tuning(documents: Mapping[str, TaskDoc]) -> Section:
     return Section("fine-tuning", "Training", tuple(blocks))
 
 
-def _list_models(documents: Mapping[str, FineTuningDoc]) -> Element:
+def _list_models(
+    documents: Mapping[str, FineTuningDoc], finished: Collection[str]
+) -> Element:
     """List the recipe, frames and epochs of every model."""
     titles = ["Model", "Network", "Atom refs", "Trained"]
     counts = ["Frames", "Epochs", "Best epoch", "Time"]
     rows = [
         row(
-            model_cell(model),
-            "source weights" if document.recipe.pretrained else "random",
+            model_cell(model, document.functional if model in finished else ""),
+            _describe_start(document, is_finished=model in finished),
             document.recipe.rereference.value,
             document.recipe.trained.replace("_", " "),
             number(document.n_train_frames),
@@ -76,6 +82,13 @@ def _list_models(documents: Mapping[str, FineTuningDoc]) -> Element:
         for model, document in documents.items()
     ]
     return table([*titles, *numeric(*counts)], rows)
+
+
+def _describe_start(document: FineTuningDoc, *, is_finished: bool) -> str:
+    """Describe the weights that a model starts from."""
+    if is_finished:
+        return "finished potential"
+    return "source weights" if document.recipe.pretrained else "random"
 
 
 def _plot_gradients(documents: Mapping[str, FineTuningDoc]) -> list[Figure]:

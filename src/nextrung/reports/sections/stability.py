@@ -24,7 +24,7 @@ from nextrung.schemas.relaxation import RelaxationDoc
 from nextrung.schemas.stability import Competitors, StabilityDoc
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Collection, Mapping
     from xml.etree.ElementTree import Element
 
     from nextrung.reports.plots.figure import Figure
@@ -58,7 +58,7 @@ def report_stability(study: StudyDoc, documents: Mapping[str, TaskDoc]) -> Secti
     statuses = {m: doc.statuses for m, doc in (scored | relaxed).items()}
     blocks: list[Element | Figure] = []
     if scored:
-        blocks += _report_hulls(scored)
+        blocks += _report_hulls(scored, study.results.finished)
     else:
         blocks.append(explain_absence("stability", study.settings.stability))
     if statuses:
@@ -76,10 +76,16 @@ def report_stability(study: StudyDoc, documents: Mapping[str, TaskDoc]) -> Secti
     return Section("stability", "Phase stability", tuple(blocks))
 
 
-def _report_hulls(documents: Mapping[str, StabilityDoc]) -> list[Element | Figure]:
+def _report_hulls(
+    documents: Mapping[str, StabilityDoc], finished: Collection[str]
+) -> list[Element | Figure]:
     """Report the errors of decomposition energies and of stability."""
     errors = {model: doc.metrics.get("all") for model, doc in documents.items()}
-    energies = {m: e.decomposition_energy_mae for m, e in errors.items() if e}
+    energies = {
+        model: found.decomposition_energy_mae
+        for model, found in errors.items()
+        if found and model not in finished
+    }
     best = (find_best(energies) or list(documents))[0]
     return [
         _describe_competitors(documents),

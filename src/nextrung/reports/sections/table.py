@@ -55,7 +55,7 @@ def results_table(results: StudyResults) -> Table:
             )
             for column in COLUMNS
         ]
-        built.add_row(appearance(model).title, *cells)
+        built.add_row(Text(_title(results, model)), *cells)
     baselines = read_baselines(results)
     if baselines:
         built.add_row(
@@ -71,6 +71,8 @@ def _explain(results: StudyResults) -> str:
         f"{MISSING} not computed; bold: lowest of the column; baseline: zero, or "
         "atomic references alone for energies"
     )
+    if results.finished:
+        text += "; in brackets: functional of a finished potential, not trained here"
     n_repeats = max((len(each.repeats) for each in results.repeats.values()), default=1)
     if n_repeats > 1:
         text += f"; mean ±standard deviation over up to {n_repeats} repeats"
@@ -90,9 +92,34 @@ def _find_spread(results: StudyResults, model: str, column: Column) -> Spread | 
     return spread if spread and spread.std is not None else None
 
 
+def badge_of(results: StudyResults, model: str) -> str:
+    """Return the functional of a finished potential; empty for models of the study.
+
+    Parameters
+    ----------
+    results : StudyResults
+        Results of a study.
+    model : str
+        Model of the study, or name of a finished potential.
+    """
+    finished = results.finished.get(model)
+    return finished.functional if finished else ""
+
+
+def _title(results: StudyResults, model: str) -> str:
+    """Return the title of a model, and the functional of a finished potential."""
+    badge = badge_of(results, model)
+    return f"{appearance(model).title}\n[{badge}]" if badge else appearance(model).title
+
+
 def _find_marked(results: StudyResults, column: Column) -> list[str]:
     """Find the best models of a column; none where all have the same value."""
-    values = {model: _read_value(results, model, column) for model in results.models}
+    finished = results.finished
+    values = {
+        model: _read_value(results, model, column)
+        for model in results.models
+        if model not in finished or finished[model].is_compared(column.key)
+    }
     best = find_best(values)
     n_known = sum(value is not None for value in values.values())
     return [] if len(best) == n_known > 1 else best
@@ -135,7 +162,7 @@ def html_table(
                 cell.append(element("span", spread, class_="interval"))
             if model in best[column.key]:
                 cell.set("class", cell.get("class", "") + " best")
-        name = model_cell(model)
+        name = model_cell(model, badge_of(results, model))
         name.set("data-model", model)
         rows.append(row(name, *cells))
     rows += _list_baselines({**read_baselines(results), **(baselines or {})})

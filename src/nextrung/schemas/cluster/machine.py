@@ -78,9 +78,11 @@ class JobRoutes(Record):
     stability: JobRoute = _route_of("jobs that score decomposition energies")
     density: JobRoute = _route_of("jobs that relax experimental crystals")
     physics: JobRoute = _route_of("jobs that test the potential energy surface")
+    benchmark: JobRoute = _route_of("jobs that compare a potential with experiment")
     scaling_law: JobRoute = _route_of("the job that fits scaling laws")
     results: JobRoute = _route_of("the job that summarises the study")
     labelling: JobRoute = _route_of("jobs that label structures with VASP")
+    gpaw_labelling: JobRoute = _route_of("jobs that label structures with GPAW")
 
 
 #: Kinds of jobs that predict with or train a potential.
@@ -93,6 +95,7 @@ GPU_JOBS = frozenset(
         "relaxation",
         "density",
         "physics",
+        "benchmark",
     }
 )
 

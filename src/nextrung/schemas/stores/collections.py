@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Literal
 from pydantic import Field
 
 from nextrung.schemas.base import Record
+from nextrung.schemas.benchmark import BenchmarkProperty
 from nextrung.schemas.density import DensityFields
 from nextrung.schemas.evaluation import PropertyErrors
 from nextrung.schemas.models import Recipe
@@ -31,6 +32,7 @@ class Collection(StrEnum):
     DENSITIES = "densities"
     PHYSICS = "physics"
     SCALING = "scaling"
+    BENCHMARKS = "benchmarks"
     JOBS = "jobs"
 
 
@@ -167,6 +169,24 @@ class ScalingRow(ScalingPoint, PerModelRow):
     forces_r_squared: float | None = Field(description="R² of the forces power law.")
 
 
+class BenchmarkRow(PerMaterialRow):
+    """Measured property of one crystal, and that predicted by one potential."""
+
+    functional: str = Field(description="Functional of the predicted energies.")
+    property: BenchmarkProperty = Field(description="What was measured.")
+    experiment: float = Field(description="Measured value: Å, g/cm³, GPa or eV/atom.")
+    temperature: float = Field(
+        description="Temperature of the experiment in K; 0 for values without thermal "
+        "and zero-point motion."
+    )
+    reference: str = Field(description="Origin of the measured value.")
+    value: float | None = Field(description="Value of the potential.")
+    deviation: float | None = Field(
+        description="Relative deviation; for formation enthalpies, in eV/atom."
+    )
+    error: str | None = Field(description="Why there is no value.")
+
+
 class JobRow(Row):
     """One finished job: document, inputs, machine and duration."""
 
@@ -195,6 +215,7 @@ ROWS: Mapping[Collection, type[Row]] = {
     Collection.DENSITIES: DensityRow,
     Collection.PHYSICS: PhysicsRow,
     Collection.SCALING: ScalingRow,
+    Collection.BENCHMARKS: BenchmarkRow,
     Collection.JOBS: JobRow,
 }
 
@@ -208,5 +229,6 @@ KEYS: Mapping[Collection, tuple[str, ...]] = {
     Collection.DENSITIES: ("study", "model", "material_id"),
     Collection.PHYSICS: ("study", "model", "crystal_id", "measure"),
     Collection.SCALING: ("study", "model", "n_frames", "seed"),
+    Collection.BENCHMARKS: ("study", "model", "property", "material_id"),
     Collection.JOBS: ("study", "job_uuid"),
 }

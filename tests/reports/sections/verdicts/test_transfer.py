@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from tests.made_up_study import make_evaluations
+from tests.made_up_study import make_evaluations, make_fine_tuning
 
 from nextrung.reports.sections.verdicts.evidence import read_evidence
 from nextrung.reports.sections.verdicts.transfer import compare_transfer
-from nextrung.schemas.models import Model
+from nextrung.schemas.models import RECIPES, Model
 
 MINUS = "\N{MINUS SIGN}"
 
@@ -56,3 +56,19 @@ def test_without_scratch_there_is_no_verdict() -> None:
     errors = {Model.RESIDUAL_ATOM_REFS: {"energy": 0.01}}
 
     assert compare_transfer(read_evidence(make_evaluations(errors))) == []
+
+
+def test_a_recipe_of_the_study_is_transfer_if_it_starts_from_the_source() -> None:
+    errors = {Model.SCRATCH: {"energy": 0.06}, "my_row": {"energy": 0.01}}
+    documents = make_evaluations(errors)
+    made = make_fine_tuning("my_row", 0.01)
+    recipe = RECIPES[Model.FROZEN_ATOM_REFS]
+    tuned = made.model_copy(update={"recipe": recipe})
+
+    (verdict,) = compare_transfer(
+        read_evidence(documents | {"fine_tuning/my_row": tuned})
+    )
+
+    assert verdict.model == "my_row"
+    assert verdict.helped
+    assert compare_transfer(read_evidence(documents)) == []

@@ -18,6 +18,7 @@ from nextrung.schemas.density import EMBEDDED, ExperimentalCrystal, UnreadableCr
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from importlib.resources.abc import Traversable
     from pathlib import Path
 
     from nextrung.schemas.density import DensitySettings
@@ -90,7 +91,19 @@ def digest_crystals(settings: DensitySettings) -> str:
 
 def read_embedded_crystals() -> list[ExperimentalCrystal]:
     """Build the crystals of the embedded table."""
-    with TABLE.open(encoding="utf-8") as file:
+    return read_crystal_table(TABLE)
+
+
+def read_crystal_table(table: Traversable) -> list[ExperimentalCrystal]:
+    """Build the crystals of a table.
+
+    Parameters
+    ----------
+    table : Traversable
+        CSV with symbols, prototype, lattice parameters in Å, internal coordinate,
+        temperature in K and reference.
+    """
+    with table.open(encoding="utf-8") as file:
         return [_build_crystal(row) for row in csv.DictReader(file)]
 
 

@@ -13,9 +13,13 @@ from nextrung.compute.intervals import (
     Comparison,
     ModelComparison,
     collect_errors,
+    select_compared,
     tabulate_errors,
 )
+from nextrung.reports.sections.section import documents_of
 from nextrung.reports.sections.verdicts.differences import Difference
+from nextrung.schemas.fine_tuning import FineTuningDoc
+from nextrung.schemas.models import RECIPES
 from nextrung.schemas.repeats import parse_repeat
 
 if TYPE_CHECKING:
@@ -25,6 +29,7 @@ if TYPE_CHECKING:
 
     from nextrung.compute.intervals import Errors, ErrorsBySplit, ErrorTable, Repeat
     from nextrung.schemas.base import TaskDoc
+    from nextrung.schemas.models import FinishedPotential, Recipe
     from nextrung.schemas.study import StudyResults
 
 #: Repeat of a model in a study without repeats.
@@ -44,6 +49,11 @@ class Evidence:
         Model of the lowest validation error over several repeats, by column.
     n_repeats : int
         Largest number of repeats of a model of the study.
+    finished : mapping of str to FinishedPotential
+        Finished potentials, by name: compared, and never chosen. Their errors of
+        energies are not compared where their functional is not that of the labels.
+    recipes : mapping of str to Recipe
+        Recipes, by model; those of the table by default.
     """
 
     val: ErrorTable = field(default_factory=dict)
@@ -51,6 +61,8 @@ class Evidence:
     every: ErrorTable = field(default_factory=dict)
     best: dict[str, str] = field(default_factory=dict)
     n_repeats: int = 1
+    finished: Mapping[str, FinishedPotential] = field(default_factory=dict)
+    recipes: Mapping[str, Recipe] = field(default_factory=lambda: RECIPES)
     _comparisons: dict[str, ModelComparison] = field(
         default_factory=dict, init=False, repr=False, compare=False
     )
@@ -72,10 +84,12 @@ class Evidence:
         ----------
         key : str
             Column of Table 1. Elemental phases of hulls, whose error is zero by
-            definition, are left out.
+            definition, are left out, and energies of finished potentials of another
+            functional than that of the labels.
         """
         if key not in self._comparisons:
-            self._comparisons[key] = ModelComparison.of(self.test.get(key, {}))
+            models = select_compared(key, self.test.get(key, {}), self.finished)
+            self._comparisons[key] = ModelComparison.of(models)
         return self._comparisons[key]
 
     def compare(self, key: str, model: str, reference: str) -> Difference | None:
@@ -151,7 +165,7 @@ class Evidence:
             Column of Table 1. Experimental densities have no validation split: the
             model of the lowest error on the crystals is chosen.
         candidates : iterable of str
-            Models to choose from.
+            Models to choose from; finished potentials among them are not chosen.
 
         Returns
         -------
@@ -159,7 +173,7 @@ class Evidence:
             The model; None where no candidate has errors of both splits.
         """
         table = self.test if key == "density" else self.val
-        eligible = set(candidates) & set(self.models(key))
+        eligible = set(candidates) & set(self.models(key)) - self.finished.keys()
         if self.best.get(key) in eligible:
             return self.best[key]
         known = ModelComparison.of(table.get(key, {})).models
@@ -200,6 +214,7 @@ def read_evidence(
         for model, found in repeats.items()
     }
     n_repeats = max((len(found.repeats) for found in repeats.values()), default=1)
+    made = documents_of(documents, "fine_tuning", FineTuningDoc)
     collected = list(_collect(documents, firsts, repeated or {}))
     best = {} if results is None or n_repeats == 1 else results.best
     return Evidence(
@@ -208,6 +223,8 @@ def read_evidence(
         tabulate_errors(collected, EVERY),
         {key: found.model for key, found in best.items()},
         n_repeats,
+        {} if results is None else results.finished,
+        {**RECIPES, **{model: doc.recipe for model, doc in made.items()}},
     )
 
 

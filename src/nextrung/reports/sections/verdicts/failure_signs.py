@@ -5,11 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from nextrung.compute.intervals import BASELINE, ModelComparison
-from nextrung.reports.html.model_style import appearance, in_order, transfers
+from nextrung.reports.html.model_style import appearance, in_order
 from nextrung.reports.html.quantities import ENERGY
 from nextrung.reports.sections.verdicts.choices import BASELINES, NAMES
 from nextrung.reports.sections.verdicts.differences import Difference
-from nextrung.reports.sections.verdicts.transfer import compare_with_scratch
+from nextrung.reports.sections.verdicts.transfer import (
+    compare_with_scratch,
+    list_transferred,
+)
 from nextrung.reports.sections.verdicts.undertraining import (
     describe_undertrained,
     describe_unreachable_references,
@@ -95,7 +98,7 @@ def find_worse_than_scratch(evidence: Evidence) -> dict[str, list[str]]:
         models = evidence.models(key)
         if Model.SCRATCH not in models:
             continue
-        for model in filter(transfers, in_order(models)):
+        for model in list_transferred(evidence, models):
             verdict = compare_with_scratch(evidence, key, model)
             difference = verdict.difference
             if verdict.scratch_learned and difference and difference.is_higher:

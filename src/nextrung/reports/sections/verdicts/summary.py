@@ -10,9 +10,10 @@ from nextrung.reports.html.quantities import ENERGY
 from nextrung.reports.sections.scaling_law import describe_crossing, describe_size
 from nextrung.reports.sections.verdicts.choices import NAMES, choose_model
 from nextrung.reports.sections.verdicts.failure_signs import find_unfit
+from nextrung.reports.sections.verdicts.finished import describe_finished
 from nextrung.reports.sections.verdicts.transfer import compare_transfer
 from nextrung.reports.sections.verdicts.usage import describe_files
-from nextrung.schemas.models import RECIPES, Model, Rereference, Trained
+from nextrung.schemas.models import Rereference, Trained
 
 if TYPE_CHECKING:
     from nextrung.reports.sections.verdicts.evidence import Evidence
@@ -39,6 +40,7 @@ def summarise(results: StudyResults, evidence: Evidence) -> list[str]:
     """
     sentences = [
         *describe_best_models(evidence),
+        *describe_finished(evidence),
         *describe_transfer(evidence),
         *_describe_elements(results),
         *_describe_alignment(results),
@@ -159,7 +161,7 @@ def advise(results: StudyResults, evidence: Evidence) -> list[str]:
         for key in ("energy", "forces", "decomposition_energy")
         if (choice := choose_model(evidence, key)) and choice.beats_baseline
     }
-    advice = describe_files(chosen)
+    advice = describe_files(chosen, results.models)
     if evidence.test:
         advice += _advise_on_size(results)
     return advice + _advise_on_references(evidence)
@@ -167,7 +169,8 @@ def advise(results: StudyResults, evidence: Evidence) -> list[str]:
 
 def _advise_on_references(evidence: Evidence) -> list[str]:
     """Recommend a remedy for models that are worse than scratch or than zero."""
-    recipes = {model: RECIPES[Model(model)] for model in find_unfit(evidence)}
+    unfit = find_unfit(evidence)
+    recipes = {m: evidence.recipes[m] for m in unfit if m not in evidence.finished}
     trained = [m for m, r in recipes.items() if r.trained is not Trained.NOTHING]
     kept = [m for m in trained if recipes[m].rereference is Rereference.NONE]
     remedies = (
@@ -180,6 +183,7 @@ def _advise_on_references(evidence: Evidence) -> list[str]:
             [m for m in recipes if m not in trained],
             "train them on the target labels first",
         ),
+        ([m for m in unfit if m in evidence.finished], "use another model"),
     )
     return [
         "Do not relax or run dynamics with "

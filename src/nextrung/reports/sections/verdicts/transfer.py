@@ -9,6 +9,8 @@ from nextrung.reports.sections.verdicts.choices import BASELINES, NAMES
 from nextrung.schemas.models import Model
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from nextrung.reports.sections.verdicts.differences import Difference
     from nextrung.reports.sections.verdicts.evidence import Evidence
 
@@ -78,10 +80,23 @@ def compare_transfer(evidence: Evidence) -> list[TransferVerdict]:
     verdicts = []
     for key in NAMES:
         models = evidence.models(key)
-        model = evidence.choose(key, filter(transfers, in_order(models)))
+        model = evidence.choose(key, list_transferred(evidence, models))
         if model is not None and Model.SCRATCH in models:
             verdicts.append(compare_with_scratch(evidence, key, model))
     return verdicts
+
+
+def list_transferred(evidence: Evidence, models: Iterable[str]) -> list[str]:
+    """List the models that are trained from the weights of the source.
+
+    Parameters
+    ----------
+    evidence : Evidence
+        Errors of all models, and their recipes.
+    models : iterable of str
+        Models to choose from.
+    """
+    return [each for each in in_order(models) if transfers(each, evidence.recipes)]
 
 
 def compare_with_scratch(evidence: Evidence, key: str, model: str) -> TransferVerdict:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, NamedTuple
 
 from nextrung.reports.html.elements import MISSING, element, row, table
@@ -149,22 +150,33 @@ def _describe_isolated(summary: ModelSummary | None) -> str:
     return f"{share} relaxations leave an atom without neighbours."
 
 
-def describe_files(choices: Mapping[str, Choice]) -> list[str]:
+def describe_files(
+    choices: Mapping[str, Choice], models: Mapping[str, ModelSummary]
+) -> list[str]:
     """Describe where the chosen models are.
 
     Parameters
     ----------
     choices : mapping of str to Choice
         Chosen models.
+    models : mapping of str to ModelSummary
+        Models of the study, for the suffix of their checkpoints.
 
     Returns
     -------
     list of str
         One sentence per model.
     """
-    models = dict.fromkeys(choice.model for choice in choices.values())
+    chosen = dict.fromkeys(choice.model for choice in choices.values())
     return [
-        f"{appearance(model).title}: models/{model}.pth.tar of the run folder; its "
-        "model card is in the same folder."
-        for model in models
+        f"{appearance(model).title}: models/{model}{_suffix(models.get(model))} of the "
+        "run folder; its model card is in the same folder."
+        for model in chosen
     ]
+
+
+def _suffix(summary: ModelSummary | None) -> str:
+    """Return the suffix of the checkpoint of a model; empty if it is unknown."""
+    return (
+        "" if summary is None else "".join(PurePosixPath(summary.checkpoint).suffixes)
+    )
