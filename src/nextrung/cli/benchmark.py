@@ -190,11 +190,11 @@ def _run(flow: Flow, store: JobStore, output: Path) -> None:
 
 def _submit(flow: Flow, store: JobStore, *, folder: Path, output: Path) -> None:
     """Submit the jobs, or write their results where all have finished."""
-    from nextrung.adapters.stores.job_store import list_errors
+    from nextrung.adapters.stores.job_store import find_finished
     from nextrung.cli.cluster import submit_flow
     from nextrung.makers.benchmark import NAME
 
-    if set(flow.job_uuids) <= list_errors(store, flow.job_uuids).keys():
+    if set(flow.job_uuids) <= find_finished(store, flow.job_uuids).keys():
         _write(flow, store, output)
     else:
         submit_flow(flow, NAME, folder)
