@@ -27,6 +27,7 @@ from nextrung.reports.sections.verdicts.evidence import read_evidence
 from nextrung.reports.sections.verdicts.failure_signs import find_failure_signs
 from nextrung.reports.sections.verdicts.leaders import find_leaders
 from nextrung.reports.sections.verdicts.summary import advise, summarise
+from nextrung.reports.sections.verdicts.undertraining import describe_training
 from nextrung.reports.sections.verdicts.usage import list_uses
 from nextrung.schemas.repeats import PROPERTIES
 
@@ -69,7 +70,9 @@ def report_study(
         report_dataset(study),
         report_preflight(documents),
         report_alignment(study, documents),
-        report_fine_tuning(documents, study.results.finished),
+        report_fine_tuning(
+            documents, study.results.finished, describe_training(documents, evidence)
+        ),
         report_evaluation(study, documents),
         report_stability(study, documents),
         report_density(study, documents),

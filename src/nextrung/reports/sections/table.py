@@ -79,8 +79,18 @@ def _explain(results: StudyResults) -> str:
     return text
 
 
-def _read_value(results: StudyResults, model: str, column: Column) -> float | None:
-    """Read the value of a model, its mean over repeats where there are several."""
+def read_value(results: StudyResults, model: str, column: Column) -> float | None:
+    """Read the value of a model, its mean over repeats where there are several.
+
+    Parameters
+    ----------
+    results : StudyResults
+        Results of a study.
+    model : str
+        Model of the study, or name of a finished potential.
+    column : Column
+        Column of the table.
+    """
     spread = _find_spread(results, model, column)
     return column.read(results.models[model]) if spread is None else spread.mean
 
@@ -116,7 +126,7 @@ def _find_marked(results: StudyResults, column: Column) -> list[str]:
     """Find the best models of a column; none where all have the same value."""
     finished = results.finished
     values = {
-        model: _read_value(results, model, column)
+        model: read_value(results, model, column)
         for model in results.models
         if model not in finished or finished[model].is_compared(column.key)
     }
@@ -196,7 +206,7 @@ def column_title(column: Column) -> Element:
 
 def _html_cell(results: StudyResults, model: str, column: Column) -> Element:
     """Build a cell with value, link to the job and the paper's value."""
-    value = _read_value(results, model, column)
+    value = read_value(results, model, column)
     reason = f"not computed: {column.stage} has no such value for this model"
     cell = column.quantity.cell(value, reason)
     cell.set("data-column", column.key)
@@ -226,7 +236,7 @@ def _list_ends(column: Column, interval: tuple[float, float] | None) -> list[Ele
 
 def _format_cell(results: StudyResults, model: str, column: Column) -> str:
     """Format a value, and below it its spread over repeats."""
-    value = column.quantity.format(_read_value(results, model, column))
+    value = column.quantity.format(read_value(results, model, column))
     return f"{value}\n{_format_spread(results, model, column)}".rstrip()
 
 
