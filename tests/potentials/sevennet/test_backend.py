@@ -195,3 +195,16 @@ def test_a_relaxation_ends_in_the_minimum_of_sevenn(
         assert record.energy is not None
         difference = record.energy - alone.get_potential_energy()
         assert abs(difference) / len(atoms) < 1e-3
+
+
+def test_batches_of_a_larger_model_are_smaller(
+    load: Callable[[str], LoadedModel],
+) -> None:
+    small, large = (
+        load(name).backend.limits for name in ("sevennet-0", "sevennet-l3i5")
+    )
+
+    assert large.bytes_per_cost > 2 * small.bytes_per_cost
+    for limits in (small, large):
+        for costs in (limits.prediction, limits.relaxation, limits.training):
+            assert 1_000 < costs["cpu"] < 10_000 < costs["cuda"]

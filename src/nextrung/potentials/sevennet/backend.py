@@ -11,7 +11,7 @@ from pymatgen.core import Element
 
 from nextrung.potentials.graphs.neighbors import NeighborLists, find_pairs
 from nextrung.potentials.graphs.validity import check_pairs
-from nextrung.potentials.interface import BatchLimits, TrainableBackend
+from nextrung.potentials.interface import TrainableBackend
 from nextrung.potentials.sevennet.checkpoints import (
     Checkpoint,
     build_model,
@@ -19,6 +19,7 @@ from nextrung.potentials.sevennet.checkpoints import (
 )
 from nextrung.potentials.sevennet.forward import Network
 from nextrung.potentials.sevennet.graphs import PairBatch, build_pairs
+from nextrung.potentials.sevennet.limits import find_limits
 from nextrung.schemas.base import InputError
 
 if TYPE_CHECKING:
@@ -56,12 +57,6 @@ class SevenNetBackend(TrainableBackend):
     properties = "efs"
     suffix = ".pth"
     checked_layer = "Readout0"
-    limits = BatchLimits(
-        prediction={"cpu": 6_000, "cuda": 250_000},
-        relaxation={"cpu": 6_000, "cuda": 250_000},
-        training={"cpu": 2_000, "cuda": 60_000},
-        bytes_per_cost=250_000,
-    )
 
     def __init__(
         self,
@@ -71,6 +66,7 @@ class SevenNetBackend(TrainableBackend):
     ) -> None:
         super().__init__(module)
         self.fidelity = fidelity
+        self.limits = find_limits(module)
         self._config = dict(config)
         self._row = None if fidelity is None else module.modal_map[fidelity]
         self._network = Network(module, self._row)
