@@ -155,11 +155,11 @@ def test_named_models_of_sevennet_are_loaded_and_recognised_when_saved(
 @pytest.mark.skipif(not SEVENNET.is_installed, reason="no sevenn: extra `sevennet`")
 @pytest.mark.parametrize("name", ["sevennet-mf-0", "sevennet-mf-0/r2scan"])
 def test_a_wrong_fidelity_is_one_line_that_names_those_there_are(name: str) -> None:
-    with pytest.raises(InputError, match="PBE.*R2SCAN|R2SCAN.*PBE"):
+    with pytest.raises(InputError, match=r"PBE.*R2SCAN|R2SCAN.*PBE"):
         load_potential(name, "cpu")
 
 
-def test_a_checkpoint_of_another_family_is_one_line(tmp_path: Path) -> None:
+def test_a_checkpoint_of_another_family_is_one_line() -> None:
     for prefix in ("mace", "sevennet", "matgl"):
         with pytest.raises(InputError) as caught:
             load_potential(f"{prefix}:{SHIPPED['chgnet-r2scan']}", "cpu")
