@@ -12,8 +12,8 @@ if TYPE_CHECKING:
 #: Numbers of the messages, over all layers, of the fastest batches of a CPU core: 6,000
 #: edges of sevennet-0, and 3,000 in training; measured on an AMD EPYC.
 _CPU_NUMBERS, _CPU_TRAINING_NUMBERS = 6.5e7, 3.2e7
-#: Numbers of the messages of a batch on a GPU, by the estimate of its memory: 40 GB, and
-#: 20 GB in training.
+#: Numbers of the messages of a batch on a GPU, by the estimate of its memory: 40 GB,
+#: and 20 GB in training.
 _GPU_NUMBERS, _GPU_TRAINING_NUMBERS = 2e9, 6e8
 #: Bytes of GPU memory per number of a message, an estimate: 8 are saved for the forces,
 #: 20 in training, counted on a CPU with ``saved_tensors_hooks``; others are temporary.
