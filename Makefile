@@ -21,14 +21,14 @@ install: $(INSTALLED)
 $(INSTALLED): pyproject.toml constraints.txt
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(BIN)/pip install --quiet --constraint constraints.txt torch
-	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[test,docs,figures,mongo,physics,sevennet,matgl,torchsim$(GPAW)]'
+	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[test,docs,figures,mongo,physics,torchsim,sevennet,matgl$(GPAW)]'
 	touch $@
 
 demo: $(INSTALLED)
 	$(BIN)/nextrung run workflows/demo.yaml
 
 test: test-mace $(INSTALLED)
-	NEXTRUNG_FAMILIES=sevennet,matgl,torchsim $(THREADS) $(BIN)/pytest --numprocesses $(WORKERS) --dist loadfile --no-loadscope-reorder
+	NEXTRUNG_FAMILIES=chgnet,sevennet,matgl,torchsim $(THREADS) $(BIN)/pytest --numprocesses $(WORKERS) --dist loadfile --no-loadscope-reorder
 
 # What NEXTRUNG_FAMILIES names has to be installed; tests of the others skip.
 test-mace: $(MACE)/.installed

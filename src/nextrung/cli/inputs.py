@@ -82,12 +82,12 @@ def _validate_potentials(settings: StudySettings, file: Path) -> None:
 def _validate_recipes(settings: StudySettings, source: Potential) -> None:
     """Check that every model of a study can be made from its source."""
     from nextrung.potentials.atom_refs import validate_recipe
-    from nextrung.schemas.models import RECIPES
+    from nextrung.schemas.models import find_recipe
 
     trained = settings.scaling_law.models if settings.scaling_law else ()
     for model in (*settings.models, *trained):
         try:
-            validate_recipe(source, RECIPES[model])
+            validate_recipe(source, find_recipe(model))
         except InputError as error:
             raise InputError(f"{error} (model {model})") from error
 

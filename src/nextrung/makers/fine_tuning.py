@@ -122,7 +122,7 @@ class ReReferenceMaker(StageMaker):
             Fitted reference energies.
         """
         unmoved = open_potential(source)
-        validate_recipe(unmoved, RECIPES[self.model])
+        validate_recipe(unmoved, find_recipe(self.model))
         moved = unmoved.with_atom_refs(
             {
                 symbol: energy

@@ -11,8 +11,8 @@ from nextrung.adapters.stores import job_store
 from nextrung.adapters.stores.job_store import (
     close_store,
     find_documents,
+    find_finished,
     keeps_documents,
-    list_errors,
     make_embedded_store,
     make_indexes,
     open_configured_store,
@@ -161,7 +161,7 @@ def test_finished_jobs_are_those_with_a_document(job_store: JobStore) -> None:
         {"uuid": "d", "index": 1, "output": {"error": "no convergence"}},
     ]
     job_store.update(stored, key="uuid")
-    errors = list_errors(job_store, ["a", "b", "d"])
+    errors = find_finished(job_store, ["a", "b", "d"])
     assert errors == {"a": None, "d": "no convergence"}
 
 

@@ -198,6 +198,18 @@ def make_frames(errors: Sequence[float], n_atoms: Sequence[int]) -> EvaluationSc
     )
 
 
+def test_total_energies_of_different_levels_of_theory_are_not_compared() -> None:
+    low, high = make_frames([0.01] * 9, [1] * 9), make_frames([0.02] * 9, [1] * 9)
+    alike = [make_doc("a", {}, frames=low), make_doc("b", {}, frames=high)]
+    unlike = [alike[0], alike[1].model_copy(update={"labels": "r2SCAN"})]
+
+    assert compare_benchmarks(alike).leaders == {
+        "frames_energy": "a",
+        "frames_forces": "a",
+    }
+    assert compare_benchmarks(unlike).leaders == {"frames_forces": "a"}
+
+
 def test_forces_are_weighted_by_atoms_and_energies_are_not() -> None:
     frames = make_frames([1.0, 4.0], [1, 2])
 

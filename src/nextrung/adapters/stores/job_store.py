@@ -261,8 +261,8 @@ def find_documents(
     return sorted(newest.values(), key=insertion_key)
 
 
-def list_errors(store: JobStore, uuids: Collection[str]) -> dict[str, str | None]:
-    """List the jobs that have stored a document, with the error in it.
+def find_finished(store: JobStore, uuids: Collection[str]) -> dict[str, str | None]:
+    """Find the jobs that have stored a document, with the error in it.
 
     Parameters
     ----------

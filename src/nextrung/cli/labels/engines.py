@@ -49,10 +49,10 @@ class LabelEngine(ABC):
         self, files: Mapping[str, Artifact], store: JobStore
     ) -> dict[str, str | None]:
         """Find the structures of which the store has a document, with its error."""
-        from nextrung.adapters.stores.job_store import list_errors
+        from nextrung.adapters.stores.job_store import find_finished
 
         uuids = self.make(files).job_uuids
-        errors = list_errors(store, uuids)
+        errors = find_finished(store, uuids)
         return {
             name: errors[uuid]
             for name, uuid in zip(files, uuids, strict=True)

@@ -26,7 +26,8 @@ if TYPE_CHECKING:
     from nextrung.schemas.evaluation import FrameResiduals
 
 #: Quantities of labelled frames.
-FRAME_QUANTITIES = ("frames_energy", "frames_forces", "frames_stress")
+TOTAL_ENERGIES = "frames_energy"
+FRAME_QUANTITIES = (TOTAL_ENERGIES, "frames_forces", "frames_stress")
 
 
 @dataclass(frozen=True)
@@ -60,8 +61,8 @@ def compare_benchmarks(models: Sequence[BenchmarkDoc]) -> BenchmarkComparison:
     BenchmarkComparison
         Means over all values of each model. Differences from the model whose largest
         paired difference from another one is smallest, each over the values that both
-        have. A leader where the differences of all other models from it are
-        significant.
+        have, but for total energies of models at different levels of theory. A leader
+        where the differences of all other models from it are significant.
     """
     means: list[MeanInterval] = []
     biases: list[MeanInterval] = []
@@ -81,6 +82,8 @@ def compare_benchmarks(models: Sequence[BenchmarkDoc]) -> BenchmarkComparison:
             for model, errors in known.items()
             if quantity not in FRAME_QUANTITIES
         ]
+        if quantity == TOTAL_ENERGIES and len({each.labels for each in models}) > 1:
+            continue  # their zeros differ
         compared = _compare(quantity, found)
         differences += compared
         significant = [
@@ -119,7 +122,7 @@ def _collect_frames(rows: FrameResiduals, quantity: str) -> _Errors:
     """Collect the absolute errors of frames; forces are weighted by atoms."""
     values: Iterable[float | None] = rows.stress_mae
     weights: Sequence[float] = [1.0] * len(rows.frame_id)
-    if quantity == "frames_energy":
+    if quantity == TOTAL_ENERGIES:
         values = (
             None if label is None else abs(predicted - label)
             for label, predicted in zip(

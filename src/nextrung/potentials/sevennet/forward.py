@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from nextrung.potentials.sevennet.graphs import PairBatch
 
 #: GPa per eV/Å³.
-GPA = 1 / units.GPa
+GPA: float = 1 / units.GPa
 #: Layers that :class:`Network` computes itself, after all others.
 _FINAL = (
     AtomReduce,
@@ -194,4 +194,5 @@ def _sum_stresses(batch: PairBatch, gradient: Tensor) -> Tensor:
     virials = (batch.vectors[:, :, None] * gradient[:, None, :]).flatten(1) / 2
     per_atom = batch.ends.segment_sum(virials.repeat_interleave(2, dim=0))
     totals = batch.owners.segment_sum(per_atom).view(-1, 3, 3)
-    return totals * (GPA / batch.volumes)[:, None, None]
+    stresses: Tensor = totals * (GPA / batch.volumes)[:, None, None]
+    return stresses

@@ -1,4 +1,4 @@
-"""Tables of a benchmark: one row per model, for the page and for a terminal."""
+"""Tables of a benchmark, for the page and for a terminal."""
 
 from __future__ import annotations
 
@@ -92,33 +92,36 @@ def terminal_results(results: BenchmarkResults) -> Table:
     ----------
     results : BenchmarkResults
         Results of all models.
+
+    Returns
+    -------
+    rich.table.Table
+        One column per model.
     """
-    columns = list_columns(results)
     looks = style_models([each.model for each in results.models])
     means = index_means(results.comparison.means)
     built = Table(
         caption=f"mean absolute deviations with 95 % intervals; {MISSING} no value; "
-        "bold: lower than every other model, after Holm",
+        "bold: lower than every other model",
         box=SIMPLE_HEAD,
         padding=(0, 1, 0, 0),
     )
-    built.add_column("Model")
-    for column in columns:
-        unit = column.deviation.unit
-        built.add_column(f"{column.deviation.title}\n{unit}", justify="right")
-    built.add_column("Without\nvalue", justify="right")
+    built.add_column("")
     for each in results.models:
+        built.add_column(looks[each.model].title, justify="right", overflow="fold")
+    built.add_row("Level of theory", *(each.labels for each in results.models))
+    for column in list_columns(results):
+        leader = results.comparison.leaders.get(column.key)
         cells = [
             Text(
                 _format_mean(column, means.get((each.model, column.key))),
-                "bold"
-                if results.comparison.leaders.get(column.key) == each.model
-                else "",
+                "bold" if leader == each.model else "",
             )
-            for column in columns
+            for each in results.models
         ]
-        title = Text(f"{looks[each.model].title}\n{each.labels}")
-        built.add_row(title, *cells, str(_failed(each).text))
+        built.add_row(f"{column.deviation.title}\n{column.deviation.unit}", *cells)
+    failed = (_failed(each).text or "" for each in results.models)
+    built.add_row("Without value", *failed)
     return built
 
 
