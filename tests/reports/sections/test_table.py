@@ -20,12 +20,7 @@ from nextrung.schemas.repeats import RepeatErrors
 if TYPE_CHECKING:
     from xml.etree.ElementTree import Element
 
-    from nextrung.schemas.study import StudyDoc, StudyResults
-
-
-@pytest.fixture
-def results(study: StudyDoc) -> StudyResults:
-    return study.results
+    from nextrung.schemas.study import StudyResults
 
 
 def cell_of(made: Element, model: str, column: str) -> Element:
