@@ -9,6 +9,11 @@ WORKERS ?= 3  # for two cores: tests wait for servers and timeouts a third of th
 # MACE needs another e3nn than SevenNet: a layer above $(VENV), in which it has its own.
 MACE := .venv-mace
 
+# The extra gpaw is compiled: where libxc is missing, all else is installed without it.
+comma := ,
+GPAW := $(if $(wildcard /usr/include/xc.h /usr/local/include/xc.h),$(comma)gpaw)
+export GPAW_CONFIG ?= $(CURDIR)/.ci/gpaw_siteconfig
+
 .PHONY: demo test test-mace check docs install clean
 
 install: $(INSTALLED)
@@ -16,14 +21,14 @@ install: $(INSTALLED)
 $(INSTALLED): pyproject.toml constraints.txt
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(BIN)/pip install --quiet --constraint constraints.txt torch
-	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[test,docs,figures,mongo,physics,torchsim]'
+	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[test,docs,figures,mongo,physics,torchsim,sevennet,matgl$(GPAW)]'
 	touch $@
 
 demo: $(INSTALLED)
 	$(BIN)/nextrung run workflows/demo.yaml
 
 test: test-mace $(INSTALLED)
-	$(THREADS) $(BIN)/pytest --numprocesses $(WORKERS) --dist loadfile --no-loadscope-reorder
+	NEXTRUNG_FAMILIES=chgnet,sevennet,matgl $(THREADS) $(BIN)/pytest --numprocesses $(WORKERS) --dist loadfile --no-loadscope-reorder
 
 # What NEXTRUNG_FAMILIES names has to be installed; tests of the others skip.
 test-mace: $(MACE)/.installed

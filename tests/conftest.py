@@ -16,6 +16,7 @@ from tests.calculations import (
     recorded_silicon,
     vasp_script,
 )
+from tests.gpaw_calculations import gpaw, gpaw_script
 from tests.services import database, launchpad, mongo_store, mongod
 from tests.slurm import slurm
 from tests.vasp_files import outcar, vasprun
@@ -27,6 +28,8 @@ if TYPE_CHECKING:
 
 __all__ = [
     "database",
+    "gpaw",
+    "gpaw_script",
     "launchpad",
     "mongo_store",
     "mongod",

@@ -62,6 +62,13 @@ class MachineSettings(BaseSettings):
         "process is killed.",
     )
 
+    gpaw_command: str = Field(
+        "",
+        description="Command that starts the Python of GPAW, such as `mpiexec -n 8 "
+        "gpaw python`; environment variables are expanded. Empty for one process of "
+        "this Python.",
+    )
+
     @property
     def artifacts(self) -> Path:
         """Folder of files named by their hash."""

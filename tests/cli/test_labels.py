@@ -7,6 +7,7 @@ import yaml
 from atomate2 import SETTINGS
 from pymatgen.core import SETTINGS as PYMATGEN_SETTINGS
 from pymatgen.core import Lattice, Structure
+from tests.gpaw_calculations import make_silicon
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -123,3 +124,85 @@ def test_calculations_go_to_the_workers_that_have_vasp(
     spec = launchpad.get_fw_by_id(1).spec
     assert spec["_category"] == "vasp"
     assert spec["_queueadapter"] == {"cpus_per_task": 32}
+
+
+@pytest.fixture
+def crystals(tmp_path: Path) -> dict[str, Path]:
+    """Files of crystals; the script in place of GPAW calculates silicon alone."""
+    files = {}
+    for symbol in ("Si", "Fe", "U"):
+        crystal = make_silicon()
+        crystal.replace_species({"Si": symbol})
+        files[symbol] = tmp_path / f"{symbol}.vasp"
+        crystal.to(str(files[symbol]), fmt="poscar")
+    return files
+
+
+@pytest.mark.usefixtures("gpaw_script")
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("n_processes", [1, 2])
+def test_gpaw_goes_on_with_what_is_missing_and_a_failure_is_a_row(
+    n_processes: int, call: Call, crystals: dict[str, Path], tmp_path: Path
+) -> None:
+    root = "--root", tmp_path / "run", "--processes", n_processes
+    options = "--engine", "gpaw", *root
+
+    first = call("label", crystals["Si"], *options)
+    both = call("label", crystals["Si"], crystals["Fe"], *options)
+    again = call("label", crystals["Si"], crystals["Fe"], *options)
+    other = call("label", crystals["Si"], *options, "--functional", "r2scan")
+
+    assert (first.code, both.code, again.code, other.code) == (0, 1, 1, 0)
+    assert "1 labelled, 0 failed" in first.output
+    assert "1 of 2 are labelled already" in both.output
+    assert "0 labelled, 1 failed" in both.output
+    assert "failed: Fe: GPAW crashed with exit code 1: out of memory" in both.output
+    assert "1 of 2 are labelled already, 1 failed" in again.output
+    assert "0 of 1 are labelled already" in other.output
+    calculations = list((tmp_path / "run" / "calculations").iterdir())
+    assert len(calculations) == 3
+
+
+@pytest.mark.usefixtures("gpaw_script")
+@pytest.mark.parametrize(
+    ("options", "line"),
+    [
+        (["--input-set", "hse06"], "--input-set: expected --engine vasp, got gpaw"),
+        (["--functional", "HSE06"], "--functional: expected one of LDA, PBE, "),
+        (["--settings", "bad.yaml"], "bad.yaml: plane_wave_cutoff: "),
+    ],
+)
+def test_settings_of_gpaw_that_cannot_be_are_one_line(
+    options: list[str],
+    line: str,
+    call: Call,
+    crystals: dict[str, Path],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "bad.yaml").write_text("plane_wave_cutoff: -1")
+
+    finished = call("label", crystals["Si"], "--engine", "gpaw", *options)
+
+    assert finished.code == 2
+    assert line in finished.errors
+    assert not (tmp_path / "runs").exists()
+
+
+@pytest.mark.usefixtures("gpaw_script")
+def test_without_a_data_set_nothing_begins(
+    call: Call, crystals: dict[str, Path], tmp_path: Path
+) -> None:
+    options = "--engine", "gpaw", "--root", tmp_path / "run"
+    finished = call("label", crystals["Si"], crystals["U"], *options)
+
+    assert finished.code == 2
+    assert "expected the PAW data set U.PBE of GPAW, got none" in finished.errors
+    assert not (tmp_path / "run").exists()
+
+
+def test_vasp_has_no_functional_by_name(call: Call, silicon: Path) -> None:
+    finished = call("label", silicon, "--functional", "PBE")
+    assert finished.code == 2
+    assert "--functional: expected --engine gpaw beside it" in finished.errors

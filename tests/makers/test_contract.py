@@ -35,6 +35,7 @@ from nextrung.makers.fine_tuning import (
     ReReferenceMaker,
     SourceMaker,
 )
+from nextrung.makers.gpaw_labelling import GpawLabellingMaker, GpawLabelMaker
 from nextrung.makers.jobs.fingerprints import identify
 from nextrung.makers.jobs.flow import TaskFlow, TaskJob
 from nextrung.makers.jobs.stage_maker import RecordMaker, StageMaker
@@ -257,6 +258,16 @@ EXAMPLES: dict[type[Maker], Example] = {
         lambda it: LabellingMaker(settings=it.labels),
         lambda it: {"structures": {"mp-149": it.structure}},
         {"input_set": "hse06"},
+    ),
+    GpawLabelMaker: Example(
+        lambda _: GpawLabelMaker(),
+        lambda it: {"structure": it.structure},
+        {"functional": "r2SCAN", "max_scf_steps": 99},
+    ),
+    GpawLabellingMaker: Example(
+        lambda _: GpawLabellingMaker(),
+        lambda it: {"structures": {"mp-149": it.structure}},
+        {"plane_wave_cutoff": 600.0},
     ),
 }
 
@@ -485,6 +496,7 @@ def test_an_unknown_setting_is_an_error_that_names_it(
 
 
 @every_maker
+@pytest.mark.usefixtures("gpaw_script")
 @pytest.mark.filterwarnings("ignore")
 def test_run_locally_leaves_documents_with_the_metadata_that_atomate2_adds(
     kind: type[Maker],

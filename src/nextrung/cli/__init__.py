@@ -19,7 +19,6 @@ from nextrung.cli import (
     benchmark,
     cluster,
     data,
-    labels,
     physics,
     potentials,
     provenance,
@@ -30,6 +29,7 @@ from nextrung.cli import (
     study,
     training,
 )
+from nextrung.cli.labels.command import label
 from nextrung.cli.running import PlainConsole, describe_invalid, opened
 from nextrung.schemas.base import InputError
 
@@ -64,13 +64,14 @@ _COMMANDS: dict[str, tuple[Callable[..., None], ...]] = {
     "Results": (queries.results, queries.build, provenance.provenance),
     "Clusters": (setup.init, cluster.doctor, cluster.submit),
     "Stages": (
-        labels.label,
+        label,
         training.fine_tune,
         potentials.evaluate,
         potentials.relax,
         potentials.density,
         physics.physics,
         benchmark.benchmark,
+        potentials.models,
     ),
 }
 for panel, commands in _COMMANDS.items():

@@ -17,6 +17,7 @@ from nextrung.makers.scaling_law import ScalingLawFitMaker
 from nextrung.makers.stability import StabilityMaker
 from nextrung.makers.summary import SummaryMaker
 from nextrung.schemas.cluster.machine import CPU_CATEGORY
+from nextrung.schemas.gpaw import JOB_NAME as GPAW_JOB
 from nextrung.schemas.labelling import JOB_NAME as LABEL_JOB
 
 if TYPE_CHECKING:
@@ -51,6 +52,7 @@ MAKERS: Mapping[str, type[StageMaker]] = {
 JOB_NAMES: Mapping[str, str] = {
     **{kind: maker.name for kind, maker in MAKERS.items()},
     "labelling": LABEL_JOB,
+    "gpaw_labelling": GPAW_JOB,
 }
 
 

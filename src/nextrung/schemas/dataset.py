@@ -121,7 +121,7 @@ class DatasetDoc(DatasetCounts, TaskDoc):
     n_skipped: dict[Rule, int] = Field(
         default_factory=dict,
         description="Frames a rule was not applied to, by rule, because the source "
-        "lacks the data that the rule needs.",
+        "lacks the data that the rule needs, or their code is not that of the rule.",
     )
     frames: Artifact = Field(description="Kept frames, Parquet.")
     rejections: Artifact = Field(description="Rejected frames, Parquet.")

@@ -1,4 +1,4 @@
-"""Settings of the labelling stage: VASP calculations of structures."""
+"""Engines of the labelling stage, and settings of VASP calculations of structures."""
 
 from __future__ import annotations
 
@@ -11,6 +11,13 @@ from nextrung.schemas.base import Record
 
 #: Name of the jobs that label structures; jobs are routed to workers by name.
 JOB_NAME = "label structure"
+
+
+class Engine(StrEnum):
+    """Code that labels structures."""
+
+    VASP = "vasp"
+    GPAW = "gpaw"
 
 
 class InputSet(StrEnum):

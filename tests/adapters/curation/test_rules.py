@@ -19,6 +19,7 @@ from nextrung.schemas.labels.curation import (
     Rejection,
     Rule,
 )
+from nextrung.schemas.labels.identity import LabelIdentity
 from nextrung.schemas.labels.sources import VaspSource
 from nextrung.schemas.labels.trajectory import Task, Trajectory
 
@@ -114,6 +115,41 @@ def test_frames_to_which_a_rule_cannot_be_applied_are_counted() -> None:
     )
 
     assert frame_filter.n_skipped == {Rule.PRIMARY_TASK: 2, Rule.ENERGY_WINDOW: 2}
+
+
+def test_energies_of_another_code_are_neither_compared_nor_corrected() -> None:
+    """Energies of GPAW, far from those of the potential of VASP's labels."""
+    gpaw = LabelIdentity(code="GPAW", functional="r2SCAN")
+    comparing = filter_of(energy_scale=EnergyScaleSettings())
+    pbe = LabelIdentity(code="GPAW", functional="PBE")
+    run = run_of("a", element="Li", identity=pbe)
+    run = replace(run, frames=replace(run.frames, functional="PBE"))
+    correcting = filter_of(functional="PBE", corrections="MP2020")
+
+    ((kept, none),) = comparing.apply([run_of("a", element="Li", identity=gpaw)])
+    ((_, rejections),) = correcting.apply([run])
+
+    assert (len(kept), none) == (2, [])
+    assert comparing.n_skipped[Rule.ENERGY_SCALE] == 2
+    assert {each.rule for each in rejections} == {Rule.UNCORRECTABLE}
+    assert rejections[0].reason == "expected energies of VASP for MP2020, got GPAW"
+
+
+def test_a_rule_of_vasp_is_no_missing_input_of_another_code() -> None:
+    run = run_of(
+        "a",
+        element="Li",
+        relaxed_energy=-3.0,
+        primary_task=TASK,
+        identity=LabelIdentity(code="GPAW", functional="r2SCAN"),
+    )
+    frame_filter = filter_of(
+        missing_input=MissingInput.STOP, energy_scale=EnergyScaleSettings()
+    )
+
+    ((kept, _),) = frame_filter.apply([run])
+
+    assert len(kept) == 2
 
 
 @pytest.mark.parametrize(

@@ -1,13 +1,16 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
+import numpy as np
 import pytest
 from pymatgen.core import Lattice, Structure
 
 from nextrung.adapters.files.frames import write_frames
 from nextrung.adapters.files.structures import (
     load_structure,
+    read_material_ids,
     read_structures,
     store_structure,
 )
@@ -46,6 +49,19 @@ def test_structures_are_read_from_structure_and_frames_files(
 
     assert list(read) == ["Fe", "a"]
     assert all(structure.matches(iron) for structure in read.values())
+
+
+def test_frames_files_name_the_material_of_every_frame(
+    iron: Structure, tmp_path: Path
+) -> None:
+    iron.to(str(tmp_path / "Fe.cif"))
+    frames = Frames.from_structures([iron, iron], ["a#0", "a#1"])
+    frames = replace(frames, material_ids=np.array(["a", "a"]))
+    write_frames(frames, tmp_path / "frames.parquet")
+
+    read = read_material_ids([tmp_path / "Fe.cif", tmp_path / "frames.parquet"])
+
+    assert read == {"a#0": "a", "a#1": "a"}
 
 
 def test_a_repeated_name_is_rejected(iron: Structure, tmp_path: Path) -> None:

@@ -150,7 +150,9 @@ def test_files_without_labels_do_not_change_the_digest(
     assert source_digest(source) == before
 
 
-@pytest.mark.parametrize("kind", ["ase", "mptrj_json", "matpes", "task_documents"])
+@pytest.mark.parametrize(
+    "kind", ["ase", "mptrj_json", "matpes", "task_documents", "gpaw_documents"]
+)
 def test_files_are_hashed_too(kind: str, tmp_path: Path) -> None:
     path = tmp_path / "a.xyz"
     source: Source = TypeAdapter(Source).validate_python(

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import warnings
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from jobflow import JobStore
@@ -155,8 +155,14 @@ def test_a_store_can_be_closed_twice(database: Database) -> None:
 
 
 def test_finished_jobs_are_those_with_a_document(job_store: JobStore) -> None:
-    job_store.update([{"uuid": "a", "index": 1}, {"uuid": "c", "index": 1}], key="uuid")
-    assert find_finished(job_store, ["a", "b"]) == {"a"}
+    stored: list[dict[str, Any]] = [
+        {"uuid": "a", "index": 1},
+        {"uuid": "c", "index": 1},
+        {"uuid": "d", "index": 1, "output": {"error": "no convergence"}},
+    ]
+    job_store.update(stored, key="uuid")
+    errors = find_finished(job_store, ["a", "b", "d"])
+    assert errors == {"a": None, "d": "no convergence"}
 
 
 @pytest.mark.parametrize(("most", "n_warnings"), [(2, 1), (3, 0)])

@@ -13,6 +13,8 @@ from nextrung.compute.curation.runs import (
     check_primary_task,
     check_run,
     count_skipped,
+    explain_uncorrectable,
+    has_vasp_energies,
 )
 from nextrung.schemas.labels.curation import (
     CurationSettings,
@@ -20,6 +22,7 @@ from nextrung.schemas.labels.curation import (
     HubbardU,
     Rule,
 )
+from nextrung.schemas.labels.identity import LabelIdentity
 from nextrung.schemas.labels.trajectory import ElectronicState, Task
 
 if TYPE_CHECKING:
@@ -162,6 +165,34 @@ def test_frames_that_a_rule_cannot_check_are_counted(frames: Frames) -> None:
         Rule.ENERGY_WINDOW: 3,
     }
     assert count_skipped(run_of(frames), unasked) == {}
+
+
+@pytest.mark.parametrize(("code", "n_frames"), [("GPAW", 3), ("VASP", 0), ("", 0)])
+def test_the_energy_scale_of_vasp_is_not_asked_of_another_code(
+    code: str, n_frames: int, frames: Frames
+) -> None:
+    identity = LabelIdentity(code=code, functional="r2SCAN")
+    run = replace(run_of(frames, relaxed_energy=-5.0), primary_task=SAME)
+    run = replace(run, identity=identity)
+    unasked = CurationSettings(energy_scale=EnergyScaleSettings(potentials={}))
+
+    assert has_vasp_energies(run) is (n_frames == 0)
+    skipped = count_skipped(run, CurationSettings())
+    assert skipped.get(Rule.ENERGY_SCALE, 0) == n_frames
+    assert count_skipped(run, unasked) == {}
+
+
+def test_why_a_run_has_no_correction_is_said_in_its_terms(frames: Frames) -> None:
+    gpaw = replace(
+        run_of(frames), identity=LabelIdentity(code="GPAW", functional="PBE")
+    )
+    other_u = replace(run_of(frames), hubbard_u=1.0, hubbard_us={"Fe": 1.0})
+
+    assert (
+        explain_uncorrectable(gpaw) == "expected energies of VASP for MP2020, got GPAW"
+    )
+    assert "got no Hubbard U" in explain_uncorrectable(run_of(frames))
+    assert "got U of {'Fe': 1.0} eV" in explain_uncorrectable(other_u)
 
 
 def test_only_the_final_energy_is_compared_with_the_prediction(frames: Frames) -> None:

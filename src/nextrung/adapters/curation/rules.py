@@ -18,6 +18,8 @@ from nextrung.compute.curation.runs import (
     check_primary_task,
     check_run,
     count_skipped,
+    explain_uncorrectable,
+    has_vasp_energies,
 )
 from nextrung.potentials.registry import load_potential
 from nextrung.schemas.base import InputError
@@ -173,25 +175,24 @@ class FrameFilter:
         corrected = []
         for run in runs:
             name = run.material_id
-            if name not in self.corrections:
+            if name not in self.corrections and has_vasp_energies(run):
                 self.corrections[name] = find_mp2020_correction(run)
-            if (correction := self.corrections[name]) is not None:
+            if (correction := self.corrections.get(name)) is not None:
                 corrected.append(correct(run, correction))
                 continue
-            got = f"U of {dict(run.hubbard_us)} eV" if run.hubbard_u else "no Hubbard U"
-            reason = f"expected the Hubbard U of MP2020, got {got}"
+            reason = explain_uncorrectable(run)
             rejections.extend(Rejection.of(run.frames, Rule.UNCORRECTABLE, reason))
         return corrected
 
     def _count_skipped(self, run: Trajectory) -> None:
         """Count the frames to which a rule cannot be applied, or raise."""
         skipped = count_skipped(run, self.settings.curation)
-        if skipped and self.settings.curation.missing_input is MissingInput.STOP:
-            inputs = {
-                Rule.PRIMARY_TASK: "a primary task",
-                Rule.ENERGY_WINDOW: "a relaxed energy",
-            }
-            rule = next(iter(skipped))
+        inputs = {
+            Rule.PRIMARY_TASK: "a primary task",
+            Rule.ENERGY_WINDOW: "a relaxed energy",
+        }
+        rule = next(filter(inputs.__contains__, skipped), None)
+        if rule and self.settings.curation.missing_input is MissingInput.STOP:
             raise InputError(
                 f"frame {run.frames.frame_ids[0]}: expected {inputs[rule]} to compare "
                 f"with, got none (curation.missing_input is stop)"
@@ -233,11 +234,14 @@ def _check_energy_scales(
 ) -> list[list[Rejection]]:
     """Compare the final energy of every run with a potential of its functional."""
     name = settings.energy_scale.potentials.get(settings.functional)
-    if name is None or not runs:
+    comparable = [run for run in runs if has_vasp_energies(run)]
+    if name is None or not comparable:
         return [[] for _ in runs]
-    final = Frames.concatenate([run.frames[-1:] for run in runs])
-    predicted, _ = load_potential(name).predict_frames(final, "e")
+    final = Frames.concatenate([run.frames[-1:] for run in comparable])
+    energies = iter(load_potential(name).predict_frames(final, "e")[0].energies)
     return [
-        check_energy_scale(run, energy, settings)
-        for run, energy in zip(runs, predicted.energies.tolist(), strict=True)
+        check_energy_scale(run, float(next(energies)), settings)
+        if has_vasp_energies(run)
+        else []
+        for run in runs
     ]

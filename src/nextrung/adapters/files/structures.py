@@ -46,6 +46,28 @@ def read_structures(paths: Sequence[Path]) -> dict[str, Structure]:
     return found
 
 
+def read_material_ids(paths: Sequence[Path]) -> dict[str, str]:
+    """Read the material of every frame in frames files.
+
+    Parameters
+    ----------
+    paths : sequence of Path
+        Files as in :func:`read_structures`; only frames files name materials.
+
+    Returns
+    -------
+    dict of str to str
+        Material by frame id.
+    """
+    material_ids: dict[str, str] = {}
+    for path in paths:
+        if path.suffix == ".parquet":
+            frames = read_frames(path)
+            named = zip(frames.frame_ids, frames.material_ids, strict=True)
+            material_ids |= {str(frame): str(material) for frame, material in named}
+    return material_ids
+
+
 def read_structure(path: Path) -> Structure:
     """Read a structure of any format of pymatgen.
 

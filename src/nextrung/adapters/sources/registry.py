@@ -12,6 +12,11 @@ from nextrung.adapters.files.paths import expand_files, expand_path
 from nextrung.adapters.sources.ase import read_ase
 from nextrung.adapters.sources.distilled import distil
 from nextrung.adapters.sources.document_stores import digest_documents, open_store
+from nextrung.adapters.sources.gpaw_documents import (
+    list_gpaw_documents,
+    list_json_files,
+    read_gpaw_documents,
+)
 from nextrung.adapters.sources.materials_project.reader import (
     digest_project,
     read_materials_project,
@@ -30,6 +35,7 @@ from nextrung.schemas.labels.identity import FileCounts
 from nextrung.schemas.labels.sources import (
     AseSource,
     DistilledSource,
+    GpawDocumentsSource,
     MaterialsProjectSource,
     MatpesSource,
     MptrjJsonSource,
@@ -51,6 +57,7 @@ READERS: Mapping[str, Callable[[Any, Any], Iterator[Trajectory | Rejection]]] = 
     "mptrj_json": read_mptrj,
     "matpes": read_matpes,
     "task_documents": read_task_documents,
+    "gpaw_documents": read_gpaw_documents,
     "materials_project": read_materials_project,
     "distilled": distil,
 }
@@ -62,6 +69,7 @@ LABELS = {
     "mptrj_json": "{functional} ({source.energy} energies of MPtrj's layout)",
     "matpes": "{functional} (MatPES)",
     "task_documents": "{functional} (VASP task documents)",
+    "gpaw_documents": "{functional} (GPAW)",
     "materials_project": "{functional} (Materials Project)",
     "distilled": "distilled from {source.teacher}",
 }
@@ -186,12 +194,14 @@ def source_digest(source: Source) -> str:
     digest = hashlib.sha256()
     if isinstance(source, DistilledSource):
         digest.update(source.model_dump_json().encode())
+    if isinstance(source, GpawDocumentsSource):
+        digest.update(digest_documents(list_gpaw_documents(source)).encode())
     for name, path in sorted(list_source_files(source).items()):
         digest.update(f"{name}\0{hash_file(path)}\n".encode())
     return digest.hexdigest()
 
 
-def list_source_files(source: Source) -> dict[str, Path]:
+def list_source_files(source: Source) -> dict[str, Path]:  # noqa: PLR0911 - one case per kind
     """List the files of a source by name, without opening them.
 
     Parameters
@@ -219,8 +229,13 @@ def list_source_files(source: Source) -> dict[str, Path]:
         case AseSource():
             files = expand_files(source.paths, "a file that ASE reads")
             return {path.name: path for path in files}
-        case TaskDocumentsSource(store=str(store_file)):
+        case (
+            TaskDocumentsSource(store=str(store_file))
+            | GpawDocumentsSource(store=str(store_file))
+        ):
             return {"store": expand_path(store_file)}
+        case GpawDocumentsSource():
+            return {path.name: path for path in list_json_files(source)}
         case MptrjJsonSource() | MatpesSource() | TaskDocumentsSource():
             files = expand_files(source.paths, "a JSON file")
             return {path.name: path for path in files}

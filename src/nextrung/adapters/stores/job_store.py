@@ -261,8 +261,8 @@ def find_documents(
     return sorted(newest.values(), key=insertion_key)
 
 
-def find_finished(store: JobStore, uuids: Collection[str]) -> set[str]:
-    """Find the jobs that have stored a document.
+def find_finished(store: JobStore, uuids: Collection[str]) -> dict[str, str | None]:
+    """Find the jobs that have stored a document, with the error in it.
 
     Parameters
     ----------
@@ -273,8 +273,11 @@ def find_finished(store: JobStore, uuids: Collection[str]) -> set[str]:
 
     Returns
     -------
-    set of str
-        Those with a document.
+    dict of str to str or None
+        Error of a calculation that failed, by job; None for one that did not.
     """
-    found = store.query({"uuid": {"$in": list(uuids)}}, ["uuid"])
-    return {document["uuid"] for document in found}
+    found = store.query({"uuid": {"$in": list(uuids)}}, ["uuid", "output.error"])
+    return {
+        document["uuid"]: (document.get("output") or {}).get("error")
+        for document in found
+    }

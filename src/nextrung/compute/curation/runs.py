@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from nextrung.schemas.labels.curation import CurationSettings, HubbardU, Rejection, Rule
 
 if TYPE_CHECKING:
     from nextrung.schemas.labels.trajectory import Task, Trajectory
+
+#: Code whose energies potentials and corrections of the Materials Project refer to.
+VASP: Final = "VASP"
 
 
 def check_run(trajectory: Trajectory, settings: CurationSettings) -> list[Rejection]:
@@ -100,7 +103,8 @@ def count_skipped(
     Returns
     -------
     dict of Rule to int
-        Number of frames by rule, for rules whose input the source lacks.
+        Number of frames by rule: rules whose input the source lacks, and the check
+        of VASP's energy scale where another code calculated the run.
     """
     n_frames = len(trajectory.frames)
     skipped = {}
@@ -108,7 +112,28 @@ def count_skipped(
         skipped[Rule.PRIMARY_TASK] = n_frames
     if settings.energy_window is not None and math.isnan(trajectory.relaxed_energy):
         skipped[Rule.ENERGY_WINDOW] = n_frames
+    compared = trajectory.frames.functional in settings.energy_scale.potentials
+    if compared and not has_vasp_energies(trajectory):
+        skipped[Rule.ENERGY_SCALE] = n_frames
     return skipped
+
+
+def has_vasp_energies(trajectory: Trajectory) -> bool:
+    """Return whether the energies of a run can be on the scale of VASP.
+
+    Parameters
+    ----------
+    trajectory : Trajectory
+        Frames of one run.
+
+    Returns
+    -------
+    bool
+        False where another code than VASP calculated the run: its energies are relative
+        to atoms of its own, so no potential of VASP's labels predicts them.
+    """
+    identity = trajectory.identity
+    return identity is None or identity.code in {"", VASP}
 
 
 def check_energy_scale(
@@ -142,6 +167,21 @@ def check_energy_scale(
         f"eV/atom where {potential} has {expected:.3f} eV/atom"
     )
     return Rejection.of(frames, Rule.ENERGY_SCALE, reason)
+
+
+def explain_uncorrectable(trajectory: Trajectory) -> str:
+    """Explain why the MP2020 scheme has no correction for a run.
+
+    Parameters
+    ----------
+    trajectory : Trajectory
+        Frames of one run.
+    """
+    if trajectory.identity is not None and not has_vasp_energies(trajectory):
+        return f"expected energies of VASP for MP2020, got {trajectory.identity.code}"
+    us = dict(trajectory.hubbard_us)
+    got = f"U of {us} eV" if trajectory.hubbard_u else "no Hubbard U"
+    return f"expected the Hubbard U of MP2020, got {got}"
 
 
 def _format_hubbard_us(task: Task) -> str:

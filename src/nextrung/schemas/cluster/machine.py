@@ -82,6 +82,7 @@ class JobRoutes(Record):
     scaling_law: JobRoute = _route_of("the job that fits scaling laws")
     results: JobRoute = _route_of("the job that summarises the study")
     labelling: JobRoute = _route_of("jobs that label structures with VASP")
+    gpaw_labelling: JobRoute = _route_of("jobs that label structures with GPAW")
 
 
 #: Kinds of jobs that predict with or train a potential.

@@ -195,6 +195,48 @@ class TaskDocumentsSource(Record):
         return self
 
 
+class RelaxedFrame(StrEnum):
+    """Which frame of a material is its relaxed structure."""
+
+    RELAXATION = "relaxation"
+    LOWEST_ENERGY = "lowest_energy"
+
+
+class GpawDocumentsSource(Record):
+    """Documents of ``nextrung label --engine gpaw``: run folders, files or a store."""
+
+    kind: Literal["gpaw_documents"] = "gpaw_documents"
+    paths: tuple[str, ...] = Field(
+        (),
+        description="Run folders of `nextrung label`, or JSON files of one document or "
+        "a list, plain or compressed; environment variables are expanded.",
+    )
+    store: str | None = Field(
+        None,
+        description="File that configures a maggma store, as of `task_documents`.",
+    )
+    query: dict[str, Any] = Field(
+        default_factory=dict,
+        description="MongoDB query that selects documents of the store or the run "
+        "folders; empty for all.",
+    )
+    relaxed_frame: RelaxedFrame = Field(
+        RelaxedFrame.RELAXATION,
+        description="Relaxed structure of each material and functional: the last frame "
+        "of a converged relaxation (`relaxation`), or the frame of lowest energy, of "
+        "single points too (`lowest_energy`).",
+    )
+
+    @model_validator(mode="after")
+    def _validate_origin(self) -> GpawDocumentsSource:
+        """Validate that there are either paths or a store, given as a path."""
+        if self.store and ("://" in self.store or "\n" in self.store):
+            raise ValueError("expected the path of a file that describes the store")
+        if bool(self.paths) == bool(self.store):
+            raise ValueError("expected either `paths` or `store`")
+        return self
+
+
 class ProjectDocuments(StrEnum):
     """Documents to request from the Materials Project."""
 
@@ -291,6 +333,7 @@ Source = Annotated[
     | MptrjJsonSource
     | MatpesSource
     | TaskDocumentsSource
+    | GpawDocumentsSource
     | MaterialsProjectSource
     | DistilledSource,
     Field(discriminator="kind"),

@@ -1,0 +1,3 @@
+"""Calculations by GPAW, each in a process of its own."""
+
+from __future__ import annotations

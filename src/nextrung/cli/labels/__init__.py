@@ -1,0 +1,3 @@
+"""The command that labels structures, and the codes that it runs."""
+
+from __future__ import annotations

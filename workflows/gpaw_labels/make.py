@@ -1,0 +1,236 @@
+"""Crystals, frames and file of the data set that GPAW labels in PBE and r²SCAN.
+
+Usage, step by step as in ``workflows/gpaw_labels/run.sh``::
+
+    make.py crystals crystals.parquet
+    make.py frames RELAXED_RUN FOLDER
+    make.py pack PBE_RUN R2SCAN_RUN labels.parquet
+
+``crystals`` decorates prototypes with the elements of three chemical systems and
+relaxes them by CHGNet; ``frames`` writes the crystals that GPAW has relaxed, and
+strained and displaced copies; ``pack`` writes the frames that both functionals have
+labelled.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+from collections import defaultdict
+from itertools import combinations, permutations, product
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from pymatgen.core import Lattice, Structure
+from pymatgen.symmetry.analyzer import SpacegroupAnalyzer
+
+from nextrung.adapters.files.frames import write_frames
+from nextrung.adapters.sources.registry import read_source, source_digest
+from nextrung.compute.curation.identities import IdentityCounter
+from nextrung.compute.decoration import perturb, scale_to_atoms
+from nextrung.potentials.registry import load_potential
+from nextrung.schemas.frames import Frames
+from nextrung.schemas.labels.sources import GpawDocumentsSource
+from nextrung.schemas.labels.trajectory import Trajectory
+from nextrung.schemas.relaxation import RelaxationSettings, RelaxationStatus
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+#: Chemical systems of elements with few valence electrons and low cutoffs.
+SYSTEMS = (("Li", "Al", "Si"), ("Li", "Ge", "Te"), ("Li", "As", "Se"))
+
+FCC = np.ones((3, 3)) - np.eye(3)
+BCC = np.ones((3, 3)) - 2 * np.eye(3)
+
+#: Lattice vectors and fractional coordinates by structure type.
+ELEMENTS: Mapping[str, tuple[Any, list[list[float]]]] = {
+    "bcc": (BCC, [[0, 0, 0]]),
+    "fcc": (FCC, [[0, 0, 0]]),
+    "sc": (2 * np.eye(3), [[0, 0, 0]]),
+    "diamond": (FCC, [[0, 0, 0], [0.25] * 3]),
+}
+#: Lattice vectors, elements of the sites and fractional coordinates.
+COMPOUNDS: Mapping[str, tuple[Any, str, list[list[float]]]] = {
+    "rocksalt": (FCC, "AB", [[0, 0, 0], [0.5] * 3]),
+    "zincblende": (FCC, "AB", [[0, 0, 0], [0.25] * 3]),
+    "cscl": (np.eye(3), "AB", [[0, 0, 0], [0.5] * 3]),
+    "antifluorite": (FCC, "AAB", [[0.25] * 3, [0.75] * 3, [0, 0, 0]]),
+    "bif3": (FCC, "AAAB", [[0.25] * 3, [0.75] * 3, [0.5] * 3, [0, 0, 0]]),
+    "half_heusler": (FCC, "ABC", [[0, 0, 0], [0.5] * 3, [0.25] * 3]),
+    "heusler": (FCC, "AABC", [[0.25] * 3, [0.75] * 3, [0, 0, 0], [0.5] * 3]),
+}
+#: Crystals of lowest energy that are kept of one composition.
+N_POLYMORPHS = 2
+
+#: Elements that are exchanged without another crystal, by structure type.
+EQUIVALENT = {
+    "rocksalt": (0, 1),
+    "zincblende": (0, 1),
+    "cscl": (0, 1),
+    "half_heusler": (0, 1),
+    "heusler": (1, 2),
+}
+#: Largest component of the strain, and deviation of displacements in Å.
+STRAIN, DISPLACEMENT = 0.03, 0.06
+
+#: Volumes of strained crystals relative to the relaxed one.
+VOLUMES = (0.94, 1.06)
+
+
+def list_crystals() -> Iterator[tuple[str, Structure]]:
+    """List crystals of arbitrary volume by name, elements first."""
+    elements = sorted({element for system in SYSTEMS for element in system})
+    for element, (name, (lattice, coords)) in product(elements, ELEMENTS.items()):
+        yield f"{element}-{name}", Structure(lattice, [element] * len(coords), coords)
+    for element in ("As", "Se", "Te"):
+        yield f"{element}-ground", build_ground_state(element)
+    chosen = {
+        order
+        for system in SYSTEMS
+        for size in (2, 3)
+        for part in combinations(sorted(system), size)
+        for order in permutations(part)
+    }
+    for order, (name, (lattice, sites, coords)) in product(
+        sorted(chosen), COMPOUNDS.items()
+    ):
+        first, second = EQUIVALENT.get(name, (0, 0))
+        if len(set(sites)) == len(order) and order[first] <= order[second]:
+            species = [order["ABC".index(site)] for site in sites]
+            yield f"{'-'.join(order)}-{name}", Structure(lattice, species, coords)
+
+
+def build_ground_state(element: str) -> Structure:
+    """Build the stable crystal of As (A7) or of Se and Te (chains, A8)."""
+    if element == "As":
+        lattice = Lattice.rhombohedral(1.0, 54.0)
+        return Structure(lattice, ["As"] * 2, [[0.227] * 3, [-0.227] * 3])
+    lattice = Lattice.hexagonal(1.0, 1.25 if element == "Se" else 1.33)
+    coords = [[0.24, 0, 0], [0, 0.24, 1 / 3], [-0.24, -0.24, 2 / 3]]
+    return Structure(lattice, [element] * 3, coords)
+
+
+def make_crystals(path: Path) -> None:
+    """Relax the crystals by CHGNet, and write the lowest of each composition."""
+    crystals = dict(list_crystals())
+    for structure in crystals.values():
+        structure.scale_lattice(20.0 * len(structure))
+    scaled = [scale_to_atoms(structure) for structure in crystals.values()]
+    settings = RelaxationSettings(fmax=0.05, max_steps=200)
+    records = load_potential("chgnet-0.3.0").relax(scaled, settings)
+    polymorphs: dict[str, list[tuple[float, str, Structure]]] = defaultdict(list)
+    for name, record in zip(crystals, records, strict=True):
+        structure = record.structure
+        if record.status is not RelaxationStatus.CONVERGED or structure is None:
+            print(f"{name}: {record.status} {record.error or ''}")
+            continue
+        symmetric = SpacegroupAnalyzer(
+            structure, 0.01
+        ).get_primitive_standard_structure()
+        energy = (record.energy or 0.0) / len(structure)
+        formula = symmetric.composition.reduced_formula
+        polymorphs[formula].append((energy, f"{formula}-{name}", symmetric))
+    kept = {
+        name: structure
+        for listed in polymorphs.values()
+        for _, name, structure in sorted(listed, key=lambda item: item[0])[
+            :N_POLYMORPHS
+        ]
+    }
+    write_frames(Frames.from_structures([*kept.values()], [*kept]), path)
+    print(f"{len(kept)} crystals of {len(polymorphs)} compositions")
+
+
+def first_of(item: tuple[float, str, Structure]) -> float:
+    """Return the energy of a crystal."""
+    return item[0]
+
+
+def make_frames(run: Path, folder: Path) -> None:
+    """Write the relaxed crystals, those of other volumes, and displaced ones."""
+    relaxed = {
+        each.material_id: each.frames[-1:].to_structures()[0]
+        for each in read_runs(run)
+        if np.isfinite(each.relaxed_energy)
+    }
+    rng = np.random.default_rng(0)
+    stages: dict[str, dict[str, tuple[str, Structure]]] = defaultdict(dict)
+    for index, (name, structure) in enumerate(sorted(relaxed.items())):
+        stages["1_relaxed"][f"{name}#0"] = name, structure
+        strained = structure.copy()
+        strained.scale_lattice(structure.volume * VOLUMES[index % len(VOLUMES)])
+        stages["2_strained"][f"{name}#1"] = name, strained
+        moved = perturb(structure, strain=STRAIN, displacement=DISPLACEMENT, rng=rng)
+        stages["3_displaced"][f"{name}#2"] = name, moved
+    for stage, listed in stages.items():
+        write_named(listed, folder / f"{stage}.parquet")
+
+
+def write_named(listed: Mapping[str, tuple[str, Structure]], path: Path) -> None:
+    """Write structures with the names of frame and material."""
+    structures = [structure for _, structure in listed.values()]
+    frames = Frames.from_structures(structures, [*listed])
+    materials = np.array([material for material, _ in listed.values()])
+    write_frames(Frames(**vars(frames) | {"material_ids": materials}), path)
+    print(f"{path}: {len(frames)} frames")
+
+
+def pack(pbe: Path, r2scan: Path, path: Path) -> None:
+    """Write the frames that both functionals have labelled, with their provenance."""
+    runs = {"PBE": read_runs(pbe), "r2SCAN": read_runs(r2scan)}
+    names = {key: {name_frame(run) for run in found} for key, found in runs.items()}
+    both = set.intersection(*names.values())
+    counter, kept = IdentityCounter(), defaultdict(list)
+    for functional, found in runs.items():
+        for run in sorted(found, key=name_frame):
+            if name_frame(run) in both:
+                counter.add(run)
+                kept[functional].append(run.frames)
+    provenance = {
+        "source": "nextrung label --engine gpaw; workflows/gpaw_labels/run.sh",
+        "runs": {
+            key: source_digest(open_run(run))
+            for key, run in {"PBE": pbe, "r2SCAN": r2scan}.items()
+        },
+        "identity": [each.model_dump() for each in counter.tabulate()],
+    }
+    for functional, frames in kept.items():
+        target = path.with_name(f"{path.stem}_{functional.lower()}{path.suffix}")
+        write_frames(Frames.concatenate(frames), target, provenance)
+        digest = hashlib.sha256(target.read_bytes()).hexdigest()
+        print(
+            f"{target}: {len(frames)} frames, {target.stat().st_size} bytes, {digest}"
+        )
+
+
+def name_frame(run: Trajectory) -> str:
+    """Name the frame of a single point."""
+    return str(run.frames.frame_ids[0])
+
+
+def open_run(run: Path) -> GpawDocumentsSource:
+    """Describe a run folder as a source."""
+    return GpawDocumentsSource(paths=(str(run),))
+
+
+def read_runs(run: Path) -> list[Trajectory]:
+    """Read the calculations of a run folder; print those that failed."""
+    found = []
+    for each in read_source(open_run(run), lambda *_: None):
+        if isinstance(each, Trajectory):
+            found.append(each)
+        else:
+            print(f"{each.frame_id}: {each.reason}")
+    return found
+
+
+STEPS = {"crystals": make_crystals, "frames": make_frames, "pack": pack}
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("step", choices=STEPS)
+    parser.add_argument("files", nargs="+", type=Path)
+    given = parser.parse_args()
+    STEPS[given.step](*given.files)

@@ -1,0 +1,22 @@
+#!/usr/bin/env bash
+# Remakes the data set of GPAW labels in FOLDER; a later call goes on with what is missing.
+# Usage: run.sh FOLDER [options of nextrung label, such as --processes 8]
+set -uo pipefail  # a structure that fails is a row, and exit code 1 of its step
+here=$(cd "$(dirname "$0")" && pwd)
+script=$here/make.py
+folder=$(mkdir -p "$1" && cd "$1" && pwd)
+shift
+export OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1
+label=(nextrung label --engine gpaw "$@")
+
+cd "$folder"
+[ -f crystals.parquet ] || python "$script" crystals crystals.parquet
+"${label[@]}" crystals.parquet --settings "$here/relaxation.yaml" --root relaxed
+[ -f 3_displaced.parquet ] || python "$script" frames relaxed .
+for frames in 1_relaxed 2_strained 3_displaced; do
+  for functional in PBE r2SCAN; do
+    "${label[@]}" $frames.parquet --settings "$here/single_point.yaml" \
+      --functional $functional --root "${functional,,}"
+  done
+done
+python "$script" pack pbe r2scan labels.parquet
