@@ -17,8 +17,8 @@ from nextrung.adapters.sources.document_stores import list_documents, open_store
 from nextrung.adapters.sources.frame_documents import FrameDocument, flatten_documents
 from nextrung.adapters.stores.job_store import close_store, open_embedded_store
 from nextrung.schemas.base import InputError
-from nextrung.schemas.gpaw import GpawCalculation
 from nextrung.schemas.labels.curation import Rejection, Rule
+from nextrung.schemas.labels.gpaw import GpawCalculation
 from nextrung.schemas.labels.identity import LabelIdentity
 from nextrung.schemas.labels.sources import RelaxedFrame, StressUnit
 from nextrung.schemas.labels.trajectory import Trajectory
