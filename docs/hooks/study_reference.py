@@ -225,7 +225,7 @@ def _write_section(section: Section, links: Mapping[type[BaseModel], str]) -> st
         found = [links[record] for record in records]
         cells = (
             f"`{name}`",
-            _describe_record_key(schema, found)
+            _describe_record_key(schema, [*_list_names(schema, definitions), *found])
             if found
             else _describe_type(schema, definitions),
             _describe_default(field),
@@ -238,6 +238,15 @@ def _write_section(section: Section, links: Mapping[type[BaseModel], str]) -> st
 def _escape(cell: str) -> str:
     """Keep a bar from ending the cell of a table."""
     return cell.replace("|", "\\|")
+
+
+def _list_names(
+    schema: Mapping[str, Any], definitions: Mapping[str, Mapping[str, Any]]
+) -> list[str]:
+    """List the names that the items of a list may have in place of a record."""
+    parts = schema.get("items", {}).get("oneOf", ())
+    found = [definitions[part["$ref"].rpartition("/")[2]] for part in parts]
+    return [_describe_type(each, definitions) for each in found if "enum" in each]
 
 
 def _describe_record_key(schema: Mapping[str, Any], links: list[str]) -> str:

@@ -4,17 +4,24 @@ from __future__ import annotations
 
 import json
 import re
+import subprocess
+import sys
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from ase.calculators.singlepoint import SinglePointCalculator
+from ase.io import write
 
+from nextrung.adapters.files.frames import read_frames
 from nextrung.schemas.benchmark import BenchmarkResults
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from pathlib import Path
 
+    from fireworks import LaunchPad
     from tests.cli.conftest import Finished
+    from tests.services import Database
 
     Call = Callable[..., Finished]
 
@@ -55,6 +62,61 @@ def test_a_run_folder_answers_the_second_call(call: Call, tmp_path: Path) -> Non
     rows = call("results", root, "--collection", "benchmarks", "--json")
     (row,) = json.loads(rows.output)
     assert (row["model"], row["material_id"]) == ("chgnet-r2scan", "NaCl rocksalt")
+
+
+def test_frames_of_other_files_are_read_before_anything_runs(
+    call: Call, frames_file: Path, tmp_path: Path
+) -> None:
+    atoms = [
+        structure.to_ase_atoms()
+        for structure in read_frames(frames_file)[:2].to_structures()
+    ]
+    for index, each in enumerate(atoms):
+        each.info = {"frame_id": f"f{index}", "material_id": f"m{index}"}
+        each.calc = SinglePointCalculator(each, energy=-1.0)
+    write(tmp_path / "frames.extxyz", atoms)
+
+    shown = call(
+        *("benchmark", "chgnet-r2scan", *FAST, "--functional", "PBE"),
+        *("--frames", tmp_path / "frames.extxyz", "-o", tmp_path / "a.html"),
+    )
+
+    assert shown.code == 0, shown.errors
+    assert "2 frames or unreadable files: 2 kept" in shown.output
+    (model,) = json.loads((tmp_path / "a.json").read_text())["models"]
+    assert model["frame_labels"] == "PBE"
+    assert model["frames"]["metrics"]["all"]["n_frames"] == 2
+
+
+@pytest.mark.mongo
+def test_submitted_jobs_give_the_page_once_they_have_finished(
+    call: Call,
+    database: Database,
+    launchpad: LaunchPad,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    config = database.write_configuration(tmp_path / "config")
+    root = tmp_path / "run"
+    root.mkdir()
+    monkeypatch.setenv("JOBFLOW_CONFIG_FILE", str(config / "jobflow.yaml"))
+    monkeypatch.setenv("NEXTRUNG_ROOT", str(root))
+    monkeypatch.chdir(root)
+    page = tmp_path / "page.html"
+    line = ("benchmark", "chgnet-r2scan", *FAST, "--submit", "-c", config, "-o", page)
+
+    lost = call(*line)
+    submitted = call(*line, root=str(root))
+    worker = Path(sys.executable).parent / "rlaunch"
+    file = config / "my_launchpad.yaml"
+    subprocess.run([worker, "-l", file, "rapidfire"], check=True)  # noqa: S603
+    written = call(*line, root=str(root))
+
+    assert "expected $NEXTRUNG_ROOT to be an absolute path" in lost.errors
+    assert "study benchmark is workflow 1: 1 jobs" in submitted.output
+    assert launchpad.get_fw_by_id(1).spec["_category"] == "gpu"
+    assert written.code == 0, written.errors
+    assert "1 potential against experiment" in page.read_text()
 
 
 def test_without_a_run_folder_nothing_else_is_left(

@@ -94,6 +94,15 @@ def test_defaults_of_the_reference_are_those_of_the_record() -> None:
     } == FineTuningSettings().model_dump(mode="json", exclude={"loss_weights"})
 
 
+def test_models_are_listed_by_name_beside_recipes_of_the_study() -> None:
+    rows = [r for s in cut_sections(write_keys()).values() for r in list_rows(s)]
+    described = [row[1] for row in rows if row[0] == "`models`"]
+
+    with_recipes = [text for text in described if "models[]" in text]
+    assert len(with_recipes) == 2  # of the study and of its preflight
+    assert all("`residual_atom_refs` or " in text for text in with_recipes)
+
+
 def test_keys_lead_to_sections_of_the_page() -> None:
     page = write_keys()
 

@@ -71,6 +71,7 @@ _COMMANDS: dict[str, tuple[Callable[..., None], ...]] = {
         potentials.density,
         physics.physics,
         benchmark.benchmark,
+        potentials.models,
     ),
 }
 for panel, commands in _COMMANDS.items():

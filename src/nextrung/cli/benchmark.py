@@ -28,7 +28,7 @@ def benchmark(
         list[str],
         typer.Argument(
             metavar="MODEL",
-            help="Potentials: chgnet-r2scan, chgnet-0.3.0 or checkpoint files.",
+            help="Potentials: names of `nextrung models`, or checkpoint files.",
         ),
     ],
     *,
@@ -194,7 +194,7 @@ def _submit(flow: Flow, store: JobStore, *, folder: Path, output: Path) -> None:
     from nextrung.cli.cluster import submit_flow
     from nextrung.makers.benchmark import NAME
 
-    if set(flow.job_uuids) <= set(find_finished(store, flow.job_uuids)):
+    if set(flow.job_uuids) <= find_finished(store, flow.job_uuids).keys():
         _write(flow, store, output)
     else:
         submit_flow(flow, NAME, folder)

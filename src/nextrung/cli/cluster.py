@@ -30,8 +30,9 @@ if TYPE_CHECKING:
     from fireworks import LaunchPad, Workflow
     from jobflow import Flow
 
-#: Packages that should have one version on all machines that fill a store.
-COMPARED_PACKAGES = ("chgnet", "nextrung", "torch")
+#: Packages that should have one version on all machines that fill a store, besides
+#: those of the families of potentials.
+COMPARED_PACKAGES = ("nextrung", "torch")
 
 #: Colour of each level of a finding.
 COLOURS = {Level.OK: "green", Level.WARN: "yellow", Level.FAIL: "red"}
@@ -258,6 +259,7 @@ def _check_store(folder: Path) -> Iterator[Finding]:
         close_store,
         open_configured_store,
     )
+    from nextrung.potentials.catalogue import PACKAGES
 
     try:
         store = open_configured_store()
@@ -272,7 +274,7 @@ def _check_store(folder: Path) -> Iterator[Finding]:
     else:
         advice = f"source {folder}/env.sh"
         yield make_finding("store", Level.WARN, f"{named}, not of {folder}", advice)
-    yield from check_store(store, COMPARED_PACKAGES)
+    yield from check_store(store, (*COMPARED_PACKAGES, *PACKAGES))
 
 
 def _check_launchpad(folder: Path) -> Iterator[Finding]:

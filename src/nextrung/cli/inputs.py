@@ -10,6 +10,7 @@ from nextrung.schemas.base import InputError
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from nextrung.potentials.potential import Potential
     from nextrung.schemas.labels.sources import Source
     from nextrung.schemas.study import StudySettings
 
@@ -63,12 +64,32 @@ def validate_submission(settings: StudySettings, file: Path) -> None:
 
 
 def _validate_potentials(settings: StudySettings, file: Path) -> None:
-    """Load every potential of a study."""
+    """Load every potential of a study, and check that it can do what it is for."""
+    from nextrung.potentials.atom_refs import require_atom_refs
+    from nextrung.potentials.registry import load_potential
+
     for where, name in _list_potentials(settings):
         try:
-            validate_potential(name)
+            potential = load_potential(name, "cpu")
+            if where == "source":
+                _validate_recipes(settings, potential)
+            elif where.startswith("alignment.") and where.endswith("_references"):
+                require_atom_refs(potential)
         except InputError as error:
             raise InputError(f"{file}: {where}: {error}") from error
+
+
+def _validate_recipes(settings: StudySettings, source: Potential) -> None:
+    """Check that every model of a study can be made from its source."""
+    from nextrung.potentials.atom_refs import validate_recipe
+    from nextrung.schemas.models import find_recipe
+
+    trained = settings.scaling_law.models if settings.scaling_law else ()
+    for model in (*settings.models, *trained):
+        try:
+            validate_recipe(source, find_recipe(model))
+        except InputError as error:
+            raise InputError(f"{error} (model {model})") from error
 
 
 def _list_sources(settings: StudySettings) -> Iterator[tuple[str, Source]]:

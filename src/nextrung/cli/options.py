@@ -73,15 +73,17 @@ FramesFile = Annotated[
 Potential = Annotated[
     str,
     typer.Option(
-        "--model", help="Potential: chgnet-r2scan, chgnet-0.3.0 or a checkpoint file."
+        "--model",
+        help="Potential: a name of `nextrung models`, such as chgnet-r2scan, "
+        "ase:module:factory, or a checkpoint file.",
     ),
 ]
 Source = Annotated[
     str,
     typer.Option(
         "--source",
-        help="Potential to start from: chgnet-0.3.0, chgnet-r2scan or a checkpoint "
-        "file.",
+        help="Potential to start from: a name of `nextrung models`, such as "
+        "chgnet-0.3.0, or a checkpoint file.",
     ),
 ]
 StageRoot = Annotated[

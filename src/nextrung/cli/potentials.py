@@ -1,17 +1,17 @@
-"""Commands on what potentials predict: evaluate, relax, density."""
+"""Commands on potentials and what they predict: models, evaluate, relax, density."""
 
 from __future__ import annotations
 
 import os
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 from rich.table import Table
 
 from nextrung.cli.inputs import validate_potential
-from nextrung.cli.options import Device, Potential, StageRoot
+from nextrung.cli.options import AsJson, Device, Potential, StageRoot
 from nextrung.cli.running import (
     console,
     describe_counts,
@@ -22,6 +22,8 @@ from nextrung.cli.running import (
 from nextrung.schemas.base import InputError
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from nextrung.potentials.potential import Potential as LoadedPotential
     from nextrung.schemas.dataset import DatasetSettings
     from nextrung.schemas.density import DensityScore, DensitySettings
@@ -224,12 +226,58 @@ def density(
         write_densities(output, score.rows)
 
 
+def models(*, as_json: AsJson = False) -> None:
+    """List the potentials that can be loaded, and the extras that bring others."""
+    import json
+
+    rows = list(_describe_models())
+    if as_json:
+        typer.echo(json.dumps(rows, indent=1))
+        return
+    table = Table("name", "family", "functional", "elements", "does", "installed")
+    for row in rows:
+        elements = row["elements"]
+        extra = f"pip install 'nextrung[{row['extra']}]'"
+        table.add_row(
+            row["name"],
+            row["family"],
+            row["functional"] or "of the file",
+            "–" if elements is None else str(len(elements)),
+            row["does"],
+            "yes" if row["installed"] else extra,
+        )
+    console.print(table)
+
+
 def load(name: str) -> LoadedPotential:
     """Load a potential on the device of this machine."""
     from nextrung.potentials.registry import load_potential
     from nextrung.settings import MachineSettings
 
     return load_potential(name, MachineSettings().device)
+
+
+def _describe_models() -> Iterator[dict[str, Any]]:
+    """Describe the named models, and how files and factories are named."""
+    from nextrung.potentials.catalogue import FAMILIES, MODELS
+    from nextrung.potentials.registry import load_potential
+
+    named = [(model.name, model.family, model.functional) for model in MODELS]
+    patterns = [(f.pattern, f, None) for f in FAMILIES if f.pattern is not None]
+    for name, family, functional in (*named, *patterns):
+        installed = family.is_installed
+        loadable = installed and functional is not None
+        yield {
+            "name": name,
+            "family": family.name,
+            "functional": functional,
+            "elements": sorted(load_potential(name, "cpu").elements)
+            if loadable
+            else None,
+            "does": family.abilities,
+            "extra": family.extra,
+            "installed": installed,
+        }
 
 
 def choose_source(labelled: Path, functional: str) -> Path | DatasetSettings:

@@ -51,12 +51,14 @@ def fit(
     """Fit atomic references to labels, and write the re-referenced potential."""
     from nextrung.adapters.files.frames import read_frames
     from nextrung.cli.outputs import validate_output
-    from nextrung.potentials.atom_refs import move_atom_refs
+    from nextrung.potentials.atom_refs import move_atom_refs, require_atom_refs
 
     validate_output(output)
     use_device(device)
     frames = read_frames(frames_file)
     potential = load(source)
+    if kind is Rereference.REFIT:
+        require_atom_refs(potential)
     if root is None:
         _, moved = move_atom_refs(potential, frames, kind)
     else:
@@ -148,11 +150,16 @@ def _train(
 ) -> None:
     """Train in this process; an unfinished training leaves its state by the output."""
     from nextrung.adapters.files.frames import read_frames
-    from nextrung.potentials.atom_refs import move_atom_refs, prepare_start
+    from nextrung.potentials.atom_refs import (
+        move_atom_refs,
+        prepare_start,
+        validate_recipe,
+    )
     from nextrung.potentials.training.fine_tuning import fine_tune as train
 
     frames, potential = read_frames(frames_file), load(source)
     recipe = RECIPES[method]
+    validate_recipe(potential, recipe)
     _, atom_refs = move_atom_refs(potential, frames, recipe.rereference)
     result = train(
         prepare_start(potential, recipe, atom_refs, seed=settings.seed),

@@ -19,6 +19,7 @@ from nextrung.compute.atom_refs import fit_atom_refs
 from nextrung.makers.jobs.models import open_frames, open_potential
 from nextrung.makers.jobs.stage_maker import StageMaker
 from nextrung.makers.jobs.task_job import provenance, task_job
+from nextrung.potentials.atom_refs import require_atom_refs
 from nextrung.potentials.registry import load_potential
 from nextrung.schemas.alignment import (
     AlignmentCorrections,
@@ -182,4 +183,6 @@ def _choose_references(
     potential: str | None, fitted: Mapping[str, float]
 ) -> Mapping[str, float]:
     """Return the references of a potential where one is named, else the fitted ones."""
-    return fitted if potential is None else load_potential(potential, "cpu").atom_refs
+    if potential is None:
+        return fitted
+    return require_atom_refs(load_potential(potential, "cpu"))

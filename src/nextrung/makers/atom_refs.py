@@ -11,6 +11,7 @@ from nextrung.makers.jobs.stage_maker import StageMaker
 from nextrung.makers.jobs.task_job import provenance, task_job
 from nextrung.potentials.atom_refs import move_atom_refs
 from nextrung.schemas.atom_refs import AtomRefDoc, AtomRefSettings
+from nextrung.schemas.models import Rereference
 
 if TYPE_CHECKING:
     from nextrung.schemas.dataset import DatasetDoc
@@ -47,6 +48,9 @@ class AtomRefMaker(StageMaker):
         """
         potential = open_potential(source)
         previous = potential.atom_refs
+        refits = self.settings.kind is Rereference.REFIT
+        if refits and potential.backend.atom_refs is None:
+            previous = {}  # not known: a refit is no shift of them
         frames = select_train_frames(
             open_frames(dataset), self.settings.n_train_frames, seed=self.settings.seed
         )

@@ -14,7 +14,7 @@ from nextrung.makers.jobs.task_job import (
     task_job,
     work_folder,
 )
-from nextrung.potentials.atom_refs import prepare_start
+from nextrung.potentials.atom_refs import prepare_start, validate_recipe
 from nextrung.potentials.registry import find_files, load_potential
 from nextrung.schemas.fine_tuning import (
     EpochRecord,
@@ -122,6 +122,7 @@ class ReReferenceMaker(StageMaker):
             Fitted reference energies.
         """
         unmoved = open_potential(source)
+        validate_recipe(unmoved, find_recipe(self.model))
         moved = unmoved.with_atom_refs(
             {
                 symbol: energy

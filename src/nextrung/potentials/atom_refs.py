@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from nextrung.compute.atom_refs import fit_atom_refs, fit_shift, rereference
-from nextrung.schemas.models import Recipe, Rereference
+from nextrung.potentials.interface import TrainableBackend
+from nextrung.schemas.base import InputError
+from nextrung.schemas.models import Recipe, Rereference, Trained
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -15,6 +17,81 @@ if TYPE_CHECKING:
     from nextrung.potentials.potential import Potential
     from nextrung.schemas.atom_refs import AtomRefFit
     from nextrung.schemas.frames import Frames
+
+
+def require_atom_refs(potential: Potential) -> dict[str, float]:
+    """Return the references of a potential that has explicit ones.
+
+    Parameters
+    ----------
+    potential : Potential
+        Any potential.
+
+    Returns
+    -------
+    dict of str to float
+        Reference of each covered element in eV/atom.
+
+    Raises
+    ------
+    InputError
+        If its references are not known.
+    """
+    if potential.backend.atom_refs is None:
+        raise InputError(
+            f"{potential.name}: expected a potential with explicit atomic references, "
+            "got one whose references are not known: a residual shift can be added to "
+            "its energies (source_residual), no fit can replace them"
+        )
+    return potential.atom_refs
+
+
+def validate_recipe(source: Potential, recipe: Recipe) -> None:
+    """Check that a potential can be the source of a recipe.
+
+    Parameters
+    ----------
+    source : Potential
+        Source potential.
+    recipe : Recipe
+        Recipe of a model.
+
+    Raises
+    ------
+    InputError
+        If the recipe refits references that are not known, or trains a potential that
+        cannot be trained.
+    """
+    if recipe.rereference is Rereference.REFIT:
+        require_atom_refs(source)
+    if recipe.trained is not Trained.NOTHING:
+        require_trainable(source)
+
+
+def require_trainable(potential: Potential) -> TrainableBackend:
+    """Return the model of a potential that can be trained.
+
+    Parameters
+    ----------
+    potential : Potential
+        Any potential.
+
+    Returns
+    -------
+    TrainableBackend
+        Its model.
+
+    Raises
+    ------
+    InputError
+        If it cannot be trained.
+    """
+    if not isinstance(potential.backend, TrainableBackend):
+        raise InputError(
+            f"fine-tuning: expected a potential that can be trained, got "
+            f"{potential.name}: the family {potential.family} is for predictions"
+        )
+    return potential.backend
 
 
 def move_atom_refs(
@@ -37,7 +114,9 @@ def move_atom_refs(
     fit : AtomRefFit or None
         Fit of the references or of their shift; None if they are kept.
     atom_refs : dict of str to float
-        New references in eV/atom; elements that were not fitted have none.
+        New references in eV/atom; elements that were not fitted have none. Where the
+        references of the source are not known, those of a residual are the shift of
+        its energies.
     """
     fit: AtomRefFit | None = None
     if kind is Rereference.REFIT:

@@ -168,12 +168,15 @@ class Outputs:
         Stresses in GPa, compression negative.
     magmoms : Tensor of float, shape (n_atoms,), or None
         Magnetic moments in μ_B.
+    errors : mapping of int to str
+        Reason by index of each crystal that the model could not compute.
     """
 
     energies: Tensor
     forces: Tensor | None
     stresses: Tensor | None
     magmoms: Tensor | None
+    errors: Mapping[int, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, eq=False)

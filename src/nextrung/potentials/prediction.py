@@ -130,6 +130,7 @@ class _PredictionBuffer:
     def fill_in(self, chosen: NDArray[np.int64], outputs: Outputs) -> None:
         """Copy the outputs of a batch to the rows of its crystals."""
         sites = list_rows(self.crystals.offsets, chosen)
+        self.errors |= {int(chosen[i]): reason for i, reason in outputs.errors.items()}
         self.energies[chosen] = outputs.energies.cpu().numpy()
         if outputs.forces is not None:
             self.forces[sites] = outputs.forces.cpu().numpy()

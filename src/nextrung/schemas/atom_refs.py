@@ -53,7 +53,9 @@ class AtomRefDoc(TaskDoc):
         "the references of the source were kept.",
     )
     previous: dict[str, float] = Field(
-        description="References of the source model in eV/atom, by symbol."
+        description="References of the source in eV/atom, by symbol. Where those are "
+        "not known: none for `refit`; 0 for `residual`, whose shift is added to the "
+        "energies."
     )
     atom_refs: dict[str, float] = Field(
         description="References of the model in eV/atom, by symbol; an absent element "

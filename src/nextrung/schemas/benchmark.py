@@ -137,15 +137,13 @@ class BenchmarkDoc(ModelDoc):
 
 
 class MeanInterval(Record):
-    """Mean absolute deviation of one model, its interval, and the values behind it."""
+    """Mean over the values of one model, its interval, and the number of values."""
 
     model: str = Field(description="Name of the potential.")
     quantity: str = Field(
         description="Property, or `frames_energy`, `frames_forces`, `frames_stress`."
     )
-    mae: float = Field(
-        description="Mean absolute deviation: relative, eV/atom, eV/Å or GPa."
-    )
+    mean: float = Field(description="Mean: relative, eV/atom, eV/Å or GPa.")
     low: float | None = Field(
         description="Low end of the 95 % interval; null below five materials."
     )
@@ -175,7 +173,12 @@ class BenchmarkDifference(Record):
 class BenchmarkComparison(Record):
     """Means of several models, and the differences between them."""
 
-    means: list[MeanInterval] = Field(description="Mean of each model and quantity.")
+    means: list[MeanInterval] = Field(
+        description="Mean absolute deviation of each model and quantity."
+    )
+    biases: list[MeanInterval] = Field(
+        description="Mean deviation of each model and property, signed."
+    )
     differences: list[BenchmarkDifference] = Field(
         description="Differences from the model of the lowest deviations."
     )

@@ -144,7 +144,7 @@ class FineTuningDoc(TaskDoc):
         description="Name of the source potential; of a finished potential, its own."
     )
     family: str = Field(
-        "chgnet", description="Architecture, such as `chgnet` or `sevennet`."
+        "chgnet", description="Family of its architecture, see `nextrung models`."
     )
     functional: str = Field(
         description="Functional of the predicted energies: that of the labels; for the "

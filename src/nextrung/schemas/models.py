@@ -21,7 +21,7 @@ MODEL_NAME = r"^[A-Za-z0-9][A-Za-z0-9_.-]*$"
 _ENERGIES = ("energy", "decomposition_energy", "formation_energy")
 
 #: Endings of the names of checkpoint files.
-_CHECKPOINT_SUFFIXES = (".tar", ".pth", ".pt", ".model", ".matgl", ".json")
+_CHECKPOINT_SUFFIXES = (".tar", ".pth", ".pt", ".model", ".json")
 
 
 class Model(StrEnum):

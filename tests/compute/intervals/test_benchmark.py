@@ -127,7 +127,7 @@ def test_one_model_is_compared_with_nothing() -> None:
     found = compare_benchmarks([make_doc("a", name(np.ones(9)))])
 
     assert (found.leaders, found.differences) == ({}, [])
-    assert [mean.mae for mean in found.means] == [1.0]
+    assert [mean.mean for mean in found.means] == [1.0]
 
 
 def test_models_are_compared_over_the_values_that_both_have() -> None:
@@ -139,10 +139,24 @@ def test_models_are_compared_over_the_values_that_both_have() -> None:
 
     found = compare_benchmarks(docs)
 
-    means = {mean.model: mean.mae for mean in found.means}
+    means = {mean.model: mean.mean for mean in found.means}
     assert means["easy"] < means["all"]
     assert found.leaders == {DENSITY: "all"}
     assert found.differences[0].n_values == 10
+
+
+def test_the_bias_has_its_sign_and_the_mean_has_none() -> None:
+    deviations = [-0.03, 0.01, -0.02, 0.02, -0.04, -0.01]
+
+    found = compare_benchmarks([make_doc("a", name(deviations))])
+
+    (bias,), (mean,) = found.biases, found.means
+    assert bias.mean == pytest.approx(np.mean(deviations))
+    assert mean.mean == pytest.approx(np.mean(np.abs(deviations)))
+    for each in (bias, mean):
+        assert each.low is not None
+        assert each.high is not None
+        assert each.low < each.mean < each.high
 
 
 def test_compounds_of_one_anion_are_one_observation() -> None:
@@ -184,10 +198,22 @@ def make_frames(errors: Sequence[float], n_atoms: Sequence[int]) -> EvaluationSc
     )
 
 
+def test_total_energies_of_different_levels_of_theory_are_not_compared() -> None:
+    low, high = make_frames([0.01] * 9, [1] * 9), make_frames([0.02] * 9, [1] * 9)
+    alike = [make_doc("a", {}, frames=low), make_doc("b", {}, frames=high)]
+    unlike = [alike[0], alike[1].model_copy(update={"labels": "r2SCAN"})]
+
+    assert compare_benchmarks(alike).leaders == {
+        "frames_energy": "a",
+        "frames_forces": "a",
+    }
+    assert compare_benchmarks(unlike).leaders == {"frames_forces": "a"}
+
+
 def test_forces_are_weighted_by_atoms_and_energies_are_not() -> None:
     frames = make_frames([1.0, 4.0], [1, 2])
 
     found = compare_benchmarks([make_doc("a", {}, frames=frames)])
 
-    means = {mean.quantity: mean.mae for mean in found.means}
+    means = {mean.quantity: mean.mean for mean in found.means}
     assert means == {"frames_energy": 2.5, "frames_forces": 3.0}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from nextrung.compute.intervals.benchmark import (
     FRAME_QUANTITIES,
+    TOTAL_ENERGIES,
     compare_benchmarks,
 )
 from nextrung.compute.intervals.differences import (
@@ -26,6 +27,7 @@ __all__ = [
     "FRAME_QUANTITIES",
     "MIN_MATERIALS",
     "SIGNIFICANCE",
+    "TOTAL_ENERGIES",
     "FrameErrors",
     "PairedDifference",
     "Repeat",

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from math import inf
 from typing import TYPE_CHECKING
 
+import numpy as np
 from pymatgen.core import Composition
 
 from nextrung.compute.intervals.differences import adjust_holm, compare_paired
@@ -25,16 +26,22 @@ if TYPE_CHECKING:
     from nextrung.schemas.evaluation import FrameResiduals
 
 #: Quantities of labelled frames.
-FRAME_QUANTITIES = ("frames_energy", "frames_forces", "frames_stress")
+TOTAL_ENERGIES = "frames_energy"
+FRAME_QUANTITIES = (TOTAL_ENERGIES, "frames_forces", "frames_stress")
 
 
 @dataclass(frozen=True)
 class _Error:
-    """Absolute deviation of one value, its group, and its weight in the mean."""
+    """Deviation of one value from experiment or label."""
 
-    value: float
+    deviation: float
     group: str  # values of one group are resampled together
-    weight: float = 1.0
+    weight: float = 1.0  # in the mean
+
+    @property
+    def value(self) -> float:
+        """Absolute deviation."""
+        return abs(self.deviation)
 
 
 #: Errors of one model and one quantity, by crystal or frame.
@@ -54,19 +61,29 @@ def compare_benchmarks(models: Sequence[BenchmarkDoc]) -> BenchmarkComparison:
     BenchmarkComparison
         Means over all values of each model. Differences from the model whose largest
         paired difference from another one is smallest, each over the values that both
-        have. A leader where the differences of all other models from it are
-        significant.
+        have, but for total energies of models at different levels of theory. A leader
+        where the differences of all other models from it are significant.
     """
     means: list[MeanInterval] = []
+    biases: list[MeanInterval] = []
     differences: list[BenchmarkDifference] = []
     leaders: dict[str, str] = {}
     for quantity in (*BenchmarkProperty, *FRAME_QUANTITIES):
         found = {each.model: _collect(each, quantity) for each in models}
+        known = {model: [*errors.values()] for model, errors in found.items() if errors}
         means += [
-            _estimate(model, quantity, list(errors.values()))
-            for model, errors in found.items()
-            if errors
+            _estimate(model, quantity, errors, values=[each.value for each in errors])
+            for model, errors in known.items()
         ]
+        biases += [
+            _estimate(
+                model, quantity, errors, values=[each.deviation for each in errors]
+            )
+            for model, errors in known.items()
+            if quantity not in FRAME_QUANTITIES
+        ]
+        if quantity == TOTAL_ENERGIES and len({each.labels for each in models}) > 1:
+            continue  # their zeros differ
         compared = _compare(quantity, found)
         differences += compared
         significant = [
@@ -74,14 +91,16 @@ def compare_benchmarks(models: Sequence[BenchmarkDoc]) -> BenchmarkComparison:
         ]
         if len(models) > 1 and len(significant) == len(models) - 1:
             leaders[quantity] = significant[0].reference
-    return BenchmarkComparison(means=means, differences=differences, leaders=leaders)
+    return BenchmarkComparison(
+        means=means, biases=biases, differences=differences, leaders=leaders
+    )
 
 
 def _collect(score: BenchmarkDoc, quantity: str) -> _Errors:
     """Collect the absolute deviations of one quantity."""
     if quantity not in FRAME_QUANTITIES:
         return {
-            row.crystal_id: _Error(abs(row.deviation), _name_group(row))
+            row.crystal_id: _Error(row.deviation, _name_group(row))
             for row in score.rows
             if row.property == quantity and row.deviation is not None
         }
@@ -103,7 +122,7 @@ def _collect_frames(rows: FrameResiduals, quantity: str) -> _Errors:
     """Collect the absolute errors of frames; forces are weighted by atoms."""
     values: Iterable[float | None] = rows.stress_mae
     weights: Sequence[float] = [1.0] * len(rows.frame_id)
-    if quantity == "frames_energy":
+    if quantity == TOTAL_ENERGIES:
         values = (
             None if label is None else abs(predicted - label)
             for label, predicted in zip(
@@ -121,20 +140,19 @@ def _collect_frames(rows: FrameResiduals, quantity: str) -> _Errors:
     }
 
 
-def _estimate(model: str, quantity: str, errors: Sequence[_Error]) -> MeanInterval:
-    """Estimate the mean of a model and its interval."""
+def _estimate(
+    model: str, quantity: str, errors: Sequence[_Error], *, values: Sequence[float]
+) -> MeanInterval:
+    """Estimate the mean of some values of a model, and its interval."""
     weights = [error.weight for error in errors]
-    total = sum(error.weight * error.value for error in errors)
     interval = estimate_interval(
-        [error.value for error in errors],
-        [error.group for error in errors],
-        weights=weights,
+        values, [error.group for error in errors], weights=weights
     )
     low, high = (None, None) if interval is None else interval
     return MeanInterval(
         model=model,
         quantity=quantity,
-        mae=total / sum(weights),
+        mean=float(np.average(values, weights=weights)),
         low=low,
         high=high,
         n_values=len(errors),

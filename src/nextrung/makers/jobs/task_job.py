@@ -37,6 +37,7 @@ from nextrung.makers.jobs.flow import bind_inputs, derive_uuid
 from nextrung.makers.jobs.inputs import resolve_without_arrays
 from nextrung.makers.jobs.stored_documents import find_document, recompute_token
 from nextrung.makers.jobs.termination import raise_on_sigterm
+from nextrung.potentials.catalogue import list_used_packages
 from nextrung.schemas.base import InputError, Provenance, TaskDoc
 from nextrung.settings import MachineSettings, choose_device
 
@@ -48,10 +49,10 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger("nextrung")
 
-#: Packages whose versions are stored with a result.
+#: Packages whose versions are stored with a result, besides those of the families of
+#: potentials that the job has loaded.
 TRACKED_PACKAGES = (
     "ase",
-    "chgnet",
     "jobflow",
     "lightning",
     "nextrung",
@@ -232,7 +233,7 @@ def provenance() -> Provenance:
     return Provenance(
         fingerprint=running.fingerprint,
         parents=running.parents,
-        versions=look_up_versions(TRACKED_PACKAGES),
+        versions=look_up_versions(sorted({*TRACKED_PACKAGES, *list_used_packages()})),
         git_commit=_git_commit(),
         host=platform.node(),
         device=_device_name(),

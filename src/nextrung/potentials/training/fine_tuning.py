@@ -10,6 +10,7 @@ from pymatgen.core import Element
 
 from nextrung.checked_files import count_damaged
 from nextrung.compute.fine_tuning import select_train_frames
+from nextrung.potentials.atom_refs import require_trainable
 from nextrung.potentials.interface import TrainableBackend
 from nextrung.potentials.training.checkpoint import (
     CheckpointCallback,
@@ -176,13 +177,9 @@ def _prepare_backend(
     potential: Potential, settings: FineTuningSettings, trained: Trained
 ) -> TrainableBackend:
     """Copy a network for training, with gradients for the weights to train."""
-    double = settings.precision is Precision.FLOAT64
-    backend = (potential.double() if double else potential).backend
-    if not isinstance(backend, TrainableBackend):
-        raise InputError(
-            f"fine-tuning: expected a potential that can be trained, got "
-            f"{potential.name}: the family {backend.family} is for predictions"
-        )
+    backend = require_trainable(potential)
+    if settings.precision is Precision.FLOAT64:
+        backend = backend.double()
     backend = backend.for_training()
     for weight in backend.parameter_groups()["references"]:
         weight.requires_grad_(trained is Trained.NETWORK_AND_ATOM_REFS)

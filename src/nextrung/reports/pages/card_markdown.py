@@ -5,10 +5,11 @@ from __future__ import annotations
 import re
 from importlib.resources import files
 from string import Template
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from pydantic import Field
 
+from nextrung.potentials.catalogue import format_plain_code
 from nextrung.reports.html.elements import format_count
 from nextrung.reports.html.model_style import appearance
 from nextrung.reports.html.quantities import COUNT, DENSITY, ENERGY, PROPERTIES
@@ -20,40 +21,12 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 
-class _PlainLoader(NamedTuple):
-    """Code that loads weights without this package, and the suffix of such files."""
-
-    suffix: str
-    imported: str
-    call: str
-
-
-#: How the package of each architecture loads its files.
-_PLAIN_LOADERS: Mapping[str, _PlainLoader] = {
-    "chgnet": _PlainLoader(
-        ".pth.tar",
-        "from chgnet.model import CHGNet",
-        'model = CHGNet.from_file("{checkpoint}")',
-    ),
-    "sevennet": _PlainLoader(
-        ".pth",
-        "from sevenn.calculator import SevenNetCalculator",
-        'calculator = SevenNetCalculator("{checkpoint}"{modal})  # ASE',
-    ),
-    "mace": _PlainLoader(
-        ".model",
-        "from mace.calculators import MACECalculator",
-        'calculator = MACECalculator(model_paths="{checkpoint}", device="cpu")  # ASE',
-    ),
-}
-
-
 class ModelCard(Record):
     """The model card of a potential, as stored in JSON."""
 
     model: str = Field(description="Model of the study, or name of the potential.")
     family: str = Field(
-        "chgnet", description="Architecture, such as `chgnet` or `sevennet`."
+        "chgnet", description="Family of its architecture, see `nextrung models`."
     )
     checkpoint: str = Field(description="File name of the weights, beside the card.")
     checkpoint_sha256: str = Field(description="SHA-256 of the weights.")
@@ -134,16 +107,10 @@ def format_markdown(card: ModelCard) -> str:
 
 def _format_plain_code(card: ModelCard) -> str:
     """Format the code that loads the weights without this package, where it can."""
-    loader = _PLAIN_LOADERS.get(card.family)
-    if loader is None or not card.checkpoint.endswith(loader.suffix):
+    code = format_plain_code(card.family, card.checkpoint, card.source)
+    if code is None:
         return f"The file loads with nextrung alone; family: {card.family}."
-    fidelity = card.source.partition("/")[2] if card.source[:9] == "sevennet-" else ""
-    modal = f', modal="{fidelity}"' if fidelity else ""
-    call = loader.call.format(checkpoint=card.checkpoint, modal=modal)
-    return (
-        "The same file loads without nextrung:\n\n"
-        f"```python\n{loader.imported}\n\n{call}\n```"
-    )
+    return f"The same file loads without nextrung:\n\n```python\n{code}\n```"
 
 
 def _escape(text: str) -> str:

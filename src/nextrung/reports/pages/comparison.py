@@ -12,9 +12,9 @@ from nextrung.reports.html.elements import MISSING, element, number, numeric, ro
 from nextrung.reports.html.model_style import appearance, in_order, model_cell
 from nextrung.reports.html.quantities import ENERGY
 from nextrung.reports.pages.page import build_header, write_page
+from nextrung.reports.pages.paired_studies import compare_studies
 from nextrung.reports.plots.figure import Figure, log_axis, plot
 from nextrung.reports.sections.benchmarks import COLUMNS
-from nextrung.reports.sections.paired_studies import compare_studies
 from nextrung.reports.sections.section import Section
 from nextrung.reports.sections.table import badge_of, column_title
 from nextrung.schemas.base import InputError

@@ -47,6 +47,18 @@ def test_a_shown_difference_is_claimed_and_bold() -> None:
     assert html.count("number best") == 1
 
 
+def test_total_energies_at_different_levels_are_said_to_be_incomparable() -> None:
+    low, high = make_frames([0.01] * 9, [1] * 9), make_frames([0.02] * 9, [1] * 9)
+    other = make_doc("b", {}, frames=high).model_copy(update={"labels": "r2SCAN"})
+
+    energies, forces = describe_leaders(
+        make_results(make_doc("a", {}, frames=low), other)
+    )
+
+    assert energies.startswith("Frame energy: not compared")
+    assert forces.startswith("Frame forces: a deviates less")
+
+
 def test_without_a_shown_difference_nothing_is_claimed_or_bold() -> None:
     falling = dict(zip(deviate(0.1), reversed(deviate(0.1).values()), strict=True))
     results = make_results(make_doc("a", deviate(0.1)), make_doc("b", falling))
@@ -78,7 +90,7 @@ def test_missing_values_are_counted_with_their_reason() -> None:
 def test_every_crystal_is_a_point_and_a_row() -> None:
     results = make_results(make_doc("a", deviate(0.1)), make_doc("b", deviate(0.2)))
 
-    _, density = report_benchmark(results)
+    _, density, _ = report_benchmark(results)
 
     (figure,) = figures_of(density).values()
     assert len(figure.columns["deviation"]) == 24
@@ -96,7 +108,9 @@ def test_frames_have_a_section_with_their_labels() -> None:
         }
     )
 
-    *_, section = report_benchmark(make_results(scored))
+    *_, section, provenance = report_benchmark(make_results(scored))
+
+    assert provenance.title == "Provenance"
 
     assert section.title == "Labelled frames"
     assert "labels of r2SCAN (VASP)" in html_of(section)

@@ -14,6 +14,7 @@ from packaging.requirements import Requirement
 
 from nextrung.adapters.cluster.checks.store import installed_version
 from nextrung.adapters.cluster.config_files import SECRET_FILES
+from nextrung.potentials.catalogue import list_installed_versions
 from nextrung.schemas.cluster.checks import Finding, Level, make_finding
 from nextrung.settings import MachineSettings
 
@@ -57,8 +58,10 @@ def _check_packages() -> Finding:
     if wrong:
         advice = "`pip install -c constraints.txt nextrung`"
         return make_finding("packages", Level.FAIL, ", ".join(wrong), advice)
-    names = ("nextrung", "torch", "chgnet", "jobflow")
-    shown = ", ".join(f"{name} {installed_version(name)}" for name in names)
+    names = ("nextrung", "torch", "jobflow")
+    versions = {name: installed_version(name) for name in names}
+    versions |= list_installed_versions()  # of the families of potentials
+    shown = ", ".join(f"{name} {found}" for name, found in versions.items())
     return make_finding("packages", Level.OK, shown)
 
 

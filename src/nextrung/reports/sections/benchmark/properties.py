@@ -13,7 +13,11 @@ from nextrung.reports.html.elements import (
     table,
 )
 from nextrung.reports.plots.deviations import Deviation, plot_deviations
-from nextrung.reports.sections.benchmark.table import name_cell
+from nextrung.reports.sections.benchmark.table import (
+    index_means,
+    mean_cell,
+    name_cell,
+)
 from nextrung.reports.sections.section import Section
 from nextrung.schemas.benchmark import BenchmarkProperty
 
@@ -107,11 +111,13 @@ def _list_scores(
     looks: Mapping[str, Appearance],
 ) -> Element:
     """List the means of one property."""
+    biases = index_means(results.comparison.biases)
+    means = index_means(results.comparison.means)
     rows = [
         row(
             name_cell(looks[each.model]),
-            column.deviation.cell(score.mean_deviation, "no values"),
-            column.deviation.cell(score.mae, "no values"),
+            mean_cell(column, biases.get((each.model, column.key)), "mean deviation"),
+            mean_cell(column, means.get((each.model, column.key))),
             number(score.n_facts - score.n_without_value),
             number(score.n_without_value),
         )

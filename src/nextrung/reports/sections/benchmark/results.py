@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from nextrung.compute.intervals import TOTAL_ENERGIES
 from nextrung.reports.html.elements import (
     details_table,
     element,
     format_count,
+    format_duration,
     number,
     numeric,
     row,
@@ -24,6 +26,7 @@ from nextrung.reports.sections.benchmark.table import (
     list_columns,
     name_cell,
 )
+from nextrung.reports.sections.provenance import format_time
 from nextrung.reports.sections.section import Section
 
 if TYPE_CHECKING:
@@ -51,7 +54,7 @@ def report_benchmark(results: BenchmarkResults) -> list[Section]:
         if column.key in PROPERTIES
     ]
     sections += _report_frames(results, looks)
-    return sections
+    return [*sections, _report_provenance(results, looks)]
 
 
 def _report_results(
@@ -96,6 +99,13 @@ def describe_leaders(results: BenchmarkResults) -> list[str]:
     for column in list_columns(results):
         title = column.deviation.title
         leader = results.comparison.leaders.get(column.key)
+        levels = {each.labels for each in results.models}
+        if column.key == TOTAL_ENERGIES and len(levels) > 1:
+            sentences.append(
+                f"{title}: not compared, since total energies of different levels of "
+                "theory have different zeros."
+            )
+            continue
         if leader is None:
             sentences.append(
                 f"{title}: no model is shown to deviate less than every other one."
@@ -174,8 +184,8 @@ def _report_frames(
     text = (
         f"Frames with labels of {labels}. Total energies of different levels of "
         "theory have different zeros: the energy error of a model at another level "
-        "than the labels is mostly that of the atomic references, which `nextrung "
-        "atom-refs fit` moves; forces and stresses have no such shift."
+        "than the labels is mostly that of the atomic references, which the command "
+        "atom-refs fit moves; forces and stresses have no such shift."
     )
     rows = []
     for each in scored:
@@ -198,3 +208,24 @@ def _report_frames(
         ["Model", "Level of theory", *titles, *numeric("Frames", "Failed")], rows
     )
     return [Section("frames", "Labelled frames", (element("p", text), listed))]
+
+
+def _report_provenance(
+    results: BenchmarkResults, looks: Mapping[str, Appearance]
+) -> Section:
+    """Report what every benchmark was computed with, and when."""
+    rows = [
+        row(
+            name_cell(looks[each.model]),
+            each.model,
+            format_time(each.provenance.completed_at),
+            format_duration(each.provenance.wall_time),
+            each.provenance.device,
+            each.provenance.versions["nextrung"],
+            element("code", each.provenance.fingerprint[:12]),
+        )
+        for each in results.models
+    ]
+    headings = ["Model", "Potential", "Computed", "Duration", "Device", "nextrung"]
+    listed = table([*headings, "Fingerprint"], rows)
+    return Section("provenance", "Provenance", (listed,))

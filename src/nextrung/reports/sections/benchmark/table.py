@@ -1,4 +1,4 @@
-"""Tables of a benchmark: one row per model, for the page and for a terminal."""
+"""Tables of a benchmark, for the page and for a terminal."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from nextrung.reports.sections.benchmark.columns import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable
     from xml.etree.ElementTree import Element
 
     from nextrung.reports.html.model_style import Appearance
@@ -67,17 +67,15 @@ def html_results(results: BenchmarkResults) -> Element:
     """
     columns = list_columns(results)
     looks = style_models([each.model for each in results.models])
-    means = _index_means(results)
+    means = index_means(results.comparison.means)
     rows = []
     for each in results.models:
         cells = [
-            _build_cell(
-                column,
-                means.get((each.model, column.key)),
-                is_leader=results.comparison.leaders.get(column.key) == each.model,
-            )
-            for column in columns
+            mean_cell(column, means.get((each.model, column.key))) for column in columns
         ]
+        for column, cell in zip(columns, cells, strict=True):
+            if results.comparison.leaders.get(column.key) == each.model:
+                cell.set("class", "number best")
         badge = element("span", each.labels, class_="badge")
         rows.append(row(name_cell(looks[each.model]), badge, *cells, _failed(each)))
     titles = [_build_title(column) for column in columns]
@@ -94,39 +92,37 @@ def terminal_results(results: BenchmarkResults) -> Table:
     ----------
     results : BenchmarkResults
         Results of all models.
+
+    Returns
+    -------
+    rich.table.Table
+        One column per model.
     """
-    columns = list_columns(results)
     looks = style_models([each.model for each in results.models])
-    means = _index_means(results)
+    means = index_means(results.comparison.means)
     built = Table(
         caption=f"mean absolute deviations with 95 % intervals; {MISSING} no value; "
-        "bold: lower than every other model, after Holm",
+        "bold: lower than every other model",
         box=SIMPLE_HEAD,
         padding=(0, 1, 0, 0),
     )
-    built.add_column("Model")
-    for column in columns:
-        unit = column.deviation.unit
-        built.add_column(f"{column.deviation.title}\n{unit}", justify="right")
-    built.add_column("Without\nvalue", justify="right")
+    built.add_column("")
     for each in results.models:
+        built.add_column(looks[each.model].title, justify="right", overflow="fold")
+    built.add_row("Level of theory", *(each.labels for each in results.models))
+    for column in list_columns(results):
+        leader = results.comparison.leaders.get(column.key)
         cells = [
             Text(
                 _format_mean(column, means.get((each.model, column.key))),
-                "bold"
-                if results.comparison.leaders.get(column.key) == each.model
-                else "",
+                "bold" if leader == each.model else "",
             )
-            for column in columns
+            for each in results.models
         ]
-        title = Text(f"{looks[each.model].title}\n{each.labels}")
-        built.add_row(title, *cells, str(_failed(each).text))
+        built.add_row(f"{column.deviation.title}\n{column.deviation.unit}", *cells)
+    failed = (_failed(each).text or "" for each in results.models)
+    built.add_row("Without value", *failed)
     return built
-
-
-def _index_means(results: BenchmarkResults) -> Mapping[tuple[str, str], MeanInterval]:
-    """Index the means by model and quantity."""
-    return {(mean.model, mean.quantity): mean for mean in results.comparison.means}
 
 
 def _build_title(column: BenchmarkColumn) -> Element:
@@ -138,26 +134,46 @@ def _build_title(column: BenchmarkColumn) -> Element:
     )
 
 
-def _build_cell(
-    column: BenchmarkColumn, mean: MeanInterval | None, *, is_leader: bool
+def mean_cell(
+    column: BenchmarkColumn, mean: MeanInterval | None, meaning: str = ""
 ) -> Element:
-    """Build the cell of a mean and its interval."""
+    """Build the cell of a mean and its interval.
+
+    Parameters
+    ----------
+    column : BenchmarkColumn
+        The quantity.
+    mean : MeanInterval or None
+        The mean; None where the model has no value.
+    meaning : str
+        What is averaged, as a tooltip.
+    """
     if mean is None:
         return column.deviation.cell(None, "the model has no value")
-    cell = column.deviation.cell(mean.mae)
-    cell.set("title", f"{column.meaning}; {mean.n_values} values")
-    if is_leader:
-        cell.set("class", "number best")
+    cell = column.deviation.cell(mean.mean)
+    cell.set("title", f"{meaning or column.meaning}; {mean.n_values} values")
     if (ends := _format_ends(column, mean)) is not None:
         cell.append(element("span", ends, class_="interval"))
     return cell
+
+
+def index_means(means: Iterable[MeanInterval]) -> dict[tuple[str, str], MeanInterval]:
+    """Index means by model and quantity.
+
+    Parameters
+    ----------
+    means : iterable of MeanInterval
+        Means of all models.
+    """
+    return {(mean.model, mean.quantity): mean for mean in means}
 
 
 def _format_ends(column: BenchmarkColumn, mean: MeanInterval) -> str | None:
     """Format the interval of a mean; None without one."""
     if mean.low is None or mean.high is None:
         return None
-    return MISSING.join(column.deviation.format(end) for end in (mean.low, mean.high))
+    between = MISSING if mean.low >= 0 else " to "
+    return between.join(column.deviation.format(end) for end in (mean.low, mean.high))
 
 
 def _format_mean(column: BenchmarkColumn, mean: MeanInterval | None) -> str:
@@ -165,7 +181,7 @@ def _format_mean(column: BenchmarkColumn, mean: MeanInterval | None) -> str:
     if mean is None:
         return MISSING
     ends = _format_ends(column, mean)
-    return "\n".join(filter(None, [column.deviation.format(mean.mae), ends]))
+    return "\n".join(filter(None, [column.deviation.format(mean.mean), ends]))
 
 
 def _failed(model: BenchmarkDoc) -> Element:

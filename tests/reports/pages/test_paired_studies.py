@@ -8,7 +8,7 @@ import pytest
 from tests.made_up_study import make_evaluations, make_fine_tuning
 from tests.reports.browser import html_of
 
-from nextrung.reports.sections.paired_studies import compare_studies
+from nextrung.reports.pages.paired_studies import compare_studies
 from nextrung.schemas.evaluation import EvaluationDoc
 from nextrung.schemas.models import FinishedPotential, Model
 

@@ -1,0 +1,3 @@
+"""MACE: prediction, references, training and model files (extra ``mace``)."""
+
+from __future__ import annotations

@@ -1,0 +1,288 @@
+"""SevenNet as a backend of a potential."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import sevenn._keys as key
+import torch
+from pymatgen.core import Element
+
+from nextrung.potentials.graphs.neighbors import NeighborLists, find_pairs
+from nextrung.potentials.graphs.validity import check_pairs
+from nextrung.potentials.interface import BatchLimits, TrainableBackend
+from nextrung.potentials.sevennet.checkpoints import (
+    Checkpoint,
+    build_model,
+    write_checkpoint,
+)
+from nextrung.potentials.sevennet.forward import Network
+from nextrung.potentials.sevennet.graphs import PairBatch, build_pairs
+from nextrung.schemas.base import InputError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+    from numpy.typing import NDArray
+    from sevenn.nn.sequential import AtomGraphSequential
+    from torch import nn
+
+    from nextrung.potentials.graphs.crystals import Crystals
+    from nextrung.potentials.interface import Outputs
+
+#: Layer and parameter of the statistics of energies, which hold the references.
+_RESCALE = "rescale_atomic_energy"
+_REFERENCES = f"{_RESCALE}.shift"
+#: Layers of the readout, of both kinds that sevenn has.
+_READOUT = ("reduce_input_to_hidden", "reduce_hidden_to_energy", "readout_FCN")
+
+
+class SevenNetBackend(TrainableBackend):
+    """A SevenNet, with one of its fidelities if it has several.
+
+    Parameters
+    ----------
+    module : AtomGraphSequential
+        The model, frozen and in evaluation mode.
+    config : mapping of str to object
+        Configuration from which sevenn builds it.
+    fidelity : str or None
+        Fidelity whose energies are predicted.
+    """
+
+    family = "sevennet"
+    properties = "efs"
+    suffix = ".pth"
+    checked_layer = "Readout0"
+    limits = BatchLimits(
+        prediction={"cpu": 6_000, "cuda": 250_000},
+        relaxation={"cpu": 6_000, "cuda": 250_000},
+        training={"cpu": 2_000, "cuda": 60_000},
+        bytes_per_cost=250_000,
+    )
+
+    def __init__(
+        self,
+        module: AtomGraphSequential,
+        config: Mapping[str, Any],
+        fidelity: str | None,
+    ) -> None:
+        super().__init__(module)
+        self.fidelity = fidelity
+        self._config = dict(config)
+        self._row = None if fidelity is None else module.modal_map[fidelity]
+        self._network = Network(module, self._row)
+        self._rows = {
+            Element.from_Z(number).symbol: row
+            for number, row in sorted(module.type_map.items())
+            if number > 0  # a universal model has an input for the vacuum
+        }
+        self.tracked_layers = _list_tracked(dict(module.named_parameters()))
+
+    @property
+    def known_elements(self) -> frozenset[str]:
+        """Elements that the model has an input for."""
+        return frozenset(self._rows)
+
+    @property
+    def atom_refs(self) -> dict[str, float] | None:
+        """Atomic reference energy of each known element in eV/atom."""
+        energies = _find_references(self.module, self._row).tolist()
+        if len(energies) == 1:  # one number for all elements
+            return None
+        return {symbol: energies[row] for symbol, row in self._rows.items()}
+
+    def with_atom_refs(self, energies: Mapping[str, float]) -> SevenNetBackend:
+        """Copy the model with other atomic reference energies of its fidelity.
+
+        Parameters
+        ----------
+        energies : mapping of str to float
+            Energy of known elements in eV/atom; all others become 0.
+
+        Raises
+        ------
+        InputError
+            If the model has no input for an element, or an energy is not finite.
+        """
+        for symbol, energy in energies.items():
+            if symbol not in self._rows or not np.isfinite(energy):
+                raise InputError(
+                    f"atom refs: expected a finite energy of one of the "
+                    f"{len(self._rows)} elements of the model, got {symbol}: {energy}"
+                )
+        copied = self.copy()
+        references = _find_references(copied.module, self._row)
+        references.zero_()
+        for symbol, energy in energies.items():
+            references[self._rows[symbol]] = energy
+        return copied
+
+    def with_random_weights(self, seed: int) -> SevenNetBackend:
+        """Copy the architecture and the atomic references, with random weights.
+
+        The statistics of the data stay too: scales and denominators.
+
+        Parameters
+        ----------
+        seed : int
+            Seed of the weights.
+        """
+        model = build_model(self._config, seed).to(self.device, self.dtype)
+        with torch.no_grad():
+            for name, weight in model.named_parameters():
+                if _is_statistic(name):
+                    weight.copy_(self.module.get_parameter(name))
+        return SevenNetBackend(model, self._config, self.fidelity)
+
+    def save(
+        self, path: Path, elements: frozenset[str], metadata: Mapping[str, Any]
+    ) -> None:
+        """Write a checkpoint that plain sevenn loads; it is replaced atomically.
+
+        Parameters
+        ----------
+        path : Path
+            File to write or replace.
+        elements : frozenset of str
+            Elements that have an atomic reference energy.
+        metadata : mapping of str to object
+            Numbers, strings, lists and dictionaries to store beside.
+        """
+        known = {"elements": sorted(elements), "fidelity": self.fidelity}
+        content = {**metadata, **known}
+        write_checkpoint(Checkpoint(self.module, self._config, content), path)
+
+    def estimate_costs(
+        self, lattices: NDArray[np.float64], n_atoms: NDArray[np.int64]
+    ) -> NDArray[np.float64]:
+        """Estimate the directed edges of each crystal at a uniform density.
+
+        Parameters
+        ----------
+        lattices : ndarray of float, shape (n_crystals, 3, 3)
+            Lattice vectors as rows in Å.
+        n_atoms : ndarray of int, shape (n_crystals,)
+            Atoms of each crystal.
+        """
+        sphere = 4 / 3 * np.pi * self.module.cutoff**3
+        volumes = np.abs(np.linalg.det(lattices))
+        costs: NDArray[np.float64] = n_atoms**2 * sphere / volumes
+        return costs
+
+    def prepare(self, crystals: Crystals, device: torch.device) -> NeighborLists:
+        """Search the neighbors of crystals.
+
+        Parameters
+        ----------
+        crystals : Crystals
+            Crystals of known elements with valid cells.
+        device : torch.device
+            Device of the search and of its results.
+        """
+        pairs = find_pairs(crystals, self.module.cutoff, device, bond_cutoff=0.0)
+        return NeighborLists(crystals, pairs)
+
+    def check(self, inputs: NeighborLists) -> dict[int, str]:  # type: ignore[override]
+        """List the crystals with isolated or overlapping atoms.
+
+        Parameters
+        ----------
+        inputs : NeighborLists
+            Crystals and their pairs.
+        """
+        return check_pairs(inputs.crystals, inputs.pairs, self.module.cutoff)
+
+    def build(  # type: ignore[override]
+        self, inputs: NeighborLists, device: torch.device, dtype: torch.dtype
+    ) -> PairBatch:
+        """Build the pairs of a batch.
+
+        Parameters
+        ----------
+        inputs : NeighborLists
+            Crystals and their pairs.
+        device : torch.device
+            Device of the batch.
+        dtype : torch.dtype
+            Floating-point type of the vectors.
+        """
+        return build_pairs(inputs, device, dtype)
+
+    def evaluate(self, batch: PairBatch, properties: str) -> Outputs:  # type: ignore[override]
+        """Compute properties without gradients by the parameters.
+
+        Parameters
+        ----------
+        batch : PairBatch
+            Pairs on the device of the network and of its type.
+        properties : str
+            Letters of the wanted properties.
+        """
+        return self._network.predict(batch, properties)
+
+    def differentiate(self, batch: PairBatch, properties: str) -> Outputs:  # type: ignore[override]
+        """Compute properties that depend on the parameters that require gradients.
+
+        Parameters
+        ----------
+        batch : PairBatch
+            Pairs on the device of the network and of its type.
+        properties : str
+            Letters of the wanted properties.
+        """
+        return self._network.differentiate(batch, properties)
+
+    def parameter_groups(self) -> dict[str, list[nn.Parameter]]:
+        """List all parameters by their part: ``references``, ``readout``, ``body``."""
+        groups: dict[str, list[nn.Parameter]] = {
+            "references": [],
+            "readout": [],
+            "body": [],
+        }
+        for name, weight in self.module.named_parameters():
+            part = "readout" if name.startswith((*_READOUT, _RESCALE)) else "body"
+            groups["references" if name == _REFERENCES else part].append(weight)
+        return groups
+
+    def for_training(self) -> SevenNetBackend:
+        """Copy the model in training mode, with gradients for its parameters.
+
+        The scale of the energies and the denominators of the convolutions, statistics
+        of the data, are trained only if sevenn is configured so.
+        """
+        copied = self.copy()
+        copied.module.train()
+        trained = {
+            "scale": self._config[key.TRAIN_SHIFT_SCALE],
+            "denominator": self._config[key.TRAIN_DENOMINTAOR],
+        }
+        for name, weight in copied.module.named_parameters():
+            weight.requires_grad_(trained.get(name.rpartition(".")[2], True))
+        return copied
+
+
+def _find_references(module: nn.Module, row: int | None) -> torch.Tensor:
+    """Find the references of a fidelity, a view of the parameter."""
+    table = module.get_parameter(_REFERENCES).detach()
+    return table if table.dim() == 1 else table[row]
+
+
+def _is_statistic(name: str) -> bool:
+    """Return whether a parameter is a statistic of the data, or a reference."""
+    return name.startswith(_RESCALE) or name.endswith(".denominator")
+
+
+def _list_tracked(parameters: Mapping[str, nn.Parameter]) -> dict[str, str]:
+    """List the layers whose gradients are recorded, those that a model has."""
+    last = max(int(name.split("_")[0]) for name in parameters if name[0].isdigit())
+    layers = {"AtomEmb": "onehot_to_feature_x.linear.weight"}
+    for index in (0, last):
+        layers[f"Conv{index}_Radial0"] = f"{index}_convolution.weight_nn.layer0.weight"
+        layers[f"Conv{index}_Linear"] = f"{index}_self_interaction_2.linear.weight"
+    readout = "reduce_input_to_hidden.linear.weight"
+    if readout not in parameters:
+        readout = "readout_FCN.fcn.layer0.weight"
+    return {**layers, "Readout0": readout}
