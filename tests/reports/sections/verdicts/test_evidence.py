@@ -18,17 +18,12 @@ from nextrung.schemas.repeats import BestModel, ModelRepeats, RepeatErrors
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from nextrung.schemas.study import StudyDoc, StudyResults
+    from nextrung.schemas.study import StudyResults
 
 TRANSFERRED = Model.RESIDUAL_ATOM_REFS
 
 #: Energies of the first repeat: transfer has a quarter of the error.
 FIRST = {Model.SCRATCH: {"energy": 0.06}, TRANSFERRED: {"energy": 0.015}}
-
-
-@pytest.fixture
-def results(study: StudyDoc) -> StudyResults:
-    return study.results
 
 
 def repeat(
