@@ -115,7 +115,7 @@ def test_a_model_that_fails_leaves_the_page_of_the_others(
     missing = {row.crystal_id: row.error for row in emt.rows if row.value is None}
     assert missing.keys() == {"NaCl rocksalt"}
     assert "No EMT-potential for Na" in (missing["NaCl rocksalt"] or "")
-    values = {row.property: row.value for row in emt.rows if row.value is not None}
+    values = {row.property.value: row.value for row in emt.rows if row.value}
     assert values["lattice_parameter"] == pytest.approx(3.59, abs=0.01)  # ASE's own
     assert values["bulk_modulus"] == pytest.approx(133, rel=0.03)
 
