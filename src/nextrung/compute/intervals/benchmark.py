@@ -87,9 +87,7 @@ def compare_benchmarks(models: Sequence[BenchmarkDoc]) -> BenchmarkComparison:
             continue  # their zeros differ
         compared = _compare(quantity, found)
         differences += compared
-        significant = [
-            each for each in compared if each.low > 0 and each.p_adjusted < SIGNIFICANCE
-        ]
+        significant = [each for each in compared if each.significant]
         if len(models) > 1 and len(significant) == len(models) - 1:
             leaders[quantity] = significant[0].reference
     return BenchmarkComparison(
@@ -189,6 +187,7 @@ def _compare(quantity: str, found: Mapping[str, _Errors]) -> list[BenchmarkDiffe
             low=each.low,
             high=each.high,
             p_adjusted=p_adjusted,
+            significant=each.low > 0 and p_adjusted < SIGNIFICANCE,
             n_values=len(pairs[model]),
         )
         for (model, each), p_adjusted in zip(known.items(), adjusted, strict=True)
