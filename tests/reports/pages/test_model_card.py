@@ -107,7 +107,13 @@ def test_the_markdown_shows_errors_in_the_units_of_its_columns(card: ModelCard) 
             "mace",
             "mace:a.model",
             ".model",
-            'MACECalculator(model_paths="scratch.model"',
+            'MACECalculator("scratch.model", device="cpu")  # ASE',
+        ),
+        (
+            "mace",
+            "mace:a.model#r2scan",
+            ".model",
+            'MACECalculator("scratch.model", head="r2scan", device="cpu")  # ASE',
         ),
     ],
 )
