@@ -28,7 +28,7 @@ demo: $(INSTALLED)
 	$(BIN)/nextrung run workflows/demo.yaml
 
 test: test-mace $(INSTALLED)
-	NEXTRUNG_FAMILIES=chgnet,sevennet,matgl $(THREADS) $(BIN)/pytest --numprocesses $(WORKERS) --dist loadfile --no-loadscope-reorder
+	NEXTRUNG_FAMILIES=chgnet,sevennet,matgl,torchsim $(THREADS) $(BIN)/pytest --numprocesses $(WORKERS) --dist loadfile --no-loadscope-reorder
 
 # What NEXTRUNG_FAMILIES names has to be installed; tests of the others skip.
 test-mace: $(MACE)/.installed

@@ -20,12 +20,7 @@ from nextrung.schemas.repeats import RepeatErrors
 if TYPE_CHECKING:
     from xml.etree.ElementTree import Element
 
-    from nextrung.schemas.study import StudyDoc, StudyResults
-
-
-@pytest.fixture
-def results(study: StudyDoc) -> StudyResults:
-    return study.results
+    from nextrung.schemas.study import StudyResults
 
 
 def cell_of(made: Element, model: str, column: str) -> Element:
@@ -233,10 +228,11 @@ def test_the_functional_of_a_finished_potential_is_its_badge(
 
     badges = [b.text for b in html_table(named, {}).iter("span") if is_badge(b)]
     assert badges == ["PBE"]
-    console = Console(width=120, record=True)
+    console = Console(width=80, record=True)
     console.print(results_table(named))
     text = console.export_text()
     assert "[PBE]" in text
+    assert "…" not in text
     assert "finished potential" in text
 
 

@@ -41,7 +41,7 @@ def results_table(results: StudyResults) -> Table:
         box=SIMPLE_HEAD,
         padding=(0, 1, 0, 0),
     )
-    built.add_column("Model")
+    built.add_column("Model", overflow="fold")
     for column in COLUMNS:
         heading = f"{column.title}\n{column.quantity.unit}".strip()
         built.add_column(heading, justify="right")

@@ -20,7 +20,7 @@ from nextrung.schemas.repeats import (
 )
 
 if TYPE_CHECKING:
-    from nextrung.schemas.study import StudyDoc, StudyResults
+    from nextrung.schemas.study import StudyResults
 
 TRANSFERRED = Model.RESIDUAL_ATOM_REFS
 
@@ -72,11 +72,6 @@ def repeat(
         "best": {"energy": best},
     }
     return results.model_copy(update=changed)
-
-
-@pytest.fixture
-def results(study: StudyDoc) -> StudyResults:
-    return study.results
 
 
 def test_a_lead_that_other_seeds_do_not_have_is_not_claimed(
