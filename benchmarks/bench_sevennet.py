@@ -68,7 +68,9 @@ def run_sevenn(calculator: SevenNetCalculator, structures: Sequence[Structure]) 
             atoms = structure.to_ase_atoms()
             atoms.calc = calculator
             optimizer = FIRE(FrechetCellFilter(atoms), logfile=None)
-            optimizer.run(fmax=FMAX, steps=MAX_STEPS)
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")  # of rounding in scipy's logm
+                optimizer.run(fmax=FMAX, steps=MAX_STEPS)
             ends.append((atoms.get_potential_energy(), optimizer.nsteps))
         return ends
 

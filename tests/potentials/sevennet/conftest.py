@@ -55,14 +55,18 @@ def backend(load: Callable[[str], LoadedModel]) -> SevenNetBackend:
 
 @pytest.fixture(scope="session")
 def calculate(sevenn: None) -> Callable[..., SevenNetCalculator]:  # noqa: ARG001
-    """Make the calculator of sevenn itself, by a name or path."""
+    """Make the calculator of sevenn itself, by a name or path, each once."""
     from sevenn.calculator import SevenNetCalculator  # noqa: PLC0415
 
+    made: dict[str, SevenNetCalculator] = {}
+
     def make(name: str) -> SevenNetCalculator:
-        path, fidelity = split_name(name)
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # no accelerator
-            return SevenNetCalculator(path, modal=fidelity, device="cpu")
+        if name not in made:
+            path, fidelity = split_name(name)
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")  # no accelerator
+                made[name] = SevenNetCalculator(path, modal=fidelity, device="cpu")
+        return made[name]
 
     return make
 

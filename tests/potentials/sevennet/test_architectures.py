@@ -55,5 +55,12 @@ def test_models_of_sevenns_constructor_have_the_numbers_of_sevenn(
     saved = tmp_path / "saved.pth"
     backend.save(saved, backend.known_elements, {})
     check_equal(predict(backend, crystals), crystals, calculate(str(saved)))
-    assert (backend.atom_refs is None) == (changed.get("shift") == -4.0)
+    if changed.get("shift") == -4.0:
+        assert backend.atom_refs == dict.fromkeys(backend.known_elements, -4.0)
+        moved = backend.with_atom_refs(dict.fromkeys(SYMBOLS, -3.0))
+        energies = (
+            predict(moved, crystals).energies - predict(backend, crystals).energies
+        )
+        n_atoms = [len(atoms) for atoms in crystals]
+        np.testing.assert_allclose(energies, n_atoms, atol=1e-5)
     assert backend.checked_layer in backend.tracked_layers

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from copy import deepcopy
 from typing import TYPE_CHECKING
 
 import pytest
@@ -56,8 +57,9 @@ def test_a_batch_in_float64_has_the_numbers_of_sevenn_in_float64(
 ) -> None:
     backend = load(name).backend.double()
     batch = backend.build(prepare(backend, crystals), CPU, torch.float64)  # type: ignore[attr-defined,arg-type]
+    model = deepcopy(calculate(name).model).double()
 
-    expected = run_sevenn(calculate(name).model.double(), batch, backend.fidelity)  # type: ignore[attr-defined]
+    expected = run_sevenn(model, batch, backend.fidelity)  # type: ignore[attr-defined]
     outputs = backend.evaluate(batch, "efs")  # type: ignore[attr-defined]
 
     energies, forces, stresses = (values.detach() for values in expected)
@@ -79,7 +81,7 @@ def test_gradients_of_a_loss_are_those_of_sevenn(
 ) -> None:
     trained = backend.double().for_training()
     batch = trained.build(prepare(backend, crystals), CPU, torch.float64)  # type: ignore[arg-type]
-    model = calculate("sevennet-mf-0/R2SCAN").model.double().train()
+    model = deepcopy(calculate("sevennet-mf-0/R2SCAN").model).double().train()
 
     energies, forces, stresses = run_sevenn(model, batch, "R2SCAN")
     measure_loss(energies, forces, stresses).backward()  # type: ignore[no-untyped-call]

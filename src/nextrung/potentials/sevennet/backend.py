@@ -11,7 +11,7 @@ from pymatgen.core import Element
 
 from nextrung.potentials.graphs.neighbors import NeighborLists, find_pairs
 from nextrung.potentials.graphs.validity import check_pairs
-from nextrung.potentials.interface import BatchLimits, TrainableBackend
+from nextrung.potentials.interface import TrainableBackend
 from nextrung.potentials.sevennet.checkpoints import (
     Checkpoint,
     build_model,
@@ -19,6 +19,13 @@ from nextrung.potentials.sevennet.checkpoints import (
 )
 from nextrung.potentials.sevennet.forward import Network
 from nextrung.potentials.sevennet.graphs import PairBatch, build_pairs
+from nextrung.potentials.sevennet.limits import find_limits
+from nextrung.potentials.sevennet.parameters import (
+    find_references,
+    group_parameters,
+    is_statistic,
+    list_tracked,
+)
 from nextrung.schemas.base import InputError
 
 if TYPE_CHECKING:
@@ -31,12 +38,6 @@ if TYPE_CHECKING:
 
     from nextrung.potentials.graphs.crystals import Crystals
     from nextrung.potentials.interface import Outputs
-
-#: Layer and parameter of the statistics of energies, which hold the references.
-_RESCALE = "rescale_atomic_energy"
-_REFERENCES = f"{_RESCALE}.shift"
-#: Layers of the readout, of both kinds that sevenn has.
-_READOUT = ("reduce_input_to_hidden", "reduce_hidden_to_energy", "readout_FCN")
 
 
 class SevenNetBackend(TrainableBackend):
@@ -56,12 +57,6 @@ class SevenNetBackend(TrainableBackend):
     properties = "efs"
     suffix = ".pth"
     checked_layer = "Readout0"
-    limits = BatchLimits(
-        prediction={"cpu": 6_000, "cuda": 250_000},
-        relaxation={"cpu": 6_000, "cuda": 250_000},
-        training={"cpu": 2_000, "cuda": 60_000},
-        bytes_per_cost=250_000,
-    )
 
     def __init__(
         self,
@@ -71,6 +66,7 @@ class SevenNetBackend(TrainableBackend):
     ) -> None:
         super().__init__(module)
         self.fidelity = fidelity
+        self.limits = find_limits(module)
         self._config = dict(config)
         self._row = None if fidelity is None else module.modal_map[fidelity]
         self._network = Network(module, self._row)
@@ -79,7 +75,7 @@ class SevenNetBackend(TrainableBackend):
             for number, row in sorted(module.type_map.items())
             if number > 0  # a universal model has an input for the vacuum
         }
-        self.tracked_layers = _list_tracked(dict(module.named_parameters()))
+        self.tracked_layers = list_tracked(dict(module.named_parameters()))
 
     @property
     def known_elements(self) -> frozenset[str]:
@@ -87,11 +83,9 @@ class SevenNetBackend(TrainableBackend):
         return frozenset(self._rows)
 
     @property
-    def atom_refs(self) -> dict[str, float] | None:
+    def atom_refs(self) -> dict[str, float]:
         """Atomic reference energy of each known element in eV/atom."""
-        energies = _find_references(self.module, self._row).tolist()
-        if len(energies) == 1:  # one number for all elements
-            return None
+        energies = find_references(self.module, self._row).tolist()
         return {symbol: energies[row] for symbol, row in self._rows.items()}
 
     def with_atom_refs(self, energies: Mapping[str, float]) -> SevenNetBackend:
@@ -114,7 +108,7 @@ class SevenNetBackend(TrainableBackend):
                     f"{len(self._rows)} elements of the model, got {symbol}: {energy}"
                 )
         copied = self.copy()
-        references = _find_references(copied.module, self._row)
+        references = find_references(copied.module, self._row)
         references.zero_()
         for symbol, energy in energies.items():
             references[self._rows[symbol]] = energy
@@ -133,7 +127,7 @@ class SevenNetBackend(TrainableBackend):
         model = build_model(self._config, seed).to(self.device, self.dtype)
         with torch.no_grad():
             for name, weight in model.named_parameters():
-                if _is_statistic(name):
+                if is_statistic(name):
                     weight.copy_(self.module.get_parameter(name))
         return SevenNetBackend(model, self._config, self.fidelity)
 
@@ -237,15 +231,7 @@ class SevenNetBackend(TrainableBackend):
 
     def parameter_groups(self) -> dict[str, list[nn.Parameter]]:
         """List all parameters by their part: ``references``, ``readout``, ``body``."""
-        groups: dict[str, list[nn.Parameter]] = {
-            "references": [],
-            "readout": [],
-            "body": [],
-        }
-        for name, weight in self.module.named_parameters():
-            part = "readout" if name.startswith((*_READOUT, _RESCALE)) else "body"
-            groups["references" if name == _REFERENCES else part].append(weight)
-        return groups
+        return group_parameters(self.module)
 
     def for_training(self) -> SevenNetBackend:
         """Copy the model in training mode, with gradients for its parameters.
@@ -262,27 +248,3 @@ class SevenNetBackend(TrainableBackend):
         for name, weight in copied.module.named_parameters():
             weight.requires_grad_(trained.get(name.rpartition(".")[2], True))
         return copied
-
-
-def _find_references(module: nn.Module, row: int | None) -> torch.Tensor:
-    """Find the references of a fidelity, a view of the parameter."""
-    table = module.get_parameter(_REFERENCES).detach()
-    return table if table.dim() == 1 else table[row]
-
-
-def _is_statistic(name: str) -> bool:
-    """Return whether a parameter is a statistic of the data, or a reference."""
-    return name.startswith(_RESCALE) or name.endswith(".denominator")
-
-
-def _list_tracked(parameters: Mapping[str, nn.Parameter]) -> dict[str, str]:
-    """List the layers whose gradients are recorded, those that a model has."""
-    last = max(int(name.split("_")[0]) for name in parameters if name[0].isdigit())
-    layers = {"AtomEmb": "onehot_to_feature_x.linear.weight"}
-    for index in (0, last):
-        layers[f"Conv{index}_Radial0"] = f"{index}_convolution.weight_nn.layer0.weight"
-        layers[f"Conv{index}_Linear"] = f"{index}_self_interaction_2.linear.weight"
-    readout = "reduce_input_to_hidden.linear.weight"
-    if readout not in parameters:
-        readout = "readout_FCN.fcn.layer0.weight"
-    return {**layers, "Readout0": readout}

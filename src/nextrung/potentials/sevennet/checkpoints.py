@@ -20,7 +20,7 @@ from sevenn.checkpoint import _config_cp_routine
 from sevenn.model_build import build_E3_equivariant_model
 from sevenn.nn.convolution import IrrepsConvolution
 from sevenn.nn.edge_embedding import EdgeEmbedding
-from sevenn.nn.scale import get_resolved_shift_scale
+from sevenn.nn.scale import Rescale, SpeciesWiseRescale, get_resolved_shift_scale
 from sevenn.scripts.backward_compatibility import patch_state_dict_if_old
 from torch import nn
 
@@ -82,6 +82,7 @@ def read_checkpoint(path: Path) -> Checkpoint:
     except (KeyError, TypeError, ValueError, RuntimeError, AssertionError) as error:
         raise read_error(path, error) from error
     _check_supported(model, path)
+    _expand_statistics(model, config)
     return Checkpoint(model, config, dict(content.get(METADATA_KEY, {})))
 
 
@@ -133,6 +134,19 @@ def build_model(config: Mapping[str, Any], seed: int = 0) -> AtomGraphSequential
         if isinstance(layer, IrrepsConvolution):
             _remove_code(layer.convolution)
     return model.eval().requires_grad_(requires_grad=False)
+
+
+def _expand_statistics(model: AtomGraphSequential, config: dict[str, Any]) -> None:
+    """Give each element its own shift and scale, where all elements have one."""
+    common = model.rescale_atomic_energy
+    if not isinstance(common, Rescale):
+        return
+    n_elements = len(model.type_map)
+    config[key.SHIFT] = [common.get_shift()] * n_elements
+    config[key.SCALE] = [common.get_scale()] * n_elements
+    by_element = SpeciesWiseRescale(config[key.SHIFT], config[key.SCALE])
+    by_element.eval().requires_grad_(requires_grad=False)
+    model.replace_module("rescale_atomic_energy", by_element)
 
 
 def _remove_code(product: TensorProduct) -> None:

@@ -18,7 +18,7 @@ from sevenn.nn.edge_embedding import EdgeEmbedding
 from sevenn.nn.force_output import ForceStressOutputFromEdge
 from sevenn.nn.linear import AtomReduce
 from sevenn.nn.node_embedding import OnehotEmbedding
-from sevenn.nn.scale import ModalWiseRescale, Rescale, SpeciesWiseRescale
+from sevenn.nn.scale import ModalWiseRescale, SpeciesWiseRescale
 from torch import Tensor, nn
 
 from nextrung.potentials.interface import Outputs
@@ -36,7 +36,6 @@ _FINAL = (
     AtomReduce,
     ForceStressOutputFromEdge,
     ModalWiseRescale,
-    Rescale,
     SpeciesWiseRescale,
 )
 
@@ -153,8 +152,6 @@ class Network:
     def _look_up(self, table: nn.Parameter, types: Tensor) -> Tensor:
         """Look up the value of each atom, of the model's fidelity."""
         values: Tensor = table[self.fidelity] if table.dim() == 2 else table  # noqa: PLR2004
-        if len(values) == 1:
-            return values.expand(len(types))[:, None]
         return values.index_select(0, types)[:, None]
 
 

@@ -73,7 +73,4 @@ def _find_covered(backend: SevenNetBackend) -> frozenset[str]:
     Least squares of sevenn leave exactly 0 for an element without data, as for Yb in
     the fidelity R2SCAN of sevennet-mf-0.
     """
-    references = backend.atom_refs
-    if references is None:
-        return backend.known_elements
-    return frozenset(symbol for symbol, energy in references.items() if energy != 0)
+    return frozenset(s for s, energy in backend.atom_refs.items() if energy != 0)
