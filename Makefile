@@ -9,9 +9,9 @@ WORKERS ?= 3  # for two cores: tests wait for servers and timeouts a third of th
 # MACE needs another e3nn than SevenNet: a layer above $(VENV), in which it has its own.
 MACE := .venv-mace
 
-# The extra gpaw is compiled: where libxc is missing, all else is installed without it.
+# The extra gpaw is compiled: where libxc or FFTW is missing, all else is installed.
 comma := ,
-GPAW := $(if $(wildcard /usr/include/xc.h /usr/local/include/xc.h),$(comma)gpaw)
+GPAW := $(if $(and $(wildcard /usr/include/xc.h),$(wildcard /usr/include/fftw3.h)),$(comma)gpaw)
 export GPAW_CONFIG ?= $(CURDIR)/.ci/gpaw_siteconfig
 
 .PHONY: demo test test-mace check docs install clean
@@ -28,7 +28,7 @@ demo: $(INSTALLED)
 	$(BIN)/nextrung run workflows/demo.yaml
 
 test: test-mace $(INSTALLED)
-	NEXTRUNG_FAMILIES=chgnet,sevennet,matgl $(THREADS) $(BIN)/pytest --numprocesses $(WORKERS) --dist loadfile --no-loadscope-reorder
+	NEXTRUNG_FAMILIES=chgnet,sevennet,matgl,torchsim $(THREADS) $(BIN)/pytest --numprocesses $(WORKERS) --dist loadfile --no-loadscope-reorder
 
 # What NEXTRUNG_FAMILIES names has to be installed; tests of the others skip.
 test-mace: $(MACE)/.installed

@@ -88,6 +88,38 @@ def test_frames_of_other_files_are_read_before_anything_runs(
     assert model["frames"]["metrics"]["all"]["n_frames"] == 2
 
 
+def test_a_model_that_fails_leaves_the_page_of_the_others(
+    call: Call, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A factory of ASE that makes a calculator once."""
+    (tmp_path / "flaky.py").write_text(
+        "from ase.calculators.emt import EMT\n"
+        "made = [EMT()]\n"
+        "def make():\n"
+        "    return made.pop()\n"
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+    page = tmp_path / "page.html"
+
+    ended = call(
+        *("benchmark", "ase:ase.calculators.emt:EMT", "ase:flaky:make", "-o", page),
+        *("--crystal", "Cu fcc", "--crystal", "NaCl rocksalt"),
+    )
+
+    assert ended.code == 2
+    assert "ase:flaky:make: expected a callable without arguments" in ended.errors
+    results = BenchmarkResults.model_validate(
+        json.loads((tmp_path / "page.json").read_text())
+    )
+    (emt,) = results.models
+    missing = {row.crystal_id: row.error for row in emt.rows if row.value is None}
+    assert missing.keys() == {"NaCl rocksalt"}
+    assert "No EMT-potential for Na" in (missing["NaCl rocksalt"] or "")
+    values = {row.property.value: row.value for row in emt.rows if row.value}
+    assert values["lattice_parameter"] == pytest.approx(3.59, abs=0.01)  # ASE's own
+    assert values["bulk_modulus"] == pytest.approx(133, rel=0.03)
+
+
 @pytest.mark.mongo
 def test_submitted_jobs_give_the_page_once_they_have_finished(
     call: Call,

@@ -28,7 +28,7 @@ def study(tmp_path: Path) -> Path:
 @pytest.mark.parametrize(
     ("override", "line"),
     [
-        ("source=nope", "source: potential: expected chgnet-0.3.0, chgnet-r2scan or"),
+        ("source=nope", "source: potential: expected chgnet-0.3.0, chgnet-r2scan"),
         ("dataset.source.teacher=nope", "dataset.source.teacher: potential: expected"),
         (
             "alignment={source_references: nope}",

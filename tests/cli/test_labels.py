@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -8,6 +9,9 @@ from atomate2 import SETTINGS
 from pymatgen.core import SETTINGS as PYMATGEN_SETTINGS
 from pymatgen.core import Lattice, Structure
 from tests.gpaw_calculations import make_silicon
+
+from nextrung.cli.inputs import choose_folder_source
+from nextrung.schemas.labels.sources import GpawDocumentsSource, VaspSource
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -206,3 +210,24 @@ def test_vasp_has_no_functional_by_name(call: Call, silicon: Path) -> None:
     finished = call("label", silicon, "--functional", "PBE")
     assert finished.code == 2
     assert "--functional: expected --engine gpaw beside it" in finished.errors
+
+
+@pytest.mark.usefixtures("gpaw_script")
+@pytest.mark.filterwarnings("ignore")
+def test_a_run_folder_of_gpaw_is_a_folder_of_labels(
+    call: Call, crystals: dict[str, Path], tmp_path: Path
+) -> None:
+    """Beside folders of VASP runs, which have no store or none of GPAW's documents."""
+    run = tmp_path / "run"
+    call("label", crystals["Si"], "--engine", "gpaw", "--root", run)
+    (tmp_path / "vasp" / "store").mkdir(parents=True)
+
+    audited = call("dataset", "audit", run)
+    evaluated = call("evaluate", run, "--functional", "PBE", "--model", "chgnet-0.3.0")
+
+    assert (audited.code, evaluated.code) == (0, 0)
+    assert re.search(r"code\s+│ GPAW", audited.output)
+    assert "1 frames or unreadable files: 1 kept" in evaluated.output
+    assert isinstance(choose_folder_source(run), GpawDocumentsSource)
+    assert isinstance(choose_folder_source(tmp_path / "vasp"), VaspSource)
+    assert isinstance(choose_folder_source(tmp_path), VaspSource)

@@ -6,13 +6,12 @@ import os
 import random
 import re
 import signal
-import subprocess
-import sys
 from collections import Counter
 from typing import TYPE_CHECKING, Any
 
 import pytest
 import yaml
+from tests.processes import start_process
 
 from nextrung.adapters.files.artifacts import artifact_path
 from nextrung.adapters.files.relaxation_table import read_relaxations
@@ -20,6 +19,7 @@ from nextrung.adapters.stores.job_store import open_embedded_store
 from nextrung.adapters.stores.studies import load_documents, load_study
 
 if TYPE_CHECKING:
+    from multiprocessing.context import ForkServerProcess
     from pathlib import Path
 
 pytestmark = pytest.mark.slow
@@ -48,15 +48,13 @@ STUDY: dict[str, Any] = {
 MEASURED = {"provenance", "relaxation_time", "history"}
 
 
-def start(study: Path, root: Path) -> subprocess.Popen[str]:
-    command = [sys.executable, "-c", "from nextrung.cli import main; main()", "run"]
-    return subprocess.Popen(  # noqa: S603
-        [*command, str(study), "--root", str(root)],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        env=os.environ | {"PYTHONUNBUFFERED": "1", "OMP_NUM_THREADS": "1"},
-        start_new_session=True,
+def start(study: Path, root: Path, log: Path) -> ForkServerProcess:
+    """Start a run of the study in a session of its own."""
+    return start_process(
+        "tests.cli.command",
+        *("run", str(study), "--root", str(root)),
+        log=log,
+        environment=os.environ | {"PYTHONUNBUFFERED": "1", "OMP_NUM_THREADS": "1"},
     )
 
 
@@ -85,23 +83,24 @@ def test_three_kills_change_nothing_and_repeat_no_job(
 ) -> None:
     study = tmp_path / "killed.yaml"
     study.write_text(yaml.safe_dump(STUDY))
-    whole = start(study, tmp_path / "whole")
-    assert whole.communicate(timeout=500)[0]
-    assert whole.returncode == 0
+    whole = start(study, tmp_path / "whole", tmp_path / "log-whole")
+    whole.join(timeout=500)
+    assert whole.exitcode == 0
 
-    output = ""
     delays = random.Random(0)  # noqa: S311
-    for _ in range(3):
-        run = start(study, tmp_path / "killed")
-        try:
-            output += run.communicate(timeout=delays.uniform(6, 16))[0]
-        except subprocess.TimeoutExpired:
+    for number in range(3):
+        run = start(study, tmp_path / "killed", tmp_path / f"log-{number}")
+        run.join(timeout=delays.uniform(3, 12))
+        if run.exitcode is None:
+            assert run.pid is not None
             os.killpg(run.pid, signal.SIGKILL)
-            output += run.communicate()[0]
-    last = start(study, tmp_path / "killed")
-    output += last.communicate(timeout=500)[0]
+            run.join()
+    last = start(study, tmp_path / "killed", tmp_path / "log-last")
+    last.join(timeout=500)
 
-    assert last.returncode == 0
+    assert last.exitcode == 0
+    logs = [tmp_path / f"log-{name}" for name in (0, 1, 2, "last")]
+    output = "".join(log.read_text() for log in logs)
     finished = re.findall(r"✓ (.+?) \d+\.\d s", output)
     repeated = {job: n for job, n in Counter(finished).items() if n > 1}
     assert {job for job in repeated if not job.startswith("plan")} == set()

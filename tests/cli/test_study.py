@@ -230,7 +230,7 @@ def test_dry_run_shows_the_jobs_and_makes_nothing(
     ("override", "line"),
     [
         ("training.epoch=1", "training.epoch: unknown key; did you mean epochs?"),
-        ("source=nothing", "expected chgnet-0.3.0, chgnet-r2scan or a"),
+        ("source=nothing", "expected chgnet-0.3.0, chgnet-r2scan"),
         ("dataset.source={kind: vasp, paths: [/nowhere]}", "/nowhere"),
         ("dataset.split={val: 0.01, test: 0.01}", "split"),
         ("dataset.curation.functional=HSE06", "expected usable frames, got none"),

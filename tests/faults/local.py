@@ -5,30 +5,19 @@ from __future__ import annotations
 import importlib.metadata
 import json
 import os
-import sys
 import time
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
-look_up = importlib.metadata.version
+from jobflow import run_locally
+from monty.json import MontyDecoder
+from tests.faults.worker import instrument, note
 
-
-def look_up_or_upgrade(distribution_name: str) -> str:
-    """Look up a version; this package may have been upgraded."""
-    upgraded = os.environ.get("FAULTS_VERSION")
-    is_ours = distribution_name == "nextrung"
-    return upgraded if upgraded and is_ours else look_up(distribution_name)
-
-
-importlib.metadata.version = look_up_or_upgrade  # before the modules that import it
-
-from jobflow import run_locally  # noqa: E402
-from monty.json import MontyDecoder  # noqa: E402
-from tests.faults.worker import instrument, note  # noqa: E402
-
-from nextrung.adapters.stores.job_store import make_embedded_store  # noqa: E402
-from nextrung.potentials.potential import Potential  # noqa: E402
-from nextrung.potentials.relaxation import restart  # noqa: E402
-from nextrung.potentials.training import checkpoint  # noqa: E402
+from nextrung.adapters.stores.job_store import make_embedded_store
+from nextrung.potentials.potential import Potential
+from nextrung.potentials.relaxation import restart
+from nextrung.potentials.training import checkpoint
 
 # Every state is saved, so that a test of a minute shows what an hour does.
 restart.RESTART_INTERVAL = 0.0  # type: ignore[misc]
@@ -46,12 +35,33 @@ def predict_slowly(
     return prediction
 
 
-if "FAULTS_PREDICTIONS" in os.environ:  # in the processes of a pool, too
-    Potential.predict_batch = predict_slowly  # type: ignore[assignment, method-assign]
+def slow_down() -> None:
+    """Let predictions be noted and wait, if the environment says so."""
+    if "FAULTS_PREDICTIONS" in os.environ:
+        Potential.predict_batch = predict_slowly  # type: ignore[assignment, method-assign]
 
-if __name__ == "__main__":
+
+slow_down()  # in the processes of a pool, too
+
+
+def upgrade() -> None:
+    """Let this package have another version, if the environment says so."""
+    look_up, upgraded = importlib.metadata.distribution, os.environ["FAULTS_VERSION"]
+
+    def look_up_upgraded(distribution_name: str) -> Any:  # noqa: ANN401
+        if distribution_name == "nextrung":
+            return SimpleNamespace(version=upgraded)
+        return look_up(distribution_name)
+
+    importlib.metadata.distribution = look_up_upgraded
+
+
+def main(root: str, file: str) -> None:
+    """Run the job of a file."""
+    if "FAULTS_VERSION" in os.environ:
+        upgrade()
+    slow_down()
     instrument()
-    root, file = map(Path, sys.argv[1:])
-    job = json.loads(file.read_text(), cls=MontyDecoder)
-    store = make_embedded_store(root)
+    job = json.loads(Path(file).read_text(), cls=MontyDecoder)
+    store = make_embedded_store(Path(root))
     run_locally(job, store=store, log=False, raise_immediately=True)

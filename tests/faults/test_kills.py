@@ -18,16 +18,6 @@ if TYPE_CHECKING:
 pytestmark = [pytest.mark.mongo, pytest.mark.slow]
 
 
-def test_a_campaign_that_nothing_happens_to_ends_as_a_local_one(
-    submit: Callable[..., Campaign],
-) -> None:
-    campaign = submit("training", "relaxation")
-
-    campaign.run()
-
-    campaign.assert_undisturbed()
-
-
 def test_a_killed_relaxation_costs_what_was_in_flight(
     submit: Callable[..., Campaign],
 ) -> None:

@@ -6,12 +6,9 @@ import json
 import os
 import shutil
 import signal
-import subprocess
-import sys
 import time
 from collections import Counter
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -23,6 +20,7 @@ from tests.faults.conftest import (
     make_relaxation,
     make_training,
 )
+from tests.processes import start_process
 
 from nextrung.adapters.files.relaxation_table import read_relaxations
 from nextrung.adapters.stores.job_store import close_store, make_embedded_store
@@ -31,12 +29,12 @@ from nextrung.schemas.relaxation import RelaxationDoc
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from multiprocessing.context import ForkServerProcess
+    from pathlib import Path
 
     from tests.faults.conftest import Prepared
 
     from nextrung.schemas.base import TaskDoc
-
-ROOT = Path(__file__).parents[2]
 
 pytestmark = pytest.mark.slow
 
@@ -44,6 +42,12 @@ SCHEMAS: dict[str, type[TaskDoc]] = {
     "training": FineTuningDoc,
     "relaxation": RelaxationDoc,
 }
+
+
+def wait(process: ForkServerProcess) -> int | None:
+    """Wait for the end of a process; its exit code."""
+    process.join(PATIENCE)
+    return process.exitcode
 
 
 @dataclass(eq=False)
@@ -54,31 +58,31 @@ class LocalRun:
     prepared: Prepared
     kind: str
     uuid: str
-    processes: list[subprocess.Popen[bytes]] = field(default_factory=list)
+    processes: list[ForkServerProcess] = field(default_factory=list)
 
-    def start(self, **variables: str) -> subprocess.Popen[bytes]:
+    def start(self, **variables: str) -> ForkServerProcess:
         """Start a process that runs the job."""
         environment = os.environ | {
             "NEXTRUNG_ROOT": str(self.root),
             "NEXTRUNG_N_PROCESSES": "1",
             "FAULTS_NOTES": str(self.root / "notes"),
-            "PYTHONPATH": os.pathsep.join([str(ROOT), *filter(None, sys.path)]),
             "OMP_NUM_THREADS": "1",
         }
         if self.kind == "relaxation":
             environment["FAULTS_PREDICTIONS"] = "1"
-        script = str(Path(__file__).with_name("local.py"))
-        command = [sys.executable, script, str(self.root), str(self.root / "job.json")]
-        with (self.root / f"log-{len(self.processes)}").open("wb") as log:
-            process = subprocess.Popen(  # noqa: S603
-                command, env=environment | variables, stdout=log, stderr=log
-            )
+        process = start_process(
+            "tests.faults.local",
+            str(self.root),
+            str(self.root / "job.json"),
+            log=self.root / f"log-{len(self.processes)}",
+            environment=environment | variables,
+        )
         self.processes.append(process)
         return process
 
     def finish(self, **variables: str) -> None:
         """Run the job to its end."""
-        assert self.start(**variables).wait(PATIENCE) == 0, self.logs
+        assert wait(self.start(**variables)) == 0, self.logs
 
     @property
     def logs(self) -> str:
@@ -96,7 +100,7 @@ class LocalRun:
         deadline = time.monotonic() + PATIENCE
         while self.count(kind).total() < number:
             assert time.monotonic() < deadline, self.logs
-            assert self.processes[-1].poll() is None, self.logs
+            assert self.processes[-1].exitcode is None, self.logs
             time.sleep(0.02)
 
     def end(self, *, warned: bool) -> None:
@@ -104,9 +108,9 @@ class LocalRun:
         process = self.processes[-1]
         if warned:
             process.terminate()
-            assert process.wait(PATIENCE) == 128 + signal.SIGTERM, self.logs
+            assert wait(process) == 128 + signal.SIGTERM, self.logs
         process.kill()
-        process.wait()
+        wait(process)
 
     def document(self) -> TaskDoc:
         """Read the document of the job."""
@@ -228,7 +232,7 @@ def test_two_runs_at_once_compute_everything_once(
     run.wait_for("prediction", 2)
     second = run.start()
 
-    assert [first.wait(PATIENCE), second.wait(PATIENCE)] == [0, 0], run.logs
+    assert [wait(first), wait(second)] == [0, 0], run.logs
 
     run.assert_undisturbed()
     assert run.count("prediction").total() == run.n_predictions()

@@ -78,15 +78,16 @@ def test_a_second_run_is_answered_from_the_store(store: JobStore) -> None:
 
 
 def test_jobs_are_routed_as_benchmarks() -> None:
-    flow = make_benchmark_flow(["chgnet-0.3.0", "/a/b.pth.tar"], SETTINGS)
+    names = ["sevennet-mf-0/R2SCAN", "/a/b.pth.tar"]
+    flow = make_benchmark_flow(names, SETTINGS)
 
     assert [job.name for job in flow.jobs] == [
-        "benchmark chgnet-0.3.0",
+        "benchmark sevennet-mf-0/R2SCAN",
         "benchmark b.pth.tar",
     ]
     assert {kind_of(job.name) for job in flow.jobs} == {"benchmark"}
     assert [job.metadata["part"] for job in flow.jobs] == [
-        "benchmark/chgnet-0.3.0",
+        "benchmark/sevennet-mf-0/R2SCAN",
         "benchmark//a/b.pth.tar",
     ]
 

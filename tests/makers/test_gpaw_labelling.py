@@ -17,7 +17,7 @@ from nextrung.adapters.stores.job_store import make_embedded_store
 from nextrung.makers.gpaw_labelling import GpawLabellingMaker, GpawTaskDoc
 from nextrung.makers.routing import describe_route, kind_of, route_flow
 from nextrung.schemas.cluster.machine import JobRoute, JobRoutes, Machine
-from nextrung.schemas.gpaw import GpawRelaxation, GpawSettings
+from nextrung.schemas.labels.gpaw import GpawRelaxation, GpawSettings
 
 if TYPE_CHECKING:
     from pathlib import Path

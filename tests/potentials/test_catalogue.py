@@ -1,16 +1,29 @@
 from __future__ import annotations
 
+import importlib
 import subprocess
 import sys
 
+import pytest
+from tests.families import require_family
+
 from nextrung.potentials.catalogue import (
+    ASE,
+    CHGNET,
     FAMILIES,
+    MACE,
+    MATGL,
     MODELS,
     PACKAGES,
+    SEVENNET,
+    TORCHSIM,
+    Family,
     find_model,
     list_installed_versions,
     list_used_packages,
 )
+from nextrung.potentials.generic.external import ExternalBackend
+from nextrung.potentials.interface import Backend, TrainableBackend
 
 #: Loads a potential of ASE, then names the packages that were used.
 USE_ASE = """
@@ -20,6 +33,36 @@ from nextrung.potentials.registry import load_potential
 load_potential("ase:ase.calculators.emt:EMT", "cpu")
 print(list_used_packages())
 """
+
+
+@pytest.mark.parametrize(
+    ("family", "module"),
+    [
+        (ASE, "generic.ase"),
+        (CHGNET, "chgnet.backend"),
+        (MACE, "mace.backend"),
+        (MATGL, "matgl.backend"),
+        (SEVENNET, "sevennet.backend"),
+        (TORCHSIM, "generic.torchsim"),
+    ],
+)
+def test_what_a_family_can_do_is_what_its_backend_can(
+    family: Family, module: str
+) -> None:
+    """References are those of a potential; here, whether a family trains."""
+    require_family(family.name, family.module)
+    room = importlib.import_module(f"nextrung.potentials.{module}")
+    [backend] = [
+        each
+        for each in vars(room).values()
+        if isinstance(each, type)
+        and issubclass(each, Backend)
+        and each.__module__ == room.__name__
+    ]
+
+    assert backend.family == family.name
+    assert issubclass(backend, TrainableBackend) == family.is_trainable
+    assert issubclass(backend, ExternalBackend) != family.has_atom_refs
 
 
 def test_names_are_unique() -> None:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,7 +13,6 @@ import nextrung
 from nextrung.potentials.catalogue import (
     CHGNET,
     FAMILIES,
-    MATGL,
     MODELS,
     SEVENNET,
     find_model,
@@ -84,17 +84,21 @@ def test_a_folder_is_no_checkpoint(tmp_path: Path) -> None:
         load_potential(tmp_path, "cpu")
 
 
-@pytest.mark.skipif(SEVENNET.is_installed, reason="the extra `sevennet` is there")
 @pytest.mark.parametrize("name", ["sevennet-0", "sevennet-mf-0/R2SCAN"])
-def test_a_missing_extra_is_one_line(name: str) -> None:
+def test_a_missing_extra_is_one_line(
+    monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    monkeypatch.setitem(sys.modules, "sevenn", None)  # as if it were not installed
     with pytest.raises(
         InputError, match=rf"^{name}: expected sevenn, .* 'nextrung\[sevennet\]'$"
     ):
         load_potential(name, "cpu")
 
 
-@pytest.mark.skipif(MATGL.is_installed, reason="the extra `matgl` is there")
-def test_a_folder_of_matgl_is_recognised_without_matgl(tmp_path: Path) -> None:
+def test_a_folder_of_matgl_is_recognised_without_matgl(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setitem(sys.modules, "matgl", None)  # as if it were not installed
     for name in ("model.pt", "state.pt", "model.json"):
         (tmp_path / name).touch()
 
@@ -103,7 +107,10 @@ def test_a_folder_of_matgl_is_recognised_without_matgl(tmp_path: Path) -> None:
             load_potential(name, "cpu")
 
 
-def test_the_unknown_name_lists_the_extras_that_are_missing() -> None:
+def test_the_unknown_name_lists_the_extras_that_are_missing(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setitem(sys.modules, "mace", None)  # as if it were not installed
     with pytest.raises(InputError) as caught:
         load_potential("sevenet-0", "cpu")
 

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from playwright.sync_api import Browser
 
     from nextrung.schemas.base import TaskDoc
-    from nextrung.schemas.study import StudyDoc
+    from nextrung.schemas.study import StudyDoc, StudyResults
 
 
 @pytest.fixture(scope="session")
@@ -44,6 +44,12 @@ def documents() -> dict[str, TaskDoc]:
 def study(documents: dict[str, TaskDoc]) -> StudyDoc:
     """The study of these documents."""
     return make_study(documents)
+
+
+@pytest.fixture
+def results(study: StudyDoc) -> StudyResults:
+    """The results of the study."""
+    return study.results
 
 
 @pytest.fixture(scope="session")

@@ -42,6 +42,10 @@ SMALL = {
         "scaling_law.sizes=[4, 8, 16]",
     ),
     "tm_oxides_fluorides": (
+        (
+            "dataset.source.paths="
+            "[$NEXTRUNG_DATA/r2scan-tm-fluorides, $NEXTRUNG_DATA/traps]"
+        ),
         "models=[source, scratch, residual_atom_refs]",
         "training.epochs=1",
         "relaxation.max_steps=3",

@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 from pydantic import ValidationError
 
-from nextrung.schemas.gpaw import FUNCTIONALS, GpawSettings, name_kernel
+from nextrung.schemas.labels.gpaw import FUNCTIONALS, GpawSettings, name_kernel
 
 
 @pytest.mark.parametrize(

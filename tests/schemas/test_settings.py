@@ -299,6 +299,31 @@ def test_structures_are_labelled_with_the_functional_of_the_paper_by_default() -
     assert LabelSettings().input_set is InputSet.MP_R2SCAN
 
 
+@pytest.mark.parametrize(
+    ("target", "source", "mixed"),
+    [
+        ("gpaw_documents", "vasp", True),
+        ("matpes", "gpaw_documents", True),
+        ("gpaw_documents", "gpaw_documents", False),
+        ("vasp", "matpes", False),
+    ],
+)
+def test_labels_of_two_codes_are_not_aligned(
+    target: str, source: str, *, mixed: bool
+) -> None:
+    """Each code has an energy scale of its own, which is no shift of functionals."""
+    settings = {
+        "name": "a",
+        "dataset": {"source": {"kind": target, "paths": ["a"]}},
+        "alignment": {"source": {"kind": source, "paths": ["b"]}},
+    }
+    if not mixed:
+        assert StudySettings.model_validate(settings).alignment
+        return
+    with pytest.raises(ValidationError, match=r"alignment\.source: expected labels of"):
+        StudySettings.model_validate(settings)
+
+
 def test_limits_of_the_preflight_are_those_of_the_paper() -> None:
     settings = PreflightSettings()
 

@@ -7,7 +7,7 @@ Usage, step by step as in ``workflows/gpaw_labels/run.sh``::
     make.py pack PBE_RUN R2SCAN_RUN labels.parquet
 
 ``crystals`` decorates prototypes with the elements of three chemical systems and
-relaxes them by CHGNet; ``frames`` writes the crystals that GPAW has relaxed, and
+relaxes most by CHGNet; ``frames`` writes the crystals that GPAW has relaxed, and
 strained and displaced copies; ``pack`` writes the frames that both functionals have
 labelled.
 """
@@ -84,8 +84,6 @@ def list_crystals() -> Iterator[tuple[str, Structure]]:
     elements = sorted({element for system in SYSTEMS for element in system})
     for element, (name, (lattice, coords)) in product(elements, ELEMENTS.items()):
         yield f"{element}-{name}", Structure(lattice, [element] * len(coords), coords)
-    for element in ("As", "Se", "Te"):
-        yield f"{element}-ground", build_ground_state(element)
     chosen = {
         order
         for system in SYSTEMS
@@ -103,13 +101,16 @@ def list_crystals() -> Iterator[tuple[str, Structure]]:
 
 
 def build_ground_state(element: str) -> Structure:
-    """Build the stable crystal of As (A7) or of Se and Te (chains, A8)."""
+    """Build the stable crystal of As (A7) or of Se and Te (A8), as measured.
+
+    CHGNet moves their layers and chains apart, so GPAW relaxes them from here.
+    """
     if element == "As":
-        lattice = Lattice.rhombohedral(1.0, 54.0)
+        lattice = Lattice.rhombohedral(4.13, 54.1)
         return Structure(lattice, ["As"] * 2, [[0.227] * 3, [-0.227] * 3])
-    lattice = Lattice.hexagonal(1.0, 1.25 if element == "Se" else 1.33)
-    coords = [[0.24, 0, 0], [0, 0.24, 1 / 3], [-0.24, -0.24, 2 / 3]]
-    return Structure(lattice, [element] * 3, coords)
+    a, c, u = (4.37, 4.95, 0.225) if element == "Se" else (4.46, 5.92, 0.264)
+    coords = [[u, 0, 0], [0, u, 1 / 3], [-u, -u, 2 / 3]]
+    return Structure(Lattice.hexagonal(a, c), [element] * 3, coords)
 
 
 def make_crystals(path: Path) -> None:
@@ -139,6 +140,7 @@ def make_crystals(path: Path) -> None:
             :N_POLYMORPHS
         ]
     }
+    kept |= {f"{key}-ground": build_ground_state(key) for key in ("As", "Se", "Te")}
     write_frames(Frames.from_structures([*kept.values()], [*kept]), path)
     print(f"{len(kept)} crystals of {len(polymorphs)} compositions")
 

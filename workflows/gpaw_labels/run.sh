@@ -14,6 +14,8 @@ cd "$folder"
 "${label[@]}" crystals.parquet --settings "$here/relaxation.yaml" --root relaxed
 [ -f 3_displaced.parquet ] || python "$script" frames relaxed .
 for frames in 1_relaxed 2_strained 3_displaced; do
+  [ $frames = 3_displaced ] &&
+    python "$here/converge.py" crystals.parquet "$here/single_point.yaml" convergence.jsonl
   for functional in PBE r2SCAN; do
     "${label[@]}" $frames.parquet --settings "$here/single_point.yaml" \
       --functional $functional --root "${functional,,}"

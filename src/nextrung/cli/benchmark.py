@@ -181,11 +181,13 @@ def _make_flow(
 
 
 def _run(flow: Flow, store: JobStore, output: Path) -> None:
-    """Run the jobs here, and write their results."""
+    """Run the jobs here, and write the results of those that finish."""
     from nextrung.cli.running import run_flow
 
-    run_flow(flow, store)
-    _write(flow, store, output)
+    try:
+        run_flow(flow, store)
+    finally:
+        _write(flow, store, output)
 
 
 def _submit(flow: Flow, store: JobStore, *, folder: Path, output: Path) -> None:
@@ -201,17 +203,22 @@ def _submit(flow: Flow, store: JobStore, *, folder: Path, output: Path) -> None:
 
 
 def _write(flow: Flow, store: JobStore, output: Path) -> None:
-    """Print the results of the jobs, and write them as a page and as JSON."""
+    """Print the results of finished jobs, and write them as a page and as JSON."""
+    from nextrung.adapters.stores.job_store import find_finished
     from nextrung.atomic_write import atomic_write
     from nextrung.compute.intervals import compare_benchmarks
     from nextrung.reports.pages.benchmark import write_benchmark
     from nextrung.reports.sections.benchmark.table import terminal_results
     from nextrung.schemas.benchmark import BenchmarkDoc, BenchmarkResults
 
+    finished = find_finished(store, flow.job_uuids)
     documents = [
         BenchmarkDoc.model_validate(store.get_output(reference.uuid, load=True))
         for reference in flow.output
+        if reference.uuid in finished
     ]
+    if not documents:
+        return
     results = BenchmarkResults(
         models=documents, comparison=compare_benchmarks(documents)
     )

@@ -8,7 +8,11 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.table import Table
 
-from nextrung.cli.inputs import validate_labels, validate_potential
+from nextrung.cli.inputs import (
+    choose_folder_source,
+    validate_labels,
+    validate_potential,
+)
 from nextrung.cli.options import (
     AsJson,
     Device,
@@ -73,7 +77,9 @@ def build(
 def audit(
     labels: Annotated[
         Path,
-        typer.Argument(metavar="LABELS", help="Folder of VASP runs, or study file."),
+        typer.Argument(
+            metavar="LABELS", help="Folder of VASP runs or GPAW labels, or study file."
+        ),
     ],
     *,
     overrides: Overrides = None,
@@ -84,11 +90,10 @@ def audit(
     """Tabulate how labels were calculated; find mixtures, outliers and duplicates."""
     from nextrung.adapters.curation.audit import audit_source
     from nextrung.adapters.files.study_yaml import read_study
-    from nextrung.schemas.labels.sources import VaspSource
     from nextrung.settings import MachineSettings
 
     if labels.is_dir():
-        source: Source = VaspSource(paths=(str(labels),))
+        source: Source = choose_folder_source(labels)
     else:
         settings = read_study(labels, overrides or ())
         validate_labels(settings, labels)

@@ -22,6 +22,17 @@ def validate_potential(name: str) -> None:
     load_potential(name, "cpu")
 
 
+def choose_folder_source(folder: Path) -> Source:
+    """Read a folder as a run folder of GPAW labels, or else as VASP runs."""
+    from nextrung.adapters.sources.gpaw_documents import holds_gpaw_documents
+    from nextrung.schemas.labels.sources import GpawDocumentsSource, VaspSource
+
+    paths = (str(folder.resolve()),)
+    if holds_gpaw_documents(folder):
+        return GpawDocumentsSource(paths=paths)
+    return VaspSource(paths=paths)
+
+
 def validate_inputs(settings: StudySettings, file: Path) -> None:
     """Check the data files and potentials that a study needs."""
     from nextrung.adapters.files.crystals.elastic_crystals import read_elastic_crystals

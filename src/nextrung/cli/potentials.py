@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 from rich.table import Table
 
-from nextrung.cli.inputs import validate_potential
+from nextrung.cli.inputs import choose_folder_source, validate_potential
 from nextrung.cli.options import AsJson, Device, Potential, StageRoot
 from nextrung.cli.running import (
     console,
@@ -39,7 +39,8 @@ def evaluate(
     labelled: Annotated[
         Path,
         typer.Argument(
-            metavar="LABELS", help="Frames file, folder of VASP runs or extxyz file."
+            metavar="LABELS",
+            help="Frames file, folder of VASP runs or GPAW labels, or extxyz file.",
         ),
     ],
     *,
@@ -288,13 +289,13 @@ def choose_source(labelled: Path, functional: str) -> Path | DatasetSettings:
         EnergyScaleSettings,
         Label,
     )
-    from nextrung.schemas.labels.sources import AseSource, VaspSource
+    from nextrung.schemas.labels.sources import AseSource
 
     if labelled.suffix == ".parquet":
         return labelled
     paths = (str(labelled.resolve()),)
     return DatasetSettings(
-        source=VaspSource(paths=paths)
+        source=choose_folder_source(labelled)
         if labelled.is_dir()
         else AseSource(paths=paths, functional=functional),
         curation=CurationSettings(

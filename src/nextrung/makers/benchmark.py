@@ -118,7 +118,8 @@ def make_benchmark_flow(
     for potential in potentials:
         maker = BenchmarkMaker(potential=potential, settings=settings)
         job = maker.make(None if dataset is None else dataset.output)
-        job.append_name(f" {Path(potential).name}")
+        file = Path(potential)
+        job.append_name(f" {file.name if file.is_absolute() else potential}")
         job.update_metadata({"part": f"{NAME}/{potential}"})
         jobs.append(job)
     outputs = [job.output for job in jobs]

@@ -29,7 +29,7 @@ from nextrung.makers.jobs.flow import derive_uuid, make_flow
 from nextrung.makers.jobs.stage_maker import RecordMaker, StageMaker
 from nextrung.makers.jobs.termination import raise_on_sigterm
 from nextrung.schemas.base import Artifact
-from nextrung.schemas.gpaw import JOB_NAME, GpawCalculation, GpawSettings
+from nextrung.schemas.labels.gpaw import JOB_NAME, GpawCalculation, GpawSettings
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -17,8 +17,8 @@ from nextrung.makers.scaling_law import ScalingLawFitMaker
 from nextrung.makers.stability import StabilityMaker
 from nextrung.makers.summary import SummaryMaker
 from nextrung.schemas.cluster.machine import CPU_CATEGORY
-from nextrung.schemas.gpaw import JOB_NAME as GPAW_JOB
 from nextrung.schemas.labelling import JOB_NAME as LABEL_JOB
+from nextrung.schemas.labels.gpaw import JOB_NAME as GPAW_JOB
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -13,6 +13,7 @@ from nextrung.schemas.density import DensityErrors, DensitySettings
 from nextrung.schemas.evaluation import EvaluationSettings, PropertyErrors
 from nextrung.schemas.fine_tuning import FineTuningSettings
 from nextrung.schemas.labels.curation import Rejection
+from nextrung.schemas.labels.sources import CODES
 from nextrung.schemas.models import (
     FinishedPotential,
     Model,
@@ -131,6 +132,23 @@ class StudySettings(Record):
             raise ValueError(
                 f"repeats.seeds: expected training.seed, {self.training.seed}, first, "
                 f"got {self.training_seeds[0]}"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _validate_codes(self) -> Self:
+        """Validate that labels of both functionals are of one code.
+
+        Their difference would otherwise be that of the codes too, of which each has an
+        energy scale of its own.
+        """
+        labels = self.alignment and self.alignment.source
+        code = CODES.get(self.dataset.source.kind)
+        other = CODES.get(labels.kind) if labels else None
+        if code and other and code != other:
+            raise ValueError(
+                f"alignment.source: expected labels of {code}, as of dataset.source, "
+                f"got labels of {other}"
             )
         return self
 
@@ -283,8 +301,9 @@ class StudyResults(Record):
     )
     differences: list[ModelDifference] = Field(
         default_factory=list,
-        description="Differences of test errors on the same frames: every model and "
-        "every finished potential against source, scratch and the best model by "
+        description="Differences of test errors on the same frames, materials and "
+        "crystals: every model and every finished potential against baseline, source, "
+        "scratch and the best model by "
         "validation.",
     )
     alignment: AlignmentSummary | None = Field(

@@ -16,7 +16,7 @@ from nextrung.adapters.gpaw.calculation import (
     validate_gpaw,
 )
 from nextrung.schemas.base import InputError
-from nextrung.schemas.gpaw import GpawRelaxation, GpawSettings, Spin
+from nextrung.schemas.labels.gpaw import GpawRelaxation, GpawSettings, Spin
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -21,8 +21,8 @@ from nextrung.adapters.stores.job_store import close_store, make_embedded_store
 from nextrung.compute.curation.identities import IdentityCounter
 from nextrung.makers.gpaw_labelling import GpawLabellingMaker
 from nextrung.schemas.base import InputError
-from nextrung.schemas.gpaw import GpawSettings
 from nextrung.schemas.labels.curation import Rejection, Rule
+from nextrung.schemas.labels.gpaw import GpawSettings
 from nextrung.schemas.labels.sources import GpawDocumentsSource, RelaxedFrame
 
 if TYPE_CHECKING:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
@@ -11,6 +12,7 @@ import pytest
 from ase import units
 from ase.calculators.emt import EMT
 from pymatgen.core import Lattice, Structure
+from tests.families import require_family
 from tests.potentials.generic.factories import torchsim_lennard_jones
 
 from nextrung.potentials.atom_refs import move_atom_refs, validate_recipe
@@ -55,7 +57,7 @@ def _named_by_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
 def potential(request: pytest.FixtureRequest) -> Potential:
     """A potential of ASE, and one of torch-sim."""
     if request.param.startswith("torchsim"):
-        pytest.importorskip("torch_sim", reason="no torch-sim: extra `torchsim`")
+        require_family("torchsim", "torch_sim")
     return load_potential(request.param, "cpu")
 
 
@@ -80,7 +82,8 @@ def test_a_batch_of_torch_sim_is_what_the_model_computes_for_each_crystal() -> N
     The stress is compared with that of the model, which in torch-sim 0.3.0 is twice the
     derivative of the Lennard-Jones energy.
     """
-    ts = pytest.importorskip("torch_sim", reason="no torch-sim: extra `torchsim`")
+    require_family("torchsim", "torch_sim")
+    ts = importlib.import_module("torch_sim")
     potential = load_potential(NAMES[1], "cpu")
     model = torchsim_lennard_jones()
     structures = make_alloys()
@@ -108,7 +111,7 @@ def test_what_is_raised_for_one_crystal_is_the_error_of_that_crystal(
     name: str, reason: str
 ) -> None:
     if name.startswith("torchsim"):
-        pytest.importorskip("torch_sim", reason="no torch-sim: extra `torchsim`")
+        require_family("torchsim", "torch_sim")
     salt = Structure(Lattice.cubic(3.5), ["Na", "Cu"], [[0, 0, 0], [0.5, 0.5, 0.5]])
     first, second, third = make_alloys()
 
@@ -256,7 +259,7 @@ def test_without_forces_there_are_energies_alone() -> None:
 )
 def test_a_factory_of_something_else_is_rejected(name: str, message: str) -> None:
     if name.startswith("torchsim"):
-        pytest.importorskip("torch_sim", reason="no torch-sim: extra `torchsim`")
+        require_family("torchsim", "torch_sim")
     with pytest.raises(InputError, match=message):
         load_potential(name, "cpu")
 
@@ -269,7 +272,7 @@ def test_double_precision_is_that_of_the_factory(potential: Potential) -> None:
     [before], [after] = potential.predict(structure), doubled.predict(structure)
     assert before.energy is not None
     assert after.energy == pytest.approx(before.energy + 0.4, rel=1e-15)
-    pytest.importorskip("torch_sim", reason="no torch-sim: extra `torchsim`")
+    require_family("torchsim", "torch_sim")
     single = load_potential(f"torchsim:{HERE}:torchsim_single", "cpu")
     with pytest.raises(InputError, match="a model in float64, got float32"):
         single.double()

@@ -170,12 +170,18 @@ def test_tracked_layers_are_parameters_of_the_model(backend: MaceBackend) -> Non
 def test_copies_are_independent_and_pickle(
     backend: MaceBackend, crystals: list[Atoms]
 ) -> None:
-    """As for processes of a relaxation and ranks of a training."""
+    """As for processes of a relaxation and ranks of a training.
+
+    A rank has the network twice, once to optimise and once to evaluate it: they stay
+    one object.
+    """
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        pickled = pickle.loads(pickle.dumps(backend))  # noqa: S301
+        pair = pickle.loads(pickle.dumps((backend.module, backend)))  # noqa: S301
+    module, pickled = pair
     expected = predict(backend, crystals)
 
+    assert pickled.module is module
     copied = backend.copy()
     with torch.no_grad():
         for weight in copied.module.parameters():

@@ -124,14 +124,17 @@ def test_a_folder_without_the_files_is_an_error(tmp_path: Path, name: str) -> No
         load_potential(f"matgl:{tmp_path / name}", "cpu")
 
 
-def test_an_archive_of_a_link_is_an_error(folder: Path, tmp_path: Path) -> None:
-    """A member that is no file is not followed."""
+@pytest.mark.parametrize("kind", [tarfile.SYMTYPE, tarfile.FIFOTYPE])
+def test_members_that_are_no_files_are_an_error(
+    folder: Path, tmp_path: Path, kind: bytes
+) -> None:
+    """Links are not followed."""
     path = tmp_path / "model.tar"
     with tarfile.open(path, "w") as archive:
         for name in ("state.pt", "model.json"):
             archive.add(folder / name, name)
         link = tarfile.TarInfo("model.pt")
-        link.type, link.linkname = tarfile.FIFOTYPE, "/etc/hostname"
+        link.type, link.linkname = kind, "/etc/hostname"
         archive.addfile(link)
 
     with pytest.raises(InputError, match=r"model\.pt: expected a file"):
@@ -164,3 +167,17 @@ def test_metadata_of_others_are_left_alone(folder: Path) -> None:
     (folder / "model.json").write_text(json.dumps(described))
 
     assert load_potential(folder, "cpu").functional == "unknown functional"
+
+
+@pytest.mark.parametrize("mode", ["w:gz", "w:xz"])
+def test_compressed_archives_are_not_read(
+    folder: Path, tmp_path: Path, mode: str
+) -> None:
+    """They could hold more than memory."""
+    path = tmp_path / "model.tar"
+    with tarfile.open(path, mode) as archive:  # type: ignore[call-overload]
+        for name in ("model.pt", "state.pt", "model.json"):
+            archive.add(folder / name, name)
+
+    with pytest.raises(InputError, match="a folder of matgl with"):
+        load_potential(f"matgl:{path}", "cpu")

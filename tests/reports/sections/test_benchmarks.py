@@ -4,18 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import pytest
-
 from nextrung.reports.sections.benchmarks import COLUMNS, find_best
 from nextrung.schemas.models import Model
 
 if TYPE_CHECKING:
-    from nextrung.schemas.study import StudyDoc, StudyResults
-
-
-@pytest.fixture
-def results(study: StudyDoc) -> StudyResults:
-    return study.results
+    from nextrung.schemas.study import StudyResults
 
 
 def test_columns_read_the_benchmarks_of_the_paper(results: StudyResults) -> None:

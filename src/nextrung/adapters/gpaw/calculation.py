@@ -13,7 +13,7 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from nextrung.schemas.base import InputError
-from nextrung.schemas.gpaw import (
+from nextrung.schemas.labels.gpaw import (
     DEFAULT_MAGMOM,
     GpawCalculation,
     GpawSettings,

@@ -15,12 +15,20 @@ from nextrung.adapters.files.paths import expand_path
 from nextrung.adapters.sources.ase import GPA_PER
 from nextrung.adapters.sources.document_stores import list_documents, open_store
 from nextrung.adapters.sources.frame_documents import FrameDocument, flatten_documents
-from nextrung.adapters.stores.job_store import close_store, open_embedded_store
+from nextrung.adapters.stores.job_store import (
+    STORE_FOLDER,
+    close_store,
+    open_embedded_store,
+)
 from nextrung.schemas.base import InputError
-from nextrung.schemas.gpaw import GpawCalculation
 from nextrung.schemas.labels.curation import Rejection, Rule
+from nextrung.schemas.labels.gpaw import GpawCalculation
 from nextrung.schemas.labels.identity import LabelIdentity
-from nextrung.schemas.labels.sources import RelaxedFrame, StressUnit
+from nextrung.schemas.labels.sources import (
+    GpawDocumentsSource,
+    RelaxedFrame,
+    StressUnit,
+)
 from nextrung.schemas.labels.trajectory import Trajectory
 
 if TYPE_CHECKING:
@@ -31,7 +39,6 @@ if TYPE_CHECKING:
 
     from nextrung.adapters.sources.document_stores import StoredDocument
     from nextrung.schemas.frames import Frames
-    from nextrung.schemas.labels.sources import GpawDocumentsSource
 
 #: Query that finds the documents among those of other jobs.
 QUERY: Final = {"output.ase_calculator_name": "GPAW"}
@@ -88,6 +95,19 @@ def list_gpaw_documents(source: GpawDocumentsSource) -> list[StoredDocument]:
     """
     with _open_stores(source) as stores:
         return [listed for store in stores for listed in _list(store, source)]
+
+
+def holds_gpaw_documents(folder: Path) -> bool:
+    """Return whether a folder is a run folder with documents of GPAW.
+
+    Parameters
+    ----------
+    folder : Path
+        Any folder.
+    """
+    if not (folder / STORE_FOLDER).is_dir():
+        return False
+    return bool(list_gpaw_documents(GpawDocumentsSource(paths=(str(folder),))))
 
 
 def list_json_files(source: GpawDocumentsSource) -> list[Path]:

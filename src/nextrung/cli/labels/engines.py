@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING
 
 from nextrung.cli.running import console, validate_options
 from nextrung.schemas.base import InputError
-from nextrung.schemas.gpaw import GpawSettings
 from nextrung.schemas.labelling import InputSet, LabelSettings
+from nextrung.schemas.labels.gpaw import GpawSettings
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping

@@ -10,8 +10,6 @@ import warnings
 from typing import TYPE_CHECKING
 
 import numpy as np
-from pymatgen.entries.compatibility import MaterialsProject2020Compatibility
-from pymatgen.entries.computed_entries import ComputedStructureEntry
 
 from nextrung.schemas.alignment import AlignmentCorrections
 
@@ -20,6 +18,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
     from pymatgen.core import Structure
+    from pymatgen.entries.compatibility import MaterialsProject2020Compatibility
 
     from nextrung.schemas.frames import Frames
 
@@ -72,6 +71,10 @@ def estimate_corrections(frames: Frames) -> NDArray[np.float64]:
     """
     if not len(frames):
         return np.zeros(0)
+    from pymatgen.entries.compatibility import (  # noqa: PLC0415 - loads for a second
+        MaterialsProject2020Compatibility,
+    )
+
     _, first, material = np.unique(
         frames.material_ids, return_index=True, return_inverse=True
     )
@@ -85,6 +88,10 @@ def estimate_corrections(frames: Frames) -> NDArray[np.float64]:
 
 def _correct(scheme: MaterialsProject2020Compatibility, structure: Structure) -> float:
     """Compute the correction of one structure in eV/atom."""
+    from pymatgen.entries.computed_entries import (  # noqa: PLC0415 - loads for a second
+        ComputedStructureEntry,
+    )
+
     symbols = set(structure.composition.get_el_amt_dict())
     has_u = symbols.intersection(HUBBARD_U) and symbols.intersection(ANIONS_WITH_U)
     parameters = {

@@ -7,10 +7,9 @@ from dataclasses import replace
 from functools import cache
 from typing import TYPE_CHECKING
 
-from pymatgen.entries.compatibility import MaterialsProject2020Compatibility
-from pymatgen.entries.computed_entries import ComputedStructureEntry
-
 if TYPE_CHECKING:
+    from pymatgen.entries.compatibility import MaterialsProject2020Compatibility
+
     from nextrung.schemas.labels.trajectory import Trajectory
 
 
@@ -32,6 +31,10 @@ def find_mp2020_correction(run: Trajectory) -> float | None:
     ----------
     Wang et al., Sci. Rep. 11, 15496 (2021), doi:10.1038/s41598-021-94550-5.
     """
+    from pymatgen.entries.computed_entries import (  # noqa: PLC0415 - loads for a second
+        ComputedStructureEntry,
+    )
+
     if run.hubbard_u and not run.hubbard_us:
         return None
     (structure,) = run.frames[-1:].to_structures()
@@ -51,6 +54,10 @@ def find_mp2020_correction(run: Trajectory) -> float | None:
 @cache
 def _load_scheme() -> MaterialsProject2020Compatibility:
     """Load the table of corrections, once."""
+    from pymatgen.entries.compatibility import (  # noqa: PLC0415 - loads for a second
+        MaterialsProject2020Compatibility,
+    )
+
     return MaterialsProject2020Compatibility(check_potcar=False)
 
 

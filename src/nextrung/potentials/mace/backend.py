@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import pickle
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
@@ -19,7 +18,11 @@ from nextrung.potentials.mace.checkpoints import (
     write_mace_file,
 )
 from nextrung.potentials.mace.forward import predict_batch, predict_differentiably
-from nextrung.potentials.mace.package import import_mace
+from nextrung.potentials.mace.package import (
+    import_mace,
+    read_load_mode,
+    restore_load_mode,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -86,8 +89,8 @@ class MaceBackend(TrainableBackend):
         }
 
     def __reduce__(self) -> tuple[Any, ...]:
-        """Pickle and copy such that mace is imported first, without side effects."""
-        return _restore, (pickle.dumps(self.__dict__),)
+        """Pickle such that a process that receives the model imports mace safely."""
+        return _create, (read_load_mode(),), self.__dict__
 
     @property
     def known_elements(self) -> frozenset[str]:
@@ -269,12 +272,11 @@ class MaceBackend(TrainableBackend):
         return predict_differentiably(self.module, batch, properties)
 
 
-def _restore(attributes: bytes) -> MaceBackend:
-    """Restore a pickled model."""
+def _create(load_mode: str | None) -> MaceBackend:
+    """Create a model without attributes, to which pickle adds these."""
     import_mace("mace.modules")
-    backend = MaceBackend.__new__(MaceBackend)
-    backend.__dict__.update(pickle.loads(attributes))  # noqa: S301 - within a pickle
-    return backend
+    restore_load_mode(load_mode)  # pickle may have imported mace before
+    return MaceBackend.__new__(MaceBackend)
 
 
 def _find_limits(module: Any) -> BatchLimits:  # noqa: ANN401

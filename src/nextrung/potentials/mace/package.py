@@ -35,7 +35,7 @@ def import_mace(name: str) -> Any:  # noqa: ANN401
     InputError
         If mace is not installed.
     """
-    before = os.environ.get(_UNSAFE_LOAD)
+    before = read_load_mode()
     os.environ[_UNSAFE_LOAD] = "1"
     try:
         with warnings.catch_warnings(), redirect_stdout(io.StringIO()):
@@ -47,6 +47,22 @@ def import_mace(name: str) -> Any:  # noqa: ANN401
             f"install the extra: pip install 'nextrung[mace]'"
         ) from error
     finally:
-        os.environ.pop(_UNSAFE_LOAD, None)
-        if before is not None:
-            os.environ[_UNSAFE_LOAD] = before
+        restore_load_mode(before)
+
+
+def read_load_mode() -> str | None:
+    """Read the environment variable that mace sets."""
+    return os.environ.get(_UNSAFE_LOAD)
+
+
+def restore_load_mode(value: str | None) -> None:
+    """Set the environment variable that mace sets to what it was before.
+
+    Parameters
+    ----------
+    value : str or None
+        Value; None if it was not set.
+    """
+    os.environ.pop(_UNSAFE_LOAD, None)
+    if value is not None:
+        os.environ[_UNSAFE_LOAD] = value

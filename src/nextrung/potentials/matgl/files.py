@@ -19,7 +19,7 @@ from matgl.apps.pes import Potential
 from torch import nn
 
 from nextrung.atomic_write import atomic_write
-from nextrung.potentials.matgl.recognition import NAMES, holds_matgl
+from nextrung.potentials.matgl.recognition import NAMES, holds_matgl, open_archive
 from nextrung.schemas.base import InputError, quote
 
 if TYPE_CHECKING:
@@ -141,10 +141,11 @@ def _read_files(path: Path) -> dict[str, bytes]:
     if path.is_dir():
         return {name: (path / name).read_bytes() for name in NAMES}
     content = {}
-    with tarfile.open(path) as archive:
+    with open_archive(path) as archive:
         for name in NAMES:
-            member = archive.extractfile(name)
-            if member is None:
+            entry = archive.getmember(name)
+            member = archive.extractfile(entry) if entry.isreg() else None
+            if member is None or entry.issparse():
                 raise InputError(f"{path}: {name}: expected a file")
             content[name] = member.read()
     return content

@@ -22,7 +22,19 @@ def holds_matgl(path: Path) -> bool:
     """
     if path.is_dir():
         return all((path / name).is_file() for name in NAMES)
-    if not tarfile.is_tarfile(path):
+    try:
+        with open_archive(path) as archive:
+            return set(NAMES) <= set(archive.getnames())
+    except (OSError, tarfile.TarError):
         return False
-    with tarfile.open(path) as archive:
-        return set(NAMES) <= set(archive.getnames())
+
+
+def open_archive(path: Path) -> tarfile.TarFile:
+    """Open an archive that is not compressed, so that it holds no more than its size.
+
+    Parameters
+    ----------
+    path : Path
+        The archive.
+    """
+    return tarfile.open(path, "r:")

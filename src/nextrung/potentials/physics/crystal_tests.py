@@ -10,7 +10,6 @@ from ase import units
 from ase.calculators.calculator import CalculationFailed
 from ase.md.verlet import VelocityVerlet
 
-from nextrung.compute.physics.elasticity import fit_elastic_constants, strain_cells
 from nextrung.compute.physics.equation_of_state import (
     fit_equation_of_state,
     strain_volumes,
@@ -97,6 +96,11 @@ def _fit_elasticity(
     potential: Potential, structure: Structure, settings: PhysicsSettings
 ) -> Mapping[Measure, float]:
     """Measure elastic constants, atoms relaxed in every strained cell."""
+    from nextrung.compute.physics.elasticity import (  # noqa: PLC0415 - sympy
+        fit_elastic_constants,
+        strain_cells,
+    )
+
     strained = strain_cells(structure, settings.elasticity)
     moved = potential.relax(
         [each.structure for each in strained],

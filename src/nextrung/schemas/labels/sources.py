@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import Field, field_validator, model_validator
 from pymatgen.core import Element
 
 from nextrung.schemas.base import Record
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 #: Atomic number of plutonium, the heaviest element of the Materials Project's data.
 MAX_ATOMIC_NUMBER = 94
@@ -338,3 +341,13 @@ Source = Annotated[
     | DistilledSource,
     Field(discriminator="kind"),
 ]
+
+#: Code that calculated the labels of each kind of source; of other kinds it is unknown.
+CODES: Mapping[str, str] = {
+    "vasp": "VASP",
+    "mptrj_json": "VASP",
+    "matpes": "VASP",
+    "task_documents": "VASP",
+    "materials_project": "VASP",
+    "gpaw_documents": "GPAW",
+}

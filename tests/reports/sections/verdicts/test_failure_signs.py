@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import pytest
-from tests.made_up_study import make_evaluations, make_hulls
+from tests.made_up_study import make_hulls
+from tests.reports.sections.verdicts.made_up_evidence import NOTHING, evaluate
 
-from nextrung.reports.sections.verdicts.evidence import Evidence, read_evidence
+from nextrung.reports.sections.verdicts.evidence import read_evidence
 from nextrung.reports.sections.verdicts.failure_signs import (
     find_failure_signs,
     find_unfit,
@@ -20,20 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from nextrung.schemas.base import TaskDoc
-    from nextrung.schemas.study import StudyDoc, StudyResults
-
-NOTHING = Evidence({}, {})
-
-
-@pytest.fixture
-def results(study: StudyDoc) -> StudyResults:
-    return study.results
-
-
-def evaluate(**errors: dict[str, float]) -> Evidence:
-    return read_evidence(
-        make_evaluations({Model(model): of_model for model, of_model in errors.items()})
-    )
+    from nextrung.schemas.study import StudyResults
 
 
 def test_negative_transfer_is_a_sign_with_its_size_and_interval(
@@ -109,9 +96,11 @@ def test_a_hundredth_more_error_is_no_missing_cancellation(
 ) -> None:
     """107.3 against 106.5 meV/atom: less than the interval of the difference."""
     evidence = read_evidence(make_hulls({Model.SCRATCH: (0.1073, 0.1065)}))
-    decomposition = evidence.test["decomposition_energy"][Model.SCRATCH].values()
-    formation = evidence.test["formation_energy"][Model.SCRATCH].values()
-    assert sum(r.error for r in decomposition) > sum(r.error for r in formation)
+    decomposition, formation = (
+        evidence.comparison(key).average(Model.SCRATCH)
+        for key in ("decomposition_energy", "formation_energy")
+    )
+    assert decomposition > formation
 
     signs = find_failure_signs(results, {}, evidence)
 

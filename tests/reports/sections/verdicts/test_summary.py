@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import pytest
-from tests.made_up_study import make_evaluations, make_hulls
+from tests.made_up_study import make_hulls
+from tests.reports.sections.verdicts.made_up_evidence import NOTHING, evaluate
 
-from nextrung.reports.sections.verdicts.evidence import Evidence, read_evidence
+from nextrung.reports.sections.verdicts.evidence import read_evidence
 from nextrung.reports.sections.verdicts.summary import (
     advise,
     describe_best_models,
@@ -17,20 +17,7 @@ from nextrung.reports.sections.verdicts.summary import (
 from nextrung.schemas.models import Model
 
 if TYPE_CHECKING:
-    from nextrung.schemas.study import StudyDoc, StudyResults
-
-NOTHING = Evidence({}, {})
-
-
-@pytest.fixture
-def results(study: StudyDoc) -> StudyResults:
-    return study.results
-
-
-def evaluate(**errors: dict[str, float]) -> Evidence:
-    return read_evidence(
-        make_evaluations({Model(model): of_model for model, of_model in errors.items()})
-    )
+    from nextrung.schemas.study import StudyResults
 
 
 def test_the_best_model_is_described_with_error_interval_and_lead() -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import pytest
 from tests.made_up_study import make_evaluations, make_hulls
 
 from nextrung.reports.sections.verdicts.evidence import Evidence, read_evidence
@@ -12,15 +11,10 @@ from nextrung.reports.sections.verdicts.usage import list_uses
 from nextrung.schemas.models import Model
 
 if TYPE_CHECKING:
-    from nextrung.schemas.study import StudyDoc, StudyResults
+    from nextrung.schemas.study import StudyResults
 
 
 NONE = "None shown to be fit"
-
-
-@pytest.fixture
-def results(study: StudyDoc) -> StudyResults:
-    return study.results
 
 
 def evaluate(*, n: int = 40, **errors: dict[str, float]) -> Evidence:
