@@ -89,14 +89,17 @@ def test_sevenn_reproduces_a_trained_model_and_its_fidelity_is_kept(
     check_equal(outputs, crystals, calculate(f"{path}#R2SCAN"))
 
 
-def test_another_fidelity_of_a_file_has_the_elements_of_its_own_references(
+def test_another_fidelity_of_a_file_has_its_own_elements_and_functional(
     backend: SevenNetBackend, tmp_path: Path
 ) -> None:
     path = tmp_path / "two.pth"
-    backend.save(path, frozenset({"O"}), {})
+    backend.save(path, frozenset({"O"}), {"functional": "r2SCAN"})
 
-    assert load_sevennet(f"{path}#R2SCAN", CPU).elements == {"O"}
-    assert len(load_sevennet(f"{path}#PBE", CPU).elements) == 89
+    saved, other = (load_sevennet(f"{path}#{name}", CPU) for name in ("R2SCAN", "PBE"))
+
+    assert (saved.elements, saved.metadata["functional"]) == ({"O"}, "r2SCAN")
+    assert len(other.elements) == 89
+    assert other.metadata["functional"] == "unknown functional"
 
 
 @pytest.mark.usefixtures("sevenn")

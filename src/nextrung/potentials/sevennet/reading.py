@@ -46,7 +46,10 @@ def read_sevennet(
     chosen = _choose_fidelity(path, checkpoint.model, fidelity or saved)
     model = checkpoint.model.to(device)
     backend = SevenNetBackend(model, checkpoint.config, chosen)
-    if elements is None or chosen != saved:
+    if chosen != saved:  # the metadata describe the other fidelity
+        metadata.pop("functional", None)
+        elements = None
+    if elements is None:
         elements = _find_covered(backend)
     return LoadedModel(backend, frozenset(elements), metadata)
 
