@@ -16,12 +16,14 @@ from tests.made_up_study import (
     make_provenance,
     make_study,
 )
+from tests.made_up_study.physics import make_physics
 
 from nextrung.adapters.files.artifacts import store_artifact
 from nextrung.adapters.files.frames import write_materials
 from nextrung.adapters.files.relaxation_table import write_relaxations
 from nextrung.schemas.frames import Frames
 from nextrung.schemas.labels.materials import Materials
+from nextrung.schemas.models import Model
 from nextrung.schemas.relaxation import (
     RelaxationDoc,
     RelaxationRecord,
@@ -168,7 +170,8 @@ def store_study(store: JobStore, folder: Path, name: str = "demo") -> None:
     """Store all documents and artifacts of the study."""
     materials = store_materials(folder)
     documents = make_documents()
-    for part, document in documents.items():
+    physics = {f"physics/{Model.SOURCE}": make_physics(Model.SOURCE)}
+    for part, document in (documents | physics).items():
         if part == "preflight":
             continue
         _, _, model = part.partition("/")

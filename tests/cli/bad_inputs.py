@@ -40,6 +40,7 @@ VALID = {
     "relax": ("@salt.cif",),
     "density": (),
     "physics": (),
+    "models": (),
     "benchmark": ("chgnet-r2scan",),
     "dataset build": ("@study.yaml",),
     "dataset audit": ("@study.yaml",),

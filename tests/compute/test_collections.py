@@ -17,6 +17,7 @@ from tests.made_up_study import (
     make_scaling_law,
     make_stability,
 )
+from tests.made_up_study.physics import make_physics
 
 from nextrung.compute.collections import (
     RelaxationSummary,
@@ -24,6 +25,7 @@ from nextrung.compute.collections import (
     describe_model,
     list_densities,
     list_metrics,
+    list_physics,
     list_relaxations,
     list_residuals,
     list_scaling,
@@ -31,6 +33,7 @@ from nextrung.compute.collections import (
 )
 from nextrung.schemas.frames import Frames
 from nextrung.schemas.models import Model
+from nextrung.schemas.physics import Measure
 from nextrung.schemas.relaxation import (
     RelaxationRecord,
     RelaxationSettings,
@@ -199,6 +202,20 @@ def test_products_are_listed_by_formula() -> None:
 
     assert flat.predicted_products == ("Li2O", "O2")
     assert flat.target_products == ()
+
+
+def test_every_test_of_a_crystal_is_a_row() -> None:
+    physics = make_physics(Model.SOURCE)
+
+    rows = list_physics(physics, ORIGIN)
+
+    assert [(row.crystal_id, row.measure) for row in rows] == [
+        ("Si diamond", Measure.C44),
+        ("MgO rocksalt", Measure.C44),
+    ]
+    assert [row.value for row in rows] == [39.8, None]
+    assert [row.passed for row in rows] == [False, False]
+    assert rows[1].error == "no reference energy of Mg"
 
 
 def test_every_crystal_has_a_row_with_its_densities() -> None:

@@ -4,22 +4,29 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import numpy as np
 import pytest
 from jobflow import Flow, Job
 from pydantic import ValidationError
+from tests.compute.intervals.simulated import errors_of
 from tests.makers.conftest import run_study
 
 from nextrung.adapters.stores.builders import build_collections
 from nextrung.adapters.stores.collections import describe_collection
 from nextrung.adapters.stores.job_store import make_embedded_store
-from nextrung.adapters.stores.studies import load_documents, load_study
+from nextrung.adapters.stores.studies import (
+    load_documents,
+    load_repeated_errors,
+    load_study,
+)
 from nextrung.makers.fine_tuning import FineTuningMaker
-from nextrung.makers.repeats import list_repeats
+from nextrung.makers.repeats import list_differences, list_repeats
 from nextrung.makers.routing import kind_of
 from nextrung.makers.study import StudyMaker
+from nextrung.reports.sections.verdicts.evidence import read_evidence
 from nextrung.schemas.evaluation import EvaluationDoc
 from nextrung.schemas.models import Model
-from nextrung.schemas.repeats import RepeatSettings
+from nextrung.schemas.repeats import BestModel, RepeatSettings
 from nextrung.schemas.study import StudySettings
 
 if TYPE_CHECKING:
@@ -27,6 +34,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from jobflow import JobStore
+
+    from nextrung.compute.intervals import Errors
 
 MODELS = (Model.SOURCE, Model.SOURCE_RESIDUAL, Model.SCRATCH)
 
@@ -130,7 +139,7 @@ def test_repeats_are_relaxed_where_the_study_says_so(
     parts = parts_of(StudyMaker(settings).make())
 
     repeated = {part for part in parts if part.endswith("scratch/seed=1,split=0")}
-    stages = {"relaxation", "stability"} if relaxed else set()
+    stages = {"relaxation", "stability", "density"} if relaxed else set()
     assert {part.partition("/")[0] for part in repeated} == {
         "fine_tuning",
         "evaluation",
@@ -190,7 +199,55 @@ def test_the_best_model_has_the_lowest_validation_error(
         assert best.val_error == pytest.approx(min(means))
 
 
-def test_reports_and_collections_show_the_first_repeat(
+def test_reports_have_the_errors_of_every_repeat(repeated_store: JobStore) -> None:
+    """Also those of the baseline; their means are those of the documents."""
+    study = load_study(repeated_store)
+    evidence = read_evidence(
+        load_documents(repeated_store, study),
+        study.results,
+        load_repeated_errors(repeated_store, study),
+    )
+    for model, repeated in study.results.repeats.items():
+        found = evidence.test["forces"][model]
+        assert list(found) == [(r.seed, r.split) for r in repeated.repeats]
+        for repeat, errors in zip(repeated.repeats, found.values(), strict=True):
+            assert errors.mean == pytest.approx(repeat.test["forces"])
+            baseline = errors.of_baseline().mean
+            assert baseline == pytest.approx(repeat.baseline["forces"])
+    assert evidence.n_repeats == 4
+
+
+def test_every_model_is_compared_with_baseline_source_scratch_and_best() -> None:
+    rng = np.random.default_rng(0)
+    names = ("source", "scratch", "frozen_atom_refs", "refitted_atom_refs")
+    baselines = np.full(30, 0.1)
+    models: dict[str, dict[tuple[int | None, int], Errors]] = {
+        name: {
+            (seed, 0): errors_of(rng.exponential(size=30), baselines=baselines)
+            for seed in (0, 1)
+        }
+        for name in names
+    }
+    best = BestModel(model="refitted_atom_refs", val_error=0.1, test_error=None)
+
+    found = list_differences("forces", models, best)
+
+    references = {"baseline", "source", "scratch", "refitted_atom_refs"}
+    pairs = {(each.model, each.reference) for each in found}
+    assert pairs == {(m, r) for m in names for r in references if m != r}
+    assert {(d.property, d.n_materials, d.n_repeats) for d in found} == {
+        ("forces", 30, 2)
+    }
+    source = next(each for each in found if each.reference == "baseline")
+    assert source.difference == pytest.approx(
+        np.mean([errors.mean for errors in models[source.model].values()]) - 0.1
+    )
+    assert source.ratio_low
+    assert source.low == pytest.approx((source.ratio_low - 1) * 0.1)
+    assert source.significant
+
+
+def test_documents_and_collections_are_of_the_first_repeat(
     repeated_store: JobStore,
 ) -> None:
     study = load_study(repeated_store)

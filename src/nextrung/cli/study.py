@@ -133,7 +133,11 @@ def report(
     ] = None,
 ) -> None:
     """Write the report of a study, or several studies side by side, as one file."""
-    from nextrung.adapters.stores.studies import load_documents, load_study
+    from nextrung.adapters.stores.studies import (
+        load_documents,
+        load_repeated_errors,
+        load_study,
+    )
     from nextrung.cli.outputs import validate_folder, validate_output
     from nextrung.reports.pages.comparison import write_comparison
     from nextrung.reports.pages.figure_files import write_figures
@@ -154,7 +158,8 @@ def report(
         write_comparison(studies, output, documents)
     else:
         loaded = load_documents(located[0][0], studies[0])
-        write_report(studies[0], loaded, output)
+        repeated = load_repeated_errors(located[0][0], studies[0])
+        write_report(studies[0], loaded, output, repeated=repeated)
         if figures is not None:
             write_figures(studies[0], loaded, figures)
     console.print(f"report: {output.resolve()}", soft_wrap=True)
@@ -182,26 +187,30 @@ def _recomputing(flow: Flow, stages: Sequence[str]) -> Iterator[None]:
 def _write_outputs(store: JobStore, document: StudyDoc) -> Path:
     """Write results, models with their cards, and the report; return its path."""
     from nextrung.adapters.files.artifacts import artifact_path
-    from nextrung.adapters.stores.studies import load_documents
-    from nextrung.reports.pages.model_card import write_model_card
+    from nextrung.adapters.stores.studies import load_documents, load_repeated_errors
+    from nextrung.reports.pages.model_card import describe_model, write_model_card
     from nextrung.reports.pages.page import write_report
+    from nextrung.reports.sections.verdicts.evidence import read_evidence
     from nextrung.settings import MachineSettings
 
     folder = MachineSettings().root
     with atomic_write(folder / "results.json") as file:
         file.write_text(document.results.model_dump_json(indent=1) + "\n")
     documents: dict[str, Any] = load_documents(store, document)
-    write_report(document, documents, folder / "report.html")
+    repeated = load_repeated_errors(store, document)
+    write_report(document, documents, folder / "report.html", repeated=repeated)
+    evidence = read_evidence(documents, document.results, repeated)
     for model in document.settings.recipes:
         made = documents[f"fine_tuning/{model}"]
-        write_model_card(
+        card = describe_model(
             made,
             documents[f"evaluation/{model}"],
-            folder / "models",
+            evidence=evidence,
             stability=documents.get(f"stability/{model}"),
             density=documents.get(f"density/{model}"),
             physics=documents.get(f"physics/{model}"),
         )
+        write_model_card(card, folder / "models")
         checkpoint = folder / "models" / f"{model}{made.checkpoint.suffix}"
         copyfile(artifact_path(made.checkpoint), checkpoint)
     return folder / "report.html"

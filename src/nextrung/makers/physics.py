@@ -14,12 +14,16 @@ from nextrung.adapters.files.crystals.experimental_crystals import (
     read_embedded_crystals,
 )
 from nextrung.adapters.files.relaxation_table import read_relaxations
-from nextrung.compute.physics.fidelity import find_relaxed_labels, score_fidelity
+from nextrung.compute.physics.fidelity import find_relaxed_labels
 from nextrung.compute.physics.scores import score_physics
 from nextrung.makers.jobs.models import open_frames, open_potential
 from nextrung.makers.jobs.stage_maker import StageMaker
 from nextrung.makers.jobs.task_job import provenance, report_progress, task_job
-from nextrung.potentials.physics.runner import compare_potentials, run_physics_tests
+from nextrung.potentials.physics.runner import (
+    compare_potentials,
+    compare_with_labels,
+    run_physics_tests,
+)
 from nextrung.schemas.physics import PhysicsDoc, PhysicsSettings
 
 if TYPE_CHECKING:
@@ -107,7 +111,7 @@ class PhysicsMaker(StageMaker):
         frames = open_frames(dataset)
         chosen = find_relaxed_labels(frames, self.settings.fidelity.label_fmax)
         records = read_relaxations(artifact_path(relaxation.records))
-        return score_fidelity(frames[chosen], records)
+        return compare_with_labels(frames[chosen], records)
 
 
 def score_potential(

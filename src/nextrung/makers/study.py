@@ -185,14 +185,14 @@ class _StudyFlowBuilder:
         self._evaluate(repeat.name(f"evaluation/{name}"), data[0], made)
         if self.settings.repeats.relaxation:
             self._relax(repeat.name(f"relaxation/{name}"), data[0], made)
+            self._measure(repeat.name(f"density/{name}"), made)
 
     def _score(self, model: str, made: Any, *, source: Any = None) -> None:  # noqa: ANN401 - references
         """Add every benchmark of one model; forgetting where it has a source."""
         settings = self.settings
         self._evaluate(f"evaluation/{model}", self.dataset, made)
         relaxed = self._relax(f"relaxation/{model}", self.dataset, made)
-        if settings.density:
-            self._add(f"density/{model}", DensityMaker(settings=settings.density), made)
+        self._measure(f"density/{model}", made)
         if settings.physics:
             self._add(
                 f"physics/{model}",
@@ -222,6 +222,11 @@ class _StudyFlowBuilder:
                 relaxed,
             )
         return relaxed
+
+    def _measure(self, part: str, made: Any) -> None:  # noqa: ANN401 - a reference
+        """Add the densities of experimental crystals relaxed by a model, if wanted."""
+        if self.settings.density:
+            self._add(part, DensityMaker(settings=self.settings.density), made)
 
     def _scale(self, settings: ScalingLawSettings) -> None:
         """Add the trainings on subsets and their fit."""

@@ -130,7 +130,8 @@ class _PlainLoader(NamedTuple):
     call: str
 
 
-#: How the package of a family loads its files; ``modal`` is that of several fidelities.
+#: How the package of a family loads its files; ``modal`` is one of several fidelities,
+#: ``head`` one of several heads.
 _PLAIN_LOADERS: Mapping[str, _PlainLoader] = {
     CHGNET.name: _PlainLoader(
         ".pth.tar",
@@ -145,7 +146,7 @@ _PLAIN_LOADERS: Mapping[str, _PlainLoader] = {
     MACE.name: _PlainLoader(
         ".model",
         "from mace.calculators import MACECalculator",
-        'calculator = MACECalculator(model_paths="{checkpoint}", device="cpu")  # ASE',
+        'calculator = MACECalculator("{checkpoint}"{head}, device="cpu")  # ASE',
     ),
 }
 
@@ -172,7 +173,9 @@ def format_plain_code(family: str, checkpoint: str, source: str) -> str | None:
         return None
     fidelity = source.partition("/")[2] if find_model(source) else ""
     modal = f', modal="{fidelity}"' if fidelity else ""
-    call = loader.call.format(checkpoint=checkpoint, modal=modal)
+    is_headed = source.startswith(f"{MACE.name}:") and "#" in source
+    head = f', head="{source.rpartition("#")[2]}"' if is_headed else ""
+    call = loader.call.format(checkpoint=checkpoint, modal=modal, head=head)
     return f"{loader.imported}\n\n{call}"
 
 

@@ -167,6 +167,10 @@ class BenchmarkDifference(Record):
         le=1,
         description="P-value, adjusted after Holm for the models of one quantity.",
     )
+    significant: bool = Field(
+        description="Whether the model is shown to deviate more: the interval excludes "
+        "zero, and the adjusted p-value is below 0.05."
+    )
     n_values: int = Field(ge=0, description="Values that both have.")
 
 

@@ -272,6 +272,17 @@ class ForgettingErrors(Record):
     stress_mae: float | None = Field(
         description="Mean absolute deviation of stress components in GPa."
     )
+    deformation_energy_interval: tuple[float, float] | None = Field(
+        None,
+        description="95 % interval of the deformation energy over crystals in eV/atom; "
+        "null below five.",
+    )
+    forces_interval: tuple[float, float] | None = Field(
+        None, description="95 % interval of forces over crystals in eV/Å."
+    )
+    stress_interval: tuple[float, float] | None = Field(
+        None, description="95 % interval of stress over crystals in GPa."
+    )
 
 
 class FidelityErrors(Record):
@@ -290,6 +301,19 @@ class FidelityErrors(Record):
     rmsd: float | None = Field(
         description="Mean root-mean-square displacement of the sites at equal cell, "
         "in Å."
+    )
+    volume_change_interval: tuple[float, float] | None = Field(
+        None,
+        description="95 % interval of the mean deviation of the volume over materials; "
+        "null below five.",
+    )
+    volume_mae_interval: tuple[float, float] | None = Field(
+        None,
+        description="95 % interval of the mean absolute deviation of the volume over "
+        "materials.",
+    )
+    rmsd_interval: tuple[float, float] | None = Field(
+        None, description="95 % interval of the displacement over materials in Å."
     )
 
 

@@ -48,10 +48,15 @@ class RepeatErrors(Record):
     test: dict[str, float] = Field(
         description="Test errors: `energy` in eV/atom, `forces` in eV/Å, `stress` in "
         "GPa, `magmoms` in μ_B; of relaxed models `decomposition_energy` (test "
-        "materials) and `formation_energy` (all materials) in eV/atom."
+        "materials) and `formation_energy` (all materials) in eV/atom, and `density` "
+        "in g/cm³."
     )
     val: dict[str, float] = Field(
         description="Validation errors of energy, forces, stress and magmoms."
+    )
+    baseline: dict[str, float] = Field(
+        default_factory=dict,
+        description="Test errors of the baseline on what the model was scored on.",
     )
 
 
@@ -87,17 +92,37 @@ class BestModel(Record):
 
 
 class ModelDifference(Record):
-    """Test error of one model minus that of another, on the same frames."""
+    """Test error of one model beside that of another, on the same frames."""
 
-    property: str = Field(description="`energy`, `forces`, `stress` or `magmoms`.")
-    model: str = Field(description="The model.")
-    reference: str = Field(description="The model it is compared with.")
-    difference: float = Field(
-        description="Error of the model minus that of the reference, in the unit of "
-        "the property; below zero where the model is better."
+    property: str = Field(
+        description="`energy`, `forces`, `stress`, `magmoms`, `decomposition_energy`, "
+        "`formation_energy` or `density`."
     )
-    low: float = Field(description="Low end of the 95 % interval.")
+    model: str = Field(description="The model.")
+    reference: str = Field(
+        description="The model it is compared with, or `baseline`: zero, or the atomic "
+        "references alone."
+    )
+    difference: float = Field(
+        description="Error of the model minus that of the reference, mean over "
+        "repeats, in the unit of the property; below zero where the model is better."
+    )
+    low: float = Field(
+        description="Low end of the 95 % interval: that of the ratio, less one, times "
+        "the error of the reference."
+    )
     high: float = Field(description="High end of the 95 % interval.")
+    ratio: float | None = Field(
+        None,
+        description="Error of the model over that of the reference, geometric mean "
+        "over repeats.",
+    )
+    ratio_low: float | None = Field(
+        None, description="Low end of the 95 % interval of the ratio."
+    )
+    ratio_high: float | None = Field(
+        None, description="High end of the 95 % interval of the ratio."
+    )
     p_value: float = Field(description="Two-sided p-value of no difference.")
     p_adjusted: float = Field(
         description="p-value adjusted after Holm for all models compared with this "
@@ -117,3 +142,21 @@ def is_repeat(part: str) -> bool:
         Name of the part, such as ``evaluation/scratch/seed=1,split=0``.
     """
     return "split=" in part.rpartition("/")[2]
+
+
+def parse_repeat(part: str) -> tuple[int | None, int]:
+    """Read the seeds of the training and of the split from the name of a part.
+
+    Parameters
+    ----------
+    part : str
+        Name of a part of another repeat than the first.
+
+    Returns
+    -------
+    tuple of int or None
+        Seed of the training, None without one, and seed of the split.
+    """
+    seeds = dict(each.split("=") for each in part.rpartition("/")[2].split(","))
+    seed = seeds.get("seed")
+    return None if seed is None else int(seed), int(seeds["split"])

@@ -301,8 +301,9 @@ class StudyResults(Record):
     )
     differences: list[ModelDifference] = Field(
         default_factory=list,
-        description="Differences of test errors on the same frames: every model and "
-        "every finished potential against source, scratch and the best model by "
+        description="Differences of test errors on the same frames, materials and "
+        "crystals: every model and every finished potential against baseline, source, "
+        "scratch and the best model by "
         "validation.",
     )
     alignment: AlignmentSummary | None = Field(

@@ -84,11 +84,12 @@ def test_every_document_becomes_its_rows(store: JobStore) -> None:
         Collection.RELAXATIONS: len(MATERIALS) * N_MODELS,
         Collection.STABILITY: len(MATERIALS) * N_MODELS,
         Collection.DENSITIES: 13 * N_MODELS,
+        Collection.PHYSICS: 2,
         Collection.SCALING: 9,
         Collection.BENCHMARKS: 0,  # no part of a study
-        # data set, two references, alignment, scaling law, study; per model: model,
-        # evaluation, two shards, their merge, hull, densities
-        Collection.JOBS: 6 + 7 * N_MODELS,
+        # data set, two references, alignment, scaling law, study, physics of one; per
+        # model: model, evaluation, two shards, their merge, hull, densities
+        Collection.JOBS: 7 + 7 * N_MODELS,
     }
     assert {name: len(rows) for name, rows in all_rows(store).items()} == built
 

@@ -9,6 +9,7 @@ from pymatgen.core import Lattice, Structure
 from nextrung.compute.physics.fidelity import (
     compare_structures,
     find_relaxed_labels,
+    measure_deviations,
     score_fidelity,
 )
 from nextrung.schemas.frames import Frames
@@ -74,7 +75,10 @@ def test_materials_without_a_converged_relaxation_are_counted_apart() -> None:
         "c": relax(larger, RelaxationStatus.MAX_STEPS),
     }
 
-    errors = score_fidelity(labels, records)
+    errors = {
+        part: score_fidelity(each)
+        for part, each in measure_deviations(labels, records).items()
+    }
 
     assert list(errors) == ["all", "test", "train"]
     assert (errors["all"].n_materials, errors["all"].n_compared) == (3, 2)
@@ -87,7 +91,8 @@ def test_materials_without_a_converged_relaxation_are_counted_apart() -> None:
 def test_without_labels_there_is_no_number() -> None:
     labels = Frames.from_structures([SALT], ["a"])
 
-    (errors,) = score_fidelity(labels, {}).values()
+    (deviations,) = measure_deviations(labels, {}).values()
+    errors = score_fidelity(deviations)
 
     assert (errors.n_materials, errors.n_compared) == (1, 0)
     assert errors.volume_change is errors.rmsd is None

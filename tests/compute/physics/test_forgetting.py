@@ -4,7 +4,11 @@ import numpy as np
 import pytest
 from pymatgen.core import Lattice, Structure
 
-from nextrung.compute.physics.forgetting import perturb_crystals, score_forgetting
+from nextrung.compute.physics.forgetting import (
+    measure_deviations,
+    perturb_crystals,
+    score_forgetting,
+)
 from nextrung.schemas.base import InputError
 from nextrung.schemas.physics import ForgettingSettings
 from nextrung.schemas.prediction import Prediction
@@ -52,6 +56,15 @@ def test_deviations_are_those_of_perturbed_structures() -> None:
     assert errors.forces_mae == pytest.approx(0.3)
     assert errors.stress_mae == pytest.approx(1.5)
     assert (errors.n_crystals, errors.n_structures) == (2, 4)
+
+
+def test_deviations_are_listed_crystal_by_crystal() -> None:
+    """Two perturbed structures each, of two and of four atoms."""
+    found = measure_deviations(predict(force=0.3), predict(), SETTINGS)
+
+    assert [len(crystal["forces"]) for crystal in found] == [2 * 2 * 3, 2 * 4 * 3]
+    assert [len(crystal["deformation_energy"]) for crystal in found] == [2, 2]
+    assert np.concatenate([each["forces"] for each in found]) == pytest.approx(0.3)
 
 
 def test_a_crystal_that_one_cannot_predict_is_counted_apart() -> None:

@@ -5,8 +5,14 @@ from typing import TYPE_CHECKING
 import pytest
 
 from nextrung.adapters.files.crystals.elastic_crystals import read_elastic_crystals
-from nextrung.potentials.physics.runner import compare_potentials, run_physics_tests
+from nextrung.compute.intervals import estimate_interval
+from nextrung.potentials.physics.runner import (
+    compare_potentials,
+    compare_with_labels,
+    run_physics_tests,
+)
 from nextrung.potentials.registry import load_potential
+from nextrung.schemas.frames import Frames
 from nextrung.schemas.physics import (
     ForgettingSettings,
     Measure,
@@ -14,13 +20,18 @@ from nextrung.schemas.physics import (
     PhysicsSettings,
     PhysicsTest,
 )
-from nextrung.schemas.relaxation import RelaxationSettings
+from nextrung.schemas.relaxation import (
+    RelaxationRecord,
+    RelaxationSettings,
+    RelaxationStatus,
+)
 
 if TYPE_CHECKING:
     from pymatgen.core import Structure
 
     from nextrung.potentials.potential import Potential
 
+NAMES = ["NaCl rocksalt", "Si diamond", "MgO rocksalt", "Al fcc", "Cu fcc"]
 FAST = tuple(test for test in PhysicsTest if test is not PhysicsTest.PHONONS)
 (SALT,) = read_elastic_crystals(["NaCl rocksalt"])
 
@@ -129,3 +140,47 @@ def test_a_potential_has_forgotten_nothing_of_itself(potential: Potential) -> No
 
     assert errors.n_structures == 3
     assert errors.deformation_energy_mae == errors.forces_mae == errors.stress_mae == 0
+
+
+def test_deviations_have_intervals_over_crystals(potential: Potential) -> None:
+    """Not over the atoms of one crystal: four crystals have none, five have."""
+    other = load_potential("chgnet-r2scan")
+    crystals = [crystal.structure for crystal in read_elastic_crystals(NAMES)]
+
+    found = [
+        compare_potentials(other, potential, chosen, settings=ForgettingSettings())
+        for chosen in (crystals, crystals[:4])
+    ]
+
+    for name in ("deformation_energy", "forces", "stress"):
+        interval = getattr(found[0], f"{name}_interval")
+        assert interval[0] < getattr(found[0], f"{name}_mae") < interval[1]
+        assert getattr(found[1], f"{name}_interval") is None
+
+
+def test_relaxed_structures_have_intervals_over_materials() -> None:
+    """Six of eight relaxed cells are 3 % larger, one 9 %; one failed."""
+    names = [f"m-{index}" for index in range(8)]
+    labels = Frames.from_structures([SALT.structure] * 8, names)
+    strains = [0.01] * 6 + [0.03]
+    records = {
+        name: RelaxationRecord(
+            status=RelaxationStatus.CONVERGED,
+            energy=-1.0,
+            initial_energy=-1.0,
+            structure=SALT.structure.apply_strain(strain, inplace=False),
+            n_steps=3,
+            fmax=0.01,
+        )
+        for name, strain in zip(names, strains, strict=False)
+    }
+
+    errors = compare_with_labels(labels, records)["all"]
+
+    changes = [(1 + strain) ** 3 - 1 for strain in strains]
+    expected = estimate_interval(changes, names[:7])
+    assert errors.volume_change_interval == pytest.approx(expected)
+    assert errors.volume_mae_interval == pytest.approx(expected)
+    assert errors.rmsd_interval == pytest.approx((0, 0), abs=1e-9)
+    few = dict(list(records.items())[:4])
+    assert compare_with_labels(labels, few)["all"].rmsd_interval is None

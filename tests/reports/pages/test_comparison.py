@@ -9,12 +9,16 @@ import pytest
 from tests.made_up_study import make_evaluations
 
 from nextrung.reports.pages.comparison import group_by_seed, write_comparison
+from nextrung.reports.sections.verdicts.evidence import read_evidence
+from nextrung.reports.sections.verdicts.undertraining import find_undertrained
 from nextrung.schemas.base import InputError
-from nextrung.schemas.models import Model
+from nextrung.schemas.models import RECIPES, Model, Trained
+from nextrung.schemas.repeats import ModelRepeats, Spread
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from nextrung.schemas.base import TaskDoc
     from nextrung.schemas.study import StudyDoc
 
 
@@ -94,3 +98,35 @@ def test_studies_are_compared_with_the_first_on_the_same_frames(
 def test_documents_of_every_study_are_needed(study: StudyDoc, tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="shorter"):
         write_comparison([study, vary(study, "b", 0)], tmp_path / "c.html", [{}])
+
+
+def test_baselines_and_short_trainings_stand_beside_the_errors(
+    study: StudyDoc, documents: dict[str, TaskDoc], tmp_path: Path
+) -> None:
+    other = vary(study, "other", 1)
+    stages = ("evaluation/", "fine_tuning/")
+    made = {part: doc for part, doc in documents.items() if part.startswith(stages)}
+
+    write_comparison([study, other], tmp_path / "c.html", [made, made])
+
+    html = (tmp_path / "c.html").read_text(encoding="utf-8")
+    assert "Undertrained" in html
+    undertrained = find_undertrained(made, read_evidence(made, study.results))
+    assert set(undertrained) == {
+        model for model in Model if RECIPES[model].trained is not Trained.NOTHING
+    }
+    for reasons in undertrained.values():
+        assert ("; ".join(reasons) or "no sign of it") in html
+    assert html.count(">Baseline<") == 2
+
+
+def test_means_over_repeats_are_compared(study: StudyDoc, tmp_path: Path) -> None:
+    """60 meV/atom in the first repeat, 80 in the mean of three."""
+    spread = Spread(n_repeats=3, mean=0.08, std=0.02, std_seeds=None, std_splits=None)
+    repeats = {Model.SCRATCH: ModelRepeats(repeats=[], spread={"energy": spread})}
+    results = study.results.model_copy(update={"repeats": repeats, "study": "many"})
+    many = study.model_copy(update={"results": results})
+
+    write_comparison([study, many], tmp_path / "c.html")
+
+    assert '<data value="0.08">80.0</data>' in (tmp_path / "c.html").read_text()

@@ -107,7 +107,13 @@ def test_the_markdown_shows_errors_in_the_units_of_its_columns(card: ModelCard) 
             "mace",
             "mace:a.model",
             ".model",
-            'MACECalculator(model_paths="scratch.model"',
+            'MACECalculator("scratch.model", device="cpu")  # ASE',
+        ),
+        (
+            "mace",
+            "mace:a.model#r2scan",
+            ".model",
+            'MACECalculator("scratch.model", head="r2scan", device="cpu")  # ASE',
         ),
     ],
 )
@@ -146,7 +152,9 @@ def test_the_checkpoint_keeps_the_suffix_of_its_architecture(
 def test_both_files_are_written_and_the_json_reads_back(
     tuned: FineTuningDoc, evaluation: EvaluationDoc, tmp_path: Path
 ) -> None:
-    markdown, machine = write_model_card(tuned, evaluation, tmp_path / "cards")
+    markdown, machine = write_model_card(
+        describe_model(tuned, evaluation), tmp_path / "cards"
+    )
     assert sorted(path.name for path in markdown.parent.iterdir()) == [
         "scratch.json",
         "scratch.md",
@@ -276,7 +284,7 @@ def test_the_code_of_the_card_runs_in_its_folder(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    markdown, _ = write_model_card(tuned, evaluation, tmp_path)
+    markdown, _ = write_model_card(describe_model(tuned, evaluation), tmp_path)
     copyfile(find_checkpoint("chgnet-0.3.0"), tmp_path / "scratch.pth.tar")
     monkeypatch.chdir(tmp_path)
     blocks = re.findall(r"```python\n(.*?)```", markdown.read_text("utf-8"), re.DOTALL)

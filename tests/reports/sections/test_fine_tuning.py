@@ -49,3 +49,12 @@ def test_a_study_without_training_has_a_note() -> None:
 
 def test_unusable_frames_are_listed(documents: Mapping[str, TaskDoc]) -> None:
     assert "lone-1" in html_of(report_fine_tuning(documents))
+
+
+def test_gains_over_the_baseline_are_listed(documents: Mapping[str, TaskDoc]) -> None:
+    findings = {"scratch": {"Forces": "+5 % (-9 to +20)", "Undertrained": "40 steps"}}
+    html = html_of(report_fine_tuning(documents, findings=findings))
+    assert "What training gained over the baseline" in html
+    assert "+5 % (-9 to +20)" in html
+    assert "40 steps" in html
+    assert "What training gained" not in html_of(report_fine_tuning(documents))

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from nextrung.reports.sections.intervals import estimate_intervals
+from nextrung.reports.sections.verdicts.evidence import read_evidence
 from nextrung.schemas.density import DensityDoc
 from nextrung.schemas.evaluation import EvaluationDoc, FrameResiduals
 from nextrung.schemas.models import Model
@@ -15,11 +16,17 @@ from nextrung.schemas.models import Model
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from nextrung.reports.sections.intervals import Intervals
     from nextrung.schemas.base import TaskDoc
 
 
+def estimate(documents: Mapping[str, TaskDoc]) -> Intervals:
+    evidence = read_evidence(documents)
+    return estimate_intervals(evidence.test, evidence.every)
+
+
 def test_too_few_materials_have_no_interval(documents: Mapping[str, TaskDoc]) -> None:
-    found = estimate_intervals(documents)
+    found = estimate(documents)
     assert {key for _, key in found} == {"formation_energy", "density"}
     assert {model for model, _ in found} == set(Model)
 
@@ -43,7 +50,7 @@ def test_energies_and_stresses_of_test_frames_are_resampled(
     document = documents["evaluation/source"]
     assert isinstance(document, EvaluationDoc)
     replaced = {"evaluation/source": document.model_copy(update={"rows": rows})}
-    found = estimate_intervals(replaced)
+    found = estimate(replaced)
     low, high = found["source", "energy"]
     assert low < errors.mean() < high < 2
     assert found["source", "stress"] == pytest.approx((0.5, 0.5))
@@ -55,7 +62,7 @@ def test_energies_and_stresses_of_test_frames_are_resampled(
 def test_intervals_of_errors_per_site_need_the_number_of_atoms(
     documents: Mapping[str, TaskDoc],
 ) -> None:
-    assert ("source", "forces") not in estimate_intervals(documents)
+    assert ("source", "forces") not in estimate(documents)
 
 
 def test_densities_of_unconverged_relaxations_are_left_out(
@@ -68,5 +75,5 @@ def test_densities_of_unconverged_relaxations_are_left_out(
         for row in document.rows
         if row.ratio is not None
     ]
-    low, high = estimate_intervals({"density/source": document})["source", "density"]
+    low, high = estimate({"density/source": document})["source", "density"]
     assert min(errors) < low < np.mean(errors) < high < max(errors)

@@ -5,26 +5,23 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
-from tests.made_up_study.stages import LABELS, make_provenance
+from tests.made_up_study.physics import C44, make_physics
 from tests.reports.browser import html_of
 
-from nextrung.adapters.files.crystals.elastic_crystals import read_elastic_crystals
-from nextrung.compute.physics.scores import check_value, score_physics
 from nextrung.reports.sections.physics import TITLES, report_physics
 from nextrung.schemas.models import Model
 from nextrung.schemas.physics import (
     FidelityErrors,
     ForgettingErrors,
     Measure,
-    PhysicsDoc,
-    PhysicsSettings,
 )
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from nextrung.schemas.physics import PhysicsDoc
     from nextrung.schemas.study import StudyDoc
 
-SETTINGS = PhysicsSettings()
-CRYSTALS = read_elastic_crystals(["Si diamond", "MgO rocksalt"])
 FORGETTING = ForgettingErrors(
     n_crystals=50,
     n_structures=150,
@@ -32,39 +29,31 @@ FORGETTING = ForgettingErrors(
     deformation_energy_mae=0.0125,
     forces_mae=0.057,
     stress_mae=1.18,
+    deformation_energy_interval=(0.009, 0.017),
+    forces_interval=(0.041, 0.077),
 )
 FIDELITY = FidelityErrors(
-    n_materials=9, n_compared=8, volume_change=-0.012, volume_mae=0.021, rmsd=0.043
+    n_materials=9,
+    n_compared=8,
+    volume_change=-0.012,
+    volume_mae=0.021,
+    rmsd=0.043,
+    volume_change_interval=(-0.022, -0.002),
 )
 
 
-def make_physics(model: Model, c44: dict[str, float | str]) -> PhysicsDoc:
-    """Scores of one measure of two crystals."""
-    records = [
-        check_value(crystal, Measure.C44, c44[crystal.crystal_id], settings=SETTINGS)
-        for crystal in CRYSTALS
-    ]
-    return PhysicsDoc(
-        model=model,
-        labels=LABELS,
-        settings=SETTINGS,
-        **dict(score_physics(records)),
-        forgetting=FORGETTING,
-        fidelity={"all": FIDELITY},
-        provenance=make_provenance(f"physics/{model}"),
-    )
+def compare(model: Model, c44: Mapping[str, float | str]) -> PhysicsDoc:
+    """Scores with a comparison with the source and with relaxed labels."""
+    compared = {"forgetting": FORGETTING, "fidelity": {"all": FIDELITY}}
+    return make_physics(model, c44).model_copy(update=compared)
 
 
 @pytest.fixture
 def html(study: StudyDoc) -> str:
-    soft: dict[str, float | str] = {
-        "Si diamond": 39.8,
-        "MgO rocksalt": "no reference energy of Mg",
-    }
     right = {"Si diamond": 79.6, "MgO rocksalt": 154.4}
     documents = {
-        "physics/source": make_physics(Model.SOURCE, soft),
-        "physics/scratch": make_physics(Model.SCRATCH, dict(right)),
+        "physics/source": compare(Model.SOURCE, C44),
+        "physics/scratch": compare(Model.SCRATCH, right),
     }
     return html_of(report_physics(study, documents))
 
@@ -88,11 +77,17 @@ def test_forgetting_and_fidelity_have_their_counts(html: str) -> None:
     assert ">0.043<" in html
 
 
+def test_forgetting_and_fidelity_have_their_intervals(html: str) -> None:
+    """Below their means, in the shown unit; none where there are too few."""
+    assert '12.5</data><span class="interval">9.0 to 17.0</span>' in html
+    assert '57.0</data><span class="interval">41.0 to 77.0</span>' in html
+    assert '-1.20</data><span class="interval">-2.20 to -0.20</span>' in html
+    assert "1.180</data></td>" in html
+
+
 def test_without_comparisons_they_are_left_out(study: StudyDoc) -> None:
     values = {"Si diamond": 80.0, "MgO rocksalt": 150.0}
-    alone = make_physics(Model.SOURCE, dict(values)).model_copy(
-        update={"forgetting": None, "fidelity": {}}
-    )
+    alone = make_physics(Model.SOURCE, values)
 
     shown = html_of(report_physics(study, {"physics/source": alone}))
 

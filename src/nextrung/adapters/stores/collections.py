@@ -37,6 +37,7 @@ INDEXES: Mapping[Collection, tuple[tuple[str, ...], ...]] = {
         ("study", "chemical_system"),
     ),
     Collection.DENSITIES: (),
+    Collection.PHYSICS: (("study", "measure", "passed"),),
     Collection.SCALING: (),
     Collection.BENCHMARKS: (("study", "property", "deviation"),),
     Collection.JOBS: (("study", "document", "wall_time"), ("fingerprint",)),

@@ -19,6 +19,7 @@ from nextrung.compute.collections import (
     list_benchmarks,
     list_densities,
     list_metrics,
+    list_physics,
     list_relaxations,
     list_residuals,
     list_scaling,
@@ -29,6 +30,7 @@ from nextrung.schemas.dataset import DatasetDoc
 from nextrung.schemas.density import DensityDoc
 from nextrung.schemas.evaluation import EvaluationDoc
 from nextrung.schemas.fine_tuning import FineTuningDoc
+from nextrung.schemas.physics import PhysicsDoc
 from nextrung.schemas.relaxation import ShardDoc
 from nextrung.schemas.repeats import is_repeat
 from nextrung.schemas.scaling_law import ScalingLawDoc
@@ -49,6 +51,7 @@ _SOURCES: Mapping[Collection, tuple[str, type[TaskDoc]]] = {
     Collection.RELAXATIONS: ("relaxation", ShardDoc),
     Collection.STABILITY: ("stability", StabilityDoc),
     Collection.DENSITIES: ("density", DensityDoc),
+    Collection.PHYSICS: ("physics", PhysicsDoc),
     Collection.SCALING: ("scaling_law", ScalingLawDoc),
     Collection.BENCHMARKS: ("benchmark", BenchmarkDoc),
 }
@@ -59,6 +62,7 @@ _LISTERS: Mapping[Collection, Callable[[Any, Mapping[str, str]], Sequence[Row]]]
     Collection.RESIDUALS: list_residuals,
     Collection.STABILITY: list_stability,
     Collection.DENSITIES: list_densities,
+    Collection.PHYSICS: list_physics,
     Collection.SCALING: list_scaling,
     Collection.BENCHMARKS: list_benchmarks,
 }

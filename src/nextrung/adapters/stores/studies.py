@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from nextrung.adapters.stores.job_store import find_documents
+from nextrung.compute.intervals import collect_errors
 from nextrung.schemas.alignment import AlignmentDoc
 from nextrung.schemas.atom_refs import AtomRefDoc
 from nextrung.schemas.base import InputError
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 
     from jobflow import JobStore
 
+    from nextrung.compute.intervals import ErrorsBySplit
     from nextrung.schemas.base import TaskDoc
 
 #: Document class of each stage.
@@ -41,6 +43,9 @@ DOCUMENTS: Mapping[str, type[TaskDoc]] = {
     "physics": PhysicsDoc,
     "scaling_law": ScalingLawDoc,
 }
+
+#: Stages whose documents list errors of single frames, materials or crystals.
+SCORED = ("evaluation", "stability", "density")
 
 
 def _list_studies(store: JobStore) -> list[str]:
@@ -98,6 +103,29 @@ def load_documents(
     }
     preflight = find_preflight(store, study) if "preflight" in stages else None
     return loaded if preflight is None else {"preflight": preflight, **loaded}
+
+
+def load_repeated_errors(store: JobStore, study: StudyDoc) -> dict[str, ErrorsBySplit]:
+    """Load the errors of all repeats but the first, one document at a time.
+
+    Parameters
+    ----------
+    store : JobStore
+        A connected store.
+    study : StudyDoc
+        The study.
+
+    Returns
+    -------
+    dict of str to dict
+        Errors of each evaluation, hull and set of densities, by
+        ``stage/model/repeat``.
+    """
+    return {
+        part: collect_errors(DOCUMENTS[stage].model_validate(_output(store, uuid)))
+        for part, uuid in study.results.jobs.items()
+        if (stage := part.partition("/")[0]) in SCORED and is_repeat(part)
+    }
 
 
 def find_preflight(store: JobStore, study: StudyDoc) -> PreflightDoc | None:

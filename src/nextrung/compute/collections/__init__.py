@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 from nextrung.compute.collections.errors import list_metrics, list_residuals
-from nextrung.compute.collections.models import describe_model, list_scaling
+from nextrung.compute.collections.models import (
+    describe_model,
+    list_physics,
+    list_scaling,
+)
 from nextrung.compute.collections.phases import (
     list_benchmarks,
     list_densities,
@@ -24,6 +28,7 @@ __all__ = [
     "list_benchmarks",
     "list_densities",
     "list_metrics",
+    "list_physics",
     "list_relaxations",
     "list_residuals",
     "list_scaling",

@@ -1,16 +1,17 @@
-"""Rows of the collections `models` and `scaling`."""
+"""Rows of the collections `models`, `physics` and `scaling`."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from nextrung.schemas.stores.collections import ModelRow, ScalingRow
+from nextrung.schemas.stores.collections import ModelRow, PhysicsRow, ScalingRow
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from nextrung.schemas.dataset import DatasetDoc
     from nextrung.schemas.fine_tuning import FineTuningDoc
+    from nextrung.schemas.physics import PhysicsDoc
     from nextrung.schemas.scaling_law import ScalingLawDoc
 
 
@@ -56,6 +57,27 @@ def describe_model(
             wall_time=doc.provenance.wall_time,
             device=doc.provenance.device,
         )
+    ]
+
+
+def list_physics(doc: PhysicsDoc, origin: Mapping[str, str]) -> list[PhysicsRow]:
+    """List the tests of the potential energy surface of a model.
+
+    Parameters
+    ----------
+    doc : PhysicsDoc
+        Tests of a model.
+    origin : mapping of str to str
+        Fields of :class:`.Row`.
+
+    Returns
+    -------
+    list of PhysicsRow
+        One row per crystal and measure.
+    """
+    return [
+        PhysicsRow(**origin, model=doc.model, **record.model_dump())
+        for record in doc.rows
     ]
 
 

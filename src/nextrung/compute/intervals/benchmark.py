@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from pymatgen.core import Composition
 
-from nextrung.compute.intervals.differences import adjust_holm, compare_paired
+from nextrung.compute.intervals.differences import adjust_holm
+from nextrung.compute.intervals.mean_differences import compare_paired
 from nextrung.compute.intervals.means import estimate_interval
 from nextrung.compute.intervals.models import SIGNIFICANCE
 from nextrung.schemas.benchmark import (
@@ -86,9 +87,7 @@ def compare_benchmarks(models: Sequence[BenchmarkDoc]) -> BenchmarkComparison:
             continue  # their zeros differ
         compared = _compare(quantity, found)
         differences += compared
-        significant = [
-            each for each in compared if each.low > 0 and each.p_adjusted < SIGNIFICANCE
-        ]
+        significant = [each for each in compared if each.significant]
         if len(models) > 1 and len(significant) == len(models) - 1:
             leaders[quantity] = significant[0].reference
     return BenchmarkComparison(
@@ -188,6 +187,7 @@ def _compare(quantity: str, found: Mapping[str, _Errors]) -> list[BenchmarkDiffe
             low=each.low,
             high=each.high,
             p_adjusted=p_adjusted,
+            significant=each.low > 0 and p_adjusted < SIGNIFICANCE,
             n_values=len(pairs[model]),
         )
         for (model, each), p_adjusted in zip(known.items(), adjusted, strict=True)

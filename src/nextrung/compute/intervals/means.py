@@ -13,12 +13,16 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 
+#: Number of resamples of a mean.
+N_RESAMPLES = 1000
+
+
 def estimate_interval(
     values: Sequence[float] | NDArray[np.float64],
     material_ids: Sequence[str],
     *,
     weights: Sequence[float] | None = None,
-    n_resamples: int = 1000,
+    n_resamples: int = N_RESAMPLES,
     seed: int = 0,
 ) -> tuple[float, float] | None:
     """Estimate the 95 % interval of a mean by a bootstrap over materials.
@@ -50,7 +54,36 @@ def estimate_interval(
     heavy-tailed and materials few.
     """
     sample = Sample.of(values, material_ids, weights=weights)
-    resampled = resample_mean(sample, n_resamples=n_resamples, seed=seed)
+    return find_interval(sample, n_resamples=n_resamples, seed=seed)
+
+
+def find_interval(
+    sample: Sample,
+    *,
+    pooled: float | None = None,
+    n_resamples: int = N_RESAMPLES,
+    seed: int = 0,
+) -> tuple[float, float] | None:
+    """Find the 95 % interval of the mean of a sample of materials and repeats.
+
+    Parameters
+    ----------
+    sample : Sample
+        Values of materials in repeats.
+    pooled : float, optional
+        Variance between repeats expected from other models.
+    n_resamples : int
+        Number of resamples.
+    seed : int
+        Random seed.
+
+    Returns
+    -------
+    tuple of float or None
+        Low and high end; None below five materials. The low end is below zero only
+        where a value is.
+    """
+    resampled = resample_mean(sample, n_resamples=n_resamples, seed=seed, pooled=pooled)
     if resampled is None:
         return None
     low, high = resampled.interval

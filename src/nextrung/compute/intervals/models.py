@@ -1,217 +1,262 @@
-"""Paired differences of the test errors of all models of a study."""
+"""Comparison of the test errors of all models on one benchmark."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, field
+from functools import cached_property
+from itertools import combinations
+from typing import TYPE_CHECKING, NamedTuple, Self
 
 import numpy as np
 
-from nextrung.compute.intervals.differences import adjust_holm, compare_paired
-from nextrung.schemas.models import Model
-from nextrung.schemas.repeats import PROPERTIES, ModelDifference
+from nextrung.compute.intervals.differences import (
+    PairedDifference,
+    PairedErrors,
+    adjust_holm,
+)
+from nextrung.compute.intervals.means import find_interval
+from nextrung.compute.intervals.resampling import PRECISION, Sample
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from numpy.typing import NDArray
-
-    from nextrung.compute.intervals.differences import PairedDifference
-    from nextrung.schemas.evaluation import FrameResiduals
-    from nextrung.schemas.repeats import BestModel
+    from nextrung.compute.intervals.errors import Errors, Repeat
 
 #: Adjusted p-value below which two models are told apart.
 SIGNIFICANCE = 0.05
 
-#: Seed of the training, None without one, and seed of the split.
-Repeat = tuple[int | None, int]
+#: Name of the baseline among the models of a comparison: zero, or the atomic
+#: references alone.
+BASELINE = "baseline"
+
+#: Smallest number of repeated models whose variances are pooled.
+MIN_POOLED = 3
+
+
+class Comparison(NamedTuple):
+    """Difference of a model from a reference, among all compared with it.
+
+    Parameters
+    ----------
+    found : PairedDifference
+        Difference, interval and p-value.
+    p_adjusted : float
+        Its p-value after Holm for all models compared with this reference.
+    """
+
+    found: PairedDifference
+    p_adjusted: float
+
+    @property
+    def is_significant(self) -> bool:
+        """Whether the models are told apart."""
+        return self.p_adjusted < SIGNIFICANCE
+
+    def reverse(self) -> Comparison:
+        """Return the difference of the reference from the model."""
+        return self._replace(found=self.found.reverse())
 
 
 @dataclass(frozen=True, eq=False)
-class FrameErrors:
-    """Absolute errors of the frames of one split.
+class ModelComparison:
+    """Errors of all models on one benchmark, paired over materials and repeats.
 
     Parameters
     ----------
-    frame_ids, material_ids : ndarray of str, shape (n_frames,)
-        Name and material of each frame.
-    weights : mapping of str to ndarray of float, shape (n_frames,)
-        Weight of each frame in the mean, by property.
-    errors : mapping of str to ndarray of float, shape (n_frames,)
-        Error of each frame, by property; nan where it is missing.
-    """
-
-    frame_ids: NDArray[np.str_]
-    material_ids: NDArray[np.str_]
-    weights: Mapping[str, NDArray[np.float64]]
-    errors: Mapping[str, NDArray[np.float64]]
-
-
-def collect_errors(rows: FrameResiduals, split: str = "test") -> FrameErrors:
-    """Collect the errors of the frames of one split.
-
-    Parameters
-    ----------
-    rows : FrameResiduals
-        Residuals of all frames.
-    split : str
-        The split.
-
-    Returns
-    -------
-    FrameErrors
-        Errors; without forces and moments where the numbers of atoms, by which frames
-        are weighted, were not kept.
-    """
-    chosen = np.array(rows.split, dtype=str) == split
-    columns = {
-        "energy": np.abs(
-            np.array(rows.predicted_energy_per_atom, dtype=np.float64)
-            - np.array(rows.energy_per_atom, dtype=np.float64)
-        ),
-        "stress": np.array(rows.stress_mae, dtype=np.float64),
-    }
-    weights = dict.fromkeys(columns, np.ones(int(chosen.sum())))
-    if rows.n_atoms:
-        columns["forces"] = np.array(rows.forces_mae, dtype=np.float64)
-        columns["magmoms"] = np.array(rows.magmoms_mae, dtype=np.float64)
-        atoms = np.array(rows.n_atoms, dtype=np.float64)[chosen]
-        weights |= dict.fromkeys(("forces", "magmoms"), atoms)
-    return FrameErrors(
-        frame_ids=np.array(rows.frame_id, dtype=str)[chosen],
-        material_ids=np.array(rows.material_id, dtype=str)[chosen],
-        weights=weights,
-        errors={name: column[chosen] for name, column in columns.items()},
-    )
-
-
-def compare_models(
-    models: Mapping[str, Mapping[Repeat, FrameErrors]],
-    best: Mapping[str, BestModel],
-) -> list[ModelDifference]:
-    """Compare every model with the source, with scratch, and with the best model.
-
-    Parameters
-    ----------
-    models : mapping of str to mapping of Repeat to FrameErrors
+    models : mapping of str to mapping of Repeat to Errors
         Errors of each model in each repeat.
-    best : mapping of str to BestModel
-        Best model of each property, chosen on validation errors.
 
-    Returns
-    -------
-    list of ModelDifference
-        Differences by property and reference; p-values are adjusted for the models that
-        are compared with one reference by one property.
+    Notes
+    -----
+    Two or three repeats leave one or two degrees of freedom for the variance between
+    them. As in the moderated t-statistic [1]_, it is averaged with the variance pooled
+    over all pairs of models, which enters with one degree of freedom: models are too
+    few to estimate how much their variances differ, and more weight would tell a model
+    that varies three times as much as the others apart by chance.
+
+    References
+    ----------
+    .. [1] G. K. Smyth, Stat. Appl. Genet. Mol. Biol. 3, 3 (2004),
+       doi 10.2202/1544-6115.1027.
     """
-    found: list[ModelDifference] = []
-    for name in PROPERTIES:
-        chosen = [best[name].model] if name in best else []
-        references = dict.fromkeys([Model.SOURCE.value, Model.SCRATCH.value, *chosen])
-        for reference in references:
-            if reference in models:
-                found += _compare_with(reference, models, name)
-    return found
 
+    models: Mapping[str, Mapping[Repeat, Errors]]
+    _compared: dict[tuple[str, str], PairedDifference | None] = field(
+        default_factory=dict, init=False, repr=False
+    )
 
-@dataclass(frozen=True)
-class _Compared:
-    """A model that was compared with a reference."""
+    @classmethod
+    def of(cls, models: Mapping[str, Mapping[Repeat, Errors]]) -> Self:
+        """Compare models without elemental phases of hulls.
 
-    model: str
-    difference: PairedDifference
-    n_materials: int
-    n_repeats: int
+        Parameters
+        ----------
+        models : mapping of str to mapping of Repeat to Errors
+            Errors of each model in each repeat; those of elemental phases, which are
+            zero by definition, are left out.
+        """
+        compounds = {
+            model: {
+                repeat: found
+                for repeat, errors in repeats.items()
+                if len(found := errors.drop_elements())
+            }
+            for model, repeats in models.items()
+        }
+        return cls({model: repeats for model, repeats in compounds.items() if repeats})
 
+    @cached_property
+    def everything(self) -> dict[str, Mapping[Repeat, Errors]]:
+        """The models, and the baseline where there is one."""
+        baselines: dict[Repeat, Errors] = {}
+        for repeats in self.models.values():
+            for (_, split), errors in repeats.items():
+                found = errors.of_baseline()
+                known = baselines.get((None, split))
+                if len(found) > (len(known) if known is not None else 0):
+                    baselines[None, split] = found
+        return {**self.models, **({BASELINE: baselines} if baselines else {})}
 
-def _compare_with(
-    reference: str, models: Mapping[str, Mapping[Repeat, FrameErrors]], name: str
-) -> list[ModelDifference]:
-    """Compare all other models with a reference by one property."""
-    compared = [
-        made
-        for model in models
-        if model != reference
-        and (made := _compare(model, reference, models, name=name))
-    ]
-    adjusted = adjust_holm([each.difference.p_value for each in compared])
-    return [
-        ModelDifference(
-            property=name,
-            model=each.model,
-            reference=reference,
-            **each.difference._asdict(),
-            p_adjusted=p_adjusted,
-            significant=p_adjusted < SIGNIFICANCE,
-            n_materials=each.n_materials,
-            n_repeats=each.n_repeats,
+    @cached_property
+    def pooled(self) -> float | None:
+        """Variance of log ratios between repeats, mean over all pairs of models."""
+        repeated = [m for m, repeats in self.models.items() if len(repeats) > 1]
+        if len(repeated) < MIN_POOLED:
+            return None
+        variances = [
+            variance
+            for a, b in combinations(self.everything, 2)
+            if (variance := self._pair(a, b).variance) is not None
+            and variance > PRECISION
+        ]
+        return float(np.mean(variances)) if variances else None
+
+    @cached_property
+    def _pooled_of_means(self) -> float | None:
+        """Relative variance of mean errors between repeats, mean over models."""
+        variances = [
+            float(np.var(means, ddof=1) / np.mean(means) ** 2)
+            for repeats in self.models.values()
+            if len(means := _average_repeats(repeats)) > 1 and any(means)
+        ]
+        return float(np.mean(variances)) if len(variances) >= MIN_POOLED else None
+
+    def compare_alone(self, model: str, reference: str) -> PairedDifference | None:
+        """Compare two models, without adjustment for the others.
+
+        Parameters
+        ----------
+        model, reference : str
+            The models, or :data:`BASELINE`.
+
+        Returns
+        -------
+        PairedDifference or None
+            The difference, computed once in whichever order it is asked for first; None
+            where a model is missing or they share fewer than five materials.
+        """
+        if model not in self.everything or reference not in self.everything:
+            return None
+        if (reference, model) in self._compared:
+            found = self._compared[reference, model]
+            return found and found.reverse()
+        if (model, reference) not in self._compared:
+            pairs = self._pair(model, reference)
+            self._compared[model, reference] = pairs.compare(self.pooled)
+        return self._compared[model, reference]
+
+    def compare(self, model: str, reference: str) -> Comparison | None:
+        """Compare a model with a reference, adjusted for all compared with it.
+
+        Parameters
+        ----------
+        model, reference : str
+            The models, or :data:`BASELINE`.
+
+        Returns
+        -------
+        Comparison or None
+            Error of the model relative to that of the reference; None where they share
+            fewer than five materials.
+        """
+        return self.compare_all(reference).get(model)
+
+    def compare_all(self, reference: str) -> dict[str, Comparison]:
+        """Compare all other models with a reference.
+
+        Parameters
+        ----------
+        reference : str
+            A model, or :data:`BASELINE`.
+
+        Returns
+        -------
+        dict of str to Comparison
+            Comparisons by model, without those that share fewer than five materials
+            with the reference.
+        """
+        found = {
+            model: compared
+            for model in self.models
+            if model != reference and (compared := self.compare_alone(model, reference))
+        }
+        tests = list(dict.fromkeys(found.values()))  # equal predictions are one test
+        adjusted = dict(
+            zip(tests, adjust_holm([each.p_value for each in tests]), strict=True)
         )
-        for each, p_adjusted in zip(compared, adjusted, strict=True)
-    ]
+        return {
+            model: Comparison(each, adjusted[each]) for model, each in found.items()
+        }
+
+    def average(self, model: str) -> float:
+        """Average the mean errors of all repeats of a model.
+
+        Parameters
+        ----------
+        model : str
+            The model.
+        """
+        return float(np.mean([errors.mean for errors in self.models[model].values()]))
+
+    def estimate_interval(self, model: str) -> tuple[float, float] | None:
+        """Estimate the 95 % interval of the mean error of a model.
+
+        Parameters
+        ----------
+        model : str
+            The model.
+
+        Returns
+        -------
+        tuple of float or None
+            Its ends over materials and, where there are several, over repeats; None
+            below five materials.
+        """
+        repeats = self.models[model]
+        errors = list(repeats.values())
+        sample = Sample.of(
+            np.concatenate([each.values for each in errors]),
+            np.concatenate([each.material_ids for each in errors]),
+            repeat_ids=np.repeat(_label(list(repeats)), [len(e) for e in errors]),
+            weights=np.concatenate([e.weights / e.weights.sum() for e in errors]),
+        )
+        pooled = self._pooled_of_means
+        expected = None if pooled is None else pooled * self.average(model) ** 2
+        return find_interval(sample, pooled=expected)
+
+    def _pair(self, model: str, reference: str) -> PairedErrors:
+        """Pair the errors of two models."""
+        return PairedErrors.of(self.everything[model], self.everything[reference])
 
 
-def _compare(
-    model: str,
-    reference: str,
-    models: Mapping[str, Mapping[Repeat, FrameErrors]],
-    *,
-    name: str,
-) -> _Compared | None:
-    """Compare a model with a reference over the repeats that both have."""
-    of_model, of_reference = models[model], models[reference]
-    repeats = _match_repeats(list(of_model), list(of_reference))
-    if not repeats:
-        return None
-    n_splits = len({split for (_, split), _ in repeats})
-    pairs = [_pair(of_model[a], of_reference[b], name) for a, b in repeats]
-    materials = np.concatenate([pair.material_ids for pair in pairs])
-    # Trainings on one split share their data: where splits are repeated, they count.
-    labels = [
-        split if n_splits > 1 else (a_seed, b_seed)
-        for (a_seed, split), (b_seed, _) in repeats
-    ]
-    difference = compare_paired(
-        np.concatenate([pair.errors["model"] for pair in pairs]),
-        np.concatenate([pair.errors["reference"] for pair in pairs]),
-        materials.tolist(),
-        repeat_ids=[
-            label
-            for label, pair in zip(labels, pairs, strict=True)
-            for _ in pair.material_ids
-        ],
-        weights=np.concatenate([pair.weights["model"] for pair in pairs]),
-    )
-    if difference is None:
-        return None
-    return _Compared(model, difference, len(np.unique(materials)), len(repeats))
+def _label(repeats: Sequence[Repeat]) -> list[str]:
+    """Label what counts as one repeat: the split where there are several."""
+    n_splits = len({split for _, split in repeats})
+    return [f"{split}" if n_splits > 1 else f"{seed}" for seed, split in repeats]
 
 
-def _match_repeats(
-    of_model: Sequence[Repeat], of_reference: Sequence[Repeat]
-) -> list[tuple[Repeat, Repeat]]:
-    """Match repeats of the same split and seed; without training, any seed."""
-    return [
-        (a, b)
-        for a in of_model
-        for b in of_reference
-        if a[1] == b[1] and (a[0] == b[0] or None in {a[0], b[0]})
-    ]
-
-
-def _pair(model: FrameErrors, reference: FrameErrors, name: str) -> FrameErrors:
-    """Pair the errors of the frames for which both models have one."""
-    empty = np.empty(0)
-    shared, of_model, of_reference = np.intersect1d(
-        model.frame_ids, reference.frame_ids, assume_unique=True, return_indices=True
-    )
-    if name not in model.errors or name not in reference.errors:
-        shared, of_model, of_reference = shared[:0], of_model[:0], of_reference[:0]
-    a = model.errors.get(name, empty)[of_model]
-    b = reference.errors.get(name, empty)[of_reference]
-    known = np.isfinite(a) & np.isfinite(b)
-    return FrameErrors(
-        frame_ids=shared[known],
-        material_ids=model.material_ids[of_model][known],
-        weights={"model": model.weights.get(name, empty)[of_model][known]},
-        errors={"model": a[known], "reference": b[known]},
-    )
+def _average_repeats(repeats: Mapping[Repeat, Errors]) -> list[float]:
+    """Average the mean errors of what counts as one repeat."""
+    labels = np.array(_label(list(repeats)))
+    means = np.array([errors.mean for errors in repeats.values()])
+    return [float(means[labels == each].mean()) for each in np.unique(labels)]

@@ -24,6 +24,9 @@ MIN_MATERIALS = 5
 #: Number of materials above which Student's t alone is exact enough.
 MOST_RESAMPLED = 2000
 
+#: Degrees of freedom that the variance pooled over models counts as.
+POOLED_FREEDOM = 1.0
+
 #: Relative variation below which values are equal but for rounding.
 PRECISION = 1e-12
 
@@ -81,7 +84,7 @@ class ResampledMean:
             else self.statistics <= statistic
         )
         share = (n_beyond + 1) / (len(self.statistics) + 1)
-        return min(1.0, max(of_student, 2 * share * TAIL / RESAMPLED_TAIL))
+        return float(min(1.0, max(of_student, 2 * share * TAIL / RESAMPLED_TAIL)))
 
 
 @dataclass(frozen=True, eq=False)
@@ -105,9 +108,9 @@ class Sample:
     def of(
         cls,
         values: ArrayLike,
-        material_ids: Sequence[str],
+        material_ids: Sequence[str] | NDArray[np.str_],
         *,
-        repeat_ids: Sequence[object] | None = None,
+        repeat_ids: Sequence[str] | NDArray[np.str_] | None = None,
         weights: ArrayLike | None = None,
     ) -> Self:
         """Build a sample; find its materials and repeats.
@@ -124,12 +127,12 @@ class Sample:
             Weight of each value; equal by default.
         """
         array = np.asarray(values, dtype=np.float64)
-        labels = ["" for _ in array] if repeat_ids is None else map(str, repeat_ids)
+        labels = np.zeros(len(array)) if repeat_ids is None else repeat_ids
         return cls(
             values=array,
             weights=np.ones(len(array)) if weights is None else np.asarray(weights),
             materials=_number(material_ids),
-            repeats=_number(list(labels)),
+            repeats=_number(labels),
         )
 
     @property
@@ -155,20 +158,28 @@ class Sample:
         """Weighted deviation from the mean of the repeat, shape (n_values,)."""
         return self.weights * (self.values - self.repeat_means[self.repeats])
 
-    def estimate_variances(self) -> tuple[float, float]:
+    def estimate_variances(self, pooled: float | None) -> tuple[float, float, float]:
         """Estimate the variance of the mean due to materials, and due to repeats.
+
+        Parameters
+        ----------
+        pooled : float or None
+            Variance between repeats that other models have, which counts as
+            :data:`POOLED_FREEDOM` degrees of freedom; None without any.
 
         Returns
         -------
-        tuple of float
+        of_materials, of_repeats : float
             Both variances; that of repeats is what remains of the variance of their
             means once the part that their materials explain is subtracted.
+        freedom : float
+            Degrees of freedom of the variance of the repeats.
 
         Notes
         -----
-        Of that part, (R - 2) / (R - 1) is subtracted for R repeats. All of it would be
-        unbiased, but leave nothing in half of the studies of two or three repeats, and
-        tell equal models apart in up to 10 % of them.
+        Of that part, (f - 1) / f is subtracted for f degrees of freedom. All of it
+        would be unbiased, but leave nothing in half of the studies of two or three
+        repeats, and tell equal models apart in up to 10 % of them.
         """
         n_repeats, n_materials = len(self.shares), self.n_materials
         influence = np.zeros((n_materials, n_repeats))
@@ -177,15 +188,19 @@ class Sample:
         covariance = influence.T @ influence * n_materials / (n_materials - 1)
         of_materials = float(self.shares @ covariance @ self.shares)
         if n_repeats == 1:
-            return of_materials, 0.0
-        explained = np.trace(covariance) - covariance.sum() / n_repeats
-        explained *= (n_repeats - 2) / (n_repeats - 1) ** 2
-        excess = max(0.0, float(self.repeat_means.var(ddof=1) - explained))
-        return of_materials, excess * float(self.shares @ self.shares)
+            return of_materials, 0.0, 1.0
+        freedom = own = n_repeats - 1.0
+        between = float(self.repeat_means.var(ddof=1))
+        if pooled is not None:
+            freedom += POOLED_FREEDOM
+            between = (own * between + POOLED_FREEDOM * pooled) / freedom
+        explained = (np.trace(covariance) - covariance.sum() / n_repeats) / own
+        excess = max(0.0, between - float(explained) * (freedom - 1) / freedom)
+        return of_materials, excess * float(self.shares @ self.shares), freedom
 
 
 def resample_mean(
-    sample: Sample, *, n_resamples: int, seed: int
+    sample: Sample, *, n_resamples: int, seed: int, pooled: float | None = None
 ) -> ResampledMean | None:
     """Resample a weighted mean over materials, and add the variance of repeats.
 
@@ -197,6 +212,8 @@ def resample_mean(
         Number of resamples.
     seed : int
         Random seed.
+    pooled : float, optional
+        Variance between repeats that other models have.
 
     Returns
     -------
@@ -218,7 +235,7 @@ def resample_mean(
     if sample.n_materials < MIN_MATERIALS:
         return None
     mean = float(sample.repeat_means @ sample.shares)
-    of_materials, of_repeats = sample.estimate_variances()
+    of_materials, of_repeats, n_others = sample.estimate_variances(pooled)
     variance = of_materials + of_repeats
     if variance <= np.square(PRECISION * sample.values).max():
         return ResampledMean(mean, 0.0, np.inf, np.empty(0))
@@ -227,7 +244,6 @@ def resample_mean(
         n_resamples = 0
     statistics = _resample(sample, rng, n_resamples)
     statistics *= np.sqrt(of_materials / variance)
-    n_others = max(len(sample.shares) - 1, 1)
     if of_repeats:
         drawn = rng.standard_t(n_others, size=len(statistics))
         statistics += drawn * np.sqrt(of_repeats / variance)
@@ -237,9 +253,9 @@ def resample_mean(
     return ResampledMean(mean, float(np.sqrt(variance)), freedom, np.sort(statistics))
 
 
-def _number(labels: Sequence[str]) -> NDArray[np.int64]:
+def _number(labels: ArrayLike) -> NDArray[np.int64]:
     """Replace labels by their index in sorted order."""
-    _, numbers = np.unique(np.asarray(labels, dtype=str), return_inverse=True)
+    _, numbers = np.unique(np.asarray(labels), return_inverse=True)
     return numbers.astype(np.int64)
 
 

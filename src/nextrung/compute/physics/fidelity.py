@@ -95,10 +95,10 @@ def compare_structures(label: Structure, relaxed: Structure) -> Deviation | None
     )
 
 
-def score_fidelity(
+def measure_deviations(
     labels: Frames, records: Mapping[str, RelaxationRecord]
-) -> dict[str, FidelityErrors]:
-    """Score relaxed structures against relaxed labels.
+) -> dict[str, list[Deviation | None]]:
+    """Measure the deviation of each relaxed structure from its label.
 
     Parameters
     ----------
@@ -109,8 +109,9 @@ def score_fidelity(
 
     Returns
     -------
-    dict of str to FidelityErrors
-        Errors over all materials, and over those of each split.
+    dict of str to list of Deviation or None
+        Deviations of all materials, and of those of each split; None without a
+        converged relaxation of the same atoms.
     """
     deviations: dict[str, list[Deviation | None]] = {ALL: []}
     for name, split, label in zip(
@@ -125,11 +126,22 @@ def score_fidelity(
         deviation = relaxed and compare_structures(label, relaxed)
         for part in (ALL, split):
             deviations.setdefault(part, []).append(deviation)
-    return {part: _average(each) for part, each in deviations.items() if part}
+    return {part: each for part, each in deviations.items() if part}
 
 
-def _average(deviations: Sequence[Deviation | None]) -> FidelityErrors:
-    """Average deviations over the materials that have one."""
+def score_fidelity(deviations: Sequence[Deviation | None]) -> FidelityErrors:
+    """Average deviations over the materials that have one.
+
+    Parameters
+    ----------
+    deviations : sequence of Deviation or None
+        Deviation of each material with a relaxed label.
+
+    Returns
+    -------
+    FidelityErrors
+        Means, without intervals.
+    """
     compared = [deviation for deviation in deviations if deviation is not None]
     changes = np.array([deviation.volume_change for deviation in compared])
     distances = [deviation.rmsd for deviation in compared]

@@ -12,11 +12,15 @@ from nextrung.schemas.physics import ForgettingErrors
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from numpy.typing import ArrayLike
+    from numpy.typing import ArrayLike, NDArray
     from pymatgen.core import Structure
 
     from nextrung.schemas.physics import ForgettingSettings
     from nextrung.schemas.prediction import Prediction
+
+
+#: Properties by which a model is compared with its source.
+PROPERTIES = ("deformation_energy", "forces", "stress")
 
 
 def perturb_crystals(
@@ -50,12 +54,12 @@ def perturb_crystals(
     return structures
 
 
-def score_forgetting(
+def measure_deviations(
     predicted: Sequence[Prediction],
     source: Sequence[Prediction],
     settings: ForgettingSettings,
-) -> ForgettingErrors:
-    """Compare the predictions of a model with those of its source.
+) -> list[dict[str, NDArray[np.float64]]]:
+    """Measure the deviations of a model from its source, crystal by crystal.
 
     Energies are those of the perturbed structures relative to their unperturbed
     crystal, in which atomic reference energies cancel.
@@ -71,8 +75,9 @@ def score_forgetting(
 
     Returns
     -------
-    ForgettingErrors
-        Mean absolute deviations over the crystals that both predict.
+    list of dict
+        Absolute deviations of all components of the perturbed structures of each
+        crystal that both predict, by property.
 
     Raises
     ------
@@ -87,29 +92,59 @@ def score_forgetting(
     size = settings.n_perturbed + 1
     pairs = list(zip(predicted, source, strict=True))
     crystals = [pairs[start : start + size] for start in range(0, len(pairs), size)]
-    both = [
-        crystal
+    return [
+        {
+            "deformation_energy": _join(
+                _find_energy(ours) - _find_energy(theirs) - _subtract_first(crystal)
+                for ours, theirs in crystal[1:]
+            ),
+            "forces": _join(
+                np.asarray(ours.forces) - np.asarray(theirs.forces)
+                for ours, theirs in crystal[1:]
+            ),
+            "stress": _join(
+                np.asarray(ours.stress) - np.asarray(theirs.stress)
+                for ours, theirs in crystal[1:]
+            ),
+        }
         for crystal in crystals
         if all(side.error is None for pair in crystal for side in pair)
     ]
-    perturbed = [pair for crystal in both for pair in crystal[1:]]
+
+
+def score_forgetting(
+    predicted: Sequence[Prediction],
+    source: Sequence[Prediction],
+    settings: ForgettingSettings,
+) -> ForgettingErrors:
+    """Compare the predictions of a model with those of its source.
+
+    Parameters
+    ----------
+    predicted : sequence of Prediction
+        Predictions of the model for :func:`perturb_crystals`.
+    source : sequence of Prediction
+        Predictions of the source for the same structures.
+    settings : ForgettingSettings
+        Number of perturbed structures of each crystal.
+
+    Returns
+    -------
+    ForgettingErrors
+        Mean absolute deviations over the crystals that both predict, without
+        intervals.
+    """
+    crystals = measure_deviations(predicted, source, settings)
     return ForgettingErrors(
-        n_crystals=len(both),
-        n_structures=len(perturbed),
-        n_without_value=len(crystals) - len(both),
-        deformation_energy_mae=_average(
-            [_find_energy(ours) - _find_energy(theirs) - _subtract_first(crystal)]
-            for crystal in both
-            for ours, theirs in crystal[1:]
-        ),
-        forces_mae=_average(
-            np.asarray(ours.forces) - np.asarray(theirs.forces)
-            for ours, theirs in perturbed
-        ),
-        stress_mae=_average(
-            np.asarray(ours.stress) - np.asarray(theirs.stress)
-            for ours, theirs in perturbed
-        ),
+        n_crystals=len(crystals),
+        n_structures=len(crystals) * settings.n_perturbed,
+        n_without_value=len(source) // (settings.n_perturbed + 1) - len(crystals),
+        **{
+            f"{name}_mae": float(np.concatenate([c[name] for c in crystals]).mean())
+            if crystals
+            else None
+            for name in PROPERTIES
+        },
     )
 
 
@@ -124,7 +159,6 @@ def _subtract_first(crystal: Sequence[tuple[Prediction, Prediction]]) -> float:
     return _find_energy(ours) - _find_energy(theirs)
 
 
-def _average(differences: Iterable[ArrayLike]) -> float | None:
-    """Average absolute differences over all components; None without any."""
-    listed = [np.abs(np.asarray(each)).ravel() for each in differences]
-    return float(np.concatenate(listed).mean()) if listed else None
+def _join(differences: Iterable[ArrayLike]) -> NDArray[np.float64]:
+    """Join the absolute differences of all components, shape (n_components,)."""
+    return np.concatenate([np.abs(np.asarray(each)).ravel() for each in differences])

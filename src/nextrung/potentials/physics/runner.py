@@ -5,7 +5,14 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING
 
-from nextrung.compute.physics.forgetting import perturb_crystals, score_forgetting
+from nextrung.compute.intervals import estimate_interval
+from nextrung.compute.physics import fidelity
+from nextrung.compute.physics.forgetting import (
+    PROPERTIES,
+    measure_deviations,
+    perturb_crystals,
+    score_forgetting,
+)
 from nextrung.compute.physics.scores import MEASURES, check_value
 from nextrung.potentials.physics.crystal_tests import run_test
 from nextrung.schemas.physics import PhysicsTest
@@ -17,14 +24,17 @@ if TYPE_CHECKING:
     from pymatgen.core import Structure
 
     from nextrung.potentials.potential import Potential
+    from nextrung.schemas.frames import Frames
     from nextrung.schemas.physics import (
         ElasticCrystal,
+        FidelityErrors,
         ForgettingErrors,
         ForgettingSettings,
         Measure,
         PhysicsRecord,
         PhysicsSettings,
     )
+    from nextrung.schemas.relaxation import RelaxationRecord
 
 
 def require_physics(settings: PhysicsSettings) -> None:
@@ -116,9 +126,54 @@ def compare_potentials(
         Perturbations.
     """
     perturbed = perturb_crystals(crystals, settings)
-    return score_forgetting(
-        potential.predict(perturbed, "efs"), source.predict(perturbed, "efs"), settings
+    predicted, expected = (
+        each.predict(perturbed, "efs") for each in (potential, source)
     )
+    errors = score_forgetting(predicted, expected, settings)
+    deviations = measure_deviations(predicted, expected, settings)
+    intervals = {
+        f"{name}_interval": estimate_interval(
+            [value for crystal in deviations for value in crystal[name].tolist()],
+            [f"{i}" for i, crystal in enumerate(deviations) for _ in crystal[name]],
+        )
+        for name in PROPERTIES
+    }
+    return errors.model_copy(update=intervals)
+
+
+def compare_with_labels(
+    labels: Frames, records: Mapping[str, RelaxationRecord]
+) -> dict[str, FidelityErrors]:
+    """Compare relaxed structures with relaxed labels.
+
+    Parameters
+    ----------
+    labels : Frames
+        One relaxed frame per material.
+    records : mapping of str to RelaxationRecord
+        Relaxation of each material by a model.
+
+    Returns
+    -------
+    dict of str to FidelityErrors
+        Errors with intervals over materials, of all materials and of each split.
+    """
+    found = {}
+    for part, deviations in fidelity.measure_deviations(labels, records).items():
+        known = [each for each in deviations if each is not None]
+        columns = {
+            "volume_change": [each.volume_change for each in known],
+            "volume_mae": [abs(each.volume_change) for each in known],
+            "rmsd": [each.rmsd for each in known],
+        }
+        names = [f"{index}" for index in range(len(known))]
+        intervals = {
+            f"{name}_interval": estimate_interval(values, names)
+            for name, values in columns.items()
+        }
+        errors = fidelity.score_fidelity(deviations)
+        found[part] = errors.model_copy(update=intervals)
+    return found
 
 
 def _leaves_out(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from nextrung.reports.html.elements import format_number, number
+from nextrung.reports.html.elements import element, format_number, number
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -55,7 +55,12 @@ class Quantity:
             None if value is None else value * self.factor, self.digits
         )
 
-    def cell(self, value: float | None, reason: str = "") -> Element:
+    def cell(
+        self,
+        value: float | None,
+        reason: str = "",
+        interval: tuple[float, float] | None = None,
+    ) -> Element:
         """Build a table cell of a value.
 
         Parameters
@@ -64,8 +69,14 @@ class Quantity:
             The stored value.
         reason : str
             Why the value is missing, as a tooltip.
+        interval : tuple of float, optional
+            Ends of its 95 % interval, which are shown below it.
         """
-        return number(value, self.digits, factor=self.factor, reason=reason)
+        made = number(value, self.digits, factor=self.factor, reason=reason)
+        if interval is not None:
+            low, high = map(self.format, interval)
+            made.append(element("span", f"{low} to {high}", class_="interval"))
+        return made
 
 
 ENERGY = Quantity("Energy", "meV/atom", 1, 1000)

@@ -14,9 +14,11 @@ from nextrung.reports.html.quantities import ENERGY
 from nextrung.reports.pages.page import build_header, write_page
 from nextrung.reports.pages.paired_studies import compare_studies
 from nextrung.reports.plots.figure import Figure, log_axis, plot
-from nextrung.reports.sections.benchmarks import COLUMNS
+from nextrung.reports.sections.benchmarks import COLUMNS, read_baselines
 from nextrung.reports.sections.section import Section
-from nextrung.reports.sections.table import badge_of, column_title
+from nextrung.reports.sections.table import badge_of, column_title, read_value
+from nextrung.reports.sections.verdicts.evidence import read_evidence
+from nextrung.reports.sections.verdicts.undertraining import find_undertrained
 from nextrung.schemas.base import InputError
 
 if TYPE_CHECKING:
@@ -26,10 +28,13 @@ if TYPE_CHECKING:
 
     from nextrung.reports.sections.benchmarks import Column
     from nextrung.schemas.base import TaskDoc
-    from nextrung.schemas.study import ModelSummary, StudyDoc
+    from nextrung.schemas.study import StudyDoc, StudyResults
 
 #: Settings in which studies of one group may differ.
 _UNIMPORTANT = {"seed", "name", "description"}
+
+#: Meaning of the baseline.
+_BASELINE = "predicting zero; energies: atomic references alone"
 
 _COLOURS = ("#3b86e0", "#ee8434", "#17a589", "#b068c9", "#dd4b63", "#c09a4e")
 
@@ -64,7 +69,7 @@ def write_comparison(
         )
     sections = (
         Section("studies", "Studies", (_list_studies(studies),)),
-        Section("results", "Results", _compare_models(studies)),
+        Section("results", "Results", _compare_models(studies, documents)),
         *(
             compare_studies(studies[0].results, study.results, (documents[0], other))
             for study, other in zip(studies[1:], documents[1:], strict=bool(documents))
@@ -130,18 +135,41 @@ def _list_studies(studies: Sequence[StudyDoc]) -> Element:
     return table(["Study", "Labels", "Source", "Data", *numeric(*counts)], rows)
 
 
-def _compare_models(studies: Sequence[StudyDoc]) -> tuple[Element | Figure, ...]:
-    """List every benchmark of every study, model by model."""
+def _compare_models(
+    studies: Sequence[StudyDoc], documents: Sequence[Mapping[str, TaskDoc]]
+) -> tuple[Element | Figure, ...]:
+    """List every benchmark of every study, model by model, and the baselines."""
+    undertrained = [
+        find_undertrained(found, read_evidence(found, study.results))
+        for study, found in zip(studies, documents, strict=bool(documents))
+    ] or [{} for _ in studies]
     rows = []
     for model in _all_models(studies):
-        for study in studies:
-            summary = study.results.models.get(model)
-            cells = [_build_cell(column, summary) for column in COLUMNS]
+        for study, reasons in zip(studies, undertrained, strict=True):
+            cells = [_build_cell(column, study.results, model) for column in COLUMNS]
             name = model_cell(model, badge_of(study.results, model))
-            rows.append(row(name, study.results.study, *cells))
-    note = element("p", "Each study is scored on its own test split.")
-    listed = table(["Model", "Study", *map(column_title, COLUMNS)], rows)
-    return note, listed, *_plot_energies(studies)
+            sign = _describe_sign(reasons.get(model))
+            rows.append(row(name, study.results.study, *cells, sign))
+    for study in studies:
+        found = read_baselines(study.results)
+        baseline = element("th", "Baseline", scope="row", title=_BASELINE)
+        cells = [c.quantity.cell(found.get(c.key), "no baseline") for c in COLUMNS]
+        rows.append(row(baseline, study.results.study, *cells, MISSING))
+    text = (
+        "Each study is scored on its own test split; means over its repeats. Baseline: "
+        f"{_BASELINE}. Undertrained: signs in the first repeat that a training was too "
+        "short."
+    )
+    columns = map(column_title, COLUMNS)
+    listed = table(["Model", "Study", *columns, "Undertrained"], rows)
+    return element("p", text), listed, *_plot_energies(studies)
+
+
+def _describe_sign(reasons: Sequence[str] | None) -> str:
+    """Describe signs of a short training; a dash without a training."""
+    if reasons is None:
+        return MISSING
+    return "; ".join(reasons) or "no sign of it"
 
 
 def _all_models(studies: Sequence[StudyDoc]) -> list[str]:
@@ -149,9 +177,9 @@ def _all_models(studies: Sequence[StudyDoc]) -> list[str]:
     return in_order({model for study in studies for model in study.results.models})
 
 
-def _build_cell(column: Column, summary: ModelSummary | None) -> Element:
+def _build_cell(column: Column, results: StudyResults, model: str) -> Element:
     """Build the cell of a benchmark of a model that a study may lack."""
-    value = None if summary is None else column.read(summary)
+    value = read_value(results, model, column) if model in results.models else None
     return column.quantity.cell(value, "not computed")
 
 
@@ -160,7 +188,8 @@ def _plot_energies(studies: Sequence[StudyDoc]) -> list[Figure]:
     columns: dict[str, list[Any]] = {"study": [], "model": [], "energy_mae": []}
     traces = []
     for index, study in enumerate(studies):
-        found = {m: COLUMNS[0].read(s) for m, s in study.results.models.items()}
+        results = study.results
+        found = {m: read_value(results, m, COLUMNS[0]) for m in results.models}
         known = {m: found[m] for m in in_order(found) if found[m] is not None}
         columns["study"] += [study.results.study] * len(known)
         columns["model"] += list(known)
@@ -214,8 +243,11 @@ def _build_spread_cell(
     group: Sequence[StudyDoc], model: str, column: Column
 ) -> Element:
     """Build the cell of mean and standard deviation of one benchmark."""
-    summaries = [study.results.models.get(model) for study in group]
-    found = [column.read(summary) for summary in summaries if summary]
+    found = [
+        read_value(study.results, model, column)
+        for study in group
+        if model in study.results.models
+    ]
     values = [value for value in found if value is not None]
     if len(values) < 2:  # noqa: PLR2004
         return element("td", MISSING, class_="number missing", title="fewer than two")

@@ -12,13 +12,14 @@ from nextrung.reports.html.elements import format_count
 from nextrung.reports.pages.card_markdown import ModelCard, format_markdown
 from nextrung.reports.sections.intervals import estimate_intervals
 from nextrung.reports.sections.published_values import CITATION
+from nextrung.reports.sections.verdicts.evidence import read_evidence
 from nextrung.reports.sections.verdicts.fitness import assess_fitness
 from nextrung.schemas.base import InputError
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from nextrung.schemas.base import TaskDoc
+    from nextrung.reports.sections.verdicts.evidence import Evidence
     from nextrung.schemas.density import DensityDoc
     from nextrung.schemas.evaluation import EvaluationDoc
     from nextrung.schemas.fine_tuning import FineTuningDoc
@@ -38,45 +39,21 @@ _ALWAYS = (
 )
 
 
-def write_model_card(
-    tuned: FineTuningDoc,
-    evaluation: EvaluationDoc,
-    folder: Path,
-    *,
-    stability: StabilityDoc | None = None,
-    density: DensityDoc | None = None,
-    physics: PhysicsDoc | None = None,
-) -> tuple[Path, Path]:
+def write_model_card(card: ModelCard, folder: Path) -> tuple[Path, Path]:
     """Write the model card of a potential as Markdown and JSON.
 
     Parameters
     ----------
-    tuned : FineTuningDoc
-        The potential.
-    evaluation : EvaluationDoc
-        Its errors.
+    card : ModelCard
+        The card.
     folder : Path
         Folder to write to; created if missing.
-    stability : StabilityDoc, optional
-        Its hull.
-    density : DensityDoc, optional
-        Its densities.
-    physics : PhysicsDoc, optional
-        Tests of its energy surface.
 
     Returns
     -------
     tuple of Path
         The Markdown file and the JSON file, named after the model.
-
-    Raises
-    ------
-    InputError
-        If the documents are of different models.
     """
-    card = describe_model(
-        tuned, evaluation, stability=stability, density=density, physics=physics
-    )
     markdown, machine = folder / f"{card.model}.md", folder / f"{card.model}.json"
     folder.mkdir(parents=True, exist_ok=True)
     with atomic_write(markdown) as file:
@@ -90,6 +67,7 @@ def describe_model(
     tuned: FineTuningDoc,
     evaluation: EvaluationDoc,
     *,
+    evidence: Evidence | None = None,
     stability: StabilityDoc | None = None,
     density: DensityDoc | None = None,
     physics: PhysicsDoc | None = None,
@@ -102,6 +80,9 @@ def describe_model(
         The potential.
     evaluation : EvaluationDoc
         Its errors.
+    evidence : Evidence, optional
+        Errors of all models and repeats of its study; those of these documents by
+        default.
     stability : StabilityDoc, optional
         Its hull.
     density : DensityDoc, optional
@@ -130,10 +111,12 @@ def describe_model(
     known = [Element.from_Z(number).symbol for number in range(1, last + 1)]
     test = stability.metrics.get("test") if stability else None
     trained = _find_trained(evaluation)
-    used: dict[str, TaskDoc] = {
-        f"{stage}/{tuned.model}": document for stage, document in scored.items()
-    }
-    fitness = assess_fitness(tuned, used)
+    if evidence is None:
+        evidence = read_evidence(
+            {f"{stage}/{tuned.model}": document for stage, document in scored.items()}
+        )
+    intervals = estimate_intervals(evidence.test, evidence.every)
+    fitness = assess_fitness(tuned, evidence, physics)
     return ModelCard(
         model=tuned.model,
         family=tuned.family,
@@ -151,7 +134,11 @@ def describe_model(
         uses={f.use: list(f.findings) for f in fitness if not f.reasons},
         not_recommended={f.use: list(f.reasons) for f in fitness if f.reasons},
         metrics=evaluation.metrics,
-        intervals={key: ends for (_, key), ends in estimate_intervals(used).items()},
+        intervals={
+            key: ends
+            for (model, key), ends in intervals.items()
+            if model == tuned.model
+        },
         decomposition_energy_mae=test.decomposition_energy_mae if test else None,
         n_failed_relaxations=stability.n_failed_relaxations if stability else None,
         density_mae=density.mae if density else None,

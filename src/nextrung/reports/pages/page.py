@@ -18,12 +18,19 @@ if TYPE_CHECKING:
     from pathlib import Path
     from xml.etree.ElementTree import Element
 
+    from nextrung.compute.intervals import ErrorsBySplit
     from nextrung.reports.sections.section import Section
     from nextrung.schemas.base import TaskDoc
     from nextrung.schemas.study import StudyDoc
 
 
-def write_report(study: StudyDoc, documents: Mapping[str, TaskDoc], path: Path) -> None:
+def write_report(
+    study: StudyDoc,
+    documents: Mapping[str, TaskDoc],
+    path: Path,
+    *,
+    repeated: Mapping[str, ErrorsBySplit] | None = None,
+) -> None:
     """Write the report of a study.
 
     Parameters
@@ -35,6 +42,8 @@ def write_report(study: StudyDoc, documents: Mapping[str, TaskDoc], path: Path) 
         so.
     path : Path
         The HTML file, replaced atomically.
+    repeated : mapping of str to dict, optional
+        Errors of the other repeats, by stage/model/repeat.
     """
     results = study.results
     origin = (
@@ -45,7 +54,7 @@ def write_report(study: StudyDoc, documents: Mapping[str, TaskDoc], path: Path) 
     header = build_header("study", results.study, [results.labels])
     header.append(element("p", origin, class_="origin"))
     header.extend([element("p", description)] if description else [])
-    sections = report_study(study, documents)
+    sections = report_study(study, documents, repeated)
     write_page(path, results.study, header=header, sections=sections)
 
 

@@ -6,12 +6,17 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from nextrung.compute.intervals import (
+    Comparison,
+    PairedErrors,
+    collect_errors,
+    tabulate_errors,
+)
 from nextrung.reports.html.elements import MISSING, element, numeric, row, table
 from nextrung.reports.html.model_style import in_order, model_cell
 from nextrung.reports.html.quantities import PROPERTIES
-from nextrung.reports.sections.residuals import average, read_residuals, select_common
 from nextrung.reports.sections.section import Section, documents_of
-from nextrung.reports.sections.verdicts.evidence import compare_residuals
+from nextrung.reports.sections.verdicts.differences import Difference
 from nextrung.schemas.evaluation import EvaluationDoc
 from nextrung.schemas.fine_tuning import FineTuningDoc
 from nextrung.schemas.models import Model
@@ -20,9 +25,12 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from xml.etree.ElementTree import Element
 
-    from nextrung.reports.sections.residuals import Residuals
+    from nextrung.compute.intervals import Errors, ErrorTable, Repeat
     from nextrung.schemas.base import TaskDoc
     from nextrung.schemas.study import StudyResults
+
+#: The repeat that is compared: the first of each study.
+_FIRST: Repeat = (None, 0)
 
 #: Labels in eV/atom that differ by less are the same, stored with other rounding.
 SAME_ENERGY = 1e-5
@@ -60,10 +68,12 @@ def compare_studies(
         text = f"Not compared model by model: {reason}."
         absent = element("p", text, class_="absent")
         return Section(anchor, title, (*about, absent))
-    tables = [read_residuals(of_study, "test") for of_study in documents]
+    tables = [_read_errors(of_study) for of_study in documents]
     shared = set(first.models) & set(second.models)
     rows = [
-        _build_row(model, key, (tables[0][key][model], tables[1][key][model]))
+        _build_row(
+            model, key, (tables[0][key][model][_FIRST], tables[1][key][model][_FIRST])
+        )
         for key in PROPERTIES
         for model in in_order(shared - first.finished.keys() - second.finished.keys())
         if all(model in of_study.get(key, {}) for of_study in tables)
@@ -95,22 +105,36 @@ def describe_source(results: StudyResults, documents: Mapping[str, TaskDoc]) -> 
     return text + (f", family {made.family}, {made.functional}" if made else "")
 
 
-def _build_row(model: str, key: str, residuals: tuple[Residuals, Residuals]) -> Element:
+def _read_errors(documents: Mapping[str, TaskDoc]) -> ErrorTable:
+    """Read the test errors of the models of a study."""
+    scored = documents_of(documents, "evaluation", EvaluationDoc)
+    collected = ((m, _FIRST, collect_errors(doc)) for m, doc in scored.items())
+    return tabulate_errors(collected, "test")
+
+
+def _build_row(model: str, key: str, errors: tuple[Errors, Errors]) -> Element:
     """Build the row of one property and model."""
     quantity = PROPERTIES[key]
-    common = select_common(dict(zip("ab", residuals, strict=True)))
-    means = [average(each[name] for name in common) for each in residuals]
-    found = compare_residuals(residuals[1], residuals[0])
+    paired = PairedErrors.of({_FIRST: errors[1]}, {_FIRST: errors[0]})
+    means: list[float | None] = [None, None]
+    n_common = 0
+    for second, first in paired.pairs:
+        means, n_common = [first.mean, second.mean], len(first)
+    found = paired.compare()
     missing = "fewer than five test materials"
     difference = (
-        element("td", found.format(), class_="number")
+        element(
+            "td",
+            Difference.of(Comparison(found, found.p_value)).format(),
+            class_="number",
+        )
         if found
         else element("td", MISSING, class_="number missing", title=missing)
     )
     return row(
         quantity.heading,
         model_cell(model),
-        element("td", f"{len(common):,}", class_="number"),
+        element("td", f"{n_common:,}", class_="number"),
         *(quantity.cell(mean, "no common frame") for mean in means),
         difference,
     )

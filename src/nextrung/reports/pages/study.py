@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import numpy as np
+
+from nextrung.compute.intervals import BASELINE, ModelComparison
 from nextrung.reports.html.elements import MISSING, element, format_count
 from nextrung.reports.sections.alignment import report_alignment
 from nextrung.reports.sections.benchmarks import COLUMNS
@@ -24,19 +27,26 @@ from nextrung.reports.sections.verdicts.evidence import read_evidence
 from nextrung.reports.sections.verdicts.failure_signs import find_failure_signs
 from nextrung.reports.sections.verdicts.leaders import find_leaders
 from nextrung.reports.sections.verdicts.summary import advise, summarise
+from nextrung.reports.sections.verdicts.undertraining import describe_training
 from nextrung.reports.sections.verdicts.usage import list_uses
+from nextrung.schemas.repeats import PROPERTIES
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from xml.etree.ElementTree import Element
 
+    from nextrung.compute.intervals import ErrorsBySplit
     from nextrung.reports.sections.verdicts.evidence import Evidence
     from nextrung.schemas.base import TaskDoc
     from nextrung.schemas.models import FinishedPotential
     from nextrung.schemas.study import StudyDoc, StudyResults
 
 
-def report_study(study: StudyDoc, documents: Mapping[str, TaskDoc]) -> list[Section]:
+def report_study(
+    study: StudyDoc,
+    documents: Mapping[str, TaskDoc],
+    repeated: Mapping[str, ErrorsBySplit] | None = None,
+) -> list[Section]:
     """Report a study, section by section.
 
     Parameters
@@ -45,20 +55,24 @@ def report_study(study: StudyDoc, documents: Mapping[str, TaskDoc]) -> list[Sect
         The study.
     documents : mapping of str to TaskDoc
         Its documents by stage or stage/model.
+    repeated : mapping of str to dict, optional
+        Errors of the other repeats, by stage/model/repeat.
 
     Returns
     -------
     list of Section
         The sections in order. A section without its documents says so.
     """
-    evidence = read_evidence(documents, study.results)
+    evidence = read_evidence(documents, study.results, repeated)
     return [
         report_summary(study, documents, evidence),
         report_results(study, documents, evidence),
         report_dataset(study),
         report_preflight(documents),
         report_alignment(study, documents),
-        report_fine_tuning(documents, study.results.finished),
+        report_fine_tuning(
+            documents, study.results.finished, describe_training(documents, evidence)
+        ),
         report_evaluation(study, documents),
         report_stability(study, documents),
         report_density(study, documents),
@@ -126,7 +140,7 @@ def report_results(
     """
     found = {column.key: find_leaders(evidence, column.key) for column in COLUMNS}
     leaders = {key: models for key, models in found.items() if models is not None}
-    intervals = estimate_intervals(documents)
+    intervals = estimate_intervals(evidence.test, evidence.every)
     n_common, densities = score_common_crystals(documents)
     results = _replace_densities(study.results, densities)
     meanings = [
@@ -135,10 +149,22 @@ def report_results(
     ]
     blocks = (
         element("p", _describe_table(study, n_common, has_intervals=bool(intervals))),
-        html_table(results, intervals, leaders),
+        html_table(results, intervals, leaders, baselines=_average_baselines(evidence)),
         element("ul", *meanings, class_="meanings"),
     )
     return Section("results", "Results", blocks)
+
+
+def _average_baselines(evidence: Evidence) -> dict[str, float]:
+    """Average the errors of the baseline over repeats, by column of test frames."""
+    comparisons = {
+        key: ModelComparison(evidence.test.get(key, {})) for key in PROPERTIES
+    }
+    return {
+        key: float(np.mean([errors.mean for errors in repeats.values()]))
+        for key, comparison in comparisons.items()
+        if (repeats := comparison.everything.get(BASELINE))
+    }
 
 
 def _describe_table(study: StudyDoc, n_common: int, *, has_intervals: bool) -> str:
@@ -160,10 +186,17 @@ def _describe_table(study: StudyDoc, n_common: int, *, has_intervals: bool) -> s
         text += f" The paper's values are below ours ({CITATION})."
     if study.results.finished:
         text += f" {_describe_finished(study.results.finished)}"
+    repeated = any(len(found.repeats) > 1 for found in study.results.repeats.values())
     if has_intervals:
         text += (
             " Grey: 95 % interval of the mean, from 1,000 bootstrap resamples of "
-            "materials."
+            "materials"
+        )
+        text += (
+            " and the variance between repeats; ±: standard deviation over repeats, "
+            "whose mean is shown."
+            if repeated
+            else "."
         )
     return text
 

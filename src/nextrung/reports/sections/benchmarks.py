@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from statistics import mean
 from typing import TYPE_CHECKING
 
 from nextrung.reports.html.model_style import in_order
@@ -19,7 +20,7 @@ from nextrung.reports.html.quantities import (
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from nextrung.schemas.study import ModelSummary
+    from nextrung.schemas.study import ModelSummary, StudyResults
 
 
 @dataclass(frozen=True)
@@ -170,32 +171,39 @@ def find_best(errors: Mapping[str, float | None]) -> list[str]:
     return [model for model, error in known.items() if error == min(known.values())]
 
 
-def read_baselines(models: Mapping[str, ModelSummary]) -> dict[str, float]:
+def read_baselines(results: StudyResults) -> dict[str, float]:
     """Read the errors of the baseline.
 
     Parameters
     ----------
-    models : mapping of str to ModelSummary
-        Scores, by model.
+    results : StudyResults
+        Results of a study.
 
     Returns
     -------
     dict of str to float
         Error by column, in stored units, of the model that was scored on most frames
-        and materials: zero forces, stresses, moments, decomposition and formation
-        energies; atomic references alone for energies.
+        and materials, mean over repeats where these list it: zero forces, stresses,
+        moments, decomposition and formation energies; atomic references alone for
+        energies.
     """
     found: dict[str, float] = {}
-    for summary in sorted(models.values(), key=_count_scored):
+    for model, summary in sorted(results.models.items(), key=_count_scored):
+        repeated = results.repeats.get(model)
+        repeats = repeated.repeats if repeated else []
         for column in COLUMNS:
             value = column.read_baseline(summary)
+            known = [
+                r.baseline[column.key] for r in repeats if column.key in r.baseline
+            ]
             if value is not None:
-                found[column.key] = value
+                found[column.key] = mean(known) if known else value
     return found
 
 
-def _count_scored(summary: ModelSummary) -> tuple[int, int]:
+def _count_scored(model: tuple[str, ModelSummary]) -> tuple[int, int]:
     """Count the test frames and the relaxations that a model was scored on."""
+    _, summary = model
     errors, hull = summary.metrics.get("test"), summary.stability
     return (
         errors.n_frames if errors else 0,

@@ -13,7 +13,7 @@ from nextrung.reports.html.elements import (
     table,
 )
 from nextrung.reports.html.model_style import appearance, model_cell
-from nextrung.reports.html.quantities import ENERGY, FORCES, STRESS
+from nextrung.reports.html.quantities import ENERGY, FORCES, STRESS, Quantity
 from nextrung.reports.sections.section import Section, documents_of, explain_absence
 from nextrung.schemas.physics import Measure, PhysicsDoc
 
@@ -24,6 +24,13 @@ if TYPE_CHECKING:
     from nextrung.schemas.base import TaskDoc
     from nextrung.schemas.physics import MeasureSummary, PhysicsRecord
     from nextrung.schemas.study import StudyDoc
+
+#: Deviations of relaxed structures by the name that they are stored under.
+_FIDELITY: Mapping[str, Quantity] = {
+    "volume_change": Quantity("Volume, mean", "%", 2, 100),
+    "volume_mae": Quantity("Volume, mean absolute", "%", 2, 100),
+    "rmsd": Quantity("Displacement", "Å", 3),
+}
 
 #: Title, unit, and what passes, by measure.
 TITLES: Mapping[Measure, tuple[str, str, str]] = {
@@ -141,15 +148,20 @@ def _list_forgetting(documents: Mapping[str, PhysicsDoc]) -> list[Element]:
         "experimental crystals with random strains and displacements, drawn without "
         "regard to the data set. Energies are relative to the unperturbed crystal, so "
         "that a change of the atomic references has no effect. A deviation is what "
-        "training changed; it is an error only as far as the source was right."
+        "training changed; it is an error only as far as the source was right. Grey: "
+        "95 % interval over crystals."
     )
     reason = "no crystal that both predict"
     rows = [
         row(
             model_cell(model),
-            ENERGY.cell(errors.deformation_energy_mae, reason),
-            FORCES.cell(errors.forces_mae, reason),
-            STRESS.cell(errors.stress_mae, reason),
+            ENERGY.cell(
+                errors.deformation_energy_mae,
+                reason,
+                errors.deformation_energy_interval,
+            ),
+            FORCES.cell(errors.forces_mae, reason, errors.forces_interval),
+            STRESS.cell(errors.stress_mae, reason, errors.stress_interval),
             number(errors.n_structures),
             number(errors.n_crystals),
             number(errors.n_without_value),
@@ -181,25 +193,26 @@ def _list_fidelity(documents: Mapping[str, PhysicsDoc]) -> list[Element]:
         "Structures relaxed by a model against the relaxed label of lowest energy of "
         "the same material: relative deviation of the volume, and root-mean-square "
         "displacement of the sites at equal cell, over materials with a converged "
-        "relaxation."
+        "relaxation. Grey: 95 % interval over materials."
     )
     reason = "nothing compared"
     rows = [
         row(
             model_cell(model),
             part,
-            number(errors.volume_change, 2, factor=100, reason=reason),
-            number(errors.volume_mae, 2, factor=100, reason=reason),
-            number(errors.rmsd, 3, reason=reason),
+            *(
+                quantity.cell(
+                    getattr(errors, name), reason, getattr(errors, f"{name}_interval")
+                )
+                for name, quantity in _FIDELITY.items()
+            ),
             number(errors.n_compared),
             number(errors.n_materials),
         )
         for model, part, errors in found
     ]
     titles = numeric(
-        "Volume, mean (%)",
-        "Volume, mean absolute (%)",
-        "Displacement (Å)",
+        *(quantity.heading for quantity in _FIDELITY.values()),
         "Compared",
         "With relaxed label",
     )

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
     from nextrung.reports.sections.benchmarks import Column
     from nextrung.reports.sections.intervals import Intervals
+    from nextrung.schemas.repeats import Spread
     from nextrung.schemas.study import StudyResults
 
 
@@ -55,7 +56,7 @@ def results_table(results: StudyResults) -> Table:
             for column in COLUMNS
         ]
         built.add_row(Text(_title(results, model)), *cells)
-    baselines = read_baselines(results.models)
+    baselines = read_baselines(results)
     if baselines:
         built.add_row(
             "Baseline",
@@ -74,8 +75,31 @@ def _explain(results: StudyResults) -> str:
         text += "; in brackets: functional of a finished potential, not trained here"
     n_repeats = max((len(each.repeats) for each in results.repeats.values()), default=1)
     if n_repeats > 1:
-        text += f"; below: mean ±standard deviation over up to {n_repeats} repeats"
+        text += f"; mean ±standard deviation over up to {n_repeats} repeats"
     return text
+
+
+def read_value(results: StudyResults, model: str, column: Column) -> float | None:
+    """Read the value of a model, its mean over repeats where there are several.
+
+    Parameters
+    ----------
+    results : StudyResults
+        Results of a study.
+    model : str
+        Model of the study, or name of a finished potential.
+    column : Column
+        Column of the table.
+    """
+    spread = _find_spread(results, model, column)
+    return column.read(results.models[model]) if spread is None else spread.mean
+
+
+def _find_spread(results: StudyResults, model: str, column: Column) -> Spread | None:
+    """Find mean and spread of a value over several repeats."""
+    repeated = results.repeats.get(model)
+    spread = repeated and repeated.spread.get(column.key)
+    return spread if spread and spread.std is not None else None
 
 
 def badge_of(results: StudyResults, model: str) -> str:
@@ -102,8 +126,8 @@ def _find_marked(results: StudyResults, column: Column) -> list[str]:
     """Find the best models of a column; none where all have the same value."""
     finished = results.finished
     values = {
-        model: column.read(summary)
-        for model, summary in results.models.items()
+        model: read_value(results, model, column)
+        for model in results.models
         if model not in finished or finished[model].is_compared(column.key)
     }
     best = find_best(values)
@@ -115,6 +139,8 @@ def html_table(
     results: StudyResults,
     intervals: Intervals,
     leaders: Mapping[str, Sequence[str]] | None = None,
+    *,
+    baselines: Mapping[str, float] | None = None,
 ) -> Element:
     """Build Table 1 for the page; every number links to its job.
 
@@ -126,6 +152,9 @@ def html_table(
         Intervals of the numbers in stored units, by model and column.
     leaders : mapping of str to sequence of str, optional
         Models whose value is bold, by column; the lowest of other columns are.
+    baselines : mapping of str to float, optional
+        Errors of the baseline in stored units, by column; by default those that the
+        results have.
 
     Returns
     -------
@@ -146,13 +175,12 @@ def html_table(
         name = model_cell(model, badge_of(results, model))
         name.set("data-model", model)
         rows.append(row(name, *cells))
-    rows += _list_baselines(results)
+    rows += _list_baselines({**read_baselines(results), **(baselines or {})})
     return table(["Model", *map(column_title, COLUMNS)], rows)
 
 
-def _list_baselines(results: StudyResults) -> list[Element]:
+def _list_baselines(found: Mapping[str, float]) -> list[Element]:
     """Build the row of the errors of the baseline; none without such."""
-    found = read_baselines(results.models)
     if not found:
         return []
     meaning = "predicting zero; energies: atomic references alone"
@@ -178,7 +206,7 @@ def column_title(column: Column) -> Element:
 
 def _html_cell(results: StudyResults, model: str, column: Column) -> Element:
     """Build a cell with value, link to the job and the paper's value."""
-    value = column.read(results.models[model])
+    value = read_value(results, model, column)
     reason = f"not computed: {column.stage} has no such value for this model"
     cell = column.quantity.cell(value, reason)
     cell.set("data-column", column.key)
@@ -188,7 +216,9 @@ def _html_cell(results: StudyResults, model: str, column: Column) -> Element:
         cell.remove(shown)
         link = element("a", shown, href=f"#{anchor(f'{column.stage}/{model}')}")
         cell.append(link)
-        cell.set("title", f"{column.meaning}; job {job}")
+        spread = _find_spread(results, model, column)
+        over = f"; mean over {spread.n_repeats} repeats, the first" if spread else ""
+        cell.set("title", f"{column.meaning}{over}; job {job}")
     paper = TABLE_1.get(model, {}).get(column.key)
     if results.study == PAPER_STUDY and paper is not None:
         text = f"paper {format_number(paper, column.quantity.digits)}"
@@ -205,19 +235,15 @@ def _list_ends(column: Column, interval: tuple[float, float] | None) -> list[Ele
 
 
 def _format_cell(results: StudyResults, model: str, column: Column) -> str:
-    """Format a value, and below it mean and spread over repeats."""
-    value = column.quantity.format(column.read(results.models[model]))
+    """Format a value, and below it its spread over repeats."""
+    value = column.quantity.format(read_value(results, model, column))
     return f"{value}\n{_format_spread(results, model, column)}".rstrip()
 
 
 def _format_spread(results: StudyResults, model: str, column: Column) -> str:
-    """Format mean and standard deviation over repeats; empty without repeats."""
-    repeated = results.repeats.get(model)
-    spread = repeated and repeated.spread.get(column.key)
-    if not spread or spread.std is None:
-        return ""
-    mean, std = (column.quantity.format(each) for each in (spread.mean, spread.std))
-    return f"{mean} ±{std}"
+    """Format the standard deviation over repeats; empty without repeats."""
+    spread = _find_spread(results, model, column)
+    return "" if spread is None else f"±{column.quantity.format(spread.std)}"
 
 
 def anchor(key: str) -> str:

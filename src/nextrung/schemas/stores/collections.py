@@ -12,6 +12,7 @@ from nextrung.schemas.benchmark import BenchmarkProperty
 from nextrung.schemas.density import DensityFields
 from nextrung.schemas.evaluation import PropertyErrors
 from nextrung.schemas.models import Recipe
+from nextrung.schemas.physics import PhysicsRecord
 from nextrung.schemas.relaxation import RelaxationStatus
 from nextrung.schemas.scaling_law import ScalingPoint
 from nextrung.schemas.stability import MaterialStability
@@ -29,6 +30,7 @@ class Collection(StrEnum):
     RELAXATIONS = "relaxations"
     STABILITY = "stability"
     DENSITIES = "densities"
+    PHYSICS = "physics"
     SCALING = "scaling"
     BENCHMARKS = "benchmarks"
     JOBS = "jobs"
@@ -153,6 +155,10 @@ class DensityRow(DensityFields, PerMaterialRow):
     """Experimental density of one crystal, and that predicted by one model."""
 
 
+class PhysicsRow(PhysicsRecord, PerModelRow):
+    """One measured number of one crystal, and whether it passed."""
+
+
 class ScalingRow(ScalingPoint, PerModelRow):
     """Errors of one model trained on one subset, and the fitted power laws."""
 
@@ -207,6 +213,7 @@ ROWS: Mapping[Collection, type[Row]] = {
     Collection.RELAXATIONS: RelaxationRow,
     Collection.STABILITY: StabilityRow,
     Collection.DENSITIES: DensityRow,
+    Collection.PHYSICS: PhysicsRow,
     Collection.SCALING: ScalingRow,
     Collection.BENCHMARKS: BenchmarkRow,
     Collection.JOBS: JobRow,
@@ -220,6 +227,7 @@ KEYS: Mapping[Collection, tuple[str, ...]] = {
     Collection.RELAXATIONS: ("study", "model", "material_id"),
     Collection.STABILITY: ("study", "model", "material_id"),
     Collection.DENSITIES: ("study", "model", "material_id"),
+    Collection.PHYSICS: ("study", "model", "crystal_id", "measure"),
     Collection.SCALING: ("study", "model", "n_frames", "seed"),
     Collection.BENCHMARKS: ("study", "model", "property", "material_id"),
     Collection.JOBS: ("study", "job_uuid"),

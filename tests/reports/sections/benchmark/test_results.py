@@ -66,8 +66,22 @@ def test_without_a_shown_difference_nothing_is_claimed_or_bold() -> None:
     (claim,) = describe_leaders(results)
     html = html_of(report_benchmark(results)[0])
 
-    assert claim == "Density: no model is shown to deviate less than every other one."
+    assert claim == "Density: no model is shown to deviate less than another one."
     assert "number best" not in html
+
+
+def test_models_shown_to_be_worse_are_named_where_there_is_no_leader() -> None:
+    falling = dict(zip(deviate(0.1), reversed(deviate(0.1).values()), strict=True))
+    results = make_results(
+        make_doc("a", deviate(0.1)),
+        make_doc("b", falling),
+        make_doc("c", deviate(0.4)),
+    )
+
+    (claim,) = describe_leaders(results)
+
+    assert claim.startswith("Density: c deviates more than ")
+    assert claim.endswith("; the other models are not told apart from it.")
 
 
 def test_one_model_is_compared_with_nothing() -> None:

@@ -96,7 +96,10 @@ def test_elements_do_not_count_in_hull_verdicts() -> None:
 
     for documents in (hulls, {f"stability/{Model.SCRATCH}": diluted}):
         evidence = read_evidence(documents)
-        assert len(evidence.test["decomposition_energy"][Model.SCRATCH]) == 40
+        (errors,) = (
+            evidence.comparison("decomposition_energy").models[Model.SCRATCH].values()
+        )
+        assert len(errors) == 40
 
 
 def test_without_validation_errors_no_model_is_chosen() -> None:

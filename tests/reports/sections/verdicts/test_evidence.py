@@ -4,22 +4,20 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import numpy as np
 import pytest
-from tests.made_up_study import make_evaluations
+from tests.made_up_study import make_evaluations, make_hulls
 
+from nextrung.compute.intervals import collect_errors
 from nextrung.reports.sections.verdicts.choices import choose_model
-from nextrung.reports.sections.verdicts.evidence import read_evidence
+from nextrung.reports.sections.verdicts.evidence import Evidence, read_evidence
 from nextrung.reports.sections.verdicts.transfer import compare_transfer
 from nextrung.schemas.models import Model
-from nextrung.schemas.repeats import (
-    BestModel,
-    ModelDifference,
-    ModelRepeats,
-    RepeatErrors,
-    Spread,
-)
+from nextrung.schemas.repeats import BestModel, ModelRepeats, RepeatErrors
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from nextrung.schemas.study import StudyResults
 
 TRANSFERRED = Model.RESIDUAL_ATOM_REFS
@@ -30,59 +28,40 @@ FIRST = {Model.SCRATCH: {"energy": 0.06}, TRANSFERRED: {"energy": 0.015}}
 
 def repeat(
     results: StudyResults,
-    low: float,
-    high: float,
-    n_repeats: int = 3,
-    *,
-    significant: bool = True,
-) -> StudyResults:
-    """Give transfer 30 and scratch 60 meV/atom over repeats, with this interval."""
+    *seeds: Mapping[Model, Mapping[str, float]],
+    best: Model = TRANSFERRED,
+) -> Evidence:
+    """Build the evidence of a study of several seeds, the first of them first."""
     repeats = {
         model: ModelRepeats(
-            repeats=[RepeatErrors(seed=0, split=0, test={}, val={})] * n_repeats,
-            spread={
-                "energy": Spread(
-                    n_repeats=n_repeats,
-                    mean=mean,
-                    std=0.012,
-                    std_seeds=None,
-                    std_splits=None,
-                )
-            },
+            repeats=[
+                RepeatErrors(seed=seed, split=0, test={}, val={})
+                for seed in range(len(seeds))
+            ],
+            spread={},
         )
-        for model, mean in ((Model.SCRATCH, 0.06), (TRANSFERRED, 0.03))
+        for model in seeds[0]
     }
-    difference = ModelDifference(
-        property="energy",
-        model=TRANSFERRED,
-        reference=Model.SCRATCH,
-        difference=-0.03,
-        low=low,
-        high=high,
-        p_value=0.01,
-        p_adjusted=0.02 if significant else 0.2,
-        significant=significant,
-        n_materials=40,
-        n_repeats=n_repeats,
+    chosen = BestModel(model=best, val_error=0.03, test_error=0.03)
+    changed = {"repeats": repeats, "best": {"energy": chosen}}
+    repeated = {
+        f"{part}/seed={seed},split=0": collect_errors(document)
+        for seed, errors in enumerate(seeds)
+        if seed
+        for part, document in make_evaluations(errors).items()
+    }
+    return read_evidence(
+        make_evaluations(seeds[0]), results.model_copy(update=changed), repeated
     )
-    best = BestModel(model=TRANSFERRED, val_error=0.03, test_error=0.03)
-    changed = {
-        "repeats": repeats,
-        "differences": [difference],
-        "best": {"energy": best},
-    }
-    return results.model_copy(update=changed)
 
 
 def test_a_lead_that_other_seeds_do_not_have_is_not_claimed(
     results: StudyResults,
 ) -> None:
     """The first repeat shows a lead; over three repeats its interval holds zero."""
-    documents = make_evaluations(FIRST)
-    (alone,) = compare_transfer(read_evidence(documents))
-    (repeated,) = compare_transfer(
-        read_evidence(documents, repeat(results, -0.07, 0.01))
-    )
+    (alone,) = compare_transfer(read_evidence(make_evaluations(FIRST)))
+    other = {Model.SCRATCH: {"energy": 0.01}, TRANSFERRED: {"energy": 0.015}}
+    (repeated,) = compare_transfer(repeat(results, FIRST, other, FIRST))
 
     assert alone.helped
     assert not repeated.helped
@@ -92,61 +71,73 @@ def test_a_lead_that_other_seeds_do_not_have_is_not_claimed(
 def test_a_lead_over_all_repeats_is_claimed_in_both_directions(
     results: StudyResults,
 ) -> None:
-    evidence = read_evidence(make_evaluations(FIRST), repeat(results, -0.045, -0.015))
+    third = {Model.SCRATCH: {"energy": 0.06}, TRANSFERRED: {"energy": 0.02}}
+    evidence = repeat(results, FIRST, FIRST, third)
 
     helped = evidence.compare("energy", TRANSFERRED, Model.SCRATCH)
     worse = evidence.compare("energy", Model.SCRATCH, TRANSFERRED)
 
     assert helped
     assert worse
-    assert helped[:4] == pytest.approx((-0.03, -0.5, -0.75, -0.25))
-    assert worse[:4] == pytest.approx((0.03, 1.0, 0.5, 1.5))
+    ratio = np.exp((2 * np.log(0.25) + np.log(1 / 3)) / 3)
+    assert helped.relative == pytest.approx(ratio - 1)
+    assert worse.relative == pytest.approx(1 / ratio - 1)
+    assert helped.n_repeats == 3
     assert helped.is_lower
     assert worse.is_higher
 
 
-@pytest.mark.parametrize("n_repeats", [1, 3])
-def test_a_lead_that_is_one_of_many_comparisons_is_not_claimed(
-    results: StudyResults, n_repeats: int
-) -> None:
-    """Its interval leaves zero out; its p-value after Holm is 0.2."""
-    changed = repeat(results, -0.045, -0.015, n_repeats, significant=False)
-    evidence = read_evidence(make_evaluations(FIRST), changed)
+def test_the_baseline_is_compared_over_all_repeats(results: StudyResults) -> None:
+    """Zero forces, 70 meV/Å: beaten by the first seed, not by the others."""
+    seeds = [{Model.SCRATCH: {"forces": forces}} for forces in (0.03, 0.09, 0.12)]
 
-    difference = evidence.compare("energy", TRANSFERRED, Model.SCRATCH)
+    alone = read_evidence(make_evaluations(seeds[0]))
+    repeated = repeat(results, *seeds)
 
-    assert difference
-    assert difference.high < 0
-    assert not difference.is_lower
-    assert not compare_transfer(evidence)[0].helped
-
-
-def test_no_error_falls_by_more_than_all_of_it(results: StudyResults) -> None:
-    changed = repeat(results, -0.09, -0.015)
-    evidence = read_evidence(make_evaluations(FIRST), changed)
-
-    difference = evidence.compare("energy", TRANSFERRED, Model.SCRATCH)
-
-    assert difference
-    assert difference.low == -1
+    first = alone.compare_with_baseline("forces", Model.SCRATCH)
+    every = repeated.compare_with_baseline("forces", Model.SCRATCH)
+    assert first
+    assert every
+    assert first.is_lower
+    assert not every.is_lower
+    assert every.n_repeats == 3
+    assert every.low < 0 < every.high
 
 
-def test_errors_over_repeats_are_quoted_with_their_spread(
+def test_errors_over_repeats_are_quoted_with_their_interval(
     results: StudyResults,
 ) -> None:
-    evidence = read_evidence(make_evaluations(FIRST), repeat(results, -0.045, -0.015))
-
-    choice = choose_model(evidence, "energy")
+    seeds = [{TRANSFERRED: {"energy": energy}} for energy in (0.02, 0.03, 0.04)]
+    choice = choose_model(repeat(results, *seeds), "energy")
 
     assert choice
     assert choice.model == TRANSFERRED
-    assert choice.format_error() == "30.0 ±12.0 meV/atom over 3 repeats"
+    assert choice.error == pytest.approx(0.03)
+    assert choice.interval
+    low, high = choice.interval
+    assert low < 0.02
+    assert high > 0.04
+    text = choice.format_error()
+    assert text.startswith("30.0 (")
+    assert text.endswith(") meV/atom over 3 repeats")
 
 
-def test_one_repeat_rests_on_its_own_materials(results: StudyResults) -> None:
-    documents = make_evaluations(FIRST)
-    once = read_evidence(documents, repeat(results, -0.07, 0.01, n_repeats=1))
+def test_a_benchmark_of_the_first_repeat_alone_says_so(results: StudyResults) -> None:
+    hulls = make_hulls({Model.SCRATCH: (0.03, 0.05)})
+    evidence = repeat(results, FIRST, FIRST)
+    both = read_evidence(hulls, None)
+    joined = Evidence(
+        {**evidence.val, **both.val}, {**evidence.test, **both.test}, n_repeats=2
+    )
+    choice = choose_model(joined, "decomposition_energy")
+    assert choice
+    assert choice.format_error().endswith(") meV/atom in the first repeat alone")
 
-    assert once.differences == {}
-    assert once.spreads == {}
-    assert compare_transfer(once)[0].helped
+
+def test_the_model_is_chosen_on_what_all_could_predict(results: StudyResults) -> None:
+    """Without results, validation errors of all repeats are averaged."""
+    evidence = repeat(results, FIRST, FIRST)
+    unchosen = Evidence(evidence.val, evidence.test)
+    assert unchosen.choose("energy", list(Model)) == TRANSFERRED
+    assert unchosen.choose("energy", [Model.SCRATCH]) == Model.SCRATCH
+    assert unchosen.choose("forces", list(Model)) is None

@@ -9,7 +9,10 @@ from tests.made_up_study import make_evaluations, make_hulls
 
 from nextrung.reports.sections.verdicts.choices import choose_model
 from nextrung.reports.sections.verdicts.evidence import Evidence, read_evidence
-from nextrung.reports.sections.verdicts.finished import describe_finished
+from nextrung.reports.sections.verdicts.finished import (
+    describe_finished,
+    describe_unclear,
+)
 from nextrung.reports.sections.verdicts.leaders import find_leaders
 from nextrung.reports.sections.verdicts.summary import advise, summarise
 from nextrung.schemas.models import FinishedPotential
@@ -76,6 +79,21 @@ def test_no_difference_is_claimed_where_none_is_shown(study: StudyDoc) -> None:
 
     assert "forces: no difference shown from Residual atom refs, " in text
     assert "better" not in text
+
+
+def test_an_interval_without_zero_that_the_adjustment_outweighs_is_explained(
+    study: StudyDoc,
+) -> None:
+    evidence = evaluate(study, {"forces": 0.02}, residual_atom_refs={"forces": 0.04})
+    found = evidence.compare("forces", NAME, "residual_atom_refs")
+    assert found is not None
+
+    unclear = found._replace(is_significant=False)
+
+    assert "adjusted for the number of models" in describe_unclear(unclear)
+    for wide in (found, unclear):
+        with_zero = wide._replace(low=-0.9, high=0.4)
+        assert describe_unclear(with_zero) == "no difference shown"
 
 
 def test_a_finished_potential_that_is_worse_is_said_to_be(study: StudyDoc) -> None:

@@ -8,6 +8,7 @@ from tests.made_up_study.stages import make_atom_refs
 
 from nextrung.reports.sections.verdicts.evidence import read_evidence
 from nextrung.reports.sections.verdicts.undertraining import (
+    describe_training,
     describe_undertrained,
     describe_unreachable_references,
     find_still_falling,
@@ -101,3 +102,9 @@ def test_few_steps_that_learned_no_forces_are_undertrained(
     evidence = read_evidence(make_evaluations({Model.SCRATCH: {"forces": forces}}))
 
     assert describe_undertrained(documents, evidence) == texts
+    shown = describe_training(documents, evidence)[Model.SCRATCH]
+    assert shown["Energies against atomic references alone"] == "–"
+    assert shown["Forces against zero forces"].startswith(
+        "+29 %" if forces > 0.07 else "\N{MINUS SIGN}57 %"
+    )
+    assert (shown["Undertrained"] == "no sign of it") is not bool(texts)

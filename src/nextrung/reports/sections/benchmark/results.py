@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from xml.etree.ElementTree import Element
 
     from nextrung.reports.html.model_style import Appearance
+    from nextrung.reports.sections.benchmark.columns import BenchmarkColumn
     from nextrung.schemas.benchmark import BenchmarkResults
 
 
@@ -89,38 +90,47 @@ def describe_leaders(results: BenchmarkResults) -> list[str]:
     Returns
     -------
     list of str
-        One sentence per quantity; a model is named only where the difference of every
-        other model from it, over the values that both have, excludes zero.
+        One sentence per quantity; models are named only where their difference, over
+        the values that both have, excludes zero after Holm's adjustment.
     """
     if len(results.models) == 1:
         return ["One model: nothing to compare it with."]
     looks = style_models([each.model for each in results.models])
-    sentences = []
-    for column in list_columns(results):
-        title = column.deviation.title
-        leader = results.comparison.leaders.get(column.key)
-        levels = {each.labels for each in results.models}
-        if column.key == TOTAL_ENERGIES and len(levels) > 1:
-            sentences.append(
-                f"{title}: not compared, since total energies of different levels of "
-                "theory have different zeros."
-            )
-            continue
-        if leader is None:
-            sentences.append(
-                f"{title}: no model is shown to deviate less than every other one."
-            )
-            continue
-        n_values = min(
-            each.n_values
-            for each in results.comparison.differences
-            if each.quantity == column.key
+    return [
+        _describe_leader(column, results, looks) for column in list_columns(results)
+    ]
+
+
+def _describe_leader(
+    column: BenchmarkColumn,
+    results: BenchmarkResults,
+    looks: Mapping[str, Appearance],
+) -> str:
+    """Describe which models are shown to differ by one quantity."""
+    title = column.deviation.title
+    if column.key == TOTAL_ENERGIES and len({m.labels for m in results.models}) > 1:
+        return (
+            f"{title}: not compared, since total energies of different levels of "
+            "theory have different zeros."
         )
-        sentences.append(
+    compared = [
+        each for each in results.comparison.differences if each.quantity == column.key
+    ]
+    higher = [looks[each.model].title for each in compared if each.significant]
+    if (leader := results.comparison.leaders.get(column.key)) is not None:
+        fewest = min(each.n_values for each in compared)
+        return (
             f"{title}: {looks[leader].title} deviates less than every other model "
-            f"({format_count(n_values, 'shared value')} or more)."
+            f"({format_count(fewest, 'shared value')} or more)."
         )
-    return sentences
+    if higher:
+        verb = "deviate" if len(higher) > 1 else "deviates"
+        return (
+            f"{title}: {', '.join(higher)} {verb} more than "
+            f"{looks[compared[0].reference].title}; the other models are not told "
+            "apart from it."
+        )
+    return f"{title}: no model is shown to deviate less than another one."
 
 
 def _list_differences(

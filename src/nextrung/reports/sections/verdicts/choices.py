@@ -5,19 +5,16 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from nextrung.compute.intervals import estimate_interval
 from nextrung.reports.html.model_style import appearance, in_order
 from nextrung.reports.sections.benchmarks import COLUMNS
-from nextrung.reports.sections.residuals import average
+from nextrung.reports.sections.verdicts.differences import Difference
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from nextrung.reports.html.quantities import Quantity
     from nextrung.reports.sections.benchmarks import Column
-    from nextrung.reports.sections.verdicts.differences import Difference
     from nextrung.reports.sections.verdicts.evidence import Evidence
-    from nextrung.schemas.repeats import Spread
 
 #: Columns of Table 1 by key.
 COLUMN: dict[str, Column] = {column.key: column for column in COLUMNS}
@@ -59,16 +56,19 @@ class Choice:
     model : str
         Model of the lowest validation error.
     error : float
-        Its mean absolute test error in stored units.
+        Its mean absolute test error over all repeats in stored units.
     interval : tuple of float or None
         Ends of the 95 % interval of the error; None with too few materials.
     baseline : Difference or None
-        Its test error minus that of the baseline; None without a baseline or with too
-        few materials.
+        Its test error relative to that of the baseline; None without a baseline or with
+        too few materials.
     others : dict of str to Difference or None
-        Its test error minus that of every other model; None with too few materials.
-    spread : Spread or None
-        Its test error over several repeats; None with one.
+        Its test error relative to that of every other model; None with too few
+        materials.
+    n_repeats : int
+        Repeats that have the error.
+    is_first_alone : bool
+        Whether the other repeats of the study lack the error.
     """
 
     key: str
@@ -77,7 +77,8 @@ class Choice:
     interval: tuple[float, float] | None
     baseline: Difference | None
     others: dict[str, Difference | None]
-    spread: Spread | None = None
+    n_repeats: int = 1
+    is_first_alone: bool = False
 
     @property
     def quantity(self) -> Quantity:
@@ -90,16 +91,15 @@ class Choice:
         return appearance(self.model).title
 
     def format_error(self) -> str:
-        """Format the test error with its interval, or spread over repeats, and unit."""
-        if self.spread is not None and self.spread.std is not None:
-            mean, std = map(self.quantity.format, (self.spread.mean, self.spread.std))
-            n_repeats = self.spread.n_repeats
-            return f"{mean} ±{std} {self.quantity.unit} over {n_repeats} repeats"
+        """Format the test error with its interval, unit and number of repeats."""
         text = self.quantity.format(self.error)
         if self.interval is not None:
             low, high = map(self.quantity.format, self.interval)
             text += f" ({low} to {high})"
-        return f"{text} {self.quantity.unit}"
+        text += f" {self.quantity.unit}"
+        if self.n_repeats > 1:
+            return f"{text} over {self.n_repeats} repeats"
+        return f"{text} in the first repeat alone" if self.is_first_alone else text
 
     @property
     def beats_baseline(self) -> bool:
@@ -117,15 +117,15 @@ class Choice:
             return "no other model was scored"
         if not any(self.others.values()):
             return "too few test materials to compare models"
-        better = [m for m, d in self.others.items() if d is not None and d.is_higher]
+        better = {m: d for m, d in self.others.items() if d is not None and d.is_higher}
         if better:
-            best = max(better, key=lambda m: ((d := self.others[m]) and d.mean) or 0.0)
-            found = self.others[best]
-            size = found.format() if found else ""
+            best, found = max(better.items(), key=lambda item: item[1].relative)
+            size = found.format()
             return f"on the test split {appearance(best).title} is better: {size}"
         if self.not_worse:
             return f"no difference shown from {self._list_not_worse()}"
-        nearest = max((d for d in self.others.values() if d), key=lambda d: d.mean)
+        known = [found for found in self.others.values() if found is not None]
+        nearest = max(known, key=lambda found: found.relative)
         return f"lower than every other model; than the next {nearest.format()}"
 
     def describe_rank(self) -> str:
@@ -147,9 +147,9 @@ class Choice:
         text = ", ".join(appearance(model).title for model in listed)
         if len(listed) > MOST_LISTED:
             text = f"{len(listed)} of {len(self.others)} other models"
-        higher = {m: d for m in listed if (d := self.others[m]) and d.mean > 0}
+        higher = {m: d for m in listed if (d := self.others[m]) and d.relative > 0}
         if higher:
-            lowest = max(higher, key=lambda model: higher[model].mean)
+            lowest = max(higher, key=lambda model: higher[model].relative)
             text += (
                 f"; relative to {appearance(lowest).title}, which is lowest on the "
                 f"test split: {higher[lowest].format()}"
@@ -206,18 +206,21 @@ def compare_model(
     Choice
         Error, interval and differences.
     """
-    residuals = list(evidence.test[key][model].values())
-    interval = estimate_interval(
-        [residual.error for residual in residuals],
-        [residual.material_id for residual in residuals],
-        weights=[residual.weight for residual in residuals],
-    )
+    comparison = evidence.comparison(key)
+    compared = comparison.compare_all(model)
+    n_repeats = len(comparison.models[model])
     return Choice(
         key,
         model,
-        average(residuals) or 0.0,
-        interval,
+        comparison.average(model),
+        comparison.estimate_interval(model),
         evidence.compare_with_baseline(key, model),
-        {other: evidence.compare(key, model, other) for other in others},
-        evidence.spreads.get((key, model)),
+        {
+            other: Difference.of(compared[other].reverse())
+            if other in compared
+            else None
+            for other in others
+        },
+        n_repeats,
+        is_first_alone=n_repeats == 1 < evidence.n_repeats,
     )

@@ -1,18 +1,17 @@
-"""Paired differences of errors on the same materials, with 95 % intervals."""
+"""Relative differences of errors on the same materials, with 95 % intervals."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
-
-import numpy as np
-
-from nextrung.compute.intervals import compare_paired
+from typing import TYPE_CHECKING, NamedTuple, Self
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from nextrung.compute.intervals import Comparison
 
 #: Relative differences below this are rounding.
 ROUNDING = 1e-6
+
+#: A ratio of errors above this says that the other error is zero.
+_LARGEST = 1e6
 
 
 class Difference(NamedTuple):
@@ -20,22 +19,40 @@ class Difference(NamedTuple):
 
     Parameters
     ----------
-    mean : float
-        First minus second mean error in stored units.
     relative : float
-        The same divided by the second; NaN where that is zero.
+        First mean error divided by the second, less one.
     low, high : float
         Ends of the 95 % interval of the relative difference.
+    n_repeats : int
+        Repeats compared.
     is_significant : bool
         Whether it stays significant after Holm's adjustment for the number of models
-        that are compared, where that was computed.
+        that are compared.
     """
 
-    mean: float
     relative: float
     low: float
     high: float
+    n_repeats: int = 1
     is_significant: bool = True
+
+    @classmethod
+    def of(cls, comparison: Comparison) -> Self:
+        """Build the relative difference of a comparison.
+
+        Parameters
+        ----------
+        comparison : Comparison
+            The comparison.
+        """
+        found = comparison.found
+        return cls(
+            found.ratio - 1,
+            found.low - 1,
+            found.high - 1,
+            found.n_repeats,
+            comparison.is_significant,
+        )
 
     @property
     def is_lower(self) -> bool:
@@ -49,58 +66,12 @@ class Difference(NamedTuple):
 
     def format(self) -> str:
         """Format the relative difference and its interval in per cent."""
-        if np.isnan(self.relative):
+        if self.relative > _LARGEST:
             return "the other error is zero"
         middle, low, high = (
-            f"{100 * value:+.0f}".replace("-", "\N{MINUS SIGN}")
+            f"{100 * value:+,.0f}".replace("-", "\N{MINUS SIGN}")
+            if value <= _LARGEST
+            else "infinity"
             for value in (self.relative, self.low, self.high)
         )
         return f"{middle} % ({low} to {high})"
-
-
-def paired_difference(
-    values_a: Sequence[float],
-    values_b: Sequence[float],
-    material_ids: Sequence[str],
-    *,
-    weights: Sequence[float] | None = None,
-) -> Difference | None:
-    """Compute the relative difference of two mean errors, and its interval.
-
-    Parameters
-    ----------
-    values_a, values_b : sequence of float, shape (n,)
-        Errors of two models, each pair on the same frame or material; none below zero.
-    material_ids : sequence of str, shape (n,)
-        Material of each pair; pairs of one material are resampled together.
-    weights : sequence of float, shape (n,), optional
-        Weight of each pair in both means; equal by default.
-
-    Returns
-    -------
-    Difference or None
-        First relative to second mean; None below five materials.
-
-    Notes
-    -----
-    The interval is that of the ratio of both means, to first order: of the mean of
-    ``a - ratio * b``, divided by the mean of ``b``. An error cannot fall by more than
-    all of it, so that no end is below -1.
-    """
-    if not material_ids:
-        return None
-    first, second = np.asarray(values_a, float), np.asarray(values_b, float)
-    other = float(np.average(second, weights=weights))
-    mean = float(np.average(first - second, weights=weights))
-    ratio = mean / other + 1 if other else np.nan
-    scaled = second * ratio if other else second
-    found = compare_paired(first, scaled, material_ids, weights=weights)
-    if found is None:
-        return None
-    if not other:
-        return Difference(mean, np.nan, np.nan, np.nan)
-    low, high = (
-        max(-1.0, ratio - 1 + (end - found.difference) / other)
-        for end in (found.low, found.high)
-    )
-    return Difference(mean, ratio - 1, low, high)

@@ -1,68 +1,69 @@
-"""Errors on which verdicts rest: models compared on the same materials."""
+"""Errors on which verdicts rest: all models, materials and repeats of a study."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from nextrung.reports.sections.residuals import (
-    Residuals,
-    ResidualTable,
-    average,
-    read_residuals,
-    select_common,
+import numpy as np
+
+from nextrung.compute.intervals import (
+    BASELINE,
+    EVERY,
+    Comparison,
+    ModelComparison,
+    collect_errors,
+    select_compared,
+    tabulate_errors,
 )
 from nextrung.reports.sections.section import documents_of
-from nextrung.reports.sections.verdicts.differences import (
-    Difference,
-    paired_difference,
-)
+from nextrung.reports.sections.verdicts.differences import Difference
 from nextrung.schemas.fine_tuning import FineTuningDoc
 from nextrung.schemas.models import RECIPES
+from nextrung.schemas.repeats import parse_repeat
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
 
+    from numpy.typing import NDArray
+
+    from nextrung.compute.intervals import Errors, ErrorsBySplit, ErrorTable, Repeat
     from nextrung.schemas.base import TaskDoc
     from nextrung.schemas.models import FinishedPotential, Recipe
-    from nextrung.schemas.repeats import Spread
     from nextrung.schemas.study import StudyResults
+
+#: Repeat of a model in a study without repeats.
+_ALONE: Repeat = (None, 0)
 
 
 @dataclass(frozen=True)
 class Evidence:
-    """Errors of all models on the validation and on the test split.
+    """Errors of all models in all repeats.
 
     Parameters
     ----------
-    val, test : dict of str to dict
-        Residuals of the first repeat by column of Table 1 and by model. Elemental
-        phases of hulls, whose error is zero by definition, are left out.
-    spreads : dict of (str, str) to Spread
-        Test errors over several repeats, by column and model.
-    differences : dict of (str, str, str) to Difference
-        Differences over several repeats, by column, model and other model.
+    val, test, every : dict of str to dict
+        Errors on the validation split, on the test split, and of the materials of every
+        split, by column of Table 1, model and repeat.
     best : dict of str to str
         Model of the lowest validation error over several repeats, by column.
-    significant : dict of (str, str, str) to bool
-        Whether a difference is significant after Holm, by column, model and other
-        model, in both directions.
+    n_repeats : int
+        Largest number of repeats of a model of the study.
     finished : mapping of str to FinishedPotential
         Finished potentials, by name: compared, and never chosen. Their errors of
-        energies are left out where their functional is not that of the labels.
+        energies are not compared where their functional is not that of the labels.
     recipes : mapping of str to Recipe
         Recipes, by model; those of the table by default.
     """
 
-    val: ResidualTable
-    test: ResidualTable
-    spreads: dict[tuple[str, str], Spread] = field(default_factory=dict)
-    differences: dict[tuple[str, str, str], Difference] = field(default_factory=dict)
+    val: ErrorTable = field(default_factory=dict)
+    test: ErrorTable = field(default_factory=dict)
+    every: ErrorTable = field(default_factory=dict)
     best: dict[str, str] = field(default_factory=dict)
-    significant: dict[tuple[str, str, str], bool] = field(default_factory=dict)
+    n_repeats: int = 1
     finished: Mapping[str, FinishedPotential] = field(default_factory=dict)
     recipes: Mapping[str, Recipe] = field(default_factory=lambda: RECIPES)
-    _compared: dict[tuple[str, ...], Difference | None] = field(
+    _comparisons: dict[str, ModelComparison] = field(
         default_factory=dict, init=False, repr=False, compare=False
     )
 
@@ -74,38 +75,42 @@ class Evidence:
         key : str
             Column of Table 1.
         """
-        return list(self.test.get(key, {}))
+        return list(self.comparison(key).models)
 
-    def compare(self, key: str, model: str, other: str) -> Difference | None:
+    def comparison(self, key: str) -> ModelComparison:
+        """Return the comparison of the test errors of all models.
+
+        Parameters
+        ----------
+        key : str
+            Column of Table 1. Elemental phases of hulls, whose error is zero by
+            definition, are left out, and energies of finished potentials of another
+            functional than that of the labels.
+        """
+        if key not in self._comparisons:
+            models = select_compared(key, self.test.get(key, {}), self.finished)
+            self._comparisons[key] = ModelComparison.of(models)
+        return self._comparisons[key]
+
+    def compare(self, key: str, model: str, reference: str) -> Difference | None:
         """Compare the test errors of two models on the materials that both have.
-
-        Over all repeats where there are several.
 
         Parameters
         ----------
         key : str
             Column of Table 1.
-        model, other : str
-            The models.
+        model, reference : str
+            The models, or the baseline as reference. The p-value is adjusted for
+            all models that are compared with the reference.
 
         Returns
         -------
         Difference or None
-            Error of the first minus that of the second; None where a model has no
-            error or there are fewer than five materials.
+            Error of the first relative to that of the second over all repeats; None
+            where a model has no error or there are fewer than five materials.
         """
-        if (key, model, other) in self.differences:
-            return self.differences[key, model, other]
-        models = self.test.get(key, {})
-        if model not in models or other not in models:
-            return None
-        if (key, model, other) not in self._compared:
-            found = compare_residuals(models[model], models[other])
-            significant = self.significant.get((key, model, other), True)
-            self._compared[key, model, other] = found and found._replace(
-                is_significant=significant
-            )
-        return self._compared[key, model, other]
+        found = self.comparison(key).compare(model, reference)
+        return None if found is None else Difference.of(found)
 
     def compare_with_baseline(self, key: str, model: str) -> Difference | None:
         """Compare the test errors of a model with those of the baseline.
@@ -115,18 +120,19 @@ class Evidence:
         key : str
             Column of Table 1.
         model : str
-            The model.
+            One model, named before the test errors are known; the p-value is not
+            adjusted for other models.
 
         Returns
         -------
         Difference or None
-            Error of the model minus that of the baseline; None without a baseline or
-            below five materials.
+            Error of the model relative to that of the baseline over all repeats; None
+            without a baseline or below five materials.
         """
-        if (key, model) not in self._compared:
-            residuals = self.test.get(key, {}).get(model, {})
-            self._compared[key, model] = _compare_with_baseline(residuals)
-        return self._compared[key, model]
+        found = self.comparison(key).compare_alone(model, BASELINE)
+        return (
+            None if found is None else Difference.of(Comparison(found, found.p_value))
+        )
 
     def has_baseline(self, key: str) -> bool:
         """Check whether a column has a baseline: densities have none.
@@ -136,8 +142,19 @@ class Evidence:
         key : str
             Column of Table 1.
         """
-        models = self.test.get(key, {}).values()
-        return any(r.baseline is not None for rows in models for r in rows.values())
+        return BASELINE in self.comparison(key).everything
+
+    def count_repeats(self, key: str, model: str) -> int:
+        """Count the repeats of a model that have a test error of a column.
+
+        Parameters
+        ----------
+        key : str
+            Column of Table 1.
+        model : str
+            The model.
+        """
+        return len(self.test.get(key, {}).get(model, {}))
 
     def choose(self, key: str, candidates: Iterable[str]) -> str | None:
         """Choose the model of the lowest validation error.
@@ -159,139 +176,89 @@ class Evidence:
         eligible = set(candidates) & set(self.models(key)) - self.finished.keys()
         if self.best.get(key) in eligible:
             return self.best[key]
-        models = {m: r for m, r in table.get(key, {}).items() if m in eligible}
-        common = select_common(models)
+        known = ModelComparison.of(table.get(key, {})).models
+        models = {m: repeats for m, repeats in known.items() if m in eligible}
+        common = _find_common(models.values())
         errors = {
-            model: error
-            for model, residuals in models.items()
-            if (error := average(residuals[name] for name in common)) is not None
+            model: float(np.mean(found))
+            for model, repeats in models.items()
+            if (found := _average_common(repeats, common))
         }
         return min(errors, key=errors.__getitem__) if errors else None
 
 
 def read_evidence(
-    documents: Mapping[str, TaskDoc], results: StudyResults | None = None
+    documents: Mapping[str, TaskDoc],
+    results: StudyResults | None = None,
+    repeated: Mapping[str, ErrorsBySplit] | None = None,
 ) -> Evidence:
     """Read the errors of all models.
 
     Parameters
     ----------
     documents : mapping of str to TaskDoc
-        Documents of a study, by stage/model.
+        Documents of the first repeat, by stage/model.
     results : StudyResults, optional
-        Results of the study, for the errors of several repeats.
+        Results of the study: the seeds of its repeats, and its best models.
+    repeated : mapping of str to dict, optional
+        Errors of the other repeats, by stage/model/repeat.
 
     Returns
     -------
     Evidence
-        Errors on the validation and on the test split.
+        Errors of all repeats.
     """
-    finished = {} if results is None else results.finished
-    val, test = (
-        _drop_uncompared(_drop_elements(read_residuals(documents, split)), finished)
-        for split in ("val", "test")
-    )
+    repeats = {} if results is None else results.repeats
+    firsts: dict[str, Repeat] = {
+        model: (found.repeats[0].seed, found.repeats[0].split)
+        for model, found in repeats.items()
+    }
+    n_repeats = max((len(found.repeats) for found in repeats.values()), default=1)
     made = documents_of(documents, "fine_tuning", FineTuningDoc)
-    recipes = {**RECIPES, **{model: doc.recipe for model, doc in made.items()}}
-    if results is None:
-        return Evidence(val, test, recipes=recipes)
-    spreads = {
-        (key, model): spread
-        for model, repeated in results.repeats.items()
-        for key, spread in repeated.spread.items()
-        if spread.n_repeats > 1
-    }
-    significant = {
-        (each.property, *pair): each.significant
-        for each in results.differences
-        for pair in ((each.model, each.reference), (each.reference, each.model))
-    }
-    if not spreads:
-        return Evidence(
-            val, test, significant=significant, finished=finished, recipes=recipes
-        )
-    best = {key: found.model for key, found in results.best.items()}
-    differences = _read_differences(results, spreads)
+    collected = list(_collect(documents, firsts, repeated or {}))
+    best = {} if results is None or n_repeats == 1 else results.best
     return Evidence(
-        val, test, spreads, differences, best, significant, finished, recipes
+        tabulate_errors(collected, "val"),
+        tabulate_errors(collected, "test"),
+        tabulate_errors(collected, EVERY),
+        {key: found.model for key, found in best.items()},
+        n_repeats,
+        {} if results is None else results.finished,
+        {**RECIPES, **{model: doc.recipe for model, doc in made.items()}},
     )
 
 
-def _read_differences(
-    results: StudyResults, spreads: Mapping[tuple[str, str], Spread]
-) -> dict[tuple[str, str, str], Difference]:
-    """Read the differences over several repeats, in both directions."""
-    found = {}
-    for each in results.differences:
-        key, ends = each.property, (each.low, each.high)
-        for model, other, mean, low, high in (
-            (each.model, each.reference, each.difference, *ends),
-            (each.reference, each.model, -each.difference, -ends[1], -ends[0]),
-        ):
-            spread = spreads.get((key, other))
-            if each.n_repeats > 1 and spread is not None and spread.mean:
-                relative, *interval = (
-                    max(-1.0, value / spread.mean) for value in (mean, low, high)
-                )  # an error cannot fall by more than all of it
-                found[key, model, other] = Difference(
-                    mean, relative, interval[0], interval[1], each.significant
-                )
-    return found
+def _collect(
+    documents: Mapping[str, TaskDoc],
+    firsts: Mapping[str, Repeat],
+    repeated: Mapping[str, ErrorsBySplit],
+) -> Iterator[tuple[str, Repeat, ErrorsBySplit]]:
+    """Collect the errors of the first repeat, then of the others."""
+    for part, document in documents.items():
+        model = part.partition("/")[2]
+        yield model, firsts.get(model, _ALONE), collect_errors(document)
+    for part, errors in repeated.items():
+        yield part.split("/")[1], parse_repeat(part), errors
 
 
-def compare_residuals(residuals: Residuals, others: Residuals) -> Difference | None:
-    """Compare two lists of errors on what both have.
-
-    Parameters
-    ----------
-    residuals, others : dict of str to Residual
-        Errors by frame, material or crystal.
-
-    Returns
-    -------
-    Difference or None
-        First minus second mean; None below five common materials.
-    """
-    common = sorted(residuals.keys() & others.keys())
-    return paired_difference(
-        [residuals[name].error for name in common],
-        [others[name].error for name in common],
-        [residuals[name].material_id for name in common],
-        weights=[residuals[name].weight for name in common],
-    )
+def _find_common(
+    models: Iterable[Mapping[Repeat, Errors]],
+) -> dict[int, NDArray[np.str_]]:
+    """Find what all models have an error of in all repeats of a split, by split."""
+    common: dict[int, NDArray[np.str_]] = {}
+    for repeats in models:
+        for (_, split), errors in repeats.items():
+            known = common.get(split, errors.names)
+            common[split] = np.intersect1d(known, errors.names)
+    return common
 
 
-def _compare_with_baseline(residuals: Residuals) -> Difference | None:
-    """Compare errors with those of the baseline, where there is one."""
-    known = [r for r in residuals.values() if r.baseline is not None]
-    return paired_difference(
-        [residual.error for residual in known],
-        [residual.baseline or 0.0 for residual in known],
-        [residual.material_id for residual in known],
-        weights=[residual.weight for residual in known],
-    )
-
-
-def _drop_elements(table: ResidualTable) -> ResidualTable:
-    """Drop elemental phases."""
-    return {
-        key: {
-            model: {n: r for n, r in residuals.items() if not r.is_element}
-            for model, residuals in models.items()
-        }
-        for key, models in table.items()
-    }
-
-
-def _drop_uncompared(
-    table: ResidualTable, finished: Mapping[str, FinishedPotential]
-) -> ResidualTable:
-    """Drop energies of finished potentials of another functional than the labels."""
-    return {
-        key: {
-            model: residuals
-            for model, residuals in models.items()
-            if model not in finished or finished[model].is_compared(key)
-        }
-        for key, models in table.items()
-    }
+def _average_common(
+    repeats: Mapping[Repeat, Errors], common: Mapping[int, NDArray[np.str_]]
+) -> list[float]:
+    """Average the errors of each repeat on what all models have of its split."""
+    chosen = [
+        errors.take(np.isin(errors.names, common[split]))
+        for (_, split), errors in repeats.items()
+    ]
+    return [errors.mean for errors in chosen if len(errors)]

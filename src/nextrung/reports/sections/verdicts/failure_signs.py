@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from nextrung.compute.intervals import BASELINE, ModelComparison
 from nextrung.reports.html.model_style import appearance, in_order
 from nextrung.reports.html.quantities import ENERGY
-from nextrung.reports.sections.residuals import Residual, average
 from nextrung.reports.sections.verdicts.choices import BASELINES, NAMES
-from nextrung.reports.sections.verdicts.evidence import Evidence, compare_residuals
+from nextrung.reports.sections.verdicts.differences import Difference
 from nextrung.reports.sections.verdicts.transfer import (
     compare_with_scratch,
     list_transferred,
@@ -23,6 +23,7 @@ from nextrung.schemas.relaxation import RelaxationStatus
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from nextrung.reports.sections.verdicts.evidence import Evidence
     from nextrung.schemas.base import TaskDoc
     from nextrung.schemas.study import AlignmentSummary, ModelSummary, StudyResults
 
@@ -126,7 +127,7 @@ def find_worse_than_baseline(
     worse: dict[str, list[str]] = {}
     for key in keys:
         for model in evidence.models(key):
-            found = evidence.compare_with_baseline(key, model)
+            found = evidence.compare(key, model, BASELINE)
             if found is not None and found.is_higher:
                 size = f"{BASELINES[key]} {found.format()}"
                 worse.setdefault(model, []).append(size)
@@ -159,29 +160,25 @@ def _find_isolated_atoms(models: Mapping[str, ModelSummary]) -> list[str]:
 
 def _find_missing_cancellation(evidence: Evidence) -> list[str]:
     """Find models with larger errors of decomposition than of formation energies."""
-    decomposition = evidence.test.get("decomposition_energy", {})
-    formation = evidence.test.get("formation_energy", {})
+    decomposition, formation = (
+        evidence.comparison(key).models
+        for key in ("decomposition_energy", "formation_energy")
+    )
     listed = []
     for model in in_order(decomposition.keys() & formation.keys()):
-        found = compare_residuals(decomposition[model], formation[model])
-        if found is not None and found.is_higher:
+        errors = {"formation": formation[model], "decomposition": decomposition[model]}
+        comparison = ModelComparison(errors)
+        compared = comparison.compare("decomposition", "formation")
+        found = compared and Difference.of(compared)
+        if compared and found and found.is_higher:
+            reference = compared.found.reference
             values = " against ".join(
-                ENERGY.format(_average_common(first[model], second[model]))
-                for first, second in (
-                    (decomposition, formation),
-                    (formation, decomposition),
-                )
+                ENERGY.format(value)
+                for value in (reference + compared.found.difference, reference)
             )
             title = appearance(model).title
             listed.append(f"{title} ({values} {ENERGY.unit}, {found.format()})")
     return listed
-
-
-def _average_common(
-    residuals: Mapping[str, Residual], others: Mapping[str, Residual]
-) -> float | None:
-    """Average the errors of the materials that both lists have."""
-    return average(r for name, r in residuals.items() if name in others)
 
 
 def _find_weak_correlation(alignment: AlignmentSummary | None) -> list[str]:

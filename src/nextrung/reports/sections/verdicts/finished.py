@@ -8,6 +8,7 @@ from nextrung.reports.html.model_style import appearance, in_order
 from nextrung.reports.sections.verdicts.choices import NAMES, choose_model
 
 if TYPE_CHECKING:
+    from nextrung.reports.sections.verdicts.differences import Difference
     from nextrung.reports.sections.verdicts.evidence import Evidence
     from nextrung.schemas.models import FinishedPotential
 
@@ -55,7 +56,7 @@ def _compare(evidence: Evidence, key: str, name: str) -> str:
     if chosen.is_higher:
         return f"worse than {size}"
     if not chosen.is_lower:
-        return f"no difference shown from {size}"
+        return f"{describe_unclear(chosen)} from {size}"
     models = [m for m in evidence.models(key) if m not in evidence.finished]
     found = {model: evidence.compare(key, name, model) for model in models}
     unclear = [m for m, d in found.items() if d is None or not d.is_lower]
@@ -68,6 +69,20 @@ def _compare(evidence: Evidence, key: str, name: str) -> str:
         "better than every model of the study; than the next, "
         f"{appearance(nearest).title}, {known[nearest].format()}"
     )
+
+
+def describe_unclear(found: Difference) -> str:
+    """Describe a difference that is not shown, by its interval or by the adjustment.
+
+    Parameters
+    ----------
+    found : Difference
+        The difference; its interval is not adjusted for the number of models.
+    """
+    excludes_zero = found.low > 0 or found.high < 0
+    if excludes_zero and not found.is_significant:
+        return "no difference shown, once adjusted for the number of models,"
+    return "no difference shown"
 
 
 def _describe_functional(finished: FinishedPotential) -> str:

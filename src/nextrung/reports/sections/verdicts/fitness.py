@@ -11,14 +11,11 @@ from nextrung.reports.sections.verdicts.choices import (
     compare_model,
 )
 from nextrung.reports.sections.verdicts.dynamics import find_failed_dynamics
-from nextrung.reports.sections.verdicts.evidence import read_evidence
-from nextrung.schemas.physics import PhysicsDoc
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-    from nextrung.schemas.base import TaskDoc
+    from nextrung.reports.sections.verdicts.evidence import Evidence
     from nextrung.schemas.fine_tuning import FineTuningDoc
+    from nextrung.schemas.physics import PhysicsDoc
 
 #: Benchmarks that a use needs.
 _USES = {
@@ -49,7 +46,7 @@ class Fitness(NamedTuple):
 
 
 def assess_fitness(
-    tuned: FineTuningDoc, documents: Mapping[str, TaskDoc]
+    tuned: FineTuningDoc, evidence: Evidence, physics: PhysicsDoc | None = None
 ) -> list[Fitness]:
     """Assess what a potential can be recommended for.
 
@@ -57,8 +54,10 @@ def assess_fitness(
     ----------
     tuned : FineTuningDoc
         The potential.
-    documents : mapping of str to TaskDoc
-        Its documents: ``evaluation``, ``stability`` and ``physics``, by stage/model.
+    evidence : Evidence
+        Its errors, and those of the other models of its study.
+    physics : PhysicsDoc, optional
+        Tests of its energy surface.
 
     Returns
     -------
@@ -67,7 +66,6 @@ def assess_fitness(
         trained and tested, and is shown to be lower than that of the baseline;
         molecular dynamics where, besides, its tests of physics passed.
     """
-    evidence = read_evidence(documents)
     keys = {key for needed in _USES.values() for key in needed}
     choices = {
         key: compare_model(evidence, key, tuned.model)
@@ -83,8 +81,7 @@ def assess_fitness(
         )
         for use, needed in _USES.items()
     ]
-    physics = documents.get(f"physics/{tuned.model}")
-    failed = find_failed_dynamics(physics if isinstance(physics, PhysicsDoc) else None)
+    failed = find_failed_dynamics(physics)
     forces = next(fitness for fitness in assessed if "Forces" in fitness.use)
     dynamics = Fitness(
         "Molecular dynamics", (*forces.reasons, *failed), forces.findings

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from nextrung.reports.sections.residuals import average
+from nextrung.compute.intervals import BASELINE
 
 if TYPE_CHECKING:
     from nextrung.reports.sections.verdicts.evidence import Evidence
@@ -27,15 +27,11 @@ def find_leaders(evidence: Evidence, key: str) -> list[str] | None:
         it, of those shown to be better than the baseline, if any; None where the
         column has too few test materials for intervals.
     """
-    models = {
-        model: error
-        for model, residuals in evidence.test.get(key, {}).items()
-        if (error := average(residuals.values())) is not None
-    }
+    models = evidence.models(key)
     if not models:
         return None
-    lowest = min(models, key=models.__getitem__)
-    others = models.keys() - {lowest}
+    lowest = min(models, key=evidence.comparison(key).average)
+    others = [model for model in models if model != lowest]
     differences = {model: evidence.compare(key, model, lowest) for model in others}
     if not all(differences.values()):
         return None
@@ -43,5 +39,5 @@ def find_leaders(evidence: Evidence, key: str) -> list[str] | None:
     leaders += [m for m, d in differences.items() if d and not d.is_higher]
     if not evidence.has_baseline(key):
         return leaders
-    baselines = {model: evidence.compare_with_baseline(key, model) for model in leaders}
+    baselines = {model: evidence.compare(key, model, BASELINE) for model in leaders}
     return [model for model, d in baselines.items() if d is not None and d.is_lower]

@@ -171,13 +171,18 @@ def _advise_on_references(evidence: Evidence) -> list[str]:
     """Recommend a remedy for models that are worse than scratch or than zero."""
     unfit = find_unfit(evidence)
     recipes = {m: evidence.recipes[m] for m in unfit if m not in evidence.finished}
-    moved = [m for m, r in recipes.items() if r.rereference is not Rereference.NONE]
-    kept = [model for model in recipes if model not in moved]
-    trained = [m for m in moved if recipes[m].trained is not Trained.NOTHING]
+    trained = [m for m, r in recipes.items() if r.trained is not Trained.NOTHING]
+    kept = [m for m in trained if recipes[m].rereference is Rereference.NONE]
     remedies = (
         (kept, "move their atomic references to the target functional first"),
-        (trained, "train them longer or on more frames first"),
-        ([m for m in moved if m not in trained], "train them first"),
+        (
+            [m for m in trained if m not in kept],
+            "train them longer or on more frames first",
+        ),
+        (
+            [m for m in recipes if m not in trained],
+            "train them on the target labels first",
+        ),
         ([m for m in unfit if m in evidence.finished], "use another model"),
     )
     return [

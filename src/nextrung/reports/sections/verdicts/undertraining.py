@@ -6,9 +6,10 @@ from math import ceil
 from typing import TYPE_CHECKING
 
 from nextrung.compute.fine_tuning import is_undertrained
-from nextrung.reports.html.elements import format_count
+from nextrung.reports.html.elements import MISSING, format_count
 from nextrung.reports.html.model_style import appearance
 from nextrung.reports.sections.section import document_of, documents_of
+from nextrung.reports.sections.verdicts.choices import BASELINES, NAMES
 from nextrung.schemas.atom_refs import AtomRefDoc
 from nextrung.schemas.fine_tuning import FineTuningDoc
 from nextrung.schemas.models import Model, Trained
@@ -51,6 +52,44 @@ def find_still_falling(documents: Mapping[str, TaskDoc]) -> list[str]:
     ]
 
 
+def find_undertrained(
+    documents: Mapping[str, TaskDoc], evidence: Evidence
+) -> dict[str, list[str]]:
+    """Find the models that were trained too briefly to be compared.
+
+    Parameters
+    ----------
+    documents : mapping of str to TaskDoc
+        Documents of a study, by stage/model.
+    evidence : Evidence
+        Errors of all models.
+
+    Returns
+    -------
+    dict of str to list of str
+        Reasons by trained model: a validation error that is still falling, or few steps
+        and forces that are not shown to be better than zero forces; empty where there
+        is none.
+    """
+    falling = find_still_falling(documents)
+    tuned = documents_of(documents, "fine_tuning", FineTuningDoc)
+    found: dict[str, list[str]] = {}
+    for model, document in tuned.items():
+        if not document.history:
+            continue
+        reasons = found.setdefault(model, [])
+        if model in falling:
+            reasons.append("validation error still falling in the last epochs")
+        n_steps = _count_steps(document) * len(document.history)
+        forces = evidence.compare_with_baseline("forces", model)
+        if 0 < n_steps < FEW_STEPS and forces is not None and not forces.is_lower:
+            reasons.append(
+                f"{format_count(n_steps, 'step')}, forces not shown to be better than "
+                "zero"
+            )
+    return found
+
+
 def describe_undertrained(
     documents: Mapping[str, TaskDoc], evidence: Evidence
 ) -> list[str]:
@@ -66,26 +105,43 @@ def describe_undertrained(
     Returns
     -------
     list of str
-        Title and reason of each model: a validation error that is still falling, or
-        few steps and forces that are not shown to be better than zero forces.
+        Title and reasons of each model.
     """
-    falling = find_still_falling(documents)
-    tuned = documents_of(documents, "fine_tuning", FineTuningDoc)
-    texts = []
-    for model, document in tuned.items():
-        reasons = []
-        if model in falling:
-            reasons.append("validation error still falling in the last epochs")
-        n_steps = _count_steps(document) * len(document.history)
-        forces = evidence.compare_with_baseline("forces", model)
-        if 0 < n_steps < FEW_STEPS and forces is not None and not forces.is_lower:
-            reasons.append(
-                f"{format_count(n_steps, 'step')}, forces not shown to be better than "
-                "zero"
-            )
-        if reasons:
-            texts.append(f"{appearance(model).title} ({'; '.join(reasons)})")
-    return texts
+    return [
+        f"{appearance(model).title} ({'; '.join(reasons)})"
+        for model, reasons in find_undertrained(documents, evidence).items()
+        if reasons
+    ]
+
+
+def describe_training(
+    documents: Mapping[str, TaskDoc], evidence: Evidence
+) -> dict[str, dict[str, str]]:
+    """Describe what each trained model gained over the baseline.
+
+    Parameters
+    ----------
+    documents : mapping of str to TaskDoc
+        Documents of a study, by stage/model.
+    evidence : Evidence
+        Errors of all models.
+
+    Returns
+    -------
+    dict of str to dict of str to str
+        Texts by model and title: test errors relative to the baseline with their 95 %
+        interval, and signs that the training was too short.
+    """
+    found = {}
+    for model, reasons in find_undertrained(documents, evidence).items():
+        texts = {}
+        for key in ("energy", "forces"):
+            difference = evidence.compare_with_baseline(key, model)
+            title = f"{NAMES[key].capitalize()} against {BASELINES[key]}"
+            texts[title] = difference.format() if difference else MISSING
+        texts["Undertrained"] = "; ".join(reasons) or "no sign of it"
+        found[model] = texts
+    return found
 
 
 def describe_unreachable_references(documents: Mapping[str, TaskDoc]) -> list[str]:

@@ -76,10 +76,11 @@ def list_uses(results: StudyResults, evidence: Evidence) -> list[Element]:
     titles = ("Purpose", "Model", "Test error", "Against the baseline", "Certainty")
     note = (
         "Chosen by the lowest error on the validation split; errors are those of the "
-        "test split. Parentheses: 95 % intervals over test materials; ±: standard "
-        "deviation over repeats. A model is named "
-        "where it is shown to be better than the baseline, which is zero or, for "
-        "energies, the atomic references alone, and the purpose was tested."
+        "test split. Parentheses: 95 % intervals over test materials and, where there "
+        "are several, over repeats; relative differences are then geometric means over "
+        "repeats. A model is named where it is shown to be better than the baseline, "
+        "which is zero or, for energies, the atomic references alone, and the purpose "
+        "was tested."
     )
     return [
         element("h3", "What to use"),
