@@ -1,6 +1,11 @@
 from __future__ import annotations
 
 import re
+import subprocess
+import sys
+import time
+from contextlib import suppress
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -15,7 +20,6 @@ from nextrung.schemas.labels.sources import GpawDocumentsSource, VaspSource
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from pathlib import Path
 
     from fireworks import LaunchPad
     from tests.cli.conftest import Finished
@@ -134,7 +138,7 @@ def test_calculations_go_to_the_workers_that_have_vasp(
 def crystals(tmp_path: Path) -> dict[str, Path]:
     """Files of crystals; the script in place of GPAW calculates silicon alone."""
     files = {}
-    for symbol in ("Si", "Fe", "U"):
+    for symbol in ("Si", "Fe", "Ni", "U"):
         crystal = make_silicon()
         crystal.replace_species({"Si": symbol})
         files[symbol] = tmp_path / f"{symbol}.vasp"
@@ -165,6 +169,42 @@ def test_gpaw_goes_on_with_what_is_missing_and_a_failure_is_a_row(
     assert "0 of 1 are labelled already" in other.output
     calculations = list((tmp_path / "run" / "calculations").iterdir())
     assert len(calculations) == 3
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_a_killed_command_leaves_no_calculation_running(
+    gpaw_script: Path, crystals: dict[str, Path], tmp_path: Path
+) -> None:
+    code = "from nextrung.cli import main; main()"
+    options = "--engine", "gpaw", "--root", str(tmp_path / "run"), "--processes", "2"
+    files = str(crystals["Ni"]), str(crystals["Si"])
+    command = [sys.executable, "-W", "ignore", "-c", code, "label", *files, *options]
+    folder = tmp_path / "run" / "calculations"
+    with subprocess.Popen(command) as process:  # noqa: S603 - ours
+        try:
+            wait_for(lambda: len(list(folder.glob("*/output.json"))) == 1)
+            wait_for(lambda: len(find_processes(gpaw_script)) == 1)  # of nickel
+        finally:
+            process.kill()
+
+    wait_for(lambda: not find_processes(gpaw_script))
+
+
+def find_processes(script: Path) -> list[Path]:
+    """Processes whose command has a script."""
+    found = []
+    for file in Path("/proc").glob("[0-9]*/cmdline"):
+        with suppress(OSError):
+            if str(script).encode() in file.read_bytes():
+                found.append(file)
+    return found
+
+
+def wait_for(condition: Callable[[], bool]) -> None:
+    end = time.monotonic() + 120
+    while not condition():
+        assert time.monotonic() < end
+        time.sleep(0.1)
 
 
 @pytest.mark.usefixtures("gpaw_script")

@@ -5,13 +5,17 @@ from __future__ import annotations
 import os
 import shlex
 import shutil
+import signal
+import time
 import warnings
 from abc import ABC, abstractmethod
 from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass, field
-from multiprocessing import get_context
+from multiprocessing import get_context, parent_process
 from pathlib import Path
-from typing import TYPE_CHECKING
+from threading import Thread
+from typing import TYPE_CHECKING, Final
 
 from nextrung.cli.running import console, validate_options
 from nextrung.schemas.base import InputError
@@ -25,6 +29,10 @@ if TYPE_CHECKING:
     from pymatgen.core import Structure
 
     from nextrung.schemas.base import Artifact
+
+
+#: Seconds in which a process ends its calculation after the command was killed.
+GRACE: Final = 5.0
 
 
 @dataclass
@@ -123,18 +131,27 @@ class GpawEngine(LabelEngine):
                 _run_locally(self.make({name: file}), store)
                 console.print(f"{number} of {len(files)}: {name}", soft_wrap=True)
             return
-        with ProcessPoolExecutor(
-            self.n_processes, mp_context=get_context("spawn")
-        ) as pool:
-            running = {
-                pool.submit(_calculate, self, name, file): name
-                for name, file in files.items()
-            }
+        pool = ProcessPoolExecutor(
+            self.n_processes,
+            mp_context=get_context("spawn"),
+            initializer=_watch_parent,
+        )
+        running = {
+            pool.submit(_calculate, self, name, file): name
+            for name, file in files.items()
+        }
+        try:
             for number, ended in enumerate(as_completed(running), start=1):
                 ended.result()
-                console.print(
-                    f"{number} of {len(files)}: {running[ended]}", soft_wrap=True
-                )
+                name = running[ended]
+                console.print(f"{number} of {len(files)}: {name}", soft_wrap=True)
+        except BrokenProcessPool as error:
+            raise InputError(
+                "expected processes that end by themselves, got one that was killed, "
+                "perhaps for its memory; the same command goes on"
+            ) from error
+        finally:  # also after Ctrl-C, which reaches the processes themselves
+            pool.shutdown(cancel_futures=True)
 
 
 def make_vasp(path: Path | None, input_set: InputSet | None) -> VaspEngine:
@@ -173,6 +190,20 @@ def _run_locally(flow: Flow, store: JobStore) -> None:
     folder = MachineSettings().root / "calculations"
     folder.mkdir(exist_ok=True)
     run_locally(flow, store=store, create_folders=True, root_dir=folder)
+
+
+def _watch_parent() -> None:
+    """Stop the calculation of this process when the command is killed."""
+
+    def stop() -> None:
+        parent = parent_process()
+        if parent is not None:
+            parent.join()
+            os.kill(os.getpid(), signal.SIGTERM)  # the running job ends GPAW
+            time.sleep(GRACE)
+            os._exit(1)
+
+    Thread(target=stop, daemon=True).start()
 
 
 def _calculate(engine: GpawEngine, name: str, file: Artifact) -> None:
