@@ -54,7 +54,7 @@ def test_the_inputs_of_a_study_are_checked_before_it_runs(
         assert line in ended.errors
 
 
-@pytest.mark.parametrize("name", ["nope", "model.pth.tar"])
+@pytest.mark.parametrize("name", ["nope", "model.pth.tar", "sevennet:model.pth.tar"])
 def test_workers_must_find_the_potentials_of_a_submitted_study(
     call: Call, study: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:

@@ -62,25 +62,31 @@ def validate_labels(settings: StudySettings, file: Path) -> None:
 
 def validate_submission(settings: StudySettings, file: Path) -> None:
     """Check that workers, which run elsewhere, find the potentials of a study."""
-    from nextrung.potentials.registry import list_names
-
-    names = list_names()
-    for where, name in _list_potentials(settings):
-        if name not in names and Path(name).is_file() and name[:1] != "/":
-            raise InputError(
-                f"{file}: {where}: expected {', '.join(names)} or an absolute path "
-                f"that workers find, got {name}"
-            )
-    _validate_potentials(settings, file)
+    _validate_potentials(settings, file, elsewhere=True)
 
 
-def _validate_potentials(settings: StudySettings, file: Path) -> None:
+def _validate_place(name: str) -> None:
+    """Check that the files of a potential are found from any folder."""
+    from nextrung.potentials.registry import find_files
+
+    if not all(found.is_absolute() for found in find_files(name)):
+        raise InputError(
+            "expected the name of a shipped potential or an absolute path that "
+            f"workers find, got {name}"
+        )
+
+
+def _validate_potentials(
+    settings: StudySettings, file: Path, *, elsewhere: bool = False
+) -> None:
     """Load every potential of a study, and check that it can do what it is for."""
     from nextrung.potentials.atom_refs import require_atom_refs
     from nextrung.potentials.registry import load_potential
 
     for where, name in _list_potentials(settings):
         try:
+            if elsewhere:
+                _validate_place(name)
             potential = load_potential(name, "cpu")
             if where == "source":
                 _validate_recipes(settings, potential)

@@ -106,9 +106,15 @@ def fine_tune(
         int, typer.Option(help="Seed of weights, subset and shuffling.")
     ] = _TRAINING.seed,
     output: Annotated[
-        Path,
-        typer.Option("--output", "-o", metavar="FILE", help="Checkpoint to write."),
-    ] = Path("fine_tuned.pth.tar"),
+        Path | None,
+        typer.Option(
+            "--output",
+            "-o",
+            metavar="FILE",
+            help="Checkpoint to write.",
+            show_default="fine_tuned, with the suffix of the architecture",
+        ),
+    ] = None,
     root: StageRoot = None,
     device: Device = "auto",
 ) -> None:
@@ -125,8 +131,10 @@ def fine_tune(
         n_train_frames=n_train_frames,
         seed=seed,
     )
-    validate_output(output)
     use_device(device)
+    if output is None:
+        output = Path(f"fine_tuned{load(source).backend.suffix}")
+    validate_output(output)
     if root is None:
         chosen = Model(method)
         _train(frames_file, chosen, source, settings=settings, output=output)

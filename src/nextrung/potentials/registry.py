@@ -9,7 +9,6 @@ from nextrung.potentials.catalogue import (
     CHGNET,
     MACE,
     MATGL,
-    MODELS,
     SEVENNET,
     describe_choices,
     find_model,
@@ -111,11 +110,6 @@ def find_files(name: str) -> list[Path]:
 
         return [find_checkpoint(rest)]
     return [Path(rest)]
-
-
-def list_names() -> list[str]:
-    """List the names of potentials that need no file of the user."""
-    return [model.name for model in MODELS]
 
 
 def _load(name: str, device: torch.device) -> LoadedModel:
