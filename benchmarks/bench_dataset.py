@@ -101,7 +101,7 @@ def measure(stage: Callable[[Path], str], path: Path) -> dict[str, Any]:
     """Time a stage after its modules were loaded and compiled."""
     import pymatgen.core  # noqa: F401, PLC0415
 
-    import nextrung.adapters.curation.dataset  # noqa: F401, PLC0415
+    import nextrung.adapters.curation.stored_dataset  # noqa: F401, PLC0415
     from nextrung.adapters.files.json_split import cut_members  # noqa: PLC0415
 
     list(cut_members(io.BytesIO(b"[1]")))
@@ -118,7 +118,7 @@ def measure(stage: Callable[[Path], str], path: Path) -> dict[str, Any]:
 
 def curate(path: Path) -> str:
     """Apply rules 2 to 4 and write the frames file."""
-    from nextrung.adapters.curation import dataset  # noqa: PLC0415
+    from nextrung.adapters.curation import dataset, stored_dataset  # noqa: PLC0415
     from nextrung.schemas.dataset import DatasetSettings  # noqa: PLC0415
     from nextrung.schemas.labels import curation, sources  # noqa: PLC0415
 
@@ -128,7 +128,7 @@ def curate(path: Path) -> str:
             energy_scale=curation.EnergyScaleSettings(potentials={})
         ),
     )
-    stored = dataset.store_dataset(dataset.curate(settings), settings)
+    stored = stored_dataset.store_dataset(dataset.curate(settings), settings)
     (path.parent / "stored").write_text(stored["frames"].path)
     rejected = {rule.value: n for rule, n in stored["n_rejected"].items() if n}
     return f"kept {stored['n_frames']}, rejected {rejected}"
@@ -168,7 +168,7 @@ def compare_duplicates(n_frames: int) -> None:
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "frames.json"
         write_json(path, n_frames, 0.0)
-        frames = read_labels(MptrjJsonSource(paths=(str(path),)))
+        frames, _ = read_labels(MptrjJsonSource(paths=(str(path),)))
     names = dict.fromkeys(frames.material_ids.tolist())
     materials = [frames[frames.material_ids == name] for name in names]
     kept, seconds = [], []
