@@ -13,8 +13,9 @@ import argparse
 import os
 import time
 from dataclasses import dataclass, replace
+from functools import partial
 from importlib.metadata import version
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import numpy as np
 import torch
@@ -24,10 +25,8 @@ from chgnet.trainer.trainer import CombinedLoss
 from torch.optim import Adam
 
 from nextrung import load_potential
-from nextrung.potentials.chgnet.double_backward import use_fast_double_backward
-from nextrung.potentials.chgnet.forward import predict_differentiably
-from nextrung.potentials.training.losses import compare_outputs, weigh_loss
-from nextrung.potentials.training.micro_batches import MAX_COST, MicroBatchDataset
+from nextrung.potentials.training.batch_loss import LossEvaluator
+from nextrung.potentials.training.micro_batches import MicroBatchDataset
 from nextrung.schemas.fine_tuning import FineTuningSettings
 from nextrung.schemas.frames import Frames
 
@@ -36,7 +35,11 @@ if TYPE_CHECKING:
 
     from chgnet.graph import CrystalGraph
     from chgnet.model import CHGNet
+    from numpy.typing import NDArray
     from pymatgen.core import Structure
+    from torch import Tensor
+
+    from nextrung.potentials.chgnet.backend import ChgnetBackend
 
 PACKAGES = ("nextrung", "chgnet", "torch", "numpy", "pymatgen")
 SETTINGS = FineTuningSettings()
@@ -65,12 +68,15 @@ def label(structures: Sequence[Structure]) -> Frames:
     )
 
 
-def make_trainable(device: str) -> tuple[CHGNet, Adam]:
-    """Load a network, and an optimiser of learning rate zero."""
-    model = load_potential("chgnet-0.3.0", device).model
-    model.train().requires_grad_(requires_grad=True)
+def load_backend(device: str) -> ChgnetBackend:
+    """Load the network."""
+    return cast("ChgnetBackend", load_potential("chgnet-0.3.0", device).backend)
+
+
+def make_optimizer(model: CHGNet) -> Adam:
+    """Make an optimiser of learning rate zero of a network with frozen references."""
     model.composition_model.requires_grad_(requires_grad=False)
-    return model, Adam(model.parameters(), lr=0.0)
+    return Adam(model.parameters(), lr=0.0)
 
 
 @dataclass
@@ -81,27 +87,26 @@ class NextrungSteps:
     device: str
 
     def __post_init__(self) -> None:
-        self.model, self.optimizer = make_trainable(self.device)
-        use_fast_double_backward(self.model)
-        self.batches = MicroBatchDataset(self.frames, MAX_COST[self.device])
+        self.backend = load_backend(self.device).for_training()
+        self.optimizer = make_optimizer(self.backend.module)
+        self.batches = MicroBatchDataset(self.frames, self.backend)
+        self.evaluator = LossEvaluator(self.backend, SETTINGS)
 
-    def step(self, indices: np.ndarray) -> float:
+    def step(self, indices: NDArray[np.int64]) -> float:
         """Train on a batch."""
-        parts = self.batches[indices]
-        n_labels = sum(part.labels.count() for part in parts).to(self.device)
-        self.optimizer.zero_grad()
-        total = 0.0
-        for part in parts:
-            graphs, labels = part.to(torch.device(self.device), torch.float32)
-            outputs = predict_differentiably(self.model, graphs, "efsm")
-            deviations = compare_outputs(
-                outputs, graphs.n_atoms, labels, huber_delta=SETTINGS.huber_delta
-            )
-            loss = weigh_loss(deviations, n_labels, SETTINGS)
-            loss.backward()
-            total += float(loss)
+        device = torch.device(self.device)
+        parts = [
+            part.to(self.backend, device, torch.float32)
+            for part in self.batches[indices]
+        ]
+        n_labels = torch.stack([labels.count() for _, labels in parts]).sum(0)
+        losses = self.evaluator.evaluate(parts, n_labels)
+        gradients = zip(*(loss.gradients for loss in losses), strict=True)
+        weights = self.evaluator.trained_weights()
+        for weight, summands in zip(weights, gradients, strict=True):
+            weight.grad = torch.stack(summands).sum(0)
         self.optimizer.step()
-        return total
+        return float(torch.stack([loss.loss for loss in losses]).sum())
 
 
 @dataclass
@@ -112,7 +117,9 @@ class ChgnetSteps:
     device: str
 
     def __post_init__(self) -> None:
-        self.model, self.optimizer = make_trainable(self.device)
+        self.model = load_backend(self.device).module
+        self.model.train().requires_grad_(requires_grad=True)
+        self.optimizer = make_optimizer(self.model)
         converter = CrystalGraphConverter(atom_graph_cutoff=6, bond_graph_cutoff=3)
         self.graphs = [converter(s) for s in self.frames.to_structures()]
         weights = SETTINGS.loss_weights
@@ -126,22 +133,25 @@ class ChgnetSteps:
             delta=SETTINGS.huber_delta,
         )
 
-    def step(self, indices: np.ndarray) -> float:
+    def step(self, indices: NDArray[np.int64]) -> float:
         """Train on a batch."""
         chosen = self.frames[indices]
         graphs = [self._prepare(self.graphs[index]) for index in indices]
         sizes = chosen.n_atoms.tolist()
         targets = {
             "e": torch.tensor(chosen.energies / sizes).float().to(self.device),
-            "f": list(torch.tensor(chosen.forces, device=self.device).split(sizes)),
+            "f": self._split(chosen.forces, sizes),
             "s": list(torch.tensor(chosen.stresses, device=self.device)),
-            "m": list(torch.tensor(chosen.magmoms, device=self.device).split(sizes)),
+            "m": self._split(chosen.magmoms, sizes),
         }
         loss = self.criterion(targets, self.model(graphs, task="efsm"))["loss"]
         self.optimizer.zero_grad()
         loss.backward()
         self.optimizer.step()
         return float(loss)
+
+    def _split(self, labels: NDArray[np.float32], sizes: list[int]) -> list[Tensor]:
+        return list(torch.split(torch.tensor(labels, device=self.device), sizes))
 
     def _prepare(self, graph: CrystalGraph) -> CrystalGraph:
         graph.atom_frac_coord.requires_grad = True
@@ -160,7 +170,7 @@ def compare(batch_size: int, arguments: argparse.Namespace) -> None:
     """Print the times of both and their ratio for one batch size."""
     frames = label(choose_structures(batch_size * arguments.batches))
     batches = np.arange(len(frames)).reshape(-1, batch_size)
-    sides = {
+    sides: dict[str, NextrungSteps | ChgnetSteps] = {
         "chgnet Trainer": ChgnetSteps(frames, arguments.device),
         "nextrung": NextrungSteps(frames, arguments.device),
     }
@@ -169,9 +179,7 @@ def compare(batch_size: int, arguments: argparse.Namespace) -> None:
     for repeat in range(arguments.repeats + 1):
         for batch in batches:
             for name, side in sides.items():
-                loss, duration = measure(
-                    lambda s=side, b=batch: s.step(b), arguments.device
-                )
+                loss, duration = measure(partial(side.step, batch), arguments.device)
                 losses[name].append(loss)
                 if repeat:
                     times[name].append(1000 * duration / batch_size)
