@@ -26,7 +26,6 @@ import time
 import warnings
 from collections import defaultdict
 from dataclasses import dataclass, replace
-from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -43,6 +42,7 @@ from nextrung.adapters.files.frame_stream import RejectionWriter
 from nextrung.adapters.stores.builders import make_builders, run_builder
 from nextrung.adapters.stores.job_store import make_indexes
 from nextrung.makers.submission import make_workflow
+from nextrung.potentials.chgnet.backend import ChgnetBackend
 from nextrung.potentials.training.fine_tuning import FineTuningResult
 from nextrung.schemas.cluster.machine import Machine
 from nextrung.schemas.fine_tuning import (
@@ -50,9 +50,9 @@ from nextrung.schemas.fine_tuning import (
     Errors,
     FineTuningSettings,
     GradientRecord,
-    TrackedLayer,
 )
 from nextrung.schemas.frames import Frames
+from nextrung.schemas.labels.identity import IdentitySummary
 from nextrung.schemas.labels.materials import Materials
 from nextrung.schemas.models import Model
 from nextrung.schemas.relaxation import RelaxationRecord, RelaxationStatus
@@ -140,15 +140,15 @@ def generate_dataset(fraction: float, seed: int = 0) -> SyntheticDataset:
     more = rng.integers(len(entries), size=n_more)
     copies = np.sort(np.concatenate([np.arange(len(entries)), more]))
     frames = initial[copies]
-    label = partial(rng.normal, 0, 1)
+    n_sites = len(frames.atomic_numbers)
     frames = replace(
         frames,
         frame_ids=np.array([f"{m}-{n}" for n, m in enumerate(frames.material_ids)]),
         energies=np.array(energies)[copies]
-        + 0.01 * frames.n_atoms * label(len(copies)),
-        forces=label((len(frames.atomic_numbers), 3)).astype(np.float32) * 0.1,
-        stresses=label((len(copies), 3, 3)).astype(np.float32),
-        magmoms=np.abs(label(len(frames.atomic_numbers))).astype(np.float32),
+        + 0.01 * frames.n_atoms * rng.normal(size=len(copies)),
+        forces=rng.normal(size=(n_sites, 3)).astype(np.float32) * 0.1,
+        stresses=rng.normal(size=(len(copies), 3, 3)).astype(np.float32),
+        magmoms=np.abs(rng.normal(size=n_sites)).astype(np.float32),
     )
     return SyntheticDataset(frames, Materials(initial, np.array(energies)))
 
@@ -196,7 +196,7 @@ class FakeCalculations:
         self.folder = folder
         self.rng = np.random.default_rng(1)
         initial = dataset.materials.initial
-        self.energies = {
+        self.energies: dict[bytes, float] = {
             initial.frac_coords[offset].tobytes(): energy
             for offset, energy in zip(
                 initial.offsets.tolist(),
@@ -227,10 +227,13 @@ class FakeCalculations:
             kept=[np.ones(len(frames), dtype=bool)],
             splits={},
             materials=self.dataset.materials,
+            n_seen=len(frames),
             n_rejected={},
             n_skipped={},
             labels="synthetic",
             corrections={},
+            files=None,
+            identity=IdentitySummary(),
         )
         parts = [frames[start : start + 5000] for start in range(0, len(frames), 5000)]
         object.__setattr__(curated, "stream", lambda: iter(parts))
@@ -279,7 +282,7 @@ class FakeCalculations:
                 layer=layer, mean_abs=0.1, norm=1.0, **values,
             )
             for step in range(settings.gradient_points)
-            for layer in TrackedLayer
+            for layer in ChgnetBackend.tracked_layers
         ]  # fmt: skip
         train = frames.split("train")
         return FineTuningResult(
@@ -290,6 +293,7 @@ class FakeCalculations:
             history=history,
             gradients=gradients,
             unusable={},
+            n_damaged=0,
         )
 
     def relax(
@@ -299,10 +303,9 @@ class FakeCalculations:
         _settings: object,
         *,
         on_record: Callable[[int, RelaxationRecord], None],
-        relaxer: object = None,
+        **_options: object,
     ) -> None:
         """Return relaxed structures without any step."""
-        del relaxer
         for index, structure in enumerate(structures):
             on_record(index, self.relax_one(structure))
 
@@ -442,9 +445,9 @@ def time_queries(database: Database) -> None:
     blocks = re.findall(r"```python\n(.*?)```", page, re.DOTALL)
     with database.mongod.client() as client:
         db = client[database.name]
-        sha256 = db.models.find_one({"model": "refitted_atom_refs"})[
-            "checkpoint_sha256"
-        ]
+        (sha256,) = db.models.distinct(
+            "checkpoint_sha256", {"model": "refitted_atom_refs"}
+        )
         names = {"db": db, "study": STUDY, "checkpoint_sha256": sha256}
         for title, block in zip(
             titles, [b for b in blocks if "answer =" in b], strict=True
@@ -488,7 +491,7 @@ def measure(folder: Path, database: Database, options: argparse.Namespace) -> No
     files = sum(f.stat().st_size for f in (folder / "root").rglob("*") if f.is_file())
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     print(f"files: {files / 1e6:.0f} MB; peak memory {peak / 1024:.0f} MiB")
-    store.close()
+    store.close()  # type: ignore[no-untyped-call]
 
 
 def main() -> None:
