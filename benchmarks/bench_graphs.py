@@ -26,7 +26,7 @@ from nextrung.potentials.graphs.neighbors import find_pairs
 from nextrung.potentials.prediction import keep_freed_memory
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from pymatgen.core import Structure
 
@@ -55,7 +55,7 @@ def measure(task: Callable[[], object], device: str) -> float:
 
 
 def take_turns(
-    tasks: dict[str, Callable[[], object]], n_turns: int, device: str
+    tasks: Mapping[str, Callable[[], object]], n_turns: int, device: str
 ) -> dict[str, float]:
     """Run tasks in turns; find the shortest turn of each but the first."""
     times: dict[str, list[float]] = {name: [] for name in tasks}

@@ -14,10 +14,11 @@ import os
 import resource
 import time
 from functools import partial
+from importlib.metadata import version
 
 import numpy as np
 import torch
-from bench_relaxation import PACKAGES, perturb, read_prototypes, version
+from bench_relaxation import PACKAGES, perturb, read_prototypes
 
 from nextrung import load_potential
 from nextrung.potentials.relaxation.engines import relax

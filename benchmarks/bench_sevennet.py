@@ -12,6 +12,7 @@ from __future__ import annotations
 import argparse
 import os
 import warnings
+from importlib.metadata import version
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -25,7 +26,6 @@ from bench_relaxation import (
     measure,
     name_device,
     run_nextrung,
-    version,
 )
 from sevenn.calculator import SevenNetCalculator
 
@@ -94,11 +94,8 @@ def main() -> None:
         f"{torch.get_num_threads()} thread, {name_device(arguments.device)}"
     )
     calculator = load_calculator(arguments.model, arguments.device)
-    for run in (  # TorchScript compiles at the first calls
-        lambda: run_sevenn(calculator, structures[:1]),
-        lambda: run_nextrung(potential, structures[:1], FMAX),
-    ):
-        run()
+    run_sevenn(calculator, structures[:1])  # TorchScript compiles at the first calls
+    run_nextrung(potential, structures[:1], FMAX)
     ours = run_nextrung(potential, structures, FMAX)
     describe("nextrung, batched", ours)
     theirs = run_sevenn(calculator, structures)
