@@ -59,7 +59,7 @@ from nextrung.schemas.relaxation import RelaxationRecord, RelaxationStatus
 from nextrung.schemas.study import StudySettings
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Sequence
 
     from fireworks import LaunchPad
     from jobflow import JobStore
@@ -205,17 +205,16 @@ class FakeCalculations:
             )
         }
 
-    def patches(self) -> Iterator[Any]:
-        """Patch the functions that the jobs call."""
-        for name, fake in {
-            "makers.dataset.curate": self.curate,
-            "makers.dataset.source_digest": lambda _source: "synthetic",
-            "makers.evaluation.open_potential": lambda _model: self,
-            "makers.atom_refs.move_atom_refs": self.move,
-            "potentials.training.fine_tuning.fine_tune": self.fine_tune,
-            "makers.relaxation.relax_with": self.relax,
-        }.items():
-            yield patch(f"nextrung.{name}", fake)
+    def replacements(self) -> dict[str, Callable[..., Any]]:
+        """List the replacements by the name of the function that the jobs call."""
+        return {
+            "nextrung.makers.dataset.curate": self.curate,
+            "nextrung.makers.dataset.source_digest": lambda _source: "synthetic",
+            "nextrung.makers.evaluation.open_potential": lambda _model: self,
+            "nextrung.makers.atom_refs.move_atom_refs": self.move,
+            "nextrung.potentials.training.fine_tuning.fine_tune": self.fine_tune,
+            "nextrung.makers.relaxation.relax_with": self.relax,
+        }
 
     def curate(self, *_settings: object) -> CuratedDataset:
         """Return the synthetic frames as curated."""
@@ -482,8 +481,9 @@ def measure(folder: Path, database: Database, options: argparse.Namespace) -> No
     (folder / "launches").mkdir()
     os.chdir(folder / "launches")
     with contextlib.ExitStack() as stack:
-        for fake in FakeCalculations(dataset, folder / "files").patches():
-            stack.enter_context(fake)
+        fakes = FakeCalculations(dataset, folder / "files").replacements()
+        for name, fake in fakes.items():
+            stack.enter_context(patch(name, fake))
         run_study(database, store, options.per_shard)
     build(store)
     report_sizes(database)
