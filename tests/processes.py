@@ -45,6 +45,9 @@ def _call_main(
 ) -> None:
     """Call the function in a session of its own, with its output in a file."""
     os.setsid()
+    sys.path.insert(
+        0, str(ROOT)
+    )  # that of pytest replaces it, for what this one spawns
     os.environ.clear()
     os.environ.update(environment)
     with log.open("wb") as file:

@@ -10,6 +10,7 @@ from tests.stored_study import store_study
 
 from nextrung.adapters.stores.job_store import make_embedded_store
 from nextrung.schemas.models import Model
+from nextrung.schemas.stores.collections import Collection
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -121,7 +122,7 @@ def test_build_counts_what_it_wrote(call: Call, folder: Path) -> None:
     assert again.code == 0
     assert [line.split("│")[2].strip() for line in again.output.splitlines()[3:-1]] == [
         "0"
-    ] * 8
+    ] * len(Collection)
 
 
 @pytest.mark.parametrize(

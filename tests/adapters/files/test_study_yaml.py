@@ -70,7 +70,7 @@ def test_a_stage_set_to_null_is_skipped(tmp_path: Path) -> None:
         ("training: {epochs: -1}", r"training\.epochs: input should be greater .*-1"),
         ("models: [scratch, scratch]", "models: expected each model once"),
         ("relaxation: null", "stability needs relaxation"),
-        ("models: [scrach]", r"models\.0: input should be 'source'"),
+        ("models: [scrach]", r"models\.0\.model: input should be 'source'"),
         ("- 1", "expected keys and values"),
         ("a: [", "expected YAML"),
     ],

@@ -248,6 +248,7 @@ from nextrung.potentials.registry import load_potential
 from nextrung.schemas.fine_tuning import FineTuningSettings
 from nextrung.schemas.models import Trained
 
+potential = load_potential("chgnet-0.3.0", "cpu")  # chgnet starts `uname`
 pids = []
 popen = ddp_launcher.subprocess.Popen
 def start(*args, **options):
@@ -257,7 +258,7 @@ def start(*args, **options):
 ddp_launcher.subprocess.Popen = start
 folder = Path(sys.argv[1])
 fine_tune(
-    load_potential("chgnet-0.3.0", "cpu"), read_frames(folder / "frames.parquet"),
+    potential, read_frames(folder / "frames.parquet"),
     FineTuningSettings(epochs=1000, batch_size=3), trained=Trained.NETWORK,
     workdir=folder / "work",
     on_epoch=lambda record: record.epoch == 1 and print(*pids, flush=True),

@@ -120,11 +120,20 @@ def test_outputs_are_compared_per_atom() -> None:
     torch.testing.assert_close(deviations.absolute, expected.absolute)
 
 
-def test_outputs_without_a_property_are_rejected() -> None:
-    outputs = Outputs(torch.zeros(2), None, None, None)
+def test_a_property_that_a_network_lacks_has_no_errors() -> None:
+    predicted, labels = make_properties(0), make_properties(1)
+    outputs = Outputs(predicted.energies, predicted.forces, None, None)
 
-    with pytest.raises(TypeError, match="expected outputs with forces"):
-        compare_outputs(outputs, torch.ones(2), make_properties(0), huber_delta=0.1)
+    deviations = compare_outputs(outputs, torch.ones(2), labels, huber_delta=0.1)
+
+    whole = _sum_deviations(predicted, labels, 0.1)
+    for found, expected in (
+        (deviations.huber, whole.huber),
+        (deviations.absolute, whole.absolute),
+        (deviations.n_labels, whole.n_labels),
+    ):
+        torch.testing.assert_close(found[:2], expected[:2])
+        assert found[2:].tolist() == [0, 0]
 
 
 def make_deviations(absolute: list[float], n_labels: list[int]) -> Deviations:
