@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, ClassVar
 
-import numpy as np
 import torch
 from pymatgen.core import Element
 
@@ -24,34 +23,28 @@ from nextrung.potentials.graphs.neighbors import (
     ATOM_CUTOFF,
     BOND_CUTOFF,
     NeighborLists,
-    find_pairs,
 )
-from nextrung.potentials.graphs.validity import check_pairs
 from nextrung.potentials.interface import (
     UNKNOWN_FUNCTIONAL,
     BatchLimits,
     LoadedModel,
     TrainableBackend,
 )
+from nextrung.potentials.neighbor_model import NeighborModel
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
     from chgnet.model import CHGNet
-    from numpy.typing import NDArray
 
-    from nextrung.potentials.graphs.crystals import Crystals
     from nextrung.potentials.graphs.graphs import GraphBatch
     from nextrung.potentials.interface import Outputs
 
 _ELEMENTS = frozenset(Element.from_Z(z).symbol for z in range(1, N_ELEMENTS + 1))
-#: Neighbors and bonds of an atom at 1 atom/Å³.
-_NEIGHBORS = 4 / 3 * np.pi * ATOM_CUTOFF**3
-_BONDS = 4 / 3 * np.pi * BOND_CUTOFF**3
 
 
-class ChgnetBackend(TrainableBackend):
+class ChgnetBackend(NeighborModel, TrainableBackend):
     """A CHGNet.
 
     Parameters
@@ -69,6 +62,7 @@ class ChgnetBackend(TrainableBackend):
     family: ClassVar[str] = "chgnet"
     suffix: ClassVar[str] = ".pth.tar"
     properties = "efsm"
+    cutoff, angle_cutoff = ATOM_CUTOFF, BOND_CUTOFF
     limits = BatchLimits(
         prediction={"cpu": 12_000, "cuda": 2_000_000},
         relaxation={"cpu": 16_000, "cuda": 2_000_000},
@@ -146,46 +140,6 @@ class ChgnetBackend(TrainableBackend):
             Numbers, strings, lists and dictionaries to store beside.
         """
         write_checkpoint(Checkpoint(self.module, elements, dict(metadata)), path)
-
-    def estimate_costs(
-        self, lattices: NDArray[np.float64], n_atoms: NDArray[np.int64]
-    ) -> NDArray[np.float64]:
-        """Estimate the neighbors and angles of crystals of a uniform density.
-
-        Parameters
-        ----------
-        lattices : ndarray of float, shape (n_crystals, 3, 3)
-            Lattice vectors as rows in Å.
-        n_atoms : ndarray of int, shape (n_crystals,)
-            Atoms of each crystal.
-        """
-        densities = n_atoms / np.abs(np.linalg.det(lattices))
-        costs: NDArray[np.float64] = n_atoms * (
-            _NEIGHBORS * densities + (_BONDS * densities) ** 2
-        )
-        return costs
-
-    def prepare(self, crystals: Crystals, device: torch.device) -> NeighborLists:
-        """Search the neighbors of crystals.
-
-        Parameters
-        ----------
-        crystals : Crystals
-            Crystals of known elements with valid cells.
-        device : torch.device
-            Device of the search and of its results.
-        """
-        return NeighborLists(crystals, find_pairs(crystals, device=device))
-
-    def check(self, inputs: NeighborLists) -> dict[int, str]:  # type: ignore[override]
-        """List the crystals with isolated or overlapping atoms or too many angles.
-
-        Parameters
-        ----------
-        inputs : NeighborLists
-            Crystals and their pairs.
-        """
-        return check_pairs(inputs.crystals, inputs.pairs, ATOM_CUTOFF)
 
     def build(  # type: ignore[override]
         self, inputs: NeighborLists, device: torch.device, dtype: torch.dtype

@@ -4,12 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, ClassVar
 
-import numpy as np
 import torch
 from pymatgen.core import Element
 
-from nextrung.potentials.graphs.neighbors import NeighborLists, find_pairs
-from nextrung.potentials.graphs.validity import check_pairs
 from nextrung.potentials.interface import BatchLimits, TrainableBackend
 from nextrung.potentials.mace.batches import MaceBatch, build_batch
 from nextrung.potentials.mace.checkpoints import (
@@ -23,15 +20,15 @@ from nextrung.potentials.mace.package import (
     read_load_mode,
     restore_load_mode,
 )
+from nextrung.potentials.neighbor_model import NeighborModel
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
-    from numpy.typing import NDArray
     from torch import nn
 
-    from nextrung.potentials.graphs.crystals import Crystals
+    from nextrung.potentials.graphs.neighbors import NeighborLists
     from nextrung.potentials.interface import Outputs
 
 #: Layers whose gradients are recorded, by the names of their weights; a model has those
@@ -56,7 +53,7 @@ _GPU_NUMBERS, _GPU_TRAINING_NUMBERS = 1e9, 2.5e8
 _BYTES_PER_NUMBER = 20
 
 
-class MaceBackend(TrainableBackend):
+class MaceBackend(NeighborModel, TrainableBackend):
     """A ScaleShiftMACE with one of its heads.
 
     Parameters
@@ -81,7 +78,7 @@ class MaceBackend(TrainableBackend):
         self.head = head
         self._arguments = dict(arguments)
         self._head_index = list(arguments["heads"]).index(head)
-        self._cutoff = float(arguments["r_max"])
+        self.cutoff = float(arguments["r_max"])
         self.limits = _find_limits(module)
         names = dict(module.named_parameters())
         self.tracked_layers = {
@@ -116,11 +113,6 @@ class MaceBackend(TrainableBackend):
         ----------
         energies : mapping of str to float
             Energy of known elements in eV/atom; all others become 0.
-
-        Raises
-        ------
-        InputError
-            If the model has no input for an element, or an energy is not finite.
         """
         copied = self.copy()
         row = [energies.get(symbol, 0.0) for symbol in self._symbols]
@@ -162,46 +154,6 @@ class MaceBackend(TrainableBackend):
         """
         content = {**metadata, "elements": sorted(elements), "head": self.head}
         write_mace_file(self.module, path, content)
-
-    def estimate_costs(
-        self, lattices: NDArray[np.float64], n_atoms: NDArray[np.int64]
-    ) -> NDArray[np.float64]:
-        """Estimate the directed edges of each crystal at a uniform density.
-
-        Parameters
-        ----------
-        lattices : ndarray of float, shape (n_crystals, 3, 3)
-            Lattice vectors as rows in Å.
-        n_atoms : ndarray of int, shape (n_crystals,)
-            Atoms of each crystal.
-        """
-        sphere = 4 / 3 * np.pi * self._cutoff**3
-        volumes = np.abs(np.linalg.det(lattices))
-        costs: NDArray[np.float64] = n_atoms**2 * sphere / volumes
-        return costs
-
-    def prepare(self, crystals: Crystals, device: torch.device) -> NeighborLists:
-        """Search the neighbors of crystals.
-
-        Parameters
-        ----------
-        crystals : Crystals
-            Crystals of known elements with valid cells.
-        device : torch.device
-            Device of the search and of its results.
-        """
-        pairs = find_pairs(crystals, self._cutoff, device, bond_cutoff=0.0)
-        return NeighborLists(crystals, pairs)
-
-    def check(self, inputs: NeighborLists) -> dict[int, str]:  # type: ignore[override]
-        """List the crystals with isolated or overlapping atoms.
-
-        Parameters
-        ----------
-        inputs : NeighborLists
-            Crystals with neighbor lists.
-        """
-        return check_pairs(inputs.crystals, inputs.pairs, self._cutoff)
 
     def parameter_groups(self) -> dict[str, list[nn.Parameter]]:
         """List all parameters by their part."""

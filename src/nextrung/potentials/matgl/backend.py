@@ -5,12 +5,9 @@ from __future__ import annotations
 import copy
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
-import numpy as np
 import torch
 from pymatgen.core import Element
 
-from nextrung.potentials.graphs.neighbors import NeighborLists, find_pairs
-from nextrung.potentials.graphs.validity import check_pairs
 from nextrung.potentials.interface import (
     UNKNOWN_FUNCTIONAL,
     BatchLimits,
@@ -20,6 +17,7 @@ from nextrung.potentials.interface import (
 )
 from nextrung.potentials.matgl.files import build_network, read_matgl, write_matgl
 from nextrung.potentials.matgl.graphs import build_graph
+from nextrung.potentials.neighbor_model import NeighborModel
 from nextrung.schemas.base import InputError
 
 if TYPE_CHECKING:
@@ -27,9 +25,9 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from matgl.apps.pes import Potential
-    from numpy.typing import NDArray
 
-    from nextrung.potentials.graphs.crystals import Crystals
+    from nextrung.potentials.graphs.neighbors import NeighborLists
+
 
 #: Rows of a table by atomic number, 0 among them.
 _N_NUMBERS = 119
@@ -50,7 +48,7 @@ _ANGLE_LIMITS = BatchLimits(
 )
 
 
-class MatglBackend(ModuleBackend):
+class MatglBackend(NeighborModel, ModuleBackend):
     """A potential of matgl.
 
     Parameters
@@ -88,7 +86,9 @@ class MatglBackend(ModuleBackend):
                 )
             self.offsets = offsets
         module.element_refs = None
-        self.limits = _EDGE_LIMITS if self._threebody_cutoff is None else _ANGLE_LIMITS
+        self.cutoff = float(network.cutoff)
+        self.angle_cutoff = float(getattr(network, "threebody_cutoff", None) or 0.0)
+        self.limits = _ANGLE_LIMITS if self.angle_cutoff else _EDGE_LIMITS
         self.has_atom_refs = has_atom_refs and self.offsets is not None
         self._types = torch.zeros(_N_NUMBERS, dtype=torch.int64)
         for index, symbol in enumerate(self.elements):
@@ -185,54 +185,6 @@ class MatglBackend(ModuleBackend):
         }
         write_matgl(module, path, stored)
 
-    def estimate_costs(
-        self, lattices: NDArray[np.float64], n_atoms: NDArray[np.int64]
-    ) -> NDArray[np.float64]:
-        """Estimate the costs of crystals of uniform density.
-
-        Parameters
-        ----------
-        lattices : ndarray of float, shape (n_crystals, 3, 3)
-            Lattice vectors as rows in Å.
-        n_atoms : ndarray of int, shape (n_crystals,)
-            Atoms of each crystal.
-
-        Returns
-        -------
-        ndarray of float, shape (n_crystals,)
-            Directed edges, and pairs of edges within the three-body cutoff.
-        """
-        spheres = n_atoms / np.abs(np.linalg.det(lattices)) * (4 / 3 * np.pi)
-        per_atom = spheres * self._cutoff**3
-        if self._threebody_cutoff is not None:
-            per_atom = per_atom + (spheres * self._threebody_cutoff**3) ** 2
-        costs: NDArray[np.float64] = n_atoms * per_atom
-        return costs
-
-    def prepare(self, crystals: Crystals, device: torch.device) -> NeighborLists:
-        """Search the neighbors of crystals.
-
-        Parameters
-        ----------
-        crystals : Crystals
-            Crystals of known elements with valid cells.
-        device : torch.device
-            Device of the search and of its results.
-        """
-        angles = self._threebody_cutoff or 0.0
-        pairs = find_pairs(crystals, self._cutoff, device, bond_cutoff=angles)
-        return NeighborLists(crystals, pairs)
-
-    def check(self, inputs: NeighborLists) -> dict[int, str]:  # type: ignore[override]
-        """List crystals with isolated or overlapping atoms or too many angles.
-
-        Parameters
-        ----------
-        inputs : NeighborLists
-            Crystals and their pairs.
-        """
-        return check_pairs(inputs.crystals, inputs.pairs, self._cutoff)
-
     def compute(self, inputs: NeighborLists, properties: str) -> Outputs:  # type: ignore[override]
         """Compute properties of a batch, without gradients by the weights.
 
@@ -263,16 +215,6 @@ class MatglBackend(ModuleBackend):
             stresses=stresses.detach().view(-1, 3, 3) if "s" in properties else None,
             magmoms=None,
         )
-
-    @property
-    def _cutoff(self) -> float:
-        """Largest distance of neighbors in Å."""
-        return float(self.module.model.cutoff)
-
-    @property
-    def _threebody_cutoff(self) -> float | None:
-        """Largest distance of both neighbors of an angle in Å; None without angles."""
-        return getattr(self.module.model, "threebody_cutoff", None)
 
 
 def load_matgl(path: Path, device: str) -> LoadedModel:

@@ -9,9 +9,8 @@ import sevenn._keys as key
 import torch
 from pymatgen.core import Element
 
-from nextrung.potentials.graphs.neighbors import NeighborLists, find_pairs
-from nextrung.potentials.graphs.validity import check_pairs
 from nextrung.potentials.interface import TrainableBackend
+from nextrung.potentials.neighbor_model import NeighborModel
 from nextrung.potentials.sevennet.checkpoints import (
     Checkpoint,
     build_model,
@@ -32,15 +31,14 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
-    from numpy.typing import NDArray
     from sevenn.nn.sequential import AtomGraphSequential
     from torch import nn
 
-    from nextrung.potentials.graphs.crystals import Crystals
+    from nextrung.potentials.graphs.neighbors import NeighborLists
     from nextrung.potentials.interface import Outputs
 
 
-class SevenNetBackend(TrainableBackend):
+class SevenNetBackend(NeighborModel, TrainableBackend):
     """A SevenNet, with one of its fidelities if it has several.
 
     Parameters
@@ -67,6 +65,7 @@ class SevenNetBackend(TrainableBackend):
         super().__init__(module)
         self.fidelity = fidelity
         self.limits = find_limits(module)
+        self.cutoff = float(module.cutoff)
         self._config = dict(config)
         self._row = None if fidelity is None else module.modal_map[fidelity]
         self._network = Network(module, self._row)
@@ -148,46 +147,6 @@ class SevenNetBackend(TrainableBackend):
         known = {"elements": sorted(elements), "fidelity": self.fidelity}
         content = {**metadata, **known}
         write_checkpoint(Checkpoint(self.module, self._config, content), path)
-
-    def estimate_costs(
-        self, lattices: NDArray[np.float64], n_atoms: NDArray[np.int64]
-    ) -> NDArray[np.float64]:
-        """Estimate the directed edges of each crystal at a uniform density.
-
-        Parameters
-        ----------
-        lattices : ndarray of float, shape (n_crystals, 3, 3)
-            Lattice vectors as rows in Å.
-        n_atoms : ndarray of int, shape (n_crystals,)
-            Atoms of each crystal.
-        """
-        sphere = 4 / 3 * np.pi * self.module.cutoff**3
-        volumes = np.abs(np.linalg.det(lattices))
-        costs: NDArray[np.float64] = n_atoms**2 * sphere / volumes
-        return costs
-
-    def prepare(self, crystals: Crystals, device: torch.device) -> NeighborLists:
-        """Search the neighbors of crystals.
-
-        Parameters
-        ----------
-        crystals : Crystals
-            Crystals of known elements with valid cells.
-        device : torch.device
-            Device of the search and of its results.
-        """
-        pairs = find_pairs(crystals, self.module.cutoff, device, bond_cutoff=0.0)
-        return NeighborLists(crystals, pairs)
-
-    def check(self, inputs: NeighborLists) -> dict[int, str]:  # type: ignore[override]
-        """List the crystals with isolated or overlapping atoms.
-
-        Parameters
-        ----------
-        inputs : NeighborLists
-            Crystals and their pairs.
-        """
-        return check_pairs(inputs.crystals, inputs.pairs, self.module.cutoff)
 
     def build(  # type: ignore[override]
         self, inputs: NeighborLists, device: torch.device, dtype: torch.dtype
