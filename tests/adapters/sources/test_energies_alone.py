@@ -75,9 +75,7 @@ def write_tasks(folder: Path) -> dict[str, Any]:
     """An atomate2 static calculation of which the forces were not kept."""
     step = test_task_documents.step(stress=None, forces=None)
     calculation = test_task_documents.calculation(step)
-    return write_json(
-        folder, "task_documents", [test_task_documents.task(calculation)]
-    )
+    return write_json(folder, "task_documents", [test_task_documents.task(calculation)])
 
 
 def write_gpaw(folder: Path) -> dict[str, Any]:

@@ -159,3 +159,33 @@ def test_a_batch_without_micro_batches_has_no_losses() -> None:
     )
 
     assert evaluator.evaluate([], torch.zeros(4)) == []
+
+
+def test_derivatives_without_targets_change_no_gradient(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A training on energies alone does not compute forces, which takes most of it."""
+    structures = make_structures()
+    labels = make_labels(structures)
+    for missing in (labels.forces, labels.stresses, labels.magmoms):
+        missing[:] = torch.nan
+    graphs = build_graphs(Crystals.of(structures), "cpu", torch.float64)
+    asked: list[str] = []
+    whole = ChgnetBackend.differentiate
+
+    def differentiate(
+        backend: ChgnetBackend, batch: GraphBatch, properties: str
+    ) -> Outputs:
+        asked.append(properties)
+        return whole(backend, batch, properties)
+
+    monkeypatch.setattr(ChgnetBackend, "differentiate", differentiate)
+    losses = []
+    for trained in ("efsm", "e"):
+        evaluator = make_evaluator(make_model(), properties=(trained, "efsm"))
+        losses += evaluator.evaluate([(graphs, labels)], labels.count())
+
+    assert asked == ["efsm", "e"]
+    torch.testing.assert_close(losses[0].loss, losses[1].loss)
+    for one, other in zip(losses[0].gradients, losses[1].gradients, strict=True):
+        torch.testing.assert_close(one, other, rtol=1e-9, atol=1e-12)

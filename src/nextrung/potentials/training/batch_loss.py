@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import torch
 
 from nextrung.potentials.denormals import flush_denormals
+from nextrung.potentials.prediction import PROPERTIES
 from nextrung.potentials.training.losses import compare_outputs, weigh_loss
 
 if TYPE_CHECKING:
@@ -58,6 +59,11 @@ class LossEvaluator:
         Weights and shape of the loss.
     n_threads : int
         Micro-batches computed at once.
+    trained : str
+        Letters of the properties that have targets in the training; derivatives that
+        have none are not computed.
+    scored : str
+        Letters of the properties that have labels in the validation.
     """
 
     def __init__(
@@ -65,8 +71,15 @@ class LossEvaluator:
         backend: TrainableBackend,
         settings: FineTuningSettings,
         n_threads: int = 1,
+        *,
+        trained: str = PROPERTIES,
+        scored: str = PROPERTIES,
     ) -> None:
         self._backend = backend
+        self._trained, self._scored = (
+            "".join(each for each in backend.properties if each in properties)
+            for properties in (trained, scored)
+        )
         self._settings = settings
         self._n_threads = n_threads
 
@@ -80,7 +93,7 @@ class LossEvaluator:
         micro_batches : sequence of (Batch, Properties)
             Inputs and labels of each micro-batch.
         n_labels : Tensor, shape (4,)
-            Labels of each property in the whole batch.
+            Weights of the targets of each property in the whole batch.
 
         Returns
         -------
@@ -128,7 +141,8 @@ class LossEvaluator:
         batch, labels = micro_batch
         backend = self._backend
         predict = backend.differentiate if differentiable else backend.evaluate
-        outputs: Outputs = predict(batch, backend.properties)
+        properties = self._trained if differentiable else self._scored
+        outputs: Outputs = predict(batch, properties)
         delta = self._settings.huber_delta
         deviations = compare_outputs(outputs, batch.n_atoms, labels, huber_delta=delta)
         return BatchLoss(deviations, weigh_loss(deviations, n_labels, self._settings))

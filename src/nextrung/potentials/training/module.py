@@ -11,6 +11,7 @@ from torch.optim import Adam
 from torch.optim.lr_scheduler import LambdaLR
 
 from nextrung.compute.fine_tuning import cool_learning_rate, plan_gradient_steps
+from nextrung.potentials.prediction import PROPERTIES
 from nextrung.potentials.training.batch_loss import LossEvaluator
 from nextrung.potentials.training.gradients import record_gradients
 from nextrung.potentials.training.losses import ErrorMeter
@@ -19,12 +20,13 @@ from nextrung.schemas.base import InputError
 from nextrung.schemas.fine_tuning import EpochRecord
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
     from torch import Tensor
 
     from nextrung.potentials.interface import TrainableBackend
     from nextrung.potentials.training.batch_loss import BatchLoss, LabelledBatch
+    from nextrung.potentials.training.penalties import Penalty
     from nextrung.schemas.fine_tuning import FineTuningSettings
 
 
@@ -43,6 +45,11 @@ class FineTuningModule(LightningModule):  # type: ignore[misc] # untyped base
         String that differs between trainings with other data or settings.
     n_threads : int
         Micro-batches computed at once.
+    properties : tuple of str
+        Letters of the properties that have targets in the training, and labels in the
+        validation.
+    penalties : sequence of Penalty
+        Terms of the loss that depend on the weights alone.
     """
 
     def __init__(
@@ -53,6 +60,8 @@ class FineTuningModule(LightningModule):  # type: ignore[misc] # untyped base
         n_batches: int,
         identity: str,
         n_threads: int = 1,
+        properties: tuple[str, str] = (PROPERTIES, PROPERTIES),
+        penalties: Sequence[Penalty] = (),
     ) -> None:
         super().__init__()
         self.backend = backend
@@ -60,7 +69,11 @@ class FineTuningModule(LightningModule):  # type: ignore[misc] # untyped base
         self.settings = settings
         self.state = TrainingState(identity)
         self._n_batches = n_batches
-        self._loss_evaluator = LossEvaluator(backend, settings, n_threads)
+        trained, scored = properties
+        self._loss_evaluator = LossEvaluator(
+            backend, settings, n_threads, trained=trained, scored=scored
+        )
+        self._penalties = penalties
         self._gradient_steps = set(plan_gradient_steps(n_batches, settings))
         self._train_errors = ErrorMeter()
         self._val_errors = ErrorMeter()
@@ -124,6 +137,8 @@ class FineTuningModule(LightningModule):  # type: ignore[misc] # untyped base
         gradients = [torch.zeros_like(weight) for weight in weights]
         for loss in losses:
             torch._foreach_add_(gradients, loss.gradients)
+        for penalty in self._penalties:
+            penalty.add_gradients(gradients, weights, 1 / self.trainer.world_size)
         products = [(w * g).sum() for w, g in zip(weights, gradients, strict=True)]
         n_processes: int = self.trainer.world_size
         return torch.stack(products).sum() * n_processes
@@ -214,8 +229,8 @@ class FineTuningModule(LightningModule):  # type: ignore[misc] # untyped base
         self._started = time.perf_counter()
 
     def _count_labels(self, micro_batches: list[LabelledBatch]) -> Tensor:
-        """Count the labels of a batch of all ranks."""
-        none = torch.zeros(4, dtype=torch.int64, device=self.device)
+        """Sum the weights of the targets of a batch of all ranks."""
+        none = torch.zeros(4, dtype=torch.float64, device=self.device)
         n_labels = sum((labels.count() for _, labels in micro_batches), none)
         if self.trainer.world_size > 1:
             n_labels = self.all_gather(n_labels).sum(dim=0)
