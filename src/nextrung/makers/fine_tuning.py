@@ -193,7 +193,7 @@ class FineTuningMaker(StageMaker):
             ),
             open_frames(dataset),
             self.settings,
-            trained=recipe.trained,
+            recipe=recipe,
             workdir=work_folder(),
             on_epoch=self._report,
         )

@@ -92,7 +92,10 @@ def evaluate(
             )
         )
     ]
-    evaluator = LossEvaluator(ChgnetBackend(model), FineTuningSettings(), n_threads)
+    weights = [weight for weight in model.parameters() if weight.requires_grad]
+    evaluator = LossEvaluator(
+        ChgnetBackend(model), FineTuningSettings(), weights, n_threads=n_threads
+    )
     return evaluator.evaluate(micro_batches, labels.count())
 
 
@@ -140,7 +143,9 @@ def test_validation_has_the_loss_of_training() -> None:
     structures = make_structures()
     labels = make_labels(structures)
     graphs = build_graphs(Crystals.of(structures), "cpu", torch.float64)
-    evaluator = LossEvaluator(ChgnetBackend(make_model()), FineTuningSettings())
+    model = make_model()
+    weights = list(model.parameters())
+    evaluator = LossEvaluator(ChgnetBackend(model), FineTuningSettings(), weights)
 
     with torch.no_grad():
         (validated,) = evaluator.evaluate([(graphs, labels)], labels.count())
@@ -155,7 +160,7 @@ def test_validation_has_the_loss_of_training() -> None:
 
 def test_a_batch_without_micro_batches_has_no_losses() -> None:
     evaluator = LossEvaluator(
-        ChgnetBackend(make_model()), FineTuningSettings(), n_threads=2
+        ChgnetBackend(make_model()), FineTuningSettings(), (), n_threads=2
     )
 
     assert evaluator.evaluate([], torch.zeros(4)) == []

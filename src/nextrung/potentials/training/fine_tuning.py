@@ -22,6 +22,7 @@ from nextrung.potentials.training.frame_screening import find_uncovered, find_un
 from nextrung.potentials.training.graceful_stop import defer_signals
 from nextrung.potentials.training.module import FineTuningModule
 from nextrung.potentials.training.state import TrainingState
+from nextrung.potentials.training.trained_weights import choose_weights
 from nextrung.potentials.training.trainer import count_processes, run_training
 from nextrung.schemas.base import InputError
 from nextrung.schemas.fine_tuning import Precision
@@ -41,6 +42,7 @@ if TYPE_CHECKING:
         GradientRecord,
     )
     from nextrung.schemas.frames import Frames
+    from nextrung.schemas.models import Recipe
 
 #: Checkpoint in the working folder.
 STATE_FILE = "last.ckpt"
@@ -86,7 +88,7 @@ def fine_tune(
     frames: Frames,
     settings: FineTuningSettings,
     *,
-    trained: Trained,
+    recipe: Recipe,
     workdir: Path,
     on_epoch: Callable[[EpochRecord], None] | None = None,
 ) -> FineTuningResult:
@@ -100,7 +102,7 @@ def fine_tune(
         Labelled frames with splits.
     settings : FineTuningSettings
         Settings of the training.
-    trained : Trained
+    recipe : Recipe
         Weights to train.
     workdir : Path
         Folder of the checkpoint. A call that finds one there resumes from it, with the
@@ -128,12 +130,12 @@ def fine_tune(
     there.
     """
     train, val, unusable = _select_frames(potential, frames, settings)
-    if trained is Trained.NOTHING or settings.epochs == 0:
+    if recipe.trained is Trained.NOTHING or settings.epochs == 0:
         state = TrainingState()
     else:
-        backend = _prepare_backend(potential, settings, trained)
+        backend = _prepare_backend(potential, settings)
         data = FrameDataModule(train, val, settings, backend=backend)
-        module = _build_module(backend, data, trained)
+        module = _build_module(backend, data, recipe)
         state = _fit(module, data, workdir / STATE_FILE, on_epoch=on_epoch)
     return FineTuningResult(
         potential=_load_weights(potential, state.best_weights, _list_elements(train))
@@ -174,26 +176,25 @@ def _list_elements(frames: Frames) -> set[str]:
 
 
 def _prepare_backend(
-    potential: Potential, settings: FineTuningSettings, trained: Trained
+    potential: Potential, settings: FineTuningSettings
 ) -> TrainableBackend:
-    """Copy a network for training, with gradients for the weights to train."""
+    """Copy a network for training."""
     backend = require_trainable(potential)
     if settings.precision is Precision.FLOAT64:
         backend = backend.double()
-    backend = backend.for_training()
-    for weight in backend.parameter_groups()["references"]:
-        weight.requires_grad_(trained is Trained.NETWORK_AND_ATOM_REFS)
-    return backend
+    return backend.for_training()
 
 
 def _build_module(
-    backend: TrainableBackend, data: FrameDataModule, trained: Trained
+    backend: TrainableBackend, data: FrameDataModule, recipe: Recipe
 ) -> FineTuningModule:
     """Build the module of a training."""
-    identity = f"{trained} {data.digest()} {data.settings.model_dump_json()}"
+    choices = recipe.model_dump_json(exclude={"pretrained", "rereference"})
+    identity = f"{choices} {data.digest()} {data.settings.model_dump_json()}"
     n_cores = MachineSettings().n_processes if data.device.type == "cpu" else 1
     return FineTuningModule(
         backend,
+        choose_weights(backend, recipe, seed=data.settings.seed),
         data.settings,
         n_batches=data.n_batches,
         identity=identity,
