@@ -183,8 +183,6 @@ def test_crystals_of_any_system_have_the_elements_given_each_once(
 def test_two_elements_decorate_no_prototype_of_three(
     prototypes: dict[str, Structure],
 ) -> None:
-    crystals = draw_crystals(
-        prototypes, ["Na", "Cl"], 20, rng=np.random.default_rng(1)
-    )
+    crystals = draw_crystals(prototypes, ["Na", "Cl"], 20, rng=np.random.default_rng(1))
 
     assert {len(crystal.composition) for crystal in crystals.values()} <= {1, 2}

@@ -1,4 +1,4 @@
-"""Targets that are no labels: those left out, of the source, and of replayed crystals."""
+"""Targets that are no labels: predictions of the source, and replayed crystals."""
 
 from __future__ import annotations
 
@@ -182,7 +182,9 @@ def test_frames_without_forces_are_trained_on(
 
     for errors in (result.history[-1].train, result.history[-1].val):
         assert errors.energy_mae is not None
-        assert (errors.forces_mae is None) == (errors.stress_mae is None) == (share == 0)
+        assert (
+            (errors.forces_mae is None) == (errors.stress_mae is None) == (share == 0)
+        )
         assert errors.magmoms_mae is None
         assert np.isfinite(errors.loss)
 

@@ -16,7 +16,7 @@ from nextrung.schemas.base import InputError
 from nextrung.schemas.density import DensityDoc
 from nextrung.schemas.evaluation import EvaluationDoc
 from nextrung.schemas.fine_tuning import FineTuningDoc, FineTuningSettings, LossWeights
-from nextrung.schemas.models import Model
+from nextrung.schemas.models import Model, Recipe
 from nextrung.schemas.stability import StabilityDoc
 
 if TYPE_CHECKING:
@@ -90,6 +90,15 @@ def test_the_markdown_shows_errors_in_the_units_of_its_columns(card: ModelCard) 
     assert "labels: distilled from chgnet-r2scan" in text
     assert 'CHGNet.from_file("scratch.pth.tar")' in text
     assert "- decomposition energy of test materials: 60.0 meV/atom" in text
+
+
+def test_the_card_describes_the_trained_weights(card: ModelCard) -> None:
+    choices = {"pretrained": True, "trained": "adapters", "adapter_rank": 4}
+    recipe = Recipe.model_validate(card.recipe.model_dump() | choices)
+    adapted = card.model_copy(update={"recipe": recipe})
+
+    assert "trained: adapters of rank 4;" in format_markdown(adapted)
+    assert ModelCard.model_validate_json(adapted.model_dump_json()) == adapted
 
 
 @pytest.mark.parametrize(

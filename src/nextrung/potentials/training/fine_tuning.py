@@ -12,6 +12,7 @@ from nextrung.checked_files import count_damaged
 from nextrung.compute.fine_tuning import select_train_frames
 from nextrung.potentials.atom_refs import require_trainable
 from nextrung.potentials.interface import TrainableBackend
+from nextrung.potentials.training.batch_loss import LossEvaluator
 from nextrung.potentials.training.checkpoint import (
     CheckpointCallback,
     recover_checkpoint,
@@ -24,6 +25,7 @@ from nextrung.potentials.training.module import FineTuningModule
 from nextrung.potentials.training.penalties import build_penalties
 from nextrung.potentials.training.state import TrainingState
 from nextrung.potentials.training.targets import Targets, choose_targets
+from nextrung.potentials.training.trained_weights import choose_weights
 from nextrung.potentials.training.trainer import count_processes, run_training
 from nextrung.schemas.base import InputError
 from nextrung.schemas.fine_tuning import Precision
@@ -148,7 +150,7 @@ def fine_tune(
             start=potential,
             seed=settings.seed,
         )
-        backend = _prepare_backend(potential, settings, recipe.trained)
+        backend = _prepare_backend(potential, settings)
         data = FrameDataModule(
             targets.frames,
             val,
@@ -200,16 +202,13 @@ def _list_elements(frames: Frames) -> set[str]:
 
 
 def _prepare_backend(
-    potential: Potential, settings: FineTuningSettings, trained: Trained
+    potential: Potential, settings: FineTuningSettings
 ) -> TrainableBackend:
-    """Copy a network for training, with gradients for the weights to train."""
+    """Copy a network for training."""
     backend = require_trainable(potential)
     if settings.precision is Precision.FLOAT64:
         backend = backend.double()
-    backend = backend.for_training()
-    for weight in backend.parameter_groups()["references"]:
-        weight.requires_grad_(trained is Trained.NETWORK_AND_ATOM_REFS)
-    return backend
+    return backend.for_training()
 
 
 def _build_module(
@@ -218,16 +217,23 @@ def _build_module(
     """Build the module of a training."""
     choices = recipe.model_dump_json(exclude={"pretrained", "rereference"})
     identity = f"{choices} {data.digest()} {data.settings.model_dump_json()}"
-    weights = [each for each in backend.module.parameters() if each.requires_grad]
+    trained = choose_weights(backend, recipe, seed=data.settings.seed)
     n_cores = MachineSettings().n_processes if data.device.type == "cpu" else 1
+    evaluator = LossEvaluator(
+        backend,
+        data.settings,
+        trained.weights,
+        n_threads=max(1, n_cores // count_processes(data.device)),
+        properties=(data.trained_properties, data.scored_properties),
+        penalties=build_penalties(recipe.anchor, trained.weights),
+    )
     return FineTuningModule(
         backend,
+        trained,
         data.settings,
         n_batches=data.n_batches,
         identity=identity,
-        n_threads=max(1, n_cores // count_processes(data.device)),
-        properties=(data.trained_properties, data.scored_properties),
-        penalties=build_penalties(recipe.anchor, weights),
+        loss_evaluator=evaluator,
     )
 
 

@@ -11,8 +11,6 @@ from torch.optim import Adam
 from torch.optim.lr_scheduler import LambdaLR
 
 from nextrung.compute.fine_tuning import cool_learning_rate, plan_gradient_steps
-from nextrung.potentials.prediction import PROPERTIES
-from nextrung.potentials.training.batch_loss import LossEvaluator
 from nextrung.potentials.training.gradients import record_gradients
 from nextrung.potentials.training.losses import ErrorMeter
 from nextrung.potentials.training.state import STATE_KEY, EpochProgress, TrainingState
@@ -20,13 +18,17 @@ from nextrung.schemas.base import InputError
 from nextrung.schemas.fine_tuning import EpochRecord
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable
 
     from torch import Tensor
 
     from nextrung.potentials.interface import TrainableBackend
-    from nextrung.potentials.training.batch_loss import BatchLoss, LabelledBatch
-    from nextrung.potentials.training.penalties import Penalty
+    from nextrung.potentials.training.batch_loss import (
+        BatchLoss,
+        LabelledBatch,
+        LossEvaluator,
+    )
+    from nextrung.potentials.training.trained_weights import TrainedWeights
     from nextrung.schemas.fine_tuning import FineTuningSettings
 
 
@@ -36,44 +38,37 @@ class FineTuningModule(LightningModule):  # type: ignore[misc] # untyped base
     Parameters
     ----------
     backend : TrainableBackend
-        The network; the weights that require a gradient are trained, in place.
+        The network, which is trained in place.
+    trained : TrainedWeights
+        Its weights that are trained.
     settings : FineTuningSettings
         Settings of the training.
     n_batches : int
         Batches per epoch.
     identity : str
         String that differs between trainings with other data or settings.
-    n_threads : int
-        Micro-batches computed at once.
-    properties : tuple of str
-        Letters of the properties that have targets in the training, and labels in the
-        validation.
-    penalties : sequence of Penalty
-        Terms of the loss that depend on the weights alone.
+    loss_evaluator : LossEvaluator
+        Evaluator of the losses of these weights.
     """
 
     def __init__(
         self,
         backend: TrainableBackend,
+        trained: TrainedWeights,
         settings: FineTuningSettings,
         *,
         n_batches: int,
         identity: str,
-        n_threads: int = 1,
-        properties: tuple[str, str] = (PROPERTIES, PROPERTIES),
-        penalties: Sequence[Penalty] = (),
+        loss_evaluator: LossEvaluator,
     ) -> None:
         super().__init__()
         self.backend = backend
         self.model = backend.module
+        self.trained = trained
         self.settings = settings
         self.state = TrainingState(identity)
         self._n_batches = n_batches
-        trained, scored = properties
-        self._loss_evaluator = LossEvaluator(
-            backend, settings, n_threads, trained=trained, scored=scored
-        )
-        self._penalties = penalties
+        self._loss_evaluator = loss_evaluator
         self._gradient_steps = set(plan_gradient_steps(n_batches, settings))
         self._train_errors = ErrorMeter()
         self._val_errors = ErrorMeter()
@@ -87,8 +82,8 @@ class FineTuningModule(LightningModule):  # type: ignore[misc] # untyped base
     def configure_optimizers(self) -> dict[str, Any]:
         """Make Adam and the cosine schedule of its learning rate, by step."""
         first = self.settings.learning_rate
-        weights = [weight for weight in self.parameters() if weight.requires_grad]
-        optimizer = Adam(weights, lr=first, betas=(0.9, 0.999))
+        parameters = self.trained.list_optimised()
+        optimizer = Adam(parameters, lr=first, betas=(0.9, 0.999))
         scheduler = LambdaLR(
             optimizer,
             lambda step: cool_learning_rate(step, self._n_steps, self.settings) / first,
@@ -128,20 +123,30 @@ class FineTuningModule(LightningModule):  # type: ignore[misc] # untyped base
         -------
         Tensor, shape ()
             A linear function of all trained weights that has these gradients, for
-            Lightning to differentiate.
+            Lightning to differentiate by the parameters of the optimiser.
         """
         n_labels = self._count_labels(micro_batches)
         losses = self._loss_evaluator.evaluate(micro_batches, n_labels)
         self._add_errors(losses, self._train_errors)
-        weights = self._loss_evaluator.trained_weights()
+        weights = self.trained.values()
         gradients = [torch.zeros_like(weight) for weight in weights]
         for loss in losses:
             torch._foreach_add_(gradients, loss.gradients)
-        for penalty in self._penalties:
-            penalty.add_gradients(gradients, weights, 1 / self.trainer.world_size)
-        products = [(w * g).sum() for w, g in zip(weights, gradients, strict=True)]
         n_processes: int = self.trainer.world_size
+        self._loss_evaluator.add_penalties(gradients, weights, 1 / n_processes)
+        products = [(w * g).sum() for w, g in zip(weights, gradients, strict=True)]
         return torch.stack(products).sum() * n_processes
+
+    def optimizer_step(self, *step: Any) -> None:  # noqa: ANN401 - Lightning's interface
+        """Change the parameters of the optimiser, and the network with them.
+
+        Parameters
+        ----------
+        *step : object
+            Epoch, batch, optimiser and closure.
+        """
+        super().optimizer_step(*step)
+        self.trained.update()
 
     def on_before_optimizer_step(self, _: Adam) -> None:
         """Record gradients at the chosen steps of the first epoch.
