@@ -16,10 +16,11 @@ def moved() -> list[torch.Tensor]:
 
 def test_the_gradient_is_that_of_the_squared_distance_from_the_start() -> None:
     weights = [weight.requires_grad_() for weight in moved()]
-    distance = sum(
+    squares = [
         ((weight - start) ** 2).sum()
         for weight, start in zip(weights, WEIGHTS, strict=True)
-    )
+    ]
+    distance = torch.stack(squares).sum()
     expected = torch.autograd.grad(3.0 * distance, weights)
     gradients = [torch.ones_like(weight) for weight in weights]
 

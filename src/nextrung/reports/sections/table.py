@@ -217,7 +217,7 @@ def _html_cell(results: StudyResults, model: str, column: Column) -> Element:
     value = read_value(results, model, column)
     reason = f"not computed: {column.stage} has no such value for this model"
     if column.key in _list_unlabelled(results):
-        reason = "no labels"
+        reason = "not computed: no frame has the label"
     cell = column.quantity.cell(value, reason)
     cell.set("data-column", column.key)
     job = results.jobs.get(f"{column.stage}/{model}")
