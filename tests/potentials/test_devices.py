@@ -98,7 +98,9 @@ def _differentiate(
     backend.module.requires_grad_(requires_grad=True)
     cpu = limited(load_potential("chgnet-r2scan", "cpu"), 1e9)
     (micro_batch,) = MicroBatchDataset(frames, cpu)[np.arange(len(frames))]
-    evaluator = LossEvaluator(backend, FineTuningSettings())
+    evaluator = LossEvaluator(
+        backend, FineTuningSettings(), list(backend.module.parameters())
+    )
     n_labels = micro_batch.labels.count().to(device)
     graphs = micro_batch.to(backend, device, torch.float32)
     (loss,) = evaluator.evaluate([graphs], n_labels)
