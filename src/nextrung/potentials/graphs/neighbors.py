@@ -10,7 +10,7 @@ import torch
 from pymatgen.optimization.neighbors import find_points_in_spheres
 
 from nextrung.potentials.graphs.crystals import Crystals, list_rows
-from nextrung.potentials.graphs.periodic_images import search_images
+from nextrung.potentials.graphs.periodic_images import SitePairs, search_images
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 ATOM_CUTOFF = 6.0
 #: Cutoff of the bond graph of CHGNet in Å.
 BOND_CUTOFF = 3.0
+#: Distance in Å below which atoms overlap; networks have no short-range repulsion.
+MIN_DISTANCE = 0.3
 _PERIODIC = np.ones(3, dtype=np.int64)
 #: Added to the cutoff, and distance of an atom to itself (pymatgen's default), in Å.
 _TOLERANCE = 1e-8
@@ -43,6 +45,10 @@ class Pairs:
         Distances in Å.
     n_angles : ndarray of int, shape (n_crystals,)
         Ordered pairs of bonds below a cutoff of their own that share an atom.
+    isolated : ndarray of int, shape (n_crystals,)
+        Index within each crystal of its first atom without a pair; -1 for none.
+    overlapping : ndarray of bool, shape (n_crystals,)
+        Whether atoms are closer than :data:`MIN_DISTANCE`.
     """
 
     offsets: NDArray[np.int64]
@@ -50,19 +56,29 @@ class Pairs:
     images: Tensor
     lengths: Tensor
     n_angles: NDArray[np.int64]
+    isolated: NDArray[np.int64]
+    overlapping: NDArray[np.bool_]
 
     def __getitem__(self, chosen: Selection) -> Pairs:
         """Select the pairs of crystals by indices, mask or slice, in that order."""
         indices = np.arange(len(self.n_angles))[chosen]
-        rows = torch.from_numpy(list_rows(self.offsets, indices))
-        rows = rows.to(self.lengths.device)
+        rows = self._list_rows(indices)
         return Pairs(
             offsets=np.concatenate([[0], np.cumsum(self.n_pairs[indices])]),
             ends=self.ends[:, rows],
             images=self.images[rows],
             lengths=self.lengths[rows],
             n_angles=self.n_angles[indices],
+            isolated=self.isolated[indices],
+            overlapping=self.overlapping[indices],
         )
+
+    def _list_rows(self, indices: NDArray[np.int64]) -> Tensor | slice:
+        """List the pairs of crystals: without a copy if the crystals are consecutive."""
+        if len(indices) and (np.diff(indices) == 1).all():
+            return slice(*self.offsets[[indices[0], indices[-1] + 1]].tolist())
+        rows = torch.from_numpy(list_rows(self.offsets, indices))
+        return rows.to(self.lengths.device)
 
     @property
     def n_pairs(self) -> NDArray[np.int64]:
@@ -135,36 +151,58 @@ def find_pairs(
     Pairs
         Each pair once, also those of an atom and its own image.
     """
-    cells = np.floor(crystals.frac_coords)
-    wrapped = Crystals(
-        offsets=crystals.offsets,
-        atomic_numbers=crystals.atomic_numbers,
-        lattices=crystals.lattices,
-        frac_coords=crystals.frac_coords - cells,
-    )
     if torch.device(device).type == "cpu":
-        ends, images, lengths, n_pairs = _search_cells(wrapped, cutoff)
+        found = _search_cells(crystals, cutoff)
     else:
-        ends, images, lengths, n_pairs = search_images(
-            wrapped, cutoff + _TOLERANCE, torch.device(device)
-        )
-    unwrapping = torch.from_numpy(cells).to(device)
-    starts = torch.from_numpy(np.repeat(crystals.offsets[:-1], n_pairs)).to(device)
+        found = search_images(crystals, cutoff + _TOLERANCE, torch.device(device))
+    return _describe_pairs(crystals, found, cutoff, bond_cutoff)
+
+
+def _describe_pairs(
+    crystals: Crystals, found: SitePairs, cutoff: float, bond_cutoff: float
+) -> Pairs:
+    """Count angles, and find isolated and overlapping atoms; waits for a GPU once."""
+    n_bonds, n_neighbors, n_overlaps = _count_by_site(
+        found.sites,
+        torch.stack(
+            [
+                found.lengths < bond_cutoff,
+                found.lengths <= cutoff,
+                found.lengths < MIN_DISTANCE,
+            ]
+        ),
+        len(crystals.atomic_numbers),
+    )
+    n_angles = np.concatenate([[0], np.cumsum(n_bonds * (n_bonds - 1))])
+    owners = crystals.crystal_of_site
+    isolated = np.full(len(crystals), -1)
+    for site in np.flatnonzero(n_neighbors == 0)[::-1]:
+        isolated[owners[site]] = site - crystals.offsets[owners[site]]
+    overlapping = np.zeros(len(crystals), dtype=np.bool_)
+    overlapping[owners[n_overlaps > 0]] = True
     return Pairs(
-        offsets=np.concatenate([[0], np.cumsum(n_pairs)]),
-        ends=ends - starts,
-        images=images + unwrapping[ends[0]] - unwrapping[ends[1]],
-        lengths=lengths,
-        n_angles=_count_angles(crystals, ends, lengths < bond_cutoff),
+        offsets=np.concatenate([[0], np.cumsum(found.n_pairs)]),
+        ends=found.ends,
+        images=found.images,
+        lengths=found.lengths,
+        n_angles=np.diff(n_angles[crystals.offsets]),
+        isolated=isolated,
+        overlapping=overlapping,
     )
 
 
-def _search_cells(
-    crystals: Crystals, cutoff: float
-) -> tuple[Tensor, Tensor, Tensor, NDArray[np.int64]]:
-    """Search each crystal with pymatgen: ends, images, lengths and numbers of pairs."""
+def _count_by_site(sites: Tensor, chosen: Tensor, n_sites: int) -> NDArray[np.int64]:
+    """Count the chosen pairs of each site, for each row of the choice."""
+    counts = torch.zeros((len(chosen), n_sites), dtype=torch.int64, device=sites.device)
+    counts.index_add_(1, sites.reshape(-1), chosen.repeat(1, 2).long())
+    return counts.cpu().numpy()
+
+
+def _search_cells(crystals: Crystals, cutoff: float) -> SitePairs:
+    """Search each crystal with pymatgen."""
+    wrapped, cells = crystals.wrap()
     lattices = np.ascontiguousarray(crystals.lattices)
-    coords = crystals.cart_coords
+    coords = wrapped.cart_coords
     starts, stops = crystals.offsets[:-1], crystals.offsets[1:]
     found = [
         find_points_in_spheres(
@@ -181,12 +219,15 @@ def _search_cells(
     )
     kept = np.flatnonzero(_is_canonical(first, second, images))
     n_pairs = np.bincount(crystal[kept], minlength=len(found))
-    atoms = np.stack([first[kept], second[kept]]) + starts[crystal[kept]]
-    return (
-        torch.from_numpy(atoms),
-        torch.from_numpy(images[kept]),
-        torch.from_numpy(lengths[kept]),
-        n_pairs,
+    ends = np.stack([first[kept], second[kept]])
+    sites = ends + starts[crystal[kept]]
+    unwrapped = images[kept] + cells[sites[0]] - cells[sites[1]]
+    return SitePairs(
+        sites=torch.from_numpy(sites),
+        ends=torch.from_numpy(ends),
+        images=torch.from_numpy(unwrapped),
+        lengths=torch.from_numpy(lengths[kept]),
+        n_pairs=n_pairs,
     )
 
 
@@ -197,13 +238,3 @@ def _is_canonical(
     forward = images @ [1e12, 1e6, 1.0] > 0
     canonical: NDArray[np.bool_] = (first < second) | ((first == second) & forward)
     return canonical
-
-
-def _count_angles(crystals: Crystals, ends: Tensor, short: Tensor) -> NDArray[np.int64]:
-    """Count the ordered pairs of short bonds that share an atom, in each crystal."""
-    bonded = ends[:, short].reshape(-1)
-    counted = torch.bincount(bonded, minlength=len(crystals.atomic_numbers))
-    n_bonds = counted.cpu().numpy()
-    totals = np.concatenate([[0], np.cumsum(n_bonds * (n_bonds - 1))])
-    counts: NDArray[np.int64] = np.diff(totals[crystals.offsets])
-    return counts
