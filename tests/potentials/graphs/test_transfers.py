@@ -1,11 +1,10 @@
 from __future__ import annotations
 
 import numpy as np
-import pytest
 import torch
 from tests.potentials.accelerators import DEVICE, accelerator
 
-from nextrung.potentials.graphs.transfers import download, find_true, upload
+from nextrung.potentials.graphs.transfers import download, upload
 
 INTEGERS = np.arange(12).reshape(3, 4)
 FLOATS = np.array([[0.1], [np.nan], [-np.inf]])
@@ -36,15 +35,3 @@ def test_tensors_of_both_precisions_come_back_together() -> None:
     assert counts.n_waits == 2  # the first is the way there
     np.testing.assert_array_equal(own, FLOATS)
     np.testing.assert_array_equal(ones, np.ones((2, 3)))
-
-
-@pytest.mark.parametrize("mask", [[], [0, 0], [1], [0, 1, 1, 0, 1, 0]])
-def test_true_rows_are_found_without_a_wait(mask: list[int]) -> None:
-    chosen = torch.tensor(mask, dtype=torch.bool)
-    expected = np.flatnonzero(mask).tolist()
-    assert find_true(chosen, len(expected)).tolist() == expected
-    with accelerator() as counts:
-        found = find_true(chosen.to(DEVICE), len(expected))
-    assert counts.n_waits == 1  # the way of the mask
-    with accelerator():
-        assert found.tolist() == expected

@@ -21,9 +21,9 @@ from nextrung.potentials.graphs.neighbors import (
     Pairs,
     find_pairs,
 )
-from nextrung.potentials.graphs.periodic_images import compute_shifts
+from nextrung.potentials.graphs.row_indices import find_true
 from nextrung.potentials.graphs.segment_ops import SegmentPair, Segments, sort_stably
-from nextrung.potentials.graphs.transfers import find_true, upload
+from nextrung.potentials.graphs.sites import Bonds, Sites
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -126,12 +126,12 @@ def build_graphs(
         Pairs of these crystals, or found at nearby positions with a larger cutoff.
     """
     pairs = find_pairs(crystals, device=device) if pairs is None else pairs
-    sites = _Sites.of(crystals, pairs, device)
-    atoms, vectors = sites.list_bonds()
-    order, n_short, n_angles = _order_short_first(atoms, vectors, sites.n_atoms)
-    atoms, vectors = atoms[:, order], vectors[order]
-    receivers = Segments.of(atoms.reshape(-1), sites.n_atoms)
-    directed = _direct_bonds(atoms[:, :n_short], sites.n_atoms, dtype)
+    bonds = _list_bonds(crystals, pairs, torch.device(device))
+    sites, n_atoms = bonds.sites, len(bonds.sites)
+    order, n_short, n_angles = _order_short_first(bonds)
+    atoms, vectors = bonds.atoms[:, order], bonds.vectors[order]
+    receivers = Segments.of(atoms.reshape(-1), n_atoms)
+    directed = _direct_bonds(atoms[:, :n_short], n_atoms, dtype)
     first = Segments.of(_pair_directed_bonds(directed, n_angles), 2 * n_short)
     return GraphBatch(
         atomic_numbers=sites.atomic_numbers,
@@ -144,53 +144,27 @@ def build_graphs(
     )
 
 
-@dataclass(frozen=True, eq=False)
-class _Sites:
-    """Crystals and their pairs on one device."""
-
-    offsets: Tensor
-    atomic_numbers: Tensor
-    owners: Tensor
-    lattices: Tensor
-    coords: Tensor
-    n_pairs: Tensor
-    ends: Tensor
-    images: Tensor
-
-    @classmethod
-    def of(cls, crystals: Crystals, pairs: Pairs, device: torch.device | str) -> _Sites:
-        """Copy crystals, and pairs that were found on a CPU, in one transfer."""
-        arrays = [crystals.offsets, crystals.atomic_numbers, crystals.crystal_of_site]
-        arrays += [crystals.lattices, crystals.cart_coords, pairs.n_pairs]
-        if pairs.lengths.device.type == torch.device(device).type:
-            return cls(*upload(device, *arrays), pairs.ends, pairs.images)
-        return cls(*upload(device, *arrays, pairs.ends.numpy(), pairs.images.numpy()))
-
-    @property
-    def n_atoms(self) -> int:
-        """Atoms of all crystals."""
-        return len(self.coords)
-
-    def list_bonds(self) -> tuple[Tensor, Tensor]:
-        """List the two atoms of each pair, numbered through all, and its vector."""
-        sources = torch.arange(len(self.n_pairs), device=self.n_pairs.device)
-        crystal = torch.repeat_interleave(
-            sources, self.n_pairs, output_size=self.ends.shape[1]
+def _list_bonds(crystals: Crystals, pairs: Pairs, device: torch.device) -> Bonds:
+    """List the pairs on a device; those of another are copied with the crystals."""
+    if pairs.bonds is not None and pairs.ends.device.type == device.type:
+        return pairs.bonds
+    ends, images = pairs.ends, pairs.images
+    if ends.device.type == device.type:
+        sites, (n_pairs,) = Sites.of(crystals, device, pairs.n_pairs)
+    else:
+        sites, (n_pairs, ends, images) = Sites.of(
+            crystals, device, pairs.n_pairs, ends.numpy(), images.numpy()
         )
-        atoms = self.ends + self.offsets[crystal]
-        shifts = compute_shifts(self.images, self.lattices[crystal])
-        return atoms, self.coords[atoms[0]] - self.coords[atoms[1]] - shifts
+    return sites.list_bonds(ends, images, n_pairs)
 
 
-def _order_short_first(
-    atoms: Tensor, vectors: Tensor, n_atoms: int
-) -> tuple[Tensor, int, int]:
+def _order_short_first(bonds: Bonds) -> tuple[Tensor, int, int]:
     """Order bonds within the cutoff, short ones first; count short ones and angles."""
-    lengths = torch.linalg.vector_norm(vectors, dim=1)
+    lengths = torch.linalg.vector_norm(bonds.vectors, dim=1)
     short = lengths < BOND_CUTOFF
     long = ~short & (lengths <= ATOM_CUTOFF)
-    n_bonds = torch.zeros(n_atoms, dtype=torch.int64, device=short.device)
-    n_bonds.index_add_(0, atoms.reshape(-1), short.repeat(2).long())
+    n_bonds = torch.zeros_like(bonds.sites.owners)
+    n_bonds.index_add_(0, bonds.atoms.reshape(-1), short.repeat(2).long())
     n_angles = (n_bonds * (n_bonds - 1)).sum() // 2
     sizes = torch.stack([short.sum(), long.sum(), n_angles]).tolist()
     order = torch.cat([find_true(short, sizes[0]), find_true(long, sizes[1])])

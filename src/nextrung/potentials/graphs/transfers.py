@@ -59,24 +59,3 @@ def download(*tensors: Tensor) -> list[NDArray[np.float64]]:
     return [
         part.reshape(tensor.shape) for part, tensor in zip(parts, tensors, strict=True)
     ]
-
-
-def find_true(mask: Tensor, number: int) -> Tensor:
-    """Find the rows where a mask is true; on a GPU without waiting for it.
-
-    Parameters
-    ----------
-    mask : Tensor of bool, shape (n_rows,)
-        Mask.
-    number : int
-        Number of these rows.
-
-    Returns
-    -------
-    Tensor of int, shape (number,)
-        The rows in ascending order.
-    """
-    if mask.device.type == "cpu":
-        return torch.nonzero(mask)[:, 0]
-    ranks = torch.arange(1, number + 1, device=mask.device)
-    return torch.searchsorted(torch.cumsum(mask, 0), ranks)
