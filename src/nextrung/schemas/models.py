@@ -69,7 +69,8 @@ class L2Anchor(Record):
 
     kind: Literal["l2"] = "l2"
     weight: float = Field(
-        gt=0, description="Weight in the loss of the mean square of their change."
+        gt=0,
+        description="Factor of the sum of squares of their changes, added to the loss.",
     )
 
 
@@ -81,7 +82,10 @@ class ReplayAnchor(Record):
         1.0, gt=0, description="Weight of a replayed frame relative to a labelled one."
     )
     fraction: float = Field(
-        1.0, gt=0, description="Replayed structures per training frame."
+        1.0,
+        gt=0,
+        le=100,
+        description="Replayed structures per training frame, in every batch.",
     )
 
 
@@ -145,6 +149,14 @@ class Recipe(Record):
         if not self.pretrained and self.trained in _PARTS_OF_SOURCE:
             raise ValueError(
                 f"trained: expected network with random weights, got {self.trained}"
+            )
+        if (
+            not self.pretrained
+            and self.training_labels is TrainingLabels.ENERGIES_SOURCE_FORCES
+        ):
+            raise ValueError(
+                "training_labels: expected as_given or energies with random weights, "
+                "got energies_source_forces"
             )
         if not self.pretrained and self.anchor:
             raise ValueError(

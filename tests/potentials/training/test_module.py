@@ -11,6 +11,7 @@ from tests.potentials.networks import backend_of
 from nextrung.checked_files import write_checked
 from nextrung.potentials.chgnet.backend import ChgnetBackend
 from nextrung.potentials.registry import load_potential
+from nextrung.potentials.training.batch_loss import LossEvaluator
 from nextrung.potentials.training.checkpoint import CheckedCheckpointIO
 from nextrung.potentials.training.gradients import record_gradients
 from nextrung.potentials.training.module import FineTuningModule
@@ -37,7 +38,14 @@ def module() -> FineTuningModule:
     """A module of four epochs of three batches with frozen references."""
     backend = backend_of(load_potential("chgnet-0.3.0", "cpu")).for_training()
     trained = choose_weights(backend, RECIPES[Model.FROZEN_ATOM_REFS], seed=0)
-    return FineTuningModule(backend, trained, SETTINGS, n_batches=3, identity="test")
+    return FineTuningModule(
+        backend,
+        trained,
+        SETTINGS,
+        n_batches=3,
+        identity="test",
+        loss_evaluator=LossEvaluator(backend, SETTINGS, trained.weights),
+    )
 
 
 def test_the_optimiser_of_the_paper_has_the_trained_weights(

@@ -313,3 +313,38 @@ def test_test_errors_have_intervals_and_others_none(tuned: FineTuningDoc) -> Non
     (row,) = (x for x in format_markdown(card).splitlines() if x.startswith("| test"))
     assert f" ({1000 * low:.1f} to {1000 * high:.1f}) |" in row
     assert make_tested(tuned, {"energy": 0.06}, n_materials=4).intervals == {}
+
+
+@pytest.mark.parametrize(
+    ("forces", "n_source_labelled", "limit"),
+    [
+        (0.05, 0, None),
+        (None, 0, "It was not trained on forces of these labels."),
+        (
+            None,
+            21,
+            "It was not trained on forces of these labels but on those of the source.",
+        ),
+    ],
+)
+def test_a_model_trained_on_energies_alone_has_that_limit(
+    forces: float | None,
+    n_source_labelled: int,
+    limit: str | None,
+    tuned: FineTuningDoc,
+    evaluation: EvaluationDoc,
+) -> None:
+    last = tuned.history[-1]
+    train = last.train.model_copy(update={"forces_mae": forces})
+    trained = tuned.model_copy(
+        update={
+            "history": [last.model_copy(update={"train": train})],
+            "n_source_labelled": n_source_labelled,
+        }
+    )
+
+    limits = describe_model(trained, evaluation).limits
+
+    assert [text for text in limits if "trained on forces" in text] == (
+        [limit] if limit else []
+    )

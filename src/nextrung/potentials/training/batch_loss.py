@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import torch
 
 from nextrung.potentials.denormals import flush_denormals
+from nextrung.potentials.prediction import PROPERTIES
 from nextrung.potentials.training.losses import compare_outputs, weigh_loss
 
 if TYPE_CHECKING:
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 
     from nextrung.potentials.interface import Batch, Outputs, TrainableBackend
     from nextrung.potentials.training.losses import Deviations, Properties
+    from nextrung.potentials.training.penalties import Penalty
     from nextrung.schemas.fine_tuning import FineTuningSettings
 
     #: A micro-batch on the device.
@@ -61,6 +63,11 @@ class LossEvaluator:
         Weights of the network that losses are differentiated by.
     n_threads : int
         Micro-batches computed at once.
+    properties : tuple of (str, str)
+        Letters of the properties that have targets in the training, and of those that
+        have labels in the validation; others are not computed.
+    penalties : sequence of Penalty
+        Terms of the loss that depend on the weights alone.
     """
 
     def __init__(
@@ -70,8 +77,15 @@ class LossEvaluator:
         weights: Sequence[torch.nn.Parameter],
         *,
         n_threads: int = 1,
+        properties: tuple[str, str] = (PROPERTIES, PROPERTIES),
+        penalties: Sequence[Penalty] = (),
     ) -> None:
         self._backend = backend
+        self._trained, self._scored = (
+            "".join(each for each in backend.properties if each in wanted)
+            for wanted in properties
+        )
+        self._penalties = penalties
         self._settings = settings
         self._weights = weights
         self._n_threads = n_threads
@@ -86,7 +100,7 @@ class LossEvaluator:
         micro_batches : sequence of (Batch, Properties)
             Inputs and labels of each micro-batch.
         n_labels : Tensor, shape (4,)
-            Labels of each property in the whole batch.
+            Weights of the targets of each property in the whole batch.
 
         Returns
         -------
@@ -98,6 +112,23 @@ class LossEvaluator:
         apply = partial(evaluate, n_labels)
         with _require_gradients(self._weights if differentiable else ()):
             return self._map(apply, micro_batches)
+
+    def add_penalties(
+        self, gradients: list[Tensor], weights: Sequence[Tensor], share: float
+    ) -> None:
+        """Add the gradients of the penalties, in place.
+
+        Parameters
+        ----------
+        gradients : list of Tensor
+            Gradient of the loss by each trained weight.
+        weights : sequence of Tensor
+            Trained weights.
+        share : float
+            Fraction that this rank adds; the gradients of all ranks are summed.
+        """
+        for penalty in self._penalties:
+            penalty.add_gradients(gradients, weights, share)
 
     def _map(
         self,
@@ -135,7 +166,8 @@ class LossEvaluator:
         batch, labels = micro_batch
         backend = self._backend
         predict = backend.differentiate if differentiable else backend.evaluate
-        outputs: Outputs = predict(batch, backend.properties)
+        properties = self._trained if differentiable else self._scored
+        outputs: Outputs = predict(batch, properties)
         delta = self._settings.huber_delta
         deviations = compare_outputs(outputs, batch.n_atoms, labels, huber_delta=delta)
         return BatchLoss(deviations, weigh_loss(deviations, n_labels, self._settings))

@@ -12,6 +12,7 @@ from nextrung.checked_files import count_damaged
 from nextrung.compute.fine_tuning import select_train_frames
 from nextrung.potentials.atom_refs import require_trainable
 from nextrung.potentials.interface import TrainableBackend
+from nextrung.potentials.training.batch_loss import LossEvaluator
 from nextrung.potentials.training.checkpoint import (
     CheckpointCallback,
     recover_checkpoint,
@@ -21,7 +22,9 @@ from nextrung.potentials.training.ddp_launcher import train_in_processes
 from nextrung.potentials.training.frame_screening import find_uncovered, find_unusable
 from nextrung.potentials.training.graceful_stop import defer_signals
 from nextrung.potentials.training.module import FineTuningModule
+from nextrung.potentials.training.penalties import build_penalties
 from nextrung.potentials.training.state import TrainingState
+from nextrung.potentials.training.targets import Targets, choose_targets
 from nextrung.potentials.training.trained_weights import choose_weights
 from nextrung.potentials.training.trainer import count_processes, run_training
 from nextrung.schemas.base import InputError
@@ -71,6 +74,10 @@ class FineTuningResult:
         Reason by the name of each frame left out of training and validation.
     n_damaged : int
         Damaged checkpoints that were found and not used.
+    n_replayed : int
+        Structures whose source predictions were trained on beside the labels.
+    n_source_labelled : int
+        Training frames whose forces and stresses were predictions of the source.
     """
 
     potential: Potential
@@ -81,6 +88,8 @@ class FineTuningResult:
     gradients: list[GradientRecord]
     unusable: dict[str, str]
     n_damaged: int
+    n_replayed: int = 0
+    n_source_labelled: int = 0
 
 
 def fine_tune(
@@ -103,7 +112,7 @@ def fine_tune(
     settings : FineTuningSettings
         Settings of the training.
     recipe : Recipe
-        Weights to train.
+        Weights to train, labels to train on, and what keeps the model near its source.
     workdir : Path
         Folder of the checkpoint. A call that finds one there resumes from it, with the
         result of an uninterrupted training; a damaged one is set aside, and the one
@@ -130,11 +139,26 @@ def fine_tune(
     there.
     """
     train, val, unusable = _select_frames(potential, frames, settings)
+    targets = Targets(train, train[:0])
     if recipe.trained is Trained.NOTHING or settings.epochs == 0:
         state = TrainingState()
     else:
+        targets = choose_targets(
+            train,
+            recipe.training_labels,
+            recipe.anchor,
+            start=potential,
+            seed=settings.seed,
+        )
         backend = _prepare_backend(potential, settings)
-        data = FrameDataModule(train, val, settings, backend=backend)
+        data = FrameDataModule(
+            targets.frames,
+            val,
+            settings,
+            backend=backend,
+            replayed=targets.replayed,
+            marks=targets.marks,
+        )
         module = _build_module(backend, data, recipe)
         state = _fit(module, data, workdir / STATE_FILE, on_epoch=on_epoch)
     return FineTuningResult(
@@ -147,6 +171,8 @@ def fine_tune(
         history=state.history,
         gradients=state.gradients,
         unusable=unusable,
+        n_replayed=len(targets.replayed),
+        n_source_labelled=targets.n_source_labelled,
         n_damaged=count_damaged(workdir),
     )
 
@@ -191,14 +217,23 @@ def _build_module(
     """Build the module of a training."""
     choices = recipe.model_dump_json(exclude={"pretrained", "rereference"})
     identity = f"{choices} {data.digest()} {data.settings.model_dump_json()}"
+    trained = choose_weights(backend, recipe, seed=data.settings.seed)
     n_cores = MachineSettings().n_processes if data.device.type == "cpu" else 1
+    evaluator = LossEvaluator(
+        backend,
+        data.settings,
+        trained.weights,
+        n_threads=max(1, n_cores // count_processes(data.device)),
+        properties=(data.trained_properties, data.scored_properties),
+        penalties=build_penalties(recipe.anchor, trained.weights),
+    )
     return FineTuningModule(
         backend,
-        choose_weights(backend, recipe, seed=data.settings.seed),
+        trained,
         data.settings,
         n_batches=data.n_batches,
         identity=identity,
-        n_threads=max(1, n_cores // count_processes(data.device)),
+        loss_evaluator=evaluator,
     )
 
 

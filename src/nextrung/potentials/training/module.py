@@ -11,7 +11,6 @@ from torch.optim import Adam
 from torch.optim.lr_scheduler import LambdaLR
 
 from nextrung.compute.fine_tuning import cool_learning_rate, plan_gradient_steps
-from nextrung.potentials.training.batch_loss import LossEvaluator
 from nextrung.potentials.training.gradients import record_gradients
 from nextrung.potentials.training.losses import ErrorMeter
 from nextrung.potentials.training.state import STATE_KEY, EpochProgress, TrainingState
@@ -24,7 +23,11 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from nextrung.potentials.interface import TrainableBackend
-    from nextrung.potentials.training.batch_loss import BatchLoss, LabelledBatch
+    from nextrung.potentials.training.batch_loss import (
+        BatchLoss,
+        LabelledBatch,
+        LossEvaluator,
+    )
     from nextrung.potentials.training.trained_weights import TrainedWeights
     from nextrung.schemas.fine_tuning import FineTuningSettings
 
@@ -44,8 +47,8 @@ class FineTuningModule(LightningModule):  # type: ignore[misc] # untyped base
         Batches per epoch.
     identity : str
         String that differs between trainings with other data or settings.
-    n_threads : int
-        Micro-batches computed at once.
+    loss_evaluator : LossEvaluator
+        Evaluator of the losses of these weights.
     """
 
     def __init__(
@@ -56,7 +59,7 @@ class FineTuningModule(LightningModule):  # type: ignore[misc] # untyped base
         *,
         n_batches: int,
         identity: str,
-        n_threads: int = 1,
+        loss_evaluator: LossEvaluator,
     ) -> None:
         super().__init__()
         self.backend = backend
@@ -65,9 +68,7 @@ class FineTuningModule(LightningModule):  # type: ignore[misc] # untyped base
         self.settings = settings
         self.state = TrainingState(identity)
         self._n_batches = n_batches
-        self._loss_evaluator = LossEvaluator(
-            backend, settings, trained.weights, n_threads=n_threads
-        )
+        self._loss_evaluator = loss_evaluator
         self._gradient_steps = set(plan_gradient_steps(n_batches, settings))
         self._train_errors = ErrorMeter()
         self._val_errors = ErrorMeter()
@@ -131,8 +132,9 @@ class FineTuningModule(LightningModule):  # type: ignore[misc] # untyped base
         gradients = [torch.zeros_like(weight) for weight in weights]
         for loss in losses:
             torch._foreach_add_(gradients, loss.gradients)
-        products = [(w * g).sum() for w, g in zip(weights, gradients, strict=True)]
         n_processes: int = self.trainer.world_size
+        self._loss_evaluator.add_penalties(gradients, weights, 1 / n_processes)
+        products = [(w * g).sum() for w, g in zip(weights, gradients, strict=True)]
         return torch.stack(products).sum() * n_processes
 
     def optimizer_step(self, *step: Any) -> None:  # noqa: ANN401 - Lightning's interface
@@ -232,8 +234,8 @@ class FineTuningModule(LightningModule):  # type: ignore[misc] # untyped base
         self._started = time.perf_counter()
 
     def _count_labels(self, micro_batches: list[LabelledBatch]) -> Tensor:
-        """Count the labels of a batch of all ranks."""
-        none = torch.zeros(4, dtype=torch.int64, device=self.device)
+        """Sum the weights of the targets of a batch of all ranks."""
+        none = torch.zeros(4, dtype=torch.float64, device=self.device)
         n_labels = sum((labels.count() for _, labels in micro_batches), none)
         if self.trainer.world_size > 1:
             n_labels = self.all_gather(n_labels).sum(dim=0)
