@@ -70,7 +70,7 @@ class TrialMaker(StageMaker):
         Training of the study; epochs and batch size are those of the preflight.
     """
 
-    algorithm: ClassVar[int] = 1
+    algorithm: ClassVar[int] = 2
 
     name: str = "preflight"
     settings: PreflightSettings = field(default_factory=PreflightSettings)
