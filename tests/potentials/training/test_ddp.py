@@ -153,7 +153,7 @@ def test_two_ranks_train_as_one_process_does(
     ],
     ids=["readout", "adapters", "l2", "replay"],
 )
-def test_two_ranks_train_a_part_of_the_network_as_one_process_does(
+def test_two_ranks_train_a_recipe_as_one_process_does(
     potential: Potential,
     frames: Frames,
     tmp_path: Path,
