@@ -19,7 +19,7 @@ from nextrung.reports.html.elements import (
 )
 from nextrung.reports.html.model_style import (
     appearance,
-    describe_training,
+    describe_recipe,
     model_cell,
 )
 from nextrung.reports.html.quantities import PROPERTIES
@@ -82,7 +82,7 @@ def _list_models(
             model_cell(model, document.functional if model in finished else ""),
             _describe_start(document, is_finished=model in finished),
             document.recipe.rereference.value,
-            describe_training(document.recipe),
+            describe_recipe(document.recipe),
             number(document.n_train_frames),
             number(len(document.history)),
             number(document.best_epoch, reason="not trained"),
