@@ -80,6 +80,7 @@ class _Running:
     fingerprint: str
     parents: dict[str, str]
     started: float
+    processor: float
     writer: RunningJobWriter
     folder: Path | None = None
     locked: ExitStack = field(default_factory=ExitStack)
@@ -174,7 +175,9 @@ def _running(
         name=CURRENT_JOB.job.name,
         host=platform.node(),
     )
-    running = _Running(schema, fingerprint, parents, time.perf_counter(), writer)
+    running = _Running(
+        schema, fingerprint, parents, time.perf_counter(), _processor_time(), writer
+    )
     token = _RUNNING.set(running)
     _log_state(JobState.STARTED)
     try:
@@ -242,6 +245,7 @@ def provenance() -> Provenance:
         visible_gpus=os.environ.get("CUDA_VISIBLE_DEVICES"),
         completed_at=datetime.now(UTC).isoformat(timespec="seconds"),
         wall_time=time.perf_counter() - running.started,
+        processor_time=max(0.0, _processor_time() - running.processor),
     )
 
 
@@ -265,6 +269,12 @@ def work_folder() -> Path:
             raise _StoredMeanwhileError(stored)
         running.folder = folder
     return running.folder
+
+
+def _processor_time() -> float:
+    """Sum the processor times of this process and of its ended children in s."""
+    times = os.times()
+    return times.user + times.system + times.children_user + times.children_system
 
 
 @cache
