@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 @pytest.fixture
 def remote(target: Potential, monkeypatch: pytest.MonkeyPatch) -> Potential:
     """The potential on the accelerator, which holds about two crystals at once."""
-    monkeypatch.setattr(prediction, "_find_max_cost", lambda _: 2_000)
+    monkeypatch.setattr(prediction, "find_max_cost", lambda _: 2_000)
     with accelerator():
         model = cast("CHGNet", move(network_of(target)))
     return Potential(ChgnetBackend(model), target.name, target.elements)
@@ -100,6 +100,5 @@ def _differentiate(
     (micro_batch,) = MicroBatchDataset(frames, cpu)[np.arange(len(frames))]
     evaluator = LossEvaluator(backend, FineTuningSettings())
     n_labels = micro_batch.labels.count().to(device)
-    graphs = micro_batch.to(backend, device, torch.float32)
-    (loss,) = evaluator.evaluate([graphs], n_labels)
+    (loss,) = evaluator.evaluate([micro_batch], n_labels)
     return loss.gradients

@@ -22,7 +22,11 @@ from nextrung.potentials.training.frame_screening import find_uncovered, find_un
 from nextrung.potentials.training.graceful_stop import defer_signals
 from nextrung.potentials.training.module import FineTuningModule
 from nextrung.potentials.training.state import TrainingState
-from nextrung.potentials.training.trainer import count_processes, run_training
+from nextrung.potentials.training.trainer import (
+    count_processes,
+    report_idle_gpus,
+    run_training,
+)
 from nextrung.schemas.base import InputError
 from nextrung.schemas.fine_tuning import Precision
 from nextrung.schemas.models import Trained
@@ -192,12 +196,13 @@ def _build_module(
     """Build the module of a training."""
     identity = f"{trained} {data.digest()} {data.settings.model_dump_json()}"
     n_cores = MachineSettings().n_processes if data.device.type == "cpu" else 1
+    n_processes = count_processes(data.device, data.settings.batch_size)
     return FineTuningModule(
         backend,
         data.settings,
         n_batches=data.n_batches,
         identity=identity,
-        n_threads=max(1, n_cores // count_processes(data.device)),
+        n_threads=max(1, n_cores // n_processes),
     )
 
 
@@ -218,7 +223,10 @@ def _fit(
         if len(state.history) == data.settings.epochs:
             return state
     path.parent.mkdir(parents=True, exist_ok=True)
-    n_processes = count_processes(data.device)
+    batch_size = data.settings.batch_size
+    n_processes = count_processes(data.device, batch_size)
+    if data.device.type == "cuda":
+        report_idle_gpus(n_processes, batch_size)
     with defer_signals() as request:
         if n_processes == 1:
             run_training(module, data, CheckpointCallback(path, on_epoch, request))

@@ -16,6 +16,7 @@ from nextrung.potentials.training.losses import Properties
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from nextrung.potentials.graphs.crystals import Selection
     from nextrung.potentials.interface import Batch, Inputs, TrainableBackend
     from nextrung.schemas.frames import Frames
 
@@ -28,12 +29,43 @@ class MicroBatch:
     ----------
     inputs : Inputs
         Crystals of the frames with their neighbor lists.
-    labels : Properties
-        Their labels; NaN where a frame has none.
+    frames : Frames
+        The frames.
     """
 
     inputs: Inputs
-    labels: Properties
+    frames: Frames
+
+    def __getitem__(self, chosen: Selection) -> MicroBatch:
+        """Select frames by indices, mask or slice, in that order."""
+        return MicroBatch(self.inputs[chosen], self.frames[chosen])
+
+    @property
+    def labels(self) -> Properties:
+        """Labels of the frames; NaN where a frame has none."""
+        return read_labels(self.frames)
+
+    @property
+    def cost(self) -> int:
+        """Sum of the costs of its frames."""
+        return int(self.inputs.costs.sum())
+
+    def split(self, max_cost: int) -> list[MicroBatch]:
+        """Split the frames into micro-batches of limited cost.
+
+        Parameters
+        ----------
+        max_cost : int
+            Cost, which each may exceed by less than a frame.
+
+        Returns
+        -------
+        list of MicroBatch
+            At least one frame each, in their order.
+        """
+        if self.cost <= max_cost:
+            return [self]
+        return [self[chosen] for chosen in split_by_cost(self.inputs.costs, max_cost)]
 
     def to(
         self, backend: TrainableBackend, device: torch.device, dtype: torch.dtype
@@ -55,13 +87,14 @@ class MicroBatch:
             Inputs and labels; the energies stay in float64.
         """
         batch = backend.build(self.inputs, device, dtype)
-        labels = Properties(
-            energies=self.labels.energies.to(device),
-            forces=self.labels.forces.to(device, dtype),
-            stresses=self.labels.stresses.to(device, dtype),
-            magmoms=self.labels.magmoms.to(device, dtype),
+        labels = self.labels
+        moved = Properties(
+            energies=labels.energies.to(device),
+            forces=labels.forces.to(device, dtype),
+            stresses=labels.stresses.to(device, dtype),
+            magmoms=labels.magmoms.to(device, dtype),
         )
-        return batch, labels
+        return batch, moved
 
 
 def read_labels(frames: Frames) -> Properties:
@@ -110,6 +143,6 @@ class MicroBatchDataset(Dataset[list[MicroBatch]]):
             Crystals.from_frames(frames), torch.device("cpu")
         )
         return [
-            MicroBatch(inputs[chosen], read_labels(frames[chosen]))
+            MicroBatch(inputs[chosen], frames[chosen])
             for chosen in split_by_cost(inputs.costs, self._max_cost)
         ]

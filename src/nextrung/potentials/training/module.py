@@ -12,7 +12,7 @@ from torch.optim.lr_scheduler import LambdaLR
 
 from nextrung.compute.fine_tuning import cool_learning_rate, plan_gradient_steps
 from nextrung.potentials.training.batch_loss import LossEvaluator
-from nextrung.potentials.training.gradients import record_gradients
+from nextrung.potentials.training.gradients import attach_gradients, record_gradients
 from nextrung.potentials.training.losses import ErrorMeter
 from nextrung.potentials.training.state import STATE_KEY, EpochProgress, TrainingState
 from nextrung.schemas.base import InputError
@@ -24,8 +24,14 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from nextrung.potentials.interface import TrainableBackend
-    from nextrung.potentials.training.batch_loss import BatchLoss, LabelledBatch
+    from nextrung.potentials.training.batch_loss import BatchLoss
+    from nextrung.potentials.training.micro_batches import MicroBatch
     from nextrung.schemas.fine_tuning import FineTuningSettings
+
+
+#: Steps between checks of the losses; each waits for the device. A diverged training
+#: also ends at the next checkpoint and at the end of its epoch.
+CHECK_INTERVAL = 32
 
 
 class FineTuningModule(LightningModule):  # type: ignore[misc] # untyped base
@@ -97,25 +103,26 @@ class FineTuningModule(LightningModule):  # type: ignore[misc] # untyped base
     def record_progress(self) -> None:
         """Record the progress of the epoch in the state."""
         totals = self._reduce(self._train_errors)
+        self._check_finite(totals)
         self.state.epoch_progress = EpochProgress(
             n_batches=self.trainer.fit_loop.epoch_loop.batch_progress.current.ready,
             totals=totals.tolist(),
             wall_time=time.perf_counter() - self._started,
         )
 
-    def training_step(self, micro_batches: list[LabelledBatch]) -> Tensor:
+    def training_step(self, micro_batches: list[MicroBatch]) -> Tensor:
         """Compute the gradients of a batch.
 
         Parameters
         ----------
-        micro_batches : list of (Batch, Properties)
+        micro_batches : list of MicroBatch
             Inputs and labels of the batch.
 
         Returns
         -------
         Tensor, shape ()
-            A linear function of all trained weights that has these gradients, for
-            Lightning to differentiate.
+            The loss, whose derivatives are these gradients, for Lightning to
+            differentiate.
         """
         n_labels = self._count_labels(micro_batches)
         losses = self._loss_evaluator.evaluate(micro_batches, n_labels)
@@ -124,12 +131,12 @@ class FineTuningModule(LightningModule):  # type: ignore[misc] # untyped base
         gradients = [torch.zeros_like(weight) for weight in weights]
         for loss in losses:
             torch._foreach_add_(gradients, loss.gradients)
-        products = [(w * g).sum() for w, g in zip(weights, gradients, strict=True)]
+        total = sum((each.loss for each in losses), torch.zeros((), device=self.device))
         n_processes: int = self.trainer.world_size
-        return torch.stack(products).sum() * n_processes
+        return attach_gradients(total, weights, gradients) * n_processes
 
     def on_before_optimizer_step(self, _: Adam) -> None:
-        """Record gradients at the chosen steps of the first epoch.
+        """Check the losses at intervals; record gradients at steps of the first epoch.
 
         Parameters
         ----------
@@ -137,16 +144,18 @@ class FineTuningModule(LightningModule):  # type: ignore[misc] # untyped base
             Optimiser; not used.
         """
         step = self.trainer.global_step
+        if step % CHECK_INTERVAL == 0:
+            self._check_finite(self._train_errors.totals)
         if step in self._gradient_steps:
             fraction = step / self._n_batches
             self.state.gradients += record_gradients(self.backend, step, fraction)
 
-    def validation_step(self, micro_batches: list[LabelledBatch]) -> None:
+    def validation_step(self, micro_batches: list[MicroBatch]) -> None:
         """Add the errors of a validation batch.
 
         Parameters
         ----------
-        micro_batches : list of (Batch, Properties)
+        micro_batches : list of MicroBatch
             Inputs and labels of the batch.
         """
         n_labels = self._count_labels(micro_batches)
@@ -213,10 +222,11 @@ class FineTuningModule(LightningModule):  # type: ignore[misc] # untyped base
         self._val_errors.reset()
         self._started = time.perf_counter()
 
-    def _count_labels(self, micro_batches: list[LabelledBatch]) -> Tensor:
+    def _count_labels(self, micro_batches: list[MicroBatch]) -> Tensor:
         """Count the labels of a batch of all ranks."""
-        none = torch.zeros(4, dtype=torch.int64, device=self.device)
-        n_labels = sum((labels.count() for _, labels in micro_batches), none)
+        none = torch.zeros(4, dtype=torch.int64)
+        n_labels = sum((each.labels.count() for each in micro_batches), none)
+        n_labels = n_labels.to(self.device)
         if self.trainer.world_size > 1:
             n_labels = self.all_gather(n_labels).sum(dim=0)
         return n_labels
@@ -227,7 +237,6 @@ class FineTuningModule(LightningModule):  # type: ignore[misc] # untyped base
         The loss of a batch is the sum over ranks, the recorded one their mean.
         """
         for loss in losses:
-            self._check_finite(loss.loss)
             meter.add(loss.deviations, loss.loss * self.trainer.world_size)
         meter.close_batch()
 
