@@ -22,7 +22,7 @@ _FILLED: Final = 0.8
 #: Crystals of the probe. Rock salts with few and with many angles per bond: lattice
 #: constants in Å of NaCl and of MgO, whatever the elements.
 _PROBE_CONSTANTS: Final = (5.64, 4.21)
-_N_PROBES: Final = 64
+_N_PROBES: Final = 16
 _MEASURED: Final[WeakKeyDictionary[Backend, float]] = WeakKeyDictionary()
 
 
@@ -101,13 +101,13 @@ def measure_bytes_per_cost(backend: Backend) -> float:
 def _probe(backend: Backend, constant: float) -> float:
     """Predict rock salts; return the bytes per unit of cost at the peak."""
     elements = sorted(backend.known_elements)
-    primitive = Structure.from_spacegroup(
+    salt = Structure.from_spacegroup(
         "Fm-3m",
         Lattice.cubic(constant),
         [elements[0], elements[-1]],
         [[0, 0, 0], [0.5, 0.5, 0.5]],
     )
-    salts = Crystals.of([primitive] * _N_PROBES)
+    salts = Crystals.of([salt] * _N_PROBES)
     inputs = backend.prepare(salts, backend.device)
     wanted = "".join(each for each in "efs" if each in backend.properties)
     torch.cuda.reset_peak_memory_stats(backend.device)

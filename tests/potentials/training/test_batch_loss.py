@@ -17,6 +17,7 @@ from nextrung.potentials.chgnet.backend import ChgnetBackend
 from nextrung.potentials.chgnet.double_backward import use_fast_double_backward
 from nextrung.potentials.registry import load_potential
 from nextrung.potentials.training.batch_loss import BatchLoss, LossEvaluator
+from nextrung.potentials.training.losses import Properties
 from nextrung.potentials.training.micro_batches import (
     MicroBatch,
     MicroBatchDataset,
@@ -31,7 +32,6 @@ if TYPE_CHECKING:
 
     from nextrung.potentials.graphs.graphs import GraphBatch
     from nextrung.potentials.interface import Outputs
-    from nextrung.potentials.training.losses import Properties
 
 SETTINGS = FineTuningSettings(precision=Precision.FLOAT64)
 
@@ -114,7 +114,8 @@ def test_gradients_are_those_of_chgnets_own_loss(
         monkeypatch.setattr(module, "TORCH_DTYPE", torch.float64)
     structures = make_structures()
     frames = make_frames(structures)
-    reference = differentiate_chgnet(structures, read_labels(frames))
+    labels = Properties(*(each.double() for each in read_labels(frames)))
+    reference = differentiate_chgnet(structures, labels)
     model = use_fast_double_backward(make_model())
     with torch.no_grad():
         model.composition_model.fc.weight.zero_()
