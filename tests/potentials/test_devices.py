@@ -90,6 +90,28 @@ def test_training_steps_on_an_accelerator_are_those_of_the_cpu(
         assert float((gradient - expected).abs().max()) < 1e-2 * scale
 
 
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+def test_a_gpu_predicts_and_trains_as_the_cpu(structures: list[Structure]) -> None:
+    own, there = (load_potential("chgnet-r2scan", name) for name in ("cpu", "cuda"))
+    crystals = Crystals.of(structures)
+    expected, found = (each.predict_batch(crystals, "efs") for each in (own, there))
+    again = there.predict_batch(crystals, "efs")
+
+    assert found.errors == {}
+    np.testing.assert_allclose(found.energies, expected.energies, atol=1e-3)
+    np.testing.assert_allclose(found.forces, expected.forces, atol=5e-3)
+    np.testing.assert_array_equal(found.energies, again.energies)
+    np.testing.assert_array_equal(found.forces, again.forces)
+    frames, _ = own.predict_frames(Frames.from_structures(structures[:5]))
+    frames.energies[:] += frames.n_atoms
+    gradients = _differentiate(there.copy(), frames, torch.device("cuda"))
+    cpu = _differentiate(own.copy(), frames, torch.device("cpu"))
+    for gradient, other in zip(gradients, cpu, strict=True):
+        scale = max(float(other.abs().max()), 1e-6)
+        assert float((gradient.cpu() - other).abs().max()) < 1e-2 * scale
+
+
 def _differentiate(
     potential: Potential, frames: Frames, device: torch.device
 ) -> tuple[torch.Tensor, ...]:

@@ -12,12 +12,18 @@ from chgnet.graph import CrystalGraphConverter
 from chgnet.trainer.trainer import CombinedLoss
 from pymatgen.core import Lattice, Structure
 from tests.potentials.networks import network_of
+from tests.potentials.operations import OperationCounter
 
 from nextrung.potentials.chgnet.backend import ChgnetBackend
 from nextrung.potentials.chgnet.double_backward import use_fast_double_backward
 from nextrung.potentials.registry import load_potential
 from nextrung.potentials.training.batch_loss import BatchLoss, LossEvaluator
-from nextrung.potentials.training.losses import Properties
+from nextrung.potentials.training.losses import (
+    ErrorMeter,
+    Properties,
+    compare_outputs,
+    weigh_loss,
+)
 from nextrung.potentials.training.micro_batches import (
     MicroBatch,
     MicroBatchDataset,
@@ -266,3 +272,26 @@ def test_other_errors_of_a_step_are_raised(monkeypatch: pytest.MonkeyPatch) -> N
         LossEvaluator(backend, SETTINGS).evaluate(
             make_micro_batches(backend, frames), read_labels(frames).count()
         )
+
+
+def test_a_training_step_reads_no_number_back_from_the_device() -> None:
+    """Each number that is read waits for all kernels launched before."""
+    frames = make_frames(make_structures())
+    n_labels = read_labels(frames).count()
+    backend = ChgnetBackend(make_model())
+    (micro_batch,) = MicroBatchDataset(frames, backend)[np.arange(len(frames))]
+    batch, labels = micro_batch.to(backend, backend.device, torch.float64)
+    evaluator = LossEvaluator(backend, SETTINGS)
+    meter = ErrorMeter()
+
+    with OperationCounter() as counter:
+        outputs = backend.differentiate(batch, "efsm")
+        delta = SETTINGS.huber_delta
+        sums = compare_outputs(outputs, batch.n_atoms, labels, huber_delta=delta)
+        loss = weigh_loss(sums, n_labels, SETTINGS)
+        gradients = torch.autograd.grad(loss, evaluator.trained_weights()[:1])
+        meter.add(sums, loss)
+
+    assert gradients[0].isfinite().all()
+    assert counter.n_operations["_local_scalar_dense"] == 0
+    assert counter.n_operations["nonzero"] == 0

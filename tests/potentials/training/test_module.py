@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-from collections import Counter
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -8,7 +7,7 @@ import pytest
 import torch
 from chgnet.model import CHGNet
 from tests.potentials.networks import backend_of
-from torch.utils._python_dispatch import TorchDispatchMode
+from tests.potentials.operations import OperationCounter
 
 from nextrung.checked_files import write_checked
 from nextrung.potentials.chgnet.backend import ChgnetBackend
@@ -26,29 +25,10 @@ from nextrung.schemas.fine_tuning import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
     from pathlib import Path
 
 
 SETTINGS = FineTuningSettings(epochs=4)
-
-
-class OperationCounter(TorchDispatchMode):  # type: ignore[no-untyped-call]
-    """Numbers of operations on tensors, by name."""
-
-    def __init__(self) -> None:
-        super().__init__()  # type: ignore[no-untyped-call]
-        self.n_operations: Counter[str] = Counter()
-
-    def __torch_dispatch__(
-        self,
-        func: Callable[..., Any],
-        types: object,
-        args: tuple[Any, ...] = (),
-        kwargs: dict[str, Any] | None = None,
-    ) -> object:
-        self.n_operations[func.__name__.partition(".")[0]] += 1
-        return func(*args, **(kwargs or {}))
 
 
 @pytest.fixture
