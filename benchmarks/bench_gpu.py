@@ -55,6 +55,7 @@ if TYPE_CHECKING:
 
     from nextrung.potentials.chgnet.backend import ChgnetBackend
     from nextrung.potentials.interface import BatchPrediction
+    from nextrung.potentials.potential import Potential
     from nextrung.schemas.relaxation import RelaxationRecord
 
     #: A table: its head and its rows.
@@ -104,10 +105,14 @@ class Bench:
     checks: dict[str, bool] = field(default_factory=dict)
 
     @cached_property
+    def potential(self) -> Potential:
+        """The potential on the device."""
+        return load_potential(MODEL, str(self.device))
+
+    @property
     def backend(self) -> ChgnetBackend:
-        """The model on the device."""
-        potential = load_potential(MODEL, str(self.device))
-        return cast("ChgnetBackend", potential.backend)
+        """Its model."""
+        return cast("ChgnetBackend", self.potential.backend)
 
     def choose(self, n_structures: int) -> list[Structure]:
         """Choose perturbed prototypes."""
@@ -115,8 +120,7 @@ class Bench:
 
     def predict(self, structures: list[Structure]) -> BatchPrediction:
         """Predict energies, forces and stresses on the device."""
-        potential = load_potential(MODEL, str(self.device))
-        return potential.predict_batch(Crystals.of(structures), "efs")
+        return self.potential.predict_batch(Crystals.of(structures), "efs")
 
     def synchronize(self) -> None:
         """Wait for the device."""

@@ -71,7 +71,7 @@ def exit_on_device_failure() -> Iterator[None]:
     """
     try:
         yield
-    except RuntimeError as error:
+    except Exception as error:
         if not is_device_failure(error):
             raise
         logger.error("%s; this process ends, as its device has failed", error)  # noqa: TRY400 - raised below
