@@ -346,8 +346,7 @@ def force_out_of_memory(bench: Bench) -> Table:
 def _step(steps: NextrungSteps) -> list[torch.Tensor]:
     """Train on all frames; copy the gradients to the CPU."""
     steps.step(np.arange(len(steps.frames)))
-    weights = steps.evaluator.trained_weights()
-    return [w.grad.cpu().clone() for w in weights if w.grad is not None]
+    return [w.grad.cpu().clone() for w in steps.weights if w.grad is not None]
 
 
 @contextmanager

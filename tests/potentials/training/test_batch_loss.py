@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import chgnet.graph.converter
 import chgnet.model.model
@@ -104,10 +104,20 @@ def make_micro_batches(backend: ChgnetBackend, frames: Frames) -> list[MicroBatc
     return MicroBatchDataset(frames, backend)[np.arange(len(frames))]
 
 
+def make_evaluator(
+    backend: ChgnetBackend,
+    settings: FineTuningSettings = SETTINGS,
+    **options: Any,  # noqa: ANN401
+) -> LossEvaluator:
+    """An evaluator of the losses of all weights that require gradients."""
+    weights = [each for each in backend.module.parameters() if each.requires_grad]
+    return LossEvaluator(backend, settings, weights, **options)
+
+
 def evaluate(model: CHGNet, frames: Frames, n_threads: int = 1) -> list[BatchLoss]:
     """Evaluate each frame as a micro-batch of its own."""
     backend = ChgnetBackend(model)
-    evaluator = LossEvaluator(backend, SETTINGS, n_threads)
+    evaluator = make_evaluator(backend, n_threads=n_threads)
     n_labels = read_labels(frames).count()
     return evaluator.evaluate(make_micro_batches(backend, frames), n_labels)
 
@@ -153,7 +163,7 @@ def test_losses_do_not_depend_on_the_number_of_threads() -> None:
 def test_validation_has_the_loss_of_training() -> None:
     frames = make_frames(make_structures())
     backend = ChgnetBackend(make_model())
-    evaluator = LossEvaluator(backend, SETTINGS)
+    evaluator = make_evaluator(backend)
     n_labels = read_labels(frames).count()
     micro_batches = MicroBatchDataset(frames, backend)[np.arange(len(frames))]
 
@@ -169,7 +179,7 @@ def test_validation_has_the_loss_of_training() -> None:
 
 
 def test_a_batch_without_micro_batches_has_no_losses() -> None:
-    evaluator = LossEvaluator(ChgnetBackend(make_model()), SETTINGS, n_threads=2)
+    evaluator = make_evaluator(ChgnetBackend(make_model()), n_threads=2)
 
     assert evaluator.evaluate([], torch.zeros(4)) == []
 
@@ -185,7 +195,7 @@ def test_losses_are_computed_in_the_precision_of_the_training(
     settings = FineTuningSettings(precision=precision)
     frames = make_frames(make_structures()[:1])
 
-    (loss,) = LossEvaluator(backend, settings).evaluate(
+    (loss,) = make_evaluator(backend, settings).evaluate(
         make_micro_batches(backend, frames), read_labels(frames).count()
     )
 
@@ -220,8 +230,8 @@ def test_a_step_that_runs_out_of_memory_has_the_gradients_of_the_whole_batch() -
     whole, small = ChgnetBackend(model), SmallMemory(model)
     (micro_batch,) = MicroBatchDataset(frames, whole)[np.arange(len(frames))]
 
-    (expected,) = LossEvaluator(whole, SETTINGS).evaluate([micro_batch], n_labels)
-    losses = LossEvaluator(small, SETTINGS).evaluate([micro_batch], n_labels)
+    (expected,) = make_evaluator(whole).evaluate([micro_batch], n_labels)
+    losses = make_evaluator(small).evaluate([micro_batch], n_labels)
 
     assert small.sizes == [3, 1, 2, 1, 1]
     total = torch.stack([loss.loss for loss in losses]).sum()
@@ -238,7 +248,7 @@ def test_memory_runs_out_once_and_later_batches_are_split_before() -> None:
     backend = SmallMemory(make_model())
     backend.capacity = 2
     micro_batches = MicroBatchDataset(frames, backend)[np.arange(4)]
-    evaluator = LossEvaluator(backend, SETTINGS)
+    evaluator = make_evaluator(backend)
 
     evaluator.evaluate(micro_batches, n_labels)
     assert backend.sizes == [4, 2, 2]
@@ -252,7 +262,7 @@ def test_a_frame_too_large_for_memory_is_named() -> None:
     frames = make_frames(make_structures()[:1])
     backend = SmallMemory(make_model())
     backend.capacity = 0
-    evaluator = LossEvaluator(backend, SETTINGS)
+    evaluator = make_evaluator(backend)
 
     with pytest.raises(InputError, match=r"fit the memory of cpu .* of 2 atoms, cost"):
         evaluator.evaluate(
@@ -269,7 +279,7 @@ def test_other_errors_of_a_step_are_raised(monkeypatch: pytest.MonkeyPatch) -> N
     monkeypatch.setattr(backend, "differentiate", fail)
 
     with pytest.raises(RuntimeError, match="illegal memory access"):
-        LossEvaluator(backend, SETTINGS).evaluate(
+        make_evaluator(backend).evaluate(
             make_micro_batches(backend, frames), read_labels(frames).count()
         )
 
@@ -281,7 +291,6 @@ def test_a_training_step_reads_no_number_back_from_the_device() -> None:
     backend = ChgnetBackend(make_model())
     (micro_batch,) = MicroBatchDataset(frames, backend)[np.arange(len(frames))]
     batch, labels = micro_batch.to(backend, backend.device, torch.float64)
-    evaluator = LossEvaluator(backend, SETTINGS)
     meter = ErrorMeter()
 
     with OperationCounter() as counter:
@@ -289,9 +298,40 @@ def test_a_training_step_reads_no_number_back_from_the_device() -> None:
         delta = SETTINGS.huber_delta
         sums = compare_outputs(outputs, batch.n_atoms, labels, huber_delta=delta)
         loss = weigh_loss(sums, n_labels, SETTINGS)
-        gradients = torch.autograd.grad(loss, evaluator.trained_weights()[:1])
+        gradients = torch.autograd.grad(loss, [backend.module.bond_embedding.weight])
         meter.add(sums, loss)
 
     assert gradients[0].isfinite().all()
     assert counter.n_operations["_local_scalar_dense"] == 0
     assert counter.n_operations["nonzero"] == 0
+
+
+def test_derivatives_without_targets_change_no_gradient(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A training on energies alone does not compute forces, which takes most of it."""
+    frames = make_frames(make_structures())
+    for missing in (frames.forces, frames.stresses, frames.magmoms):
+        missing[:] = np.nan
+    asked: list[str] = []
+    whole = ChgnetBackend.differentiate
+
+    def differentiate(
+        backend: ChgnetBackend, batch: GraphBatch, properties: str
+    ) -> Outputs:
+        asked.append(properties)
+        return whole(backend, batch, properties)
+
+    monkeypatch.setattr(ChgnetBackend, "differentiate", differentiate)
+    losses = []
+    for trained in ("efsm", "e"):
+        backend = ChgnetBackend(make_model())
+        evaluator = make_evaluator(backend, properties=(trained, "efsm"))
+        micro_batches = MicroBatchDataset(frames, backend)[np.arange(len(frames))]
+        n_labels = read_labels(frames).count()
+        losses += evaluator.evaluate(micro_batches, n_labels)
+
+    assert asked == ["efsm", "e"]
+    torch.testing.assert_close(losses[0].loss, losses[1].loss)
+    for one, other in zip(losses[0].gradients, losses[1].gradients, strict=True):
+        torch.testing.assert_close(one, other, rtol=1e-9, atol=1e-12)

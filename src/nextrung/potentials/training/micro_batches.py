@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
     from nextrung.potentials.graphs.crystals import Selection
     from nextrung.potentials.interface import Batch, Inputs, TrainableBackend
+    from nextrung.potentials.training.target_marks import TargetMarks
     from nextrung.schemas.frames import Frames
 
 
@@ -31,19 +32,23 @@ class MicroBatch:
         Crystals of the frames with their neighbor lists.
     frames : Frames
         The frames.
+    marks : TargetMarks, optional
+        Weights of the frames, and which of their targets are labels.
     """
 
     inputs: Inputs
     frames: Frames
+    marks: TargetMarks | None = None
 
     def __getitem__(self, chosen: Selection) -> MicroBatch:
         """Select frames by indices, mask or slice, in that order."""
-        return MicroBatch(self.inputs[chosen], self.frames[chosen])
+        marks = None if self.marks is None else self.marks[chosen]
+        return MicroBatch(self.inputs[chosen], self.frames[chosen], marks)
 
     @property
     def labels(self) -> Properties:
-        """Labels of the frames; NaN where a frame has none."""
-        return read_labels(self.frames)
+        """Targets of the frames; NaN where a frame has none."""
+        return read_labels(self.frames, self.marks)
 
     @property
     def cost(self) -> int:
@@ -87,23 +92,19 @@ class MicroBatch:
             Inputs and labels; the energies stay in float64.
         """
         batch = backend.build(self.inputs, device, dtype)
-        labels = self.labels
-        moved = Properties(
-            energies=labels.energies.to(device),
-            forces=labels.forces.to(device, dtype),
-            stresses=labels.stresses.to(device, dtype),
-            magmoms=labels.magmoms.to(device, dtype),
-        )
-        return batch, moved
+        return batch, self.labels.to(device, dtype)
 
 
-def read_labels(frames: Frames) -> Properties:
-    """Read the labels of frames in the units of training.
+def read_labels(frames: Frames, marks: TargetMarks | None = None) -> Properties:
+    """Read the targets of frames in the units of training.
 
     Parameters
     ----------
     frames : Frames
         Labelled frames.
+    marks : TargetMarks, optional
+        Weights of the frames, and which of their targets are labels; by default all
+        are labels of weight 1.
 
     Returns
     -------
@@ -115,6 +116,7 @@ def read_labels(frames: Frames) -> Properties:
         forces=torch.from_numpy(frames.forces),
         stresses=torch.from_numpy(frames.stresses),
         magmoms=torch.from_numpy(np.abs(frames.magmoms)),
+        marks=None if marks is None else marks.spread(frames),
     )
 
 
@@ -129,20 +131,34 @@ class MicroBatchDataset(Dataset[list[MicroBatch]]):
         Network. Its limit is the cost of a micro-batch; the gradients of micro-batches
         are summed, so that the memory of a step is limited and its tensors fit the
         caches of a CPU.
+    marks : TargetMarks, optional
+        Weights of the frames, and which of their targets are labels; by default all
+        are labels of weight 1.
     """
 
-    def __init__(self, frames: Frames, backend: TrainableBackend) -> None:
+    def __init__(
+        self,
+        frames: Frames,
+        backend: TrainableBackend,
+        marks: TargetMarks | None = None,
+    ) -> None:
         self._frames = frames
+        self._marks = marks
         self._backend = backend
         self._max_cost = int(backend.limits.training[backend.device.type])
 
     def __getitem__(self, indices: NDArray[np.int64]) -> list[MicroBatch]:
         """Build the micro-batches of the batch of these frames."""
         frames = self._frames[indices]
+        marks = None if self._marks is None else self._marks[indices]
         inputs = self._backend.prepare(
             Crystals.from_frames(frames), torch.device("cpu")
         )
         return [
-            MicroBatch(inputs[chosen], frames[chosen])
+            MicroBatch(
+                inputs[chosen],
+                frames[chosen],
+                None if marks is None else marks[chosen],
+            )
             for chosen in split_by_cost(inputs.costs, self._max_cost)
         ]
