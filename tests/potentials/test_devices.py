@@ -29,11 +29,11 @@ if TYPE_CHECKING:
     from pymatgen.core import Structure
 
 
-#: Most copies and synchronisations of one step of a relaxation.
-MAX_WAITS = 6
-#: Most operations of one prediction, of which the network has 690, and of one training
-#: step, whatever the number of crystals.
-MAX_OPERATIONS = {"prediction": 870, "training": 3_400}
+#: Most copies and synchronisations of one step of a relaxation, on average.
+MAX_WAITS = 5
+#: Most operations of one prediction, three quarters of them in the network, and of one
+#: training step, whatever the number of crystals.
+MAX_OPERATIONS = {"prediction": 920, "training": 3_400}
 #: Most bytes that these operations read and write, per unit of cost of the crystals.
 MAX_BYTES = {"prediction": 120_000, "training": 650_000}
 
