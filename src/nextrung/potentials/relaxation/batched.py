@@ -1,9 +1,9 @@
 """Relaxation engine ``batched``: in-flight batching of many structures.
 
-FIRE and the cell filter run on the host, in numpy, for every device: about 2 ms per step
-of 256 structures of 30 atoms, during which other processes of a GPU predict. On a device
-their numbers would differ from those of a CPU: numpy's products of matrices round once
-per multiplication and addition, sums of products twice.
+FIRE and the cell filter run on the host, in numpy, for every device: about 2 ms per
+step of 256 structures of 30 atoms, while other processes use the GPU. Tensors would
+have other bits: numpy's products of matrices round once per product and sum, those of
+torch twice.
 """
 
 from __future__ import annotations
