@@ -39,9 +39,17 @@ MAX_BYTES = {"prediction": 120_000, "training": 650_000}
 
 
 @pytest.fixture
-def remote(target: Potential, monkeypatch: pytest.MonkeyPatch) -> Potential:
-    """The potential on the accelerator, which holds about two crystals at once."""
-    monkeypatch.setattr(prediction, "_find_max_cost", lambda _: 2_000)
+def max_cost() -> int:
+    """The cost of about two crystals."""
+    return 2_000
+
+
+@pytest.fixture
+def remote(
+    target: Potential, max_cost: int, monkeypatch: pytest.MonkeyPatch
+) -> Potential:
+    """The potential on an accelerator of limited memory."""
+    monkeypatch.setattr(prediction, "_find_max_cost", lambda _: max_cost)
     with accelerator():
         model = cast("CHGNet", move(network_of(target)))
     return Potential(ChgnetBackend(model), target.name, target.elements)
@@ -142,10 +150,10 @@ def test_waits_for_the_accelerator_are_counted(
     assert counts.n_waits == n_waits
 
 
+@pytest.mark.parametrize("max_cost", [10**9])
 def test_a_prediction_starts_as_many_operations_for_any_number_of_crystals(
-    remote: Potential, structures: list[Structure], monkeypatch: pytest.MonkeyPatch
+    remote: Potential, structures: list[Structure]
 ) -> None:
-    monkeypatch.setattr(prediction, "_find_max_cost", lambda _: 10**9)
     crystals = Crystals.of(structures)
     costs = remote.backend.prepare(crystals, torch.device("cpu")).costs
     with accelerator() as few:
@@ -156,10 +164,10 @@ def test_a_prediction_starts_as_many_operations_for_any_number_of_crystals(
     assert many.n_bytes / costs.sum() <= MAX_BYTES["prediction"]
 
 
+@pytest.mark.parametrize("max_cost", [10**9])
 def test_a_relaxation_waits_for_the_accelerator_a_few_times_per_step(
-    remote: Potential, structures: list[Structure], monkeypatch: pytest.MonkeyPatch
+    remote: Potential, structures: list[Structure]
 ) -> None:
-    monkeypatch.setattr(prediction, "_find_max_cost", lambda _: 10**9)
     settings = RelaxationSettings(fmax=1e-6, max_steps=3)
     numbered = list(enumerate(structures[:4]))
     with accelerator() as counts:
