@@ -68,6 +68,12 @@ RECIPE = {
         (AlignmentSettings, {"importance_scale_uncorrected": 0}, "greater than"),
         (AtomRefSettings, {"knid": "refit"}, "Extra inputs are not permitted"),
         (
+            AtomRefSettings,
+            {"unseen_elements": "prior"},
+            "unseen_elements: expected error with kind: refit, got prior; only kind: "
+            "residual has a prior",
+        ),
+        (
             DatasetSettings,
             {"source": {"kind": "castep"}},
             "'vasp', 'ase', 'mptrj_json'",

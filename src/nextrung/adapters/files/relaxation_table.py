@@ -27,6 +27,7 @@ _SCHEMA = pa.schema(
         ("n_steps", pa.int64()),
         ("fmax", pa.float64()),
         ("error", pa.string()),
+        ("note", pa.string()),
         ("atomic_numbers", pa.list_(pa.int16())),
         ("lattice", pa.list_(pa.float64())),
         ("frac_coords", pa.list_(pa.float64())),
@@ -110,8 +111,10 @@ def read_outcomes(path: Path) -> list[RelaxationSummary]:
 
 
 def _read_rows(path: Path, columns: Sequence[str]) -> list[dict[str, Any]]:
-    """Read some columns of a table of relaxations."""
+    """Read some columns of a table of relaxations; older ones have no notes."""
     try:
+        written = pq.read_schema(path).names
+        columns = [name for name in columns if name in written or name != "note"]
         table = pq.read_table(path, columns=columns)
         rows: list[dict[str, Any]] = table.select(columns).to_pylist()
     except (OSError, KeyError, pa.ArrowInvalid) as error:
