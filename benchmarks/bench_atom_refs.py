@@ -24,18 +24,20 @@ from typing import TYPE_CHECKING
 
 import ase.io
 import numpy as np
-from pymatgen.core import Structure
+from pymatgen.core import Element, Structure
 from pymatgen.io.ase import AseAtomsAdaptor
 
 from nextrung import Frames, fit_atom_refs, fit_shift, load_potential
 from nextrung.adapters.sources.registry import read_labels
-from nextrung.compute.atom_refs import UndeterminedReferencesWarning
+from nextrung.compute.atom_refs import UndeterminedReferencesWarning, count_elements
 from nextrung.schemas.labels.sources import VaspSource
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from numpy.typing import NDArray
+
+    from nextrung.schemas.atom_refs import AtomRefFit
 
 #: Elements of the smaller sets from MPtrj: O, F, light and 3d elements.
 LIGHT = {3, 8, 9, *range(11, 18), 19, 20, *range(21, 31)}
@@ -52,14 +54,37 @@ class Draws:
     unseen_covered: list[list[bool]] = field(default_factory=list)
 
 
+@dataclass(frozen=True, eq=False)
+class Compositions:
+    """Atomic fractions of all frames of a set, shape (n_frames, n_elements)."""
+
+    symbols: list[str]
+    fractions: NDArray[np.float64]
+
+    def find_widths(
+        self, fit: AtomRefFit, chosen: NDArray[np.int64]
+    ) -> NDArray[np.float64]:
+        """Find half the widths of the 90 % intervals of frames in eV/atom."""
+        if fit.posterior is None:
+            raise TypeError("expected a posterior, got none")
+        fitted = list(fit.posterior.standard_errors)
+        lower = np.zeros((len(fitted), len(fitted)))
+        lower[np.tril_indices(len(fitted))] = np.concatenate(fit.posterior.covariance)
+        order = [fitted.index(symbol) for symbol in self.symbols]
+        covariance = (lower + np.tril(lower, -1).T)[np.ix_(order, order)]
+        rows = self.fractions[chosen]
+        variances = np.einsum("ij,jk,ik->i", rows, covariance, rows)
+        noise = fit.posterior.material_noise**2 + fit.posterior.frame_noise**2
+        widths: NDArray[np.float64] = np.sqrt(variances + noise)
+        return fit.posterior.interval_factor * widths
+
+
 def main() -> None:
     """Print one table per data set."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--cache", type=Path, default=Path("bench_atom_refs.npz"))
     parser.add_argument("--draws", type=int, default=60)
-    parser.add_argument(
-        "--sets", nargs="*", help="Beginnings of names; all by default."
-    )
+    parser.add_argument("--sets", nargs="*", help="Beginnings of names.")
     options = parser.parse_args()
     warnings.simplefilter("ignore", UndeterminedReferencesWarning)
     data = Path(os.environ["NEXTRUNG_DATA"])
@@ -165,10 +190,12 @@ def select_light(frames: Frames) -> Frames:
 def compare(frames: Frames, predicted: NDArray[np.float64], n_draws: int) -> None:
     """Print the errors of both fits by number of frames."""
     names, materials = np.unique(frames.material_ids, return_inverse=True)
-    print(f"{len(names)} materials, {len(np.unique(frames.atomic_numbers))} elements")
-    print(
-        "| frames | least squares | Bayesian | ratio | covered | not seen | covered |"
-    )
+    counts = count_elements(frames)
+    present = np.flatnonzero(counts.any(axis=0))
+    symbols = [Element.from_Z(int(column) + 1).symbol for column in present]
+    table = Compositions(symbols, counts[:, present] / frames.n_atoms[:, None])
+    print(f"{len(names)} materials, {len(symbols)} elements")
+    print("| frames | least squares | Bayesian | ratio | in | others | in |")
     print("|---:|---:|---:|---:|---:|---:|---:|")
     for size in (10, 15, 20, 40, 80, 160):
         if size > 0.8 * len(frames):
@@ -178,7 +205,14 @@ def compare(frames: Frames, predicted: NDArray[np.float64], n_draws: int) -> Non
         for _ in range(n_draws):
             order = np.argsort(rng.permutation(len(names))[materials], kind="stable")
             left = ~np.isin(materials, materials[order[:size]])
-            score(frames, predicted, drawn=order[:size], left=left, draws=draws)
+            score(
+                frames,
+                predicted,
+                table=table,
+                draws=draws,
+                drawn=order[:size],
+                left=left,
+            )
         print(f"| {size} | {describe(draws, rng)} |", flush=True)
 
 
@@ -186,37 +220,34 @@ def score(
     frames: Frames,
     predicted: NDArray[np.float64],
     *,
+    table: Compositions,
+    draws: Draws,
     drawn: NDArray[np.int64],
     left: NDArray[np.bool_],
-    draws: Draws,
 ) -> None:
     """Fit to the drawn frames, and score the last frame of each material left."""
     train = frames[drawn]
     residual = replace(train, energies=train.energies - predicted[drawn])
     plain = fit_atom_refs(residual).energies
-    present = {e.symbol for c in frames.compositions() for e in c.elements}
-    fit = fit_shift(train, predicted[drawn], present)
-    posterior = fit.posterior
-    if posterior is None:
-        raise TypeError("expected a posterior, got none")
+    fit = fit_shift(train, predicted[drawn], table.symbols)
     last = {frames.material_ids[i]: int(i) for i in np.flatnonzero(left)}
-    errors: dict[bool, list[tuple[float, float, bool]]] = {True: [], False: []}
-    compositions = frames.compositions()
-    for index in last.values():
-        amounts = compositions[index].fractional_composition.get_el_amt_dict()
-        shift = (frames.energies[index] - predicted[index]) / frames.n_atoms[index]
-        error = shift - sum(fit.energies[s] * x for s, x in amounts.items())
-        naive = shift - sum(plain.get(s, np.nan) * x for s, x in amounts.items())
-        within = abs(error) < posterior.interval(amounts)
-        errors[set(amounts) <= set(plain)].append((abs(naive), abs(error), within))
-    if errors[True]:
-        by_fit = np.array(errors[True])
-        draws.least_squares.append(float(by_fit[:, 0].mean()))
-        draws.bayesian.append(float(by_fit[:, 1].mean()))
-        draws.covered.append([within for _, _, within in errors[True]])
-    if errors[False]:
-        draws.unseen.append([error for _, error, _ in errors[False]])
-        draws.unseen_covered.append([within for _, _, within in errors[False]])
+    chosen = np.array([*last.values()])
+    shifts = ((frames.energies - predicted) / frames.n_atoms)[chosen]
+    energies = np.array([fit.energies[symbol] for symbol in table.symbols])
+    naive = np.array([plain.get(symbol, 0.0) for symbol in table.symbols])
+    fractions = table.fractions[chosen]
+    errors = np.abs(fractions @ energies - shifts)
+    within = errors < table.find_widths(fit, chosen)
+    unseen = fractions[:, [symbol not in plain for symbol in table.symbols]]
+    covered = ~unseen.any(axis=1)
+    if covered.any():
+        least = np.abs(fractions @ naive - shifts)
+        draws.least_squares.append(float(least[covered].mean()))
+        draws.bayesian.append(float(errors[covered].mean()))
+        draws.covered.append(within[covered].tolist())
+    if not covered.all():
+        draws.unseen.append(errors[~covered].tolist())
+        draws.unseen_covered.append(within[~covered].tolist())
 
 
 def describe(draws: Draws, rng: np.random.Generator) -> str:

@@ -70,8 +70,7 @@ RECIPE = {
         (
             AtomRefSettings,
             {"unseen_elements": "prior"},
-            "unseen_elements: expected error with kind: refit, got prior; only kind: "
-            "residual has a prior",
+            "expected error with kind: refit, got prior; only kind: residual has",
         ),
         (
             DatasetSettings,
