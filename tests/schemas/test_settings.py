@@ -68,6 +68,11 @@ RECIPE = {
         (AlignmentSettings, {"importance_scale_uncorrected": 0}, "greater than"),
         (AtomRefSettings, {"knid": "refit"}, "Extra inputs are not permitted"),
         (
+            AtomRefSettings,
+            {"unseen_elements": "prior"},
+            "expected error with kind: refit, got prior; only kind: residual has",
+        ),
+        (
             DatasetSettings,
             {"source": {"kind": "castep"}},
             "'vasp', 'ase', 'mptrj_json'",

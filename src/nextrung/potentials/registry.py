@@ -74,6 +74,7 @@ def load_potential(name: str | Path, device: str = "auto") -> Potential:
         name,
         loaded.elements,
         functional=loaded.metadata.get("functional") or UNKNOWN_FUNCTIONAL,
+        prior_errors=loaded.metadata.get("prior_errors"),
     )
 
 

@@ -11,7 +11,7 @@ from pymatgen.core import Element
 from nextrung.potentials.graphs.neighbors import MIN_DISTANCE
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
+    from collections.abc import Collection, Mapping
 
     from numpy.typing import ArrayLike, NDArray
 
@@ -124,6 +124,41 @@ def check_references(crystals: Crystals, elements: Collection[str]) -> dict[int,
         crystal: f"no atomic reference energy for {', '.join(sorted(symbols))}"
         for crystal, symbols in found.items()
     }
+
+
+def describe_priors(
+    crystals: Crystals, prior_errors: Mapping[str, float]
+) -> dict[int, str]:
+    """Describe the energies that hold a reference of a prior.
+
+    Parameters
+    ----------
+    crystals : Crystals
+        Crystals.
+    prior_errors : mapping of str to float
+        Standard error in eV/atom of the reference of each element of a prior.
+
+    Returns
+    -------
+    dict of int to str
+        Elements and the standard error of the energy by the index of each crystal
+        with one of them; errors of several elements are added.
+    """
+    if not prior_errors:
+        return {}
+    others = [each.symbol for each in Element if each.symbol not in prior_errors]
+    notes = {}
+    for index, symbols in _list_others(crystals, others).items():
+        numbers = crystals.atomic_numbers[slice(*crystals.offsets[index : index + 2])]
+        error = sum(
+            prior_errors[symbol] * float(np.mean(numbers == Element(symbol).Z))
+            for symbol in symbols
+        )
+        notes[index] = (
+            f"reference energy of {', '.join(sorted(symbols))} from the prior, not "
+            f"from labels: standard error {error:.2g} eV/atom"
+        )
+    return notes
 
 
 def _list_others(crystals: Crystals, elements: Collection[str]) -> dict[int, list[str]]:

@@ -190,7 +190,7 @@ def _select_frames(
     usable = assigned[~np.isin(assigned.frame_ids, list(unusable))]
     train = select_train_frames(usable, settings.n_train_frames, seed=settings.seed)
     val = usable.split("val")
-    uncovered = find_uncovered(val, _list_elements(train))
+    uncovered = find_uncovered(val, _list_elements(train) | {*potential.prior_errors})
     val = val[~np.isin(val.frame_ids, list(uncovered))]
     if not np.isfinite(val.energies).any():
         raise InputError(
@@ -283,10 +283,15 @@ def _load_weights(
 ) -> Potential:
     """Copy a potential with other weights and the references of some elements.
 
-    References of other elements are of another functional than what was trained.
+    References of other elements, unless estimated by the prior, are of another
+    functional than what was trained.
     """
     copied = potential.copy()
     if isinstance(copied.backend, TrainableBackend):
         copied.backend.module.load_state_dict(weights)
     atom_refs = copied.atom_refs
-    return copied.with_atom_refs({s: atom_refs[s] for s in atom_refs if s in elements})
+    kept = elements | {*potential.prior_errors}
+    return copied.with_atom_refs(
+        {symbol: atom_refs[symbol] for symbol in atom_refs if symbol in kept},
+        potential.prior_errors,
+    )
