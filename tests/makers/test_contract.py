@@ -49,7 +49,7 @@ from nextrung.makers.study import StudyMaker
 from nextrung.makers.summary import SummaryMaker
 from nextrung.schemas.base import Artifact, InputError
 from nextrung.schemas.benchmark import BenchmarkSettings
-from nextrung.schemas.labelling import LabelSettings
+from nextrung.schemas.labels.labelling import LabelSettings
 from nextrung.schemas.models import Model, Rereference
 from nextrung.schemas.preflight import PreflightSettings
 from nextrung.schemas.relaxation import ShardPlan
