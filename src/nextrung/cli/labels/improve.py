@@ -125,7 +125,8 @@ def improve(
     _validate_engine(read, choices, study)
     maker = ImprovementMaker(settings=choices, study=read)
     if submit:
-        _submit(maker, structures, study, config)
+        validate_submission(read, study)
+        _submit(maker, structures, config)
         return
     other = None
     if beside is not None:
@@ -250,9 +251,7 @@ def _store_pool(structures: Frames) -> Artifact:
         return store_artifact(file, "pools")
 
 
-def _submit(
-    maker: ImprovementMaker, structures: Frames, file: Path, config: Path | None
-) -> None:
+def _submit(maker: ImprovementMaker, structures: Frames, config: Path | None) -> None:
     """Submit the loop to the LaunchPad."""
     from nextrung.adapters.cluster.config_files import find_configuration
     from nextrung.adapters.files.paths import require_absolute_paths
@@ -260,7 +259,6 @@ def _submit(
     folder = find_configuration(config)
     require_shared_root()
     require_absolute_paths(maker.study)
-    validate_submission(maker.study, file)
     submit_flow(maker.make(_store_pool(structures)), maker.study.name, folder)
 
 

@@ -102,7 +102,7 @@ class RoundPlanMaker(StageMaker):
         addition = LabelAdditionMaker(
             settings=LabelAdditionSettings(engine=engine, dataset=self.study.dataset)
         ).make(dataset, improvement.batch, uuids)
-        addition.append_name(f" of round {number}")
+        addition.name += f" of round {number}"
         # a calculation that failed is a row, and does not end the loop
         addition.config.on_missing_references = OnMissing.NONE
         builder = RoundBuilder(self.settings, self.study, source, pool)
@@ -226,9 +226,6 @@ class RoundBuilder:
             EvaluationMaker(settings=scored).make(dataset, model.output)
             for model in models
         ]
-        for jobs in (models, evaluations):
-            for member, job in enumerate(jobs, start=1):
-                job.append_name(f" {self.settings.model} {member} of {len(jobs)}")
         choice = RoundMaker(study=self.study.name, settings=self.settings).make(
             self.pool,
             dataset,
@@ -239,10 +236,14 @@ class RoundBuilder:
         plan = RoundPlanMaker(settings=self.settings, study=self.study).make(
             choice.output, dataset, source=self.source, pool=self.pool
         )
-        made = [*fits, *models, *evaluations, choice, plan]
-        for job in made:
-            job.append_name(f" round {number}")
-        return made
+        for jobs in (models, evaluations):
+            for member, job in enumerate(jobs, start=1):
+                job.name += f" {self.settings.model} {member} of {len(jobs)}"
+        for job in (*fits, *models, *evaluations):
+            job.name += f" of round {number}"
+        for job in (choice, plan):
+            job.name += f" {number}"
+        return [*fits, *models, *evaluations, choice, plan]
 
     def _fit(self, dataset: DatasetDoc) -> list[Job]:
         """Make the job that fits the references, where the recipe moves them."""
