@@ -8,7 +8,7 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, model_validator
 
 from nextrung.schemas.base import Artifact, Record, TaskDoc
-from nextrung.schemas.dataset import DatasetDoc, DatasetSettings
+from nextrung.schemas.dataset import DatasetDoc, DatasetSettings, SplitSettings
 from nextrung.schemas.labels.gpaw import GpawSettings
 from nextrung.schemas.labels.labelling import LabelSettings
 from nextrung.schemas.models import Model, ModelChoice
@@ -129,6 +129,9 @@ class ExcludedCandidate(Record):
 class PoolDoc(TaskDoc):
     """Structures that can be chosen."""
 
+    settings: SplitSettings = Field(
+        description="Split of the study, whose held-out materials are left out."
+    )
     n_structures: int = Field(ge=0, description="Structures of the pool.")
     n_candidates: int = Field(ge=0, description="Structures that can be chosen.")
     n_held_out: int = Field(

@@ -161,7 +161,8 @@ class ImprovementMaker(RecordMaker):
         dataset.update_metadata({"part": "dataset"})
         source = SourceMaker(potential=self.study.source).make()
         source.update_metadata({"part": f"fine_tuning/{Model.SOURCE}"})
-        candidates = PoolMaker().make(pool, dataset.output)
+        candidates = PoolMaker(settings=self.study.dataset.split).make(
+            pool, dataset.output)
         builder = RoundBuilder(
             self.settings, self.study, source.output, candidates.output
         )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import ClassVar
 
 from nextrung.adapters.files.artifacts import artifact_path, store_artifact
@@ -28,11 +28,14 @@ class PoolMaker(StageMaker):
     ----------
     name : str
         Name of the job.
+    settings : SplitSettings
+        Unit of the split of the study, and when two structures are the same crystal.
     """
 
     algorithm: ClassVar[int] = 1
 
     name: str = "list candidates"
+    settings: SplitSettings = field(default_factory=SplitSettings)
 
     @task_job(output_schema=PoolDoc)
     def make(self, pool: Artifact, dataset: DatasetDoc) -> PoolDoc:
@@ -48,13 +51,13 @@ class PoolMaker(StageMaker):
         structures = read_frames(artifact_path(Artifact.model_validate(pool)))
         frames = open_frames(dataset)
         validate_pool_elements(structures, frames)
-        split = SplitSettings() if dataset.settings is None else dataset.settings.split
-        held_out = find_held_out(structures, frames, split)
+        held_out = find_held_out(structures, frames, self.settings)
         excluded = find_labelled(structures, frames) | held_out
         kept = [index for index in range(len(structures)) if index not in excluded]
         file = work_folder() / "candidates.parquet"
         write_frames(structures[kept], file)
         return PoolDoc(
+            settings=self.settings,
             n_structures=len(structures),
             n_candidates=len(kept),
             n_held_out=len(held_out),
