@@ -162,7 +162,8 @@ class ImprovementMaker(RecordMaker):
         source = SourceMaker(potential=self.study.source).make()
         source.update_metadata({"part": f"fine_tuning/{Model.SOURCE}"})
         candidates = PoolMaker(settings=self.study.dataset.split).make(
-            pool, dataset.output)
+            pool, dataset.output
+        )
         builder = RoundBuilder(
             self.settings, self.study, source.output, candidates.output
         )
