@@ -180,16 +180,9 @@ WRONG_ARGUMENTS: dict[tuple[str, int], tuple[str, ...]] = {
     ("stability plot", 0): ("@none", "@folder", "@empty", "nope"),
     ("stability plot", 1): ("", "nope", "Xx-O", "1"),
 }
+DATASET_COMMANDS = ("dataset build", "dataset audit")
 STUDIES = ("@repeated.yaml", "@deep.yaml", "@bomb.yaml", "@tagged.yaml", "@latin.yaml")
-TAKE_STUDIES = (
-    "run",
-    "preflight",
-    "improve",
-    "submit",
-    "dataset build",
-    "dataset audit",
-)
-for _command in TAKE_STUDIES:
+for _command in ("run", "preflight", "improve", "submit", *DATASET_COMMANDS):
     WRONG_ARGUMENTS[_command, 0] = WRONG_FILES + STUDIES
 for _command in ("relax", "label"):
     WRONG_ARGUMENTS[_command, 0] = (

@@ -157,16 +157,15 @@ def test_gpaw_labels_are_spent_once_failures_too_and_a_larger_budget_goes_on(
     assert len(outcomes) == 4
     assert "diamond" not in outcomes  # the crystal of held-out materials
     assert document.n_held_out_structures == 1
+    crash = "GPAW crashed with exit code 1: out of memory"
     iron = outcomes.pop("iron")
-    assert (
-        iron.error == "failed_labelling: GPAW crashed with exit code 1: out of memory"
-    )
+    assert iron.error == f"failed_labelling: {crash}"
     assert all(each.error is None for each in outcomes.values())
     last = document.rounds[-1]
     assert (last.n_labels, last.n_failed) == (4, 1)
     assert last.n_train_frames == document.rounds[0].n_train_frames + 3
     page = (root / "improvement.html").read_text()
-    assert "GPAW crashed with exit code 1" in page
+    assert crash in page
 
 
 def list_calculations(root: Path) -> dict[str, str]:

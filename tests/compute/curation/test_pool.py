@@ -78,5 +78,5 @@ def test_an_element_that_the_study_lacks_is_an_error_that_names_it() -> None:
     potassium = SALT.copy()
     potassium.replace_species({"Na": "K"})
 
-    with pytest.raises(InputError, match="elements of the data set.*got K in p1"):
+    with pytest.raises(InputError, match=r"elements of the data set.*got K in p1"):
         validate_pool_elements(make_pool(SALT, potassium), DATASET)

@@ -41,7 +41,6 @@ def test_a_loop_grows_on_a_launchpad_and_survives_a_lost_job(
 ) -> None:
     monkeypatch.setattr(jobflow, "initialize_logger", lambda: None)
     monkeypatch.setattr(jobflow.SETTINGS, "JOB_STORE", finished_store)
-    monkeypatch.setattr("nextrung.makers.jobs.task_job.keeps_documents", bool)
     flow = ImprovementMaker(settings=SETTINGS, study=study_settings).make(pool)
     route_flow(flow, MACHINE)
     launchpad.add_wf(flow_to_workflow(flow))
