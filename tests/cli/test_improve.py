@@ -164,6 +164,10 @@ def test_gpaw_labels_are_spent_once_failures_too_and_a_larger_budget_goes_on(
     last = document.rounds[-1]
     assert (last.n_labels, last.n_failed) == (4, 1)
     assert last.n_train_frames == document.rounds[0].n_train_frames + 3
+    report = tmp_path / "pair.html"
+    paired = call("report", root, root, "--improvement", "-o", report)
+    assert paired.code == 0, paired.errors
+    assert "expected gain, other run" in report.read_text()
     page = (root / "improvement.html").read_text()
     assert crash in page
 
