@@ -42,7 +42,7 @@ def make_loop(
         "n_held_out_structures": 3,
         "stop": StopReason.BUDGET_SPENT,
         "reason": "16 of 16 labels are spent",
-        "provenance": make_provenance(),
+        "provenance": make_provenance("improvement"),
     }
     return ImprovementDoc.model_validate(values | fields)
 
