@@ -23,8 +23,19 @@ from nextrung.schemas.frames import Frames
 from nextrung.schemas.relaxation import RelaxationSettings
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from chgnet.model import CHGNet
     from pymatgen.core import Structure
+
+
+#: Most copies and synchronisations of one step of a relaxation.
+MAX_WAITS = 6
+#: Most operations of one prediction, of which the network has 690, and of one training
+#: step, whatever the number of crystals.
+MAX_OPERATIONS = {"prediction": 870, "training": 3_400}
+#: Most bytes that these operations read and write, per unit of cost of the crystals.
+MAX_BYTES = {"prediction": 120_000, "training": 650_000}
 
 
 @pytest.fixture
@@ -98,8 +109,76 @@ def _differentiate(
     backend.module.requires_grad_(requires_grad=True)
     cpu = limited(load_potential("chgnet-r2scan", "cpu"), 1e9)
     (micro_batch,) = MicroBatchDataset(frames, cpu)[np.arange(len(frames))]
-    evaluator = LossEvaluator(backend, FineTuningSettings())
+    evaluator = LossEvaluator(
+        backend, FineTuningSettings(), list(backend.module.parameters())
+    )
     n_labels = micro_batch.labels.count().to(device)
     graphs = micro_batch.to(backend, device, torch.float32)
     (loss,) = evaluator.evaluate([graphs], n_labels)
     return loss.gradients
+
+
+@pytest.mark.parametrize(
+    ("operate", "n_waits"),
+    [
+        (lambda there: there.cpu(), 1),
+        (lambda there: there + 1, 0),
+        (lambda there: there.sum().item(), 1),
+        (lambda there: there[there > 1], 1),
+        (lambda there: there[there.argsort()], 0),
+        (torch.nonzero, 1),
+        (torch.bincount, 2),
+        (torch.repeat_interleave, 1),
+        (lambda there: torch.repeat_interleave(there, there, output_size=6), 0),
+        (lambda there: there.tolist(), 1),
+    ],
+)
+def test_waits_for_the_accelerator_are_counted(
+    operate: Callable[[torch.Tensor], object], n_waits: int
+) -> None:
+    """They are those of CUDA: sizes and values that the host needs."""
+    with accelerator():
+        there = torch.arange(4).to(DEVICE)
+    with accelerator() as counts:
+        operate(there)
+    assert counts.n_waits == n_waits
+
+
+def test_a_prediction_starts_as_many_operations_for_any_number_of_crystals(
+    remote: Potential, structures: list[Structure], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(prediction, "_find_max_cost", lambda _: 10**9)
+    crystals = Crystals.of(structures)
+    costs = remote.backend.prepare(crystals, torch.device("cpu")).costs
+    with accelerator() as few:
+        remote.predict_batch(crystals[:2], "efs")
+    with accelerator() as many:
+        remote.predict_batch(crystals, "efs")
+    assert many.n_operations == few.n_operations <= MAX_OPERATIONS["prediction"]
+    assert many.n_bytes / costs.sum() <= MAX_BYTES["prediction"]
+
+
+def test_a_relaxation_waits_for_the_accelerator_a_few_times_per_step(
+    remote: Potential, structures: list[Structure], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(prediction, "_find_max_cost", lambda _: 10**9)
+    settings = RelaxationSettings(fmax=1e-6, max_steps=3)
+    numbered = list(enumerate(structures[:4]))
+    with accelerator() as counts:
+        found = dict(relax_batched(remote, numbered, settings, max_batch_cost=1e9))
+    assert {record.n_steps for record in found.values()} == {3}
+    assert counts.n_waits <= MAX_WAITS * 4, counts.waits
+
+
+def test_a_training_step_waits_for_the_accelerator_a_few_times(
+    remote: Potential, target: Potential, structures: list[Structure]
+) -> None:
+    """Once for its graphs and once for each label that it copies."""
+    frames, _ = target.predict_frames(Frames.from_structures(structures[:3]))
+    crystals = Crystals.from_frames(frames)
+    costs = remote.backend.prepare(crystals, torch.device("cpu")).costs
+    with accelerator() as counts:
+        _differentiate(remote, frames, DEVICE)
+    assert counts.n_waits <= 8, counts.waits
+    assert counts.n_operations <= MAX_OPERATIONS["training"]
+    assert counts.n_bytes / costs.sum() <= MAX_BYTES["training"]

@@ -30,7 +30,7 @@ class AtomRefMaker(StageMaker):
         Kind of fit.
     """
 
-    algorithm: ClassVar[int] = 1
+    algorithm: ClassVar[int] = 2
 
     name: str = "fit atom refs"
     settings: AtomRefSettings = field(default_factory=AtomRefSettings)

@@ -193,7 +193,7 @@ class FineTuningMaker(StageMaker):
             ),
             open_frames(dataset),
             self.settings,
-            trained=recipe.trained,
+            recipe=recipe,
             workdir=work_folder(),
             on_epoch=self._report,
         )
@@ -217,6 +217,8 @@ class FineTuningMaker(StageMaker):
                 UnusableFrame(frame_id=frame_id, reason=reason)
                 for frame_id, reason in result.unusable.items()
             ],
+            n_replayed=result.n_replayed,
+            n_source_labelled=result.n_source_labelled,
             n_damaged=result.n_damaged,
             provenance=provenance(),
         )

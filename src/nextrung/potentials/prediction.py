@@ -9,6 +9,7 @@ import torch
 
 from nextrung.potentials.graphs.batching import split_by_cost
 from nextrung.potentials.graphs.crystals import list_rows
+from nextrung.potentials.graphs.transfers import download
 from nextrung.potentials.graphs.validity import (
     check_cells,
     check_elements,
@@ -131,13 +132,18 @@ class _PredictionBuffer:
         """Copy the outputs of a batch to the rows of its crystals."""
         sites = list_rows(self.crystals.offsets, chosen)
         self.errors |= {int(chosen[i]): reason for i, reason in outputs.errors.items()}
-        self.energies[chosen] = outputs.energies.cpu().numpy()
-        if outputs.forces is not None:
-            self.forces[sites] = outputs.forces.cpu().numpy()
-        if outputs.stresses is not None:
-            self.stresses[chosen] = outputs.stresses.cpu().numpy()
-        if outputs.magmoms is not None and self.magmoms is not None:
-            self.magmoms[sites] = outputs.magmoms.cpu().numpy()
+        rows = {
+            "energies": chosen,
+            "stresses": chosen,
+            "forces": sites,
+            "magmoms": sites,
+        }
+        tensors = {name: getattr(outputs, name) for name in rows}
+        wanted = {
+            name: tensor for name, tensor in tensors.items() if tensor is not None
+        }
+        for name, values in zip(wanted, download(*wanted.values()), strict=True):
+            getattr(self, name)[rows[name]] = values
 
     def finish(self) -> BatchPrediction:
         """Record non-finite predictions as errors; set all values of errors to NaN."""

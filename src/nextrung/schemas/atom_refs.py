@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
+import numpy as np
 from pydantic import Field
 
-from nextrung.schemas.base import Record, TaskDoc
+from nextrung.schemas.base import InputError, Record, TaskDoc
 from nextrung.schemas.models import Rereference
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 
 class AtomRefSettings(Record):
@@ -25,6 +31,90 @@ class AtomRefSettings(Record):
     seed: int = Field(0, ge=0, description="Seed of this choice.")
 
 
+class AtomRefPosterior(Record):
+    """Distribution of the energies of a Bayesian regression on composition."""
+
+    standard_errors: dict[str, float] = Field(
+        description="Standard error of the energy of each element in eV/atom."
+    )
+    covariance: list[list[float]] = Field(
+        description="Covariance of the energies in (eV/atom)², in the order of the "
+        "standard errors: rows of the lower triangle."
+    )
+    unseen: list[str] = Field(
+        default_factory=list,
+        description="Elements of no fitted frame, whose energy is that of the prior.",
+    )
+    n_materials: int = Field(
+        ge=1, description="Materials fitted, by material and composition."
+    )
+    material_noise: float = Field(
+        ge=0,
+        description="Standard deviation in eV/atom of the energy that the frames of a "
+        "material share and its composition does not explain.",
+    )
+    frame_noise: float = Field(
+        ge=0,
+        description="Standard deviation of a frame about its material in eV/atom.",
+    )
+    interval_factor: float = Field(
+        gt=0, description="Half the width of a 90 % interval, in standard errors."
+    )
+    left_out_mae: float = Field(
+        ge=0,
+        description="Mean absolute error in eV/atom of the mean energy of each "
+        "material as predicted from the others.",
+    )
+    left_out_coverage: float = Field(
+        ge=0,
+        le=1,
+        description="Fraction of materials in the 90 % interval of that prediction.",
+    )
+    amplitude: float = Field(
+        gt=0,
+        description="Standard deviation of an element about the trend of the prior "
+        "over the noise of a material; geometric mean over the grid.",
+    )
+    priors: dict[str, float] = Field(
+        description="Posterior probability of each kind of prior, above 0.1 %."
+    )
+
+    def interval(self, composition: Mapping[str, float]) -> float:
+        """Return half the width of the 90 % interval of the energy of a material.
+
+        Parameters
+        ----------
+        composition : mapping of str to float
+            Amount of each element.
+
+        Returns
+        -------
+        float
+            Half the width in eV/atom, with the noise of a material and of a frame;
+            the shift of its energy is expected within it.
+
+        Raises
+        ------
+        InputError
+            If an element has no energy.
+        """
+        symbols = list(self.standard_errors)
+        unknown = sorted(set(composition) - set(symbols))
+        if unknown:
+            raise InputError(
+                f"expected elements with an energy, got {', '.join(unknown)}"
+            )
+        total = sum(composition.values())
+        fractions = np.array([composition.get(each, 0.0) / total for each in symbols])
+        lower = np.zeros((len(symbols), len(symbols)))
+        for index, row in enumerate(self.covariance):
+            lower[index, : index + 1] = row
+        covariance = lower + np.tril(lower, -1).T
+        noise = self.material_noise**2 + self.frame_noise**2
+        variance = fractions @ covariance @ fractions + noise
+        return float(self.interval_factor * np.sqrt(variance))
+
+
 class AtomRefFit(Record):
     """Energies per element from a linear regression on composition."""
 
@@ -40,6 +130,10 @@ class AtomRefFit(Record):
         default_factory=list,
         description="Elements of each independent combination that the data do not "
         "determine; empty where every element is determined.",
+    )
+    posterior: AtomRefPosterior | None = Field(
+        None,
+        description="Standard errors and intervals of a shift; null for least squares.",
     )
 
 

@@ -11,6 +11,7 @@ from nextrung.schemas.labels.curation import (
     CorrectionScheme,
     CrystalTolerance,
     CurationSettings,
+    Label,
     Rule,
 )
 from nextrung.schemas.labels.identity import FileCounts, IdentitySummary
@@ -95,6 +96,10 @@ class DatasetCounts(Record):
     )
     n_materials_by_split: dict[str, int] = Field(description="Materials, by split.")
     n_frames_by_split: dict[str, int] = Field(description="Frames, by split.")
+    n_frames_by_label: dict[Label, int] = Field(
+        default_factory=dict,
+        description="Frames that have the label, by label; empty where not counted.",
+    )
     element_counts: dict[str, int] = Field(
         description="Frames that contain the element, by symbol."
     )

@@ -165,8 +165,8 @@ class ChosenCandidate(Record):
         "in composition fractions and nm³/atom; null for the first of all."
     )
     expected_gain: float | None = Field(
-        description="Expected standard deviation of its label in eV/atom; null for a "
-        "random choice."
+        description="Expected drop of the root-mean-square error of the pool in eV/atom "
+        "by its label; null where it is unknown."
     )
 
 

@@ -24,6 +24,9 @@ from nextrung.schemas.fine_tuning import FineTuningSettings
 if TYPE_CHECKING:
     from chgnet.model import CHGNet
 
+    from nextrung.potentials.graphs.graphs import GraphBatch
+    from nextrung.potentials.interface import Outputs
+
 
 def make_structures() -> list[Structure]:
     """Rock salt, a two-atom alloy, and a crystal without bonds below 3 Å."""
@@ -92,7 +95,10 @@ def evaluate(
             )
         )
     ]
-    evaluator = LossEvaluator(ChgnetBackend(model), FineTuningSettings(), n_threads)
+    weights = [weight for weight in model.parameters() if weight.requires_grad]
+    evaluator = LossEvaluator(
+        ChgnetBackend(model), FineTuningSettings(), weights, n_threads=n_threads
+    )
     return evaluator.evaluate(micro_batches, labels.count())
 
 
@@ -140,7 +146,9 @@ def test_validation_has_the_loss_of_training() -> None:
     structures = make_structures()
     labels = make_labels(structures)
     graphs = build_graphs(Crystals.of(structures), "cpu", torch.float64)
-    evaluator = LossEvaluator(ChgnetBackend(make_model()), FineTuningSettings())
+    model = make_model()
+    weights = list(model.parameters())
+    evaluator = LossEvaluator(ChgnetBackend(model), FineTuningSettings(), weights)
 
     with torch.no_grad():
         (validated,) = evaluator.evaluate([(graphs, labels)], labels.count())
@@ -155,7 +163,43 @@ def test_validation_has_the_loss_of_training() -> None:
 
 def test_a_batch_without_micro_batches_has_no_losses() -> None:
     evaluator = LossEvaluator(
-        ChgnetBackend(make_model()), FineTuningSettings(), n_threads=2
+        ChgnetBackend(make_model()), FineTuningSettings(), (), n_threads=2
     )
 
     assert evaluator.evaluate([], torch.zeros(4)) == []
+
+
+def test_derivatives_without_targets_change_no_gradient(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A training on energies alone does not compute forces, which takes most of it."""
+    structures = make_structures()
+    labels = make_labels(structures)
+    for missing in (labels.forces, labels.stresses, labels.magmoms):
+        missing[:] = torch.nan
+    graphs = build_graphs(Crystals.of(structures), "cpu", torch.float64)
+    asked: list[str] = []
+    whole = ChgnetBackend.differentiate
+
+    def differentiate(
+        backend: ChgnetBackend, batch: GraphBatch, properties: str
+    ) -> Outputs:
+        asked.append(properties)
+        return whole(backend, batch, properties)
+
+    monkeypatch.setattr(ChgnetBackend, "differentiate", differentiate)
+    losses = []
+    for trained in ("efsm", "e"):
+        model = make_model()
+        evaluator = LossEvaluator(
+            ChgnetBackend(model),
+            FineTuningSettings(),
+            [weight for weight in model.parameters() if weight.requires_grad],
+            properties=(trained, "efsm"),
+        )
+        losses += evaluator.evaluate([(graphs, labels)], labels.count())
+
+    assert asked == ["efsm", "e"]
+    torch.testing.assert_close(losses[0].loss, losses[1].loss)
+    for one, other in zip(losses[0].gradients, losses[1].gradients, strict=True):
+        torch.testing.assert_close(one, other, rtol=1e-9, atol=1e-12)

@@ -11,10 +11,12 @@ from tests.potentials.networks import backend_of
 from nextrung.checked_files import write_checked
 from nextrung.potentials.chgnet.backend import ChgnetBackend
 from nextrung.potentials.registry import load_potential
+from nextrung.potentials.training.batch_loss import LossEvaluator
 from nextrung.potentials.training.checkpoint import CheckedCheckpointIO
 from nextrung.potentials.training.gradients import record_gradients
 from nextrung.potentials.training.module import FineTuningModule
 from nextrung.potentials.training.state import EpochProgress, TrainingState
+from nextrung.potentials.training.trained_weights import choose_weights
 from nextrung.schemas.base import InputError
 from nextrung.schemas.fine_tuning import (
     EpochRecord,
@@ -22,6 +24,7 @@ from nextrung.schemas.fine_tuning import (
     FineTuningSettings,
     GradientRecord,
 )
+from nextrung.schemas.models import RECIPES, Model
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -34,8 +37,15 @@ SETTINGS = FineTuningSettings(epochs=4)
 def module() -> FineTuningModule:
     """A module of four epochs of three batches with frozen references."""
     backend = backend_of(load_potential("chgnet-0.3.0", "cpu")).for_training()
-    backend.module.composition_model.requires_grad_(requires_grad=False)
-    return FineTuningModule(backend, SETTINGS, n_batches=3, identity="test")
+    trained = choose_weights(backend, RECIPES[Model.FROZEN_ATOM_REFS], seed=0)
+    return FineTuningModule(
+        backend,
+        trained,
+        SETTINGS,
+        n_batches=3,
+        identity="test",
+        loss_evaluator=LossEvaluator(backend, SETTINGS, trained.weights),
+    )
 
 
 def test_the_optimiser_of_the_paper_has_the_trained_weights(

@@ -8,6 +8,8 @@ from tests.made_up_study.models import LAYERS
 from tests.reports.browser import figures_of, html_of
 
 from nextrung.reports.sections.fine_tuning import report_fine_tuning
+from nextrung.schemas.fine_tuning import FineTuningDoc
+from nextrung.schemas.models import Recipe
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -32,6 +34,18 @@ def test_a_property_without_labels_has_no_empty_figure(
         "history-stress",
     }
     assert "history-magmoms" not in figures_of(report_fine_tuning(documents))
+
+
+def test_choices_of_a_recipe_are_listed(documents: Mapping[str, TaskDoc]) -> None:
+    made = documents["fine_tuning/residual_atom_refs"]
+    assert isinstance(made, FineTuningDoc)
+    choices = {"trained": "adapters", "adapter_rank": 4}
+    recipe = Recipe.model_validate(made.recipe.model_dump() | choices)
+    adapted = made.model_copy(update={"recipe": recipe})
+
+    html = html_of(report_fine_tuning({"fine_tuning/own": adapted}))
+
+    assert "<td>adapters of rank 4</td>" in html
 
 
 def test_histories_are_in_the_unit_of_the_axis(

@@ -275,7 +275,6 @@ def _choose(
     pool = Pool(
         counts=count_atoms(committee.candidates),
         disagreement=committee.disagreement,
-        force_disagreement=committee.force_disagreement,
         features=describe_structures(committee.candidates),
     )
     return select_candidates(

@@ -41,6 +41,14 @@ if TYPE_CHECKING:
     from nextrung.potentials.graphs.graphs import GraphBatch
     from nextrung.potentials.interface import Outputs
 
+#: Parts of the network by the names of its modules; the readout has the output layers
+#: of energies and of magnetic moments.
+_PARTS: Mapping[str, str] = {
+    "composition_model": "references",
+    "mlp": "readout",
+    "readout_norm": "readout",
+    "site_wise": "readout",
+}
 _ELEMENTS = frozenset(Element.from_Z(z).symbol for z in range(1, N_ELEMENTS + 1))
 
 
@@ -182,15 +190,17 @@ class ChgnetBackend(NeighborModel, TrainableBackend):
         return predict_differentiably(self.module, batch, properties)
 
     def parameter_groups(self) -> dict[str, list[torch.nn.Parameter]]:
-        """List all parameters by their part: ``references``, ``readout``, ``body``."""
+        """List all parameters by their part, see :class:`.TrainableBackend`."""
+        last = f"atom_conv_layers.{self.module.n_conv - 1}."
         groups: dict[str, list[torch.nn.Parameter]] = {
             "references": [],
             "readout": [],
+            "last_block": [],
             "body": [],
         }
-        parts = {"composition_model": "references", "mlp": "readout"}
         for name, parameter in self.module.named_parameters():
-            groups[parts.get(name.split(".")[0], "body")].append(parameter)
+            part = "last_block" if name.startswith(last) else "body"
+            groups[_PARTS.get(name.split(".")[0], part)].append(parameter)
         return groups
 
     def for_training(self) -> ChgnetBackend:

@@ -6,8 +6,9 @@ from functools import lru_cache
 from typing import TYPE_CHECKING
 
 import numpy as np
-import torch
 from pymatgen.core import Element
+
+from nextrung.potentials.graphs.neighbors import MIN_DISTANCE
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -21,8 +22,6 @@ if TYPE_CHECKING:
 _N_ELEMENTS = 118
 #: Beginning of the reason of a crystal with an isolated atom.
 ISOLATED_ATOM = "isolated atom"
-#: Distance in Å below which atoms overlap; networks have no short-range repulsion.
-MIN_DISTANCE = 0.3
 #: Smallest volume per atom in Å³ (hydrogen at 500 GPa: 1.3).
 MIN_VOLUME_PER_ATOM = 0.5
 #: Volume over the product of the edges below which a cell is singular.
@@ -97,19 +96,10 @@ def check_pairs(crystals: Crystals, pairs: Pairs, cutoff: float) -> dict[int, st
     dict of int to str
         Reason by the index of each invalid crystal.
     """
-    starts = torch.from_numpy(np.repeat(crystals.offsets[:-1], pairs.n_pairs))
-    ends = pairs.ends + starts.to(pairs.ends.device)
-    near = ends[:, pairs.lengths <= cutoff].reshape(-1)
-    n_neighbors = torch.bincount(near, minlength=len(crystals.atomic_numbers))
-    close = torch.nonzero(pairs.lengths < MIN_DISTANCE)[:, 0]
     return (
         _describe_angles(pairs.n_angles)
-        | _describe_isolated(
-            crystals, torch.nonzero(n_neighbors == 0)[:, 0].tolist(), cutoff
-        )
-        | _describe_overlaps(
-            crystals, ends[:, close].T.tolist(), pairs.lengths[close].tolist()
-        )
+        | _describe_isolated(crystals, pairs.isolated, cutoff)
+        | _describe_overlaps(crystals, pairs)
     )
 
 
@@ -161,33 +151,35 @@ def _describe_angles(n_angles: NDArray[np.int64]) -> dict[int, str]:
 
 
 def _describe_isolated(
-    crystals: Crystals, sites: list[int], cutoff: float
+    crystals: Crystals, isolated: NDArray[np.int64], cutoff: float
 ) -> dict[int, str]:
     """Describe the first isolated atom of each crystal."""
     return {
-        int(crystals.crystal_of_site[site]): f"{ISOLATED_ATOM}: "
-        f"{_name_site(crystals, site)} has no neighbour within {cutoff:g} Å"
-        for site in reversed(sites)
+        crystal: f"{ISOLATED_ATOM}: {_name_site(crystals, crystal, isolated[crystal])} "
+        f"has no neighbour within {cutoff:g} Å"
+        for crystal in np.flatnonzero(isolated >= 0).tolist()
     }
 
 
-def _describe_overlaps(
-    crystals: Crystals, ends: list[list[int]], lengths: list[float]
-) -> dict[int, str]:
+def _describe_overlaps(crystals: Crystals, pairs: Pairs) -> dict[int, str]:
     """Describe the first overlapping pair of each crystal."""
-    return {
-        int(crystals.crystal_of_site[first]): f"overlapping atoms: "
-        f"{_name_site(crystals, first)} and {_name_site(crystals, second)} are "
-        f"{length:.3f} Å apart, less than {MIN_DISTANCE} Å"
-        for (first, second), length in zip(
-            reversed(ends), reversed(lengths), strict=True
+    reasons = {}
+    for crystal in np.flatnonzero(pairs.overlapping).tolist():
+        own = pairs[[crystal]]
+        lengths = own.lengths.cpu()
+        pair = int((lengths < MIN_DISTANCE).nonzero()[0])
+        first, second = own.ends[:, pair].tolist()
+        reasons[crystal] = (
+            f"overlapping atoms: {_name_site(crystals, crystal, first)} and "
+            f"{_name_site(crystals, crystal, second)} are {lengths[pair]:.3f} Å apart, "
+            f"less than {MIN_DISTANCE} Å"
         )
-    }
+    return reasons
 
 
-def _name_site(crystals: Crystals, site: int) -> str:
+def _name_site(crystals: Crystals, crystal: int, number: int) -> str:
     """Name a site by its number within its crystal and its element."""
-    number = site - crystals.offsets[crystals.crystal_of_site[site]]
+    site = crystals.offsets[crystal] + number
     symbol = Element.from_Z(int(crystals.atomic_numbers[site])).symbol
     return f"site {number} ({symbol})"
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import TYPE_CHECKING
@@ -10,15 +11,17 @@ from typing import TYPE_CHECKING
 import torch
 
 from nextrung.potentials.denormals import flush_denormals
+from nextrung.potentials.prediction import PROPERTIES
 from nextrung.potentials.training.losses import compare_outputs, weigh_loss
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from torch import Tensor
 
     from nextrung.potentials.interface import Batch, Outputs, TrainableBackend
     from nextrung.potentials.training.losses import Deviations, Properties
+    from nextrung.potentials.training.penalties import Penalty
     from nextrung.schemas.fine_tuning import FineTuningSettings
 
     #: A micro-batch on the device.
@@ -56,18 +59,35 @@ class LossEvaluator:
         The network.
     settings : FineTuningSettings
         Weights and shape of the loss.
+    weights : sequence of Parameter
+        Weights of the network that losses are differentiated by.
     n_threads : int
         Micro-batches computed at once.
+    properties : tuple of (str, str)
+        Letters of the properties that have targets in the training, and of those that
+        have labels in the validation; others are not computed.
+    penalties : sequence of Penalty
+        Terms of the loss that depend on the weights alone.
     """
 
     def __init__(
         self,
         backend: TrainableBackend,
         settings: FineTuningSettings,
+        weights: Sequence[torch.nn.Parameter],
+        *,
         n_threads: int = 1,
+        properties: tuple[str, str] = (PROPERTIES, PROPERTIES),
+        penalties: Sequence[Penalty] = (),
     ) -> None:
         self._backend = backend
+        self._trained, self._scored = (
+            "".join(each for each in backend.properties if each in wanted)
+            for wanted in properties
+        )
+        self._penalties = penalties
         self._settings = settings
+        self._weights = weights
         self._n_threads = n_threads
 
     def evaluate(
@@ -80,7 +100,7 @@ class LossEvaluator:
         micro_batches : sequence of (Batch, Properties)
             Inputs and labels of each micro-batch.
         n_labels : Tensor, shape (4,)
-            Labels of each property in the whole batch.
+            Weights of the targets of each property in the whole batch.
 
         Returns
         -------
@@ -90,6 +110,32 @@ class LossEvaluator:
         differentiable = torch.is_grad_enabled()  # which is local to this thread
         evaluate = self._differentiate if differentiable else self._evaluate
         apply = partial(evaluate, n_labels)
+        with _require_gradients(self._weights if differentiable else ()):
+            return self._map(apply, micro_batches)
+
+    def add_penalties(
+        self, gradients: list[Tensor], weights: Sequence[Tensor], share: float
+    ) -> None:
+        """Add the gradients of the penalties, in place.
+
+        Parameters
+        ----------
+        gradients : list of Tensor
+            Gradient of the loss by each trained weight.
+        weights : sequence of Tensor
+            Trained weights.
+        share : float
+            Fraction that this rank adds; the gradients of all ranks are summed.
+        """
+        for penalty in self._penalties:
+            penalty.add_gradients(gradients, weights, share)
+
+    def _map(
+        self,
+        apply: Callable[[LabelledBatch], BatchLoss],
+        micro_batches: Sequence[LabelledBatch],
+    ) -> list[BatchLoss]:
+        """Compute the losses of micro-batches, several at once."""
         n_threads = min(self._n_threads, len(micro_batches))
         if n_threads <= 1:
             return list(map(apply, micro_batches))
@@ -97,21 +143,13 @@ class LossEvaluator:
         with ThreadPoolExecutor(n_threads, initializer=use_one_core) as pool:
             return list(pool.map(apply, micro_batches))
 
-    def trained_weights(self) -> list[torch.nn.Parameter]:
-        """List the weights that are trained, in the order of the gradients."""
-        return [
-            weight
-            for weight in self._backend.module.parameters()
-            if weight.requires_grad
-        ]
-
     @flush_denormals()
     def _differentiate(self, n_labels: Tensor, micro_batch: LabelledBatch) -> BatchLoss:
         """Compute a loss and its gradients; zero for weights it does not depend on."""
         evaluated = self._evaluate(n_labels, micro_batch, differentiable=True)
         gradients = torch.autograd.grad(
             evaluated.loss,
-            self.trained_weights(),
+            self._weights,
             allow_unused=True,
             materialize_grads=True,
         )
@@ -128,7 +166,25 @@ class LossEvaluator:
         batch, labels = micro_batch
         backend = self._backend
         predict = backend.differentiate if differentiable else backend.evaluate
-        outputs: Outputs = predict(batch, backend.properties)
+        properties = self._trained if differentiable else self._scored
+        outputs: Outputs = predict(batch, properties)
         delta = self._settings.huber_delta
         deviations = compare_outputs(outputs, batch.n_atoms, labels, huber_delta=delta)
         return BatchLoss(deviations, weigh_loss(deviations, n_labels, self._settings))
+
+
+@contextmanager
+def _require_gradients(weights: Sequence[torch.nn.Parameter]) -> Iterator[None]:
+    """Make weights require gradients for a while.
+
+    Those that are functions of the parameters of the optimiser do not require them
+    otherwise: ranks of a distributed training would wait for their gradients.
+    """
+    required = [weight.requires_grad for weight in weights]
+    for weight in weights:
+        weight.requires_grad_(requires_grad=True)
+    try:
+        yield
+    finally:
+        for weight, before in zip(weights, required, strict=True):
+            weight.requires_grad_(before)

@@ -41,17 +41,23 @@ def record_gradients(
     Returns
     -------
     list of GradientRecord
-        One record per layer; all zero if the loss does not depend on the layer, as on
-        the angles of crystals without bonds below the bond cutoff.
+        One record per layer that is trained itself; all zero if the loss does not
+        depend on the layer, as on the angles of crystals without bonds below the bond
+        cutoff.
     """
+    layers = {
+        layer: backend.module.get_parameter(name)
+        for layer, name in backend.tracked_layers.items()
+    }
     return [
         GradientRecord(
             step=step,
             fraction_of_epoch=fraction_of_epoch,
             layer=layer,
-            **_describe(backend.module.get_parameter(name)),
+            **_describe(weight),
         )
-        for layer, name in backend.tracked_layers.items()
+        for layer, weight in layers.items()
+        if weight.requires_grad
     ]
 
 

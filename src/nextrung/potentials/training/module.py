@@ -11,7 +11,6 @@ from torch.optim import Adam
 from torch.optim.lr_scheduler import LambdaLR
 
 from nextrung.compute.fine_tuning import cool_learning_rate, plan_gradient_steps
-from nextrung.potentials.training.batch_loss import LossEvaluator
 from nextrung.potentials.training.gradients import record_gradients
 from nextrung.potentials.training.losses import ErrorMeter
 from nextrung.potentials.training.state import STATE_KEY, EpochProgress, TrainingState
@@ -24,7 +23,12 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from nextrung.potentials.interface import TrainableBackend
-    from nextrung.potentials.training.batch_loss import BatchLoss, LabelledBatch
+    from nextrung.potentials.training.batch_loss import (
+        BatchLoss,
+        LabelledBatch,
+        LossEvaluator,
+    )
+    from nextrung.potentials.training.trained_weights import TrainedWeights
     from nextrung.schemas.fine_tuning import FineTuningSettings
 
 
@@ -34,33 +38,37 @@ class FineTuningModule(LightningModule):  # type: ignore[misc] # untyped base
     Parameters
     ----------
     backend : TrainableBackend
-        The network; the weights that require a gradient are trained, in place.
+        The network, which is trained in place.
+    trained : TrainedWeights
+        Its weights that are trained.
     settings : FineTuningSettings
         Settings of the training.
     n_batches : int
         Batches per epoch.
     identity : str
         String that differs between trainings with other data or settings.
-    n_threads : int
-        Micro-batches computed at once.
+    loss_evaluator : LossEvaluator
+        Evaluator of the losses of these weights.
     """
 
     def __init__(
         self,
         backend: TrainableBackend,
+        trained: TrainedWeights,
         settings: FineTuningSettings,
         *,
         n_batches: int,
         identity: str,
-        n_threads: int = 1,
+        loss_evaluator: LossEvaluator,
     ) -> None:
         super().__init__()
         self.backend = backend
         self.model = backend.module
+        self.trained = trained
         self.settings = settings
         self.state = TrainingState(identity)
         self._n_batches = n_batches
-        self._loss_evaluator = LossEvaluator(backend, settings, n_threads)
+        self._loss_evaluator = loss_evaluator
         self._gradient_steps = set(plan_gradient_steps(n_batches, settings))
         self._train_errors = ErrorMeter()
         self._val_errors = ErrorMeter()
@@ -74,8 +82,8 @@ class FineTuningModule(LightningModule):  # type: ignore[misc] # untyped base
     def configure_optimizers(self) -> dict[str, Any]:
         """Make Adam and the cosine schedule of its learning rate, by step."""
         first = self.settings.learning_rate
-        weights = [weight for weight in self.parameters() if weight.requires_grad]
-        optimizer = Adam(weights, lr=first, betas=(0.9, 0.999))
+        parameters = self.trained.list_optimised()
+        optimizer = Adam(parameters, lr=first, betas=(0.9, 0.999))
         scheduler = LambdaLR(
             optimizer,
             lambda step: cool_learning_rate(step, self._n_steps, self.settings) / first,
@@ -115,18 +123,30 @@ class FineTuningModule(LightningModule):  # type: ignore[misc] # untyped base
         -------
         Tensor, shape ()
             A linear function of all trained weights that has these gradients, for
-            Lightning to differentiate.
+            Lightning to differentiate by the parameters of the optimiser.
         """
         n_labels = self._count_labels(micro_batches)
         losses = self._loss_evaluator.evaluate(micro_batches, n_labels)
         self._add_errors(losses, self._train_errors)
-        weights = self._loss_evaluator.trained_weights()
+        weights = self.trained.values()
         gradients = [torch.zeros_like(weight) for weight in weights]
         for loss in losses:
             torch._foreach_add_(gradients, loss.gradients)
-        products = [(w * g).sum() for w, g in zip(weights, gradients, strict=True)]
         n_processes: int = self.trainer.world_size
+        self._loss_evaluator.add_penalties(gradients, weights, 1 / n_processes)
+        products = [(w * g).sum() for w, g in zip(weights, gradients, strict=True)]
         return torch.stack(products).sum() * n_processes
+
+    def optimizer_step(self, *step: Any) -> None:  # noqa: ANN401 - Lightning's interface
+        """Change the parameters of the optimiser, and the network with them.
+
+        Parameters
+        ----------
+        *step : object
+            Epoch, batch, optimiser and closure.
+        """
+        super().optimizer_step(*step)
+        self.trained.update()
 
     def on_before_optimizer_step(self, _: Adam) -> None:
         """Record gradients at the chosen steps of the first epoch.
@@ -214,8 +234,8 @@ class FineTuningModule(LightningModule):  # type: ignore[misc] # untyped base
         self._started = time.perf_counter()
 
     def _count_labels(self, micro_batches: list[LabelledBatch]) -> Tensor:
-        """Count the labels of a batch of all ranks."""
-        none = torch.zeros(4, dtype=torch.int64, device=self.device)
+        """Sum the weights of the targets of a batch of all ranks."""
+        none = torch.zeros(4, dtype=torch.float64, device=self.device)
         n_labels = sum((labels.count() for _, labels in micro_batches), none)
         if self.trainer.world_size > 1:
             n_labels = self.all_gather(n_labels).sum(dim=0)

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from xml.etree.ElementTree import Element
 
-    from nextrung.schemas.atom_refs import AtomRefDoc
+    from nextrung.schemas.atom_refs import AtomRefDoc, AtomRefPosterior
 
 
 def list_atom_refs(documents: Mapping[str, AtomRefDoc]) -> list[Element]:
@@ -28,16 +28,20 @@ def list_atom_refs(documents: Mapping[str, AtomRefDoc]) -> list[Element]:
     """
     listed: list[Element] = []
     for kind, document in documents.items():
+        posterior = None if document.fit is None else document.fit.posterior
+        errors = {} if posterior is None else posterior.standard_errors
+        estimated = [] if posterior is None else posterior.unseen
         rows = [
             row(
-                symbol,
+                f"{symbol} (prior)" if symbol in estimated else symbol,
                 number(document.previous.get(symbol), 4, reason="none in the source"),
                 number(energy, 4),
                 number(document.shift.get(symbol), 4, reason="none in the source"),
+                number(errors.get(symbol), 4, reason="not estimated"),
             )
             for symbol, energy in document.atom_refs.items()
         ]
-        titles = numeric("Before (eV)", "After (eV)", "Shift (eV)")
+        titles = numeric("Before (eV)", "After (eV)", "Shift (eV)", "± (eV)")
         listed += details_table(
             _describe_fit(kind, document), ["Element", *titles], rows
         )
@@ -56,4 +60,18 @@ def _describe_fit(kind: str, document: AtomRefDoc) -> str:
     if fit.undetermined:
         groups = "; ".join(" + ".join(group) for group in fit.undetermined)
         text += f", undetermined: {groups}"
+    if fit.posterior is not None:
+        text += _describe_posterior(fit.posterior)
+    return text
+
+
+def _describe_posterior(posterior: AtomRefPosterior) -> str:
+    """Describe the errors on left-out materials, and the elements of the prior."""
+    text = (
+        f"; left-out materials: MAE {1000 * posterior.left_out_mae:,.1f} meV/atom, "
+        f"{posterior.left_out_coverage:.0%} of {posterior.n_materials:,} within their "
+        "90 % interval"
+    )
+    if posterior.unseen:
+        text += f"; no frame, from the prior: {', '.join(posterior.unseen)}"
     return text

@@ -16,7 +16,11 @@ from nextrung.reports.html.elements import (
     row,
     table,
 )
-from nextrung.reports.html.model_style import appearance, model_cell
+from nextrung.reports.html.model_style import (
+    appearance,
+    describe_training,
+    model_cell,
+)
 from nextrung.reports.html.quantities import PROPERTIES
 from nextrung.reports.plots.figure import Figure, list_columns, log_axis, plot
 from nextrung.reports.sections.section import Section, documents_of, list_colours
@@ -76,7 +80,7 @@ def _list_models(
             model_cell(model, document.functional if model in finished else ""),
             _describe_start(document, is_finished=model in finished),
             document.recipe.rereference.value,
-            document.recipe.trained.replace("_", " "),
+            describe_training(document.recipe),
             number(document.n_train_frames),
             number(len(document.history)),
             number(document.best_epoch, reason="not trained"),

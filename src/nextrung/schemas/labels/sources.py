@@ -240,6 +240,23 @@ class GpawDocumentsSource(Record):
         return self
 
 
+class LabelFilesSource(Record):
+    """Label files: Parquet files of frames with how they were calculated."""
+
+    kind: Literal["label_files"] = "label_files"
+    paths: tuple[str, ...] = Field(
+        min_length=1,
+        description="Label files of one code and functional, or names of those that "
+        "the package ships: `gpaw-pbe`, `gpaw-r2scan`; environment variables are "
+        "expanded.",
+    )
+    last_frame: LastFrame = Field(
+        LastFrame.RELAXED,
+        description="Whether the last frame of a material is its relaxed structure "
+        "(`relaxed`), as in shipped files, or may be any (`any`).",
+    )
+
+
 class ProjectDocuments(StrEnum):
     """Documents to request from the Materials Project."""
 
@@ -337,6 +354,7 @@ Source = Annotated[
     | MatpesSource
     | TaskDocumentsSource
     | GpawDocumentsSource
+    | LabelFilesSource
     | MaterialsProjectSource
     | DistilledSource,
     Field(discriminator="kind"),
