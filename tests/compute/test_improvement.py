@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 from pymatgen.core import Lattice, Structure
@@ -20,7 +22,7 @@ from nextrung.schemas.improvement import (
 SETTINGS = ImprovementSettings(budget=16, batch=8, target=0.02)
 
 
-def make_round(error: float = 0.05, **fields: object) -> ImprovementRound:
+def make_round(error: float = 0.05, **fields: Any) -> ImprovementRound:  # noqa: ANN401
     """A round with candidates left and half of the budget."""
     member = CommitteeMember(seed=0, energy_mae=error, forces_mae=None, n_failed=0)
     values: dict[str, object] = {
@@ -99,7 +101,7 @@ def test_an_error_without_interval_is_said_to_have_none() -> None:
     ],
 )
 def test_a_loop_ends_without_labels_or_candidates(
-    fields: dict[str, object], stop: StopReason
+    fields: dict[str, Any], stop: StopReason
 ) -> None:
     ended, reason = decide_stop(make_round(**fields), SETTINGS, out_of_reach=False)
 

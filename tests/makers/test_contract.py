@@ -99,9 +99,9 @@ class Context:
     shards: list[str]
     plan: ShardPlan = PLAN
     structure: Artifact = FILE
-    pool: Artifact = FILE
     labels: LabelSettings = field(default_factory=LabelSettings)
     frames_file: str = "frames.parquet"
+    pool: Artifact = FILE
 
     def output(self, part: str) -> OutputReference:
         """The document of a part of the study."""

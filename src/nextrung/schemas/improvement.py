@@ -165,8 +165,8 @@ class ChosenCandidate(Record):
         "in composition fractions and nm³/atom; null for the first of all."
     )
     expected_gain: float | None = Field(
-        description="Expected drop of the root-mean-square error of the pool in eV/atom "
-        "by its label; null where it is unknown."
+        description="Expected drop of the root-mean-square error of the pool in "
+        "eV/atom by its label; null where it is unknown."
     )
 
 

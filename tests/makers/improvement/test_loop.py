@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from jobflow import run_locally
 
+from nextrung.adapters.curation.joined_dataset import join_labels
 from nextrung.adapters.files.artifacts import artifact_path, store_artifact
 from nextrung.adapters.files.frames import read_frames, write_frames
 from nextrung.adapters.sources.distilled import make_crystals
@@ -125,13 +126,13 @@ def test_a_loop_that_was_killed_goes_on_where_it_stopped(
     """Killed at the labels of round 2, it keeps those of round 1."""
     maker = ImprovementMaker(settings=SETTINGS, study=study_settings)
     with monkeypatch.context() as patch:
-        add, calls = labels.join_labels, []
+        calls: list[Any] = []
 
         def die(*arguments: Any, **options: Any) -> Any:  # noqa: ANN401
             calls.append(arguments)
             if len(calls) > 1:
                 raise KeyboardInterrupt
-            return add(*arguments, **options)
+            return join_labels(*arguments, **options)
 
         patch.setattr(labels, "join_labels", die)
         with pytest.raises(KeyboardInterrupt):

@@ -189,11 +189,16 @@ def _validate_engine(
     study: StudySettings, settings: ImprovementSettings, file: Path
 ) -> None:
     """Check that the labels of the engine can join those of the study."""
-    from nextrung.compute.curation.joined_labels import validate_same_labels
+    from nextrung.adapters.sources.label_files import find_label_files, read_identity
+    from nextrung.compute.curation.joined_labels import (
+        summarise_identity,
+        validate_same_labels,
+    )
     from nextrung.makers.improvement.labels import describe_engine
     from nextrung.potentials.atom_refs import validate_recipe
     from nextrung.potentials.registry import load_potential
     from nextrung.schemas.labels.identity import IdentitySummary
+    from nextrung.schemas.labels.sources import LabelFilesSource
     from nextrung.schemas.models import find_recipe
 
     try:
@@ -202,7 +207,11 @@ def _validate_engine(
         raise InputError(
             f"--engine: expected gpaw, vasp or a potential: {error}"
         ) from (error)
-    validate_same_labels(study.dataset, IdentitySummary(), identity)
+    known, source = IdentitySummary(), study.dataset.source
+    if isinstance(source, LabelFilesSource):
+        labelled = find_label_files(source)[0]
+        known = summarise_identity(read_identity(labelled), labelled.name)
+    validate_same_labels(study.dataset, known, identity)
     try:
         validate_recipe(
             load_potential(study.source, "cpu"), find_recipe(settings.model)

@@ -6,16 +6,13 @@ from typing import TYPE_CHECKING, Final
 
 from nextrung.compute.curation.identities import K_SPACING, list_identity
 from nextrung.schemas.base import InputError
+from nextrung.schemas.labels.identity import IdentitySummary, IdentityValue
 from nextrung.schemas.labels.sources import CODES, DistilledSource
 from nextrung.schemas.models import is_same_functional
 
 if TYPE_CHECKING:
     from nextrung.schemas.dataset import DatasetSettings
-    from nextrung.schemas.labels.identity import (
-        IdentitySummary,
-        IdentityValue,
-        LabelIdentity,
-    )
+    from nextrung.schemas.labels.identity import LabelIdentity
 
 #: Fields that may differ between labels of one data set.
 _FREE: Final = {K_SPACING, "version"}
@@ -58,6 +55,25 @@ def validate_same_labels(
         checked = field not in _FREE and value not in _UNKNOWN
         if checked and given and value not in given:
             raise InputError(_describe(field, " or ".join(given), value))
+
+
+def summarise_identity(identity: LabelIdentity, name: str) -> IdentitySummary:
+    """Summarise labels that were all calculated in one way.
+
+    Parameters
+    ----------
+    identity : LabelIdentity
+        How they were calculated.
+    name : str
+        Name of a run of them.
+    """
+    values = list_identity(identity).items()
+    return IdentitySummary(
+        identities=[
+            IdentityValue(field=field, value=value, n_runs=1, example=name)
+            for field, value in values
+        ]
+    )
 
 
 def merge_identities(

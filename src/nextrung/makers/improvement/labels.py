@@ -112,7 +112,7 @@ class LabelAdditionMaker(StageMaker):
 
 
 def describe_engine(engine: LabelEngine) -> LabelIdentity:
-    """Describe code and functional of the labels of an engine.
+    """Describe the labels of an engine, as far as its settings tell.
 
     Parameters
     ----------
@@ -121,7 +121,13 @@ def describe_engine(engine: LabelEngine) -> LabelIdentity:
     """
     match engine:
         case GpawLabels():
-            return LabelIdentity(code="GPAW", functional=engine.calculation.functional)
+            settings = engine.calculation
+            return LabelIdentity(
+                code="GPAW",
+                functional=settings.functional,
+                plane_wave_cutoff=settings.plane_wave_cutoff,
+                smearing=f"{settings.smearing} {settings.smearing_width:g}",
+            )
         case VaspLabels():
             functional = FUNCTIONALS[engine.calculation.input_set]
             return LabelIdentity(code="VASP", functional=functional)

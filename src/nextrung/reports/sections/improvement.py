@@ -268,9 +268,9 @@ def _explain_columns() -> str:
         "Leverage: how much a label of the composition tells of the references. "
         "Disagreement: standard deviation of the energies of the committee; forces: "
         "the largest on an atom. Distance: to the nearest structure labelled or chosen "
-        "before, in composition fractions and nm³/atom. Expected gain: expected drop of "
-        "the root-mean-square error of the pool by the label, the largest of which is "
-        "chosen unless the choice is random."
+        "before, in composition fractions and nm³/atom. Expected gain: expected drop "
+        "of the root-mean-square error of the pool by the label, the largest of which "
+        "is chosen unless the choice is random."
     )
 
 
