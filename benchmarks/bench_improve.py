@@ -4,12 +4,11 @@
 
 The loop of ``nextrung improve`` with a potential as engine: labels are predictions of
 ``--target``, learnt from ``--source``. Structures are those of a file that ASE reads,
-or generated compounds of the elements given; whole compositions are held out, and of
-these only structures of elements that the pool has are scored. Every trial has its own
-held-out structures, pool and first labels, the same for both strategies. Without
-``--train`` a round fits the references alone; elements without a label keep those of
-the source. With it a committee of two is trained in every round, whose mean error
-counts.
+or generated compounds of the elements given; whole compositions are held out. Every
+trial has its own held-out structures, pool and first labels, the same for both
+strategies. Without ``--train`` a round fits the references alone; elements without a
+label keep those of the source. With it a committee of two is trained in every round,
+whose mean error counts.
 
 Savings are 1 - (labels by expected gain) / (labels at random), the geometric mean over
 the trials with its 95 % interval of Student's t. Where one of them does not reach a
@@ -150,8 +149,6 @@ def divide(labels: Labels, options: argparse.Namespace, seed: int) -> Trial:
         if options.cover
         else list(range(options.first))
     )
-    known = labels.counts[pool].any(axis=0)
-    held = held[~labels.counts[held][:, ~known].any(axis=1)]
     n_validation = N_VALIDATION if options.train else 0
     return Trial(pool, pool[first], held[:n_validation], held[n_validation:])
 
