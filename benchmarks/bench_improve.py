@@ -13,8 +13,7 @@ whose mean error counts.
 Savings are 1 - (labels by expected gain) / (labels at random), the geometric mean over
 the trials with its 95 % interval of Student's t. Where one of them does not reach a
 target, the budget counts for it; trials in which neither does, and those that start
-within the target, are left out. Candidates that are alike, or references that are known
-well enough, leave little to gain: try few elements.
+within the target, are left out.
 """
 
 from __future__ import annotations
@@ -121,6 +120,15 @@ def generate(elements: list[str], number: int, max_atoms: int) -> list[Structure
         perturb(scale_to_atoms(s), strain=0.04, displacement=0.04, rng=rng)
         for s in list(drawn.values())[:number]
     ]
+
+
+def is_wanted(structure: Structure, options: argparse.Namespace) -> bool:
+    """Check the elements of a structure against those asked for."""
+    elements = {element.symbol for element in structure.composition}
+    return bool(
+        (not options.containing or elements & set(options.containing))
+        and (not options.within or elements <= set(options.within))
+    )
 
 
 def label(structures: list[Structure], source: Potential, target: Potential) -> Labels:
@@ -312,12 +320,7 @@ def main() -> None:
         structures = [AseAtomsAdaptor.get_structure(each) for each in atoms]
     else:
         structures = generate(options.elements, options.number, options.max_atoms)
-    wanted = set(options.containing)
-    structures = [
-        s
-        for s in structures
-        if not wanted or wanted & {element.symbol for element in s.composition}
-    ]
+    structures = [s for s in structures if is_wanted(s, options)]
     source, target = load_potential(options.source), load_potential(options.target)
     run_trials(label(structures, source, target), source, options)
 
