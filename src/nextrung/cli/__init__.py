@@ -23,6 +23,7 @@ from nextrung.cli import (
     potentials,
     provenance,
     queries,
+    recipes,
     scores,
     setup,
     status,
@@ -30,6 +31,7 @@ from nextrung.cli import (
     training,
 )
 from nextrung.cli.labels.command import label
+from nextrung.cli.labels.improve import improve
 from nextrung.cli.running import PlainConsole, describe_invalid, opened
 from nextrung.schemas.base import InputError
 
@@ -60,7 +62,14 @@ def _take_options(
 
 
 _COMMANDS: dict[str, tuple[Callable[..., None], ...]] = {
-    "Studies": (study.preflight, study.run, study.report, status.status),
+    "Studies": (
+        study.preflight,
+        study.run,
+        recipes.compare_recipes,
+        study.report,
+        improve,
+        status.status,
+    ),
     "Results": (queries.results, queries.build, provenance.provenance),
     "Clusters": (setup.init, cluster.doctor, cluster.submit),
     "Stages": (
