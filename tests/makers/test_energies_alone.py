@@ -93,7 +93,8 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def documents(folder: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, TaskDoc]:
     monkeypatch.setenv("NEXTRUNG_ROOT", str(folder))
     store = make_embedded_store(folder)
-    return load_documents(store, load_study(store))
+    study = load_study(store)
+    return {**load_documents(store, study), "study": study}
 
 
 def test_every_stage_of_a_study_holds_without_forces(
@@ -137,7 +138,7 @@ def test_the_page_and_the_collections_have_no_number_without_a_label(
     with describe_collection(store, "metrics") as collection:
         rows = list(collection.query({}))
 
-    write_report(documents["study"], documents, folder / "report.html")
+    write_report(documents.pop("study"), documents, folder / "report.html")
 
     assert rows
     assert all(row["forces_mae"] is None for row in rows)
