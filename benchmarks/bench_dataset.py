@@ -168,7 +168,7 @@ def compare_duplicates(n_frames: int) -> None:
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "frames.json"
         write_json(path, n_frames, 0.0)
-        frames, _ = read_labels(MptrjJsonSource(paths=(str(path),)))
+        frames = read_labels(MptrjJsonSource(paths=(str(path),))).frames
     names = dict.fromkeys(frames.material_ids.tolist())
     materials = [frames[frames.material_ids == name] for name in names]
     kept, seconds = [], []

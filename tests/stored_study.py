@@ -21,6 +21,8 @@ from tests.made_up_study.physics import make_physics
 from nextrung.adapters.files.artifacts import store_artifact
 from nextrung.adapters.files.frames import write_materials
 from nextrung.adapters.files.relaxation_table import write_relaxations
+from nextrung.adapters.files.stability_table import write_stability
+from nextrung.adapters.files.staging import StagingFolder
 from nextrung.schemas.frames import Frames
 from nextrung.schemas.labels.materials import Materials
 from nextrung.schemas.models import Model
@@ -33,6 +35,7 @@ from nextrung.schemas.relaxation import (
     ShardPlan,
 )
 from nextrung.schemas.stability import StabilityDoc
+from nextrung.schemas.stability_table import LoadedStability
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -93,13 +96,13 @@ def relax(row: StabilityRecord, steps: int) -> RelaxationRecord:
 
 
 def store_shards(
-    folder: Path, model: str, hull: StabilityDoc, materials: Artifact
+    folder: Path, model: str, hull: LoadedStability, materials: Artifact
 ) -> list[ShardDoc]:
     """Store the relaxations behind a hull, every second material in one shard."""
     shards = []
     for shard in range(N_SHARDS):
         file = folder / "relaxations.parquet"
-        rows = hull.rows[shard::N_SHARDS]
+        rows = hull.rows.to_records()[shard::N_SHARDS]
         write_relaxations(
             file, {row.material_id: relax(row, 10 + shard) for row in rows}
         )
@@ -129,6 +132,17 @@ def store_shards(
     return shards
 
 
+def store_rows(document: TaskDoc) -> TaskDoc:
+    """Store the rows of a hull as an artifact; return the document as it is stored."""
+    if not isinstance(document, LoadedStability):
+        return document
+    values = dict(document)
+    with StagingFolder() as folder:
+        write_stability(values.pop("rows"), folder / "stability.parquet")
+        artifact = store_artifact(folder / "stability.parquet", "stability")
+    return StabilityDoc(**values | {"records": artifact})
+
+
 def store_document(
     store: JobStore,
     document: TaskDoc,
@@ -139,6 +153,7 @@ def store_document(
 ) -> None:
     """Store a document as jobflow does, as a part of a study."""
     study, part = owner
+    document = store_rows(document)
     stored: dict[str, Any] = {
         "uuid": uuid,
         "index": 1,
@@ -176,7 +191,7 @@ def store_study(store: JobStore, folder: Path, name: str = "demo") -> None:
             continue
         _, _, model = part.partition("/")
         made = document
-        if isinstance(document, StabilityDoc):
+        if isinstance(document, LoadedStability):
             shards = store_shards(folder, model, document, materials)
             for number, shard in enumerate(shards):
                 owner = (name, f"relaxation/{model}")

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 import yaml
+from pymatgen.symmetry.analyzer import SpacegroupAnalyzer
 from tests.adapters.sources.test_gpaw_documents import make_document
 
 from nextrung.adapters.files.frames import read_frames, read_metadata
@@ -84,15 +85,34 @@ def test_only_frames_that_both_functionals_have_labelled_are_packed(
     make.pack(pbe, other, tmp_path / "labels.parquet")
 
     packed = [
-        read_frames(tmp_path / f"labels_{key}.parquet") for key in ("pbe", "r2scan")
+        read_frames(tmp_path / f"labels-{key}.parquet") for key in ("pbe", "r2scan")
     ]
     assert [each.functional for each in packed] == ["PBE", "r2SCAN"]
     assert packed[0].frame_ids.tolist() == packed[1].frame_ids.tolist()
-    assert packed[0].frame_ids.tolist() == ["a#0#0", "a#1#0"]
-    provenance = read_metadata(tmp_path / "labels_pbe.parquet")
-    values = {each["field"]: each["value"] for each in provenance["identity"]}
-    assert (values["code"], values["potential Si"]) == ("GPAW", "Si.PBE")
-    assert set(provenance["runs"]) == {"PBE", "r2SCAN"}
+    assert packed[0].frame_ids.tolist() == ["a#1#0", "a#0#0"]
+    metadata = read_metadata(tmp_path / "labels-pbe.parquet")
+    assert metadata["identity"]["code"] == "GPAW"
+    assert metadata["identity"]["potentials"] == {"Si": "Si.PBE"}
+    assert set(metadata["provenance"]["runs"]) == {"PBE", "r2SCAN"}
+
+
+@pytest.mark.filterwarnings("ignore:Set OLD_ERROR_HANDLING:DeprecationWarning")
+def test_displaced_crystals_keep_symmetries_of_their_direction(
+    make: ModuleType,
+) -> None:
+    rock_salt = dict(make.list_crystals())["Li-Te-rocksalt"]
+    rock_salt.scale_lattice(40.0)
+    rng = np.random.default_rng(0)
+
+    for direction, point_group in zip(
+        make.DIRECTIONS, ("3m", "4mm", "mm2"), strict=True
+    ):
+        axis = np.array(direction) / np.linalg.norm(direction)
+        moved = make.displace(rock_salt, axis, rng)
+
+        analyzer = SpacegroupAnalyzer(moved, 1e-6)
+        assert analyzer.get_point_group_symbol() == point_group
+        assert not np.allclose(moved.lattice.matrix, rock_salt.lattice.matrix)
 
 
 def test_relaxations_have_the_settings_of_the_single_points() -> None:

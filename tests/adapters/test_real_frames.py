@@ -133,7 +133,7 @@ def data(real_data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize("layout", SAMPLES)
 def test_a_real_frame_has_the_values_of_its_file(layout: str) -> None:
     sample = SAMPLES[layout]
-    frames, _ = read_labels(sample.source)
+    frames = read_labels(sample.source).frames
     frame = frames[frames.frame_ids == sample.names[1]]
 
     assert (frame.material_ids[0], frame.frame_ids[0], frame.functional) == sample.names
@@ -235,7 +235,7 @@ def test_two_files_of_one_run_agree(lutetium: Mapping[str, Path]) -> None:
 
 
 def test_compressed_lutetium_has_negative_stress(lutetium: Mapping[str, Path]) -> None:
-    frames, _ = read_labels(VaspSource(paths=(str(lutetium["OUTCAR.gz"]),)))
+    frames = read_labels(VaspSource(paths=(str(lutetium["OUTCAR.gz"]),))).frames
 
     slopes = derive_mean_stresses(frames[:1], "chgnet-r2scan")
 

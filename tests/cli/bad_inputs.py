@@ -27,6 +27,7 @@ VALID = {
     "run": ("@study.yaml",),
     "preflight": ("@study.yaml",),
     "report": ("@run",),
+    "compare-recipes": ("@study.yaml",),
     "status": ("@run",),
     "results": ("@run",),
     "build": ("@run",),
@@ -133,6 +134,7 @@ WRONG_HERE: dict[Any, tuple[str, ...]] = {
     ("relax", "output"): ("@empty", *WRONG_OUTPUTS[1:]),
     ("preflight", "overrides"): SOME_OVERRIDES,
     ("submit", "overrides"): SOME_OVERRIDES,
+    ("compare-recipes", "overrides"): SOME_OVERRIDES,
     ("dataset build", "overrides"): SOME_OVERRIDES,
     ("dataset audit", "overrides"): SOME_OVERRIDES,
     ("doctor", "config"): ("@none", "@folder", "@empty"),  # of others it tells faults
@@ -166,7 +168,14 @@ WRONG_ARGUMENTS: dict[tuple[str, int], tuple[str, ...]] = {
     ("stability plot", 1): ("", "nope", "Xx-O", "1"),
 }
 STUDIES = ("@repeated.yaml", "@deep.yaml", "@bomb.yaml", "@tagged.yaml", "@latin.yaml")
-for _command in ("run", "preflight", "submit", "dataset build", "dataset audit"):
+for _command in (
+    "run",
+    "preflight",
+    "compare-recipes",
+    "submit",
+    "dataset build",
+    "dataset audit",
+):
     WRONG_ARGUMENTS[_command, 0] = WRONG_FILES + STUDIES
 for _command in ("relax", "label"):
     WRONG_ARGUMENTS[_command, 0] = (

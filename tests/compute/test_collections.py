@@ -16,6 +16,7 @@ from tests.made_up_study import (
     make_provenance,
     make_scaling_law,
     make_stability,
+    tabulate,
 )
 from tests.made_up_study.physics import make_physics
 
@@ -196,9 +197,11 @@ def test_products_are_listed_by_formula() -> None:
         CompetingPhase(entry_id="m-Li2O", formula="Li2O", amount=0.6),
         CompetingPhase(entry_id="m-O2", formula="O2", amount=0.4),
     )
-    row = hull.rows[4].model_copy(update={"predicted_competing_phases": phases})
+    row = hull.rows.to_records()[4].model_copy(
+        update={"predicted_competing_phases": phases}
+    )
 
-    (flat,) = list_stability(hull.model_copy(update={"rows": [row]}), ORIGIN)
+    (flat,) = list_stability(hull.model_copy(update={"rows": tabulate([row])}), ORIGIN)
 
     assert flat.predicted_products == ("Li2O", "O2")
     assert flat.target_products == ()

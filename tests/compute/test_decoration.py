@@ -6,6 +6,7 @@ from pymatgen.core import Element, Lattice, Structure
 
 from nextrung.compute.decoration import (
     draw_compounds,
+    draw_crystals,
     draw_polymorphs,
     list_prototypes,
     perturb,
@@ -161,3 +162,27 @@ def test_displacements_have_the_given_standard_deviation() -> None:
     shifts = moved.cart_coords - crystal.cart_coords
     assert shifts.std() == pytest.approx(0.1, rel=0.05)
     assert abs(shifts.mean()) < 0.01
+
+
+def test_crystals_of_any_system_have_the_elements_given_each_once(
+    prototypes: dict[str, Structure],
+) -> None:
+    elements = ["Li", "F", "Fe", "O", "Cs"]
+    crystals = draw_crystals(prototypes, elements, 20, rng=np.random.default_rng(0))
+    again = draw_crystals(prototypes, elements, 20, rng=np.random.default_rng(0))
+
+    assert list(crystals) == list(again)
+    assert len(crystals) > 10
+    for name, crystal in crystals.items():
+        prototype = prototypes[name.partition("-")[2]]
+        assert set(crystal.symbol_set) <= set(elements)
+        assert len(crystal.composition) == len(prototype.composition)
+        assert crystal == again[name]
+
+
+def test_two_elements_decorate_no_prototype_of_three(
+    prototypes: dict[str, Structure],
+) -> None:
+    crystals = draw_crystals(prototypes, ["Na", "Cl"], 20, rng=np.random.default_rng(1))
+
+    assert {len(crystal.composition) for crystal in crystals.values()} <= {1, 2}

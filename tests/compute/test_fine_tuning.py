@@ -122,6 +122,19 @@ def test_every_frame_is_in_one_batch_of_each_epoch(n_frames: int) -> None:
     assert 1 <= len(batches[-1]) <= 8
 
 
+@pytest.mark.parametrize("n_replayed", [1, 13, 200])
+def test_replayed_frames_are_spread_over_the_batches_of_the_others(
+    n_replayed: int,
+) -> None:
+    settings = FineTuningSettings(batch_size=8)
+    batches = plan_batches(103, 2, settings, n_replayed=n_replayed)
+
+    assert [batch[batch < 103].tolist() for batch in batches] == plan(103, epoch=2)
+    assert sorted(np.concatenate(batches)) == list(range(103 + n_replayed))
+    sizes = [int((batch >= 103).sum()) for batch in batches]
+    assert max(sizes) - min(sizes) <= 1
+
+
 def test_the_batches_of_an_epoch_are_reproducible() -> None:
     assert plan(103, epoch=5) == plan(103, epoch=5)
 

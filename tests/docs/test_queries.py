@@ -86,7 +86,7 @@ def test_materials_that_method_4_alone_makes_stable_are_named(
     hull = make_stability(Model.REFITTED_ATOM_REFS, ENERGY_ERRORS["refitted_atom_refs"])  # type: ignore[index]
     expected = [
         row.material_id
-        for row in hull.rows
+        for row in hull.rows.to_records()
         if row.predicted_stable and row.target_stable is False
     ]
     assert [row["material_id"] for row in answer] == expected
@@ -106,7 +106,7 @@ def test_failures_are_counted_by_element(database: Database) -> None:
 
     failed: Counter[str] = Counter()
     for model, error in ENERGY_ERRORS.items():
-        for row in make_stability(model, error).rows:
+        for row in make_stability(model, error).rows.to_records():
             if row.predicted_energy_per_atom is None:
                 failed.update(row.chemical_system.split("-"))
     assert {row["_id"]: row["n_failed"] for row in answer} == dict(failed)

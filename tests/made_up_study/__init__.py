@@ -8,6 +8,7 @@ from tests.made_up_study.models import (
     make_evaluation,
     make_fine_tuning,
     make_stability,
+    tabulate,
 )
 from tests.made_up_study.stages import (
     ENERGY_ERRORS,
@@ -38,4 +39,5 @@ __all__ = [
     "make_stability",
     "make_study",
     "replace_models",
+    "tabulate",
 ]

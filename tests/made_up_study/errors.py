@@ -5,7 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
-from tests.made_up_study.models import make_evaluation, make_row, make_stability
+from tests.made_up_study.models import (
+    make_evaluation,
+    make_row,
+    make_stability,
+    tabulate,
+)
 
 from nextrung.schemas.evaluation import FrameResiduals
 
@@ -85,5 +90,7 @@ def make_hulls(
             }
             rows.append(row.model_copy(update=changed))
         made = make_stability(model, 1.0)
-        documents[f"stability/{model}"] = made.model_copy(update={"rows": rows})
+        documents[f"stability/{model}"] = made.model_copy(
+            update={"rows": tabulate(rows)}
+        )
     return documents

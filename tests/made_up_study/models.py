@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
 from tests.made_up_study.stages import LABELS, MATERIALS, make_artifact, make_provenance
 
 from nextrung.schemas.base import Artifact
@@ -28,11 +31,21 @@ from nextrung.schemas.relaxation import (
     RelaxationStatus,
 )
 from nextrung.schemas.stability import (
-    StabilityDoc,
     StabilityErrors,
     StabilityRecord,
     StabilitySettings,
 )
+from nextrung.schemas.stability_table import (
+    CompetingPhases,
+    LoadedStability,
+    StabilityTable,
+    list_columns,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from nextrung.schemas.stability import StabilityDoc
 
 #: Tracked layers, the first of the readout last.
 LAYERS = ("AtomEmb", "BondEmb", "AngleEmb", "MLP_Layer0")
@@ -173,9 +186,31 @@ def make_row(material: tuple[str, str, str, float], error: float) -> StabilityRe
     )
 
 
-def make_stability(model: str, energy_mae: float) -> StabilityDoc:
-    rows = [make_row(material, energy_mae) for material in MATERIALS]
-    failed = sum(row.predicted_energy_per_atom is None for row in rows)
+def tabulate(records: Sequence[StabilityRecord]) -> StabilityTable:
+    """Build a table of stability from records."""
+    columns: dict[str, Any] = {}
+    for name in list_columns():
+        values = [getattr(record, name) for record in records]
+        if name.endswith("_phases"):
+            phases = [phase for listed in values for phase in listed]
+            columns[name] = CompetingPhases(
+                offsets=np.cumsum([0, *map(len, values)]),
+                entry_id=np.array([phase.entry_id for phase in phases], dtype=np.str_),
+                formula=np.array([phase.formula for phase in phases], dtype=np.str_),
+                amount=np.array([phase.amount for phase in phases], dtype=np.float64),
+            )
+        elif "energy" in name:
+            columns[name] = np.array(values, dtype=np.float64)
+        elif name in {"same_products", "target_stable", "predicted_stable"}:
+            columns[name] = np.array(values, dtype=np.bool_)
+        else:
+            columns[name] = np.array([value or "" for value in values], dtype=np.str_)
+    return StabilityTable(**columns)
+
+
+def make_stability(model: str, energy_mae: float) -> LoadedStability:
+    rows = tabulate([make_row(material, energy_mae) for material in MATERIALS])
+    failed = int(np.isnan(rows.predicted_energy_per_atom).sum())
     errors = StabilityErrors(
         n_materials=len(rows) - failed,
         n_missing=failed,
@@ -191,7 +226,7 @@ def make_stability(model: str, energy_mae: float) -> StabilityDoc:
         recall=5 / 7,
         f1=10 / 13,
     )
-    return StabilityDoc(
+    return LoadedStability(
         provenance=make_provenance(f"stability/{model}"),
         model=model,
         labels=LABELS,
@@ -201,6 +236,7 @@ def make_stability(model: str, energy_mae: float) -> StabilityDoc:
         n_materials=len(rows),
         n_failed_relaxations=failed,
         statuses={"converged": len(rows) - failed, "isolated_atom": failed},
+        records=make_artifact(f"stability/{model}"),
         rows=rows,
     )
 

@@ -12,7 +12,7 @@ from nextrung.schemas.alignment import (
 from nextrung.schemas.atom_refs import AtomRefDoc, AtomRefFit, AtomRefSettings
 from nextrung.schemas.base import Artifact, Provenance
 from nextrung.schemas.dataset import DatasetDoc, DatasetSettings
-from nextrung.schemas.labels.curation import Rule
+from nextrung.schemas.labels.curation import Label, Rule
 from nextrung.schemas.models import Model, Rereference
 from nextrung.schemas.preflight import (
     Check,
@@ -95,6 +95,12 @@ def make_dataset() -> DatasetDoc:
         n_rejected={Rule.DUPLICATE: 7, Rule.HUBBARD_U: 2, Rule.FUNCTIONAL: 0},
         n_materials_by_split={"train": 7, "val": 1, "test": 3},
         n_frames_by_split={"train": 21, "val": 3, "test": 9},
+        n_frames_by_label={
+            Label.ENERGY: 33,
+            Label.FORCES: 33,
+            Label.STRESS: 21,
+            Label.MAGMOMS: 0,
+        },
         element_counts={"Li": 18, "Mn": 18, "O": 27},
         frames=make_artifact("frames"),
         rejections=make_artifact("rejections"),

@@ -135,6 +135,7 @@ def make_study(documents: dict[str, TaskDoc], name: str = "demo") -> StudyDoc:
             n_rejected=dict(dataset.n_rejected),
             n_materials_by_split=dataset.n_materials_by_split,
             n_frames_by_split=dataset.n_frames_by_split,
+            n_frames_by_label=dataset.n_frames_by_label,
             element_counts=dataset.element_counts,
             rejections=[
                 Rejection(

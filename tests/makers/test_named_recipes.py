@@ -29,6 +29,8 @@ MOVING = {
     "trained": "network_and_atom_refs",
 }
 
+ADAPTED = MOVING | {"name": "rank_2", "trained": "adapters", "adapter_rank": 2}
+
 
 def jobs_of(flow: Flow) -> Iterator[Job]:
     for member in flow.jobs:
@@ -41,11 +43,14 @@ def jobs_of(flow: Flow) -> Iterator[Job]:
 @pytest.fixture
 def settings(study_settings: StudySettings) -> StudySettings:
     stages = ("relaxation", "stability", "density", "physics", "scaling_law")
-    changed = {"models": ["source", MOVING], **dict.fromkeys((*stages, "alignment"))}
+    changed = {
+        "models": ["source", MOVING, ADAPTED],
+        **dict.fromkeys((*stages, "alignment")),
+    }
     return StudySettings.model_validate(study_settings.model_dump() | changed)
 
 
-def test_a_study_trains_a_recipe_of_its_own(
+def test_a_study_trains_recipes_of_its_own(
     settings: StudySettings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("NEXTRUNG_ROOT", str(tmp_path))
@@ -60,7 +65,10 @@ def test_a_study_trains_a_recipe_of_its_own(
     assert made.recipe.rereference is Rereference.RESIDUAL
     assert made.recipe.trained is Trained.NETWORK_AND_ATOM_REFS
     assert len(made.history) == settings.training.epochs
-    assert list(study.results.models) == ["source", "residual_trainable"]
+    adapted = documents["fine_tuning/rank_2"]
+    assert (adapted.recipe.trained, adapted.recipe.adapter_rank) == ("adapters", 2)
+    assert adapted.history != made.history
+    assert list(study.results.models) == ["source", "residual_trainable", "rank_2"]
     assert study.settings == settings
 
 
@@ -81,9 +89,15 @@ def test_a_recipe_of_its_own_is_validated_in_the_maker() -> None:
 
 
 def test_another_recipe_of_the_same_name_is_another_job() -> None:
-    other = MOVING | {"trained": "network"}
+    others: list[dict[str, Any]] = [
+        {"trained": "network"},
+        {"trained": "adapters", "adapter_rank": 2},
+        {"trained": "adapters", "adapter_rank": 4},
+        {"anchor": {"kind": "l2", "weight": 1}},
+        {"training_labels": "energies"},
+    ]
     uuids = {
-        identify(FineTuningMaker(model=NamedRecipe.model_validate(recipe)), [])
-        for recipe in (MOVING, other)
+        identify(FineTuningMaker(model=NamedRecipe.model_validate(MOVING | other)), [])
+        for other in [{}, *others]
     }
-    assert len(uuids) == 2
+    assert len(uuids) == 1 + len(others)

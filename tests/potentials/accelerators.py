@@ -11,6 +11,7 @@ from copy import deepcopy
 from typing import TYPE_CHECKING, Any, NoReturn, Self
 
 import torch
+from tests.potentials.device_counts import DeviceCounts
 from torch.overrides import TorchFunctionMode
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves, tree_map
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
 DEVICE = torch.device("meta")
 #: Operations that move tensors between devices.
 TRANSFERS = {"aten::_to_copy", "aten::copy_"}
+#: Counts of the innermost simulation.
+_counts = [DeviceCounts()]
 
 
 class _Remote(torch.Tensor):
@@ -45,6 +48,7 @@ class _Remote(torch.Tensor):
         return remote
 
     def tolist(self) -> list[Any]:
+        _counts[-1].add_wait("tolist")
         return self.own.tolist()
 
     def numpy(self, **_: object) -> NoReturn:
@@ -101,6 +105,10 @@ class _Operations(TorchDispatchMode):  # type: ignore[no-untyped-call]
             kwargs["device"] = "cpu"
             is_remote = torch.device(device).type == DEVICE.type
         made = func(*tree_map(_to_local, args), **tree_map(_to_local, kwargs))
+        if _is_transfer(func, leaves, device):
+            _counts[-1].add_wait("copy")
+        elif is_remote:
+            _counts[-1].add(func, args, kwargs, made)
         if "out" in kwargs:
             return kwargs["out"]
         if func._schema.is_mutable:
@@ -109,10 +117,18 @@ class _Operations(TorchDispatchMode):  # type: ignore[no-untyped-call]
 
 
 @contextmanager
-def accelerator() -> Iterator[None]:
-    """Simulate the accelerator for tensors made on or moved to ``DEVICE``."""
-    with _Literals(), _Operations():  # type: ignore[no-untyped-call]
-        yield
+def accelerator() -> Iterator[DeviceCounts]:
+    """Simulate the accelerator for tensors made on or moved to ``DEVICE``.
+
+    Counts the operations of the context.
+    """
+    counts = DeviceCounts()
+    _counts.append(counts)
+    try:
+        with _Literals(), _Operations():  # type: ignore[no-untyped-call]
+            yield counts
+    finally:
+        _counts.pop()
 
 
 def move(model: torch.nn.Module) -> torch.nn.Module:
@@ -127,6 +143,16 @@ def move(model: torch.nn.Module) -> torch.nn.Module:
         for name, buffer in module._buffers.items():
             module._buffers[name] = None if buffer is None else _Remote(buffer)
     return moved
+
+
+def _is_transfer(func: OpOverload, leaves: Iterable[object], device: object) -> bool:
+    """Whether an operation copies a tensor from one device to the other."""
+    if func._schema.name not in TRANSFERS:
+        return False
+    places = [isinstance(x, _Remote) for x in leaves if isinstance(x, torch.Tensor)]
+    if device is not None:
+        places.append(torch.device(str(device)).type == DEVICE.type)
+    return len(set(places)) > 1
 
 
 def _check_devices(func: OpOverload, leaves: Iterable[object]) -> None:

@@ -10,14 +10,14 @@ import numpy as np
 import pytest
 from pymatgen.analysis.phase_diagram import PDEntry, PhaseDiagram
 from pymatgen.core import Composition
+from tests.compute.stability.materials import MaterialEnergies, score
 from tests.made_up_study import make_stability
 from tests.reports.browser import open_page
 
-from nextrung.compute.stability import score_stability
 from nextrung.reports.html.model_style import appearance
 from nextrung.reports.pages.hull import write_hull
 from nextrung.schemas.models import Model
-from nextrung.schemas.stability import MaterialEnergies, StabilitySettings
+from nextrung.schemas.stability import StabilitySettings
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from playwright.sync_api import Browser, Page
 
-    from nextrung.schemas.stability import StabilityDoc
+    from nextrung.schemas.stability_table import LoadedStability
 
     Draw = Callable[..., dict[str, Any]]
 
@@ -55,7 +55,7 @@ READ = (
 
 def make_documents(
     energies: Mapping[str, tuple[float | None, ...]],
-) -> dict[str, StabilityDoc]:
+) -> dict[str, LoadedStability]:
     """Score the energies of every model."""
     documents = {}
     for column, model in enumerate(MODELS, start=1):
@@ -72,7 +72,7 @@ def make_documents(
             for formula, values in energies.items()
             for composition in [Composition(formula)]
         ]
-        rows = score_stability(materials, StabilitySettings()).rows
+        _, rows = score(materials, StabilitySettings())
         document = make_stability(model, 0.1)
         documents[str(model)] = document.model_copy(update={"rows": rows})
     return documents

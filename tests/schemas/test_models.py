@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import re
+
 import pytest
 from pydantic import ValidationError
 from tests.made_up_study import make_fine_tuning
@@ -9,11 +11,16 @@ from nextrung.schemas.models import (
     RECIPES,
     FinishedPotential,
     Model,
+    NamedRecipe,
+    Recipe,
     Rereference,
     Trained,
+    find_recipe,
     is_same_functional,
     name_potential,
 )
+
+NETWORK = {"pretrained": True, "rereference": "residual", "trained": "network"}
 
 PAPER_METHODS = (
     Model.SCRATCH,
@@ -66,6 +73,78 @@ def test_a_zero_data_model_is_its_method_without_training(
     stopped = RECIPES[trained].model_copy(update={"trained": Trained.NOTHING})
 
     assert RECIPES[untrained] == stopped
+
+
+def test_rows_of_the_table_have_no_other_choices_than_those_of_the_paper() -> None:
+    further = {"adapter_rank": None, "anchor": None, "training_labels": "as_given"}
+    for recipe in RECIPES.values():
+        dumped = recipe.model_dump(mode="json")
+        assert {key: dumped[key] for key in further} == further
+
+
+def test_a_stored_recipe_without_the_further_choices_is_read() -> None:
+    stored = {"pretrained": True, "rereference": "refit", "trained": "network"}
+
+    assert Recipe.model_validate(stored) == RECIPES[Model.REFITTED_ATOM_REFS]
+
+
+@pytest.mark.parametrize(
+    "further",
+    [
+        {"trained": "readout"},
+        {"trained": "last_block", "anchor": {"kind": "l2", "weight": 0.1}},
+        {"trained": "adapters", "adapter_rank": 4},
+        {"anchor": {"kind": "replay", "fraction": 0.5}},
+        {"training_labels": "energies_source_forces"},
+    ],
+)
+def test_a_recipe_of_further_choices_survives_json(further: dict[str, object]) -> None:
+    recipe = NamedRecipe.model_validate(NETWORK | further | {"name": "row"})
+
+    assert NamedRecipe.model_validate_json(recipe.model_dump_json()) == recipe
+    assert find_recipe(recipe) == Recipe.model_validate(NETWORK | further)
+
+
+@pytest.mark.parametrize(
+    ("further", "message"),
+    [
+        (
+            {"trained": "adapters"},
+            "adapter_rank: expected a number with trained: adapters, got null",
+        ),
+        (
+            {"adapter_rank": 4},
+            "adapter_rank: expected null with trained: network, got 4",
+        ),
+        (
+            {"trained": "nothing", "training_labels": "energies"},
+            (
+                "trained: expected a part of the network with an anchor or "
+                "training_labels, got nothing"
+            ),
+        ),
+        (
+            {"trained": "nothing", "pretrained": False},
+            "random weights, and nothing is trained",
+        ),
+        (
+            {"pretrained": False, "trained": "readout"},
+            "trained: expected network with random weights, got readout",
+        ),
+        (
+            {"pretrained": False, "anchor": {"kind": "l2", "weight": 1.0}},
+            "anchor: expected null with random weights, got l2",
+        ),
+        ({"anchor": {"kind": "l2", "weight": 0.0}}, "greater than 0"),
+        ({"anchor": {"kind": "l2"}}, "Field required"),
+        ({"anchor": {"kind": "ewc"}}, "expected tags: 'l2', 'replay'"),
+    ],
+)
+def test_choices_that_exclude_each_other_are_refused(
+    further: dict[str, object], message: str
+) -> None:
+    with pytest.raises(ValidationError, match=re.escape(message)):
+        Recipe.model_validate(NETWORK | further)
 
 
 @pytest.mark.parametrize(

@@ -156,8 +156,8 @@ RECIPE = {
         ),
         (
             StudySettings,
-            {"name": "a", "models": (RECIPE | {"trained": "readout"},)},
-            "'nothing', 'network' or 'network_and_atom_refs'",
+            {"name": "a", "models": (RECIPE | {"trained": "heads"},)},
+            "'nothing', 'readout', 'last_block', 'adapters', 'network' or ",
         ),
         (
             StudySettings,
@@ -165,7 +165,7 @@ RECIPE = {
                 "name": "a",
                 "models": (RECIPE | {"pretrained": False, "trained": "nothing"},),
             },
-            "my_row: random weights, and nothing is trained",
+            "random weights, and nothing is trained",
         ),
         (
             StudySettings,

@@ -4,7 +4,7 @@ Usage, step by step as in ``workflows/gpaw_labels/run.sh``::
 
     make.py crystals crystals.parquet
     make.py frames RELAXED_RUN FOLDER
-    make.py pack PBE_RUN R2SCAN_RUN labels.parquet
+    make.py pack PBE_RUN R2SCAN_RUN gpaw.parquet
 
 ``crystals`` decorates prototypes with the elements of three chemical systems and
 relaxes most by CHGNet; ``frames`` writes the crystals that GPAW has relaxed, and
@@ -26,17 +26,19 @@ from pymatgen.core import Lattice, Structure
 from pymatgen.symmetry.analyzer import SpacegroupAnalyzer
 
 from nextrung.adapters.files.frames import write_frames
+from nextrung.adapters.sources.label_files import write_label_file
 from nextrung.adapters.sources.registry import read_source, source_digest
-from nextrung.compute.curation.identities import IdentityCounter
-from nextrung.compute.decoration import perturb, scale_to_atoms
+from nextrung.compute.decoration import scale_to_atoms
 from nextrung.potentials.registry import load_potential
 from nextrung.schemas.frames import Frames
-from nextrung.schemas.labels.sources import GpawDocumentsSource
+from nextrung.schemas.labels.sources import GpawDocumentsSource, RelaxedFrame
 from nextrung.schemas.labels.trajectory import Trajectory
 from nextrung.schemas.relaxation import RelaxationSettings, RelaxationStatus
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
+
+    from numpy.typing import NDArray
 
 #: Chemical systems of elements with few valence electrons and low cutoffs.
 SYSTEMS = (("Li", "Al", "Si"), ("Li", "Ge", "Te"), ("Li", "As", "Se"))
@@ -72,8 +74,15 @@ EQUIVALENT = {
     "half_heusler": (0, 1),
     "heusler": (1, 2),
 }
-#: Largest component of the strain, and deviation of displacements in Å.
-STRAIN, DISPLACEMENT = 0.03, 0.06
+#: Largest strain, and standard deviation of displacements in Å.
+STRAIN, DISPLACEMENT = 0.03, 0.1
+
+#: Directions of displacements and strains by turns: axes of cubic crystals, along which
+#: a few symmetries are kept, so that GPAW needs a few times fewer k-points.
+DIRECTIONS = ((1, 1, 1), (1, 0, 0), (1, 1, 0))
+
+#: Largest file that the package ships, in bytes.
+MAX_BYTES = 1_000_000
 
 #: Volumes of strained crystals relative to the relaxed one.
 VOLUMES = (0.94, 1.06)
@@ -151,23 +160,45 @@ def first_of(item: tuple[float, str, Structure]) -> float:
 
 
 def make_frames(run: Path, folder: Path) -> None:
-    """Write the relaxed crystals, those of other volumes, and displaced ones."""
-    relaxed = {
-        each.material_id: each.frames[-1:].to_structures()[0]
-        for each in read_runs(run)
-        if np.isfinite(each.relaxed_energy)
-    }
+    """Write the relaxed crystals, half of them strained, and displaced ones."""
     rng = np.random.default_rng(0)
     stages: dict[str, dict[str, tuple[str, Structure]]] = defaultdict(dict)
-    for index, (name, structure) in enumerate(sorted(relaxed.items())):
+    for index, (name, structure) in enumerate(sorted(read_relaxed(run).items())):
         stages["1_relaxed"][f"{name}#0"] = name, structure
-        strained = structure.copy()
-        strained.scale_lattice(structure.volume * VOLUMES[index % len(VOLUMES)])
-        stages["2_strained"][f"{name}#1"] = name, strained
-        moved = perturb(structure, strain=STRAIN, displacement=DISPLACEMENT, rng=rng)
-        stages["3_displaced"][f"{name}#2"] = name, moved
+        if index % 2 == 0:
+            strained = structure.copy()
+            volume = VOLUMES[index // 2 % len(VOLUMES)]
+            strained.scale_lattice(structure.volume * volume)
+            stages["2_strained"][f"{name}#1"] = name, strained
+        if len(structure) > 1:
+            direction = np.array(DIRECTIONS[index % len(DIRECTIONS)], dtype=float)
+            moved = displace(structure, direction / np.linalg.norm(direction), rng)
+            stages["3_displaced"][f"{name}#2"] = name, moved
     for stage, listed in stages.items():
         write_named(listed, folder / f"{stage}.parquet")
+
+
+def displace(
+    structure: Structure, direction: NDArray[np.float64], rng: np.random.Generator
+) -> Structure:
+    """Displace atoms along a direction, and strain the cell along and across it."""
+    along, across = rng.uniform(-STRAIN, STRAIN, 2)
+    parallel = np.outer(direction, direction)
+    strain = along * parallel + across * (np.eye(3) - parallel)
+    shifts = rng.normal(0, DISPLACEMENT, len(structure))
+    shifts -= shifts.mean()
+    lattice = structure.lattice.matrix @ (np.eye(3) + strain)
+    coords = structure.frac_coords @ lattice + np.outer(shifts, direction)
+    return Structure(lattice, structure.species, coords, coords_are_cartesian=True)
+
+
+def read_relaxed(run: Path) -> dict[str, Structure]:
+    """Read the crystals of a run whose relaxation converged, by name."""
+    return {
+        each.material_id: each.frames[-1:].to_structures()[0]
+        for each in read_runs(run, RelaxedFrame.RELAXATION)
+        if np.isfinite(each.relaxed_energy)
+    }
 
 
 def write_named(listed: Mapping[str, tuple[str, Structure]], path: Path) -> None:
@@ -181,30 +212,28 @@ def write_named(listed: Mapping[str, tuple[str, Structure]], path: Path) -> None
 
 def pack(pbe: Path, r2scan: Path, path: Path) -> None:
     """Write the frames that both functionals have labelled, with their provenance."""
-    runs = {"PBE": read_runs(pbe), "r2SCAN": read_runs(r2scan)}
+    folders = {"PBE": pbe, "r2SCAN": r2scan}
+    lowest = RelaxedFrame.LOWEST_ENERGY
+    runs = {key: read_runs(run, lowest) for key, run in folders.items()}
     names = {key: {name_frame(run) for run in found} for key, found in runs.items()}
     both = set.intersection(*names.values())
-    counter, kept = IdentityCounter(), defaultdict(list)
-    for functional, found in runs.items():
-        for run in sorted(found, key=name_frame):
-            if name_frame(run) in both:
-                counter.add(run)
-                kept[functional].append(run.frames)
     provenance = {
-        "source": "nextrung label --engine gpaw; workflows/gpaw_labels/run.sh",
+        "made_by": "workflows/gpaw_labels/run.sh",
         "runs": {
-            key: source_digest(open_run(run))
-            for key, run in {"PBE": pbe, "r2SCAN": r2scan}.items()
+            key: source_digest(open_run(run, lowest)) for key, run in folders.items()
         },
-        "identity": [each.model_dump() for each in counter.tabulate()],
     }
-    for functional, frames in kept.items():
-        target = path.with_name(f"{path.stem}_{functional.lower()}{path.suffix}")
-        write_frames(Frames.concatenate(frames), target, provenance)
+    for functional, found in runs.items():
+        target = path.with_name(f"{path.stem}-{functional.lower()}.parquet")
+        kept = [run for run in found if name_frame(run) in both]
+        write_label_file(kept, target, provenance)
+        size = target.stat().st_size
+        if size > MAX_BYTES:
+            raise SystemExit(
+                f"expected at most {MAX_BYTES} bytes, got {size}: {target}"
+            )
         digest = hashlib.sha256(target.read_bytes()).hexdigest()
-        print(
-            f"{target}: {len(frames)} frames, {target.stat().st_size} bytes, {digest}"
-        )
+        print(f"{target}: {len(kept)} frames, {size} bytes, {digest}")
 
 
 def name_frame(run: Trajectory) -> str:
@@ -212,15 +241,15 @@ def name_frame(run: Trajectory) -> str:
     return str(run.frames.frame_ids[0])
 
 
-def open_run(run: Path) -> GpawDocumentsSource:
+def open_run(run: Path, relaxed_frame: RelaxedFrame) -> GpawDocumentsSource:
     """Describe a run folder as a source."""
-    return GpawDocumentsSource(paths=(str(run),))
+    return GpawDocumentsSource(paths=(str(run),), relaxed_frame=relaxed_frame)
 
 
-def read_runs(run: Path) -> list[Trajectory]:
+def read_runs(run: Path, relaxed_frame: RelaxedFrame) -> list[Trajectory]:
     """Read the calculations of a run folder; print those that failed."""
     found = []
-    for each in read_source(open_run(run), lambda *_: None):
+    for each in read_source(open_run(run, relaxed_frame), lambda *_: None):
         if isinstance(each, Trajectory):
             found.append(each)
         else:
@@ -228,7 +257,11 @@ def read_runs(run: Path) -> list[Trajectory]:
     return found
 
 
-STEPS = {"crystals": make_crystals, "frames": make_frames, "pack": pack}
+STEPS = {
+    "crystals": make_crystals,
+    "frames": make_frames,
+    "pack": pack,
+}
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)

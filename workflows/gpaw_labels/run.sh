@@ -7,18 +7,20 @@ script=$here/make.py
 folder=$(mkdir -p "$1" && cd "$1" && pwd)
 shift
 export OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1
-label=(nextrung label --engine gpaw "$@")
 
+label() { # structures, settings, functional, run folder
+  nextrung label --engine gpaw "${options[@]}" "$1" --settings "$here/$2.yaml" \
+    --functional "$3" --root "$4"
+}
+
+options=("$@")
 cd "$folder"
 [ -f crystals.parquet ] || python "$script" crystals crystals.parquet
-"${label[@]}" crystals.parquet --settings "$here/relaxation.yaml" --root relaxed
+label crystals.parquet relaxation PBE relaxed
 [ -f 3_displaced.parquet ] || python "$script" frames relaxed .
 for frames in 1_relaxed 2_strained 3_displaced; do
-  [ $frames = 3_displaced ] &&
-    python "$here/converge.py" crystals.parquet "$here/single_point.yaml" convergence.jsonl
-  for functional in PBE r2SCAN; do
-    "${label[@]}" $frames.parquet --settings "$here/single_point.yaml" \
-      --functional $functional --root "${functional,,}"
-  done
+  label $frames.parquet single_point PBE pbe
+  label $frames.parquet single_point r2SCAN r2scan
 done
-python "$script" pack pbe r2scan labels.parquet
+python "$here/converge.py" crystals.parquet "$here/single_point.yaml" convergence.jsonl
+python "$script" pack pbe r2scan gpaw.parquet

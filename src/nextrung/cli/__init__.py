@@ -23,6 +23,7 @@ from nextrung.cli import (
     potentials,
     provenance,
     queries,
+    recipes,
     scores,
     setup,
     status,
@@ -60,7 +61,13 @@ def _take_options(
 
 
 _COMMANDS: dict[str, tuple[Callable[..., None], ...]] = {
-    "Studies": (study.preflight, study.run, study.report, status.status),
+    "Studies": (
+        study.preflight,
+        study.run,
+        recipes.compare_recipes,
+        study.report,
+        status.status,
+    ),
     "Results": (queries.results, queries.build, provenance.provenance),
     "Clusters": (setup.init, cluster.doctor, cluster.submit),
     "Stages": (

@@ -31,6 +31,8 @@ from nextrung.cli.running import (
 )
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from nextrung.schemas.labels.identity import IdentitySummary, LabelAudit
     from nextrung.schemas.labels.sources import Source
 
@@ -68,6 +70,7 @@ def build(
     console.print(table)
     describe_files(document.files)
     console.print(f"{document.n_frames} frames of {document.n_materials} materials")
+    console.print(_describe_labels(document.n_frames_by_label, document.n_frames))
     _show_findings(document.identity)
     for artifact in (document.frames, document.materials, document.rejections):
         console.print(str(artifact_path(artifact)), soft_wrap=True)
@@ -107,6 +110,15 @@ def audit(
         _show_audit(found)
 
 
+def _describe_labels(n_frames_by_label: Mapping[str, int], n_frames: int) -> str:
+    """Describe how many frames have each label."""
+    counts = (
+        f"{label} {'all' if count == n_frames else count or 'none'}"
+        for label, count in n_frames_by_label.items()
+    )
+    return f"labelled frames: {', '.join(counts)}"
+
+
 def _show_audit(found: LabelAudit) -> None:
     """Print an audit as tables; findings that need a decision come last."""
     identities = Table("field", "value", "runs", "such as")
@@ -144,6 +156,7 @@ def _print_finding(text: str) -> None:
 def info(frames_file: FramesFile) -> None:
     """Count the frames and materials of a frames file."""
     from nextrung.adapters.files.frames import read_frames
+    from nextrung.compute.curation.rules import count_frames_by_label
 
     frames = read_frames(frames_file)
     table = Table("split", "materials", "frames", "atoms", title=frames.functional)
@@ -152,3 +165,4 @@ def info(frames_file: FramesFile) -> None:
         counts = len(set(part.material_ids)), len(part), int(part.n_atoms.sum())
         table.add_row(split or "–", *map(str, counts))
     console.print(table)
+    console.print(_describe_labels(count_frames_by_label(frames), len(frames)))

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from pymatgen.entries.computed_entries import ComputedEntry
 
     from nextrung.schemas.stability import StabilityDoc
+    from nextrung.schemas.stability_table import LoadedStability
 
 # Choices of a record whose module loads pymatgen.
 CompetitorsName = Literal["other_compositions", "self"]
@@ -145,8 +146,10 @@ def fit(
 
 def _choose_models(
     documents: Mapping[str, StabilityDoc], models: Sequence[str]
-) -> dict[str, StabilityDoc]:
-    """Select the documents of some models, in the order of all."""
+) -> dict[str, LoadedStability]:
+    """Select the documents of some models, with rows, in the order of all."""
+    from nextrung.adapters.files.stability_table import load_stability
+
     if not documents:
         raise InputError("expected a study with scored stability, got one without")
     for model in models:
@@ -156,7 +159,8 @@ def _choose_models(
                 f"--model: expected one of {', '.join(documents)}, got {model}; did "
                 f"you mean {nearest}?"
             )
-    return {model: found for model, found in documents.items() if model in models}
+    chosen = {model: found for model, found in documents.items() if model in models}
+    return {model: load_stability(found) for model, found in chosen.items()}
 
 
 def _read_entries(path: Path) -> list[ComputedEntry]:

@@ -215,7 +215,7 @@ def _train(
         prepare_start(potential, recipe, atom_refs, seed=settings.seed),
         frames,
         settings,
-        trained=recipe.trained,
+        recipe=recipe,
         workdir=output.with_name(output.name + ".state"),
         on_epoch=_print_epoch,
     )

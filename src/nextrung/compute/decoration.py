@@ -83,6 +83,50 @@ def draw_compounds(
     return {name: decorated[name] for name in chosen}
 
 
+def draw_crystals(
+    prototypes: Mapping[str, Structure],
+    elements: Sequence[str],
+    n_crystals: int,
+    *,
+    rng: np.random.Generator,
+) -> dict[str, Structure]:
+    """Draw crystals of any chemical system: random prototypes, similar elements.
+
+    Parameters
+    ----------
+    prototypes : mapping of str to Structure
+        Prototypes by name.
+    elements : sequence of str
+        Symbols of the elements to draw from, at least as many as a prototype has.
+    n_crystals : int
+        Number of draws; fewer crystals are returned where one is drawn twice.
+    rng : numpy.random.Generator
+        Random number generator.
+
+    Returns
+    -------
+    dict of str to Structure
+        Crystals by name, scaled to the volume that pymatgen predicts.
+    """
+    known = [Element(symbol) for symbol in elements]
+    numbers = np.array([element.mendeleev_no for element in known])
+    labels = [n for n, p in prototypes.items() if len(p.composition) <= len(known)]
+    crystals = {}
+    for label in rng.choice(labels, n_crystals).tolist():
+        decorated = prototypes[label].copy()
+        free, pairs = np.full(len(known), fill_value=True), {}
+        for old in sorted(decorated.composition.elements):
+            weights = free * np.exp(
+                -np.abs(numbers - old.mendeleev_no) / DISSIMILARITY_SCALE
+            )
+            chosen = int(rng.choice(len(known), p=weights / weights.sum()))
+            free[chosen], pairs[old] = False, known[chosen]
+        decorated.replace_species(pairs)
+        name = f"{decorated.composition.reduced_formula}-{label}"
+        crystals[name] = scale_to_atoms(decorated)
+    return crystals
+
+
 def draw_polymorphs(
     prototypes: Mapping[str, Structure],
     element: str,

@@ -87,7 +87,7 @@ def is_undertrained(val_errors: Sequence[float]) -> bool:
 
 
 def plan_batches(
-    n_frames: int, epoch: int, settings: FineTuningSettings
+    n_frames: int, epoch: int, settings: FineTuningSettings, *, n_replayed: int = 0
 ) -> list[NDArray[np.int64]]:
     """Shuffle frames into the batches of one epoch.
 
@@ -99,15 +99,23 @@ def plan_batches(
         Index of the epoch; determines the order together with the seed.
     settings : FineTuningSettings
         Batch size and seed.
+    n_replayed : int
+        Replayed frames, which follow the training frames; about as many are added to
+        each batch, so that the number of batches does not depend on them.
 
     Returns
     -------
     list of ndarray of int
         Frames of each batch; every frame is in exactly one batch.
     """
-    order = np.random.default_rng([settings.seed, epoch]).permutation(n_frames)
+    rng = np.random.default_rng([settings.seed, epoch])
+    order = rng.permutation(n_frames)
     starts = range(0, n_frames, settings.batch_size)
-    return [order[start : start + settings.batch_size] for start in starts]
+    added = np.array_split(n_frames + rng.permutation(n_replayed), max(len(starts), 1))
+    return [
+        np.concatenate([order[start : start + settings.batch_size], replayed])
+        for start, replayed in zip(starts, added, strict=False)
+    ]
 
 
 def share_batch(

@@ -28,15 +28,18 @@ from nextrung.schemas.alignment import (
     SourceCounts,
     SourceEnergies,
 )
+from nextrung.schemas.base import InputError
 from nextrung.schemas.models import Rereference
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Collection, Mapping
 
+    from nextrung.adapters.sources.registry import ReadLabels
     from nextrung.schemas.atom_refs import AtomRefDoc
     from nextrung.schemas.dataset import DatasetDoc
     from nextrung.schemas.fine_tuning import FineTuningDoc
     from nextrung.schemas.frames import Frames
+    from nextrung.schemas.labels.identity import IdentitySummary
     from nextrung.schemas.labels.sources import Source
 
 
@@ -94,7 +97,7 @@ class AlignmentMaker(StageMaker):
             Reference energies by the kind of fit, ``refit`` and ``residual``.
         """
         refitted = atom_refs[Rereference.REFIT]
-        compared = self._compare(open_frames(dataset), source)
+        compared = self._compare(dataset, source)
         chosen = self.settings.target_references
         score = score_alignment(
             compared.target,
@@ -120,11 +123,14 @@ class AlignmentMaker(StageMaker):
             provenance=provenance(),
         )
 
-    def _compare(self, target: Frames, source: FineTuningDoc) -> _Compared:
+    def _compare(self, dataset: DatasetDoc, source: FineTuningDoc) -> _Compared:
         """Read or predict source energies of the target frames; find references."""
+        target = open_frames(dataset)
         chosen = self.settings.source_references
         if self.settings.source is not None:
-            return self._read(target, self.settings.source)
+            read = read_labels(self.settings.source)
+            validate_codes(read.codes, dataset.identity)
+            return self._pair(target, self.settings.source, read)
         potential = open_potential(source)
         predicted, _ = potential.predict_frames(target, "e")
         return _Compared(
@@ -136,10 +142,9 @@ class AlignmentMaker(StageMaker):
             referenced=f"those of {chosen or source.source}",
         )
 
-    def _read(self, target: Frames, labels: Source) -> _Compared:
-        """Read calculated source energies and pair them with the target frames."""
-        read, n_rejected = read_labels(labels)
-        target, paired = pair_frames(target, read, self.settings.pairing)
+    def _pair(self, target: Frames, labels: Source, read: ReadLabels) -> _Compared:
+        """Pair calculated source energies with the target frames."""
+        target, paired = pair_frames(target, read.frames, self.settings.pairing)
         chosen = self.settings.source_references
         known = paired[np.isfinite(paired.energies)]
         unsplit = replace(known, splits=np.full(len(known), ""))
@@ -147,12 +152,14 @@ class AlignmentMaker(StageMaker):
         return _Compared(
             target=target,
             source=paired,
-            name=name_labels(labels, read.functional),
+            name=name_labels(labels, read.frames.functional),
             kind=SourceEnergies.CALCULATED,
             references=_choose_references(chosen, fitted),
             referenced=f"those of {chosen}" if chosen else "fitted to all of them",
             counts=SourceCounts(
-                n_frames=len(read), n_paired=len(known), n_rejected=n_rejected
+                n_frames=len(read.frames),
+                n_paired=len(known),
+                n_rejected=read.n_rejected,
             ),
         )
 
@@ -165,6 +172,29 @@ class AlignmentMaker(StageMaker):
         if energies is SourceEnergies.CALCULATED:
             return AlignmentCorrections.NONE
         return locate_corrections(functional)
+
+
+def validate_codes(codes: Collection[str], dataset: IdentitySummary) -> None:
+    """Validate that labels of both functionals are of one code.
+
+    Parameters
+    ----------
+    codes : collection of str
+        Codes of the labels of the source functional; empty where unknown.
+    dataset : IdentitySummary
+        How the target labels were calculated.
+
+    Raises
+    ------
+    InputError
+        If the codes are known and differ: each has an energy scale of its own.
+    """
+    target = {each.value for each in dataset.identities if each.field == "code"} - {""}
+    if codes and target and set(codes) != target:
+        raise InputError(
+            f"alignment.source: expected labels of {', '.join(sorted(target))}, as of "
+            f"dataset.source, got labels of {', '.join(sorted(codes))}"
+        )
 
 
 def _correlate_residual(

@@ -195,7 +195,7 @@ class FineTuningMaker(StageMaker):
             ),
             open_frames(dataset),
             self.settings,
-            trained=recipe.trained,
+            recipe=recipe,
             workdir=work_folder(),
             on_epoch=self._report,
         )
@@ -219,6 +219,8 @@ class FineTuningMaker(StageMaker):
                 UnusableFrame(frame_id=frame_id, reason=reason)
                 for frame_id, reason in result.unusable.items()
             ],
+            n_replayed=result.n_replayed,
+            n_source_labelled=result.n_source_labelled,
             n_damaged=result.n_damaged,
             provenance=provenance(),
         )

@@ -9,6 +9,7 @@ import numpy as np
 
 from nextrung.compute.alignment import correlate, subtract_references
 from nextrung.compute.curation.outliers import find_outliers
+from nextrung.compute.curation.rules import count_frames_by_label
 from nextrung.compute.preflight import (
     PartialCorrelation,
     check_alignment,
@@ -37,6 +38,7 @@ from nextrung.makers.jobs.task_job import (
     work_folder,
 )
 from nextrung.schemas.fine_tuning import FineTuningSettings
+from nextrung.schemas.labels.curation import Label
 from nextrung.schemas.models import Model, NamedRecipe, Rereference
 from nextrung.schemas.preflight import PreflightDoc, PreflightSettings
 from nextrung.schemas.study import StudySettings
@@ -159,9 +161,15 @@ class TrialMaker(StageMaker):
     def _check_labels(self, dataset: DatasetDoc, sampled: Sample) -> list[Check]:
         """Check whether labels are of one kind and on one scale."""
         outliers, n_runs = find_outliers(sampled.frames, sampled.predicted)
+        labels = count_frames_by_label(sampled.frames)
         return [
             check_mixtures(dataset.identity.mixtures),
-            check_outliers(outliers, n_runs, self.settings),
+            check_outliers(
+                outliers,
+                n_runs,
+                self.settings,
+                has_forces=labels[Label.FORCES] + labels[Label.STRESS] > 0,
+            ),
         ]
 
     def _check_models(

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from jobflow import CURRENT_JOB
 
+from nextrung.adapters.files.stability_table import load_rows
 from nextrung.compute.intervals import (
     BASELINE,
     SIGNIFICANCE,
@@ -161,7 +162,7 @@ def _collect_errors(
                 uuid = jobs.get(repeat.name(f"{stage}/{model}"))
                 if uuid is not None:
                     output = CURRENT_JOB.store.get_output(uuid, load=True)
-                    errors = collect_errors(kind.model_validate(output))
+                    errors = collect_errors(load_rows(kind.model_validate(output)))
                     yield model, (repeat.seed, repeat.split), errors
 
 

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from nextrung.potentials.graphs.crystals import Crystals, Selection
     from nextrung.schemas.prediction import Prediction
 
+#: Dimensions of a matrix.
+_MATRIX = 2
 #: Functional of a checkpoint without metadata.
 UNKNOWN_FUNCTIONAL = "unknown functional"
 
@@ -409,7 +411,32 @@ class TrainableBackend(ModuleBackend):
 
     @abstractmethod
     def parameter_groups(self) -> dict[str, list[nn.Parameter]]:
-        """List all parameters by their part: ``references``, ``readout``, ``body``."""
+        """List all parameters by their part.
+
+        Returns
+        -------
+        dict of str to list of Parameter
+            ``references``, ``readout`` (the output layers), ``last_block`` (the last
+            interaction) and ``body`` (all others).
+        """
+
+    def linear_maps(self) -> dict[str, tuple[tuple[int, int], ...]]:
+        """List the weights that are linear maps, which adapters change.
+
+        Returns
+        -------
+        dict of str to tuple of (int, int)
+            Shapes of the matrices that a weight consists of, row by row, by its name:
+            one of a dense layer, one per irreducible representation of an equivariant
+            layer.
+        """
+        references = set(map(id, self.parameter_groups()["references"]))
+        maps = {
+            name: _list_matrices(self.module.get_submodule(name.rpartition(".")[0]))
+            for name, weight in self.module.named_parameters()
+            if name.endswith(".weight") and id(weight) not in references
+        }
+        return {name: shapes for name, shapes in maps.items() if shapes}
 
     @abstractmethod
     def for_training(self) -> Self:
@@ -464,6 +491,23 @@ class TrainableBackend(ModuleBackend):
             Letters of the wanted properties.
         """
         return self.evaluate(self.build(inputs, self.device, self.dtype), properties)
+
+
+def _list_matrices(layer: Any) -> tuple[tuple[int, int], ...]:  # noqa: ANN401
+    """List the shapes of the matrices in the weight of a layer; none of others.
+
+    An equivariant linear layer has them one after the other in a vector, in the order
+    of its ``instructions``.
+    """
+    weight, kind = layer.weight, type(layer).__name__
+    if kind == "Embedding":
+        return ()
+    if weight.dim() == _MATRIX:
+        return (tuple(weight.shape),)
+    shapes = [tuple(each.path_shape) for each in getattr(layer, "instructions", ())]
+    shapes = [shape for shape in shapes if len(shape) == _MATRIX]
+    covered = sum(n_rows * n_columns for n_rows, n_columns in shapes)
+    return tuple(shapes) if kind == "Linear" and covered == weight.numel() else ()
 
 
 @dataclass(frozen=True, eq=False)

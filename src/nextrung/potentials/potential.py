@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from pymatgen.core import Element
 
+from nextrung.potentials.batch_budget import limit_relaxation
 from nextrung.potentials.calculator import PotentialCalculator
 from nextrung.potentials.graphs.crystals import Crystals
 from nextrung.potentials.graphs.validity import describe_priors
@@ -88,8 +89,8 @@ class Potential:
 
     @property
     def limits(self) -> BatchLimits:
-        """Largest costs of batches."""
-        return self.backend.limits
+        """Largest costs of batches on the device."""
+        return limit_relaxation(self.backend)
 
     @property
     def atom_refs(self) -> dict[str, float]:

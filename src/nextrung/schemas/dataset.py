@@ -11,6 +11,7 @@ from nextrung.schemas.labels.curation import (
     CorrectionScheme,
     CrystalTolerance,
     CurationSettings,
+    Label,
     Rule,
 )
 from nextrung.schemas.labels.identity import FileCounts, IdentitySummary
@@ -46,6 +47,14 @@ class SplitSettings(Record):
     )
     test: float = Field(0.1, ge=0, lt=1, description="Test fraction of the materials.")
     seed: int = Field(0, ge=0, description="Random seed of the split.")
+    folds: int | None = Field(
+        None,
+        ge=3,
+        le=100,
+        description="Number of folds of a cross-validation, in place of `val` and "
+        "`test`: `seed // folds` draws them, fold `seed % folds` is the test set, and "
+        "the next one the validation set. Null for fractions drawn at random.",
+    )
     keep_elements_in_train: bool = Field(
         default=True, description="Whether every element must be in the training split."
     )
@@ -95,6 +104,10 @@ class DatasetCounts(Record):
     )
     n_materials_by_split: dict[str, int] = Field(description="Materials, by split.")
     n_frames_by_split: dict[str, int] = Field(description="Frames, by split.")
+    n_frames_by_label: dict[Label, int] = Field(
+        default_factory=dict,
+        description="Frames that have the label, by label; empty where not counted.",
+    )
     element_counts: dict[str, int] = Field(
         description="Frames that contain the element, by symbol."
     )

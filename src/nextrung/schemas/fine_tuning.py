@@ -170,6 +170,18 @@ class FineTuningDoc(TaskDoc):
     unusable_frames: list[UnusableFrame] = Field(
         default_factory=list, description="Frames left out of training and validation."
     )
+    n_replayed: int = Field(
+        0,
+        ge=0,
+        description="Structures with predictions of `source` that were trained on "
+        "beside the labels: decorated prototypes of its elements, drawn by the seed.",
+    )
+    n_source_labelled: int = Field(
+        0,
+        ge=0,
+        description="Training frames whose forces and stresses were predictions of "
+        "`source`, which count in the loss and in no error.",
+    )
     n_damaged: int = Field(
         0, ge=0, description="Damaged checkpoints that were found and not used."
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from enum import StrEnum
 from pathlib import PurePath
-from typing import TYPE_CHECKING, Annotated, Self
+from typing import TYPE_CHECKING, Annotated, Literal, Self
 
 from pydantic import Discriminator, Field, Tag, model_validator
 
@@ -49,16 +49,120 @@ class Trained(StrEnum):
     """Which weights are trained."""
 
     NOTHING = "nothing"
+    READOUT = "readout"
+    LAST_BLOCK = "last_block"
+    ADAPTERS = "adapters"
     NETWORK = "network"
     NETWORK_AND_ATOM_REFS = "network_and_atom_refs"
 
 
+class TrainingLabels(StrEnum):
+    """Which labels of the training frames are trained on."""
+
+    AS_GIVEN = "as_given"
+    ENERGIES = "energies"
+    ENERGIES_SOURCE_FORCES = "energies_source_forces"
+
+
+class L2Anchor(Record):
+    """Penalty on the squared distance of trained weights from those of the source."""
+
+    kind: Literal["l2"] = "l2"
+    weight: float = Field(
+        gt=0,
+        description="Factor of the sum of squares of their changes, added to the loss.",
+    )
+
+
+class ReplayAnchor(Record):
+    """Training on predictions of the source beside the target labels."""
+
+    kind: Literal["replay"] = "replay"
+    weight: float = Field(
+        1.0, gt=0, description="Weight of a replayed frame relative to a labelled one."
+    )
+    fraction: float = Field(
+        1.0,
+        gt=0,
+        le=100,
+        description="Replayed structures per training frame, in every batch.",
+    )
+
+
+#: What keeps a model near its source.
+Anchor = Annotated[L2Anchor | ReplayAnchor, Field(discriminator="kind")]
+
+#: Trained parts that a network with random weights has no use for.
+_PARTS_OF_SOURCE = (Trained.READOUT, Trained.LAST_BLOCK, Trained.ADAPTERS)
+
+
 class Recipe(Record):
-    """Three choices that define a model of a study."""
+    """Choices that define a model of a study."""
 
     pretrained: bool = Field(description="Whether training starts from source weights.")
     rereference: Rereference = Field(description="How atomic references are moved.")
-    trained: Trained = Field(description="Which weights are trained.")
+    trained: Trained = Field(
+        description="Which weights are trained: `readout` the layers after the last "
+        "interaction; `last_block` the last interaction too; `adapters` a low-rank "
+        "change of every linear map; `network` all but the atomic references."
+    )
+    adapter_rank: int | None = Field(
+        None,
+        ge=1,
+        le=1024,
+        description="Rank of the changes of `adapters`; null for other trained parts.",
+    )
+    anchor: Anchor | None = Field(
+        None,
+        description="What keeps the model near the source in training; null: nothing.",
+    )
+    training_labels: TrainingLabels = Field(
+        TrainingLabels.AS_GIVEN,
+        description="Labels that are trained on: `as_given` all there are; `energies` "
+        "those of energies alone; `energies_source_forces` those of energies, beside "
+        "forces and stresses that the source predicts.",
+    )
+
+    @model_validator(mode="after")
+    def _validate_adapter_rank(self) -> Self:
+        """Validate that adapters have a rank, and other trained parts none."""
+        adapted = self.trained is Trained.ADAPTERS
+        if adapted != (self.adapter_rank is not None):
+            expected = "a number" if adapted else "null"
+            raise ValueError(
+                f"adapter_rank: expected {expected} with trained: {self.trained}, got "
+                f"{'null' if adapted else self.adapter_rank}"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _validate_training(self) -> Self:
+        """Validate that choices of a training have one, and weights to start from."""
+        if self.trained is Trained.NOTHING:
+            if not self.pretrained:
+                raise ValueError("random weights, and nothing is trained")
+            if self.anchor or self.training_labels is not TrainingLabels.AS_GIVEN:
+                raise ValueError(
+                    "trained: expected a part of the network with an anchor or "
+                    "training_labels, got nothing"
+                )
+        if not self.pretrained and self.trained in _PARTS_OF_SOURCE:
+            raise ValueError(
+                f"trained: expected network with random weights, got {self.trained}"
+            )
+        if (
+            not self.pretrained
+            and self.training_labels is TrainingLabels.ENERGIES_SOURCE_FORCES
+        ):
+            raise ValueError(
+                "training_labels: expected as_given or energies with random weights, "
+                "got energies_source_forces"
+            )
+        if not self.pretrained and self.anchor:
+            raise ValueError(
+                f"anchor: expected null with random weights, got {self.anchor.kind}"
+            )
+        return self
 
 
 #: Source, re-referenced sources, methods 1 to 4 of Huang et al. (2025), and ours.
@@ -94,12 +198,10 @@ class NamedRecipe(Recipe):
         return self.name
 
     @model_validator(mode="after")
-    def _validate_recipe(self) -> Self:
-        """Validate that the name is free, and that the model can have learned."""
+    def _validate_name(self) -> Self:
+        """Validate that the name is free."""
         if self.name in set(Model):
             raise ValueError(f"name: expected another than of the table: {self.name}")
-        if not self.pretrained and self.trained is Trained.NOTHING:
-            raise ValueError(f"{self.name}: random weights, and nothing is trained")
         return self
 
 

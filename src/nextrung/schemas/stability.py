@@ -2,17 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import StrEnum
-from typing import TYPE_CHECKING
 
 from pydantic import Field
 
-from nextrung.schemas.base import ModelDoc, Record
+from nextrung.schemas.base import Artifact, ModelDoc, Record
 from nextrung.schemas.relaxation import RelaxationStatus
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
 
 
 class Competitors(StrEnum):
@@ -63,37 +58,6 @@ class DecompositionRecord(Record):
         (), description="Decomposition products, largest amount first."
     )
     error: str | None = Field(None, description="Why the energies are missing.")
-
-
-@dataclass(frozen=True)
-class MaterialEnergies:
-    """Energies of one material from the labels and from a model.
-
-    Parameters
-    ----------
-    material_id : str
-        Unique id of the material.
-    composition : mapping of str to float
-        Number of atoms in the cell, by element symbol.
-    split : str
-        ``train``, ``val``, ``test`` or ``""``.
-    target_energy : float or None
-        Total energy of the label in eV.
-    predicted_energy : float or None
-        Total energy after relaxation with the model in eV; None if it failed.
-    unrelaxed_energy : float or None
-        Total energy of the initial structure with the model in eV.
-    status : RelaxationStatus
-        Status of the relaxation.
-    """
-
-    material_id: str
-    composition: Mapping[str, float]
-    split: str
-    target_energy: float | None
-    predicted_energy: float | None
-    unrelaxed_energy: float | None = None
-    status: RelaxationStatus = RelaxationStatus.CONVERGED
 
 
 class MaterialStability(Record):
@@ -223,12 +187,13 @@ class StabilityScore(Record):
     statuses: dict[str, int] = Field(
         description="Number of relaxations by status; absent statuses did not occur."
     )
-    rows: list[StabilityRecord] = Field(
-        description="Every material, in the order given."
-    )
 
 
 class StabilityDoc(StabilityScore, ModelDoc):
     """Stability scores of one model."""
 
     settings: StabilitySettings = Field(description="Settings of the stage.")
+    records: Artifact = Field(
+        description="One row per material, in order, Parquet; the columns are the "
+        "fields of `StabilityRecord`."
+    )

@@ -88,7 +88,7 @@ def data(real_data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 def test_real_samples_keep_the_same_frames_as_the_authors_code(
     name: str, tmp_path: Path
 ) -> None:
-    frames, _ = read_labels(REAL[name])
+    frames = read_labels(REAL[name]).frames
 
     found = search([frames], tmp_path, set())
 
@@ -99,7 +99,7 @@ def test_real_samples_keep_the_same_frames_as_the_authors_code(
 def relaxation(real_data: Path) -> Frames:
     """185 frames of As2SO6: relaxations of 86, 54 and fewer steps, many alike."""
     path = real_data / "mp-task-documents" / "test_As2SO6_tasks.json.gz"
-    frames, _ = read_labels(TaskDocumentsSource(paths=(str(path),)))
+    frames = read_labels(TaskDocumentsSource(paths=(str(path),))).frames
     return name_materials(frames, np.full(len(frames), "As2SO6"))
 
 

@@ -8,6 +8,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from nextrung.adapters.files.relaxation_table import (
+    read_energies,
     read_outcomes,
     read_relaxations,
     write_relaxations,
@@ -88,3 +89,26 @@ def test_the_error_of_a_table_of_another_schema_names_it(tmp_path: Path) -> None
 
     with pytest.raises(InputError, match="expected a table of relaxations in"):
         read_outcomes(tmp_path / "table.parquet")
+
+
+def test_energies_are_in_the_order_asked_for(
+    tmp_path: Path, converged: RelaxationRecord, failed: RelaxationRecord
+) -> None:
+    path = tmp_path / "table.parquet"
+    write_relaxations(path, {"a": converged, "b": failed})
+
+    energies = read_energies(path, ["b", "a"])
+
+    assert np.isnan(energies.relaxed).tolist() == [True, False]
+    assert energies.relaxed[1] == converged.energy
+    assert energies.statuses.tolist() == [failed.status, converged.status]
+
+
+def test_a_material_without_relaxation_is_named(
+    tmp_path: Path, converged: RelaxationRecord
+) -> None:
+    path = tmp_path / "table.parquet"
+    write_relaxations(path, {"a": converged})
+
+    with pytest.raises(InputError, match=r"expected the relaxation of c in .*got none"):
+        read_energies(path, ["a", "c"])

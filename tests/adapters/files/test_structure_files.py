@@ -50,7 +50,7 @@ def test_labels_beside_predictions_are_read_as_they_were(
 
     write_predictions(path, frames, predicted=predicted, errors={})
 
-    back, _ = read_labels(AseSource(paths=(str(path),), functional="r2SCAN"))
+    back = read_labels(AseSource(paths=(str(path),), functional="r2SCAN")).frames
     assert back.frame_ids.tolist() == ["salt", "iron"]
     for name in ("energies", "forces", "stresses", "magmoms", "lattices"):
         expected = getattr(frames, name)

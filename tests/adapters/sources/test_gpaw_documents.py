@@ -187,10 +187,11 @@ def test_a_run_folder_is_a_source(
     run_locally(flows[1], store=store, log=False)
     close_store(store)
 
-    frames, rejected = read_labels(source)
+    frames, rejected, codes = read_labels(source)
     assert frames.material_ids.tolist() == ["a", "b"]
     assert frames.energies.tolist() == [LABELS["energy"]] * 2
     assert rejected == {}
+    assert codes == {"GPAW"}
     assert source_digest(source) != before
     assert list_source_files(source) == {}
     assert name_labels(source, "PBE") == "PBE (GPAW)"

@@ -193,7 +193,7 @@ def test_all_frames_of_a_source_are_read(tmp_path: Path) -> None:
     source = AseSource(
         paths=(str(file),), functional="PBE", material_id_key=None, frame_id_key=None
     )
-    frames, _ = read_labels(source)
+    frames = read_labels(source).frames
 
     assert len(frames) == 3
     assert frames.functional == "PBE"
@@ -207,7 +207,7 @@ def test_files_that_cannot_be_read_are_counted(
         (tmp_path / name).mkdir()
         (tmp_path / name / "OUTCAR").write_text(text)
 
-    frames, n_rejected = read_labels(VaspSource(paths=(str(tmp_path),)))
+    frames, n_rejected, _ = read_labels(VaspSource(paths=(str(tmp_path),)))
 
     assert len(frames) == 2
     assert n_rejected == {Rule.INCOMPLETE_FILE: 2}

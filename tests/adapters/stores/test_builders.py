@@ -5,6 +5,7 @@ import pickle
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import pytest
 from tests.made_up_study import (
     MATERIALS,
@@ -128,7 +129,10 @@ def test_rows_of_an_outdated_document_are_removed(store: JobStore) -> None:
     build_collections(store)
     smaller = make_stability(Model.SCRATCH, 0.1)
     smaller = smaller.model_copy(
-        update={"rows": smaller.rows[:4], "provenance": make_provenance("smaller")}
+        update={
+            "rows": smaller.rows.take(np.arange(4)),
+            "provenance": make_provenance("smaller"),
+        }
     )
     part, when = ("demo", "stability/scratch"), "2026-01-02T00:00:00"
     store_document(store, smaller, part, uuid="uuid-of-smaller", when=when)

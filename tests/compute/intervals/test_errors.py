@@ -2,13 +2,13 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from tests.made_up_study import make_density, make_hulls
+from tests.made_up_study import make_density, make_hulls, tabulate
 from tests.made_up_study.models import make_evaluation
 
 from nextrung.compute.intervals import EVERY, collect_errors, tabulate_errors
 from nextrung.schemas.evaluation import EvaluationDoc, FrameResiduals
 from nextrung.schemas.models import Model
-from nextrung.schemas.stability import StabilityDoc
+from nextrung.schemas.stability_table import LoadedStability
 
 ROWS = FrameResiduals(
     frame_id=["a", "b", "c"],
@@ -60,10 +60,10 @@ def test_hulls_have_errors_of_each_split_and_of_all_materials() -> None:
 
 def test_elements_of_hulls_can_be_left_out() -> None:
     (hull,) = make_hulls({Model.SCRATCH: (0.1, 0.2)}, n_materials=7).values()
-    assert isinstance(hull, StabilityDoc)
-    rows = hull.rows
+    assert isinstance(hull, LoadedStability)
+    rows = hull.rows.to_records()
     element = rows[0].model_copy(update={"chemical_system": "Li"})
-    changed = hull.model_copy(update={"rows": [element, *rows[1:]]})
+    changed = hull.model_copy(update={"rows": tabulate([element, *rows[1:]])})
     errors = collect_errors(changed)["test"]["formation_energy"]
     assert (len(errors), len(errors.drop_elements())) == (7, 6)
 

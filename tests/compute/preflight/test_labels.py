@@ -71,3 +71,9 @@ def test_runs_that_fit_pass() -> None:
     check = check_outliers([], 30, PreflightSettings())
 
     assert (check.outcome, check.finding) == (CheckOutcome.PASSED, "none of 30 runs")
+
+
+def test_labels_without_forces_are_not_said_to_have_the_right_unit() -> None:
+    check = check_outliers([], 30, PreflightSettings(), has_forces=False)
+
+    assert check.finding.endswith("; no frame has forces or stresses to compare")

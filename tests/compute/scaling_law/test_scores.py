@@ -76,3 +76,29 @@ def test_repeated_trainings_are_compared_by_their_mean() -> None:
     assert crossing.leader is Leader.TRANSFER
     assert crossing.undertrained_sizes == (20,)
     assert score.laws["energy_mae"].laws["scratch"].n_points == 4
+
+
+@pytest.mark.parametrize(
+    ("errors", "laws"),
+    [
+        ((0.1, None), ["energy_mae"]),
+        ((0.1, 0.2), ["energy_mae", "forces_mae"]),
+        ((None, None), ["energy_mae", "forces_mae"]),
+    ],
+    ids=["no forces", "both", "no prediction"],
+)
+def test_frames_without_forces_have_no_law_of_forces(
+    errors: tuple[float | None, float | None], laws: list[str]
+) -> None:
+    points = [
+        ScalingPoint(
+            model=Model.SCRATCH,
+            n_frames=size,
+            n_materials=1,
+            energy_mae=errors[0],
+            forces_mae=errors[1],
+        )
+        for size in (10, 20)
+    ]
+
+    assert list(score_scaling_law(points, ScalingLawSettings()).laws) == laws

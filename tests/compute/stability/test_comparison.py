@@ -5,14 +5,13 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from pymatgen.core import Composition
+from tests.compute.stability.materials import MaterialEnergies, score
 
-from nextrung.compute.stability import score_stability
 from nextrung.compute.stability.comparison import compare_decompositions
 from nextrung.compute.stability.decomposition import Decomposition, decompose
 from nextrung.compute.stability.entries import EntryTable
 from nextrung.schemas.relaxation import RelaxationStatus
 from nextrung.schemas.stability import (
-    MaterialEnergies,
     StabilityRecord,
     StabilitySettings,
 )
@@ -120,7 +119,7 @@ def score_lif(target: float | None, predicted: float | None) -> StabilityRecord:
             status=RelaxationStatus.MAX_STEPS,
         ),
     ]
-    return score_stability(materials, StabilitySettings()).rows[2]
+    return score(materials, StabilitySettings())[1].to_records()[2]
 
 
 def test_a_row_has_energies_of_labels_and_model_per_atom() -> None:
@@ -174,7 +173,7 @@ def test_a_missing_reference_is_an_error_of_labels_and_model() -> None:
         MaterialEnergies("salt", {"Li": 1, "F": 1}, "", -1, -1),
     ]
 
-    row = score_stability(materials, StabilitySettings()).rows[1]
+    row = score(materials, StabilitySettings())[1].to_records()[1]
 
     missing = "no elemental entry to refer to for F"
     assert row.error == f"labels: {missing}; model: {missing}"

@@ -3,11 +3,12 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from pymatgen.analysis.phase_diagram import PDEntry
-from pymatgen.core import Composition
+from pymatgen.core import Composition, Lattice, Structure
 from pymatgen.entries.computed_entries import ComputedEntry
 
 from nextrung.compute.stability.entries import EntryTable
 from nextrung.schemas.base import InputError
+from nextrung.schemas.frames import Frames
 
 
 def test_entries_are_stored_one_after_another() -> None:
@@ -65,3 +66,29 @@ def test_two_entries_of_one_id_are_rejected() -> None:
 
     with pytest.raises(InputError, match="unique entry ids, got mp-1 twice"):
         EntryTable.from_entries(entries)
+
+
+def test_entries_of_structures_are_those_of_their_compositions() -> None:
+    structures = [
+        Structure(Lattice.cubic(4), symbols, np.linspace(0, 0.9, 3 * n).reshape(n, 3))
+        for symbols in (["O", "Li", "O"], ["H"], ["Zn", "C", "O", "C"])
+        for n in [len(symbols)]
+    ]
+    names = ["b", "a", "c"]
+    energies = np.array([1.0, np.nan, 3.0])
+
+    table = EntryTable.from_frames(Frames.from_structures(structures, names), energies)
+    expected = EntryTable.from_compositions(
+        names, [structure.composition for structure in structures], energies
+    )
+
+    for name in ("offsets", "elements", "amounts", "energies"):
+        np.testing.assert_array_equal(getattr(table, name), getattr(expected, name))
+    assert (table.entry_ids, table.symbols) == (names, expected.symbols)
+    assert table.list_systems() == ["Li-O", "H", "C-O-Zn"]
+
+
+def test_no_structures_have_no_entries() -> None:
+    table = EntryTable.from_frames(Frames.from_structures([]), np.zeros(0))
+
+    assert len(table) == len(table.symbols) == 0

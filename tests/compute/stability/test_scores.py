@@ -4,20 +4,21 @@ from typing import TYPE_CHECKING
 
 import pytest
 from pymatgen.core import Composition
+from tests.compute.stability.materials import MaterialEnergies
+from tests.compute.stability.materials import score as score_stability
 
-from nextrung.compute.stability import score_stability
 from nextrung.schemas.base import InputError
 from nextrung.schemas.relaxation import RelaxationStatus
 from nextrung.schemas.stability import (
     Competitors,
-    MaterialEnergies,
     StabilitySettings,
 )
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from nextrung.schemas.stability import StabilityRecord, StabilityScore
+    from nextrung.schemas.stability import StabilityRecord
+    from nextrung.schemas.stability_table import StabilityTable
 
 BARTEL = StabilitySettings()
 
@@ -48,8 +49,8 @@ def make_material(
     )
 
 
-def rows_by_id(score: StabilityScore) -> Mapping[str, StabilityRecord]:
-    return {row.material_id: row for row in score.rows}
+def rows_by_id(table: StabilityTable) -> Mapping[str, StabilityRecord]:
+    return {row.material_id: row for row in table.to_records()}
 
 
 def test_a_shift_of_the_elements_changes_no_energy_difference() -> None:
@@ -57,7 +58,7 @@ def test_a_shift_of_the_elements_changes_no_energy_difference() -> None:
 
     Measured from the labels' elements instead, LiF is off by the mean of both shifts.
     """
-    score = score_stability(
+    score, _ = score_stability(
         [
             make_material("Li", 0, 1, split="train"),
             make_material("F", 0, 2, split="train"),
@@ -75,7 +76,7 @@ def test_a_shift_of_the_elements_changes_no_energy_difference() -> None:
 
 def test_errors_are_averaged_over_the_materials_of_a_split() -> None:
     """LiF is 0.1 too low; Li3F, which decomposes into it, 0.5 * 0.1 + 0.3 too high."""
-    score = score_stability(
+    score, table = score_stability(
         [
             make_material("Li", 0, 0),
             make_material("F", 0, 0),
@@ -85,7 +86,7 @@ def test_errors_are_averaged_over_the_materials_of_a_split() -> None:
         BARTEL,
     )
 
-    row = rows_by_id(score)["Li3F"]
+    row = rows_by_id(table)["Li3F"]
     assert row.target_decomposition_energy == pytest.approx(0.1)
     assert row.predicted_decomposition_energy == pytest.approx(0.45)
     assert score.metrics["val"].decomposition_energy_mae == pytest.approx(0.35)
@@ -102,7 +103,7 @@ def test_stability_is_counted_in_a_hand_made_confusion_table() -> None:
         make_material("RbF", 0.1, 0.2),
     ]
 
-    errors = score_stability(materials, BARTEL).metrics["all"]
+    errors = score_stability(materials, BARTEL)[0].metrics["all"]
 
     assert (errors.true_stable, errors.false_unstable) == (6, 1)
     assert (errors.false_stable, errors.true_unstable) == (1, 1)
@@ -114,9 +115,9 @@ def test_the_limit_of_stability_is_a_setting() -> None:
     materials = [make_material(symbol, 0, 0) for symbol in ("Li", "F")]
     materials.append(make_material("LiF", 0.02, 0.04))
 
-    score = score_stability(materials, StabilitySettings(stable_below=0.03))
+    _, table = score_stability(materials, StabilitySettings(stable_below=0.03))
 
-    row = rows_by_id(score)["LiF"]
+    row = rows_by_id(table)["LiF"]
     assert (row.target_stable, row.predicted_stable) == (True, False)
 
 
@@ -124,9 +125,11 @@ def test_polymorphs_compete_where_the_settings_say_so() -> None:
     materials = [make_material(symbol, 0, 0) for symbol in ("Li", "F")]
     materials += [make_material("LiF", -1, -1), make_material("Li2F2", -0.9, -0.9)]
 
-    score = score_stability(materials, StabilitySettings(competitors=Competitors.SELF))
+    _, table = score_stability(
+        materials, StabilitySettings(competitors=Competitors.SELF)
+    )
 
-    row = rows_by_id(score)["Li2F2"]
+    row = rows_by_id(table)["Li2F2"]
     assert row.target_decomposition_energy == pytest.approx(0.1)
     assert [phase.entry_id for phase in row.target_competing_phases] == ["LiF"]
 
@@ -139,9 +142,9 @@ def test_failed_relaxations_are_left_out_and_then_replaced() -> None:
         make_material("Li3F", -0.4, -0.4),
     ]
 
-    score = score_stability(materials, BARTEL)
+    score, table = score_stability(materials, BARTEL)
 
-    row = rows_by_id(score)["Li3F"]
+    row = rows_by_id(table)["Li3F"]
     assert row.predicted_decomposition_energy == pytest.approx(-0.4)
     assert row.predicted_decomposition_energy_unrelaxed == pytest.approx(0)
     assert row.same_products is False
@@ -155,16 +158,16 @@ def test_failed_relaxations_are_left_out_and_then_replaced() -> None:
 
 
 def test_without_common_energies_there_is_no_error_to_report() -> None:
-    errors = score_stability([make_material("Li", 0, None)], BARTEL).metrics["all"]
+    errors = score_stability([make_material("Li", 0, None)], BARTEL)[0].metrics["all"]
 
     assert (errors.n_materials, errors.n_missing) == (0, 1)
     assert errors.decomposition_energy_mae is errors.precision is errors.f1 is None
 
 
 def test_no_materials_have_no_score() -> None:
-    score = score_stability([], BARTEL)
+    score, table = score_stability([], BARTEL)
 
-    assert score.rows == []
+    assert table.to_records() == []
     assert score.metrics["all"].n_materials == 0
 
 
@@ -175,7 +178,7 @@ def test_two_materials_of_one_id_are_rejected() -> None:
 
 def test_elements_are_counted_and_left_out_of_the_errors_of_compounds() -> None:
     """Two elements without error by definition, and LiF 0.3 eV/atom too high."""
-    score = score_stability(
+    score, _ = score_stability(
         [
             make_material("Li", 0, 0),
             make_material("F", 0, 0),

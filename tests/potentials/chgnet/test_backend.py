@@ -30,7 +30,9 @@ def test_every_parameter_is_in_one_group() -> None:
     listed = [id(weight) for group in groups.values() for weight in group]
     assert sorted(listed) == sorted(map(id, BACKEND.module.parameters()))
     assert [tuple(w.shape) for w in groups["references"]] == [(1, 94)]
-    assert len(groups["readout"]) > 0
+    assert [tuple(w.shape) for w in groups["readout"][-2:]] == [(1, 64), (1,)]
+    last = BACKEND.module.atom_conv_layers[3].parameters()
+    assert list(map(id, groups["last_block"])) == list(map(id, last))
 
 
 def test_every_tracked_layer_has_a_weight_of_its_own() -> None:

@@ -12,10 +12,12 @@ from pymatgen.core import Lattice, Structure
 from nextrung.potentials.graphs import periodic_images
 from nextrung.potentials.graphs.crystals import Crystals
 from nextrung.potentials.graphs.neighbors import find_pairs
-from nextrung.potentials.graphs.periodic_images import search_images
+from nextrung.potentials.graphs.skin import NeighborSkin
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
+
+    from nextrung.potentials.graphs.periodic_images import ImagePairs
 
 
 SKEWED = Structure(
@@ -125,24 +127,29 @@ def compare(structures: list[Structure]) -> None:
     """Compare the search over images to that of linked cells."""
     crystals = Crystals.of(structures)
     expected = find_pairs(crystals)
-    starts = torch.from_numpy(np.repeat(crystals.offsets[:-1], expected.n_pairs))
-    own = search_images(crystals, CUTOFF, CPU)
-    np.testing.assert_array_equal(own[3], expected.n_pairs)
+    own, lengths = search(crystals)
+    np.testing.assert_array_equal(own.n_pairs, expected.n_pairs)
+    assert own.counts.tolist() == own.n_pairs.tolist()
+    starts = torch.from_numpy(np.repeat(crystals.offsets[:-1], own.n_pairs))
     np.testing.assert_allclose(
-        sort_rows(*own[:3]),
+        sort_rows(own.ends + starts, own.images, lengths),
         sort_rows(expected.ends + starts, expected.images, expected.lengths),
         atol=1e-10,
     )
 
 
-def wrap(structures: list[Structure]) -> list[Structure]:
-    return [Structure(s.lattice, s.species, s.frac_coords % 1) for s in structures]
+def search(crystals: Crystals) -> tuple[ImagePairs, torch.Tensor]:
+    """Search over images: pairs and their lengths."""
+    skin, keys = NeighborSkin(0.0), np.arange(len(crystals))
+    sites, found = skin.search(crystals, keys, cutoff=CUTOFF, device=CPU)
+    bonds = sites.list_bonds(found.ends, found.images, found.counts)
+    return found, torch.linalg.vector_norm(bonds.vectors, dim=1)
 
 
 def test_a_search_over_images_finds_the_pairs_of_linked_cells(
     structures: list[Structure],
 ) -> None:
-    compare(wrap([*ODD, *structures]))
+    compare([*ODD, *structures])
 
 
 @pytest.mark.parametrize("limit", [1, 500])
@@ -154,8 +161,7 @@ def test_a_search_over_images_does_not_depend_on_its_batches(
 
 
 def test_a_search_over_images_of_no_crystals_finds_no_pairs() -> None:
-    ends, images, lengths, n_pairs = search_images(Crystals.of([]), CUTOFF, CPU)
-    assert ends.shape == (2, 0)
-    assert images.shape == (0, 3)
-    assert lengths.shape == (0,)
-    assert n_pairs.shape == (0,)
+    found, lengths = search(Crystals.of([]))
+    assert found.ends.shape == (2, 0)
+    assert found.images.shape == (0, 3)
+    assert lengths.shape == found.counts.shape == found.n_pairs.shape == (0,)

@@ -143,13 +143,13 @@ def test_a_saved_model_predicts_the_same_in_plain_mace(
         )
 
 
-def test_parameters_have_three_parts_and_none_is_left_out(
+def test_parameters_have_four_parts_and_none_is_left_out(
     backend: MaceBackend,
 ) -> None:
     trained = backend.for_training()
     groups = trained.parameter_groups()
 
-    assert list(groups) == ["references", "readout", "body"]
+    assert list(groups) == ["references", "readout", "last_block", "body"]
     assert [tuple(weight.shape) for weight in groups["references"]] == [(2, 12)]
     assert len(groups["readout"]) == 3
     listed = [id(weight) for part in groups.values() for weight in part]

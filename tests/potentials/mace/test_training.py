@@ -134,9 +134,7 @@ def test_random_weights_learn_a_distilled_set(
         update={"epochs": 30, "learning_rate": 0.02, "final_learning_rate": 2e-4}
     )
 
-    result = fine_tune(
-        untrained, frames, settings, trained=recipe.trained, workdir=tmp_path
-    )
+    result = fine_tune(untrained, frames, settings, recipe=recipe, workdir=tmp_path)
 
     before = measure_error(untrained, frames)
     assert before < measure_error(source, frames) / 10
@@ -154,7 +152,7 @@ def results(
             start(source, frames, recipe),
             frames,
             SHORT,
-            trained=recipe.trained,
+            recipe=recipe,
             workdir=folder / model,
         )
         for model, recipe in TRAINED.items()
@@ -225,6 +223,56 @@ def test_a_trained_model_predicts_the_same_in_plain_mace(
             )
 
 
+@pytest.mark.usefixtures("unsafe_load")
+@pytest.mark.parametrize(
+    "choices",
+    [
+        {"trained": "readout"},
+        {"trained": "last_block"},
+        {"trained": "adapters", "adapter_rank": 2},
+    ],
+    ids=["readout", "last_block", "adapters"],
+)
+def test_a_part_is_trained_and_mace_reproduces_its_checkpoint(
+    choices: dict[str, object], source: Potential, frames: Frames, tmp_path: Path
+) -> None:
+    recipe = Recipe.model_validate(
+        TRAINED[Model.RESIDUAL_ATOM_REFS].model_dump() | choices
+    )
+
+    result = fine_tune(
+        start(source, frames, recipe), frames, SHORT, recipe=recipe, workdir=tmp_path
+    )
+
+    losses = [epoch.train.loss for epoch in result.history]
+    assert losses[-1] < losses[0]
+    path = tmp_path / "tuned.model"
+    result.potential.save(path)
+    calculator = import_mace("mace.calculators").MACECalculator(
+        str(path), device="cpu", default_dtype="float32"
+    )
+    structures = frames.split("val").to_structures()
+    predictions = result.potential.predict(structures)
+    for structure, prediction in zip(structures, predictions, strict=True):
+        assert prediction.energy is not None
+        expected = calculator.get_potential_energy(structure.to_ase_atoms())
+        assert abs(prediction.energy - expected) / len(structure) < 1e-5
+
+
+def test_adapters_are_on_equivariant_and_dense_linear_maps(source: Potential) -> None:
+    backend = network_of(source)
+    named = dict(backend.module.named_parameters())
+
+    maps = backend.linear_maps()
+
+    for name, shapes in maps.items():
+        assert sum(m * n for m, n in shapes) == named[name].numel()
+    assert len(maps["interactions.1.linear.weight"]) == 2
+    assert len(maps["interactions.0.conv_tp_weights.layer0.weight"]) == 1
+    assert "readouts.0.linear.weight" in maps
+    assert not any("contraction" in name for name in maps)
+
+
 def test_the_same_seed_gives_the_same_bits(
     results: dict[Model, FineTuningResult],
     source: Potential,
@@ -238,7 +286,7 @@ def test_the_same_seed_gives_the_same_bits(
         start(source, frames, recipe),
         frames,
         SHORT,
-        trained=recipe.trained,
+        recipe=recipe,
         workdir=tmp_path,
     )
 
@@ -255,7 +303,11 @@ def test_a_training_in_double_precision_ends_in_single(
     settings = SHORT.model_copy(update={"epochs": 1, "precision": Precision.FLOAT64})
 
     result = fine_tune(
-        source, frames, settings, trained=Trained.NETWORK, workdir=tmp_path
+        source,
+        frames,
+        settings,
+        recipe=RECIPES[Model.FROZEN_ATOM_REFS],
+        workdir=tmp_path,
     )
 
     assert network_of(result.potential).dtype == torch.float32

@@ -137,6 +137,7 @@ def test_parts_hold_every_parameter_once(backend: SevenNetBackend) -> None:
     assert sorted(listed) == sorted(map(id, backend.module.parameters()))
     assert [weight.shape for weight in parts["references"]] == [(2, 89)]
     assert len(parts["readout"]) == 3
+    assert all(parts.values())
     assert (
         set(backend.tracked_layers.values())
         <= dict(backend.module.named_parameters()).keys()

@@ -15,7 +15,7 @@ from nextrung.potentials.sevennet.loading import load_sevennet
 from nextrung.potentials.training.fine_tuning import fine_tune
 from nextrung.schemas.fine_tuning import FineTuningSettings
 from nextrung.schemas.frames import Frames
-from nextrung.schemas.models import RECIPES, Model, Trained
+from nextrung.schemas.models import RECIPES, Model, Recipe, Trained
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -76,9 +76,7 @@ def test_every_recipe_trains_and_sevenn_reproduces_its_checkpoint(
     _, atom_refs = move_atom_refs(source, frames, recipe.rereference)
     start = prepare_start(source, recipe, atom_refs, seed=0)
 
-    result = fine_tune(
-        start, frames, SETTINGS, trained=recipe.trained, workdir=tmp_path
-    )
+    result = fine_tune(start, frames, SETTINGS, recipe=recipe, workdir=tmp_path)
 
     losses = [epoch.train.loss for epoch in result.history]
     assert min(losses[1:]) < losses[0]
@@ -91,3 +89,51 @@ def test_every_recipe_trains_and_sevenn_reproduces_its_checkpoint(
     backend = result.potential.backend
     assert isinstance(backend, SevenNetBackend)
     check_equal(predict(backend, crystals), crystals, calculate(str(path)))
+
+
+@pytest.mark.parametrize(
+    "choices",
+    [
+        {"trained": "readout"},
+        {"trained": "last_block"},
+        {"trained": "adapters", "adapter_rank": 2},
+    ],
+    ids=["readout", "last_block", "adapters"],
+)
+def test_a_part_is_trained_and_sevenn_reproduces_its_checkpoint(
+    choices: dict[str, object],
+    potentials: tuple[Potential, Potential],
+    frames: Frames,
+    crystals: Sequence[Atoms],
+    calculate: Callable[[str], Calculator],
+    tmp_path: Path,
+) -> None:
+    network = RECIPES[Model.FROZEN_ATOM_REFS].model_dump()
+    recipe = Recipe.model_validate(network | choices)
+    source, _ = potentials
+
+    result = fine_tune(source, frames, SETTINGS, recipe=recipe, workdir=tmp_path)
+
+    losses = [epoch.train.loss for epoch in result.history]
+    assert min(losses[1:]) < losses[0]
+    path = tmp_path / "tuned.pth"
+    result.potential.save(path)
+    backend = result.potential.backend
+    assert isinstance(backend, SevenNetBackend)
+    check_equal(predict(backend, crystals), crystals, calculate(str(path)))
+
+
+def test_adapters_are_on_every_linear_map(
+    potentials: tuple[Potential, Potential],
+) -> None:
+    """Radial networks have dense layers, all others one matrix per representation."""
+    backend = potentials[0].backend
+    assert isinstance(backend, SevenNetBackend)
+    named = dict(backend.module.named_parameters())
+
+    maps = backend.linear_maps()
+
+    assert set(maps) == {name for name in named if name.endswith(".weight")}
+    for name, shapes in maps.items():
+        assert sum(m * n for m, n in shapes) == named[name].numel()
+    assert max(map(len, maps.values())) > 1

@@ -25,7 +25,7 @@ from nextrung.potentials.training.fine_tuning import FineTuningResult, fine_tune
 from nextrung.schemas.base import InputError
 from nextrung.schemas.fine_tuning import EpochRecord, FineTuningSettings, Precision
 from nextrung.schemas.frames import Frames
-from nextrung.schemas.models import Trained
+from nextrung.schemas.models import RECIPES, Model, Recipe
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -77,7 +77,11 @@ Tune = Any  # fine_tune with all but settings and on_epoch given
 def tune(potential: Potential, frames: Frames, tmp_path: Path) -> Tune:
     """Train in a folder, by as many processes as the machine is set to."""
     return partial(
-        fine_tune, potential, frames, trained=Trained.NETWORK, workdir=tmp_path / "work"
+        fine_tune,
+        potential,
+        frames,
+        recipe=RECIPES[Model.FROZEN_ATOM_REFS],
+        workdir=tmp_path / "work",
     )
 
 
@@ -88,7 +92,11 @@ def single(
     """The training by one process."""
     folder = tmp_path_factory.mktemp("single")
     return fine_tune(
-        potential, frames, SETTINGS, trained=Trained.NETWORK, workdir=folder
+        potential,
+        frames,
+        SETTINGS,
+        recipe=RECIPES[Model.FROZEN_ATOM_REFS],
+        workdir=folder,
     )
 
 
@@ -133,6 +141,36 @@ def test_two_ranks_train_as_one_process_does(
 
     assert_equal(single, outcome)
     assert got == outcome.history
+
+
+@pytest.mark.parametrize(
+    "choices",
+    [
+        {"trained": "readout"},
+        {"trained": "adapters", "adapter_rank": 4},
+        {"anchor": {"kind": "l2", "weight": 0.1}},
+        {"anchor": {"kind": "replay"}, "training_labels": "energies"},
+    ],
+    ids=["readout", "adapters", "l2", "replay"],
+)
+def test_two_ranks_train_a_recipe_as_one_process_does(
+    potential: Potential,
+    frames: Frames,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    choices: dict[str, object],
+) -> None:
+    network = RECIPES[Model.FROZEN_ATOM_REFS].model_dump()
+    recipe = Recipe.model_validate(network | choices)
+    outcomes = []
+    for n_ranks in ("1", "2"):
+        monkeypatch.setenv("NEXTRUNG_N_TRAINING_PROCESSES", n_ranks)
+        folder = tmp_path / n_ranks
+        outcomes.append(
+            fine_tune(potential, frames, SETTINGS, recipe=recipe, workdir=folder)
+        )
+
+    assert_equal(*outcomes)
 
 
 def test_a_killed_rank_ends_the_training_at_once_and_the_next_call_resumes(
@@ -246,7 +284,7 @@ from nextrung.potentials.training import ddp_launcher
 from nextrung.potentials.training.fine_tuning import fine_tune
 from nextrung.potentials.registry import load_potential
 from nextrung.schemas.fine_tuning import FineTuningSettings
-from nextrung.schemas.models import Trained
+from nextrung.schemas.models import RECIPES, Model
 
 potential = load_potential("chgnet-0.3.0", "cpu")  # chgnet starts `uname`
 pids = []
@@ -259,8 +297,8 @@ ddp_launcher.subprocess.Popen = start
 folder = Path(sys.argv[1])
 fine_tune(
     potential, read_frames(folder / "frames.parquet"),
-    FineTuningSettings(epochs=1000, batch_size=3), trained=Trained.NETWORK,
-    workdir=folder / "work",
+    FineTuningSettings(epochs=1000, batch_size=3),
+    recipe=RECIPES[Model.FROZEN_ATOM_REFS], workdir=folder / "work",
     on_epoch=lambda record: record.epoch == 1 and print(*pids, flush=True),
 )
 """

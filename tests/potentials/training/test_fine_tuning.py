@@ -10,7 +10,7 @@ import pytest
 import torch
 from chgnet.model import CHGNet
 from pymatgen.core import Lattice, Structure
-from tests.potentials.networks import network_of
+from tests.potentials.networks import backend_of, network_of
 
 from nextrung.potentials.chgnet.backend import ChgnetBackend
 from nextrung.potentials.registry import load_potential
@@ -29,7 +29,7 @@ from nextrung.schemas.fine_tuning import (
     Precision,
 )
 from nextrung.schemas.frames import Frames
-from nextrung.schemas.models import Trained
+from nextrung.schemas.models import RECIPES, Model, Recipe
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -39,6 +39,7 @@ if TYPE_CHECKING:
 
 SETTINGS = FineTuningSettings(epochs=3, batch_size=3, gradient_points=2)
 LAST_EPOCH = SETTINGS.epochs
+NETWORK = RECIPES[Model.FROZEN_ATOM_REFS]
 
 
 class Killed(Exception):  # noqa: N818
@@ -83,9 +84,9 @@ def tune(
     workdir: Path,
     *,
     settings: FineTuningSettings = SETTINGS,
-    trained: Trained = Trained.NETWORK,
+    recipe: Recipe = NETWORK,
 ) -> FineTuningResult:
-    return fine_tune(potential, frames, settings, trained=trained, workdir=workdir)
+    return fine_tune(potential, frames, settings, recipe=recipe, workdir=workdir)
 
 
 def weights_of(result: FineTuningResult) -> dict[str, torch.Tensor]:
@@ -171,7 +172,7 @@ def test_a_resumed_training_equals_an_uninterrupted_one(
                 potential,
                 frames,
                 SETTINGS,
-                trained=Trained.NETWORK,
+                recipe=NETWORK,
                 workdir=tmp_path,
                 on_epoch=on_epoch,
             )
@@ -235,7 +236,7 @@ def test_a_training_terminated_in_validation_finishes_the_epoch(
             potential,
             frames,
             SETTINGS,
-            trained=Trained.NETWORK,
+            recipe=NETWORK,
             workdir=tmp_path,
             on_epoch=terminate_once,
         )
@@ -322,7 +323,7 @@ def test_a_training_with_damaged_checkpoints_equals_an_undisturbed_one(
         potential,
         frames,
         SETTINGS,
-        trained=Trained.NETWORK,
+        recipe=NETWORK,
         workdir=tmp_path,
         on_epoch=lambda record: epochs.append(record.epoch),
     )
@@ -336,7 +337,12 @@ def test_a_training_with_damaged_checkpoints_equals_an_undisturbed_one(
 
 
 def interrupt_after(
-    n_epochs: int, potential: Potential, frames: Frames, workdir: Path
+    n_epochs: int,
+    potential: Potential,
+    frames: Frames,
+    workdir: Path,
+    *,
+    recipe: Recipe = NETWORK,
 ) -> None:
     """Train until the checkpoint of an epoch is written."""
 
@@ -349,7 +355,7 @@ def interrupt_after(
             potential,
             frames,
             SETTINGS,
-            trained=Trained.NETWORK,
+            recipe=recipe,
             workdir=workdir,
             on_epoch=kill,
         )
@@ -421,7 +427,7 @@ def test_only_frozen_and_unused_weights_are_not_trained(
 def test_references_of_elements_with_labels_are_trained(
     potential: Potential, frames: Frames, tmp_path: Path
 ) -> None:
-    moved = tune(potential, frames, tmp_path, trained=Trained.NETWORK_AND_ATOM_REFS)
+    moved = tune(potential, frames, tmp_path, recipe=RECIPES[Model.TRAINABLE_ATOM_REFS])
 
     before, after = potential.atom_refs, moved.potential.atom_refs
     changed = {symbol for symbol in after if after[symbol] != before[symbol]}
@@ -454,6 +460,132 @@ def test_gradients_of_eight_layers_are_recorded_in_the_first_epoch(
     assert points == [(0, 0.0)] * 8 + [(1, 0.5)] * 8
     assert [g.layer for g in result.gradients] == 2 * list(ChgnetBackend.tracked_layers)
     assert all(g.norm > 0 for g in result.gradients)
+
+
+PARTS = {
+    "readout": {"trained": "readout"},
+    "last_block": {"trained": "last_block"},
+    "adapters": {"trained": "adapters", "adapter_rank": 4},
+}
+
+
+def recipe_of(part: str) -> Recipe:
+    return Recipe.model_validate(NETWORK.model_dump() | PARTS[part])
+
+
+@pytest.fixture(scope="module")
+def of_parts(
+    potential: Potential, frames: Frames, tmp_path_factory: pytest.TempPathFactory
+) -> dict[str, FineTuningResult]:
+    """Trainings of parts of the network."""
+    folder = tmp_path_factory.mktemp("parts")
+    return {
+        part: tune(potential, frames, folder / part, recipe=recipe_of(part))
+        for part in PARTS
+    }
+
+
+def test_a_training_changes_the_weights_of_its_part_alone(
+    potential: Potential, of_parts: dict[str, FineTuningResult]
+) -> None:
+    groups = {
+        id(weight): group
+        for group, weights in backend_of(potential).parameter_groups().items()
+        for weight in weights
+    }
+    before = dict(network_of(potential).named_parameters())
+    changed: dict[str, set[str]] = {}
+    for part, outcome in of_parts.items():
+        changed[part] = {
+            name
+            for name, weight in network_of(outcome.potential).named_parameters()
+            if not torch.equal(weight, before[name])
+            and groups[id(before[name])] != "references"
+        }
+        assert min(e.train.loss for e in outcome.history[1:]) < (
+            outcome.history[0].train.loss
+        )
+
+    found = {part: {groups[id(before[n])] for n in changed[part]} for part in PARTS}
+    assert found["readout"] == {"readout"}
+    assert found["last_block"] == {"readout", "last_block"}
+    assert changed["adapters"] <= set(backend_of(potential).linear_maps())
+    assert found["adapters"] == {"readout", "last_block", "body"}
+
+
+def test_gradients_are_recorded_of_layers_that_are_trained(
+    of_parts: dict[str, FineTuningResult],
+) -> None:
+    layers = {part: {g.layer for g in of_parts[part].gradients} for part in PARTS}
+
+    assert layers == {
+        "readout": {"MLP_Layer0"},
+        "last_block": {"MLP_Layer0", "AtomConv3_W3"},
+        "adapters": set(),
+    }
+
+
+def test_adapters_are_low_rank_changes_of_plain_weights(
+    potential: Potential, of_parts: dict[str, FineTuningResult]
+) -> None:
+    before = network_of(potential)
+    tuned = network_of(of_parts["adapters"].potential)
+
+    assert list(tuned.state_dict()) == list(before.state_dict())
+    for name in backend_of(potential).linear_maps():
+        change = tuned.get_parameter(name) - before.get_parameter(name)
+        values = torch.linalg.svdvals(change)
+        assert float(values[4:].sum()) <= 0.01 * float(values.sum()), name
+
+
+@pytest.mark.parametrize("part", list(PARTS))
+def test_a_training_of_a_part_resumes_to_the_last_bit(
+    part: str,
+    potential: Potential,
+    frames: Frames,
+    of_parts: dict[str, FineTuningResult],
+    tmp_path: Path,
+) -> None:
+    recipe = recipe_of(part)
+    interrupt_after(1, potential, frames, tmp_path, recipe=recipe)
+
+    outcome = tune(potential, frames, tmp_path, recipe=recipe)
+
+    assert_same(outcome, of_parts[part])
+
+
+def test_adapters_of_another_rank_do_not_resume(
+    potential: Potential, frames: Frames, tmp_path: Path
+) -> None:
+    recipe = recipe_of("adapters")
+    interrupt_after(1, potential, frames, tmp_path, recipe=recipe)
+
+    other = recipe.model_copy(update={"adapter_rank": 5})
+    with pytest.raises(InputError, match="expected the checkpoint of this training"):
+        tune(potential, frames, tmp_path, recipe=other)
+
+
+@pytest.mark.filterwarnings("ignore:Converting a tensor:UserWarning")  # chgnet's own
+def test_adapters_predict_the_same_in_plain_chgnet(
+    of_parts: dict[str, FineTuningResult], tmp_path: Path
+) -> None:
+    tuned = of_parts["adapters"].potential
+    tuned.save(tmp_path / "tuned.pth.tar")
+    structures = make_structures()
+
+    chgnet = CHGNet.from_file(str(tmp_path / "tuned.pth.tar"))
+    again = load_potential(str(tmp_path / "tuned.pth.tar"), "cpu")
+
+    for structure, here, there in zip(
+        structures, tuned.predict(structures), again.predict(structures), strict=True
+    ):
+        expected = chgnet.predict_structure(structure, task="ef")
+        assert here.energy is not None
+        assert there.energy == pytest.approx(here.energy, abs=1e-6)
+        assert here.energy / len(structure) == pytest.approx(
+            float(expected["e"]), abs=1e-5
+        )
+        np.testing.assert_allclose(here.forces, expected["f"], atol=1e-4)
 
 
 @pytest.mark.filterwarnings("ignore:Converting a tensor:UserWarning")  # chgnet's own
@@ -491,13 +623,15 @@ def test_frames_without_graph_or_reference_are_left_out_with_their_reason(
     assert (outcome.n_train_frames, outcome.n_train_materials) == (3, 3)
 
 
-@pytest.mark.parametrize("trained", [Trained.NETWORK, Trained.NETWORK_AND_ATOM_REFS])
+@pytest.mark.parametrize("model", [Model.FROZEN_ATOM_REFS, Model.TRAINABLE_ATOM_REFS])
 def test_a_trained_model_covers_the_elements_of_its_training_frames(
-    potential: Potential, frames: Frames, tmp_path: Path, trained: Trained
+    potential: Potential, frames: Frames, tmp_path: Path, model: Model
 ) -> None:
     """Five frames of LiF, NaCl and MgO: none of tungsten, which the source covers."""
     settings = SETTINGS.model_copy(update={"epochs": 1})
-    outcome = tune(potential, frames, tmp_path, settings=settings, trained=trained)
+    outcome = tune(
+        potential, frames, tmp_path, settings=settings, recipe=RECIPES[model]
+    )
 
     tungsten = Structure(Lattice.cubic(3.2), ["W", "W"], [[0, 0, 0], [0.5] * 3])
     [prediction] = outcome.potential.predict([tungsten])
@@ -558,14 +692,16 @@ def test_training_in_double_precision_returns_single_precision(
 
 
 @pytest.mark.parametrize(
-    ("trained", "epochs"), [(Trained.NOTHING, 3), (Trained.NETWORK, 0)]
+    ("model", "epochs"), [(Model.SOURCE, 3), (Model.FROZEN_ATOM_REFS, 0)]
 )
 def test_no_training_returns_the_initial_potential(
-    trained: Trained, epochs: int, potential: Potential, frames: Frames, tmp_path: Path
+    model: Model, epochs: int, potential: Potential, frames: Frames, tmp_path: Path
 ) -> None:
     settings = SETTINGS.model_copy(update={"epochs": epochs})
 
-    outcome = tune(potential, frames, tmp_path, settings=settings, trained=trained)
+    outcome = tune(
+        potential, frames, tmp_path, settings=settings, recipe=RECIPES[model]
+    )
 
     assert (outcome.history, outcome.best_epoch) == ([], None)
     assert outcome.potential.atom_refs == potential.atom_refs

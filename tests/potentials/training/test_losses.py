@@ -1,7 +1,11 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
+import numpy as np
 import pytest
 import torch
+from pymatgen.core import Lattice, Structure
 from torch.nn import HuberLoss
 
 from nextrung.potentials.interface import Outputs
@@ -13,7 +17,9 @@ from nextrung.potentials.training.losses import (
     compare_outputs,
     weigh_loss,
 )
+from nextrung.potentials.training.target_marks import TargetMarks
 from nextrung.schemas.fine_tuning import FineTuningSettings, LossWeights
+from nextrung.schemas.frames import Frames
 
 SETTINGS = FineTuningSettings()
 NAN = float("nan")
@@ -23,17 +29,16 @@ def make_properties(seed: int, *, requires_grad: bool = False) -> Properties:
     """Random properties of two frames of three atoms in all."""
     generator = torch.Generator().manual_seed(seed)
     shapes: list[tuple[int, ...]] = [(2,), (3, 3), (2, 3, 3), (3,)]
-    return Properties(
-        *(
-            torch.randn(
-                shape,
-                generator=generator,
-                dtype=torch.float64,
-                requires_grad=requires_grad,
-            )
-            for shape in shapes
+    energies, forces, stresses, magmoms = (
+        torch.randn(
+            shape,
+            generator=generator,
+            dtype=torch.float64,
+            requires_grad=requires_grad,
         )
+        for shape in shapes
     )
+    return Properties(energies, forces, stresses, magmoms)
 
 
 def compute_loss(predicted: Properties, labels: Properties) -> torch.Tensor:
@@ -77,6 +82,63 @@ def test_missing_labels_have_no_gradient() -> None:
     assert predicted.forces.grad is not None
     assert predicted.forces.grad[0].tolist() == [0, 0, 0]
     assert bool((predicted.forces.grad[1:] != 0).all())
+
+
+def mark(
+    labels: Properties, weights: list[float], are_labels: list[list[bool]]
+) -> Properties:
+    """Mark two frames, of one and two atoms."""
+    frames = Frames.from_structures(
+        [Structure(Lattice.cubic(4), ["Fe"] * n, np.zeros((n, 3))) for n in (1, 2)]
+    )
+    marks = TargetMarks(np.array(weights), np.array(are_labels)).spread(frames)
+    return replace(labels, marks=marks)
+
+
+def test_targets_that_are_no_labels_count_in_the_loss_and_in_no_error() -> None:
+    predicted, labels = make_properties(0), make_properties(1)
+    marked = mark(labels, [1, 1], [[True] * 4, [True, False, False, False]])
+
+    found, plain = (_sum_deviations(predicted, each, 0.1) for each in (marked, labels))
+
+    torch.testing.assert_close(found.huber, plain.huber)
+    assert marked.count().tolist() == labels.count().tolist() == [2, 9, 18, 3]
+    assert found.n_labels.tolist() == [2, 3, 9, 1]
+    first = (predicted.forces[0] - labels.forces[0]).abs().sum()
+    assert found.absolute[1].item() == pytest.approx(first.item())
+
+
+def test_a_target_of_half_the_weight_counts_half_in_a_mean() -> None:
+    predicted, labels = make_properties(0), make_properties(1)
+    marked = mark(labels, [1, 0.5], [[True] * 4] * 2)
+    each = HuberLoss(delta=0.1, reduction="none")(predicted.forces, labels.forces)
+    expected = (each[0].sum() + 0.5 * each[1:].sum()) / (3 + 0.5 * 6)
+    settings = FineTuningSettings(
+        loss_weights=LossWeights(energy=0, forces=1, stress=0, magmoms=0)
+    )
+
+    deviations = _sum_deviations(predicted, marked, 0.1)
+    loss = weigh_loss(deviations, marked.count(), settings)
+
+    assert loss.item() == pytest.approx(expected.item())
+
+
+def test_a_term_is_the_mean_over_the_frames_that_have_it() -> None:
+    """Forces of one of two frames weigh as much as those of both would."""
+    predicted, labels = make_properties(0), make_properties(1)
+    labels.forces[1:] = NAN
+    settings = FineTuningSettings(
+        loss_weights=LossWeights(energy=1, forces=1, stress=0, magmoms=0)
+    )
+    huber = HuberLoss(delta=0.1)
+    expected = huber(predicted.energies, labels.energies) + huber(
+        predicted.forces[0], labels.forces[0]
+    )
+
+    deviations = _sum_deviations(predicted, labels, 0.1)
+
+    loss = weigh_loss(deviations, labels.count(), settings)
+    assert loss.item() == pytest.approx(expected.item())
 
 
 def test_a_batch_without_energies_has_the_loss_of_the_other_properties() -> None:

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import pytest
+
 from nextrung.reports.html.model_style import (
     appearance,
     colour_dot,
+    describe_recipe,
     in_order,
     model_cell,
     transfers,
 )
-from nextrung.schemas.models import Model
+from nextrung.schemas.models import RECIPES, Model, Recipe
 
 
 def test_every_model_has_its_own_title_and_colour() -> None:
@@ -62,3 +65,35 @@ def test_the_first_cell_of_a_row_shows_colour_and_title() -> None:
     cell = model_cell(Model.SCRATCH)
     assert (cell.tag, cell[0].tail) == ("th", "1 · From scratch")
     assert cell[0].attrib == colour_dot("#ee8434").attrib
+
+
+@pytest.mark.parametrize(
+    ("further", "text"),
+    [
+        ({}, "network"),
+        ({"trained": "last_block"}, "last block"),
+        ({"trained": "adapters", "adapter_rank": 4}, "adapters of rank 4"),
+        (
+            {"anchor": {"kind": "l2", "weight": 0.1}},
+            "network, L2 anchor of weight 0.1",
+        ),
+        (
+            {"anchor": {"kind": "replay", "fraction": 0.5, "weight": 2}},
+            "network, 0.5 replayed structures per frame, of weight 2",
+        ),
+        (
+            {"trained": "readout", "training_labels": "energies"},
+            "readout, labels: energies",
+        ),
+        (
+            {"training_labels": "energies_source_forces"},
+            "network, labels: energies, and forces of the source",
+        ),
+    ],
+)
+def test_the_training_of_a_recipe_is_described(
+    further: dict[str, object], text: str
+) -> None:
+    network = RECIPES[Model.RESIDUAL_ATOM_REFS].model_dump()
+
+    assert describe_recipe(Recipe.model_validate(network | further)) == text

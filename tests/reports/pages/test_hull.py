@@ -12,7 +12,7 @@ from nextrung.reports.pages.hull import write_hull
 from nextrung.reports.sections.section import documents_of
 from nextrung.schemas.base import InputError
 from nextrung.schemas.models import Model
-from nextrung.schemas.stability import StabilityDoc
+from nextrung.schemas.stability_table import LoadedStability
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -22,12 +22,12 @@ if TYPE_CHECKING:
 
 
 @pytest.fixture
-def scored(documents: Mapping[str, TaskDoc]) -> dict[str, StabilityDoc]:
-    return documents_of(documents, "stability", StabilityDoc)
+def scored(documents: Mapping[str, TaskDoc]) -> dict[str, LoadedStability]:
+    return documents_of(documents, "stability", LoadedStability)
 
 
 def test_the_page_needs_no_other_file(
-    scored: Mapping[str, StabilityDoc], tmp_path: Path
+    scored: Mapping[str, LoadedStability], tmp_path: Path
 ) -> None:
     write_hull(scored, "Li-Mn-O", tmp_path / "hull.html")
 
@@ -39,7 +39,7 @@ def test_the_page_needs_no_other_file(
 
 
 def test_every_model_can_be_chosen(
-    scored: Mapping[str, StabilityDoc], tmp_path: Path
+    scored: Mapping[str, LoadedStability], tmp_path: Path
 ) -> None:
     write_hull(scored, "Li-O", tmp_path / "hull.html")
 
@@ -49,7 +49,7 @@ def test_every_model_can_be_chosen(
 
 
 def test_a_missing_energy_has_its_error_as_tooltip(
-    scored: Mapping[str, StabilityDoc], tmp_path: Path
+    scored: Mapping[str, LoadedStability], tmp_path: Path
 ) -> None:
     write_hull({"scratch": scored[Model.SCRATCH]}, "Li-O", tmp_path / "hull.html")
 
@@ -58,7 +58,7 @@ def test_a_missing_energy_has_its_error_as_tooltip(
 
 
 def test_a_system_of_one_element_has_a_table_only(
-    scored: Mapping[str, StabilityDoc], tmp_path: Path
+    scored: Mapping[str, LoadedStability], tmp_path: Path
 ) -> None:
     write_hull(scored, "O", tmp_path / "hull.html")
 
@@ -69,7 +69,7 @@ def test_a_system_of_one_element_has_a_table_only(
 
 
 def test_an_unknown_system_writes_no_file(
-    scored: Mapping[str, StabilityDoc], tmp_path: Path
+    scored: Mapping[str, LoadedStability], tmp_path: Path
 ) -> None:
     with pytest.raises(InputError, match="got Xx; nearest: O, Mn-O, Li-O"):
         write_hull(scored, "Xx-O", tmp_path / "hull.html")

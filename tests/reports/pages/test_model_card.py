@@ -16,7 +16,7 @@ from nextrung.schemas.base import InputError
 from nextrung.schemas.density import DensityDoc
 from nextrung.schemas.evaluation import EvaluationDoc
 from nextrung.schemas.fine_tuning import FineTuningDoc, FineTuningSettings, LossWeights
-from nextrung.schemas.models import Model
+from nextrung.schemas.models import Model, Recipe
 from nextrung.schemas.stability import StabilityDoc
 
 if TYPE_CHECKING:
@@ -90,6 +90,15 @@ def test_the_markdown_shows_errors_in_the_units_of_its_columns(card: ModelCard) 
     assert "labels: distilled from chgnet-r2scan" in text
     assert 'CHGNet.from_file("scratch.pth.tar")' in text
     assert "- decomposition energy of test materials: 60.0 meV/atom" in text
+
+
+def test_the_card_describes_the_trained_weights(card: ModelCard) -> None:
+    choices = {"pretrained": True, "trained": "adapters", "adapter_rank": 4}
+    recipe = Recipe.model_validate(card.recipe.model_dump() | choices)
+    adapted = card.model_copy(update={"recipe": recipe})
+
+    assert "trained: adapters of rank 4;" in format_markdown(adapted)
+    assert ModelCard.model_validate_json(adapted.model_dump_json()) == adapted
 
 
 @pytest.mark.parametrize(
@@ -304,3 +313,38 @@ def test_test_errors_have_intervals_and_others_none(tuned: FineTuningDoc) -> Non
     (row,) = (x for x in format_markdown(card).splitlines() if x.startswith("| test"))
     assert f" ({1000 * low:.1f} to {1000 * high:.1f}) |" in row
     assert make_tested(tuned, {"energy": 0.06}, n_materials=4).intervals == {}
+
+
+@pytest.mark.parametrize(
+    ("forces", "n_source_labelled", "limit"),
+    [
+        (0.05, 0, None),
+        (None, 0, "It was not trained on forces of these labels."),
+        (
+            None,
+            21,
+            "It was not trained on forces of these labels but on those of the source.",
+        ),
+    ],
+)
+def test_a_model_trained_on_energies_alone_has_that_limit(
+    forces: float | None,
+    n_source_labelled: int,
+    limit: str | None,
+    tuned: FineTuningDoc,
+    evaluation: EvaluationDoc,
+) -> None:
+    last = tuned.history[-1]
+    train = last.train.model_copy(update={"forces_mae": forces})
+    trained = tuned.model_copy(
+        update={
+            "history": [last.model_copy(update={"train": train})],
+            "n_source_labelled": n_source_labelled,
+        }
+    )
+
+    limits = describe_model(trained, evaluation).limits
+
+    assert [text for text in limits if "trained on forces" in text] == (
+        [limit] if limit else []
+    )

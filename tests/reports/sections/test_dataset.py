@@ -82,3 +82,23 @@ def test_labels_of_one_kind_are_not_called_mixed(study: StudyDoc) -> None:
     assert "How the accepted runs were calculated" in html
     assert "mixed" not in html
     assert "One crystal" not in html
+
+
+def test_frames_with_each_label_are_counted_and_absent_labels_are_said(
+    study: StudyDoc,
+) -> None:
+    html = html_of(report_dataset(study))
+
+    assert (
+        "Frames with each label: energy 33 of 33, forces 33 of 33, stress 21 of 33, "
+        "magmoms 0 of 33. Errors of magmoms cannot be computed without labels."
+    ) in html
+
+
+def test_labels_that_were_not_counted_are_not_called_absent(study: StudyDoc) -> None:
+    dataset = study.results.dataset.model_copy(update={"n_frames_by_label": {}})
+    results = study.results.model_copy(update={"dataset": dataset})
+
+    html = html_of(report_dataset(study.model_copy(update={"results": results})))
+
+    assert "Frames with each label" not in html

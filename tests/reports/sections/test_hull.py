@@ -10,36 +10,34 @@ import pytest
 
 from nextrung.reports.sections.hull import (
     build_explorer,
-    list_within,
     parse_system,
     rank_systems,
+    select_within,
 )
 from nextrung.reports.sections.section import documents_of
 from nextrung.schemas.base import InputError
-from nextrung.schemas.stability import StabilityDoc
+from nextrung.schemas.stability_table import LoadedStability
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from xml.etree.ElementTree import Element
 
     from nextrung.schemas.base import TaskDoc
-    from nextrung.schemas.stability import StabilityRecord
+    from nextrung.schemas.stability_table import StabilityTable
 
 
 @pytest.fixture
-def scored(documents: Mapping[str, TaskDoc]) -> dict[str, StabilityDoc]:
-    return documents_of(documents, "stability", StabilityDoc)
+def scored(documents: Mapping[str, TaskDoc]) -> dict[str, LoadedStability]:
+    return documents_of(documents, "stability", LoadedStability)
 
 
 @pytest.fixture
-def rows(scored: Mapping[str, StabilityDoc]) -> list[StabilityRecord]:
+def rows(scored: Mapping[str, LoadedStability]) -> StabilityTable:
     return next(iter(scored.values())).rows
 
 
 @pytest.fixture
-def explorer(
-    scored: Mapping[str, StabilityDoc], rows: list[StabilityRecord]
-) -> Element:
+def explorer(scored: Mapping[str, LoadedStability], rows: StabilityTable) -> Element:
     return build_explorer(scored, rank_systems(rows))
 
 
@@ -59,12 +57,12 @@ def test_energies_are_in_mev_for_every_material(explorer: Element) -> None:
     assert given["models"]["4 · Refitted atom refs"][index] == [-690.0, 80.0]
 
 
-def test_a_system_includes_its_subsystems(rows: list[StabilityRecord]) -> None:
-    found = {row.material_id for row in list_within(rows, ("O", "Mn"))}
+def test_a_system_includes_its_subsystems(rows: StabilityTable) -> None:
+    found = set(select_within(rows, ("O", "Mn")).material_id.tolist())
     assert found == {"m-Mn", "m-O2", "m-MnO", "m-MnO2", "m-Mn2O3"}
 
 
-def test_elements_keep_the_order_of_the_request(rows: list[StabilityRecord]) -> None:
+def test_elements_keep_the_order_of_the_request(rows: StabilityTable) -> None:
     assert parse_system("O-Li", rows) == ["O", "Li"]
 
 
@@ -80,7 +78,7 @@ def test_elements_keep_the_order_of_the_request(rows: list[StabilityRecord]) -> 
     ],
 )
 def test_an_unknown_system_is_rejected_with_the_nearest(
-    name: str, line: str, rows: list[StabilityRecord]
+    name: str, line: str, rows: StabilityTable
 ) -> None:
     with pytest.raises(InputError, match=re.escape(line)):
         parse_system(name, rows)

@@ -19,6 +19,7 @@ from nextrung.schemas.scaling_law import (
     FittedReferences,
     Leader,
     RequiredSize,
+    ScalingLawDoc,
     ScalingLawSettings,
     ScalingPoint,
 )
@@ -176,3 +177,17 @@ def test_a_study_without_scaling_law_explains_it(study: StudyDoc) -> None:
     settings = study.settings.model_copy(update={"scaling_law": None})
     section = report_scaling_law(study.model_copy(update={"settings": settings}), {})
     assert "The study leaves the scaling law stage out." in html_of(section)
+
+
+def test_a_law_without_labels_is_left_out_and_said(
+    study: StudyDoc, documents: Mapping[str, TaskDoc]
+) -> None:
+    document = documents["scaling_law"]
+    assert isinstance(document, ScalingLawDoc)
+    laws = {"energy_mae": document.laws["energy_mae"]}
+    alone = document.model_copy(update={"laws": laws})
+
+    html = html_of(report_scaling_law(study, {**documents, "scaling_law": alone}))
+
+    assert "Forces: no law, as no frame of the val split has forces." in html
+    assert "Forces: no law to cross." not in html

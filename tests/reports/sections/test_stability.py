@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
+from tests.made_up_study import tabulate
 from tests.reports.browser import figures_of, html_of
 
 from nextrung.reports.html.elements import render
@@ -12,6 +13,7 @@ from nextrung.reports.sections.relaxation import list_statuses
 from nextrung.reports.sections.stability import report_stability
 from nextrung.schemas.models import Model
 from nextrung.schemas.stability import StabilityDoc
+from nextrung.schemas.stability_table import LoadedStability
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -47,15 +49,31 @@ def test_elements_without_a_pure_phase_are_listed(
     study: StudyDoc, documents: Mapping[str, TaskDoc]
 ) -> None:
     hull = documents["stability/source"]
-    assert isinstance(hull, StabilityDoc)
+    assert isinstance(hull, LoadedStability)
+    records = hull.rows.to_records()
     rows = [
         row.model_copy(update={"target_formation_energy": None})
-        for row in hull.rows
+        for row in records
         if row.chemical_system != "Mn" and "Mn" in row.chemical_system
-    ] + [row for row in hull.rows if "Mn" not in row.chemical_system]
-    kept = {"stability/source": hull.model_copy(update={"rows": rows})}
+    ] + [row for row in records if "Mn" not in row.chemical_system]
+    kept = {"stability/source": hull.model_copy(update={"rows": tabulate(rows)})}
     html = html_of(report_stability(study, kept))
     assert "no pure phase of Mn: 5 materials of 10" in html
+
+
+def test_models_without_their_table_are_named_and_keep_their_errors(
+    study: StudyDoc, documents: Mapping[str, TaskDoc]
+) -> None:
+    loaded = documents["stability/scratch"]
+    stored = StabilityDoc(**{k: v for k, v in dict(loaded).items() if k != "rows"})
+    html = html_of(report_stability(study, {"stability/scratch": stored}))
+    assert "leave out 1 model: expected the tables" in html
+    assert stored.records.path in html
+    assert "F1" in html
+    assert "Hull explorer" not in html
+    both = {**documents, "stability/scratch": stored}
+    assert "leave out 1 model" in html_of(report_stability(study, both))
+    assert "leave out" not in html_of(report_stability(study, documents))
 
 
 def test_a_status_that_never_occurred_counts_zero() -> None:

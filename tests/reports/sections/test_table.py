@@ -14,6 +14,7 @@ from nextrung.reports.sections.benchmarks import COLUMNS, find_best
 from nextrung.reports.sections.published_values import PAPER_STUDY
 from nextrung.reports.sections.table import anchor, html_table, results_table
 from nextrung.schemas.evaluation import PropertyErrors
+from nextrung.schemas.labels.curation import Label
 from nextrung.schemas.models import FinishedPotential, Model
 from nextrung.schemas.repeats import RepeatErrors
 
@@ -240,3 +241,17 @@ def test_the_functional_of_a_finished_potential_is_its_badge(
 
 def is_badge(found: Element) -> bool:
     return found.get("class") == "badge"
+
+
+@pytest.mark.parametrize(("n_frames", "said"), [(0, True), (5, False)])
+def test_labels_that_no_frame_has_are_said(
+    n_frames: int, *, said: bool, results: StudyResults
+) -> None:
+    counts = {Label.ENERGY: 33, Label.FORCES: n_frames, Label.STRESS: n_frames}
+    dataset = results.dataset.model_copy(update={"n_frames_by_label": counts})
+    console = Console(width=200, record=True)
+
+    console.print(results_table(results.model_copy(update={"dataset": dataset})))
+
+    text = " ".join(console.export_text().split())
+    assert ("; no frame has labels of forces, stress" in text) == said

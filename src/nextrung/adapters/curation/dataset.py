@@ -31,7 +31,7 @@ from nextrung.compute.curation.splitting import list_members, split_materials
 from nextrung.schemas.base import InputError
 from nextrung.schemas.dataset import SplitUnit
 from nextrung.schemas.frames import Frames
-from nextrung.schemas.labels.curation import Rule
+from nextrung.schemas.labels.curation import Label, Rule
 from nextrung.schemas.labels.identity import IdentitySummary
 
 if TYPE_CHECKING:
@@ -228,4 +228,11 @@ def _describe_empty(settings: DatasetSettings, counts: Mapping[Rule, int]) -> st
     got = ", ".join(f"{rule} {count}" for rule, count in counts.items() if count)
     paths = getattr(settings.source, "paths", ())
     where = ", ".join(paths) or f"the {settings.source.kind} source"
-    return f"expected usable frames, got none in {where} (rejected: {got or 'none'})"
+    text = f"expected usable frames, got none in {where} (rejected: {got or 'none'})"
+    required = settings.curation.required_labels
+    if counts[Rule.MISSING_LABEL] and required != (Label.ENERGY,):
+        text += (
+            f"; required_labels are {', '.join(required)}: frames of energies alone "
+            "take curation.required_labels: [energy]"
+        )
+    return text

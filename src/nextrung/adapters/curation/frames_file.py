@@ -16,6 +16,7 @@ from nextrung.adapters.files.frames import (
 )
 from nextrung.adapters.files.staging import StagingFolder
 from nextrung.compute.curation.materials import count_frames_by_element
+from nextrung.compute.curation.rules import count_frames_by_label
 from nextrung.schemas.frames import SPLITS, Frames
 from nextrung.schemas.labels.materials import Materials
 
@@ -65,6 +66,7 @@ def store_frames_file(path: Path) -> dict[str, Any]:
         "n_rejected": {},
         "n_materials_by_split": _count_splits(materials.initial),
         "n_frames_by_split": _count_splits(frames),
+        "n_frames_by_label": count_frames_by_label(frames),
         "element_counts": count_frames_by_element(frames),
     }
 

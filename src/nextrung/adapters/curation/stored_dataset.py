@@ -15,6 +15,7 @@ from nextrung.adapters.files.frame_stream import FrameWriter
 from nextrung.adapters.files.frames import write_materials
 from nextrung.adapters.files.staging import StagingFolder
 from nextrung.compute.curation.materials import count_frames_by_element
+from nextrung.compute.curation.rules import count_frames_by_label
 from nextrung.schemas.frames import SPLITS
 
 if TYPE_CHECKING:
@@ -68,9 +69,11 @@ def _count(curated: CuratedDataset, settings: DatasetSettings) -> dict[str, Any]
     """Count materials, frames, rejections and elements of a data set."""
     initial = curated.materials.initial
     by_split: Counter[str] = Counter(dict.fromkeys(SPLITS, 0))
+    by_label: Counter[str] = Counter()
     by_element: Counter[str] = Counter()
     for frames in curated.stream():
         by_split.update(frames.splits.tolist())
+        by_label.update(count_frames_by_label(frames))
         by_element.update(count_frames_by_element(frames))
     order = sorted(by_element, key=lambda symbol: Element(symbol).Z)
     return {
@@ -84,6 +87,7 @@ def _count(curated: CuratedDataset, settings: DatasetSettings) -> dict[str, Any]
         "n_skipped": curated.n_skipped,
         "n_materials_by_split": {n: int((initial.splits == n).sum()) for n in SPLITS},
         "n_frames_by_split": dict(by_split),
+        "n_frames_by_label": dict(by_label),
         "element_counts": {symbol: by_element[symbol] for symbol in order},
     }
 

@@ -66,6 +66,17 @@ def artifact_path(artifact: Artifact) -> Path:
     return path
 
 
+def is_stored(artifact: Artifact) -> bool:
+    """Check whether the file of an artifact is on this machine, whatever its content.
+
+    Parameters
+    ----------
+    artifact : Artifact
+        The artifact.
+    """
+    return (MachineSettings().artifacts / artifact.path).is_file()
+
+
 def hash_file(path: Path) -> str:
     """Hash the content of a file with SHA-256.
 

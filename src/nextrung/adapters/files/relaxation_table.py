@@ -10,9 +10,11 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from pymatgen.core import Lattice, Structure
 
+from nextrung.adapters.files.frame_table import to_array
 from nextrung.compute.collections import RelaxationSummary
 from nextrung.schemas.base import InputError
 from nextrung.schemas.relaxation import RelaxationRecord
+from nextrung.schemas.stability_table import ModelEnergies
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -110,16 +112,51 @@ def read_outcomes(path: Path) -> list[RelaxationSummary]:
     return [_summarise(row) for row in _read_rows(path, columns)]
 
 
+def read_energies(path: Path, order: Sequence[str]) -> ModelEnergies:
+    """Read the energies of relaxations, without structures.
+
+    Parameters
+    ----------
+    path : Path
+        Table of relaxations.
+    order : sequence of str
+        Materials in the order of the energies.
+
+    Raises
+    ------
+    InputError
+        If the file is not a table of relaxations, or lacks a material.
+    """
+    columns = ["material_id", "status", "energy", "initial_energy"]
+    table = _read_table(path, columns)
+    rows = pc.index_in(
+        pa.array(order, pa.string()), table["material_id"].combine_chunks()
+    )
+    if rows.null_count:
+        missing = order[rows.is_null().to_pylist().index(True)]
+        raise InputError(f"expected the relaxation of {missing} in {path}, got none")
+    table = table.take(rows)
+    return ModelEnergies(
+        relaxed=to_array(table["energy"]),
+        unrelaxed=to_array(table["initial_energy"]),
+        statuses=np.array(table["status"].to_pylist(), dtype=np.str_),
+    )
+
+
 def _read_rows(path: Path, columns: Sequence[str]) -> list[dict[str, Any]]:
+    """Read some columns of a table of relaxations as rows."""
+    rows: list[dict[str, Any]] = _read_table(path, columns).to_pylist()
+    return rows
+
+
+def _read_table(path: Path, columns: Sequence[str]) -> pa.Table:
     """Read some columns of a table of relaxations; older ones have no notes."""
     try:
         written = pq.read_schema(path).names
-        columns = [name for name in columns if name in written or name != "note"]
-        table = pq.read_table(path, columns=columns)
-        rows: list[dict[str, Any]] = table.select(columns).to_pylist()
+        wanted = [name for name in columns if name in written or name != "note"]
+        return pq.read_table(path, columns=wanted).select(wanted)
     except (OSError, KeyError, pa.ArrowInvalid) as error:
         raise InputError(f"expected a table of relaxations in {path}") from error
-    return rows
 
 
 def _summarise(row: dict[str, Any]) -> RelaxationSummary:

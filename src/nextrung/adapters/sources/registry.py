@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections import Counter
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from nextrung.adapters.files.artifacts import hash_file
 from nextrung.adapters.files.paths import expand_files, expand_path
@@ -16,6 +16,11 @@ from nextrung.adapters.sources.gpaw_documents import (
     list_gpaw_documents,
     list_json_files,
     read_gpaw_documents,
+)
+from nextrung.adapters.sources.label_files import (
+    find_label_files,
+    name_calculation,
+    read_label_files,
 )
 from nextrung.adapters.sources.materials_project.reader import (
     digest_project,
@@ -36,6 +41,7 @@ from nextrung.schemas.labels.sources import (
     AseSource,
     DistilledSource,
     GpawDocumentsSource,
+    LabelFilesSource,
     MaterialsProjectSource,
     MatpesSource,
     MptrjJsonSource,
@@ -58,6 +64,7 @@ READERS: Mapping[str, Callable[[Any, Any], Iterator[Trajectory | Rejection]]] = 
     "matpes": read_matpes,
     "task_documents": read_task_documents,
     "gpaw_documents": read_gpaw_documents,
+    "label_files": read_label_files,
     "materials_project": read_materials_project,
     "distilled": distil,
 }
@@ -90,7 +97,25 @@ def read_source(
     return READERS[source.kind](source, on_progress)
 
 
-def read_labels(source: Source) -> tuple[Frames, dict[Rule, int]]:
+class ReadLabels(NamedTuple):
+    """All frames of a source.
+
+    Attributes
+    ----------
+    frames : Frames
+        All frames.
+    n_rejected : dict of Rule to int
+        Files or documents that gave none, by rule.
+    codes : frozenset of str
+        Programs that calculated the labels; empty where the source does not say.
+    """
+
+    frames: Frames
+    n_rejected: dict[Rule, int]
+    codes: frozenset[str]
+
+
+def read_labels(source: Source) -> ReadLabels:
     """Read all frames of a source, uncurated; count files that cannot be read.
 
     Parameters
@@ -98,23 +123,18 @@ def read_labels(source: Source) -> tuple[Frames, dict[Rule, int]]:
     source : Source
         Where frames come from.
 
-    Returns
-    -------
-    frames : Frames
-        All frames.
-    n_rejected : dict of Rule to int
-        Files or documents that gave none, by rule.
-
     Raises
     ------
     InputError
         If no frame can be read, or their functionals differ.
     """
     parts: list[Frames] = []
+    codes: set[str] = set()
     n_rejected: Counter[Rule] = Counter()
     for found in read_source(source, lambda _done, _total, _text: None):
         if isinstance(found, Trajectory):
             parts.append(found.frames)
+            codes |= {found.identity.code} if found.identity else set()
         else:
             n_rejected[found.rule] += 1
     if not parts:
@@ -122,7 +142,9 @@ def read_labels(source: Source) -> tuple[Frames, dict[Rule, int]]:
             f"expected frames in the {source.kind} source, got none "
             f"({n_rejected.total()} files or documents rejected)"
         )
-    return Frames.concatenate(parts), dict(n_rejected)
+    return ReadLabels(
+        Frames.concatenate(parts), dict(n_rejected), frozenset(codes - {""})
+    )
 
 
 def count_files(source: Source, n_read: int, n_unreadable: int) -> FileCounts | None:
@@ -164,6 +186,8 @@ def name_labels(source: Source, functional: str) -> str:
     functional : str
         Functional of the labels.
     """
+    if isinstance(source, LabelFilesSource):
+        return f"{functional} ({name_calculation(source)})"
     return LABELS[source.kind].format(functional=functional, source=source)
 
 
@@ -236,6 +260,8 @@ def list_source_files(source: Source) -> dict[str, Path]:  # noqa: PLR0911 - one
             return {"store": expand_path(store_file)}
         case GpawDocumentsSource():
             return {path.name: path for path in list_json_files(source)}
+        case LabelFilesSource():
+            return {path.name: path for path in find_label_files(source)}
         case MptrjJsonSource() | MatpesSource() | TaskDocumentsSource():
             files = expand_files(source.paths, "a JSON file")
             return {path.name: path for path in files}

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from nextrung.adapters.files.artifacts import artifact_path
 from nextrung.adapters.files.frames import read_materials
 from nextrung.adapters.files.relaxation_table import read_outcomes
+from nextrung.adapters.files.stability_table import load_rows
 from nextrung.adapters.stores.study_jobs import StudyJob, select_current
 from nextrung.compute.collections import (
     MaterialSummary,
@@ -139,7 +140,7 @@ def list_rows(item: Mapping[str, Any], collection: Collection) -> Sequence[Row]:
     }
     if collection is Collection.JOBS:
         return [_describe_job(job, origin)]
-    doc: Any = _SOURCES[collection][1].model_validate(item["output"])
+    doc: Any = load_rows(_SOURCES[collection][1].model_validate(item["output"]))
     if collection is Collection.MODELS:
         labels = item["dataset"] and DatasetDoc.model_validate(item["dataset"])
         return describe_model(doc, labels, origin)

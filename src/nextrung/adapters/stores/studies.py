@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from nextrung.adapters.files.artifacts import is_stored
+from nextrung.adapters.files.stability_table import load_rows
 from nextrung.adapters.stores.job_store import find_documents
 from nextrung.compute.intervals import collect_errors
 from nextrung.schemas.alignment import AlignmentDoc
@@ -80,7 +82,9 @@ def load_study(store: JobStore, name: str | None = None) -> StudyDoc:
 def load_documents(
     store: JobStore, study: StudyDoc, stages: Collection[str] = tuple(DOCUMENTS)
 ) -> dict[str, TaskDoc]:
-    """Load the documents of a study, arrays included, without repeats but the first.
+    """Load the documents of a study, rows included, without repeats but the first.
+
+    A stability document whose table is not on this machine comes without its rows.
 
     Parameters
     ----------
@@ -96,8 +100,8 @@ def load_documents(
     dict of str to TaskDoc
         Documents, by stage or by ``stage/model``.
     """
-    loaded: dict[str, TaskDoc] = {
-        part: DOCUMENTS[stage].model_validate(_output(store, uuid))
+    loaded = {
+        part: _load(store, uuid, stage)
         for part, uuid in study.results.jobs.items()
         if (stage := part.partition("/")[0]) in stages and not is_repeat(part)
     }
@@ -122,7 +126,7 @@ def load_repeated_errors(store: JobStore, study: StudyDoc) -> dict[str, ErrorsBy
         ``stage/model/repeat``.
     """
     return {
-        part: collect_errors(DOCUMENTS[stage].model_validate(_output(store, uuid)))
+        part: collect_errors(_load(store, uuid, stage))
         for part, uuid in study.results.jobs.items()
         if (stage := part.partition("/")[0]) in SCORED and is_repeat(part)
     }
@@ -152,6 +156,14 @@ def find_preflight(store: JobStore, study: StudyDoc) -> PreflightDoc | None:
     loaded = [PreflightDoc.model_validate(found["output"]) for found in documents]
     same = [doc for doc in loaded if doc.provenance.parents.get("dataset") == dataset]
     return same[-1] if same else None
+
+
+def _load(store: JobStore, uuid: str, stage: str) -> TaskDoc:
+    """Load a document, with its rows where their file is on this machine."""
+    document = DOCUMENTS[stage].model_validate(_output(store, uuid))
+    if all(map(is_stored, document.artifacts)):
+        return load_rows(document)
+    return document
 
 
 def _output(store: JobStore, uuid: str) -> Any:  # noqa: ANN401 - any document

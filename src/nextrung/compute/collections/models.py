@@ -29,15 +29,15 @@ def describe_model(
     origin : mapping of str to str
         Fields of :class:`.Row`.
     """
-    settings = doc.settings
+    settings, recipe = doc.settings, doc.recipe
     best = [epoch for epoch in doc.history if epoch.epoch == doc.best_epoch]
     return [
         ModelRow(
             **origin,
             model=doc.model,
-            pretrained=doc.recipe.pretrained,
-            rereference=doc.recipe.rereference,
-            trained=doc.recipe.trained,
+            **recipe.model_dump(exclude={"anchor"}),
+            anchor=recipe.anchor and recipe.anchor.kind,
+            anchor_weight=recipe.anchor and recipe.anchor.weight,
             source=doc.source,
             functional=doc.functional,
             elements=tuple(doc.elements),

@@ -8,20 +8,22 @@ from nextrung.schemas.stability import MaterialStability
 from nextrung.schemas.stores.collections import BenchmarkRow, DensityRow, StabilityRow
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Mapping
 
     from nextrung.schemas.benchmark import BenchmarkDoc
     from nextrung.schemas.density import DensityDoc
-    from nextrung.schemas.stability import CompetingPhase, StabilityDoc
+    from nextrung.schemas.stability_table import LoadedStability
 
 
-def list_stability(doc: StabilityDoc, origin: Mapping[str, str]) -> list[StabilityRow]:
+def list_stability(
+    doc: LoadedStability, origin: Mapping[str, str]
+) -> list[StabilityRow]:
     """List the stability of materials according to labels and model.
 
     Parameters
     ----------
-    doc : StabilityDoc
-        Stability of the materials.
+    doc : LoadedStability
+        Stability of the materials, with its rows.
     origin : mapping of str to str
         Fields of :class:`.Row`.
 
@@ -30,28 +32,37 @@ def list_stability(doc: StabilityDoc, origin: Mapping[str, str]) -> list[Stabili
     list of StabilityRow
         One row per material.
     """
-    rows = []
-    for row in doc.rows:
-        target = row.target_decomposition_energy
-        predicted = row.predicted_decomposition_energy
-        missing = target is None or predicted is None
-        rows.append(
-            StabilityRow(
-                **origin,
-                **row.model_dump(include=set(MaterialStability.model_fields)),
-                model=doc.model,
-                elements=tuple(row.chemical_system.split("-")),
-                decomposition_energy_error=None if missing else predicted - target,  # type: ignore[operator]
-                target_products=_list_formulas(row.target_competing_phases),
-                predicted_products=_list_formulas(row.predicted_competing_phases),
-            )
+    rows = doc.rows
+    names = list(MaterialStability.model_fields)
+    columns = [rows.list_values(name) for name in names]
+    errors = rows.predicted_decomposition_energy - rows.target_decomposition_energy
+    return [
+        StabilityRow(
+            **origin,
+            **dict(zip(names, values, strict=True)),
+            model=doc.model,
+            elements=tuple(system.split("-")),
+            decomposition_energy_error=error if compared else None,
+            target_products=target_products,
+            predicted_products=predicted_products,
         )
-    return rows
-
-
-def _list_formulas(phases: Iterable[CompetingPhase]) -> tuple[str, ...]:
-    """List the formulas of decomposition products."""
-    return tuple(phase.formula for phase in phases)
+        for (
+            values,
+            system,
+            error,
+            compared,
+            target_products,
+            predicted_products,
+        ) in zip(
+            zip(*columns, strict=True),
+            rows.chemical_system.tolist(),
+            errors.tolist(),
+            rows.compared.tolist(),
+            rows.target_competing_phases.list_formulas(),
+            rows.predicted_competing_phases.list_formulas(),
+            strict=True,
+        )
+    ]
 
 
 def list_densities(doc: DensityDoc, origin: Mapping[str, str]) -> list[DensityRow]:

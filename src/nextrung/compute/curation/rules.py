@@ -85,6 +85,25 @@ def find_missing(frames: Frames, label: Label) -> NDArray[np.bool_]:
     return missing
 
 
+def count_frames_by_label(frames: Frames) -> dict[str, int]:
+    """Count the frames that have each label.
+
+    Parameters
+    ----------
+    frames : Frames
+        Frames whose missing labels are NaN.
+
+    Returns
+    -------
+    dict of str to int
+        Number of frames by label, 0 for a label that no frame has.
+    """
+    return {
+        label.value: len(frames) - int(find_missing(frames, label).sum())
+        for label in Label
+    }
+
+
 def _check_convergence(
     trajectory: Trajectory, settings: CurationSettings
 ) -> dict[int, str]:

@@ -10,7 +10,7 @@ import numpy as np
 
 from nextrung.schemas.density import DensityDoc
 from nextrung.schemas.evaluation import EvaluationDoc
-from nextrung.schemas.stability import StabilityDoc
+from nextrung.schemas.stability_table import LoadedStability
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from nextrung.schemas.base import TaskDoc
     from nextrung.schemas.evaluation import FrameResiduals
     from nextrung.schemas.models import FinishedPotential
-    from nextrung.schemas.stability import StabilityRecord
+    from nextrung.schemas.stability_table import StabilityTable
 
 #: Seed of the training, None without one, and seed of the split.
 Repeat = tuple[int | None, int]
@@ -150,7 +150,7 @@ def collect_errors(document: TaskDoc) -> ErrorsBySplit:
     Parameters
     ----------
     document : TaskDoc
-        An evaluation, a hull or densities of experimental crystals.
+        An evaluation, a hull with its rows or densities of experimental crystals.
 
     Returns
     -------
@@ -163,11 +163,9 @@ def collect_errors(document: TaskDoc) -> ErrorsBySplit:
     match document:
         case EvaluationDoc():
             found = {split: _collect_frames(document.rows, split) for split in SPLITS}
-        case StabilityDoc():
+        case LoadedStability():
             found = {
-                split: _collect_materials(
-                    [row for row in document.rows if split in {EVERY, row.split}]
-                )
+                split: _collect_materials(document.rows, split)
                 for split in (*SPLITS, EVERY)
             }
         case DensityDoc():
@@ -206,22 +204,31 @@ def _collect_frames(rows: FrameResiduals, split: str) -> dict[str, Errors]:
     }
 
 
-def _collect_materials(rows: Sequence[StabilityRecord]) -> dict[str, Errors]:
+def _collect_materials(rows: StabilityTable, split: str) -> dict[str, Errors]:
     """Collect the errors of decomposition and formation energies."""
-    names = np.array([row.material_id for row in rows], dtype=str)
-    elements = np.array(["-" not in row.chemical_system for row in rows], dtype=bool)
-    found = {}
-    for name in ("decomposition_energy", "formation_energy"):
-        labels = [getattr(row, f"target_{name}") for row in rows]
-        predictions = [getattr(row, f"predicted_{name}") for row in rows]
-        found[name] = _select_known(
+    chosen = (rows.split == split) | (split == EVERY)
+    names = rows.material_id[chosen]
+    elements = np.strings.find(rows.chemical_system[chosen], "-") < 0
+    energies = {
+        "decomposition_energy": (
+            rows.target_decomposition_energy[chosen],
+            rows.predicted_decomposition_energy[chosen],
+        ),
+        "formation_energy": (
+            rows.target_formation_energy[chosen],
+            rows.predicted_formation_energy[chosen],
+        ),
+    }
+    return {
+        name: _select_known(
             names,
             names,
-            _subtract(predictions, labels),
-            baselines=np.abs(_fill(labels)),
+            np.abs(predictions - labels),
+            baselines=np.abs(labels),
             elements=elements,
         )
-    return found
+        for name, (labels, predictions) in energies.items()
+    }
 
 
 def _collect_crystals(document: DensityDoc) -> Errors:

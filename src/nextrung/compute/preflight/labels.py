@@ -55,7 +55,11 @@ def _describe(mixture: Mixture) -> str:
 
 
 def check_outliers(
-    outliers: Sequence[Outlier], n_runs: int, settings: PreflightSettings
+    outliers: Sequence[Outlier],
+    n_runs: int,
+    settings: PreflightSettings,
+    *,
+    has_forces: bool = True,
 ) -> Check:
     """Check whether runs have labels of another scale, unit or sign than the others.
 
@@ -67,6 +71,8 @@ def check_outliers(
         Number of runs that were compared.
     settings : PreflightSettings
         Maximum fraction of such runs.
+    has_forces : bool
+        Whether a frame has forces or stresses, whose unit and sign can be compared.
 
     Returns
     -------
@@ -78,6 +84,8 @@ def check_outliers(
     name = "labels that do not fit the others"
     if not outliers:
         finding = f"none of {n_runs:,} runs"
+        if not has_forces:
+            finding += "; no frame has forces or stresses to compare"
         return Check(name=name, outcome=CheckOutcome.PASSED, finding=finding)
     n_wrong = len({each.run_id for each in outliers if each.kind != "energy"})
     failed = n_wrong > settings.max_lost_fraction * n_runs

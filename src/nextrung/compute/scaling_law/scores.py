@@ -45,7 +45,8 @@ def score_scaling_law(
     Returns
     -------
     ScalingLawScore
-        The points, and the power laws of energies and forces.
+        The points, and the power laws of energies and forces; none of forces where the
+        frames have no forces to compare with.
     """
     wanted: dict[ScaledProperty, Sequence[float]] = {
         "energy_mae": settings.target_energy_maes,
@@ -53,8 +54,18 @@ def score_scaling_law(
     }
     return ScalingLawScore(
         points=list(points),
-        laws={of: _fit(of, points, settings, wanted=wanted[of]) for of in wanted},
+        laws={
+            of: _fit(of, points, settings, wanted=wanted[of])
+            for of in wanted
+            if of == "energy_mae" or _has_labels(of, points)
+        },
     )
+
+
+def _has_labels(of: ScaledProperty, points: Sequence[ScalingPoint]) -> bool:
+    """Check whether a point has an error, unless no point was scored at all."""
+    scored = [point for point in points if point.energy_mae is not None]
+    return not scored or any(getattr(point, of) is not None for point in scored)
 
 
 def _fit(

@@ -3,20 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from nextrung.compute.stability.records import list_competing_phases
-from nextrung.schemas.stability import StabilityRecord
+from nextrung.schemas.stability_table import CompetingPhases, StabilityTable
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from numpy.typing import NDArray
 
     from nextrung.compute.stability.decomposition import Decomposition
-    from nextrung.schemas.stability import MaterialEnergies, StabilitySettings
+    from nextrung.schemas.stability import StabilitySettings
 
 
 @dataclass(frozen=True, eq=False)
@@ -83,87 +80,89 @@ def compare_decompositions(
     )
 
 
-def list_stability(
-    materials: Sequence[MaterialEnergies],
+def tabulate_stability(
     comparison: Comparison,
     with_unrelaxed: Decomposition,
-) -> list[StabilityRecord]:
-    """List the stability of every material according to labels and model.
+    *,
+    splits: NDArray[np.str_],
+    statuses: NDArray[np.str_],
+) -> StabilityTable:
+    """Tabulate the stability of every material according to labels and model.
 
     Parameters
     ----------
-    materials : sequence of MaterialEnergies
-        Every material, in the order of the decompositions.
     comparison : Comparison
         Comparison of the labels with the model's relaxed energies.
     with_unrelaxed : Decomposition
         Decomposition by the model, with unrelaxed energies in place of failed
         relaxations.
+    splits, statuses : ndarray of str, shape (n_materials,)
+        Split of each material, and status of its relaxation.
 
     Returns
     -------
-    list of StabilityRecord
-        One record per material, in order.
+    StabilityTable
+        One row per material, in order.
     """
     target, predicted = comparison.target, comparison.predicted
-    columns = _list_energies(target, predicted, with_unrelaxed) | {
-        "formula": target.table.reduce_formulas(),
-        "target_competing_phases": list_competing_phases(target),
-        "predicted_competing_phases": list_competing_phases(predicted),
-        "same_products": _keep(
-            comparison.same_products, np.isfinite(comparison.decomposition)
-        ),
-        "target_stable": _keep(comparison.target_stable, np.isfinite(target.energies)),
-        "predicted_stable": _keep(
-            comparison.predicted_stable, np.isfinite(predicted.energies)
-        ),
-    }
-    return [
-        StabilityRecord(
-            material_id=material.material_id,
-            chemical_system="-".join(sorted(material.composition)),
-            split=material.split,
-            status=material.status,
-            error=_join_errors(target.errors.get(row), predicted.errors.get(row)),
-            **{name: column[row] for name, column in columns.items()},
-        )
-        for row, material in enumerate(materials)
-    ]
-
-
-def _list_energies(
-    target: Decomposition, predicted: Decomposition, with_unrelaxed: Decomposition
-) -> dict[str, list[Any]]:
-    """List the energies of every material, column by column; None where missing."""
-    energies = {
-        "target_energy_per_atom": target.table.energies_per_atom,
-        "predicted_energy_per_atom": predicted.table.energies_per_atom,
-        "target_decomposition_energy": target.energies,
-        "predicted_decomposition_energy": predicted.energies,
-        "predicted_decomposition_energy_unrelaxed": with_unrelaxed.energies,
-        "target_energy_above_hull": target.energies_above_hull,
-        "predicted_energy_above_hull": predicted.energies_above_hull,
-        "target_formation_energy": target.formation_energies,
-        "predicted_formation_energy": predicted.formation_energies,
-        "predicted_formation_energy_target_references": (
+    formulas = np.array(target.table.reduce_formulas(), dtype=np.str_)
+    return StabilityTable(
+        material_id=np.array(target.table.entry_ids, dtype=np.str_),
+        formula=formulas,
+        chemical_system=np.array(target.table.list_systems(), dtype=np.str_),
+        split=splits,
+        status=statuses,
+        target_energy_per_atom=_keep_finite(target.table.energies_per_atom),
+        predicted_energy_per_atom=_keep_finite(predicted.table.energies_per_atom),
+        target_decomposition_energy=target.energies,
+        predicted_decomposition_energy=predicted.energies,
+        predicted_decomposition_energy_unrelaxed=with_unrelaxed.energies,
+        target_energy_above_hull=target.energies_above_hull,
+        predicted_energy_above_hull=predicted.energies_above_hull,
+        target_formation_energy=_keep_finite(target.formation_energies),
+        predicted_formation_energy=_keep_finite(predicted.formation_energies),
+        predicted_formation_energy_target_references=_keep_finite(
             predicted.table.formation_energies(target.references)
         ),
-    }
-    return {
-        name: _keep(values, np.isfinite(values)) for name, values in energies.items()
-    }
+        same_products=comparison.same_products & np.isfinite(comparison.decomposition),
+        target_stable=comparison.target_stable,
+        predicted_stable=comparison.predicted_stable,
+        error=_join_errors(target, predicted),
+        target_competing_phases=_list_phases(target, formulas),
+        predicted_competing_phases=_list_phases(predicted, formulas),
+    )
 
 
-def _keep(values: NDArray[np.generic], known: NDArray[np.bool_]) -> list[Any]:
-    """List the known values, and None in place of the others."""
-    pairs = zip(values.tolist(), known.tolist(), strict=True)
-    return [value if is_known else None for value, is_known in pairs]
+def _keep_finite(energies: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Replace infinite energies by NaN."""
+    return np.where(np.isfinite(energies), energies, np.nan)
 
 
-def _join_errors(of_labels: str | None, of_model: str | None) -> str | None:
-    """Join the reasons why a material lacks a decomposition energy."""
-    errors = {"labels": of_labels, "model": of_model}
-    return "; ".join(f"{of}: {why}" for of, why in errors.items() if why) or None
+def _list_phases(
+    decomposition: Decomposition, formulas: NDArray[np.str_]
+) -> CompetingPhases:
+    """List the decomposition products of every material, row after row."""
+    listed = decomposition.products >= 0
+    products = decomposition.products[listed]
+    names = np.array(decomposition.table.entry_ids, dtype=np.str_)
+    return CompetingPhases(
+        offsets=np.concatenate([[0], np.cumsum(listed.sum(axis=1))]),
+        entry_id=names[products],
+        formula=formulas[products],
+        amount=decomposition.shares[listed],
+    )
+
+
+def _join_errors(target: Decomposition, predicted: Decomposition) -> NDArray[np.str_]:
+    """Join the reasons why materials lack a decomposition energy."""
+    joined = [""] * len(target.table)
+    for row in sorted(target.errors.keys() | predicted.errors.keys()):
+        errors = {
+            "labels": target.errors.get(row),
+            "model": predicted.errors.get(row),
+        }
+        joined[row] = "; ".join(f"{of}: {why}" for of, why in errors.items() if why)
+    return np.array(joined, dtype=np.str_)
 
 
 def _number_products(decomposition: Decomposition) -> NDArray[np.int64]:

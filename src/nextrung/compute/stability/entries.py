@@ -9,7 +9,7 @@ from itertools import pairwise
 from typing import TYPE_CHECKING, Self
 
 import numpy as np
-from pymatgen.core import Composition
+from pymatgen.core import Composition, Element
 
 from nextrung.schemas.base import InputError
 
@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
     from pymatgen.entries import Entry
+
+    from nextrung.schemas.frames import Frames
 
 
 @dataclass(frozen=True, eq=False)
@@ -103,6 +105,14 @@ class EntryTable:
             for start, stop in pairwise(offsets)
         ]
 
+    def list_systems(self) -> list[str]:
+        """List the chemical system of every entry, symbols joined by hyphens."""
+        symbols = [self.symbols[element] for element in self.elements.tolist()]
+        return [
+            "-".join(symbols[start:stop])
+            for start, stop in pairwise(self.offsets.tolist())
+        ]
+
     @classmethod
     def from_entries(cls, entries: Sequence[Entry]) -> Self:
         """Build a table from pymatgen entries.
@@ -127,6 +137,45 @@ class EntryTable:
             name_entries(entries),
             [entry.composition for entry in entries],
             np.array([entry.energy for entry in entries], dtype=np.float64),
+        )
+
+    @classmethod
+    def from_frames(cls, frames: Frames, energies: NDArray[np.float64]) -> Self:
+        """Build a table from structures and total energies.
+
+        Parameters
+        ----------
+        frames : Frames
+            One structure per entry; the id of the entry is that of the frame.
+        energies : ndarray of float, shape (n_entries,)
+            Total energies in eV.
+
+        Returns
+        -------
+        EntryTable
+            The entries in the order given.
+
+        Raises
+        ------
+        InputError
+            If two entries have the same id.
+        """
+        entry_ids = frames.frame_ids.tolist()
+        _validate_unique_ids(entry_ids)
+        numbers, kinds = np.unique(frames.atomic_numbers, return_inverse=True)
+        named = [Element.from_Z(number).symbol for number in numbers.tolist()]
+        order = np.argsort(np.argsort(named)) if named else np.zeros(0, np.int64)
+        keys = frames.frame_of_site * len(named) + order[kinds]
+        pairs, amounts = np.unique(keys, return_counts=True)
+        entries, elements = np.divmod(pairs, max(len(named), 1))
+        n_kinds = np.bincount(entries, minlength=len(frames))
+        return cls(
+            entry_ids=entry_ids,
+            symbols=sorted(named),
+            offsets=np.concatenate([[0], np.cumsum(n_kinds)]),
+            elements=elements,
+            amounts=amounts.astype(np.float64),
+            energies=np.asarray(energies, dtype=np.float64),
         )
 
     @classmethod

@@ -7,50 +7,53 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from pymatgen.core import Composition
 
 from nextrung.compute.stability.comparison import (
     Comparison,
     compare_decompositions,
-    list_stability,
+    tabulate_stability,
 )
 from nextrung.compute.stability.decomposition import decompose
-from nextrung.compute.stability.entries import EntryTable
 from nextrung.schemas.frames import SPLITS
 from nextrung.schemas.stability import StabilityErrors, StabilityScore
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from numpy.typing import NDArray
 
-    from nextrung.schemas.stability import MaterialEnergies, StabilitySettings
+    from nextrung.compute.stability.entries import EntryTable
+    from nextrung.schemas.stability import StabilitySettings
+    from nextrung.schemas.stability_table import ModelEnergies, StabilityTable
 
 #: Key of the errors over all materials, those without a split included.
 ALL = "all"
 
 
 def score_stability(
-    materials: Sequence[MaterialEnergies], settings: StabilitySettings
-) -> StabilityScore:
+    labels: EntryTable,
+    predictions: ModelEnergies,
+    settings: StabilitySettings,
+    *,
+    splits: NDArray[np.str_],
+) -> tuple[StabilityScore, StabilityTable]:
     """Score the stability of all materials according to a model.
 
     Parameters
     ----------
-    materials : sequence of MaterialEnergies
-        All materials, with the energies of labels and model.
+    labels : EntryTable
+        All materials, with the energies of the labels.
+    predictions : ModelEnergies
+        Energies of the same materials by the model.
     settings : StabilitySettings
         Definition of decomposition energy and of stability.
+    splits : ndarray of str, shape (n_materials,)
+        ``train``, ``val``, ``test`` or ``""``.
 
     Returns
     -------
-    StabilityScore
-        Errors by split and over all materials, and one row per material, in order.
-
-    Raises
-    ------
-    InputError
-        If two materials have the same id.
+    score : StabilityScore
+        Errors by split and over all materials.
+    table : StabilityTable
+        One row per material, in order.
 
     Notes
     -----
@@ -59,38 +62,26 @@ def score_stability(
     energy of its initial structure is used. The hull of the labels has all materials
     in both.
     """
-    labels = _as_energies([material.target_energy for material in materials])
-    relaxed = _as_energies([material.predicted_energy for material in materials])
-    initial = _as_energies([material.unrelaxed_energy for material in materials])
-    table = EntryTable.from_compositions(
-        [material.material_id for material in materials],
-        [Composition(material.composition) for material in materials],
-        labels,
-    )
-    filled = np.where(np.isnan(relaxed), initial, relaxed)
+    relaxed, statuses = predictions.relaxed, predictions.statuses
+    filled = np.where(np.isnan(relaxed), predictions.unrelaxed, relaxed)
     target, predicted, with_unrelaxed = (
-        decompose(replace(table, energies=energies), settings.competitors)
-        for energies in (labels, relaxed, filled)
+        decompose(replace(labels, energies=energies), settings.competitors)
+        for energies in (labels.energies, relaxed, filled)
     )
     comparison = compare_decompositions(target, predicted, settings)
-    splits = np.array([material.split for material in materials], dtype=np.str_)
-    return StabilityScore(
+    score = StabilityScore(
         metrics=_score_splits(comparison, splits),
         metrics_with_unrelaxed=_score_splits(
             compare_decompositions(target, with_unrelaxed, settings), splits
         ),
-        n_materials=len(materials),
+        n_materials=len(labels),
         n_failed_relaxations=int(np.isnan(relaxed).sum()),
-        statuses=dict(Counter(material.status.value for material in materials)),
-        rows=list_stability(materials, comparison, with_unrelaxed),
+        statuses=dict(Counter(statuses.tolist())),
     )
-
-
-def _as_energies(energies: Sequence[float | None]) -> NDArray[np.float64]:
-    """Convert energies to an array with NaN for missing ones."""
-    return np.array(
-        [np.nan if energy is None else energy for energy in energies], dtype=np.float64
+    table = tabulate_stability(
+        comparison, with_unrelaxed, splits=splits, statuses=statuses
     )
+    return score, table
 
 
 def _score_splits(

@@ -41,6 +41,16 @@ if TYPE_CHECKING:
     from nextrung.potentials.graphs.graphs import GraphBatch
     from nextrung.potentials.interface import Outputs
 
+#: Cost above which the largest tensor, 256 features per angle, exceeds 2³¹ elements.
+_GPU_COST = 8_000_000
+#: Parts of the network by the names of its modules; the readout has the output layers
+#: of energies and of magnetic moments.
+_PARTS: Mapping[str, str] = {
+    "composition_model": "references",
+    "mlp": "readout",
+    "readout_norm": "readout",
+    "site_wise": "readout",
+}
 _ELEMENTS = frozenset(Element.from_Z(z).symbol for z in range(1, N_ELEMENTS + 1))
 
 
@@ -64,8 +74,8 @@ class ChgnetBackend(NeighborModel, TrainableBackend):
     properties = "efsm"
     cutoff, angle_cutoff = ATOM_CUTOFF, BOND_CUTOFF
     limits = BatchLimits(
-        prediction={"cpu": 12_000, "cuda": 2_000_000},
-        relaxation={"cpu": 16_000, "cuda": 2_000_000},
+        prediction={"cpu": 12_000, "cuda": _GPU_COST},
+        relaxation={"cpu": 16_000, "cuda": _GPU_COST},
         training={"cpu": 10_000, "cuda": 500_000},
         bytes_per_cost=20_000,
     )
@@ -182,15 +192,17 @@ class ChgnetBackend(NeighborModel, TrainableBackend):
         return predict_differentiably(self.module, batch, properties)
 
     def parameter_groups(self) -> dict[str, list[torch.nn.Parameter]]:
-        """List all parameters by their part: ``references``, ``readout``, ``body``."""
+        """List all parameters by their part, see :class:`.TrainableBackend`."""
+        last = f"atom_conv_layers.{self.module.n_conv - 1}."
         groups: dict[str, list[torch.nn.Parameter]] = {
             "references": [],
             "readout": [],
+            "last_block": [],
             "body": [],
         }
-        parts = {"composition_model": "references", "mlp": "readout"}
         for name, parameter in self.module.named_parameters():
-            groups[parts.get(name.split(".")[0], "body")].append(parameter)
+            part = "last_block" if name.startswith(last) else "body"
+            groups[_PARTS.get(name.split(".")[0], part)].append(parameter)
         return groups
 
     def for_training(self) -> ChgnetBackend:

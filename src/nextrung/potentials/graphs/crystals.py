@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Self
 
 import numpy as np
@@ -75,7 +75,10 @@ class Crystals:
 
     def __getitem__(self, chosen: Selection) -> Crystals:
         """Select crystals by indices, mask or slice, in the order given."""
-        indices = np.arange(len(self))[chosen]
+        everything = np.arange(len(self))
+        indices = everything[chosen]
+        if np.array_equal(indices, everything):
+            return self
         sites = list_rows(self.offsets, indices)
         return Crystals(
             offsets=np.concatenate([[0], np.cumsum(self.n_atoms[indices])]),
@@ -100,6 +103,19 @@ class Crystals:
         lattices = self.lattices[self.crystal_of_site]
         coords: NDArray[np.float64] = (self.frac_coords[:, None] @ lattices)[:, 0]
         return coords
+
+    def wrap(self) -> tuple[Crystals, NDArray[np.float64]]:
+        """Wrap all sites into their cells.
+
+        Returns
+        -------
+        wrapped : Crystals
+            The crystals with fractional coordinates from 0 to 1.
+        cells : ndarray of float, shape (n_sites, 3)
+            Lattice translation that was removed from each site.
+        """
+        cells = np.floor(self.frac_coords)
+        return replace(self, frac_coords=self.frac_coords - cells), cells
 
     @classmethod
     def of(cls, structures: Sequence[Structure]) -> Self:

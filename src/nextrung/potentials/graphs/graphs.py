@@ -21,7 +21,9 @@ from nextrung.potentials.graphs.neighbors import (
     Pairs,
     find_pairs,
 )
+from nextrung.potentials.graphs.row_indices import find_true
 from nextrung.potentials.graphs.segment_ops import SegmentPair, Segments, sort_stably
+from nextrung.potentials.graphs.sites import Bonds, Sites
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -124,19 +126,17 @@ def build_graphs(
         Pairs of these crystals, or found at nearby positions with a larger cutoff.
     """
     pairs = find_pairs(crystals, device=device) if pairs is None else pairs
-    owners = torch.from_numpy(crystals.crystal_of_site).to(device)
-    lattices = torch.from_numpy(crystals.lattices).to(device)
-    atoms, vectors = _list_bonds(crystals, pairs, device)
-    lengths = torch.linalg.vector_norm(vectors, dim=1)
-    order, n_short = _order_short_first(lengths)
-    atoms, vectors = atoms[:, order], vectors[order]
-    receivers = Segments.of(atoms.reshape(-1), len(owners))
-    directed = _direct_bonds(atoms[:, :n_short], len(owners), dtype)
-    first = Segments.of(_pair_directed_bonds(directed), len(directed.bonds.index))
+    bonds = _list_bonds(crystals, pairs, torch.device(device))
+    sites, n_atoms = bonds.sites, len(bonds.sites)
+    order, n_short, n_angles = _order_short_first(bonds)
+    atoms, vectors = bonds.atoms[:, order], bonds.vectors[order]
+    receivers = Segments.of(atoms.reshape(-1), n_atoms)
+    directed = _direct_bonds(atoms[:, :n_short], n_atoms, dtype)
+    first = Segments.of(_pair_directed_bonds(directed, n_angles), 2 * n_short)
     return GraphBatch(
-        atomic_numbers=torch.from_numpy(crystals.atomic_numbers).to(device),
-        owners=Segments.of(owners, len(crystals)),
-        volumes=torch.linalg.det(lattices).abs().to(dtype),
+        atomic_numbers=sites.atomic_numbers,
+        owners=Segments.of(sites.owners, len(crystals)),
+        volumes=torch.linalg.det(sites.lattices).abs().to(dtype),
         vectors=vectors.to(dtype),
         messages=SegmentPair.of(receivers, _swap_halves(receivers)),
         directed=directed,
@@ -144,24 +144,31 @@ def build_graphs(
     )
 
 
-def _list_bonds(
-    crystals: Crystals, pairs: Pairs, device: torch.device | str
-) -> tuple[Tensor, Tensor]:
-    """List the two atoms of each pair, numbered through the batch, and its vector."""
-    crystal = pairs.crystal_of_pair.to(device)
-    starts = torch.from_numpy(crystals.offsets[:-1]).to(device)
-    atoms = pairs.ends.to(device) + starts[crystal]
-    coords = torch.from_numpy(crystals.cart_coords).to(device)
-    lattices = torch.from_numpy(crystals.lattices).to(device)
-    shifts = (pairs.images.to(device)[:, None] @ lattices[crystal])[:, 0]
-    return atoms, coords[atoms[0]] - coords[atoms[1]] - shifts
+def _list_bonds(crystals: Crystals, pairs: Pairs, device: torch.device) -> Bonds:
+    """List the pairs on a device; those of another are copied with the crystals."""
+    if pairs.bonds is not None and pairs.ends.device.type == device.type:
+        return pairs.bonds
+    ends, images = pairs.ends, pairs.images
+    if ends.device.type == device.type:
+        sites, (n_pairs,) = Sites.of(crystals, device, pairs.n_pairs)
+    else:
+        sites, (n_pairs, ends, images) = Sites.of(
+            crystals, device, pairs.n_pairs, ends.numpy(), images.numpy()
+        )
+    return sites.list_bonds(ends, images, n_pairs)
 
 
-def _order_short_first(lengths: Tensor) -> tuple[Tensor, int]:
-    """Order bonds within the cutoff, short ones first, and count the short ones."""
-    short = torch.nonzero(lengths < BOND_CUTOFF)[:, 0]
-    long = torch.nonzero((lengths >= BOND_CUTOFF) & (lengths <= ATOM_CUTOFF))[:, 0]
-    return torch.cat([short, long]), len(short)
+def _order_short_first(bonds: Bonds) -> tuple[Tensor, int, int]:
+    """Order bonds within the cutoff, short ones first; count short ones and angles."""
+    lengths = torch.linalg.vector_norm(bonds.vectors, dim=1)
+    short = lengths < BOND_CUTOFF
+    long = ~short & (lengths <= ATOM_CUTOFF)
+    n_bonds = torch.zeros_like(bonds.sites.owners)
+    n_bonds.index_add_(0, bonds.atoms.reshape(-1), short.repeat(2).long())
+    n_angles = (n_bonds * (n_bonds - 1)).sum() // 2
+    sizes = torch.stack([short.sum(), long.sum(), n_angles]).tolist()
+    order = torch.cat([find_true(short, sizes[0]), find_true(long, sizes[1])])
+    return order, sizes[0], sizes[2]
 
 
 def _swap_halves(rows: Segments) -> Segments:
@@ -188,12 +195,12 @@ def _direct_bonds(atoms: Tensor, n_atoms: int, dtype: torch.dtype) -> DirectedBo
     )
 
 
-def _pair_directed_bonds(directed: DirectedBonds) -> Tensor:
+def _pair_directed_bonds(directed: DirectedBonds, n_angles: int) -> Tensor:
     """Pair the directed bonds of each atom: all first ones, then all second ones."""
     atoms = directed.atoms
     rows = torch.arange(len(atoms.index), device=atoms.index.device)
     n_later = atoms.starts[1:][atoms.index] - rows - 1
-    first = torch.repeat_interleave(rows, n_later)
-    angles = torch.arange(len(first), device=first.device)
+    first = torch.repeat_interleave(rows, n_later, output_size=n_angles)
+    angles = torch.arange(n_angles, device=first.device)
     second = first + 1 + angles - (torch.cumsum(n_later, 0) - n_later)[first]
     return torch.cat([first, second])

@@ -7,24 +7,32 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
-from pymatgen.optimization.neighbors import find_points_in_spheres
 
 from nextrung.potentials.graphs.crystals import Crystals, list_rows
-from nextrung.potentials.graphs.periodic_images import search_images
+from nextrung.potentials.graphs.linked_cells import TOLERANCE, search_cells
+from nextrung.potentials.graphs.row_indices import (
+    count_true,
+    find_starts,
+    find_true,
+    repeat_rows,
+)
+from nextrung.potentials.graphs.sites import Bonds
+from nextrung.potentials.graphs.skin import NeighborSkin, TrackedCrystals
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
     from torch import Tensor
 
     from nextrung.potentials.graphs.crystals import Selection
+    from nextrung.potentials.graphs.periodic_images import ImagePairs
+    from nextrung.potentials.graphs.sites import Sites
 
 #: Cutoff of the atom graph of CHGNet in Å.
 ATOM_CUTOFF = 6.0
 #: Cutoff of the bond graph of CHGNet in Å.
 BOND_CUTOFF = 3.0
-_PERIODIC = np.ones(3, dtype=np.int64)
-#: Added to the cutoff, and distance of an atom to itself (pymatgen's default), in Å.
-_TOLERANCE = 1e-8
+#: Distance in Å below which atoms overlap; networks have no short-range repulsion.
+MIN_DISTANCE = 0.3
 
 
 @dataclass(frozen=True, eq=False)
@@ -43,6 +51,12 @@ class Pairs:
         Distances in Å.
     n_angles : ndarray of int, shape (n_crystals,)
         Ordered pairs of bonds below a cutoff of their own that share an atom.
+    isolated : ndarray of int, shape (n_crystals,)
+        Index within each crystal of its first atom without a pair; -1 for none.
+    overlapping : ndarray of bool, shape (n_crystals,)
+        Whether atoms are closer than :data:`MIN_DISTANCE`.
+    bonds : Bonds or None
+        The same pairs with their crystals, if they were searched on a GPU.
     """
 
     offsets: NDArray[np.int64]
@@ -50,19 +64,35 @@ class Pairs:
     images: Tensor
     lengths: Tensor
     n_angles: NDArray[np.int64]
+    isolated: NDArray[np.int64]
+    overlapping: NDArray[np.bool_]
+    bonds: Bonds | None = None
 
     def __getitem__(self, chosen: Selection) -> Pairs:
         """Select the pairs of crystals by indices, mask or slice, in that order."""
         indices = np.arange(len(self.n_angles))[chosen]
-        rows = torch.from_numpy(list_rows(self.offsets, indices))
-        rows = rows.to(self.lengths.device)
+        rows = self._list_rows(indices)
         return Pairs(
             offsets=np.concatenate([[0], np.cumsum(self.n_pairs[indices])]),
             ends=self.ends[:, rows],
             images=self.images[rows],
             lengths=self.lengths[rows],
             n_angles=self.n_angles[indices],
+            isolated=self.isolated[indices],
+            overlapping=self.overlapping[indices],
+            bonds=self.bonds if self._are_all(indices) else None,
         )
+
+    def _are_all(self, indices: NDArray[np.int64]) -> bool:
+        """Whether these are all crystals in their order."""
+        return np.array_equal(indices, np.arange(len(self.n_angles)))
+
+    def _list_rows(self, indices: NDArray[np.int64]) -> Tensor | slice:
+        """List the pairs of crystals, without a copy if these are consecutive."""
+        if len(indices) and (np.diff(indices) == 1).all():
+            return slice(*self.offsets[[indices[0], indices[-1] + 1]].tolist())
+        rows = torch.from_numpy(list_rows(self.offsets, indices))
+        return rows.to(self.lengths.device)
 
     @property
     def n_pairs(self) -> NDArray[np.int64]:
@@ -73,10 +103,8 @@ class Pairs:
     def crystal_of_pair(self) -> Tensor:
         """Index of the crystal each pair belongs to, shape (n_pairs,)."""
         n_pairs = torch.from_numpy(self.n_pairs).to(self.lengths.device)
-        crystals = torch.arange(len(n_pairs), device=n_pairs.device)
-        return torch.repeat_interleave(
-            crystals, n_pairs, output_size=int(self.offsets[-1])
-        )
+        crystals, _ = repeat_rows(n_pairs, int(self.offsets[-1]))
+        return crystals
 
     @property
     def costs(self) -> NDArray[np.int64]:
@@ -135,75 +163,89 @@ def find_pairs(
     Pairs
         Each pair once, also those of an atom and its own image.
     """
-    cells = np.floor(crystals.frac_coords)
-    wrapped = Crystals(
-        offsets=crystals.offsets,
-        atomic_numbers=crystals.atomic_numbers,
-        lattices=crystals.lattices,
-        frac_coords=crystals.frac_coords - cells,
-    )
     if torch.device(device).type == "cpu":
-        ends, images, lengths, n_pairs = _search_cells(wrapped, cutoff)
+        return _find_on_cpu(crystals, (bond_cutoff, cutoff))
+    if isinstance(crystals, TrackedCrystals):
+        skin, keys = crystals.skin, crystals.keys
     else:
-        ends, images, lengths, n_pairs = search_images(
-            wrapped, cutoff + _TOLERANCE, torch.device(device)
-        )
-    unwrapping = torch.from_numpy(cells).to(device)
-    starts = torch.from_numpy(np.repeat(crystals.offsets[:-1], n_pairs)).to(device)
+        skin, keys = NeighborSkin(0.0), np.arange(len(crystals))
+    sites, found = skin.search(
+        crystals, keys, cutoff=cutoff + TOLERANCE, device=torch.device(device)
+    )
+    return _filter_pairs(crystals, sites, found, cutoffs=(bond_cutoff, cutoff))
+
+
+def _find_on_cpu(crystals: Crystals, cutoffs: tuple[float, float]) -> Pairs:
+    """Find pairs by linked cells, and describe them."""
+    ends, images, lengths, n_pairs = search_cells(crystals, cutoffs[1])
+    starts = np.repeat(crystals.offsets[:-1], n_pairs)
+    distances = torch.from_numpy(lengths)
+    counts = _count_by_site(
+        torch.from_numpy(ends + starts),
+        distances,
+        cutoffs,
+        n_sites=len(crystals.atomic_numbers),
+    )
+    n_angles, isolated, overlapping = _describe_sites(crystals, counts.numpy())
     return Pairs(
         offsets=np.concatenate([[0], np.cumsum(n_pairs)]),
-        ends=ends - starts,
-        images=images + unwrapping[ends[0]] - unwrapping[ends[1]],
-        lengths=lengths,
-        n_angles=_count_angles(crystals, ends, lengths < bond_cutoff),
+        ends=torch.from_numpy(ends),
+        images=torch.from_numpy(images),
+        lengths=distances,
+        n_angles=n_angles,
+        isolated=isolated,
+        overlapping=overlapping,
     )
 
 
-def _search_cells(
-    crystals: Crystals, cutoff: float
-) -> tuple[Tensor, Tensor, Tensor, NDArray[np.int64]]:
-    """Search each crystal with pymatgen: ends, images, lengths and numbers of pairs."""
-    lattices = np.ascontiguousarray(crystals.lattices)
-    coords = crystals.cart_coords
-    starts, stops = crystals.offsets[:-1], crystals.offsets[1:]
-    found = [
-        find_points_in_spheres(
-            coords[start:stop], coords[start:stop], cutoff, _PERIODIC, cell, _TOLERANCE
-        )
-        for start, stop, cell in zip(starts, stops, lattices, strict=True)
-    ]
-    sizes = [len(rows[0]) for rows in found]
-    crystal = np.repeat(np.arange(len(found)), sizes)
-    no_site = np.zeros(0, np.int64)
-    nothing = (no_site, no_site, np.zeros((0, 3)), np.zeros(0))
-    first, second, images, lengths = (
-        np.concatenate(rows) for rows in zip(nothing, *found, strict=True)
+def _filter_pairs(
+    crystals: Crystals, sites: Sites, found: ImagePairs, *, cutoffs: tuple[float, float]
+) -> Pairs:
+    """Leave out pairs beyond the cutoff; waits for the device once."""
+    bonds = sites.list_bonds(found.ends, found.images, found.counts)
+    lengths = torch.linalg.vector_norm(bonds.vectors, dim=1)
+    near = lengths <= cutoffs[1] + TOLERANCE
+    by_site = _count_by_site(bonds.atoms, lengths, cutoffs, n_sites=len(sites))
+    n_pairs = count_true(near, find_starts(found.counts))
+    counted: NDArray[np.int64] = torch.cat([by_site.view(-1), n_pairs]).cpu().numpy()
+    counts, sizes = np.split(counted, [by_site.numel()])
+    rows = find_true(near, int(sizes.sum()))
+    n_angles, isolated, overlapping = _describe_sites(
+        crystals, counts.reshape(by_site.shape)
     )
-    kept = np.flatnonzero(_is_canonical(first, second, images))
-    n_pairs = np.bincount(crystal[kept], minlength=len(found))
-    atoms = np.stack([first[kept], second[kept]]) + starts[crystal[kept]]
-    return (
-        torch.from_numpy(atoms),
-        torch.from_numpy(images[kept]),
-        torch.from_numpy(lengths[kept]),
-        n_pairs,
+    return Pairs(
+        offsets=np.concatenate([[0], np.cumsum(sizes)]),
+        ends=found.ends[:, rows],
+        images=found.images[rows],
+        lengths=lengths[rows],
+        n_angles=n_angles,
+        isolated=isolated,
+        overlapping=overlapping,
+        bonds=Bonds(sites, bonds.atoms[:, rows], bonds.vectors[rows]),
     )
 
 
-def _is_canonical(
-    first: NDArray[np.int64], second: NDArray[np.int64], images: NDArray[np.float64]
-) -> NDArray[np.bool_]:
-    """Return which of the two directions of each pair is kept."""
-    forward = images @ [1e12, 1e6, 1.0] > 0
-    canonical: NDArray[np.bool_] = (first < second) | ((first == second) & forward)
-    return canonical
+def _count_by_site(
+    atoms: Tensor, lengths: Tensor, cutoffs: tuple[float, float], *, n_sites: int
+) -> Tensor:
+    """Count bonds, neighbors and overlaps of each site, shape (3, n_sites)."""
+    bond_cutoff, cutoff = cutoffs
+    chosen = [lengths < bond_cutoff, lengths <= cutoff, lengths < MIN_DISTANCE]
+    counts = torch.zeros((3, n_sites), dtype=torch.int64, device=atoms.device)
+    flags = torch.stack(chosen).repeat(1, 2).long()
+    return counts.index_add_(1, atoms.reshape(-1), flags)
 
 
-def _count_angles(crystals: Crystals, ends: Tensor, short: Tensor) -> NDArray[np.int64]:
-    """Count the ordered pairs of short bonds that share an atom, in each crystal."""
-    bonded = ends[:, short].reshape(-1)
-    counted = torch.bincount(bonded, minlength=len(crystals.atomic_numbers))
-    n_bonds = counted.cpu().numpy()
-    totals = np.concatenate([[0], np.cumsum(n_bonds * (n_bonds - 1))])
-    counts: NDArray[np.int64] = np.diff(totals[crystals.offsets])
-    return counts
+def _describe_sites(
+    crystals: Crystals, counts: NDArray[np.int64]
+) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.bool_]]:
+    """Count angles, and find isolated and overlapping atoms of each crystal."""
+    n_bonds, n_neighbors, n_overlaps = counts
+    n_angles = np.concatenate([[0], np.cumsum(n_bonds * (n_bonds - 1))])
+    owners = crystals.crystal_of_site
+    isolated = np.full(len(crystals), -1)
+    for site in np.flatnonzero(n_neighbors == 0)[::-1]:
+        isolated[owners[site]] = site - crystals.offsets[owners[site]]
+    overlapping = np.zeros(len(crystals), dtype=np.bool_)
+    overlapping[owners[n_overlaps > 0]] = True
+    return np.diff(n_angles[crystals.offsets]), isolated, overlapping

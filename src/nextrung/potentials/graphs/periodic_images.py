@@ -1,100 +1,203 @@
-"""Neighbor search over all periodic images, on any device."""
+"""Neighbor search over all periodic images, on any device.
+
+Sizes are computed on the host beforehand, or read with the numbers of pairs, so that a
+search waits for a GPU once per batch of candidates.
+"""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 
-from nextrung.potentials.graphs.batching import split_by_cost
+from nextrung.potentials.graphs.row_indices import (
+    count_true,
+    find_starts,
+    find_true,
+    repeat_rows,
+)
+from nextrung.potentials.graphs.sites import compute_shifts
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
     from torch import Tensor
 
-    from nextrung.potentials.graphs.crystals import Crystals
+    from nextrung.potentials.graphs.sites import Sites
 
-#: Candidate pairs in memory at once, at about 100 bytes each.
+#: Candidate pairs in memory at once, at about 200 bytes each.
 _MAX_CANDIDATES = 8_000_000
 
 
-def search_images(
-    crystals: Crystals, cutoff: float, device: torch.device
-) -> tuple[Tensor, Tensor, Tensor, NDArray[np.int64]]:
+@dataclass(frozen=True, eq=False)
+class ImageBoxes:
+    """Boxes of periodic images around the cells of crystals.
+
+    Parameters
+    ----------
+    widths : Tensor of int, shape (n_crystals, 3)
+        Images along each lattice vector, an odd number; 0 for a crystal that is not
+        searched.
+    cells : Tensor of float64, shape (n_sites, 3)
+        Lattice translation that wrapping removes from each site.
+    n_images : ndarray of int, shape (n_crystals,)
+        Images of each cell.
+    n_atoms : ndarray of int, shape (n_crystals,)
+        Atoms of each crystal.
+    """
+
+    widths: Tensor
+    cells: Tensor
+    n_images: NDArray[np.int64]
+    n_atoms: NDArray[np.int64]
+
+
+@dataclass(frozen=True, eq=False)
+class ImagePairs:
+    """Undirected pairs of atoms, crystal after crystal, each pair once.
+
+    Parameters
+    ----------
+    ends : Tensor of int, shape (2, n_pairs)
+        Both atoms of each pair, numbered within their crystal.
+    images : Tensor of float64, shape (n_pairs, 3)
+        Lattice translation of the second atom, for coordinates that are not wrapped.
+    counts : Tensor of int, shape (n_crystals,)
+        Pairs of each crystal.
+    n_pairs : ndarray of int, shape (n_crystals,)
+        The same on the host.
+    """
+
+    ends: Tensor
+    images: Tensor
+    counts: Tensor
+    n_pairs: NDArray[np.int64]
+
+
+def measure_boxes(lattices: NDArray[np.float64], cutoff: float) -> NDArray[np.int64]:
+    """Count the images of each cell that are within a cutoff.
+
+    Parameters
+    ----------
+    lattices : ndarray of float, shape (n_crystals, 3, 3)
+        Lattice vectors as rows in Å.
+    cutoff : float
+        Largest distance of two atoms in Å.
+
+    Returns
+    -------
+    ndarray of int, shape (n_crystals, 3)
+        Images along each lattice vector; the cell itself is in the middle.
+    """
+    heights = 1 / np.linalg.norm(np.linalg.inv(lattices), axis=1)
+    widths: NDArray[np.int64] = 2 * np.ceil(cutoff / heights).astype(np.int64) + 1
+    return widths
+
+
+def search_images(sites: Sites, boxes: ImageBoxes, cutoff: float) -> ImagePairs:
     """Find all pairs of atoms of each crystal that are within a cutoff.
 
     Parameters
     ----------
-    crystals : Crystals
-        Valid crystals with fractional coordinates from 0 to 1.
+    sites : Sites
+        Crystals.
+    boxes : ImageBoxes
+        Their images within the cutoff.
     cutoff : float
         Largest distance in Å.
-    device : torch.device
-        Device of the search.
-
-    Returns
-    -------
-    ends : Tensor of int, shape (2, n_pairs)
-        Both sites of each pair, crystal after crystal, each pair once.
-    images : Tensor of float64, shape (n_pairs, 3)
-        Lattice translation of the second site.
-    lengths : Tensor of float64, shape (n_pairs,)
-        Distances in Å.
-    n_pairs : ndarray of int, shape (n_crystals,)
-        Pairs of each crystal.
     """
-    owners = torch.from_numpy(crystals.crystal_of_site).to(device)
-    lattices = torch.from_numpy(crystals.lattices).to(device)
-    images, image_counts = _list_images(lattices, cutoff)
-    cells = torch.repeat_interleave(lattices, image_counts, dim=0)
-    shifts = (images[:, None] @ cells)[:, 0]
-    image_starts = torch.cumsum(image_counts, 0) - image_counts
-    coords = torch.from_numpy(crystals.cart_coords).to(device)
-    ends = _list_atom_pairs(crystals, device)
-    crystal_of_pair = owners[ends[0]]
-    costs = image_counts[crystal_of_pair].cpu().numpy()
-    found = []
-    for batch in split_by_cost(costs, _MAX_CANDIDATES) or [slice(0)]:
-        crystal = crystal_of_pair[batch]
-        pair, rank = _repeat_rows(image_counts[crystal])
-        first, second = ends[:, batch][:, pair]
-        image = image_starts[crystal][pair] + rank
-        vectors = coords[first] - coords[second] - shifts[image]
-        lengths = torch.linalg.vector_norm(vectors, dim=1)
-        behind = rank > image_counts[crystal][pair] // 2
-        kept = (lengths <= cutoff) & ((first != second) | behind)
-        found.append((first[kept], second[kept], image[kept], lengths[kept]))
-    firsts, seconds, chosen, distances = (
-        torch.cat(rows) for rows in zip(*found, strict=True)
+    candidates = _Candidates.of(sites, boxes)
+    starts = range(0, max(candidates.size, 1), _MAX_CANDIDATES)
+    parts = [candidates.filter(start, cutoff) for start in starts]
+    return ImagePairs(
+        ends=torch.cat([part.ends for part in parts], dim=1),
+        images=torch.cat([part.images for part in parts]),
+        counts=torch.stack([part.counts for part in parts]).sum(dim=0),
+        n_pairs=np.sum([part.n_pairs for part in parts], axis=0),
     )
-    n_pairs = torch.bincount(owners[firsts], minlength=len(crystals)).cpu().numpy()
-    return torch.stack([firsts, seconds]), images[chosen], distances, n_pairs
 
 
-def _list_images(lattices: Tensor, cutoff: float) -> tuple[Tensor, Tensor]:
-    """List the images of each cell within the cutoff; the cell itself is the middle."""
-    heights = 1 / torch.linalg.vector_norm(torch.linalg.inv(lattices), dim=1)
-    reach = torch.ceil(cutoff / heights).long()
-    widths = 2 * reach + 1
-    n_images = widths.prod(dim=1)
-    crystal, rank = _repeat_rows(n_images)
-    _, y, z = widths[crystal].T
-    grid = torch.stack([rank // (y * z), rank // z % y, rank % z], dim=1)
-    return (grid - reach[crystal]).to(lattices.dtype), n_images
+@dataclass(frozen=True, eq=False)
+class _Candidates:
+    """All images of all pairs of sites that may be within a cutoff.
+
+    Candidates are numbered crystal after crystal, pair after pair of sites, image after
+    image; the image in the middle is the cell itself. Their starts have a row per
+    crystal and one more.
+    """
+
+    size: int
+    starts: Tensor
+    pair_starts: Tensor
+    image_starts: Tensor
+    pairs: Tensor
+    images: Tensor
+    shifts: Tensor
+    numbers: Tensor
+    coords: Tensor
+    cells: Tensor
+
+    @classmethod
+    def of(cls, sites: Sites, boxes: ImageBoxes) -> _Candidates:
+        """List all pairs of sites and all images of each crystal."""
+        n_pairs = boxes.n_atoms * (boxes.n_atoms + 1) // 2
+        indices = torch.arange(len(sites), device=sites.owners.device)
+        n_later = sites.offsets[sites.owners + 1] - indices
+        first, distance = repeat_rows(n_later, int(n_pairs.sum()))
+        n_images = boxes.widths.prod(dim=1)
+        crystal, rank = repeat_rows(n_images, int(boxes.n_images.sum()))
+        images = _list_images(boxes.widths[crystal], rank)
+        n_atoms = sites.offsets.diff()
+        counts = n_atoms * (n_atoms + 1) // 2
+        return cls(
+            size=int((n_pairs * boxes.n_images).sum()),
+            starts=find_starts(counts * n_images),
+            pair_starts=find_starts(counts),
+            image_starts=find_starts(n_images),
+            pairs=torch.stack([first, first + distance]),
+            images=images,
+            shifts=compute_shifts(images, sites.lattices[crystal]),
+            numbers=indices - sites.offsets[sites.owners],
+            coords=sites.coords
+            - compute_shifts(boxes.cells, sites.lattices[sites.owners]),
+            cells=boxes.cells,
+        )
+
+    def filter(self, start: int, cutoff: float) -> ImagePairs:
+        """Find the pairs within a cutoff among a batch of candidates."""
+        stop = min(start + _MAX_CANDIDATES, self.size)
+        atoms, image, is_kept = self._list(start, stop)
+        vectors = self.coords[atoms[0]] - self.coords[atoms[1]] - self.shifts[image]
+        lengths = torch.linalg.vector_norm(vectors, dim=1)
+        kept = (lengths <= cutoff) & is_kept
+        counts = count_true(kept, (self.starts - start).clamp(0, stop - start))
+        n_pairs: NDArray[np.int64] = counts.cpu().numpy()
+        rows = find_true(kept, int(n_pairs.sum()))
+        atoms = atoms[:, rows]
+        unwrapping = self.cells[atoms[0]] - self.cells[atoms[1]]
+        return ImagePairs(
+            ends=self.numbers[atoms],
+            images=self.images[image[rows]] + unwrapping,
+            counts=counts,
+            n_pairs=n_pairs,
+        )
+
+    def _list(self, start: int, stop: int) -> tuple[Tensor, Tensor, Tensor]:
+        """List both sites, the image, and whether it is the direction that is kept."""
+        candidates = torch.arange(start, stop, device=self.starts.device)
+        crystal = torch.searchsorted(self.starts, candidates, right=True) - 1
+        n_images = self.image_starts.diff()[crystal]
+        within = candidates - self.starts[crystal]
+        pair = within // n_images
+        rank = within - pair * n_images
+        atoms = self.pairs[:, self.pair_starts[crystal] + pair]
+        image = self.image_starts[crystal] + rank
+        return atoms, image, (atoms[0] != atoms[1]) | (rank > n_images // 2)
 
 
-def _list_atom_pairs(crystals: Crystals, device: torch.device) -> Tensor:
-    """List all sites with themselves and with the later sites of their crystal."""
-    sites = torch.arange(len(crystals.atomic_numbers), device=device)
-    stops = np.repeat(crystals.offsets[1:], crystals.n_atoms)
-    n_later = torch.from_numpy(stops).to(device) - sites
-    first, rank = _repeat_rows(n_later)
-    return torch.stack([first, first + rank])
-
-
-def _repeat_rows(counts: Tensor) -> tuple[Tensor, Tensor]:
-    """Repeat each row a number of times: rows, and the number of each repetition."""
-    rows = torch.repeat_interleave(counts)
-    ranks = torch.arange(len(rows), device=rows.device)
-    return rows, ranks - (torch.cumsum(counts, 0) - counts)[rows]
+def _list_images(widths: Tensor, ranks: Tensor) -> Tensor:
+    """List the lattice translations of images by their rank in a box."""
+    _, y, z = widths.T
+    grid = torch.stack([ranks // (y * z), ranks // z % y, ranks % z], dim=1)
+    return (grid - widths // 2).double()

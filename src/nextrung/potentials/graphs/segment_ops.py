@@ -44,11 +44,10 @@ class Segments:
         n_sources : int
             Number of rows of the source.
         """
-        return cls(
-            index=index,
-            order=sort_stably(index),
-            starts=_count_from_zero(index, n_sources),
-        )
+        order = sort_stably(index)
+        sources = torch.arange(n_sources + 1, device=index.device)
+        starts = torch.searchsorted(index[order], sources)
+        return cls(index=index, order=order, starts=starts)
 
     def gather(self, source: Tensor) -> Tensor:
         """Copy the source row of each row.
@@ -158,13 +157,6 @@ def sort_stably(index: Tensor) -> Tensor:
     if index.device.type == "cpu":  # numpy sorts nearly sorted rows faster than torch
         return torch.from_numpy(np.argsort(index.numpy(), kind="stable"))
     return torch.argsort(index, stable=True)
-
-
-def _count_from_zero(index: Tensor, n_sources: int) -> Tensor:
-    """Cumulate the number of rows per source row, beginning with 0."""
-    starts = index.new_zeros(n_sources + 1)
-    torch.cumsum(torch.bincount(index, minlength=n_sources), 0, out=starts[1:])
-    return starts
 
 
 class _Gather(torch.autograd.Function):

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from functools import lru_cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
-import torch
 from pymatgen.core import Element
+
+from nextrung.potentials.graphs.neighbors import MIN_DISTANCE
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
@@ -21,8 +22,6 @@ if TYPE_CHECKING:
 _N_ELEMENTS = 118
 #: Beginning of the reason of a crystal with an isolated atom.
 ISOLATED_ATOM = "isolated atom"
-#: Distance in Å below which atoms overlap; networks have no short-range repulsion.
-MIN_DISTANCE = 0.3
 #: Smallest volume per atom in Å³ (hydrogen at 500 GPa: 1.3).
 MIN_VOLUME_PER_ATOM = 0.5
 #: Volume over the product of the edges below which a cell is singular.
@@ -50,12 +49,13 @@ def check_cells(crystals: Crystals) -> dict[int, str]:
     dict of int to str
         Reason by the index of each invalid crystal, the first one that applies.
     """
-    reasons: dict[int, str] = {}
-    for check in (_check_numbers, _check_shapes, _check_coords, _check_search_sizes):
-        valid = np.setdiff1d(np.arange(len(crystals)), list(reasons))
-        found = check(crystals[valid])
-        reasons |= {int(valid[index]): reason for index, reason in found.items()}
-    return reasons
+    cells = _measure_cells(crystals)
+    return (
+        _check_search_sizes(crystals, cells)
+        | _check_coords(crystals)
+        | _check_shapes(crystals, cells)
+        | _check_numbers(crystals)
+    )
 
 
 def check_elements(crystals: Crystals, known: Collection[str]) -> dict[int, str]:
@@ -97,19 +97,10 @@ def check_pairs(crystals: Crystals, pairs: Pairs, cutoff: float) -> dict[int, st
     dict of int to str
         Reason by the index of each invalid crystal.
     """
-    starts = torch.from_numpy(np.repeat(crystals.offsets[:-1], pairs.n_pairs))
-    ends = pairs.ends + starts.to(pairs.ends.device)
-    near = ends[:, pairs.lengths <= cutoff].reshape(-1)
-    n_neighbors = torch.bincount(near, minlength=len(crystals.atomic_numbers))
-    close = torch.nonzero(pairs.lengths < MIN_DISTANCE)[:, 0]
     return (
         _describe_angles(pairs.n_angles)
-        | _describe_isolated(
-            crystals, torch.nonzero(n_neighbors == 0)[:, 0].tolist(), cutoff
-        )
-        | _describe_overlaps(
-            crystals, ends[:, close].T.tolist(), pairs.lengths[close].tolist()
-        )
+        | _describe_isolated(crystals, pairs.isolated, cutoff)
+        | _describe_overlaps(crystals, pairs)
     )
 
 
@@ -196,33 +187,35 @@ def _describe_angles(n_angles: NDArray[np.int64]) -> dict[int, str]:
 
 
 def _describe_isolated(
-    crystals: Crystals, sites: list[int], cutoff: float
+    crystals: Crystals, isolated: NDArray[np.int64], cutoff: float
 ) -> dict[int, str]:
     """Describe the first isolated atom of each crystal."""
     return {
-        int(crystals.crystal_of_site[site]): f"{ISOLATED_ATOM}: "
-        f"{_name_site(crystals, site)} has no neighbour within {cutoff:g} Å"
-        for site in reversed(sites)
+        crystal: f"{ISOLATED_ATOM}: {_name_site(crystals, crystal, isolated[crystal])} "
+        f"has no neighbour within {cutoff:g} Å"
+        for crystal in np.flatnonzero(isolated >= 0).tolist()
     }
 
 
-def _describe_overlaps(
-    crystals: Crystals, ends: list[list[int]], lengths: list[float]
-) -> dict[int, str]:
+def _describe_overlaps(crystals: Crystals, pairs: Pairs) -> dict[int, str]:
     """Describe the first overlapping pair of each crystal."""
-    return {
-        int(crystals.crystal_of_site[first]): f"overlapping atoms: "
-        f"{_name_site(crystals, first)} and {_name_site(crystals, second)} are "
-        f"{length:.3f} Å apart, less than {MIN_DISTANCE} Å"
-        for (first, second), length in zip(
-            reversed(ends), reversed(lengths), strict=True
+    reasons = {}
+    for crystal in np.flatnonzero(pairs.overlapping).tolist():
+        own = pairs[[crystal]]
+        lengths = own.lengths.cpu()
+        pair = int((lengths < MIN_DISTANCE).nonzero()[0])
+        first, second = own.ends[:, pair].tolist()
+        reasons[crystal] = (
+            f"overlapping atoms: {_name_site(crystals, crystal, first)} and "
+            f"{_name_site(crystals, crystal, second)} are {lengths[pair]:.3f} Å apart, "
+            f"less than {MIN_DISTANCE} Å"
         )
-    }
+    return reasons
 
 
-def _name_site(crystals: Crystals, site: int) -> str:
+def _name_site(crystals: Crystals, crystal: int, number: int) -> str:
     """Name a site by its number within its crystal and its element."""
-    number = site - crystals.offsets[crystals.crystal_of_site[site]]
+    site = crystals.offsets[crystal] + number
     symbol = Element.from_Z(int(crystals.atomic_numbers[site])).symbol
     return f"site {number} ({symbol})"
 
@@ -238,20 +231,23 @@ def _label(mask: ArrayLike, reason: str) -> dict[int, str]:
     return dict.fromkeys(np.flatnonzero(mask).tolist(), reason)
 
 
-def _label_sites(crystals: Crystals, mask: ArrayLike, reason: str) -> dict[int, str]:
+def _label_sites(
+    crystals: Crystals, mask: NDArray[np.bool_], reason: str
+) -> dict[int, str]:
     """Map each crystal with a site where a mask is true to a reason."""
-    return dict.fromkeys(
-        np.unique(crystals.crystal_of_site[np.asarray(mask)]).tolist(), reason
-    )
+    if not mask.any():
+        return {}
+    return dict.fromkeys(np.unique(crystals.crystal_of_site[mask]).tolist(), reason)
 
 
 def _check_numbers(crystals: Crystals) -> dict[int, str]:
     """Check for crystals without atoms, NaN, infinity and unknown elements."""
-    numbers, owners = crystals.atomic_numbers, crystals.crystal_of_site
+    numbers = crystals.atomic_numbers
     finite_cell = np.isfinite(crystals.lattices).all(axis=(1, 2))
     finite_site = np.isfinite(crystals.frac_coords).all(axis=1)
     reasons = {
-        int(owners[site]): f"atomic number {numbers[site]} is outside 1..{_N_ELEMENTS}"
+        int(crystals.crystal_of_site[site]): f"atomic number {numbers[site]} is "
+        f"outside 1..{_N_ELEMENTS}"
         for site in np.flatnonzero(_is_unknown(numbers))
     }
     return (
@@ -262,26 +258,29 @@ def _check_numbers(crystals: Crystals) -> dict[int, str]:
     )
 
 
-def _measure_cells(
-    crystals: Crystals,
-) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
+class _Cells(NamedTuple):
+    """Volumes, areas of the faces and lengths of the edges of cells."""
+
+    volumes: NDArray[np.float64]
+    areas: NDArray[np.float64]
+    edges: NDArray[np.float64]
+
+
+def _measure_cells(crystals: Crystals) -> _Cells:
     """Compute volumes, areas of the faces and lengths of the edges."""
+    lattices = crystals.lattices
     with np.errstate(all="ignore"):
-        first, second, third = np.moveaxis(crystals.lattices, 1, 0)
-        normals = np.stack(
-            [np.cross(second, third), np.cross(third, first), np.cross(first, second)],
-            axis=1,
-        )
-        volumes = np.abs((first * normals[:, 0]).sum(axis=1))
+        normals = np.cross(lattices[:, [1, 2, 0]], lattices[:, [2, 0, 1]])
+        volumes = np.abs((lattices[:, 0] * normals[:, 0]).sum(axis=1))
         areas = np.linalg.norm(normals, axis=2)
-        return volumes, areas, np.linalg.norm(crystals.lattices, axis=2)
+        return _Cells(volumes, areas, np.linalg.norm(lattices, axis=2))
 
 
-def _check_shapes(crystals: Crystals) -> dict[int, str]:
+def _check_shapes(crystals: Crystals, cells: _Cells) -> dict[int, str]:
     """Check for cells that are flat or smaller than their atoms."""
-    volumes, _, edges = _measure_cells(crystals)
+    volumes = cells.volumes
     with np.errstate(all="ignore"):
-        flat = ~(volumes > _MIN_FLATNESS * edges.prod(axis=1))
+        flat = ~(volumes > _MIN_FLATNESS * cells.edges.prod(axis=1))
     reasons = {
         int(index): f"{volumes[index] / crystals.n_atoms[index]:.3g} Å³ per atom, less "
         f"than {MIN_VOLUME_PER_ATOM} Å³"
@@ -297,11 +296,10 @@ def _check_coords(crystals: Crystals) -> dict[int, str]:
     return _label_sites(crystals, far, reason)
 
 
-def _check_search_sizes(crystals: Crystals) -> dict[int, str]:
+def _check_search_sizes(crystals: Crystals, cells: _Cells) -> dict[int, str]:
     """Check for cells so skewed or so large that a neighbor search takes too long."""
-    volumes, areas, _ = _measure_cells(crystals)
     with np.errstate(all="ignore"):
-        reach = np.ceil(_CUTOFF * areas / volumes[:, None])
+        reach = np.ceil(_CUTOFF * cells.areas / cells.volumes[:, None])
         n_images = (2 * reach + 1).prod(axis=1) * crystals.n_atoms
         extents = np.abs(crystals.lattices).sum(axis=1)
         n_boxes = (extents / _CUTOFF + 1).prod(axis=1)

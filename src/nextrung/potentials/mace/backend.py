@@ -156,16 +156,19 @@ class MaceBackend(NeighborModel, TrainableBackend):
         write_mace_file(self.module, path, content)
 
     def parameter_groups(self) -> dict[str, list[nn.Parameter]]:
-        """List all parameters by their part."""
-        groups: dict[str, list[nn.Parameter]] = {
-            "references": [],
-            "readout": [],
-            "body": [],
+        """List all parameters by their part, see :class:`.TrainableBackend`."""
+        last = len(self.module.interactions) - 1
+        parts = {
+            REFERENCES: "references",
+            "readouts.": "readout",
+            f"interactions.{last}.": "last_block",
+            f"products.{last}.": "last_block",
+            "": "body",
         }
+        groups: dict[str, list[nn.Parameter]] = {part: [] for part in parts.values()}
         for name, weight in self.module.named_parameters():
-            is_readout = name.startswith("readouts.")
-            part = "readout" if is_readout else "body"
-            groups["references" if name == REFERENCES else part].append(weight)
+            part = next(part for start, part in parts.items() if name.startswith(start))
+            groups[part].append(weight)
         return groups
 
     def for_training(self) -> MaceBackend:

@@ -1,4 +1,10 @@
-"""Relaxation engine ``batched``: in-flight batching of many structures."""
+"""Relaxation engine ``batched``: in-flight batching of many structures.
+
+FIRE and the cell filter run on the host, in numpy, for every device: about 2 ms per
+step of 256 structures of 30 atoms, while other processes use the GPU. Tensors would
+have other bits: numpy's products of matrices round once per product and sum, those of
+torch twice.
+"""
 
 from __future__ import annotations
 
@@ -8,12 +14,14 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 from ase import units
 
+from nextrung.potentials.graphs.skin import NeighborSkin
 from nextrung.potentials.relaxation.autobatcher import InFlightAutoBatcher
 from nextrung.potentials.relaxation.checks import (
     BAD_NUMBERS,
     describe_cells,
     record_failure,
 )
+from nextrung.potentials.relaxation.fire import sum_components
 from nextrung.potentials.relaxation.frechet_cell import generalise_forces
 from nextrung.potentials.relaxation.restart import Restarts
 from nextrung.schemas.relaxation import RelaxationRecord, RelaxationStatus
@@ -70,7 +78,7 @@ def relax_batched(
         estimate_costs=potential.estimate_costs,
         restarts=restarts.points,
     )
-    batch = autobatcher.resume(max_batch_cost)
+    batch, skin = autobatcher.resume(max_batch_cost), NeighborSkin()
     try:
         while len(batch) or autobatcher:
             if restarts.is_due:
@@ -80,7 +88,7 @@ def relax_batched(
             yield from autobatcher.pop_rejected()
             batch, failures = _remove_overstrained(batch)
             yield from failures
-            batch, evaluation = _evaluate_step(potential, batch, settings)
+            batch, evaluation = _evaluate_step(potential, batch, settings, skin=skin)
             finished = _find_finished(batch, evaluation, settings)
             for position in np.flatnonzero(finished).tolist():
                 yield _record(batch, evaluation, position, fmax=settings.fmax)
@@ -91,10 +99,14 @@ def relax_batched(
 
 
 def _evaluate_step(
-    potential: Relaxable, batch: InFlightBatch, settings: RelaxationSettings
+    potential: Relaxable,
+    batch: InFlightBatch,
+    settings: RelaxationSettings,
+    *,
+    skin: NeighborSkin,
 ) -> tuple[InFlightBatch, _Evaluation]:
     """Evaluate a batch, and set the initial energies of new structures."""
-    evaluation = _evaluate(potential, batch, settings)
+    evaluation = _evaluate(potential, batch, settings, skin=skin)
     initial_energies = np.where(
         batch.n_steps == 0, evaluation.energies, batch.initial_energies
     )
@@ -149,13 +161,18 @@ def _remove_overstrained(
 
 
 def _evaluate(
-    potential: Relaxable, batch: InFlightBatch, settings: RelaxationSettings
+    potential: Relaxable,
+    batch: InFlightBatch,
+    settings: RelaxationSettings,
+    *,
+    skin: NeighborSkin,
 ) -> _Evaluation:
     """Predict a batch and compute its generalised forces."""
     if not len(batch):
         return _Evaluation(np.zeros(0), np.zeros((0, 3)), np.zeros(0), {})
     coordinates = batch.coordinates
-    prediction = potential.predict_batch(batch.crystals, "efs")
+    keys = np.array([item.index for item in batch.items])
+    prediction = potential.predict_batch(skin.track(batch.crystals, keys), "efs")
     if "s" not in potential.properties:  # the cell is fixed
         prediction = replace(prediction, stresses=np.zeros_like(prediction.stresses))
     failed = _find_failed(prediction, coordinates.n_atoms)
@@ -166,7 +183,7 @@ def _evaluate(
     _symmetrise(batch, forces, stresses)
     rows = generalise_forces(coordinates, forces, stresses, degrees=settings.cell)
     starts = np.cumsum(coordinates.n_rows) - coordinates.n_rows
-    norms = np.sqrt((rows**2).sum(axis=1))
+    norms = np.sqrt(sum_components(rows**2))
     return _Evaluation(
         energies=np.where(failed, np.nan, prediction.energies),
         forces=rows,

@@ -189,7 +189,7 @@ class SevenNetBackend(NeighborModel, TrainableBackend):
         return self._network.differentiate(batch, properties)
 
     def parameter_groups(self) -> dict[str, list[nn.Parameter]]:
-        """List all parameters by their part: ``references``, ``readout``, ``body``."""
+        """List all parameters by their part, see :class:`.TrainableBackend`."""
         return group_parameters(self.module)
 
     def for_training(self) -> SevenNetBackend:

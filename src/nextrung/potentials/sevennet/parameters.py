@@ -18,21 +18,26 @@ _READOUT = ("reduce_input_to_hidden", "reduce_hidden_to_energy", "readout_FCN")
 
 
 def group_parameters(module: AtomGraphSequential) -> dict[str, list[nn.Parameter]]:
-    """List all parameters by their part: ``references``, ``readout``, ``body``.
+    """List all parameters by their part, see :class:`.TrainableBackend`.
 
     Parameters
     ----------
     module : AtomGraphSequential
         The model.
     """
+    parameters = dict(module.named_parameters())
+    last = f"{_find_last_block(parameters)}_"
     groups: dict[str, list[nn.Parameter]] = {
         "references": [],
         "readout": [],
+        "last_block": [],
         "body": [],
     }
-    for name, weight in module.named_parameters():
-        part = "readout" if name.startswith((*_READOUT, _RESCALE)) else "body"
-        groups["references" if name == _REFERENCES else part].append(weight)
+    for name, weight in parameters.items():
+        part = "last_block" if name.startswith(last) else "body"
+        if name.startswith((*_READOUT, _RESCALE)):
+            part = "references" if name == _REFERENCES else "readout"
+        groups[part].append(weight)
     return groups
 
 
@@ -74,7 +79,7 @@ def list_tracked(parameters: Mapping[str, nn.Parameter]) -> dict[str, str]:
     dict of str to str
         Name of a parameter by that of its layer.
     """
-    last = max(int(name.split("_")[0]) for name in parameters if name[0].isdigit())
+    last = _find_last_block(parameters)
     layers = {"AtomEmb": "onehot_to_feature_x.linear.weight"}
     for index in (0, last):
         layers[f"Conv{index}_Radial0"] = f"{index}_convolution.weight_nn.layer0.weight"
@@ -83,3 +88,8 @@ def list_tracked(parameters: Mapping[str, nn.Parameter]) -> dict[str, str]:
     if readout not in parameters:
         readout = "readout_FCN.fcn.layer0.weight"
     return {**layers, "Readout0": readout}
+
+
+def _find_last_block(parameters: Mapping[str, nn.Parameter]) -> int:
+    """Find the number of the last interaction, with which its layers begin."""
+    return max(int(name.split("_")[0]) for name in parameters if name[0].isdigit())

@@ -12,6 +12,7 @@ from nextrung.checked_files import count_damaged
 from nextrung.compute.fine_tuning import select_train_frames
 from nextrung.potentials.atom_refs import require_trainable
 from nextrung.potentials.interface import TrainableBackend
+from nextrung.potentials.training.batch_loss import LossEvaluator
 from nextrung.potentials.training.checkpoint import (
     CheckpointCallback,
     recover_checkpoint,
@@ -21,8 +22,15 @@ from nextrung.potentials.training.ddp_launcher import train_in_processes
 from nextrung.potentials.training.frame_screening import find_uncovered, find_unusable
 from nextrung.potentials.training.graceful_stop import defer_signals
 from nextrung.potentials.training.module import FineTuningModule
+from nextrung.potentials.training.penalties import build_penalties
 from nextrung.potentials.training.state import TrainingState
-from nextrung.potentials.training.trainer import count_processes, run_training
+from nextrung.potentials.training.targets import Targets, choose_targets
+from nextrung.potentials.training.trained_weights import choose_weights
+from nextrung.potentials.training.trainer import (
+    count_processes,
+    report_idle_gpus,
+    run_training,
+)
 from nextrung.schemas.base import InputError
 from nextrung.schemas.fine_tuning import Precision
 from nextrung.schemas.models import Trained
@@ -41,6 +49,7 @@ if TYPE_CHECKING:
         GradientRecord,
     )
     from nextrung.schemas.frames import Frames
+    from nextrung.schemas.models import Recipe
 
 #: Checkpoint in the working folder.
 STATE_FILE = "last.ckpt"
@@ -69,6 +78,10 @@ class FineTuningResult:
         Reason by the name of each frame left out of training and validation.
     n_damaged : int
         Damaged checkpoints that were found and not used.
+    n_replayed : int
+        Structures whose source predictions were trained on beside the labels.
+    n_source_labelled : int
+        Training frames whose forces and stresses were predictions of the source.
     """
 
     potential: Potential
@@ -79,6 +92,8 @@ class FineTuningResult:
     gradients: list[GradientRecord]
     unusable: dict[str, str]
     n_damaged: int
+    n_replayed: int = 0
+    n_source_labelled: int = 0
 
 
 def fine_tune(
@@ -86,7 +101,7 @@ def fine_tune(
     frames: Frames,
     settings: FineTuningSettings,
     *,
-    trained: Trained,
+    recipe: Recipe,
     workdir: Path,
     on_epoch: Callable[[EpochRecord], None] | None = None,
 ) -> FineTuningResult:
@@ -100,8 +115,8 @@ def fine_tune(
         Labelled frames with splits.
     settings : FineTuningSettings
         Settings of the training.
-    trained : Trained
-        Weights to train.
+    recipe : Recipe
+        Weights to train, labels to train on, and what keeps the model near its source.
     workdir : Path
         Folder of the checkpoint. A call that finds one there resumes from it, with the
         result of an uninterrupted training; a damaged one is set aside, and the one
@@ -128,12 +143,27 @@ def fine_tune(
     there.
     """
     train, val, unusable = _select_frames(potential, frames, settings)
-    if trained is Trained.NOTHING or settings.epochs == 0:
+    targets = Targets(train, train[:0])
+    if recipe.trained is Trained.NOTHING or settings.epochs == 0:
         state = TrainingState()
     else:
-        backend = _prepare_backend(potential, settings, trained)
-        data = FrameDataModule(train, val, settings, backend=backend)
-        module = _build_module(backend, data, trained)
+        targets = choose_targets(
+            train,
+            recipe.training_labels,
+            recipe.anchor,
+            start=potential,
+            seed=settings.seed,
+        )
+        backend = _prepare_backend(potential, settings)
+        data = FrameDataModule(
+            targets.frames,
+            val,
+            settings,
+            backend=backend,
+            replayed=targets.replayed,
+            marks=targets.marks,
+        )
+        module = _build_module(backend, data, recipe)
         state = _fit(module, data, workdir / STATE_FILE, on_epoch=on_epoch)
     return FineTuningResult(
         potential=_load_weights(potential, state.best_weights, _list_elements(train))
@@ -145,6 +175,8 @@ def fine_tune(
         history=state.history,
         gradients=state.gradients,
         unusable=unusable,
+        n_replayed=len(targets.replayed),
+        n_source_labelled=targets.n_source_labelled,
         n_damaged=count_damaged(workdir),
     )
 
@@ -174,30 +206,39 @@ def _list_elements(frames: Frames) -> set[str]:
 
 
 def _prepare_backend(
-    potential: Potential, settings: FineTuningSettings, trained: Trained
+    potential: Potential, settings: FineTuningSettings
 ) -> TrainableBackend:
-    """Copy a network for training, with gradients for the weights to train."""
+    """Copy a network for training."""
     backend = require_trainable(potential)
     if settings.precision is Precision.FLOAT64:
         backend = backend.double()
-    backend = backend.for_training()
-    for weight in backend.parameter_groups()["references"]:
-        weight.requires_grad_(trained is Trained.NETWORK_AND_ATOM_REFS)
-    return backend
+    return backend.for_training()
 
 
 def _build_module(
-    backend: TrainableBackend, data: FrameDataModule, trained: Trained
+    backend: TrainableBackend, data: FrameDataModule, recipe: Recipe
 ) -> FineTuningModule:
     """Build the module of a training."""
-    identity = f"{trained} {data.digest()} {data.settings.model_dump_json()}"
+    choices = recipe.model_dump_json(exclude={"pretrained", "rereference"})
+    identity = f"{choices} {data.digest()} {data.settings.model_dump_json()}"
+    trained = choose_weights(backend, recipe, seed=data.settings.seed)
     n_cores = MachineSettings().n_processes if data.device.type == "cpu" else 1
+    n_processes = count_processes(data.device, data.settings.batch_size)
+    evaluator = LossEvaluator(
+        backend,
+        data.settings,
+        trained.weights,
+        n_threads=max(1, n_cores // n_processes),
+        properties=(data.trained_properties, data.scored_properties),
+        penalties=build_penalties(recipe.anchor, trained.weights),
+    )
     return FineTuningModule(
         backend,
+        trained,
         data.settings,
         n_batches=data.n_batches,
         identity=identity,
-        n_threads=max(1, n_cores // count_processes(data.device)),
+        loss_evaluator=evaluator,
     )
 
 
@@ -218,7 +259,10 @@ def _fit(
         if len(state.history) == data.settings.epochs:
             return state
     path.parent.mkdir(parents=True, exist_ok=True)
-    n_processes = count_processes(data.device)
+    batch_size = data.settings.batch_size
+    n_processes = count_processes(data.device, batch_size)
+    if data.device.type == "cuda":
+        report_idle_gpus(n_processes, batch_size)
     with defer_signals() as request:
         if n_processes == 1:
             run_training(module, data, CheckpointCallback(path, on_epoch, request))

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch.nn.functional import huber_loss
 
+from nextrung.potentials.training.target_marks import N_PROPERTIES
 from nextrung.schemas.fine_tuning import Errors
 
 if TYPE_CHECKING:
@@ -16,12 +17,13 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from nextrung.potentials.interface import Outputs
+    from nextrung.potentials.training.target_marks import SpreadMarks
     from nextrung.schemas.fine_tuning import FineTuningSettings
 
 
 @dataclass(frozen=True, eq=False)
 class Properties:
-    """Labels or predictions of a batch; NaN where a label is missing.
+    """Targets or predictions of a batch; NaN where a target is missing.
 
     Parameters
     ----------
@@ -33,20 +35,49 @@ class Properties:
         Stresses in GPa, compression negative.
     magmoms : Tensor, shape (n_sites,)
         Absolute magnetic moments in μ_B.
+    marks : tuple of SpreadMarks, optional
+        Weights of the targets of each property, and which are labels; by default all
+        are labels of weight 1.
     """
 
     energies: Tensor
     forces: Tensor
     stresses: Tensor
     magmoms: Tensor
+    marks: tuple[SpreadMarks, ...] | None = None
 
     def __iter__(self) -> Iterator[Tensor]:
         """List energies, forces, stresses and magmoms."""
         return iter((self.energies, self.forces, self.stresses, self.magmoms))
 
     def count(self) -> Tensor:
-        """Count the labels of each property, shape (4,)."""
-        return torch.stack([(~labels.isnan()).sum() for labels in self])
+        """Sum the weights of the targets of each property, shape (4,)."""
+        if self.marks is None:
+            return torch.stack([(~targets.isnan()).sum() for targets in self])
+        return torch.stack(
+            [
+                (marks.weights * ~targets.isnan()).sum()
+                for marks, targets in zip(self.marks, self, strict=True)
+            ]
+        )
+
+    def to(self, device: torch.device, dtype: torch.dtype) -> Properties:
+        """Copy the properties to a device; the energies stay in float64.
+
+        Parameters
+        ----------
+        device : torch.device
+            Device of the training.
+        dtype : torch.dtype
+            Floating-point type of the others.
+        """
+        return Properties(
+            energies=self.energies.to(device),
+            forces=self.forces.to(device, dtype),
+            stresses=self.stresses.to(device, dtype),
+            magmoms=self.magmoms.to(device, dtype),
+            marks=self.marks and tuple(marks.to(device) for marks in self.marks),
+        )
 
 
 @dataclass(frozen=True, eq=False)
@@ -56,9 +87,9 @@ class Deviations:
     Parameters
     ----------
     huber : Tensor, shape (4,)
-        Sums of the Huber loss; differentiable.
+        Weighted sums of the Huber loss over the targets; differentiable.
     absolute : Tensor, shape (4,)
-        Sums of absolute errors.
+        Sums of absolute errors over the labels.
     n_labels : Tensor, shape (4,)
         Numbers of labels.
     """
@@ -103,7 +134,8 @@ def _sum_deviations(
 ) -> Deviations:
     """Sum the deviations; missing labels contribute nothing, also no gradient."""
     huber, absolute, n_labels = [], [], []
-    for prediction, label in zip(predicted, labels, strict=True):
+    all_marks = labels.marks or (None,) * N_PROPERTIES
+    for prediction, label, marks in zip(predicted, labels, all_marks, strict=True):
         if prediction is None:
             zero = label.new_zeros((), dtype=torch.float64)
             huber.append(zero)
@@ -113,7 +145,13 @@ def _sum_deviations(
         exists = ~label.isnan()
         error = torch.where(exists, prediction - label.nan_to_num(), 0.0)
         zeros = torch.zeros_like(error)
-        total = huber_loss(error, zeros, reduction="sum", delta=huber_delta)
+        if marks is None:
+            total = huber_loss(error, zeros, reduction="sum", delta=huber_delta)
+        else:
+            each = huber_loss(error, zeros, reduction="none", delta=huber_delta)
+            total = (marks.weights * each).sum()
+            exists = exists & marks.are_labels
+            error = torch.where(exists, error, 0.0)
         huber.append(total.double())
         absolute.append(error.detach().abs().double().sum())
         n_labels.append(exists.sum())
@@ -130,7 +168,7 @@ def weigh_loss(
     deviations : Deviations
         Sums of a batch.
     n_labels : Tensor, shape (4,)
-        Numbers of labels in the whole batch, of all ranks.
+        Weights of the targets in the whole batch, of all ranks.
     settings : FineTuningSettings
         Weights of the properties.
 
@@ -143,7 +181,7 @@ def weigh_loss(
     factors = deviations.huber.new_tensor(
         [weights.energy, weights.forces, weights.stress, weights.magmoms]
     )
-    return (factors * deviations.huber / n_labels.clamp(min=1)).sum()
+    return (factors * deviations.huber / n_labels.where(n_labels > 0, 1)).sum()
 
 
 class ErrorMeter:

@@ -16,7 +16,9 @@ from nextrung.potentials.training.losses import Properties
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from nextrung.potentials.graphs.crystals import Selection
     from nextrung.potentials.interface import Batch, Inputs, TrainableBackend
+    from nextrung.potentials.training.target_marks import TargetMarks
     from nextrung.schemas.frames import Frames
 
 
@@ -28,12 +30,47 @@ class MicroBatch:
     ----------
     inputs : Inputs
         Crystals of the frames with their neighbor lists.
-    labels : Properties
-        Their labels; NaN where a frame has none.
+    frames : Frames
+        The frames.
+    marks : TargetMarks, optional
+        Weights of the frames, and which of their targets are labels.
     """
 
     inputs: Inputs
-    labels: Properties
+    frames: Frames
+    marks: TargetMarks | None = None
+
+    def __getitem__(self, chosen: Selection) -> MicroBatch:
+        """Select frames by indices, mask or slice, in that order."""
+        marks = None if self.marks is None else self.marks[chosen]
+        return MicroBatch(self.inputs[chosen], self.frames[chosen], marks)
+
+    @property
+    def labels(self) -> Properties:
+        """Targets of the frames; NaN where a frame has none."""
+        return read_labels(self.frames, self.marks)
+
+    @property
+    def cost(self) -> int:
+        """Sum of the costs of its frames."""
+        return int(self.inputs.costs.sum())
+
+    def split(self, max_cost: int) -> list[MicroBatch]:
+        """Split the frames into micro-batches of limited cost.
+
+        Parameters
+        ----------
+        max_cost : int
+            Cost, which each may exceed by less than a frame.
+
+        Returns
+        -------
+        list of MicroBatch
+            At least one frame each, in their order.
+        """
+        if self.cost <= max_cost:
+            return [self]
+        return [self[chosen] for chosen in split_by_cost(self.inputs.costs, max_cost)]
 
     def to(
         self, backend: TrainableBackend, device: torch.device, dtype: torch.dtype
@@ -55,22 +92,19 @@ class MicroBatch:
             Inputs and labels; the energies stay in float64.
         """
         batch = backend.build(self.inputs, device, dtype)
-        labels = Properties(
-            energies=self.labels.energies.to(device),
-            forces=self.labels.forces.to(device, dtype),
-            stresses=self.labels.stresses.to(device, dtype),
-            magmoms=self.labels.magmoms.to(device, dtype),
-        )
-        return batch, labels
+        return batch, self.labels.to(device, dtype)
 
 
-def read_labels(frames: Frames) -> Properties:
-    """Read the labels of frames in the units of training.
+def read_labels(frames: Frames, marks: TargetMarks | None = None) -> Properties:
+    """Read the targets of frames in the units of training.
 
     Parameters
     ----------
     frames : Frames
         Labelled frames.
+    marks : TargetMarks, optional
+        Weights of the frames, and which of their targets are labels; by default all
+        are labels of weight 1.
 
     Returns
     -------
@@ -82,6 +116,7 @@ def read_labels(frames: Frames) -> Properties:
         forces=torch.from_numpy(frames.forces),
         stresses=torch.from_numpy(frames.stresses),
         magmoms=torch.from_numpy(np.abs(frames.magmoms)),
+        marks=None if marks is None else marks.spread(frames),
     )
 
 
@@ -96,20 +131,34 @@ class MicroBatchDataset(Dataset[list[MicroBatch]]):
         Network. Its limit is the cost of a micro-batch; the gradients of micro-batches
         are summed, so that the memory of a step is limited and its tensors fit the
         caches of a CPU.
+    marks : TargetMarks, optional
+        Weights of the frames, and which of their targets are labels; by default all
+        are labels of weight 1.
     """
 
-    def __init__(self, frames: Frames, backend: TrainableBackend) -> None:
+    def __init__(
+        self,
+        frames: Frames,
+        backend: TrainableBackend,
+        marks: TargetMarks | None = None,
+    ) -> None:
         self._frames = frames
+        self._marks = marks
         self._backend = backend
         self._max_cost = int(backend.limits.training[backend.device.type])
 
     def __getitem__(self, indices: NDArray[np.int64]) -> list[MicroBatch]:
         """Build the micro-batches of the batch of these frames."""
         frames = self._frames[indices]
+        marks = None if self._marks is None else self._marks[indices]
         inputs = self._backend.prepare(
             Crystals.from_frames(frames), torch.device("cpu")
         )
         return [
-            MicroBatch(inputs[chosen], read_labels(frames[chosen]))
+            MicroBatch(
+                inputs[chosen],
+                frames[chosen],
+                None if marks is None else marks[chosen],
+            )
             for chosen in split_by_cost(inputs.costs, self._max_cost)
         ]

@@ -11,8 +11,7 @@ from torch.optim import Adam
 from torch.optim.lr_scheduler import LambdaLR
 
 from nextrung.compute.fine_tuning import cool_learning_rate, plan_gradient_steps
-from nextrung.potentials.training.batch_loss import LossEvaluator
-from nextrung.potentials.training.gradients import record_gradients
+from nextrung.potentials.training.gradients import attach_gradients, record_gradients
 from nextrung.potentials.training.losses import ErrorMeter
 from nextrung.potentials.training.state import STATE_KEY, EpochProgress, TrainingState
 from nextrung.schemas.base import InputError
@@ -24,8 +23,15 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from nextrung.potentials.interface import TrainableBackend
-    from nextrung.potentials.training.batch_loss import BatchLoss, LabelledBatch
+    from nextrung.potentials.training.batch_loss import BatchLoss, LossEvaluator
+    from nextrung.potentials.training.micro_batches import MicroBatch
+    from nextrung.potentials.training.trained_weights import TrainedWeights
     from nextrung.schemas.fine_tuning import FineTuningSettings
+
+
+#: Steps between checks of the losses; each waits for the device. A diverged training
+#: also ends at the next checkpoint and at the end of its epoch.
+CHECK_INTERVAL = 32
 
 
 class FineTuningModule(LightningModule):  # type: ignore[misc] # untyped base
@@ -34,33 +40,37 @@ class FineTuningModule(LightningModule):  # type: ignore[misc] # untyped base
     Parameters
     ----------
     backend : TrainableBackend
-        The network; the weights that require a gradient are trained, in place.
+        The network, which is trained in place.
+    trained : TrainedWeights
+        Its weights that are trained.
     settings : FineTuningSettings
         Settings of the training.
     n_batches : int
         Batches per epoch.
     identity : str
         String that differs between trainings with other data or settings.
-    n_threads : int
-        Micro-batches computed at once.
+    loss_evaluator : LossEvaluator
+        Evaluator of the losses of these weights.
     """
 
     def __init__(
         self,
         backend: TrainableBackend,
+        trained: TrainedWeights,
         settings: FineTuningSettings,
         *,
         n_batches: int,
         identity: str,
-        n_threads: int = 1,
+        loss_evaluator: LossEvaluator,
     ) -> None:
         super().__init__()
         self.backend = backend
         self.model = backend.module
+        self.trained = trained
         self.settings = settings
         self.state = TrainingState(identity)
         self._n_batches = n_batches
-        self._loss_evaluator = LossEvaluator(backend, settings, n_threads)
+        self._loss_evaluator = loss_evaluator
         self._gradient_steps = set(plan_gradient_steps(n_batches, settings))
         self._train_errors = ErrorMeter()
         self._val_errors = ErrorMeter()
@@ -74,8 +84,8 @@ class FineTuningModule(LightningModule):  # type: ignore[misc] # untyped base
     def configure_optimizers(self) -> dict[str, Any]:
         """Make Adam and the cosine schedule of its learning rate, by step."""
         first = self.settings.learning_rate
-        weights = [weight for weight in self.parameters() if weight.requires_grad]
-        optimizer = Adam(weights, lr=first, betas=(0.9, 0.999))
+        parameters = self.trained.list_optimised()
+        optimizer = Adam(parameters, lr=first, betas=(0.9, 0.999))
         scheduler = LambdaLR(
             optimizer,
             lambda step: cool_learning_rate(step, self._n_steps, self.settings) / first,
@@ -97,39 +107,52 @@ class FineTuningModule(LightningModule):  # type: ignore[misc] # untyped base
     def record_progress(self) -> None:
         """Record the progress of the epoch in the state."""
         totals = self._reduce(self._train_errors)
+        self._check_finite(totals)
         self.state.epoch_progress = EpochProgress(
             n_batches=self.trainer.fit_loop.epoch_loop.batch_progress.current.ready,
             totals=totals.tolist(),
             wall_time=time.perf_counter() - self._started,
         )
 
-    def training_step(self, micro_batches: list[LabelledBatch]) -> Tensor:
+    def training_step(self, micro_batches: list[MicroBatch]) -> Tensor:
         """Compute the gradients of a batch.
 
         Parameters
         ----------
-        micro_batches : list of (Batch, Properties)
+        micro_batches : list of MicroBatch
             Inputs and labels of the batch.
 
         Returns
         -------
         Tensor, shape ()
-            A linear function of all trained weights that has these gradients, for
-            Lightning to differentiate.
+            The loss, whose derivatives are these gradients, for Lightning to
+            differentiate by the parameters of the optimiser.
         """
         n_labels = self._count_labels(micro_batches)
         losses = self._loss_evaluator.evaluate(micro_batches, n_labels)
         self._add_errors(losses, self._train_errors)
-        weights = self._loss_evaluator.trained_weights()
+        weights = self.trained.values()
         gradients = [torch.zeros_like(weight) for weight in weights]
         for loss in losses:
             torch._foreach_add_(gradients, loss.gradients)
-        products = [(w * g).sum() for w, g in zip(weights, gradients, strict=True)]
         n_processes: int = self.trainer.world_size
-        return torch.stack(products).sum() * n_processes
+        self._loss_evaluator.add_penalties(gradients, weights, 1 / n_processes)
+        total = sum((each.loss for each in losses), torch.zeros((), device=self.device))
+        return attach_gradients(total, weights, gradients) * n_processes
+
+    def optimizer_step(self, *step: Any) -> None:  # noqa: ANN401 - Lightning's interface
+        """Change the parameters of the optimiser, and the network with them.
+
+        Parameters
+        ----------
+        *step : object
+            Epoch, batch, optimiser and closure.
+        """
+        super().optimizer_step(*step)
+        self.trained.update()
 
     def on_before_optimizer_step(self, _: Adam) -> None:
-        """Record gradients at the chosen steps of the first epoch.
+        """Check the losses at intervals; record gradients at steps of the first epoch.
 
         Parameters
         ----------
@@ -137,16 +160,18 @@ class FineTuningModule(LightningModule):  # type: ignore[misc] # untyped base
             Optimiser; not used.
         """
         step = self.trainer.global_step
+        if step % CHECK_INTERVAL == 0:
+            self._check_finite(self._train_errors.totals)
         if step in self._gradient_steps:
             fraction = step / self._n_batches
             self.state.gradients += record_gradients(self.backend, step, fraction)
 
-    def validation_step(self, micro_batches: list[LabelledBatch]) -> None:
+    def validation_step(self, micro_batches: list[MicroBatch]) -> None:
         """Add the errors of a validation batch.
 
         Parameters
         ----------
-        micro_batches : list of (Batch, Properties)
+        micro_batches : list of MicroBatch
             Inputs and labels of the batch.
         """
         n_labels = self._count_labels(micro_batches)
@@ -213,10 +238,11 @@ class FineTuningModule(LightningModule):  # type: ignore[misc] # untyped base
         self._val_errors.reset()
         self._started = time.perf_counter()
 
-    def _count_labels(self, micro_batches: list[LabelledBatch]) -> Tensor:
-        """Count the labels of a batch of all ranks."""
-        none = torch.zeros(4, dtype=torch.int64, device=self.device)
-        n_labels = sum((labels.count() for _, labels in micro_batches), none)
+    def _count_labels(self, micro_batches: list[MicroBatch]) -> Tensor:
+        """Sum the weights of the targets of a batch of all ranks."""
+        none = torch.zeros(4, dtype=torch.float64)
+        n_labels = sum((each.labels.count() for each in micro_batches), none)
+        n_labels = n_labels.to(self.device)
         if self.trainer.world_size > 1:
             n_labels = self.all_gather(n_labels).sum(dim=0)
         return n_labels
@@ -227,7 +253,6 @@ class FineTuningModule(LightningModule):  # type: ignore[misc] # untyped base
         The loss of a batch is the sum over ranks, the recorded one their mean.
         """
         for loss in losses:
-            self._check_finite(loss.loss)
             meter.add(loss.deviations, loss.loss * self.trainer.world_size)
         meter.close_batch()
 

@@ -144,7 +144,7 @@ def try_models(
             prepare_start(source, recipe, atom_refs, seed=settings.seed),
             sample.frames,
             settings,
-            trained=recipe.trained,
+            recipe=recipe,
             workdir=workdir / str(model),
         )
         trials.append(_describe(str(model), result, len(sample.frames)))

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from zlib import crc32
 
 from nextrung.reports.html.elements import element
-from nextrung.schemas.models import RECIPES, Model, Trained
+from nextrung.schemas.models import RECIPES, Model, Trained, TrainingLabels
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -44,6 +44,16 @@ _KNOWN: Mapping[str, Appearance] = {
 }
 
 
+#: Anchors of recipes, as templates of their weights.
+_ANCHORS: Mapping[str, str] = {
+    "l2": "L2 anchor of weight {0.weight:g}",
+    "replay": "{0.fraction:g} replayed structures per frame, of weight {0.weight:g}",
+}
+#: Labels that a recipe chooses.
+_LABELS: Mapping[TrainingLabels, str] = {
+    TrainingLabels.ENERGIES: "energies",
+    TrainingLabels.ENERGIES_SOURCE_FORCES: "energies, and forces of the source",
+}
 #: Colours of other potentials, chosen by name, so that every page shows the same.
 _OTHERS = ("#8f7bd8", "#d0679d", "#5f9e4a", "#b3793f", "#4a9fc4", "#a3a33a")
 
@@ -104,6 +114,31 @@ def in_order(models: Iterable[str]) -> list[str]:
     """
     ranks = {model: rank for rank, model in enumerate(_KNOWN)}
     return sorted(models, key=lambda model: (ranks.get(model, len(ranks)), model))
+
+
+def describe_recipe(recipe: Recipe) -> str:
+    """Describe the trained weights of a recipe, its anchor and its labels.
+
+    Parameters
+    ----------
+    recipe : Recipe
+        Recipe of a model.
+
+    Returns
+    -------
+    str
+        Such as ``adapters of rank 4, L2 anchor of weight 0.1, labels: energies``;
+        labels are named unless all that there are were trained on.
+    """
+    trained = recipe.trained.value.replace("_", " ")
+    if recipe.adapter_rank is not None:
+        trained += f" of rank {recipe.adapter_rank}"
+    texts = [trained]
+    if recipe.anchor is not None:
+        texts.append(_ANCHORS[recipe.anchor.kind].format(recipe.anchor))
+    if recipe.training_labels is not TrainingLabels.AS_GIVEN:
+        texts.append(f"labels: {_LABELS[recipe.training_labels]}")
+    return ", ".join(texts)
 
 
 def transfers(model: str, recipes: Mapping[str, Recipe] = RECIPES) -> bool:

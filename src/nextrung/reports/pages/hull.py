@@ -9,7 +9,7 @@ from nextrung.reports.html.elements import element, format_count, numeric, row, 
 from nextrung.reports.html.model_style import appearance
 from nextrung.reports.html.quantities import ENERGY
 from nextrung.reports.pages.page import build_header, write_page
-from nextrung.reports.sections.hull import build_explorer, list_within, parse_system
+from nextrung.reports.sections.hull import build_explorer, parse_system, select_within
 from nextrung.reports.sections.section import Section
 
 if TYPE_CHECKING:
@@ -17,18 +17,21 @@ if TYPE_CHECKING:
     from pathlib import Path
     from xml.etree.ElementTree import Element
 
-    from nextrung.schemas.stability import StabilityDoc, StabilityRecord
+    from nextrung.schemas.stability import StabilityRecord
+    from nextrung.schemas.stability_table import LoadedStability
 
 #: Numbers of elements whose hulls are drawn.
 DRAWABLE = (2, 3, 4)
 
 
-def write_hull(documents: Mapping[str, StabilityDoc], system: str, path: Path) -> None:
+def write_hull(
+    documents: Mapping[str, LoadedStability], system: str, path: Path
+) -> None:
     """Write the hulls of one chemical system, labels beside models, as a page.
 
     Parameters
     ----------
-    documents : mapping of str to StabilityDoc
+    documents : mapping of str to LoadedStability
         Documents of a study by model; at least one.
     system : str
         Symbols joined by hyphens, in any order.
@@ -48,10 +51,10 @@ def write_hull(documents: Mapping[str, StabilityDoc], system: str, path: Path) -
     first = next(iter(documents.values()))
     elements = parse_system(system, first.rows)
     within = {
-        model: doc.model_copy(update={"rows": list_within(doc.rows, elements)})
+        model: doc.model_copy(update={"rows": select_within(doc.rows, elements)})
         for model, doc in documents.items()
     }
-    rows = {model: doc.rows for model, doc in within.items()}
+    rows = {model: doc.rows.to_records() for model, doc in within.items()}
     name = "-".join(elements)
     blocks = [_describe_system(next(iter(rows.values())), elements)]
     if len(elements) in DRAWABLE:

@@ -178,6 +178,9 @@ def _find_limits(
         )
     if not tuned.history:
         limits.append("Its network was not trained on these labels.")
+    elif tuned.history[-1].train.forces_mae is None:
+        source = " but on those of the source" if tuned.n_source_labelled else ""
+        limits.append(f"It was not trained on forces of these labels{source}.")
     test = evaluation.metrics.get("test")
     if test is None or test.n_frames < _FEW_FRAMES:
         n_frames = format_count(test.n_frames if test else 0, "test frame")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from html import escape
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import plotly.graph_objects as go
 
@@ -13,15 +13,14 @@ from nextrung.reports.plots.figure import (
     GUIDE,
     Figure,
     equality_line,
-    list_columns,
     plot_by_model,
 )
 from nextrung.reports.plots.sampling import choose_points
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Mapping
 
-    from nextrung.schemas.stability import StabilityDoc, StabilityRecord
+    from nextrung.schemas.stability_table import LoadedStability, StabilityTable
 
 _COLUMNS = (
     "material_id",
@@ -35,13 +34,13 @@ _COLUMNS = (
 
 
 def plot_decomposition(
-    documents: Mapping[str, StabilityDoc], best: str
+    documents: Mapping[str, LoadedStability], best: str
 ) -> list[Figure]:
     """Plot predicted against labelled decomposition energies.
 
     Parameters
     ----------
-    documents : mapping of str to StabilityDoc
+    documents : mapping of str to LoadedStability
         Documents by model.
     best : str
         The model shown at first.
@@ -51,8 +50,8 @@ def plot_decomposition(
     list of Figure
         One figure; none where no material has both energies.
     """
-    rows = {model: _select_scored(doc.rows) for model, doc in documents.items()}
-    rows = {model: found for model, found in rows.items() if found}
+    rows = {m: doc.rows.take(doc.rows.compared) for m, doc in documents.items()}
+    rows = {model: found for model, found in rows.items() if len(found)}
     if not rows:
         return []
     traces = {}
@@ -68,7 +67,7 @@ def plot_decomposition(
         "decomposition",
         caption,
         traces,
-        columns=list_columns(rows, _COLUMNS),
+        columns=_list_columns(rows),
         unit=ENERGY.unit,
         best=best,
     )
@@ -76,33 +75,31 @@ def plot_decomposition(
     return [figure]
 
 
-def _select_scored(rows: Sequence[StabilityRecord]) -> list[StabilityRecord]:
-    """Select the materials that have both decomposition energies."""
-    return [
-        row
-        for row in rows
-        if row.target_decomposition_energy is not None
-        and row.predicted_decomposition_energy is not None
-    ]
+def _list_columns(rows: Mapping[str, StabilityTable]) -> dict[str, list[Any]]:
+    """List the columns of the materials of all models."""
+    columns: dict[str, list[Any]] = {
+        "model": [model for model, found in rows.items() for _ in range(len(found))]
+    }
+    return columns | {
+        name: [value for found in rows.values() for value in found.list_values(name)]
+        for name in _COLUMNS
+    }
 
 
-def _draw_model(
-    model: str, rows: Sequence[StabilityRecord]
-) -> tuple[list[go.Scatter], str]:
+def _draw_model(model: str, rows: StabilityTable) -> tuple[list[go.Scatter], str]:
     """Draw the line of equality, other materials and test materials of a model."""
-    labels = [1000 * (row.target_decomposition_energy or 0) for row in rows]
-    predictions = [1000 * (row.predicted_decomposition_energy or 0) for row in rows]
-    errors = [b - a for a, b in zip(labels, predictions, strict=True)]
-    drawn, sampled = choose_points(len(rows), errors)
-    texts = [f"<b>{row.formula}</b> {escape(row.material_id)}" for row in rows]
-    traces = [equality_line(*labels, *predictions, 0)]
+    labels = 1000 * rows.target_decomposition_energy
+    predictions = 1000 * rows.predicted_decomposition_energy
+    drawn, sampled = choose_points(len(rows), predictions - labels)
+    formulas, names = rows.formula, rows.material_id
+    traces = [equality_line(*labels.tolist(), *predictions.tolist(), 0)]
     for is_test, colour in ((False, GUIDE), (True, appearance(model).colour)):
-        chosen = [i for i in drawn if (rows[i].split == "test") is is_test]
+        chosen = [i for i in drawn if (rows.split[i] == "test") == is_test]
         traces.append(
             go.Scatter(
-                x=[round(labels[i], 2) for i in chosen],
-                y=[round(predictions[i], 2) for i in chosen],
-                text=[texts[i] for i in chosen],
+                x=[round(float(labels[i]), 2) for i in chosen],
+                y=[round(float(predictions[i]), 2) for i in chosen],
+                text=[f"<b>{formulas[i]}</b> {escape(names[i])}" for i in chosen],
                 mode="markers",
                 name="test" if is_test else "other",
                 marker={"color": colour, "size": 6, "opacity": 0.75},

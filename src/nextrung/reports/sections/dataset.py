@@ -51,6 +51,7 @@ def report_dataset(study: StudyDoc) -> Section:
         (
             _describe_origin(study.settings.dataset, study.results.labels),
             _count_splits(summary),
+            *_describe_labels(summary),
             _plot_elements(summary),
             *_list_rejections(summary),
             *_list_identities(summary.identity),
@@ -80,6 +81,20 @@ def _count_splits(summary: DatasetSummary) -> Element:
             row("Frames", *map(number, [*frames, summary.n_frames])),
         ],
     )
+
+
+def _describe_labels(summary: DatasetSummary) -> list[Element]:
+    """Describe how many frames have each label, and which columns have no errors."""
+    counts = summary.n_frames_by_label
+    if not counts:
+        return []
+    listed = (
+        f"{label} {count:,} of {summary.n_frames:,}" for label, count in counts.items()
+    )
+    text = f"Frames with each label: {', '.join(listed)}."
+    if missing := [label for label, count in counts.items() if not count]:
+        text += f" Errors of {', '.join(missing)} cannot be computed without labels."
+    return [element("p", text)]
 
 
 def _plot_elements(summary: DatasetSummary) -> Figure:

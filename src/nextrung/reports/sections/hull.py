@@ -6,6 +6,7 @@ from collections import Counter
 from difflib import get_close_matches
 from typing import TYPE_CHECKING
 
+import numpy as np
 from pymatgen.core import Composition
 
 from nextrung.reports.html.elements import element, embed_json
@@ -16,20 +17,22 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from xml.etree.ElementTree import Element
 
-    from nextrung.schemas.stability import StabilityDoc, StabilityRecord
+    from numpy.typing import NDArray
+
+    from nextrung.schemas.stability_table import LoadedStability, StabilityTable
 
 #: Known systems that the error on an unknown one names.
 N_NEAREST = 3
 
 
 def build_explorer(
-    documents: Mapping[str, StabilityDoc], systems: Sequence[str]
+    documents: Mapping[str, LoadedStability], systems: Sequence[str]
 ) -> Element:
     """Build the hull explorer, which a script of the page draws.
 
     Parameters
     ----------
-    documents : mapping of str to StabilityDoc
+    documents : mapping of str to LoadedStability
         Documents by model; at least one.
     systems : sequence of str
         Chemical systems to suggest; the first one is shown first.
@@ -65,12 +68,12 @@ def build_explorer(
     )
 
 
-def rank_systems(rows: Sequence[StabilityRecord]) -> list[str]:
+def rank_systems(rows: StabilityTable) -> list[str]:
     """Sort the systems of two or more elements by their number of materials.
 
     Parameters
     ----------
-    rows : sequence of StabilityRecord
+    rows : StabilityTable
         Materials of a study.
 
     Returns
@@ -78,41 +81,39 @@ def rank_systems(rows: Sequence[StabilityRecord]) -> list[str]:
     list of str
         Chemical systems, those with most materials first.
     """
-    counts = Counter(row.chemical_system for row in rows)
+    counts = Counter(rows.chemical_system.tolist())
     compounds = [name for name in counts if "-" in name]
     return sorted(compounds, key=lambda name: (-counts[name], name))
 
 
-def list_within(
-    rows: Sequence[StabilityRecord], elements: Sequence[str]
-) -> list[StabilityRecord]:
-    """List the materials that contain no other element.
+def select_within(rows: StabilityTable, elements: Sequence[str]) -> StabilityTable:
+    """Select the materials that contain no other element.
 
     Parameters
     ----------
-    rows : sequence of StabilityRecord
+    rows : StabilityTable
         Materials of a study.
     elements : sequence of str
         Symbols of the system.
 
     Returns
     -------
-    list of StabilityRecord
+    StabilityTable
         Materials of the system and of its subsystems, in order.
     """
-    return [
-        row for row in rows if set(row.chemical_system.split("-")).issubset(elements)
-    ]
+    systems, kinds = np.unique(rows.chemical_system, return_inverse=True)
+    inside = [set(system.split("-")).issubset(elements) for system in systems.tolist()]
+    return rows.take(np.array(inside, dtype=np.bool_)[kinds])
 
 
-def parse_system(name: str, rows: Sequence[StabilityRecord]) -> list[str]:
+def parse_system(name: str, rows: StabilityTable) -> list[str]:
     """Parse a chemical system and check it against the materials of a study.
 
     Parameters
     ----------
     name : str
         Symbols joined by hyphens, in any order.
-    rows : sequence of StabilityRecord
+    rows : StabilityTable
         Materials of the study.
 
     Returns
@@ -126,11 +127,11 @@ def parse_system(name: str, rows: Sequence[StabilityRecord]) -> list[str]:
         If an element of the system occurs in no material of the system.
     """
     elements = list(dict.fromkeys(symbol.strip() for symbol in name.split("-")))
-    inside = {row.chemical_system for row in list_within(rows, elements)}
+    inside = set(select_within(rows, elements).chemical_system.tolist())
     held = {symbol for system in inside for symbol in system.split("-")}
     if held == set(elements):
         return elements
-    known = sorted({row.chemical_system for row in rows})
+    known = sorted(set(rows.chemical_system.tolist()))
     nearest = get_close_matches("-".join(sorted(elements)), known, N_NEAREST, cutoff=0)
     missing = ", ".join(symbol for symbol in elements if symbol not in held)
     raise InputError(
@@ -139,34 +140,38 @@ def parse_system(name: str, rows: Sequence[StabilityRecord]) -> list[str]:
     )
 
 
-def _collect_energies(documents: Mapping[str, StabilityDoc]) -> dict[str, object]:
+def _collect_energies(documents: Mapping[str, LoadedStability]) -> dict[str, object]:
     """Collect formation energies and energies above the hull in meV/atom."""
     rows = next(iter(documents.values())).rows
+    names, formulas = rows.material_id.tolist(), rows.formula.tolist()
     predictions = {}
     for model, document in documents.items():
-        found = {
-            row.material_id: _convert(
-                row.predicted_formation_energy, row.predicted_energy_above_hull
-            )
-            for row in document.rows
-        }
+        energies = _convert(
+            document.rows.predicted_formation_energy,
+            document.rows.predicted_energy_above_hull,
+        )
+        ids = document.rows.material_id.tolist()
+        found = dict(zip(ids, energies, strict=True))
         predictions[appearance(model).title] = [
-            found.get(row.material_id, [None, None]) for row in rows
+            found.get(name, [None, None]) for name in names
         ]
     return {
-        "materials": [row.material_id for row in rows],
-        "formulas": [row.formula for row in rows],
+        "materials": names,
+        "formulas": formulas,
         "fractions": [
-            Composition(row.formula).fractional_composition.as_dict() for row in rows
+            Composition(formula).fractional_composition.as_dict()
+            for formula in formulas
         ],
-        "labels": [
-            _convert(row.target_formation_energy, row.target_energy_above_hull)
-            for row in rows
-        ],
+        "labels": _convert(rows.target_formation_energy, rows.target_energy_above_hull),
         "models": predictions,
     }
 
 
-def _convert(*energies: float | None) -> list[float | None]:
-    """Convert eV/atom to meV/atom, rounded to one decimal."""
-    return [None if energy is None else round(1000 * energy, 1) for energy in energies]
+def _convert(*energies: NDArray[np.float64]) -> list[list[float | None]]:
+    """Convert eV/atom to meV/atom, rounded to one decimal, row by row."""
+    columns = [
+        [None if energy != energy else round(energy, 1) for energy in values]  # noqa: PLR0124 - NaN
+        for values in (1000 * column for column in energies)
+        for values in [values.tolist()]
+    ]
+    return [list(row) for row in zip(*columns, strict=True)]

@@ -139,11 +139,16 @@ def _list_laws(document: ScalingLawDoc, study: str) -> Element:
 
 def _describe_crossings(document: ScalingLawDoc) -> list[Element]:
     """Describe the crossing of each property."""
-    return [
+    described = [
         element("p", f"{quantity.title}: {describe_crossing(scaling.crossing)}")
         for name, scaling in document.laws.items()
         for quantity in [PROPERTIES[name.removesuffix("_mae")]]
     ]
+    if "forces_mae" not in document.laws:
+        split = document.settings.split
+        text = f"Forces: no law, as no frame of the {split} split has forces."
+        described.append(element("p", text))
+    return described
 
 
 def describe_crossing(crossing: Crossing) -> str:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from nextrung.reports.html.elements import (
     details_table,
     element,
@@ -13,7 +15,7 @@ from nextrung.reports.html.elements import (
     row,
     table,
 )
-from nextrung.reports.html.model_style import model_cell
+from nextrung.reports.html.model_style import in_order, model_cell
 from nextrung.reports.html.quantities import ENERGY
 from nextrung.reports.plots.decomposition import plot_decomposition
 from nextrung.reports.sections.benchmarks import find_best
@@ -22,6 +24,7 @@ from nextrung.reports.sections.relaxation import list_statuses
 from nextrung.reports.sections.section import Section, documents_of, explain_absence
 from nextrung.schemas.relaxation import RelaxationDoc
 from nextrung.schemas.stability import Competitors, StabilityDoc
+from nextrung.schemas.stability_table import LoadedStability
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
@@ -65,15 +68,22 @@ def report_stability(study: StudyDoc, documents: Mapping[str, TaskDoc]) -> Secti
         blocks += list_statuses(statuses, relaxed)
     elif study.settings.relaxation is None:
         blocks.append(explain_absence("relaxation", None))
-    blocks += _list_failed(scored)
-    if scored:
-        systems = rank_systems(next(iter(scored.values())).rows)
+    blocks += _list_failed(_select_loaded(scored))
+    if with_rows := _select_loaded(scored):
+        systems = rank_systems(next(iter(with_rows.values())).rows)
         blocks += [
             element("h3", "Hull explorer"),
-            build_explorer(scored, systems),
+            build_explorer(with_rows, systems),
             element("div", class_="hull-table scroll"),
         ]
     return Section("stability", "Phase stability", tuple(blocks))
+
+
+def _select_loaded(
+    documents: Mapping[str, StabilityDoc],
+) -> dict[str, LoadedStability]:
+    """Select the documents whose rows are loaded."""
+    return {m: doc for m, doc in documents.items() if isinstance(doc, LoadedStability)}
 
 
 def _report_hulls(
@@ -87,10 +97,12 @@ def _report_hulls(
         if found and model not in finished
     }
     best = (find_best(energies) or list(documents))[0]
+    with_rows = _select_loaded(documents)
     return [
         _describe_competitors(documents),
-        *_describe_missing_phases(documents),
-        *plot_decomposition(documents, best),
+        *_describe_missing_tables(documents),
+        *_describe_missing_phases(with_rows),
+        *plot_decomposition(with_rows, best),
         _list_confusion({model: e for model, e in errors.items() if e}),
         *_list_errors(documents),
     ]
@@ -108,14 +120,33 @@ def _describe_competitors(documents: Mapping[str, StabilityDoc]) -> Element:
     )
 
 
-def _describe_missing_phases(documents: Mapping[str, StabilityDoc]) -> list[Element]:
+def _describe_missing_tables(documents: Mapping[str, StabilityDoc]) -> list[Element]:
+    """List the models whose table of materials is not on this machine."""
+    missing = documents.keys() - _select_loaded(documents).keys()
+    files = [documents[model].records.path for model in in_order(missing)]
+    if not files:
+        return []
+    text = (
+        f"Plots of materials, the hull explorer and intervals leave out "
+        f"{format_count(len(files), 'model')}: expected the tables of its materials "
+        f"in the artifacts folder of this machine, got no {', '.join(files)}."
+    )
+    return [element("p", text, class_="absent")]
+
+
+def _describe_missing_phases(
+    documents: Mapping[str, LoadedStability],
+) -> list[Element]:
     """List the elements without a labelled pure phase."""
-    rows = next(iter(documents.values())).rows
-    needed = {symbol for row in rows for symbol in row.chemical_system.split("-")}
-    missing = sorted(needed - {row.chemical_system for row in rows})
+    rows = next((doc.rows for doc in documents.values()), None)
+    if rows is None:
+        return []
+    systems = set(rows.chemical_system.tolist())
+    needed = {symbol for system in systems for symbol in system.split("-")}
+    missing = sorted(needed - systems)
     if not missing:
         return []
-    n_missing = sum(row.target_formation_energy is None for row in rows)
+    n_missing = int(np.isnan(rows.target_formation_energy).sum())
     text = (
         f"The labels have no pure phase of {', '.join(missing)}: "
         f"{format_count(n_missing, 'material')} of {len(rows):,} have no formation "
@@ -200,7 +231,7 @@ def _write_errors(errors: StabilityErrors | None) -> list[Element]:
     ]
 
 
-def _list_failed(documents: Mapping[str, StabilityDoc]) -> list[Element]:
+def _list_failed(documents: Mapping[str, LoadedStability]) -> list[Element]:
     """List the materials whose relaxation gave no energy."""
     rows = [
         row(
@@ -211,8 +242,9 @@ def _list_failed(documents: Mapping[str, StabilityDoc]) -> list[Element]:
             material.error or "",
         )
         for model, document in documents.items()
-        for material in document.rows
-        if material.predicted_energy_per_atom is None
+        for material in document.rows.take(
+            np.isnan(document.rows.predicted_energy_per_atom)
+        ).to_records()
     ]
     titles = ["Model", "Material", "Formula", "Status", "Error"]
     return details_table(f"Failed relaxations ({len(rows)})", titles, rows)

@@ -71,12 +71,20 @@ def _explain(results: StudyResults) -> str:
         f"{MISSING} not computed; bold: lowest of the column; baseline: zero, or "
         "atomic references alone for energies"
     )
+    if absent := _list_unlabelled(results):
+        text += f"; no frame has labels of {', '.join(absent)}"
     if results.finished:
         text += "; in brackets: functional of a finished potential, not trained here"
     n_repeats = max((len(each.repeats) for each in results.repeats.values()), default=1)
     if n_repeats > 1:
         text += f"; mean ±standard deviation over up to {n_repeats} repeats"
     return text
+
+
+def _list_unlabelled(results: StudyResults) -> list[str]:
+    """List the properties that no frame of the data set has labels of."""
+    counts = results.dataset.n_frames_by_label
+    return [label.value for label, count in counts.items() if not count]
 
 
 def read_value(results: StudyResults, model: str, column: Column) -> float | None:
@@ -208,6 +216,8 @@ def _html_cell(results: StudyResults, model: str, column: Column) -> Element:
     """Build a cell with value, link to the job and the paper's value."""
     value = read_value(results, model, column)
     reason = f"not computed: {column.stage} has no such value for this model"
+    if column.key in _list_unlabelled(results):
+        reason = "not computed: no frame has the label"
     cell = column.quantity.cell(value, reason)
     cell.set("data-column", column.key)
     job = results.jobs.get(f"{column.stage}/{model}")

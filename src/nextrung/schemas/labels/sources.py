@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 from pymatgen.core import Element
@@ -240,6 +240,39 @@ class GpawDocumentsSource(Record):
         return self
 
 
+class ShippedLabels(StrEnum):
+    """Label files that the package ships."""
+
+    GPAW_PBE = "gpaw-pbe"
+    GPAW_R2SCAN = "gpaw-r2scan"
+
+
+class LabelFilesSource(Record):
+    """Label files: Parquet files of frames with how they were calculated."""
+
+    kind: Literal["label_files"] = "label_files"
+    paths: tuple[str, ...] = Field(
+        (),
+        description="Label files of one code and functional; environment variables "
+        "are expanded.",
+    )
+    shipped: ShippedLabels | None = Field(
+        None, description="Label file of the package, in place of `paths`."
+    )
+    last_frame: LastFrame = Field(
+        LastFrame.RELAXED,
+        description="Whether the last frame of a material is its relaxed structure "
+        "(`relaxed`), as in shipped files, or may be any (`any`).",
+    )
+
+    @model_validator(mode="after")
+    def _validate_origin(self) -> Self:
+        """Validate that there are either paths or a file of the package."""
+        if bool(self.paths) == bool(self.shipped):
+            raise ValueError("expected either `paths` or `shipped`")
+        return self
+
+
 class ProjectDocuments(StrEnum):
     """Documents to request from the Materials Project."""
 
@@ -337,6 +370,7 @@ Source = Annotated[
     | MatpesSource
     | TaskDocumentsSource
     | GpawDocumentsSource
+    | LabelFilesSource
     | MaterialsProjectSource
     | DistilledSource,
     Field(discriminator="kind"),

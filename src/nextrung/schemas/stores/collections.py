@@ -11,7 +11,7 @@ from nextrung.schemas.base import Record
 from nextrung.schemas.benchmark import BenchmarkProperty
 from nextrung.schemas.density import DensityFields
 from nextrung.schemas.evaluation import PropertyErrors
-from nextrung.schemas.models import Recipe
+from nextrung.schemas.models import Rereference, Trained, TrainingLabels
 from nextrung.schemas.physics import PhysicsRecord
 from nextrung.schemas.relaxation import RelaxationStatus
 from nextrung.schemas.scaling_law import ScalingPoint
@@ -58,9 +58,24 @@ class PerMaterialRow(PerModelRow):
     formula: str = Field(description="Reduced formula.")
 
 
-class ModelRow(Recipe, PerModelRow):
+class ModelRow(PerModelRow):
     """How one model was made, and its training data."""
 
+    pretrained: bool = Field(description="Whether training starts from source weights.")
+    rereference: Rereference = Field(description="How atomic references are moved.")
+    trained: Trained = Field(description="Which weights are trained.")
+    adapter_rank: int | None = Field(
+        None, description="Rank of the adapters; null for other trained parts."
+    )
+    anchor: Literal["l2", "replay"] | None = Field(
+        None, description="What keeps the model near the source; null: nothing."
+    )
+    anchor_weight: float | None = Field(
+        None, description="Weight of the anchor in the loss; null without one."
+    )
+    training_labels: TrainingLabels = Field(
+        TrainingLabels.AS_GIVEN, description="Labels that were trained on."
+    )
     source: str = Field(description="Source potential.")
     functional: str = Field(description="Functional of the predicted energies.")
     elements: tuple[str, ...] = Field(description="Elements with a reference energy.")

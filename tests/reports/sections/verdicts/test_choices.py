@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from tests.made_up_study import make_evaluations, make_hulls
+from tests.made_up_study import make_evaluations, make_hulls, tabulate
 
 from nextrung.reports.sections.verdicts.choices import Choice, choose_model
 from nextrung.reports.sections.verdicts.evidence import read_evidence
@@ -83,7 +83,7 @@ def test_the_untouched_source_is_chosen_where_it_is_best() -> None:
 def test_elements_do_not_count_in_hull_verdicts() -> None:
     hulls = make_hulls({Model.SCRATCH: (0.03, 0.2)})
     document = hulls[f"stability/{Model.SCRATCH}"]
-    rows = document.rows  # type: ignore[attr-defined]
+    rows = document.rows.to_records()  # type: ignore[attr-defined]
     element = rows[0].model_copy(
         update={
             "material_id": "m-Li",
@@ -92,7 +92,7 @@ def test_elements_do_not_count_in_hull_verdicts() -> None:
             "predicted_decomposition_energy": 0.0,
         }
     )
-    diluted = document.model_copy(update={"rows": [*rows, element]})
+    diluted = document.model_copy(update={"rows": tabulate([*rows, element])})
 
     for documents in (hulls, {f"stability/{Model.SCRATCH}": diluted}):
         evidence = read_evidence(documents)

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import pytest
 from tests.made_up_study import make_evaluations, make_hulls
 
 from nextrung.reports.sections.verdicts.evidence import Evidence, read_evidence
 from nextrung.reports.sections.verdicts.usage import list_uses
+from nextrung.schemas.labels.curation import Label
 from nextrung.schemas.models import Model
 
 if TYPE_CHECKING:
@@ -86,3 +88,20 @@ def test_a_purpose_without_scores_is_listed_as_not_scored(
     evidence = read_evidence(make_hulls({Model.SCRATCH: (0.04, 0.05)}))
 
     assert read_rows(results, evidence)["Relaxation"][3] == "Not scored."
+
+
+@pytest.mark.parametrize(
+    ("n_frames", "remark"),
+    [(0, "No frame has labels of forces."), (7, "Not scored.")],
+)
+def test_a_purpose_without_labels_is_not_called_unscored(
+    n_frames: int, remark: str, results: StudyResults
+) -> None:
+    evidence = read_evidence(make_hulls({Model.SCRATCH: (0.04, 0.05)}))
+    dataset = results.dataset.model_copy(
+        update={"n_frames_by_label": {Label.FORCES: n_frames}}
+    )
+
+    rows = read_rows(results.model_copy(update={"dataset": dataset}), evidence)
+
+    assert rows["Relaxation"][3] == rows["Molecular dynamics"][3] == remark

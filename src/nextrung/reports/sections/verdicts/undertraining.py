@@ -139,6 +139,8 @@ def describe_training(
             difference = evidence.compare_with_baseline(key, model)
             title = f"{NAMES[key].capitalize()} against {BASELINES[key]}"
             texts[title] = difference.format() if difference else MISSING
+            if not evidence.models(key):
+                texts[title] = "no test labels"
         texts["Undertrained"] = "; ".join(reasons) or "no sign of it"
         found[model] = texts
     return found

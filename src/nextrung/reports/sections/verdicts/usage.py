@@ -69,7 +69,7 @@ def list_uses(results: StudyResults, evidence: Evidence) -> list[Element]:
             "None shown to be fit",
             MISSING,
             MISSING,
-            "Not scored.",
+            _explain_unscored(use, results),
         )
         for use, choice in chosen
     ]
@@ -112,6 +112,14 @@ def _build_row(
         f"{BASELINES[use.key]}: {compared}",
         " ".join(filter(None, remarks)),
     )
+
+
+def _explain_unscored(use: _Use, results: StudyResults) -> str:
+    """Explain why no model has the error that a purpose is chosen by."""
+    counts: dict[str, int] = dict(results.dataset.n_frames_by_label)
+    if counts.get(use.key) == 0:
+        return f"No frame has labels of {NAMES[use.key]}."
+    return "Not scored."
 
 
 def find_unmet(evidence: Evidence, choice: Choice, needs: tuple[str, ...]) -> list[str]:
