@@ -136,7 +136,7 @@ def predict_shifts(data: Path, cache: Path) -> None:
         stored[f"{key}_counts"] = count_elements(labelled)
         stored[f"{key}_shifts"] = difference / labelled.n_atoms
         stored[f"{key}_materials"] = labelled.material_ids
-    np.savez(cache, **stored)
+    np.savez(cache, allow_pickle=False, **stored)
 
 
 def read_vasp(data: Path) -> Frames:
@@ -147,7 +147,7 @@ def read_vasp(data: Path) -> Frames:
     folders = [
         data / f"r2scan-tm-{kind}" / "R2SCAN" for kind in ("oxides", "fluorides")
     ]
-    frames, _ = read_labels(VaspSource(paths=tuple(map(str, folders))))
+    frames: Frames = read_labels(VaspSource(paths=tuple(map(str, folders)))).frames
     return frames
 
 

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 from pymatgen.core import Element
+from scipy.linalg import cholesky
 
 from nextrung.compute.atom_refs import UndeterminedReferencesWarning, fit_shift
 from nextrung.compute.atom_refs.bayesian import infer_energies
@@ -24,13 +25,12 @@ SYMBOLS = ("Li", "O", "F", "Na", "Mg", "Ti", "Mn", "Fe", "Ni", "Cu")
 
 
 def make_frames(
-    fractions: NDArray[np.float64],
+    amounts: NDArray[np.int64],
     energies: NDArray[np.float64],
     materials: NDArray[np.int64],
     symbols: tuple[str, ...] = SYMBOLS,
 ) -> Frames:
-    """Make frames of whole numbers of atoms per element, and energies in eV/atom."""
-    amounts = np.rint(fractions).astype(int)
+    """Make frames of amounts of elements, and energies in eV/atom."""
     numbers = np.array([Element(symbol).Z for symbol in symbols])
     n_atoms = amounts.sum(axis=1)
     n_frames, n_sites = len(amounts), int(n_atoms.sum())
@@ -171,7 +171,7 @@ def test_fewer_materials_than_elements_lose_no_digits() -> None:
     means = average_frames(fractions, energies, np.arange(15).astype(str))
     covariance = list_covariances(symbols)["constant; elements independent"]
 
-    (solution,) = solve(means, [np.linalg.cholesky(covariance)], 0.0)
+    (solution,) = solve(means, [cholesky(covariance, lower=True)], 0.0)
 
     for amplitude, found in zip(AMPLITUDES, solution.squares, strict=True):
         spread = means.fractions @ covariance @ means.fractions.T * amplitude**2
