@@ -1,14 +1,15 @@
 """Errors on left-out materials of reference shifts: least squares and Bayesian.
 
-    NEXTRUNG_DATA=... python benchmarks/bench_atom_refs.py --cache energies.npz
+    NEXTRUNG_DATA=... python benchmarks/bench_atom_refs.py --cache shifts.npz
 
 For each data set and size, whole materials are drawn at random until there are so many
 frames, the last one cut, as trainings draw them. Shifts are fitted to label minus
 prediction of ``chgnet-0.3.0`` by least squares (minimum norm) and by Bayesian
 regression; both predict the materials that were not drawn. Every material counts the
 same. A material whose elements all occur in a drawn frame is covered; the others, which
-least squares cannot predict, are counted apart. Intervals are of 90 %, over draws
-(bootstrap). Predictions are made once and kept in ``--cache``.
+least squares cannot predict, are counted apart. "in" is the fraction of errors within
+their 90 % interval. Parentheses hold 90 % intervals over draws (bootstrap). Label minus
+prediction is computed once and kept in ``--cache``.
 """
 
 from __future__ import annotations
@@ -17,30 +18,51 @@ import argparse
 import gzip
 import json
 import os
-import warnings
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-import ase.io
 import numpy as np
 from pymatgen.core import Element, Structure
-from pymatgen.io.ase import AseAtomsAdaptor
 
-from nextrung import Frames, fit_atom_refs, fit_shift, load_potential
-from nextrung.adapters.sources.registry import read_labels
-from nextrung.compute.atom_refs import UndeterminedReferencesWarning, count_elements
-from nextrung.schemas.labels.sources import VaspSource
+from nextrung.compute.atom_refs import count_elements
+from nextrung.compute.atom_refs.bayesian import infer_energies
+from nextrung.compute.atom_refs.grid import average_frames
+from nextrung.compute.atom_refs.periodic_priors import list_covariances
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Mapping
 
     from numpy.typing import NDArray
 
-    from nextrung.schemas.atom_refs import AtomRefFit
+    from nextrung import Frames
 
 #: Elements of the smaller sets from MPtrj: O, F, light and 3d elements.
-LIGHT = {3, 8, 9, *range(11, 18), 19, 20, *range(21, 31)}
+LIGHT = [3, 8, 9, *range(11, 18), 19, 20, *range(21, 31)]
+
+#: Frames that are drawn.
+SIZES = [10, 15, 20, 40, 80, 160]
+
+
+@dataclass(frozen=True, eq=False)
+class Shifts:
+    """Label minus prediction of frames in eV/atom, and their compositions."""
+
+    numbers: NDArray[np.int64]
+    fractions: NDArray[np.float64]
+    shifts: NDArray[np.float64]
+    materials: NDArray[np.str_]
+
+    def select(self, numbers: list[int]) -> Shifts:
+        """Select the frames of some elements alone."""
+        inside = np.isin(self.numbers, numbers)
+        rows = ~self.fractions[:, ~inside].any(axis=1)
+        return Shifts(
+            self.numbers[inside],
+            self.fractions[rows][:, inside],
+            self.shifts[rows],
+            self.materials[rows],
+        )
 
 
 @dataclass(frozen=True, eq=False)
@@ -54,93 +76,86 @@ class Draws:
     unseen_covered: list[list[bool]] = field(default_factory=list)
 
 
-@dataclass(frozen=True, eq=False)
-class Compositions:
-    """Atomic fractions of all frames of a set, shape (n_frames, n_elements)."""
-
-    symbols: list[str]
-    fractions: NDArray[np.float64]
-
-    def find_widths(
-        self, fit: AtomRefFit, chosen: NDArray[np.int64]
-    ) -> NDArray[np.float64]:
-        """Find half the widths of the 90 % intervals of frames in eV/atom."""
-        if fit.posterior is None:
-            raise TypeError("expected a posterior, got none")
-        fitted = list(fit.posterior.standard_errors)
-        lower = np.zeros((len(fitted), len(fitted)))
-        lower[np.tril_indices(len(fitted))] = np.concatenate(fit.posterior.covariance)
-        order = [fitted.index(symbol) for symbol in self.symbols]
-        covariance = (lower + np.tril(lower, -1).T)[np.ix_(order, order)]
-        rows = self.fractions[chosen]
-        variances = np.einsum("ij,jk,ik->i", rows, covariance, rows)
-        noise = fit.posterior.material_noise**2 + fit.posterior.frame_noise**2
-        widths: NDArray[np.float64] = np.sqrt(variances + noise)
-        return fit.posterior.interval_factor * widths
-
-
 def main() -> None:
     """Print one table per data set."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--cache", type=Path, default=Path("bench_atom_refs.npz"))
     parser.add_argument("--draws", type=int, default=60)
+    parser.add_argument(
+        "--sizes", type=int, nargs="+", default=[10, 15, 20, 40, 80, 160]
+    )
     parser.add_argument("--sets", nargs="*", help="Beginnings of names.")
     options = parser.parse_args()
-    warnings.simplefilter("ignore", UndeterminedReferencesWarning)
-    data = Path(os.environ["NEXTRUNG_DATA"])
-    chosen = tuple(options.sets or [""])
-    for name, frames, predicted in load_sets(data, options.cache):
-        if name.startswith(chosen):
-            print(f"\n{name}: {len(frames)} frames", flush=True)
-            compare(frames, predicted, options.draws)
+    if not options.cache.is_file():
+        predict_shifts(Path(os.environ["NEXTRUNG_DATA"]), options.cache)
+    for name, shifts in load_sets(options.cache).items():
+        if name.startswith(tuple(options.sets or [""])):
+            print(f"\n{name}: {len(shifts.shifts)} frames", flush=True)
+            compare(shifts, options.sizes, options.draws)
 
 
-def load_sets(data: Path, cache: Path) -> list[tuple[str, Frames, NDArray[np.float64]]]:
-    """Load frames with labels, and the energies that the source predicts."""
-    read: Mapping[str, Callable[[Path], Frames]] = {
-        "oxides, fluorides": read_vasp,
-        "mptrj": read_mptrj,
-        "Li-Fe-O": read_entries,
-        "elements": read_elements,
-    }
-    frames = {name: reader(data) for name, reader in read.items()}
-    if not cache.is_file():
-        source, teacher = map(load_potential, ("chgnet-0.3.0", "chgnet-r2scan"))
-        made = {n: source.predict_frames(f, "e")[0].energies for n, f in frames.items()}
-        taught, _ = teacher.predict_frames(frames["mptrj"], "e")
-        np.savez(cache, **made, teacher=taught.energies)
+def load_sets(cache: Path) -> dict[str, Shifts]:
+    """Load the shifts of all data sets."""
     with np.load(cache) as stored:
-        energies = {name: stored[name] for name in stored.files}
-    taught = replace(frames["mptrj"], energies=energies["teacher"])
-    sets = [
-        ("oxides, fluorides: r2SCAN", frames["oxides, fluorides"], "oxides, fluorides"),
-        ("MPtrj, light and 3d: uncorrected", select_light(frames["mptrj"]), "mptrj"),
-        ("MPtrj, light and 3d: chgnet-r2scan", select_light(taught), "mptrj"),
-        ("MPtrj, all elements: uncorrected", frames["mptrj"], "mptrj"),
-        ("MPtrj, all elements: chgnet-r2scan", taught, "mptrj"),
-        ("Li-Fe-O: GGA+U, uncorrected", frames["Li-Fe-O"], "Li-Fe-O"),
-        ("elements: MatPES r2SCAN", frames["elements"], "elements"),
-    ]
-    usable = []
-    for name, labelled, key in sets:
-        of_id = dict(zip(frames[key].frame_ids, energies[key], strict=True))
-        predicted = np.array([of_id[each] for each in labelled.frame_ids])
-        kept = np.isfinite(predicted) & np.isfinite(labelled.energies)
-        usable.append((name, labelled[kept], predicted[kept]))
-    return usable
+        arrays = dict(stored)
+    read = {}
+    for key in ("r2scan", "mptrj", "taught", "entries", "elements"):
+        counts, shifts = arrays[f"{key}_counts"], arrays[f"{key}_shifts"]
+        known = np.isfinite(shifts)
+        present = np.flatnonzero(counts[known].any(axis=0))
+        fractions = counts[known][:, present] / counts[known].sum(axis=1)[:, None]
+        materials = arrays[f"{key}_materials"][known]
+        read[key] = Shifts(present + 1, fractions, shifts[known], materials)
+    return {
+        "oxides, fluorides: r2SCAN": read["r2scan"],
+        "MPtrj, light and 3d: uncorrected": read["mptrj"].select(LIGHT),
+        "MPtrj, light and 3d: chgnet-r2scan": read["taught"].select(LIGHT),
+        "MPtrj, all: uncorrected": read["mptrj"],
+        "MPtrj, all: chgnet-r2scan": read["taught"],
+        "Li-Fe-O: GGA+U, uncorrected": read["entries"],
+        "elements: MatPES r2SCAN": read["elements"],
+    }
+
+
+def predict_shifts(data: Path, cache: Path) -> None:
+    """Read labels, predict the same frames, and store compositions and shifts."""
+    from nextrung import load_potential  # noqa: PLC0415 - slow
+
+    source, teacher = map(load_potential, ("chgnet-0.3.0", "chgnet-r2scan"))
+    frames = {
+        "r2scan": read_vasp(data),
+        "mptrj": read_mptrj(data),
+        "entries": read_entries(data),
+        "elements": read_elements(data),
+    }
+    frames["taught"] = teacher.predict_frames(frames["mptrj"], "e")[0]
+    stored: dict[str, NDArray[np.generic]] = {}
+    for key, labelled in frames.items():
+        predicted, _ = source.predict_frames(labelled, "e")
+        difference = labelled.energies - predicted.energies
+        stored[f"{key}_counts"] = count_elements(labelled)
+        stored[f"{key}_shifts"] = difference / labelled.n_atoms
+        stored[f"{key}_materials"] = labelled.material_ids
+    np.savez(cache, allow_pickle=False, **stored)
 
 
 def read_vasp(data: Path) -> Frames:
     """Read the r2SCAN relaxations of transition metal oxides and fluorides."""
+    from nextrung.adapters.sources.registry import read_labels  # noqa: PLC0415 - slow
+    from nextrung.schemas.labels.sources import VaspSource  # noqa: PLC0415
+
     folders = [
         data / f"r2scan-tm-{kind}" / "R2SCAN" for kind in ("oxides", "fluorides")
     ]
-    frames, _ = read_labels(VaspSource(paths=tuple(map(str, folders))))
+    frames: Frames = read_labels(VaspSource(paths=tuple(map(str, folders)))).frames
     return frames
 
 
 def read_mptrj(data: Path) -> Frames:
     """Read 1,000 frames of MPtrj with uncorrected energies."""
+    import ase.io  # noqa: PLC0415 - slow
+    from pymatgen.io.ase import AseAtomsAdaptor  # noqa: PLC0415
+
     read = ase.io.read(data / "mptrj-sample" / "mptrj-random-1k.xyz", ":")
     structures = [AseAtomsAdaptor.get_structure(atoms) for atoms in read]
     energies = [atoms.get_potential_energy() for atoms in read]
@@ -165,7 +180,7 @@ def read_elements(data: Path) -> Frames:
     return label(structures, list(documents), energies)
 
 
-def read_json(file: Path):  # noqa: ANN201 - any JSON
+def read_json(file: Path) -> Any:  # noqa: ANN401
     """Read a compressed JSON file."""
     with gzip.open(file) as stream:
         return json.load(stream)
@@ -175,74 +190,58 @@ def label(
     structures: list[Structure], names: list[str], energies: list[float]
 ) -> Frames:
     """Make frames of structures and total energies, one per material."""
+    from nextrung import Frames  # noqa: PLC0415 - slow
+
     frames = Frames.from_structures(structures)
     return replace(
         frames, material_ids=np.array(names), energies=np.array(energies, dtype=float)
     )
 
 
-def select_light(frames: Frames) -> Frames:
-    """Select the frames of light and 3d elements alone."""
-    other = ~np.isin(frames.atomic_numbers, list(LIGHT))
-    return frames[np.setdiff1d(np.arange(len(frames)), frames.frame_of_site[other])]
-
-
-def compare(frames: Frames, predicted: NDArray[np.float64], n_draws: int) -> None:
+def compare(shifts: Shifts, sizes: list[int], n_draws: int) -> None:
     """Print the errors of both fits by number of frames."""
-    names, materials = np.unique(frames.material_ids, return_inverse=True)
-    counts = count_elements(frames)
-    present = np.flatnonzero(counts.any(axis=0))
-    symbols = [Element.from_Z(int(column) + 1).symbol for column in present]
-    table = Compositions(symbols, counts[:, present] / frames.n_atoms[:, None])
+    names, materials = np.unique(shifts.materials, return_inverse=True)
+    symbols = [Element.from_Z(int(number)).symbol for number in shifts.numbers]
+    covariances = list_covariances(symbols)
     print(f"{len(names)} materials, {len(symbols)} elements")
     print("| frames | least squares | Bayesian | ratio | in | others | in |")
     print("|---:|---:|---:|---:|---:|---:|---:|")
-    for size in (10, 15, 20, 40, 80, 160):
-        if size > 0.8 * len(frames):
+    for size in sizes:
+        if size > 0.8 * len(materials):
             break
         draws = Draws()
         rng = np.random.default_rng(size)
         for _ in range(n_draws):
             order = np.argsort(rng.permutation(len(names))[materials], kind="stable")
-            left = ~np.isin(materials, materials[order[:size]])
-            score(
-                frames,
-                predicted,
-                table=table,
-                draws=draws,
-                drawn=order[:size],
-                left=left,
-            )
+            score(shifts, order[:size], covariances, draws=draws)
         print(f"| {size} | {describe(draws, rng)} |", flush=True)
 
 
 def score(
-    frames: Frames,
-    predicted: NDArray[np.float64],
-    *,
-    table: Compositions,
-    draws: Draws,
+    shifts: Shifts,
     drawn: NDArray[np.int64],
-    left: NDArray[np.bool_],
+    covariances: Mapping[str, NDArray[np.float64]],
+    *,
+    draws: Draws,
 ) -> None:
     """Fit to the drawn frames, and score the last frame of each material left."""
-    train = frames[drawn]
-    residual = replace(train, energies=train.energies - predicted[drawn])
-    plain = fit_atom_refs(residual).energies
-    fit = fit_shift(train, predicted[drawn], table.symbols)
-    last = {frames.material_ids[i]: int(i) for i in np.flatnonzero(left)}
+    rows, energies = shifts.fractions[drawn], shifts.shifts[drawn]
+    seen = rows.any(axis=0)
+    least, *_ = np.linalg.lstsq(rows, energies)
+    means = average_frames(rows, energies, shifts.materials[drawn])
+    posterior = infer_energies(means, covariances)
+    left = ~np.isin(shifts.materials, shifts.materials[drawn])
+    last = {shifts.materials[i]: int(i) for i in np.flatnonzero(left)}
     chosen = np.array([*last.values()])
-    shifts = ((frames.energies - predicted) / frames.n_atoms)[chosen]
-    energies = np.array([fit.energies[symbol] for symbol in table.symbols])
-    naive = np.array([plain.get(symbol, 0.0) for symbol in table.symbols])
-    fractions = table.fractions[chosen]
-    errors = np.abs(fractions @ energies - shifts)
-    within = errors < table.find_widths(fit, chosen)
-    unseen = fractions[:, [symbol not in plain for symbol in table.symbols]]
-    covered = ~unseen.any(axis=1)
+    fractions, expected = shifts.fractions[chosen], shifts.shifts[chosen]
+    errors = np.abs(fractions @ posterior.energies - expected)
+    variances = np.einsum("ij,jk,ik->i", fractions, posterior.covariance, fractions)
+    variances += posterior.material_noise**2 + posterior.frame_noise**2
+    within = errors < posterior.interval_factor * np.sqrt(variances)
+    covered = ~fractions[:, ~seen].any(axis=1)
     if covered.any():
-        least = np.abs(fractions @ naive - shifts)
-        draws.least_squares.append(float(least[covered].mean()))
+        naive = np.abs(fractions @ least - expected)
+        draws.least_squares.append(float(naive[covered].mean()))
         draws.bayesian.append(float(errors[covered].mean()))
         draws.covered.append(within[covered].tolist())
     if not covered.all():

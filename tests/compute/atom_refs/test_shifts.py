@@ -6,10 +6,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 from pymatgen.core import Element
+from scipy.linalg import cholesky
 
 from nextrung.compute.atom_refs import UndeterminedReferencesWarning, fit_shift
 from nextrung.compute.atom_refs.bayesian import infer_energies
-from nextrung.compute.atom_refs.grid import average_frames
+from nextrung.compute.atom_refs.grid import AMPLITUDES, average_frames, solve
 from nextrung.compute.atom_refs.periodic_priors import list_covariances
 from nextrung.schemas.base import InputError
 from nextrung.schemas.frames import Frames
@@ -24,13 +25,12 @@ SYMBOLS = ("Li", "O", "F", "Na", "Mg", "Ti", "Mn", "Fe", "Ni", "Cu")
 
 
 def make_frames(
-    fractions: NDArray[np.float64],
+    amounts: NDArray[np.int64],
     energies: NDArray[np.float64],
     materials: NDArray[np.int64],
     symbols: tuple[str, ...] = SYMBOLS,
 ) -> Frames:
-    """Make frames of whole numbers of atoms per element, and energies in eV/atom."""
-    amounts = np.rint(fractions).astype(int)
+    """Make frames of amounts of elements, and energies in eV/atom."""
     numbers = np.array([Element(symbol).Z for symbol in symbols])
     n_atoms = amounts.sum(axis=1)
     n_frames, n_sites = len(amounts), int(n_atoms.sum())
@@ -160,6 +160,24 @@ def test_nine_of_ten_left_out_materials_are_within_their_interval(
 
     assert 0.85 <= np.mean(within) <= 0.96
     assert np.mean(naive) < 0.85
+
+
+def test_fewer_materials_than_elements_lose_no_digits() -> None:
+    """Squares of the grid are bᵀ(1 + a² X K Xᵀ)⁻¹b, also where they nearly vanish."""
+    rng = np.random.default_rng(12)
+    symbols = [Element.from_Z(number).symbol for number in range(3, 43)]
+    fractions = rng.dirichlet(np.full(40, 0.1), 15)
+    energies = rng.normal(-5, 2, 15)
+    means = average_frames(fractions, energies, np.arange(15).astype(str))
+    covariance = list_covariances(symbols)["constant; elements independent"]
+
+    (solution,) = solve(means, [cholesky(covariance, lower=True)], 0.0)
+
+    for amplitude, found in zip(AMPLITUDES, solution.squares, strict=True):
+        spread = means.fractions @ covariance @ means.fractions.T * amplitude**2
+        expected = means.energies @ np.linalg.solve(np.eye(15) + spread, means.energies)
+        total = means.energies @ means.energies
+        assert found == pytest.approx(max(expected, 1e-14 * total), rel=1e-4)
 
 
 def test_left_out_errors_are_those_of_fits_without_the_material() -> None:

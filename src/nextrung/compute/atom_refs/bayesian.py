@@ -149,8 +149,9 @@ def _choose_ratio(means: MaterialMeans, factors: list[NDArray[np.float64]]) -> f
     ) -> NDArray[np.float64]:
         solutions = solve(means, factors, ratio)
         evidence = log_evidence(solutions, n_frames, means.scatter / ratio)
-        marginal: NDArray[np.float64] = logsumexp(evidence, axis=1)
-        return marginal - n_within * np.log(ratio) / 2
+        offset = n_within * np.log(ratio) / 2
+        marginal: NDArray[np.float64] = logsumexp(evidence, axis=1) - offset
+        return marginal
 
     likeliest = factors[int(np.argmax(find_evidence(factors, 1.0)))]
     return max(

@@ -145,11 +145,18 @@ def solve(
     -------
     list of Solution
         One per prior covariance.
+
+    Notes
+    -----
+    The quadratic form is the residual of least squares and what shrinkage adds, both
+    positive: as a difference from the total it would be lost to rounding where there
+    are fewer materials than elements.
     """
     weights = weigh_means(means, ratio)
     weighted = means.fractions * weights[:, None]
     moments, products = weighted.T @ means.fractions, weighted.T @ means.energies
     total = max(float(weights @ means.energies**2), np.finfo(float).tiny)
+    root = np.sqrt(weights)
     offset = -np.log(weights).sum()
     solutions = []
     for factor in factors:
@@ -158,14 +165,18 @@ def solve(
         basis = factor @ vectors
         projections = products @ basis
         precisions = values + 1 / AMPLITUDES[:, None] ** 2
-        explained = (projections**2 / precisions).sum(axis=1)
+        found = values > values.max() * len(values) * np.finfo(float).eps
+        fitted = basis[:, found] @ (projections[found] / values[found])
+        unexplained = np.sum((root * (means.energies - means.fractions @ fitted)) ** 2)
+        shrunk = projections[found] ** 2 / values[found]
+        shrunk = shrunk / (1 + values[found] * AMPLITUDES[:, None] ** 2)
         log_determinants = np.log1p(values * AMPLITUDES[:, None] ** 2).sum(axis=1)
         solutions.append(
             Solution(
                 basis=basis,
                 projections=projections,
                 precisions=precisions,
-                squares=np.maximum(total - explained, ROUNDING * total),
+                squares=np.maximum(unexplained + shrunk.sum(axis=1), ROUNDING * total),
                 log_determinants=log_determinants + offset,
             )
         )
