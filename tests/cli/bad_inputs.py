@@ -28,6 +28,7 @@ VALID = {
     "run": ("@study.yaml",),
     "preflight": ("@study.yaml",),
     "report": ("@run",),
+    "compare-recipes": ("@study.yaml",),
     "status": ("@run",),
     "results": ("@run",),
     "build": ("@run",),
@@ -147,6 +148,7 @@ WRONG_HERE: dict[Any, tuple[str, ...]] = {
     ("relax", "output"): ("@empty", *WRONG_OUTPUTS[1:]),
     ("preflight", "overrides"): SOME_OVERRIDES,
     ("submit", "overrides"): SOME_OVERRIDES,
+    ("compare-recipes", "overrides"): SOME_OVERRIDES,
     ("improve", "overrides"): SOME_OVERRIDES,
     ("dataset build", "overrides"): SOME_OVERRIDES,
     ("dataset audit", "overrides"): SOME_OVERRIDES,
@@ -182,7 +184,14 @@ WRONG_ARGUMENTS: dict[tuple[str, int], tuple[str, ...]] = {
 }
 DATASET_COMMANDS = ("dataset build", "dataset audit")
 STUDIES = ("@repeated.yaml", "@deep.yaml", "@bomb.yaml", "@tagged.yaml", "@latin.yaml")
-for _command in ("run", "preflight", "improve", "submit", *DATASET_COMMANDS):
+for _command in (
+    "run",
+    "preflight",
+    "compare-recipes",
+    "improve",
+    "submit",
+    *DATASET_COMMANDS,
+):
     WRONG_ARGUMENTS[_command, 0] = WRONG_FILES + STUDIES
 for _command in ("relax", "label"):
     WRONG_ARGUMENTS[_command, 0] = (

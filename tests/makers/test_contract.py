@@ -49,6 +49,7 @@ from nextrung.makers.jobs.stage_maker import RecordMaker, StageMaker
 from nextrung.makers.labelling import LabellingMaker, LabelMaker
 from nextrung.makers.physics import PhysicsMaker
 from nextrung.makers.preflight import PreflightMaker, TrialMaker
+from nextrung.makers.recipe_comparison import RecipeComparisonMaker, RecipeSummaryMaker
 from nextrung.makers.relaxation import MergeMaker, RelaxationMaker, ShardMaker
 from nextrung.makers.scaling_law import ScalingLawFitMaker, ScalingLawMaker
 from nextrung.makers.stability import StabilityMaker
@@ -67,6 +68,7 @@ from nextrung.schemas.improvement import (
 from nextrung.schemas.labels.labelling import LabelSettings
 from nextrung.schemas.models import Model, Rereference
 from nextrung.schemas.preflight import PreflightSettings
+from nextrung.schemas.recipe_comparison import RecipeComparisonSettings
 from nextrung.schemas.relaxation import ShardPlan
 
 if TYPE_CHECKING:
@@ -101,6 +103,7 @@ class Context:
     structure: Artifact = FILE
     labels: LabelSettings = field(default_factory=LabelSettings)
     frames_file: str = "frames.parquet"
+    study: str = "uuid-of-study"
     pool: Artifact = FILE
 
     def output(self, part: str) -> OutputReference:
@@ -261,6 +264,27 @@ EXAMPLES: dict[type[Maker], Example] = {
         no_inputs,
         {"evaluation": {"splits": ["test"]}},
     ),
+    RecipeSummaryMaker: Example(
+        lambda _: RecipeSummaryMaker(),
+        lambda it: {
+            "study": OutputReference(it.study),
+            "models": {
+                part: it.output(part)
+                for part in (f"fine_tuning/{model}" for model in it.settings.models)
+            },
+        },
+        {"folds": 3},
+    ),
+    RecipeComparisonMaker: Example(
+        lambda it: RecipeComparisonMaker(
+            it.settings.model_copy(
+                update={"models": (Model.SOURCE, Model.SOURCE_RESIDUAL)}
+            ),
+            settings=RecipeComparisonSettings(folds=3),
+        ),
+        no_inputs,
+        {"folds": 4},
+    ),
     TrialMaker: Example(
         lambda it: TrialMaker(
             settings=PreflightSettings(epochs=1), training=it.settings.training
@@ -399,7 +423,9 @@ def finished_context(
         )
     )
     dataset = finished_store.query_one({"output.@class": "DatasetDoc"})
+    study = finished_store.query_one({"output.@class": "StudyDoc"})
     assert dataset is not None
+    assert study is not None
     uuids = load_study(finished_store).results.jobs
     pool = store_artifact(
         Path(shutil.copy(_frames_of(dataset), tmp_path / "pool.parquet")), "pools"
@@ -417,6 +443,7 @@ def finished_context(
             }
         ),
         str(_frames_of(dataset)),
+        study["uuid"],
         pool,
     )
 
@@ -582,7 +609,7 @@ def test_an_update_of_a_flow_makes_the_jobs_of_the_updated_makers(
 
     jobs = list_jobs(flow)
     assert [job.name for job in jobs] == names
-    known = {*before, *context.uuids.values(), *context.shards}
+    known = {*before, *context.uuids.values(), *context.shards, context.study}
     assert (before & {job.uuid for job in jobs} == set()) is (kind is not MergeMaker)
     for job in jobs:
         assert isinstance(job, TaskJob)

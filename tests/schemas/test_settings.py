@@ -68,6 +68,11 @@ RECIPE = {
         (AlignmentSettings, {"importance_scale_uncorrected": 0}, "greater than"),
         (AtomRefSettings, {"knid": "refit"}, "Extra inputs are not permitted"),
         (
+            AtomRefSettings,
+            {"unseen_elements": "prior"},
+            "expected error with kind: refit, got prior; only kind: residual has",
+        ),
+        (
             DatasetSettings,
             {"source": {"kind": "castep"}},
             "'vasp', 'ase', 'mptrj_json'",
@@ -362,7 +367,8 @@ def test_a_study_may_name_recipes_of_its_own() -> None:
     assert settings.recipes["my_row"] == RECIPES[Model.RESIDUAL_ATOM_REFS]
     stored = settings.model_dump(mode="json")
     assert StudySettings.model_validate(stored) == settings
-    assert stored["models"] == ["scratch", RECIPE]
+    kept = {"adapter_rank": None, "anchor": None, "training_labels": "as_given"}
+    assert stored["models"] == ["scratch", RECIPE | kept]
 
 
 def test_a_study_has_every_model_and_stage_by_default() -> None:

@@ -23,6 +23,7 @@ from nextrung.cli import (
     potentials,
     provenance,
     queries,
+    recipes,
     scores,
     setup,
     status,
@@ -61,7 +62,14 @@ def _take_options(
 
 
 _COMMANDS: dict[str, tuple[Callable[..., None], ...]] = {
-    "Studies": (study.preflight, study.run, study.report, improve, status.status),
+    "Studies": (
+        study.preflight,
+        study.run,
+        recipes.compare_recipes,
+        study.report,
+        improve,
+        status.status,
+    ),
     "Results": (queries.results, queries.build, provenance.provenance),
     "Clusters": (setup.init, cluster.doctor, cluster.submit),
     "Stages": (

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
     from fireworks import Workflow
 
+    from nextrung.makers.recipe_comparison import RecipeComparisonMaker
     from nextrung.schemas.cluster.machine import Machine
     from nextrung.schemas.study import StudySettings
 
@@ -28,6 +29,7 @@ def make_workflow(
     *,
     priority: int | None = None,
     recompute: Collection[str] = (),
+    maker: StudyMaker | RecipeComparisonMaker | None = None,
 ) -> Workflow:
     """Make the workflow of a study.
 
@@ -43,6 +45,8 @@ def make_workflow(
         Priority of every job; workers pull jobs of greater priority first.
     recompute : collection of str
         Stages that are computed again, with all that depends on them.
+    maker : StudyMaker or RecipeComparisonMaker, optional
+        Maker of the flow; that of the study by default.
 
     Returns
     -------
@@ -50,7 +54,7 @@ def make_workflow(
         Its metadata hold the study, the uuid of the flow, a fingerprint of both and of
         all algorithms, and the labels. It contains no store and no password.
     """
-    maker = StudyMaker(settings)
+    maker = maker or StudyMaker(settings)
     flow = maker.make()
     if labels:
         flow.update_metadata({"labels": dict(labels)}, dynamic=True)

@@ -84,6 +84,12 @@ class Provenance(Record):
     )
     completed_at: str = Field(description="End of the computation, UTC, ISO 8601.")
     wall_time: float = Field(ge=0, description="Duration of the computation in s.")
+    processor_time: float | None = Field(
+        None,
+        ge=0,
+        description="Processor time of the computation in s, all threads and all "
+        "processes that it started and that ended; null in older documents.",
+    )
 
 
 class TaskDocumentKwargs(Record):

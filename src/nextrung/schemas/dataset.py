@@ -47,6 +47,14 @@ class SplitSettings(Record):
     )
     test: float = Field(0.1, ge=0, lt=1, description="Test fraction of the materials.")
     seed: int = Field(0, ge=0, description="Random seed of the split.")
+    folds: int | None = Field(
+        None,
+        ge=3,
+        le=100,
+        description="Number of folds of a cross-validation, in place of `val` and "
+        "`test`: `seed // folds` draws them, fold `seed % folds` is the test set, and "
+        "the next one the validation set. Null for fractions drawn at random.",
+    )
     keep_elements_in_train: bool = Field(
         default=True, description="Whether every element must be in the training split."
     )

@@ -170,3 +170,44 @@ def test_splits_that_only_large_groups_could_fill_are_refused() -> None:
 
     with pytest.raises(InputError, match="40 materials are 1 group,"):
         split_materials(list_elements(frames), SplitSettings(), groups)
+
+
+@pytest.mark.parametrize("seed", [0, 3])
+def test_folds_test_and_validate_every_material_once(seed: int) -> None:
+    """Eleven materials in four folds, three seeds of folds later than the first."""
+    frames = carbons(11)
+
+    splits = np.array(
+        [
+            split_frames(frames, SplitSettings(folds=4, seed=4 * seed + fold))
+            for fold in range(4)
+        ]
+    )
+
+    for name in ("test", "val"):
+        assert ((splits == name).sum(axis=0) == 1).all()
+    assert {(row == "test").sum() for row in splits} == {2, 3}
+
+
+def test_other_seeds_draw_other_folds() -> None:
+    frames = carbons(20)
+    first, second = (
+        split_frames(frames, SplitSettings(folds=4, seed=seed)) for seed in (0, 4)
+    )
+
+    assert (first != second).any()
+
+
+def test_folds_keep_the_last_material_of_an_element_in_training() -> None:
+    frames = frames_of(
+        [("a", ["Na", "C"])] + [(f"c{index}", ["C", "O"]) for index in range(8)]
+    )
+
+    splits = [split_frames(frames, SplitSettings(folds=3, seed=s)) for s in range(3)]
+
+    assert [split[0] for split in splits] == ["train"] * 3
+
+
+def test_more_folds_than_materials_are_rejected() -> None:
+    with pytest.raises(InputError, match="expected 5 or more groups .* got 4"):
+        split_frames(carbons(4), SplitSettings(folds=5))

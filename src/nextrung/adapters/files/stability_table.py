@@ -122,13 +122,14 @@ def _to_arrow(table: StabilityTable, name: str) -> pa.Array:
     """Convert a column to Arrow, with null in place of missing values."""
     column = getattr(table, name)
     if isinstance(column, CompetingPhases):
-        products = [column.entry_id.tolist(), column.formula.tolist(), column.amount]
+        products = [
+            pa.array(column.entry_id.tolist(), pa.string()),
+            pa.array(column.formula.tolist(), pa.string()),
+            pa.array(column.amount, pa.float64()),
+        ]
         return pa.ListArray.from_arrays(
             pa.array(column.offsets, pa.int32()),
-            pa.StructArray.from_arrays(
-                [pa.array(values) for values in products],
-                fields=list(_PHASES.value_type),
-            ),
+            pa.StructArray.from_arrays(products, fields=list(_PHASES.value_type)),
             type=_PHASES,
         )
     if name == "error":

@@ -25,12 +25,7 @@ from nextrung.schemas.labels.trajectory import Trajectory
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
-#: Label files that the package ships, by name.
-SHIPPED: Final = {
-    name: f"{name.replace('-', '_')}.parquet" for name in ("gpaw-pbe", "gpaw-r2scan")
-}
-
-#: Folder of these files.
+#: Folder of the files of the package.
 _FOLDER: Final = Path(str(files("nextrung.adapters.files") / "labels"))
 
 #: Keys of a file's metadata.
@@ -48,7 +43,7 @@ def read_label_files(
     Parameters
     ----------
     source : LabelFilesSource
-        Names or paths of the files.
+        Paths of the files, or the name of a file of the package.
     on_progress : callable
         Receives the number of files read, of all files, and the name of the next.
 
@@ -107,23 +102,21 @@ def write_label_file(
 
 
 def find_label_files(source: LabelFilesSource) -> list[Path]:
-    """Find the files of a source, those that the package ships by name.
+    """Find the files of a source.
 
     Parameters
     ----------
     source : LabelFilesSource
-        Names or paths of the files.
+        Paths of the files, or the name of a file of the package.
 
     Raises
     ------
     InputError
         If a file does not exist.
     """
-    written = [
-        str(_FOLDER / SHIPPED[name]) if name in SHIPPED else name
-        for name in source.paths
-    ]
-    return expand_files(written, "a label file")
+    if source.shipped is not None:
+        return [_FOLDER / f"{source.shipped}.parquet"]
+    return expand_files(source.paths, "a label file")
 
 
 def name_calculation(source: LabelFilesSource) -> str:
@@ -132,7 +125,7 @@ def name_calculation(source: LabelFilesSource) -> str:
     Parameters
     ----------
     source : LabelFilesSource
-        Names or paths of the files.
+        Paths of the files, or the name of a file of the package.
     """
     identity = read_identity(find_label_files(source)[0])
     version = ".".join(identity.version.split(".")[:2])

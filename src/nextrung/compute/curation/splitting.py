@@ -10,7 +10,7 @@ import numpy as np
 from nextrung.schemas.base import InputError
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping
+    from collections.abc import Collection, Mapping, Sequence
 
     from nextrung.schemas.dataset import SplitSettings
 
@@ -50,6 +50,10 @@ def split_materials(
     groups are drawn for test and validation in random order, skipping those that are
     the last in training with one of their elements. A group that is larger than what a
     split lacks is skipped, so that splits may be smaller where groups are large.
+
+    With folds, groups in random order are dealt to the smallest fold. Every material is
+    tested by one of ``folds`` consecutive seeds that start at a multiple of ``folds``,
+    but for those that are the last in training with one of their elements.
     """
     known = groups or {}
     members = list_members({name: known.get(name, name) for name in elements})
@@ -57,6 +61,16 @@ def split_materials(
         group: {number for name in names for number in elements[name]}
         for group, names in members.items()
     }
+    n_holders = Counter(number for numbers in held.values() for number in numbers)
+    splits = dict.fromkeys(elements, "train")
+    if settings.folds is not None:
+        folds = _draw_folds(members, settings, settings.folds)
+        keep = settings.keep_elements_in_train
+        for split, group in folds:
+            if not keep or _release(held[group], n_holders):
+                splits |= dict.fromkeys(members[group], split)
+        _validate_filled(splits, elements, members)
+        return splits
     n_held_out = {
         name: _size(share, len(elements), name)
         for name, share in (("test", settings.test), ("val", settings.val))
@@ -64,8 +78,6 @@ def split_materials(
     names = sorted(members)
     order = np.random.default_rng(settings.seed).permutation(len(names))
     waiting = [names[index] for index in order.tolist()]
-    n_holders = Counter(number for numbers in held.values() for number in numbers)
-    splits = dict.fromkeys(elements, "train")
     for split, size in n_held_out.items():
         n_missing = size
         for group in waiting:
@@ -78,6 +90,38 @@ def split_materials(
         if n_missing == size > 0 or (n_missing and len(members) == len(elements)):
             raise InputError(_describe_unfilled(split, elements, members))
     return splits
+
+
+def _draw_folds(
+    members: Mapping[str, Sequence[str]], settings: SplitSettings, n_folds: int
+) -> list[tuple[str, str]]:
+    """Draw the groups of the test and of the validation fold, with their split."""
+    if len(members) < n_folds:
+        raise InputError(
+            f"dataset.split.folds: expected {n_folds} or more groups of materials that "
+            f"are split as a whole, got {len(members)}"
+        )
+    turn, test = divmod(settings.seed, n_folds)
+    names = sorted(members)
+    folds: list[list[str]] = [[] for _ in range(n_folds)]
+    sizes = [0] * n_folds
+    for index in np.random.default_rng(turn).permutation(len(names)).tolist():
+        smallest = sizes.index(min(sizes))
+        folds[smallest].append(names[index])
+        sizes[smallest] += len(members[names[index]])
+    held_out = {"test": folds[test], "val": folds[(test + 1) % n_folds]}
+    return [(split, group) for split, groups in held_out.items() for group in groups]
+
+
+def _validate_filled(
+    splits: Mapping[str, str],
+    materials: Collection[str],
+    groups: Collection[str],
+) -> None:
+    """Validate that a fold left materials in test and validation."""
+    for split in ("test", "val"):
+        if split not in splits.values():
+            raise InputError(_describe_unfilled(split, materials, groups))
 
 
 def list_members(groups: Mapping[str, str]) -> dict[str, list[str]]:

@@ -36,8 +36,9 @@ from nextrung.makers.jobs.fingerprints import (
 from nextrung.makers.jobs.flow import bind_inputs, derive_uuid
 from nextrung.makers.jobs.inputs import resolve_without_arrays
 from nextrung.makers.jobs.stored_documents import find_document, recompute_token
-from nextrung.makers.jobs.termination import raise_on_sigterm
+from nextrung.makers.jobs.termination import exit_on_device_failure, raise_on_sigterm
 from nextrung.potentials.catalogue import list_used_packages
+from nextrung.potentials.devices import release_cached_memory
 from nextrung.schemas.base import InputError, Provenance, TaskDoc
 from nextrung.settings import MachineSettings, choose_device
 
@@ -80,6 +81,7 @@ class _Running:
     fingerprint: str
     parents: dict[str, str]
     started: float
+    processor: float
     writer: RunningJobWriter
     folder: Path | None = None
     locked: ExitStack = field(default_factory=ExitStack)
@@ -140,6 +142,7 @@ def _compute_once(
     """Wrap ``make`` so that it returns the stored document where there is one."""
 
     @wraps(make)
+    @exit_on_device_failure()
     def find_or_make(maker: StageMaker, *arguments: Any, **options: Any) -> Any:  # noqa: ANN401
         try:
             _validate_worker()
@@ -174,7 +177,9 @@ def _running(
         name=CURRENT_JOB.job.name,
         host=platform.node(),
     )
-    running = _Running(schema, fingerprint, parents, time.perf_counter(), writer)
+    running = _Running(
+        schema, fingerprint, parents, time.perf_counter(), _processor_time(), writer
+    )
     token = _RUNNING.set(running)
     _log_state(JobState.STARTED)
     try:
@@ -182,6 +187,7 @@ def _running(
             yield
     finally:
         writer.remove()
+        release_cached_memory()
         _RUNNING.reset(token)
     _log_state(JobState.DONE, seconds=time.perf_counter() - running.started)
 
@@ -242,6 +248,7 @@ def provenance() -> Provenance:
         visible_gpus=os.environ.get("CUDA_VISIBLE_DEVICES"),
         completed_at=datetime.now(UTC).isoformat(timespec="seconds"),
         wall_time=time.perf_counter() - running.started,
+        processor_time=max(0.0, _processor_time() - running.processor),
     )
 
 
@@ -265,6 +272,12 @@ def work_folder() -> Path:
             raise _StoredMeanwhileError(stored)
         running.folder = folder
     return running.folder
+
+
+def _processor_time() -> float:
+    """Sum the processor times of this process and of its ended children in s."""
+    times = os.times()
+    return times.user + times.system + times.children_user + times.children_system
 
 
 @cache
