@@ -13,6 +13,7 @@ import os
 import time
 import warnings
 from dataclasses import dataclass
+from functools import cache
 from importlib.metadata import version
 from typing import TYPE_CHECKING
 
@@ -51,6 +52,7 @@ class Run:
     wall_time: float
 
 
+@cache
 def read_prototypes() -> list[Structure]:
     """Read ordered, dense prototypes without noble gases, sorted by size."""
     with warnings.catch_warnings():

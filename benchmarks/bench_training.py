@@ -95,13 +95,9 @@ class NextrungSteps:
 
     def step(self, indices: NDArray[np.int64]) -> float:
         """Train on a batch."""
-        device = torch.device(self.device)
-        parts = [
-            part.to(self.backend, device, torch.float32)
-            for part in self.batches[indices]
-        ]
-        n_labels = torch.stack([labels.count() for _, labels in parts]).sum(0)
-        losses = self.evaluator.evaluate(parts, n_labels)
+        parts = self.batches[indices]
+        counts = torch.stack([part.labels.count() for part in parts])
+        losses = self.evaluator.evaluate(parts, counts.sum(0).to(self.device))
         gradients = zip(*(loss.gradients for loss in losses), strict=True)
         for weight, summands in zip(self.weights, gradients, strict=True):
             weight.grad = torch.stack(summands).sum(0)

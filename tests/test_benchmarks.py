@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import runpy
 from importlib import import_module
 from inspect import Parameter, signature
@@ -9,6 +10,7 @@ from pathlib import Path
 from pkgutil import resolve_name
 
 import pytest
+import torch
 from tests.families import require_family
 
 FOLDER = Path(__file__).parents[1] / "benchmarks"
@@ -35,6 +37,41 @@ def test_every_benchmark_imports_and_shows_its_help(
 
     assert exited.value.code == 0
     assert f"usage: {path.name} [-h]" in capsys.readouterr().out
+
+
+def run_benchmark(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> int:
+    """Run the benchmark of GPUs; return its exit code."""
+    path = FOLDER / "bench_gpu.py"
+    monkeypatch.setattr("sys.argv", [str(path), *arguments])
+    with pytest.raises(SystemExit) as exited:
+        runpy.run_path(str(path), run_name="__main__")
+    return int(str(exited.value.code))
+
+
+@pytest.mark.filterwarnings("ignore::UserWarning")  # of chgnet
+def test_every_section_of_the_benchmark_of_gpus_runs_on_a_cpu(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    out = tmp_path / "tables.json"
+
+    code = run_benchmark(monkeypatch, "--device", "cpu", "--small", "--out", str(out))
+
+    content = json.loads(out.read_text())
+    assert code == 0
+    assert set(content["checks"].values()) == {True}
+    assert all(len(table) > 1 for table in content["tables"].values())
+    (_, prediction, training) = content["tables"]["Missing memory"]
+    assert prediction[1] != "0 times"
+    assert training[1] != "0 times"
+
+
+@pytest.mark.gpu
+@pytest.mark.slow
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+def test_a_gpu_passes_all_checks_of_its_benchmark(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    assert run_benchmark(monkeypatch) == 0
 
 
 def test_the_benchmark_of_studies_replaces_functions_with_their_arguments(

@@ -85,12 +85,12 @@ def test_only_frames_that_both_functionals_have_labelled_are_packed(
     make.pack(pbe, other, tmp_path / "labels.parquet")
 
     packed = [
-        read_frames(tmp_path / f"labels_{key}.parquet") for key in ("pbe", "r2scan")
+        read_frames(tmp_path / f"labels-{key}.parquet") for key in ("pbe", "r2scan")
     ]
     assert [each.functional for each in packed] == ["PBE", "r2SCAN"]
     assert packed[0].frame_ids.tolist() == packed[1].frame_ids.tolist()
     assert packed[0].frame_ids.tolist() == ["a#1#0", "a#0#0"]
-    metadata = read_metadata(tmp_path / "labels_pbe.parquet")
+    metadata = read_metadata(tmp_path / "labels-pbe.parquet")
     assert metadata["identity"]["code"] == "GPAW"
     assert metadata["identity"]["potentials"] == {"Si": "Si.PBE"}
     assert set(metadata["provenance"]["runs"]) == {"PBE", "r2SCAN"}

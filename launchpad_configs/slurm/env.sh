@@ -17,5 +17,7 @@ export NUMBA_CACHE_DIR=<root>/numba
 
 # One BLAS thread per process: more threads slow small matrices and other processes down.
 export OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 MKL_NUM_THREADS=1
+# Relaxations on GPUs: large jobs, at least one per GPU, and several processes keep each GPU full.
+# export NEXTRUNG_MATERIALS_PER_SHARD=20000 NEXTRUNG_PROCESSES_PER_GPU=3
 # Since Slurm 22.05, srun does not inherit --cpus-per-task from the job.
 export SRUN_CPUS_PER_TASK=${SLURM_CPUS_PER_TASK:-1}

@@ -55,6 +55,19 @@ class MachineSettings(BaseSettings):
         "accelerator, and 1 on a CPU.",
     )
 
+    processes_per_gpu: int = Field(
+        1,
+        ge=1,
+        description="Relaxation processes of a worker on its GPU, which share its "
+        "memory: while one writes records, another computes.",
+    )
+    materials_per_shard: int | None = Field(
+        None,
+        ge=1,
+        description="Materials per relaxation job, in place of the study's number; "
+        "10,000 to 35,000 keep a GPU full, as the last structures of a job do not.",
+    )
+
     relaxation_timeout: float = Field(
         3600.0,
         gt=0,

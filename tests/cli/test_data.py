@@ -105,4 +105,19 @@ def test_moved_references_are_saved_with_the_potential(
 
     assert shown.code == 0
     assert "Mg" in shown.output
+    assert ("left-out materials: MAE" in shown.output) is (kind == "residual")
     assert CHGNet.from_file(str(file)).n_params > 0
+
+
+def test_an_element_without_frames_is_listed_with_the_reference_of_the_prior(
+    call: Call, frames_file: Path
+) -> None:
+    of_prior = "atom-refs", "fit", frames_file, "--unseen-elements", "prior"
+
+    shown = call(*of_prior, "--kind", "residual")
+    refused = call(*of_prior)
+
+    (cobalt,) = (line for line in shown.output.splitlines() if "Co " in line)
+    assert "prior" in cobalt
+    assert refused.code == 2
+    assert "only kind: residual has a prior" in refused.errors

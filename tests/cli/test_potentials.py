@@ -126,7 +126,7 @@ def test_relaxation_uses_the_processes_of_the_machine(
         return [record_failure("not tried")] * len(structures)
 
     monkeypatch.setattr(parallel, "relax_in_isolation", relax)
-    monkeypatch.setattr(models, "STRUCTURES_PER_PROCESS", parallel.MIN_SHARE)
+    monkeypatch.setattr(models, "STRUCTURES_PER_PROCESS", {"cpu": parallel.MIN_SHARE})
     monkeypatch.setenv("NEXTRUNG_N_PROCESSES", "2")
     files = [tmp_path / f"{index}.cif" for index in range(2 * parallel.MIN_SHARE)]
     for file in files:

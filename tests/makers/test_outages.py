@@ -1,4 +1,4 @@
-"""Jobs during an outage of the database: results are late, not lost."""
+"""Jobs during an outage of the database or the failure of a device."""
 
 from __future__ import annotations
 
@@ -7,7 +7,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import pytest
-from fireworks import FWorker
+from fireworks import FWorker, LaunchPad
+from fireworks.core.rocket import Rocket
 from fireworks.core.rocket_launcher import rapidfire
 from jobflow import SETTINGS, Flow, run_locally
 from jobflow.managers.fireworks import flow_to_workflow
@@ -19,7 +20,6 @@ from nextrung.schemas.base import Record, TaskDoc
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from fireworks import LaunchPad
     from jobflow import JobStore
     from tests.services import Mongod
 
@@ -54,6 +54,18 @@ class OutageMaker(StageMaker):
         return RowsDoc(rows=[1, 2, 3], provenance=provenance())
 
 
+@dataclass(kw_only=True)
+class BrokenDeviceMaker(StageMaker):
+    """A job whose device fails."""
+
+    name: str = "break the device"
+
+    @task_job(output_schema=RowsDoc)
+    def make(self) -> RowsDoc:
+        """Raise what torch raises."""
+        raise RuntimeError("CUDA error: an illegal memory access was encountered")
+
+
 @pytest.fixture(autouse=True)
 def run_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     CALLS.clear()
@@ -79,6 +91,26 @@ def test_a_firework_completes_after_an_outage(
     assert launchpad.get_fw_by_id(1).state == "COMPLETED"
     assert mongo_store.get_output(job.uuid, load=True)["rows"] == [1, 2, 3]
     assert CALLS == [1]
+
+
+def test_a_failed_device_fizzles_its_firework_and_starts_no_other(
+    mongo_store: JobStore, launchpad: LaunchPad, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(SETTINGS, "JOB_STORE", mongo_store)
+    monkeypatch.setattr(Rocket, "run", Rocket.run)
+    monkeypatch.setattr(LaunchPad, "run_exists", LaunchPad.run_exists)
+    for name in ("first", "second"):
+        job = BrokenDeviceMaker(name=name).make()
+        launchpad.add_wf(flow_to_workflow(Flow([job])))
+
+    with pytest.raises(SystemExit, match="71"):
+        rapidfire(launchpad, FWorker())
+
+    launches = [launchpad.get_fw_by_id(fw_id) for fw_id in launchpad.get_fw_ids()]
+    assert sorted(launch.state for launch in launches) == ["FIZZLED", "READY"]
+    (failed,) = (launch for launch in launches if launch.state == "FIZZLED")
+    trace = failed.launches[0].action.stored_data["_exception"]["_stacktrace"]
+    assert "illegal memory access" in trace
 
 
 def test_a_reused_document_leaves_no_old_arrays(mongo_store: JobStore) -> None:

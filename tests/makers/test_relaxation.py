@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import sys
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -7,13 +8,14 @@ from jobflow import run_locally
 
 from nextrung.adapters.files.artifacts import artifact_path
 from nextrung.adapters.files.relaxation_table import read_relaxations
-from nextrung.makers.relaxation import MergeMaker, Throughput
+from nextrung.makers.relaxation import MergeMaker, Throughput, _choose_shards
 from nextrung.schemas.base import InputError
 from nextrung.schemas.relaxation import (
     RelaxationRecord,
     RelaxationStatus,
     ShardDoc,
 )
+from nextrung.schemas.study import StudyRelaxationSettings
 
 if TYPE_CHECKING:
     from jobflow import JobStore
@@ -92,11 +94,40 @@ def test_progress_counts_failures_structures_left_and_structures_per_second() ->
     lost = record.model_copy(
         update={"status": RelaxationStatus.NON_FINITE, "energy": None}
     )
-    finished = {"a": record}
-    pace = Throughput(["a", "b", "c", "d"], finished)
+    pace = Throughput(4, [record])
     assert pace.describe() == "0 failed, 3 left, 0 structures/s"
 
-    finished |= {"b": lost}
+    pace.add(lost)
     text = pace.describe()
     assert text.startswith("1 failed, 2 left, ")
     assert float(text.split()[4]) > 0
+
+
+def test_a_machine_with_gpus_cuts_larger_shards_than_the_study(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    settings = StudyRelaxationSettings(materials_per_shard=1000)
+    assert _choose_shards(34_927, settings) == 35
+
+    monkeypatch.setenv("NEXTRUNG_MATERIALS_PER_SHARD", "20000")
+    assert _choose_shards(34_927, settings) == 2
+
+
+def test_progress_takes_no_longer_after_many_relaxations() -> None:
+    """A sum over all finished relaxations would take 100 times as long."""
+    record = RelaxationRecord(
+        status=RelaxationStatus.CONVERGED, energy=-1.0, structure=None, n_steps=3
+    )
+    few, many = Throughput(10**5, [record] * 100), Throughput(10**5, [record] * 10_000)
+
+    def count_calls(pace: Throughput) -> int:
+        calls = []
+        sys.setprofile(lambda *_: calls.append(1))
+        try:
+            pace.add(record)
+        finally:
+            sys.setprofile(None)
+        return len(calls)
+
+    few.add(record)  # imports what is imported once
+    assert count_calls(many) == count_calls(few)

@@ -10,10 +10,14 @@ from tests.potentials.networks import network_of
 
 from nextrung.potentials.atom_refs import move_atom_refs, prepare_start
 from nextrung.potentials.registry import load_potential
+from nextrung.schemas.atom_refs import UnseenElements
 from nextrung.schemas.frames import Frames
 from nextrung.schemas.models import RECIPES, Model, Rereference
+from nextrung.schemas.relaxation import RelaxationSettings
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from nextrung.potentials.potential import Potential
 
 #: What the labels lie above the predictions of the source, in eV/atom.
@@ -49,6 +53,45 @@ def test_residual_recovers_the_shift(source: Potential, frames: Frames) -> None:
     assert fit.energies == pytest.approx(SHIFT, abs=1e-5)
     expected = {symbol: source.atom_refs[symbol] + e for symbol, e in SHIFT.items()}
     assert moved == pytest.approx(expected, abs=1e-5)
+
+
+def test_an_element_without_frames_has_no_energy_unless_by_the_prior(
+    source: Potential, frames: Frames, tmp_path: Path
+) -> None:
+    """Potassium chloride after a fit to sodium and chlorine, and read from a file."""
+    salt = Structure(Lattice.cubic(3.8), ["K", "Cl"], [[0, 0, 0], [0.5] * 3])
+    chloride = Structure(Lattice.cubic(3.4), ["Na", "Cl"], [[0, 0, 0], [0.5] * 3])
+    fit, moved = move_atom_refs(
+        source, frames, Rereference.RESIDUAL, unseen_elements=UnseenElements.PRIOR
+    )
+    assert fit is not None
+    assert set(moved) == source.elements
+    assert set(fit.prior_errors) == source.elements - {"Na", "Cl"}
+    potential = source.with_atom_refs(moved, fit.prior_errors)
+    potential.save(tmp_path / "prior.pth.tar")
+
+    for each in (potential, load_potential(tmp_path / "prior.pth.tar", "cpu")):
+        of_potassium, of_sodium = each.predict([salt, chloride], "e")
+        assert of_potassium.energy is not None
+        error = fit.prior_errors["K"] / 2
+        assert of_potassium.note == (
+            "reference energy of K from the prior, not from labels: standard error "
+            f"{error:.2g} eV/atom"
+        )
+        assert of_sodium.note is None
+    records = potential.relax([salt, chloride], RelaxationSettings(max_steps=0))
+    assert [each.note for each in records] == [of_potassium.note, None]
+
+    _, moved = move_atom_refs(source, frames, Rereference.RESIDUAL)
+    (refused,) = source.with_atom_refs(moved).predict([salt], "e")
+    assert refused.error == "no atomic reference energy for K"
+
+
+def test_other_references_are_no_longer_of_the_prior(source: Potential) -> None:
+    estimated = source.with_atom_refs({"Na": -1.0, "K": -2.0}, {"K": 0.5, "Cl": 0.1})
+
+    assert estimated.copy().prior_errors == {"K": 0.5}
+    assert estimated.with_atom_refs({"K": -2.0}).prior_errors == {}
 
 
 def test_refit_ignores_the_source(source: Potential, frames: Frames) -> None:

@@ -2,7 +2,6 @@ from __future__ import annotations
 
 from dataclasses import replace
 from itertools import pairwise
-from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -17,7 +16,6 @@ from nextrung.potentials.chgnet import backend
 from nextrung.potentials.chgnet.backend import ChgnetBackend
 from nextrung.potentials.chgnet.forward import predict_graphs
 from nextrung.potentials.graphs.crystals import Crystals
-from nextrung.potentials.interface import BatchLimits
 from nextrung.potentials.prediction import _check_properties
 from nextrung.schemas.base import InputError
 
@@ -29,6 +27,7 @@ if TYPE_CHECKING:
     from pymatgen.core import Structure
 
     from nextrung.potentials.graphs.graphs import GraphBatch
+    from nextrung.potentials.graphs.neighbors import NeighborLists
     from nextrung.potentials.interface import Outputs
     from nextrung.potentials.potential import Potential
 
@@ -105,19 +104,6 @@ def test_unwanted_properties_are_nan(target: Potential, crystals: Crystals) -> N
     assert predicted.magmoms is None
 
 
-def test_batches_on_a_gpu_fill_it_or_its_free_memory(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    limits = BatchLimits({"cuda": 200}, {}, {}, bytes_per_cost=20_000)
-    gpu: Any = SimpleNamespace(device=torch.device("cuda"), limits=limits)
-    monkeypatch.setattr(torch.cuda, "memory_reserved", lambda _: 3 * 20_000)
-    monkeypatch.setattr(torch.cuda, "memory_allocated", lambda _: 20_000)
-    monkeypatch.setattr(torch.cuda, "mem_get_info", lambda _: (10 * 20_000, 0))
-    assert prediction._find_max_cost(gpu) == 10 + 2 + 1
-    monkeypatch.setattr(torch.cuda, "mem_get_info", lambda _: (10**12, 0))
-    assert prediction._find_max_cost(gpu) == 200
-
-
 def fail_above(limit: int) -> Any:  # noqa: ANN401
     """Make a prediction that runs out of memory above a number of crystals."""
     original = predict_graphs
@@ -147,6 +133,48 @@ def test_a_crystal_too_large_for_memory_is_an_error(
     errors = target.predict_batch(crystals).errors
     assert list(errors) == list(range(len(crystals)))
     assert all("out of memory" in reason for reason in errors.values())
+
+
+def search_up_to(limit: int, monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """Let the neighbor search run out of memory above a number of crystals."""
+    original, sizes = ChgnetBackend.prepare, []
+
+    def prepare(
+        self: ChgnetBackend, crystals: Crystals, device: torch.device
+    ) -> NeighborLists:
+        sizes.append(len(crystals))
+        if len(crystals) > limit:
+            raise torch.OutOfMemoryError("CUDA out of memory")
+        return original(self, crystals, device)
+
+    monkeypatch.setattr(ChgnetBackend, "prepare", prepare)
+    return sizes
+
+
+def test_a_neighbor_search_too_large_for_memory_is_halved(
+    target: Potential, crystals: Crystals, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    own = target.predict_batch(crystals)
+    sizes = search_up_to(3, monkeypatch)
+
+    halved = target.predict_batch(crystals)
+
+    assert sizes[0] == len(crystals)
+    assert sum(size for size in sizes if size <= 3) == len(crystals)
+    assert halved.errors == {}
+    np.testing.assert_allclose(halved.energies, own.energies, rtol=1e-5)
+
+
+def test_a_crystal_too_large_for_the_neighbor_search_is_an_error(
+    target: Potential, crystals: Crystals, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    search_up_to(0, monkeypatch)
+
+    errors = target.predict_batch(crystals[:2]).errors
+
+    n_atoms = crystals.n_atoms
+    reason = "out of memory in the neighbor search: {} atoms"
+    assert errors == {index: reason.format(n_atoms[index]) for index in range(2)}
 
 
 def test_other_errors_of_the_device_are_raised(

@@ -16,8 +16,8 @@ from nextrung.schemas.fine_tuning import (
     LossWeights,
     Precision,
 )
-from nextrung.schemas.labelling import InputSet, LabelSettings
 from nextrung.schemas.labels.curation import CorrectionScheme, CurationSettings
+from nextrung.schemas.labels.labelling import InputSet, LabelSettings
 from nextrung.schemas.labels.sources import (
     AseSource,
     DistilledSource,
@@ -67,6 +67,11 @@ RECIPE = {
         (AlignmentSettings, {"importance_scale": 0}, "greater than"),
         (AlignmentSettings, {"importance_scale_uncorrected": 0}, "greater than"),
         (AtomRefSettings, {"knid": "refit"}, "Extra inputs are not permitted"),
+        (
+            AtomRefSettings,
+            {"unseen_elements": "prior"},
+            "expected error with kind: refit, got prior; only kind: residual has",
+        ),
         (
             DatasetSettings,
             {"source": {"kind": "castep"}},

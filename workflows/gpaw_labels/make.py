@@ -224,7 +224,7 @@ def pack(pbe: Path, r2scan: Path, path: Path) -> None:
         },
     }
     for functional, found in runs.items():
-        target = path.with_name(f"{path.stem}_{functional.lower()}.parquet")
+        target = path.with_name(f"{path.stem}-{functional.lower()}.parquet")
         kept = [run for run in found if name_frame(run) in both]
         write_label_file(kept, target, provenance)
         size = target.stat().st_size

@@ -37,7 +37,15 @@ PHYSICS = ROW_SUFFIXES
 _STRUCTURE_COLUMNS = pa.schema(
     [("structure", pa.string()), ("formula", pa.string()), ("n_atoms", pa.int64())]
 )
-_RECORD_COLUMNS = ("status", "energy", "initial_energy", "n_steps", "fmax", "error")
+_RECORD_COLUMNS = (
+    "status",
+    "energy",
+    "initial_energy",
+    "n_steps",
+    "fmax",
+    "error",
+    "note",
+)
 
 
 def validate_output(path: Path | None, suffixes: Sequence[str] = ()) -> None:

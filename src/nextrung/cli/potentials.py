@@ -155,7 +155,9 @@ def relax(
 
         given = dict(zip(names, initial, strict=True))
         records = StageRun(root, model).relax(given, settings)
-    table = Table("structure", "status", "steps", "eV/atom", "fmax / eV/Å", "error")
+    table = Table(
+        "structure", "status", "steps", "eV/atom", "fmax / eV/Å", "error or note"
+    )
     for structure, (name, record) in zip(initial, records.items(), strict=True):
         per_atom = None if record.energy is None else record.energy / len(structure)
         table.add_row(
@@ -164,7 +166,7 @@ def relax(
             str(record.n_steps),
             _show(per_atom, 1, 4),
             _show(record.fmax, 1, 3),
-            record.error or "",
+            record.error or record.note or "",
         )
     console.print(table)
     if output is not None:

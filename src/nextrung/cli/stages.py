@@ -111,10 +111,10 @@ class StageRun:
         job = maker.make(self.source.output, source=output)
         return self._run([*jobs, job], PhysicsDoc)
 
-    def fit_atom_refs(self, frames_file: Path, kind: Rereference) -> AtomRefDoc:
+    def fit_atom_refs(self, frames_file: Path, settings: AtomRefSettings) -> AtomRefDoc:
         """Fit atomic reference energies."""
         dataset = read_frames_file(frames_file)
-        job = self._fit(dataset, kind)
+        job = self._fit(dataset, settings)
         return self._run([dataset, self.source, job], AtomRefDoc)
 
     def fine_tune(
@@ -125,15 +125,15 @@ class StageRun:
         jobs = [dataset, self.source]
         references = None
         if (kind := RECIPES[method].rereference) is not Rereference.NONE:
-            jobs.append(self._fit(dataset, kind))
+            jobs.append(self._fit(dataset, AtomRefSettings(kind=kind)))
             references = jobs[-1].output
         maker = FineTuningMaker(model=method, settings=settings)
         job = maker.make(dataset.output, self.source.output, references)
         return self._run([*jobs, job], FineTuningDoc)
 
-    def _fit(self, dataset: Job, kind: Rereference) -> Job:
+    def _fit(self, dataset: Job, settings: AtomRefSettings) -> Job:
         """Make the job that fits references."""
-        maker = AtomRefMaker(settings=AtomRefSettings(kind=kind))
+        maker = AtomRefMaker(settings=settings)
         return maker.make(dataset.output, self.source.output)
 
     def _run(self, jobs: list[Job], schema: type[_Doc]) -> _Doc:

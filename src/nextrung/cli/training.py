@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 from shutil import copyfile
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 from rich.table import Table
@@ -13,8 +13,14 @@ from nextrung.atomic_write import atomic_write
 from nextrung.cli.options import Device, FramesFile, Source, StageRoot
 from nextrung.cli.potentials import load
 from nextrung.cli.running import console, use_device, validate_options
+from nextrung.schemas.atom_refs import AtomRefSettings, UnseenElements
 from nextrung.schemas.fine_tuning import EpochRecord, FineTuningSettings, Precision
 from nextrung.schemas.models import RECIPES, Model, Rereference
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from nextrung.schemas.atom_refs import AtomRefFit
 
 atom_refs = typer.Typer(help="Fit atomic reference energies.", no_args_is_help=True)
 
@@ -40,6 +46,13 @@ def fit(
             help="refit total energies, fit the residual of the source, or keep (none)."
         ),
     ] = Rereference.REFIT,
+    unseen_elements: Annotated[
+        UnseenElements,
+        typer.Option(
+            help="Elements of the source without a frame: no reference (error), or "
+            "the shift of similar elements (prior, with --kind residual)."
+        ),
+    ] = UnseenElements.ERROR,
     source: Source = "chgnet-0.3.0",
     output: Annotated[
         Path | None,
@@ -53,6 +66,9 @@ def fit(
     from nextrung.cli.outputs import validate_output
     from nextrung.potentials.atom_refs import move_atom_refs, require_atom_refs
 
+    settings = validate_options(
+        AtomRefSettings, kind=kind, unseen_elements=unseen_elements
+    )
     validate_output(output)
     use_device(device)
     frames = read_frames(frames_file)
@@ -60,21 +76,47 @@ def fit(
     if kind is Rereference.REFIT:
         require_atom_refs(potential)
     if root is None:
-        _, moved = move_atom_refs(potential, frames, kind)
+        fitted, moved = move_atom_refs(
+            potential, frames, kind, unseen_elements=unseen_elements
+        )
     else:
         from nextrung.cli.stages import StageRun
 
-        moved = StageRun(root, source).fit_atom_refs(frames_file, kind).atom_refs
-    table = Table("element", "before / eV", "after / eV")
+        made = StageRun(root, source).fit_atom_refs(frames_file, settings)
+        fitted, moved = made.fit, made.atom_refs
+    _print_atom_refs(potential.atom_refs, moved, fitted)
+    if output is not None:
+        prior_errors = None if fitted is None else fitted.prior_errors
+        potential.with_atom_refs(moved, prior_errors).save(
+            output, functional=frames.functional
+        )
+        console.print(f"potential: {output}", soft_wrap=True)
+
+
+def _print_atom_refs(
+    previous: Mapping[str, float], moved: Mapping[str, float], fitted: AtomRefFit | None
+) -> None:
+    """Print references, with their standard errors where they were estimated."""
+    posterior = None if fitted is None else fitted.posterior
+    errors = {} if posterior is None else posterior.standard_errors
+    table = Table("element", "before / eV", "after / eV", "standard error / eV", "from")
     for symbol, energy in moved.items():
-        before = potential.atom_refs.get(symbol)
+        before, error = previous.get(symbol), errors.get(symbol)
+        from_prior = posterior is not None and symbol in posterior.unseen
         table.add_row(
-            symbol, "–" if before is None else f"{before:.4f}", f"{energy:.4f}"
+            symbol,
+            "–" if before is None else f"{before:.4f}",
+            f"{energy:.4f}",
+            "–" if error is None else f"{error:.4f}",
+            "prior" if from_prior else "source" if fitted is None else "labels",
         )
     console.print(table)
-    if output is not None:
-        potential.with_atom_refs(moved).save(output, functional=frames.functional)
-        console.print(f"potential: {output}", soft_wrap=True)
+    if posterior is not None:
+        console.print(
+            f"left-out materials: MAE {1000 * posterior.left_out_mae:,.1f} meV/atom, "
+            f"{posterior.left_out_coverage:.0%} of {posterior.n_materials:,} within "
+            "their 90 % interval"
+        )
 
 
 def fine_tune(

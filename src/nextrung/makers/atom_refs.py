@@ -54,7 +54,12 @@ class AtomRefMaker(StageMaker):
         frames = select_train_frames(
             open_frames(dataset), self.settings.n_train_frames, seed=self.settings.seed
         )
-        fit, atom_refs = move_atom_refs(potential, frames, self.settings.kind)
+        fit, atom_refs = move_atom_refs(
+            potential,
+            frames,
+            self.settings.kind,
+            unseen_elements=self.settings.unseen_elements,
+        )
         return AtomRefDoc(
             settings=self.settings,
             functional=dataset.functional,

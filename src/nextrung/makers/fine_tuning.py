@@ -128,7 +128,8 @@ class ReReferenceMaker(StageMaker):
                 symbol: energy
                 for symbol, energy in atom_refs.atom_refs.items()
                 if symbol in unmoved.elements
-            }
+            },
+            atom_refs.prior_errors,
         )
         return FineTuningDoc(
             model=str(self.model),
@@ -190,6 +191,7 @@ class FineTuningMaker(StageMaker):
                 recipe,
                 None if atom_refs is None else atom_refs.atom_refs,
                 seed=self.settings.seed,
+                prior_errors=None if atom_refs is None else atom_refs.prior_errors,
             ),
             open_frames(dataset),
             self.settings,

@@ -43,9 +43,10 @@ from nextrung.schemas.relaxation import (
     ShardPlan,
 )
 from nextrung.schemas.study import StudyRelaxationSettings
+from nextrung.settings import MachineSettings
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Mapping
 
     from jobflow import Flow
 
@@ -62,33 +63,43 @@ class Throughput:
 
     Parameters
     ----------
-    names : sequence of str
-        IDs of the structures to relax.
-    finished : mapping of str to RelaxationRecord
-        Finished relaxations by ID; read anew at each report.
+    n_structures : int
+        Structures to relax.
+    finished : iterable of RelaxationRecord
+        Relaxations that were finished before.
     """
 
     def __init__(
-        self, names: Sequence[str], finished: Mapping[str, RelaxationRecord]
+        self, n_structures: int, finished: Iterable[RelaxationRecord] = ()
     ) -> None:
-        self._n_structures = len(names)
-        self._finished = finished
-        self._n_before = len(finished)
+        failed = [record.failed for record in finished]
+        self._n_structures = n_structures
+        self._n_before = self._n_done = len(failed)
+        self._n_failed = sum(failed)
         self._started = time.perf_counter()
+
+    def add(self, record: RelaxationRecord) -> None:
+        """Count a finished relaxation, and report.
+
+        Parameters
+        ----------
+        record : RelaxationRecord
+            The relaxation.
+        """
+        self._n_done += 1
+        self._n_failed += record.failed
+        self.report()
 
     def report(self) -> None:
         """Report the number of finished relaxations and :meth:`describe`."""
-        done = len(self._finished)
-        report_progress(done, self._n_structures, self.describe())
+        report_progress(self._n_done, self._n_structures, self.describe())
 
     def describe(self) -> str:
         """Format the numbers of failures and of structures left, and the throughput."""
-        done = len(self._finished)
-        failed = sum(record.failed for record in self._finished.values())
         seconds = max(time.perf_counter() - self._started, 1e-9)
-        rate = (done - self._n_before) / seconds
-        left = self._n_structures - done
-        return f"{failed:,} failed, {left:,} left, {rate:.3g} structures/s"
+        rate = (self._n_done - self._n_before) / seconds
+        left = self._n_structures - self._n_done
+        return f"{self._n_failed:,} failed, {left:,} left, {rate:.3g} structures/s"
 
 
 @dataclass(kw_only=True)
@@ -149,12 +160,12 @@ class ShardMaker(StageMaker):
         names = shard.material_ids.tolist()
         waiting = [i for i, name in enumerate(names) if name not in log.finished]
         waiting_names = [names[i] for i in waiting]
-        throughput = Throughput(names, log.finished)
+        throughput = Throughput(len(names), log.finished.values())
         throughput.report()
 
         def keep(index: int, record: RelaxationRecord) -> None:
             log.record(waiting_names[index], record)
-            throughput.report()
+            throughput.add(record)
 
         def save(points: Mapping[int, RestartPoint]) -> None:
             named = {waiting_names[index]: point for index, point in points.items()}
@@ -260,9 +271,7 @@ class RelaxationMaker(StageMaker):
             checkpoint=model.checkpoint,
             materials=dataset.materials,
             shard=0,
-            n_shards=count_shards(
-                dataset.n_materials, self.settings.materials_per_shard
-            ),
+            n_shards=_choose_shards(dataset.n_materials, self.settings),
             parents={
                 "dataset": dataset.provenance.fingerprint,
                 "model": model.provenance.fingerprint,
@@ -279,6 +288,12 @@ class RelaxationMaker(StageMaker):
         merge.append_name(f" {model.model}")
         name = f"relax {model.model}"
         return Response(replace=make_flow([*shards, merge], merge.output, name))
+
+
+def _choose_shards(n_materials: int, settings: StudyRelaxationSettings) -> int:
+    """Choose the number of shards for the machine, or else for the study."""
+    of_machine = MachineSettings().materials_per_shard
+    return count_shards(n_materials, of_machine or settings.materials_per_shard)
 
 
 def _log_header(

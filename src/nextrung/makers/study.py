@@ -133,12 +133,19 @@ class _StudyFlowBuilder:
         return {Rereference.NONE: None} | {
             kind: self._add(
                 f"atom_refs/{kind}{suffix}",
-                AtomRefMaker(settings=AtomRefSettings(kind=kind)),
+                AtomRefMaker(settings=self._choose_references(kind)),
                 dataset,
                 self.source,
             )
             for kind in FITTED
         }
+
+    def _choose_references(self, kind: Rereference) -> AtomRefSettings:
+        """Choose the settings of a fit; least squares have no prior."""
+        if kind is not Rereference.RESIDUAL:
+            return AtomRefSettings(kind=kind)
+        unseen = self.settings.unseen_elements
+        return AtomRefSettings(kind=kind, unseen_elements=unseen)
 
     def _split(self, seed: int) -> tuple[Any, dict[Rereference, Any]]:
         """Add another split of the data, and the references fitted to it."""

@@ -8,6 +8,7 @@ import numpy as np
 
 from nextrung.compute.atom_refs import fit_atom_refs, fit_shift, rereference
 from nextrung.potentials.interface import TrainableBackend
+from nextrung.schemas.atom_refs import UnseenElements
 from nextrung.schemas.base import InputError
 from nextrung.schemas.models import Recipe, Rereference, Trained
 
@@ -95,7 +96,11 @@ def require_trainable(potential: Potential) -> TrainableBackend:
 
 
 def move_atom_refs(
-    source: Potential, frames: Frames, kind: Rereference
+    source: Potential,
+    frames: Frames,
+    kind: Rereference,
+    *,
+    unseen_elements: UnseenElements = UnseenElements.ERROR,
 ) -> tuple[AtomRefFit | None, dict[str, float]]:
     """Fit and apply a kind of re-referencing.
 
@@ -108,6 +113,9 @@ def move_atom_refs(
         are fitted. Frames that the source cannot predict are left out of the shift.
     kind : Rereference
         Kind of re-referencing.
+    unseen_elements : UnseenElements
+        Whether elements of the source that no fitted frame has get a shift of the
+        prior; a refit has no prior.
 
     Returns
     -------
@@ -124,7 +132,12 @@ def move_atom_refs(
     elif kind is Rereference.RESIDUAL:
         predicted, _ = source.predict_frames(frames, "e")
         usable = np.isfinite(predicted.energies)
-        fit = fit_shift(frames[usable], predicted.energies[usable])
+        from_prior = unseen_elements is UnseenElements.PRIOR
+        fit = fit_shift(
+            frames[usable],
+            predicted.energies[usable],
+            source.elements if from_prior else (),
+        )
     return fit, rereference(kind, source.atom_refs, fit)
 
 
@@ -134,6 +147,7 @@ def prepare_start(
     atom_refs: Mapping[str, float] | None,
     *,
     seed: int,
+    prior_errors: Mapping[str, float] | None = None,
 ) -> Potential:
     """Build the initial potential of a recipe.
 
@@ -147,6 +161,8 @@ def prepare_start(
         References in eV/atom; None to keep those of the source.
     seed : int
         Seed of random weights.
+    prior_errors : mapping of str to float, optional
+        Standard error in eV/atom of each reference that is of the prior.
 
     Returns
     -------
@@ -154,4 +170,6 @@ def prepare_start(
         Initial potential of the training.
     """
     start = source if recipe.pretrained else source.with_random_network(seed)
-    return start if atom_refs is None else start.with_atom_refs(atom_refs)
+    if atom_refs is None:
+        return start
+    return start.with_atom_refs(atom_refs, prior_errors)

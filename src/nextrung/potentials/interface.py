@@ -98,6 +98,11 @@ class Relaxable(Protocol):
         """Largest costs of batches."""
         ...
 
+    @property
+    def prior_errors(self) -> Mapping[str, float]:
+        """Standard error in eV/atom of each atomic reference that is of a prior."""
+        ...
+
     def estimate_costs(
         self, lattices: NDArray[np.float64], n_atoms: NDArray[np.int64]
     ) -> NDArray[np.float64]:

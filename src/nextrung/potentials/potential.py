@@ -10,8 +10,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from pymatgen.core import Element
 
+from nextrung.potentials.batch_budget import limit_relaxation
 from nextrung.potentials.calculator import PotentialCalculator
 from nextrung.potentials.graphs.crystals import Crystals
+from nextrung.potentials.graphs.validity import describe_priors
 from nextrung.potentials.inputs import list_structures
 from nextrung.potentials.interface import UNKNOWN_FUNCTIONAL
 from nextrung.potentials.prediction import predict_crystals
@@ -45,6 +47,9 @@ class Potential:
         forces, stresses and moments, but no energy.
     functional : str
         Functional of the energies.
+    prior_errors : mapping of str to float, optional
+        Standard error in eV/atom of the reference of each element that was in no
+        fitted frame, and has that of a prior.
     """
 
     def __init__(
@@ -54,11 +59,13 @@ class Potential:
         elements: frozenset[str],
         *,
         functional: str = UNKNOWN_FUNCTIONAL,
+        prior_errors: Mapping[str, float] | None = None,
     ) -> None:
         self.backend = backend
         self.name = name
         self.elements = elements
         self.functional = functional
+        self.prior_errors = dict(prior_errors or {})
 
     def __repr__(self) -> str:
         """Describe the potential by name, device and precision."""
@@ -82,8 +89,8 @@ class Potential:
 
     @property
     def limits(self) -> BatchLimits:
-        """Largest costs of batches."""
-        return self.backend.limits
+        """Largest costs of batches on the device."""
+        return limit_relaxation(self.backend)
 
     @property
     def atom_refs(self) -> dict[str, float]:
@@ -135,7 +142,10 @@ class Potential:
         crystals = Crystals.of([item for item in listed if not isinstance(item, str)])
         prediction = self.predict_batch(crystals, properties)
         predicted = "".join(set(properties) & set(self.properties))
-        predictions = iter(_split_prediction(prediction, crystals, predicted))
+        notes = describe_priors(crystals, self.prior_errors)
+        predictions = iter(
+            _split_prediction(prediction, crystals, predicted, notes=notes)
+        )
         return [
             Prediction(energy=None, error=item)
             if isinstance(item, str)
@@ -277,13 +287,19 @@ class Potential:
         """
         return self._with_backend(self.backend.double())
 
-    def with_atom_refs(self, energies: Mapping[str, float]) -> Potential:
+    def with_atom_refs(
+        self,
+        energies: Mapping[str, float],
+        prior_errors: Mapping[str, float] | None = None,
+    ) -> Potential:
         """Copy the potential with other atomic reference energies.
 
         Parameters
         ----------
         energies : mapping of str to float
             Reference energy of each element in eV/atom; others have none.
+        prior_errors : mapping of str to float, optional
+            Standard error in eV/atom of each of these that is of a prior.
 
         Returns
         -------
@@ -298,6 +314,11 @@ class Potential:
         _validate_atom_refs(energies, self.backend.known_elements)
         copied = self._with_backend(self.backend.with_atom_refs(energies))
         copied.elements = frozenset(energies)
+        copied.prior_errors = {
+            symbol: error
+            for symbol, error in (prior_errors or {}).items()
+            if symbol in energies
+        }
         return copied
 
     def with_random_network(self, seed: int) -> Potential:
@@ -319,7 +340,13 @@ class Potential:
 
     def _with_backend(self, backend: Backend) -> Potential:
         """Build a potential of the same name, elements and functional."""
-        return Potential(backend, self.name, self.elements, functional=self.functional)
+        return Potential(
+            backend,
+            self.name,
+            self.elements,
+            functional=self.functional,
+            prior_errors=self.prior_errors,
+        )
 
     def save(self, path: str | Path, **metadata: Any) -> None:  # noqa: ANN401
         """Write a checkpoint for the upstream package; it is replaced atomically.
@@ -332,11 +359,17 @@ class Potential:
             Numbers, strings, lists and dictionaries to store in the file.
         """
         content = {"name": self.name, "functional": self.functional, **metadata}
+        if self.prior_errors:
+            content["prior_errors"] = self.prior_errors
         self.backend.save(Path(path), self.elements, content)
 
 
 def _split_prediction(
-    prediction: BatchPrediction, crystals: Crystals, properties: str
+    prediction: BatchPrediction,
+    crystals: Crystals,
+    properties: str,
+    *,
+    notes: Mapping[int, str],
 ) -> list[Prediction]:
     """Split flat properties into those of each crystal."""
     sites = map(slice, crystals.offsets[:-1], crystals.offsets[1:])
@@ -349,6 +382,7 @@ def _split_prediction(
             stress=prediction.stresses[index] if "s" in properties else None,
             magmoms=None if prediction.magmoms is None else prediction.magmoms[rows],
             error=prediction.unreferenced.get(index),
+            note=notes.get(index),
         )
         if index not in prediction.errors
         else Prediction(energy=None, error=prediction.errors[index])

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 
+from nextrung.potentials.batch_budget import find_max_cost
+from nextrung.potentials.devices import try_within_memory
 from nextrung.potentials.graphs.batching import split_by_cost
 from nextrung.potentials.graphs.crystals import list_rows
 from nextrung.potentials.graphs.transfers import download
@@ -183,36 +186,46 @@ class _PredictionBuffer:
 def _predict_window(buffer: _PredictionBuffer, window: NDArray[np.int64]) -> None:
     """Search the neighbors of some crystals and predict these batch by batch."""
     backend = buffer.backend
-    inputs = backend.prepare(buffer.crystals[window], backend.device)
-    reasons = backend.check(inputs)
+    searched = try_within_memory(partial(_search, buffer, window))
+    if searched is None:
+        _split_window(buffer, window)
+        return
+    inputs, reasons = searched
     buffer.errors.update({int(window[i]): reason for i, reason in reasons.items()})
     valid = np.setdiff1d(np.arange(len(window)), list(reasons))
-    for batch in split_by_cost(inputs.costs[valid], _find_max_cost(backend)):
+    for batch in split_by_cost(inputs.costs[valid], find_max_cost(backend)):
         _predict_or_halve(buffer, window[valid[batch]], inputs[valid[batch]])
 
 
-def _find_max_cost(backend: Backend) -> int:
-    """Find the cost of a batch that fits the caches of a CPU, or a GPU's memory."""
-    device, limits = backend.device, backend.limits
-    max_cost = limits.prediction[device.type]
-    if device.type != "cpu":
-        free, _ = torch.cuda.mem_get_info(device)
-        reserved = torch.cuda.memory_reserved(device)
-        free += reserved - torch.cuda.memory_allocated(device)
-        max_cost = min(max_cost, free // limits.bytes_per_cost + 1)
-    return int(max_cost)
+def _search(
+    buffer: _PredictionBuffer, window: NDArray[np.int64]
+) -> tuple[Inputs, dict[int, str]]:
+    """Search the neighbors of some crystals; list those that cannot be predicted."""
+    backend = buffer.backend
+    inputs = backend.prepare(buffer.crystals[window], backend.device)
+    return inputs, backend.check(inputs)
+
+
+def _split_window(buffer: _PredictionBuffer, window: NDArray[np.int64]) -> None:
+    """Predict the halves of a window whose neighbor search is out of memory."""
+    if len(window) == 1:
+        crystal = int(window[0])
+        n_atoms = buffer.crystals.n_atoms[crystal]
+        reason = f"out of memory in the neighbor search: {n_atoms} atoms"
+        buffer.errors[crystal] = reason
+        return
+    for half in np.array_split(window, 2):
+        _predict_window(buffer, half)
 
 
 def _predict_or_halve(
     buffer: _PredictionBuffer, chosen: NDArray[np.int64], inputs: Inputs
 ) -> None:
     """Predict a batch, or each of its halves if it is out of memory."""
-    try:
-        outputs = buffer.backend.compute(inputs, buffer.properties)
-    except RuntimeError as error:
-        if not _is_out_of_memory(error):
-            raise
-    else:
+    outputs = try_within_memory(
+        partial(buffer.backend.compute, inputs, buffer.properties)
+    )
+    if outputs is not None:
         buffer.fill_in(chosen, outputs)
         return
     if len(chosen) == 1:
@@ -222,9 +235,3 @@ def _predict_or_halve(
         return
     for half in np.array_split(np.arange(len(chosen)), 2):
         _predict_or_halve(buffer, chosen[half], inputs[half])
-
-
-def _is_out_of_memory(error: RuntimeError) -> bool:
-    """Return whether memory ran out, on the device or on the host."""
-    out_of_memory = isinstance(error, torch.OutOfMemoryError)
-    return out_of_memory or "can't allocate memory" in str(error)

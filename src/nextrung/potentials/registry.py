@@ -13,6 +13,7 @@ from nextrung.potentials.catalogue import (
     describe_choices,
     find_model,
 )
+from nextrung.potentials.devices import share_memory, use_full_precision
 from nextrung.potentials.generic.ase import AseBackend
 from nextrung.potentials.generic.factories import (
     allow_factory,
@@ -65,6 +66,7 @@ def load_potential(name: str | Path, device: str = "auto") -> Potential:
         If there is no such potential, or the extra of its family is missing.
     """
     keep_freed_memory()
+    use_full_precision()
     name = str(name)
     loaded = _load(name, choose_device(device))
     return Potential(
@@ -72,6 +74,7 @@ def load_potential(name: str | Path, device: str = "auto") -> Potential:
         name,
         loaded.elements,
         functional=loaded.metadata.get("functional") or UNKNOWN_FUNCTIONAL,
+        prior_errors=loaded.metadata.get("prior_errors"),
     )
 
 
@@ -110,6 +113,27 @@ def find_files(name: str) -> list[Path]:
 
         return [find_checkpoint(rest)]
     return [Path(rest)]
+
+
+def load_shared(name: str | Path, device: str, n_processes: int) -> Potential:
+    """Load a potential in one of several processes that share a device.
+
+    Parameters
+    ----------
+    name : str or Path
+        Name, see :func:`load_potential`.
+    device : str
+        Device.
+    n_processes : int
+        Processes that use the device; each may use an equal share of its memory.
+
+    Returns
+    -------
+    Potential
+        The potential.
+    """
+    share_memory(choose_device(device), n_processes)
+    return load_potential(name, device)
 
 
 def _load(name: str, device: torch.device) -> LoadedModel:

@@ -2,16 +2,24 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from enum import StrEnum
+from typing import TYPE_CHECKING, Self
 
 import numpy as np
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from nextrung.schemas.base import InputError, Record, TaskDoc
 from nextrung.schemas.models import Rereference
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+
+class UnseenElements(StrEnum):
+    """What becomes of the elements that no fitted frame has."""
+
+    ERROR = "error"
+    PRIOR = "prior"
 
 
 class AtomRefSettings(Record):
@@ -29,6 +37,23 @@ class AtomRefSettings(Record):
         "null for all.",
     )
     seed: int = Field(0, ge=0, description="Seed of this choice.")
+    unseen_elements: UnseenElements = Field(
+        UnseenElements.ERROR,
+        description="Elements of the source that no fitted frame has: `error` leaves "
+        "them without a reference, so that predictions of their energies fail; `prior` "
+        "gives them the shift that similar elements suggest, for `residual`.",
+    )
+
+    @model_validator(mode="after")
+    def _validate_prior(self) -> Self:
+        """Validate that the fit has a prior."""
+        has_prior = self.kind is Rereference.RESIDUAL
+        if self.unseen_elements is UnseenElements.PRIOR and not has_prior:
+            raise ValueError(
+                f"unseen_elements: expected error with kind: {self.kind}, got prior; "
+                f"only kind: {Rereference.RESIDUAL} has a prior"
+            )
+        return self
 
 
 class AtomRefPosterior(Record):
@@ -136,6 +161,14 @@ class AtomRefFit(Record):
         description="Standard errors and intervals of a shift; null for least squares.",
     )
 
+    @property
+    def prior_errors(self) -> dict[str, float]:
+        """Standard error in eV/atom of each element whose energy is of the prior."""
+        if self.posterior is None:
+            return {}
+        errors = self.posterior.standard_errors
+        return {symbol: errors[symbol] for symbol in self.posterior.unseen}
+
 
 class AtomRefDoc(TaskDoc):
     """Atomic reference energies of a model, and the fit behind them."""
@@ -158,3 +191,8 @@ class AtomRefDoc(TaskDoc):
     shift: dict[str, float] = Field(
         description="New minus previous reference in eV/atom, for elements with both."
     )
+
+    @property
+    def prior_errors(self) -> dict[str, float]:
+        """Standard error in eV/atom of each reference that is of the prior."""
+        return {} if self.fit is None else self.fit.prior_errors

@@ -27,6 +27,9 @@ class Prediction:
         Magnetic moments in μ_B; None where failed or not requested.
     error : str or None
         Why the prediction, or its energy alone, is missing; None where neither is.
+    note : str or None
+        Elements whose reference energy is of a prior, and how uncertain the energy is
+        for it; None where there are none.
     """
 
     energy: float | None
@@ -34,3 +37,4 @@ class Prediction:
     stress: NDArray[np.float64] | None = None
     magmoms: NDArray[np.float64] | None = None
     error: str | None = None
+    note: str | None = None

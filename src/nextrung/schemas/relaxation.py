@@ -86,6 +86,11 @@ class RelaxationRecord(Record):
     error: str | None = Field(
         None, description="Why the relaxation failed, or has no energy."
     )
+    note: str | None = Field(
+        None,
+        description="Elements whose reference energy is of a prior, and the standard "
+        "error of the energy for it.",
+    )
 
     @property
     def failed(self) -> bool:

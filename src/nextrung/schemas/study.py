@@ -7,6 +7,7 @@ from typing import Self
 from pydantic import Field, model_validator
 
 from nextrung.schemas.alignment import AlignmentCorrelations, AlignmentSettings
+from nextrung.schemas.atom_refs import UnseenElements
 from nextrung.schemas.base import Record, TaskDoc
 from nextrung.schemas.dataset import DatasetCounts, DatasetSettings
 from nextrung.schemas.density import DensityErrors, DensitySettings
@@ -77,6 +78,12 @@ class StudySettings(Record):
         "`chgnet-r2scan`: names or checkpoints. They are neither re-referenced nor "
         "trained, and compared in energies only where their functional is that of the "
         "labels.",
+    )
+    unseen_elements: UnseenElements = Field(
+        UnseenElements.ERROR,
+        description="Elements of the source without training frames, in models with a "
+        "residual shift: `error` leaves them without a reference energy, `prior` gives "
+        "them the shift that similar elements suggest.",
     )
     training: FineTuningSettings = Field(
         default_factory=FineTuningSettings,

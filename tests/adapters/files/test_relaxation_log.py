@@ -218,6 +218,22 @@ def test_the_marker_is_removed_whichever_exception_ends_the_block(
     assert not (tmp_path / "marker").exists()
 
 
+def test_the_marker_stays_where_a_structure_may_have_crashed_the_device(
+    tmp_path: Path,
+) -> None:
+    def attempt(message: str) -> None:
+        with crash_marker(tmp_path / "marker"):
+            raise RuntimeError(message)
+
+    with pytest.raises(RuntimeError, match="illegal"):
+        attempt("CUDA error: an illegal memory access was encountered")
+    assert (tmp_path / "marker").exists()
+
+    with pytest.raises(RuntimeError, match="disk"):
+        attempt("disk quota exceeded")
+    assert not (tmp_path / "marker").exists()
+
+
 def test_the_marker_of_a_killed_attempt_is_reported_to_the_next(tmp_path: Path) -> None:
     (tmp_path / "marker").touch()
 

@@ -39,6 +39,19 @@ def test_a_table_is_read_as_written(
     )
 
 
+def test_notes_are_read_as_written_and_missing_in_older_tables(
+    tmp_path: Path, converged: RelaxationRecord
+) -> None:
+    file, older = tmp_path / "table.parquet", tmp_path / "older.parquet"
+    noted = converged.model_copy(update={"note": "of the prior"})
+    write_relaxations(file, {"a": noted})
+    pq.write_table(pq.read_table(file).drop_columns("note"), older)
+
+    assert read_relaxations(file)["a"].note == "of the prior"
+    assert read_relaxations(older)["a"].note is None
+    assert read_outcomes(older)[0].record.note is None
+
+
 def test_the_error_of_an_invalid_table_names_it(tmp_path: Path) -> None:
     (tmp_path / "table.parquet").write_bytes(b"nonsense")
 

@@ -1,9 +1,10 @@
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
+from pydantic import ValidationError
 from tests.adapters.sources.test_gpaw_documents import make_document, read
 
 from nextrung.adapters.files.frames import read_frames, write_frames
@@ -110,9 +111,19 @@ def test_frames_without_an_identity_are_no_label_file(
         list_runs(bare)
 
 
-def test_an_unknown_name_is_an_error() -> None:
-    with pytest.raises(InputError, match="gpaw-pbesol: expected a file or folder"):
-        list_runs("gpaw-pbesol")
+@pytest.mark.parametrize(
+    ("settings", "line"),
+    [
+        ({}, "expected either `paths` or `shipped`"),
+        ({"paths": ["a"], "shipped": "gpaw-pbe"}, "expected either `paths` or"),
+        ({"shipped": "gpaw-pbesol"}, "'gpaw-pbe' or 'gpaw-r2scan'"),
+    ],
+)
+def test_a_source_is_of_files_or_of_the_package(
+    settings: dict[str, Any], line: str
+) -> None:
+    with pytest.raises(ValidationError, match=line):
+        LabelFilesSource.model_validate(settings)
 
 
 @pytest.mark.parametrize(

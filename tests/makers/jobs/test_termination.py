@@ -4,10 +4,11 @@ import signal
 from typing import TYPE_CHECKING
 
 import pytest
+import torch
 from fireworks import LaunchPad
 from fireworks.core.rocket import Rocket
 
-from nextrung.makers.jobs.termination import raise_on_sigterm
+from nextrung.makers.jobs.termination import exit_on_device_failure, raise_on_sigterm
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -77,3 +78,37 @@ def test_the_handler_of_another_stays() -> None:
     be_terminated()
 
     assert got == ["theirs"]
+
+
+def test_a_failed_device_ends_the_job_and_the_launcher() -> None:
+    @exit_on_device_failure()
+    def compute() -> None:
+        raise RuntimeError("CUDA error: an illegal memory access was encountered")
+
+    with pytest.raises(SystemExit, match="71") as ended:
+        compute()
+
+    assert "illegal memory access" in str(ended.value.__cause__)
+    with pytest.raises(SystemExit, match="71"):
+        Rocket(None, None, None).run()
+    with pytest.raises(SystemExit, match="71"):
+        LaunchPad.run_exists(None)
+
+
+@pytest.mark.parametrize(
+    "error", [RuntimeError("of its own"), torch.OutOfMemoryError("CUDA out of memory")]
+)
+def test_a_job_without_memory_or_with_an_error_lets_others_start(
+    error: RuntimeError,
+) -> None:
+    @exit_on_device_failure()
+    def compute() -> None:
+        raise error
+
+    run = Rocket.run
+
+    with pytest.raises(RuntimeError) as raised:
+        compute()
+
+    assert raised.value is error
+    assert Rocket.run is run

@@ -57,6 +57,22 @@ def test_cells_that_collapse_or_expand_have_a_reason(
     assert reasons == [reason, None]
 
 
+def test_only_stretches_beyond_the_limits_are_overstrained() -> None:
+    """Of rotated and sheared cells of every size, against the singular values."""
+    rng = np.random.default_rng(0)
+    rotations = np.linalg.qr(rng.normal(size=(2, 300, 3, 3)))[0]
+    stretches = 10 ** rng.uniform(-1.2, 1.2, size=(300, 3))
+    stretches[:100] = 1 + rng.normal(scale=0.2, size=(100, 3))
+    deformations = rotations[0] * stretches[:, None] @ rotations[1]
+    beyond = ((stretches > 10) | (stretches < 0.1)).any(axis=1)
+
+    lattices = np.broadcast_to(10 * np.eye(3), deformations.shape)
+    reasons = describe_cells(lattices, np.ones(300, dtype=np.int64), deformations)
+
+    assert 50 < beyond.sum() < 250
+    assert [reason is not None for reason in reasons] == beyond.tolist()
+
+
 @pytest.mark.parametrize(
     ("reason", "status"),
     [

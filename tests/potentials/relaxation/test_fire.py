@@ -8,7 +8,12 @@ from ase import Atoms
 from ase.calculators.calculator import Calculator
 from ase.optimize import FIRE
 
-from nextrung.potentials.relaxation.fire import MAX_DISPLACEMENT, FireState, step_fire
+from nextrung.potentials.relaxation.fire import (
+    MAX_DISPLACEMENT,
+    FireState,
+    step_fire,
+    sum_components,
+)
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -129,3 +134,9 @@ def test_a_batch_of_no_system_can_step() -> None:
 
     assert len(state.time_steps) == 0
     assert displacements.shape == (0, 3)
+
+
+def test_sums_of_components_have_the_bits_of_numpy() -> None:
+    rows = np.random.default_rng(0).normal(size=(500, 3)) ** 3
+
+    np.testing.assert_array_equal(sum_components(rows), rows.sum(axis=1))

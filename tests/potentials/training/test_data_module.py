@@ -20,7 +20,7 @@ from nextrung.potentials.training.micro_batches import (
     MicroBatchDataset,
     read_labels,
 )
-from nextrung.schemas.fine_tuning import FineTuningSettings, Precision
+from nextrung.schemas.fine_tuning import FineTuningSettings
 from nextrung.schemas.frames import Frames
 
 if TYPE_CHECKING:
@@ -85,23 +85,6 @@ def test_training_frames_are_shuffled_and_validation_frames_are_not(
     np.testing.assert_array_equal(np.sort(train), np.sort(expected))
     assert not np.array_equal(train, expected)
     assert data.n_batches == 3
-
-
-@pytest.mark.parametrize(
-    ("precision", "dtype"),
-    [(Precision.FLOAT32, torch.float32), (Precision.FLOAT64, torch.float64)],
-)
-def test_batches_have_the_precision_of_the_training(
-    precision: Precision, dtype: torch.dtype, frames: Frames
-) -> None:
-    settings = SETTINGS.model_copy(update={"precision": precision})
-    data = FrameDataModule(frames, frames, settings, backend=BACKEND)
-    batch = MicroBatchDataset(frames, BACKEND)[np.arange(2)]
-
-    ((graphs, labels),) = data.transfer_batch_to_device(batch, CPU, 0)
-
-    assert cast("GraphBatch", graphs).vectors.dtype == labels.forces.dtype == dtype
-    assert labels.energies.dtype == torch.float64
 
 
 def test_the_digest_depends_on_the_labels(frames: Frames) -> None:

@@ -145,10 +145,15 @@ def test_two_ranks_train_as_one_process_does(
 
 @pytest.mark.parametrize(
     "choices",
-    [{"trained": "readout"}, {"trained": "adapters", "adapter_rank": 4}],
-    ids=["readout", "adapters"],
+    [
+        {"trained": "readout"},
+        {"trained": "adapters", "adapter_rank": 4},
+        {"anchor": {"kind": "l2", "weight": 0.1}},
+        {"anchor": {"kind": "replay"}, "training_labels": "energies"},
+    ],
+    ids=["readout", "adapters", "l2", "replay"],
 )
-def test_two_ranks_train_a_part_of_the_network_as_one_process_does(
+def test_two_ranks_train_a_recipe_as_one_process_does(
     potential: Potential,
     frames: Frames,
     tmp_path: Path,

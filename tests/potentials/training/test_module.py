@@ -7,13 +7,14 @@ import pytest
 import torch
 from chgnet.model import CHGNet
 from tests.potentials.networks import backend_of
+from tests.potentials.operations import OperationCounter
 
 from nextrung.checked_files import write_checked
 from nextrung.potentials.chgnet.backend import ChgnetBackend
 from nextrung.potentials.registry import load_potential
 from nextrung.potentials.training.batch_loss import LossEvaluator
 from nextrung.potentials.training.checkpoint import CheckedCheckpointIO
-from nextrung.potentials.training.gradients import record_gradients
+from nextrung.potentials.training.gradients import attach_gradients, record_gradients
 from nextrung.potentials.training.module import FineTuningModule
 from nextrung.potentials.training.state import EpochProgress, TrainingState
 from nextrung.potentials.training.trained_weights import choose_weights
@@ -187,3 +188,31 @@ def test_a_layer_without_gradient_has_zero_gradients(backend: ChgnetBackend) -> 
     norms = [record.norm for record in record_gradients(backend, 0, 0.0)]
 
     assert norms == [0.0] * 8
+
+
+def test_attached_gradients_are_those_of_the_linear_function_they_replace() -> None:
+    generator = torch.Generator().manual_seed(0)
+    shapes = [(3, 4), (5,), (1,), ()]
+    weights = [torch.randn(s, generator=generator, requires_grad=True) for s in shapes]
+    gradients = [torch.randn(shape, generator=generator) for shape in shapes]
+    n_processes = 3
+
+    products = [(w * g).sum() for w, g in zip(weights, gradients, strict=True)]
+    expected = torch.autograd.grad(torch.stack(products).sum() * n_processes, weights)
+    loss = attach_gradients(torch.tensor(0.7), weights, gradients)
+    found = torch.autograd.grad(loss * n_processes, weights)
+
+    assert loss.item() == pytest.approx(0.7)
+    assert all(torch.equal(a, b) for a, b in zip(found, expected, strict=True))
+
+
+def test_attaching_gradients_takes_one_function_for_all_weights() -> None:
+    weights = [torch.ones(2, requires_grad=True) for _ in range(50)]
+    loss = attach_gradients(torch.tensor(1.0), weights, [torch.ones(2)] * 50)
+
+    with OperationCounter() as counter:
+        loss.backward()
+
+    assert counter.n_operations["_foreach_mul"] == 1
+    per_weight = sum(counter.n_operations.values()) / len(weights)
+    assert per_weight <= 2  # a detached copy of each, and no product

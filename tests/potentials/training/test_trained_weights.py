@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -61,7 +62,7 @@ def test_each_trained_part_contains_the_smaller_ones(backend: TrainableBackend) 
         for trained in NESTED
     ]
 
-    assert all(a < b for a, b in zip(chosen, chosen[1:], strict=False))
+    assert all(a < b for a, b in pairwise(chosen))
     assert chosen[0] == set()
     assert chosen[-1] == set(map(id, backend.module.parameters()))
 
@@ -188,7 +189,9 @@ def test_changes_and_the_network_stay_together_in_another_process(
 ) -> None:
     trained = choose_weights(backend, recipe_of(Trained.ADAPTERS, 4), seed=0)
 
-    module, copied = pickle.loads(pickle.dumps((backend.module, trained)))
+    module, copied = pickle.loads(  # noqa: S301 - just dumped
+        pickle.dumps((backend.module, trained))
+    )
 
     named = dict(module.named_parameters())
     assert [id(named[name]) for name in backend.linear_maps()] == [

@@ -11,6 +11,7 @@ from nextrung.potentials.training.trainer import (
     _matmul_precision,
     _silence_lightning,
     count_processes,
+    report_idle_gpus,
 )
 from nextrung.schemas.fine_tuning import Precision
 
@@ -67,21 +68,54 @@ def test_other_warnings_are_not_suppressed() -> None:
 def test_a_cpu_trains_in_one_process_unless_the_machine_is_set_otherwise(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    assert count_processes(torch.device("cpu")) == 1
+    assert count_processes(torch.device("cpu"), 16) == 1
 
     monkeypatch.setenv("NEXTRUNG_N_TRAINING_PROCESSES", "3")
-    assert count_processes(torch.device("cpu")) == 3
+    assert count_processes(torch.device("cpu"), 16) == 3
 
 
 @pytest.mark.parametrize(
-    ("n_devices", "wanted", "used"),
-    [(1, None, 1), (4, None, 4), (4, "2", 2), (1, "2", 1)],
+    ("n_devices", "wanted", "batch_size", "used"),
+    [
+        (1, None, 16, 1),
+        (4, None, 16, 1),
+        (4, None, 64, 1),
+        (4, None, 128, 2),
+        (4, None, 1024, 4),
+        (4, "2", 16, 2),
+        (1, "2", 1024, 1),
+    ],
 )
-def test_every_accelerator_has_a_process_and_none_has_two(
-    n_devices: int, wanted: str | None, used: int, monkeypatch: pytest.MonkeyPatch
+def test_every_accelerator_that_a_batch_fills_has_a_process_and_none_has_two(
+    n_devices: int,
+    wanted: str | None,
+    batch_size: int,
+    used: int,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(torch.cuda, "device_count", lambda: n_devices)
     if wanted is not None:
         monkeypatch.setenv("NEXTRUNG_N_TRAINING_PROCESSES", wanted)
 
-    assert count_processes(torch.device("cuda")) == used
+    assert count_processes(torch.device("cuda"), batch_size) == used
+
+
+def test_idle_gpus_are_reported_with_the_reason(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 8)
+
+    report_idle_gpus(8, 1024)
+    assert caplog.text == ""
+
+    report_idle_gpus(1, 64)
+    assert "training on 1 of 8 GPUs: batches of 64 frames" in caplog.text
+
+
+def test_a_training_does_not_inherit_the_precision_of_its_environment() -> None:
+    torch.set_float32_matmul_precision("high")
+    try:
+        with _matmul_precision(Precision.FLOAT32):
+            assert torch.get_float32_matmul_precision() == "highest"
+    finally:
+        torch.set_float32_matmul_precision("highest")

@@ -7,7 +7,7 @@ import pytest
 from nextrung.reports.html.model_style import (
     appearance,
     colour_dot,
-    describe_training,
+    describe_recipe,
     in_order,
     model_cell,
     transfers,
@@ -96,4 +96,4 @@ def test_the_training_of_a_recipe_is_described(
 ) -> None:
     network = RECIPES[Model.RESIDUAL_ATOM_REFS].model_dump()
 
-    assert describe_training(Recipe.model_validate(network | further)) == text
+    assert describe_recipe(Recipe.model_validate(network | further)) == text

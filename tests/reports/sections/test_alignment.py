@@ -10,7 +10,7 @@ from tests.reports.browser import figures_of, html_of
 from nextrung.reports.html.elements import render
 from nextrung.reports.sections.alignment import report_alignment
 from nextrung.reports.sections.atom_refs import list_atom_refs
-from nextrung.schemas.atom_refs import AtomRefDoc
+from nextrung.schemas.atom_refs import AtomRefDoc, AtomRefPosterior
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -77,6 +77,37 @@ def test_unchanged_references_are_those_of_the_source(fit: AtomRefDoc) -> None:
     kept = fit.model_copy(update={"fit": None})
     (listed,) = list_atom_refs({"none": kept})
     assert "those of the source" in render(listed)
+
+
+def test_elements_of_the_prior_and_errors_on_left_out_materials_are_named(
+    fit: AtomRefDoc,
+) -> None:
+    posterior = AtomRefPosterior(
+        standard_errors={"Li": 0.125, "Mn": 0.25, "O": 0.5},
+        covariance=[[0.015625], [0, 0.0625], [0, 0, 0.25]],
+        unseen=["Mn"],
+        n_materials=12,
+        material_noise=0.1,
+        frame_noise=0.0,
+        interval_factor=1.7,
+        left_out_mae=0.04,
+        left_out_coverage=0.75,
+        amplitude=10.0,
+        priors={"elements independent": 1.0},
+    )
+    assert fit.fit is not None
+    estimated = fit.fit.model_copy(update={"posterior": posterior})
+
+    (listed,) = list_atom_refs({"residual": fit.model_copy(update={"fit": estimated})})
+
+    text = render(listed)
+    assert "left-out materials: MAE 40.0 meV/atom, 75% of 12 within their" in text
+    assert "no frame, from the prior: Mn" in text
+    assert "Mn (prior)" in text
+    assert 'value="0.125"' in text
+    (listed,) = list_atom_refs({"refit": fit})
+    assert "left-out" not in render(listed)
+    assert "prior" not in render(listed)
 
 
 def test_a_study_without_alignment_still_lists_atom_refs(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import pytest
 from tests.made_up_study.models import LAYERS
 from tests.reports.browser import figures_of, html_of
 
@@ -72,3 +73,28 @@ def test_gains_over_the_baseline_are_listed(documents: Mapping[str, TaskDoc]) ->
     assert "+5 % (-9 to +20)" in html
     assert "40 steps" in html
     assert "What training gained" not in html_of(report_fine_tuning(documents))
+
+
+@pytest.mark.parametrize(
+    ("counts", "text"),
+    [
+        ({}, None),
+        ({"n_replayed": 20}, "all targets of 20 replayed crystals are predictions"),
+        (
+            {"n_source_labelled": 1, "n_replayed": 1},
+            "of 1 training frame and all targets of 1 replayed crystal are predictions",
+        ),
+    ],
+)
+def test_predictions_of_the_source_are_told_from_labels(
+    counts: dict[str, int], text: str | None, documents: Mapping[str, TaskDoc]
+) -> None:
+    made = {
+        key: doc.model_copy(update=counts) if key == "fine_tuning/scratch" else doc
+        for key, doc in documents.items()
+    }
+
+    html = html_of(report_fine_tuning(made))
+
+    assert ("predictions of the source" in html) == bool(text)
+    assert (text or "") in html

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from monty.json import MontyEncoder
 
+from nextrung.potentials.devices import is_device_failure
 from nextrung.schemas.base import InputError
 from nextrung.schemas.relaxation import RelaxationRecord
 
@@ -176,6 +177,9 @@ def _unseal(line: bytes, key: bytes = b"") -> dict[str, Any] | None:
 def crash_marker(path: Path) -> Iterator[bool]:
     """Keep a marker file while the block runs; yield whether a crash left one before.
 
+    The marker stays after the failure of a device, which one of the structures may have
+    caused.
+
     Parameters
     ----------
     path : Path
@@ -183,7 +187,12 @@ def crash_marker(path: Path) -> Iterator[bool]:
     """
     crashed = path.exists()
     path.touch()
+    device_failed = False
     try:
         yield crashed
+    except RuntimeError as error:
+        device_failed = is_device_failure(error)
+        raise
     finally:
-        path.unlink(missing_ok=True)
+        if not device_failed:
+            path.unlink(missing_ok=True)

@@ -29,6 +29,7 @@ _SCHEMA = pa.schema(
         ("n_steps", pa.int64()),
         ("fmax", pa.float64()),
         ("error", pa.string()),
+        ("note", pa.string()),
         ("atomic_numbers", pa.list_(pa.int16())),
         ("lattice", pa.list_(pa.float64())),
         ("frac_coords", pa.list_(pa.float64())),
@@ -149,9 +150,11 @@ def _read_rows(path: Path, columns: Sequence[str]) -> list[dict[str, Any]]:
 
 
 def _read_table(path: Path, columns: Sequence[str]) -> pa.Table:
-    """Read some columns of a table of relaxations."""
+    """Read some columns of a table of relaxations; older ones have no notes."""
     try:
-        return pq.read_table(path, columns=columns).select(columns)
+        written = pq.read_schema(path).names
+        present = [name for name in columns if name in written or name != "note"]
+        return pq.read_table(path, columns=present).select(present)
     except (OSError, KeyError, pa.ArrowInvalid) as error:
         raise InputError(f"expected a table of relaxations in {path}") from error
 

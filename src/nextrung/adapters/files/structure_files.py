@@ -39,7 +39,9 @@ def write_relaxed_extxyz(path: Path, records: Mapping[str, RelaxationRecord]) ->
         if record.structure is None:
             continue
         atoms = _make_atoms(record.structure)
-        ended = record.model_dump(mode="json", include={"status", "n_steps", "fmax"})
+        ended = record.model_dump(
+            mode="json", include={"status", "n_steps", "fmax", "note"}
+        )
         known = {key: value for key, value in ended.items() if value is not None}
         atoms.info = {"material_id": name, "frame_id": name} | known
         if record.energy is not None:

@@ -25,12 +25,7 @@ from nextrung.schemas.labels.trajectory import Trajectory
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
-#: Label files that the package ships, by name.
-SHIPPED: Final = {
-    name: f"{name.replace('-', '_')}.parquet" for name in ("gpaw-pbe", "gpaw-r2scan")
-}
-
-#: Folder of these files.
+#: Folder of the files of the package.
 _FOLDER: Final = Path(str(files("nextrung.adapters.files") / "labels"))
 
 #: Keys of a file's metadata.
@@ -48,7 +43,7 @@ def read_label_files(
     Parameters
     ----------
     source : LabelFilesSource
-        Names or paths of the files.
+        Paths of the files, or the name of a file of the package.
     on_progress : callable
         Receives the number of files read, of all files, and the name of the next.
 
@@ -62,7 +57,7 @@ def read_label_files(
     _validate_one_kind(paths)
     for index, path in enumerate(paths):
         on_progress(index, len(paths), path.name)
-        frames, identity = read_frames(path), _read_identity(path)
+        frames, identity = read_frames(path), read_identity(path)
         ids = frames.material_ids
         edges = [0, *(np.flatnonzero(ids[1:] != ids[:-1]) + 1), len(ids)]
         for start, end in pairwise(edges):
@@ -107,23 +102,21 @@ def write_label_file(
 
 
 def find_label_files(source: LabelFilesSource) -> list[Path]:
-    """Find the files of a source, those that the package ships by name.
+    """Find the files of a source.
 
     Parameters
     ----------
     source : LabelFilesSource
-        Names or paths of the files.
+        Paths of the files, or the name of a file of the package.
 
     Raises
     ------
     InputError
         If a file does not exist.
     """
-    written = [
-        str(_FOLDER / SHIPPED[name]) if name in SHIPPED else name
-        for name in source.paths
-    ]
-    return expand_files(written, "a label file")
+    if source.shipped is not None:
+        return [_FOLDER / f"{source.shipped}.parquet"]
+    return expand_files(source.paths, "a label file")
 
 
 def name_calculation(source: LabelFilesSource) -> str:
@@ -132,15 +125,26 @@ def name_calculation(source: LabelFilesSource) -> str:
     Parameters
     ----------
     source : LabelFilesSource
-        Names or paths of the files.
+        Paths of the files, or the name of a file of the package.
     """
-    identity = _read_identity(find_label_files(source)[0])
+    identity = read_identity(find_label_files(source)[0])
     version = ".".join(identity.version.split(".")[:2])
     return f"{identity.code} {version}".strip()
 
 
-def _read_identity(path: Path) -> LabelIdentity:
-    """Read how the frames of a file were calculated."""
+def read_identity(path: Path) -> LabelIdentity:
+    """Read how the frames of a file were calculated.
+
+    Parameters
+    ----------
+    path : Path
+        A label file.
+
+    Raises
+    ------
+    InputError
+        If it does not say.
+    """
     try:
         return LabelIdentity.model_validate(read_metadata(path)[_IDENTITY])
     except (KeyError, ValidationError) as error:
@@ -151,7 +155,7 @@ def _read_identity(path: Path) -> LabelIdentity:
 
 def _validate_one_kind(paths: Sequence[Path]) -> None:
     """Validate that the files agree in code and functional."""
-    first, *others = [(path, _read_identity(path)) for path in paths]
+    first, *others = [(path, read_identity(path)) for path in paths]
     for path, identity in others:
         for field in ("code", "functional"):
             expected, got = getattr(first[1], field), getattr(identity, field)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from nextrung.adapters.files.artifacts import artifact_path
 from nextrung.adapters.files.frames import read_frames
-from nextrung.potentials.registry import load_potential
+from nextrung.potentials.registry import load_potential, load_shared
 from nextrung.potentials.relaxation.parallel import relax_in_processes
 from nextrung.settings import MachineSettings, choose_device
 
@@ -24,8 +24,28 @@ if TYPE_CHECKING:
     from nextrung.schemas.frames import Frames
     from nextrung.schemas.relaxation import RelaxationRecord, RelaxationSettings
 
-#: Fewest structures for which another relaxation process is started.
-STRUCTURES_PER_PROCESS = 250
+#: Fewest structures for which another relaxation process is started, by device.
+STRUCTURES_PER_PROCESS = {"cpu": 250, "cuda": 2000}
+
+
+def count_relaxation_processes(machine: MachineSettings, n_structures: int) -> int:
+    """Count the processes that relax on the device of this machine.
+
+    Parameters
+    ----------
+    machine : MachineSettings
+        Settings of this machine.
+    n_structures : int
+        Structures to relax.
+
+    Returns
+    -------
+    int
+        At most the cores of a CPU, or the processes per GPU of the settings.
+    """
+    kind = choose_device(machine.device).type
+    most = machine.n_processes if kind == "cpu" else machine.processes_per_gpu
+    return min(most, max(1, n_structures // STRUCTURES_PER_PROCESS[kind]))
 
 
 def open_frames(dataset: DatasetDoc) -> Frames:
@@ -130,13 +150,12 @@ def relax_in_workers(
         The end of each structure, in the order given.
     """
     machine = MachineSettings()
-    on_cpu = choose_device(machine.device).type == "cpu"
-    wanted = max(1, len(structures) // STRUCTURES_PER_PROCESS)
+    n_processes = count_relaxation_processes(machine, len(structures))
     return relaxer(
-        partial(load_potential, potential, machine.device),
+        partial(load_shared, potential, machine.device, n_processes),
         structures,
         settings,
-        n_processes=min(machine.n_processes, wanted) if on_cpu else 1,
+        n_processes=n_processes,
         timeout=machine.relaxation_timeout,
         on_record=on_record,
         restarts=restarts,

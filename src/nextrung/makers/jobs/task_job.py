@@ -36,8 +36,9 @@ from nextrung.makers.jobs.fingerprints import (
 from nextrung.makers.jobs.flow import bind_inputs, derive_uuid
 from nextrung.makers.jobs.inputs import resolve_without_arrays
 from nextrung.makers.jobs.stored_documents import find_document, recompute_token
-from nextrung.makers.jobs.termination import raise_on_sigterm
+from nextrung.makers.jobs.termination import exit_on_device_failure, raise_on_sigterm
 from nextrung.potentials.catalogue import list_used_packages
+from nextrung.potentials.devices import release_cached_memory
 from nextrung.schemas.base import InputError, Provenance, TaskDoc
 from nextrung.settings import MachineSettings, choose_device
 
@@ -141,6 +142,7 @@ def _compute_once(
     """Wrap ``make`` so that it returns the stored document where there is one."""
 
     @wraps(make)
+    @exit_on_device_failure()
     def find_or_make(maker: StageMaker, *arguments: Any, **options: Any) -> Any:  # noqa: ANN401
         try:
             _validate_worker()
@@ -185,6 +187,7 @@ def _running(
             yield
     finally:
         writer.remove()
+        release_cached_memory()
         _RUNNING.reset(token)
     _log_state(JobState.DONE, seconds=time.perf_counter() - running.started)
 

@@ -41,6 +41,8 @@ if TYPE_CHECKING:
     from nextrung.potentials.graphs.graphs import GraphBatch
     from nextrung.potentials.interface import Outputs
 
+#: Cost above which the largest tensor, 256 features per angle, exceeds 2³¹ elements.
+_GPU_COST = 8_000_000
 #: Parts of the network by the names of its modules; the readout has the output layers
 #: of energies and of magnetic moments.
 _PARTS: Mapping[str, str] = {
@@ -72,8 +74,8 @@ class ChgnetBackend(NeighborModel, TrainableBackend):
     properties = "efsm"
     cutoff, angle_cutoff = ATOM_CUTOFF, BOND_CUTOFF
     limits = BatchLimits(
-        prediction={"cpu": 12_000, "cuda": 2_000_000},
-        relaxation={"cpu": 16_000, "cuda": 2_000_000},
+        prediction={"cpu": 12_000, "cuda": _GPU_COST},
+        relaxation={"cpu": 16_000, "cuda": _GPU_COST},
         training={"cpu": 10_000, "cuda": 500_000},
         bytes_per_cost=20_000,
     )

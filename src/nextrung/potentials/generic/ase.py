@@ -9,6 +9,7 @@ import torch
 from ase import Atoms, units
 from ase.calculators.calculator import BaseCalculator
 
+from nextrung.potentials.devices import is_device_failure
 from nextrung.potentials.generic.external import ExternalBackend
 from nextrung.potentials.generic.factories import describe
 from nextrung.potentials.generic.inputs import CrystalInputs
@@ -154,7 +155,9 @@ class AseBackend(ExternalBackend):
             }
             try:
                 found = self._compute_one(crystals[[index]], shaped)
-            except Exception as error:  # noqa: BLE001 - a calculator raises anything
+            except Exception as error:  # a calculator raises anything
+                if is_device_failure(error):
+                    raise
                 errors[index] = describe(error)
                 found = {x: np.full(shape, np.nan) for x, shape in shaped.items()}
             for letter, value in found.items():

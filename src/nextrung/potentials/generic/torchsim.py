@@ -9,6 +9,7 @@ import torch
 from ase import units
 from ase.data import atomic_masses
 
+from nextrung.potentials.devices import is_device_failure, is_out_of_memory
 from nextrung.potentials.generic.external import ExternalBackend
 from nextrung.potentials.generic.factories import describe
 from nextrung.potentials.generic.inputs import CrystalInputs
@@ -160,9 +161,9 @@ class TorchSimBackend(ExternalBackend):
         crystals = inputs.crystals
         try:
             return self._compute_batch(crystals, properties)
-        except torch.OutOfMemoryError:
-            raise
-        except Exception as error:  # noqa: BLE001 - a model raises anything
+        except Exception as error:  # a model raises anything
+            if is_out_of_memory(error) or is_device_failure(error):
+                raise
             if len(crystals) == 1:
                 return _fail(crystals, properties, describe(error))
         alone = [self.compute(inputs[[k]], properties) for k in range(len(crystals))]

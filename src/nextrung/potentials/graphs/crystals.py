@@ -75,7 +75,10 @@ class Crystals:
 
     def __getitem__(self, chosen: Selection) -> Crystals:
         """Select crystals by indices, mask or slice, in the order given."""
-        indices = np.arange(len(self))[chosen]
+        everything = np.arange(len(self))
+        indices = everything[chosen]
+        if np.array_equal(indices, everything):
+            return self
         sites = list_rows(self.offsets, indices)
         return Crystals(
             offsets=np.concatenate([[0], np.cumsum(self.n_atoms[indices])]),

@@ -48,6 +48,8 @@ class TrackedCrystals(Crystals):
     def __getitem__(self, chosen: Selection) -> TrackedCrystals:
         """Select crystals by indices, mask or slice, in the order given."""
         crystals = super().__getitem__(chosen)
+        if crystals is self:
+            return self
         return TrackedCrystals(**vars(crystals), keys=self.keys[chosen], skin=self.skin)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from functools import lru_cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 from pymatgen.core import Element
@@ -11,7 +11,7 @@ from pymatgen.core import Element
 from nextrung.potentials.graphs.neighbors import MIN_DISTANCE
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
+    from collections.abc import Collection, Mapping
 
     from numpy.typing import ArrayLike, NDArray
 
@@ -49,12 +49,13 @@ def check_cells(crystals: Crystals) -> dict[int, str]:
     dict of int to str
         Reason by the index of each invalid crystal, the first one that applies.
     """
-    reasons: dict[int, str] = {}
-    for check in (_check_numbers, _check_shapes, _check_coords, _check_search_sizes):
-        valid = np.setdiff1d(np.arange(len(crystals)), list(reasons))
-        found = check(crystals[valid])
-        reasons |= {int(valid[index]): reason for index, reason in found.items()}
-    return reasons
+    cells = _measure_cells(crystals)
+    return (
+        _check_search_sizes(crystals, cells)
+        | _check_coords(crystals)
+        | _check_shapes(crystals, cells)
+        | _check_numbers(crystals)
+    )
 
 
 def check_elements(crystals: Crystals, known: Collection[str]) -> dict[int, str]:
@@ -123,6 +124,41 @@ def check_references(crystals: Crystals, elements: Collection[str]) -> dict[int,
         crystal: f"no atomic reference energy for {', '.join(sorted(symbols))}"
         for crystal, symbols in found.items()
     }
+
+
+def describe_priors(
+    crystals: Crystals, prior_errors: Mapping[str, float]
+) -> dict[int, str]:
+    """Describe the energies that hold a reference of a prior.
+
+    Parameters
+    ----------
+    crystals : Crystals
+        Crystals.
+    prior_errors : mapping of str to float
+        Standard error in eV/atom of the reference of each element of a prior.
+
+    Returns
+    -------
+    dict of int to str
+        Elements and the standard error of the energy by the index of each crystal
+        with one of them; errors of several elements are added.
+    """
+    if not prior_errors:
+        return {}
+    others = [each.symbol for each in Element if each.symbol not in prior_errors]
+    notes = {}
+    for index, symbols in _list_others(crystals, others).items():
+        numbers = crystals.atomic_numbers[slice(*crystals.offsets[index : index + 2])]
+        error = sum(
+            prior_errors[symbol] * float(np.mean(numbers == Element(symbol).Z))
+            for symbol in symbols
+        )
+        notes[index] = (
+            f"reference energy of {', '.join(sorted(symbols))} from the prior, not "
+            f"from labels: standard error {error:.2g} eV/atom"
+        )
+    return notes
 
 
 def _list_others(crystals: Crystals, elements: Collection[str]) -> dict[int, list[str]]:
@@ -195,20 +231,23 @@ def _label(mask: ArrayLike, reason: str) -> dict[int, str]:
     return dict.fromkeys(np.flatnonzero(mask).tolist(), reason)
 
 
-def _label_sites(crystals: Crystals, mask: ArrayLike, reason: str) -> dict[int, str]:
+def _label_sites(
+    crystals: Crystals, mask: NDArray[np.bool_], reason: str
+) -> dict[int, str]:
     """Map each crystal with a site where a mask is true to a reason."""
-    return dict.fromkeys(
-        np.unique(crystals.crystal_of_site[np.asarray(mask)]).tolist(), reason
-    )
+    if not mask.any():
+        return {}
+    return dict.fromkeys(np.unique(crystals.crystal_of_site[mask]).tolist(), reason)
 
 
 def _check_numbers(crystals: Crystals) -> dict[int, str]:
     """Check for crystals without atoms, NaN, infinity and unknown elements."""
-    numbers, owners = crystals.atomic_numbers, crystals.crystal_of_site
+    numbers = crystals.atomic_numbers
     finite_cell = np.isfinite(crystals.lattices).all(axis=(1, 2))
     finite_site = np.isfinite(crystals.frac_coords).all(axis=1)
     reasons = {
-        int(owners[site]): f"atomic number {numbers[site]} is outside 1..{_N_ELEMENTS}"
+        int(crystals.crystal_of_site[site]): f"atomic number {numbers[site]} is "
+        f"outside 1..{_N_ELEMENTS}"
         for site in np.flatnonzero(_is_unknown(numbers))
     }
     return (
@@ -219,26 +258,29 @@ def _check_numbers(crystals: Crystals) -> dict[int, str]:
     )
 
 
-def _measure_cells(
-    crystals: Crystals,
-) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
+class _Cells(NamedTuple):
+    """Volumes, areas of the faces and lengths of the edges of cells."""
+
+    volumes: NDArray[np.float64]
+    areas: NDArray[np.float64]
+    edges: NDArray[np.float64]
+
+
+def _measure_cells(crystals: Crystals) -> _Cells:
     """Compute volumes, areas of the faces and lengths of the edges."""
+    lattices = crystals.lattices
     with np.errstate(all="ignore"):
-        first, second, third = np.moveaxis(crystals.lattices, 1, 0)
-        normals = np.stack(
-            [np.cross(second, third), np.cross(third, first), np.cross(first, second)],
-            axis=1,
-        )
-        volumes = np.abs((first * normals[:, 0]).sum(axis=1))
+        normals = np.cross(lattices[:, [1, 2, 0]], lattices[:, [2, 0, 1]])
+        volumes = np.abs((lattices[:, 0] * normals[:, 0]).sum(axis=1))
         areas = np.linalg.norm(normals, axis=2)
-        return volumes, areas, np.linalg.norm(crystals.lattices, axis=2)
+        return _Cells(volumes, areas, np.linalg.norm(lattices, axis=2))
 
 
-def _check_shapes(crystals: Crystals) -> dict[int, str]:
+def _check_shapes(crystals: Crystals, cells: _Cells) -> dict[int, str]:
     """Check for cells that are flat or smaller than their atoms."""
-    volumes, _, edges = _measure_cells(crystals)
+    volumes = cells.volumes
     with np.errstate(all="ignore"):
-        flat = ~(volumes > _MIN_FLATNESS * edges.prod(axis=1))
+        flat = ~(volumes > _MIN_FLATNESS * cells.edges.prod(axis=1))
     reasons = {
         int(index): f"{volumes[index] / crystals.n_atoms[index]:.3g} Å³ per atom, less "
         f"than {MIN_VOLUME_PER_ATOM} Å³"
@@ -254,11 +296,10 @@ def _check_coords(crystals: Crystals) -> dict[int, str]:
     return _label_sites(crystals, far, reason)
 
 
-def _check_search_sizes(crystals: Crystals) -> dict[int, str]:
+def _check_search_sizes(crystals: Crystals, cells: _Cells) -> dict[int, str]:
     """Check for cells so skewed or so large that a neighbor search takes too long."""
-    volumes, areas, _ = _measure_cells(crystals)
     with np.errstate(all="ignore"):
-        reach = np.ceil(_CUTOFF * areas / volumes[:, None])
+        reach = np.ceil(_CUTOFF * cells.areas / cells.volumes[:, None])
         n_images = (2 * reach + 1).prod(axis=1) * crystals.n_atoms
         extents = np.abs(crystals.lattices).sum(axis=1)
         n_boxes = (extents / _CUTOFF + 1).prod(axis=1)

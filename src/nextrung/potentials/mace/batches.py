@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 
 import torch
 
+from nextrung.potentials.graphs.sites import compute_shifts
+
 if TYPE_CHECKING:
     from torch import Tensor
 
@@ -107,12 +109,12 @@ def _list_edges(
     device = lattices.device
     frac_coords = torch.from_numpy(crystals.frac_coords).to(device)
     cells = frac_coords.floor()
-    positions = ((frac_coords - cells)[:, None] @ lattices[owners])[:, 0]
+    positions = compute_shifts(frac_coords - cells, lattices[owners])
     starts = torch.from_numpy(crystals.offsets[:-1]).to(device)
     first, second = pairs.ends.to(device) + starts[pairs.crystal_of_pair.to(device)]
     images = pairs.images.to(device) + cells[second] - cells[first]
     senders, unit_shifts = torch.cat([first, second]), torch.cat([images, -images])
-    shifts = (unit_shifts[:, None] @ lattices[owners[senders]])[:, 0]
+    shifts = compute_shifts(unit_shifts, lattices[owners[senders]])
     return {
         "positions": positions,
         "edge_index": torch.stack([senders, torch.cat([second, first])]),

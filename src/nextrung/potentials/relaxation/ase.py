@@ -14,6 +14,7 @@ from ase.constraints import FixSymmetry
 from ase.filters import FrechetCellFilter
 from ase.optimize import FIRE
 
+from nextrung.potentials.devices import is_device_failure
 from nextrung.potentials.inputs import copy_structure
 from nextrung.potentials.relaxation.checks import (
     BAD_NUMBERS,
@@ -112,6 +113,8 @@ class _Relaxation:
             self._restarts.update(self._points)
             raise
         except (ArithmeticError, AssertionError, RuntimeError, ValueError) as error:
+            if is_device_failure(error):
+                raise
             return self._record_failure(str(error))
 
     def _make_optimizer(self) -> FIRE:

@@ -1,4 +1,10 @@
-"""Relaxation engine ``batched``: in-flight batching of many structures."""
+"""Relaxation engine ``batched``: in-flight batching of many structures.
+
+FIRE and the cell filter run on the host, in numpy, for every device: about 2 ms per
+step of 256 structures of 30 atoms, while other processes use the GPU. Tensors would
+have other bits: numpy's products of matrices round once per product and sum, those of
+torch twice.
+"""
 
 from __future__ import annotations
 
@@ -15,6 +21,7 @@ from nextrung.potentials.relaxation.checks import (
     describe_cells,
     record_failure,
 )
+from nextrung.potentials.relaxation.fire import sum_components
 from nextrung.potentials.relaxation.frechet_cell import generalise_forces
 from nextrung.potentials.relaxation.restart import Restarts
 from nextrung.schemas.relaxation import RelaxationRecord, RelaxationStatus
@@ -176,7 +183,7 @@ def _evaluate(
     _symmetrise(batch, forces, stresses)
     rows = generalise_forces(coordinates, forces, stresses, degrees=settings.cell)
     starts = np.cumsum(coordinates.n_rows) - coordinates.n_rows
-    norms = np.sqrt((rows**2).sum(axis=1))
+    norms = np.sqrt(sum_components(rows**2))
     return _Evaluation(
         energies=np.where(failed, np.nan, prediction.energies),
         forces=rows,

@@ -22,6 +22,8 @@ BAD_NUMBERS: Final = f"energy, forces or stress are {NOT_FINITE}"
 MAX_DENSITY: Final = 0.5
 #: Largest stretch of the cell, and inverse of the largest compression.
 MAX_STRETCH: Final = 10.0
+#: Norm of a strain up to which every stretch is within the limits.
+_SMALL_STRAIN: Final = 0.5
 
 
 def describe_unrelaxable(structure: Structure) -> str | None:
@@ -74,9 +76,7 @@ def describe_cells(
     crowded = n_atoms > MAX_DENSITY * volumes
     overstrained = np.zeros_like(finite)
     if deformations is not None:
-        stretches = np.linalg.svdvals(np.nan_to_num(deformations))
-        overstrained = stretches.max(axis=1) > MAX_STRETCH
-        overstrained |= stretches.min(axis=1) < 1 / MAX_STRETCH
+        overstrained = _find_overstrained(np.nan_to_num(deformations))
     reasons: list[str | None] = [None] * len(lattices)
     for crystal in np.flatnonzero(~finite | crowded | overstrained):
         if not finite[crystal]:
@@ -89,6 +89,21 @@ def describe_cells(
                 f"more than {MAX_DENSITY:g} atoms/Å³"
             )
     return reasons
+
+
+def _find_overstrained(deformations: NDArray[np.float64]) -> NDArray[np.bool_]:
+    """Find deformations with a stretch beyond the limits.
+
+    A stretch differs from 1 by less than the Frobenius norm of the deformation less the
+    identity: most deformations need no singular values.
+    """
+    with np.errstate(over="ignore"):
+        strains = np.linalg.norm(deformations - np.eye(3), axis=(1, 2))
+    overstrained: NDArray[np.bool_] = strains > _SMALL_STRAIN
+    stretches = np.linalg.svdvals(deformations[overstrained])
+    beyond = (stretches > MAX_STRETCH) | (stretches < 1 / MAX_STRETCH)
+    overstrained[overstrained] = beyond.any(axis=1)
+    return overstrained
 
 
 def record_failure(

@@ -6,6 +6,8 @@ from contextlib import closing
 from itertools import chain
 from typing import TYPE_CHECKING
 
+from nextrung.potentials.graphs.crystals import Crystals
+from nextrung.potentials.graphs.validity import describe_priors
 from nextrung.potentials.inputs import list_structures
 from nextrung.potentials.relaxation.ase import relax_with_ase
 from nextrung.potentials.relaxation.batched import relax_batched
@@ -14,7 +16,9 @@ from nextrung.schemas.base import InputError
 from nextrung.schemas.relaxation import CellDegrees, RelaxationEngine
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
+
+    from pymatgen.core import Structure
 
     from nextrung.potentials.inputs import Structures
     from nextrung.potentials.interface import Relaxable
@@ -74,16 +78,29 @@ def relax(
         for index, reason in enumerate(listed)
         if isinstance(reason, str)
     ]
+    notes = _describe_priors(potential, usable)
     records: dict[int, RelaxationRecord] = {}
     engine = ENGINES[settings.engine]
     # Closed here, not by the garbage collector, so that an exception in on_record saves
     # the restart points before it leaves.
     with closing(engine(potential, usable, settings, restarts=restarts)) as results:
-        for index, record in chain(rejected, results):
+        for index, ended in chain(rejected, results):
+            record = ended.model_copy(update={"note": notes.get(index)})
             records[index] = record
             if on_record is not None:
                 on_record(index, record)
     return [records[index] for index in range(len(listed))]
+
+
+def _describe_priors(
+    potential: Relaxable, structures: Sequence[tuple[int, Structure]]
+) -> dict[int, str]:
+    """Describe the energies that will hold a reference of a prior, by index."""
+    if not potential.prior_errors:
+        return {}
+    crystals = Crystals.of([structure for _, structure in structures])
+    notes = describe_priors(crystals, potential.prior_errors)
+    return {structures[place][0]: note for place, note in notes.items()}
 
 
 def _validate_properties(properties: str, cell: CellDegrees) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Final
 
+from nextrung.potentials.devices import release_cached_memory
 from nextrung.potentials.relaxation.engines import relax
 from nextrung.potentials.relaxation.worker_pool import WorkerPool
 
@@ -113,6 +114,7 @@ def relax_in_isolation(  # noqa: PLR0913 - those of relax_in_processes
         after another.
     """
     records: dict[int, RelaxationRecord] = {}
+    release_cached_memory()  # of this process, for the others
     with WorkerPool(
         load, structures, settings, timeout=timeout, restarts=restarts
     ) as pool:

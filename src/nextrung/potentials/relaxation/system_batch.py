@@ -35,6 +35,8 @@ class SystemBatch:
         SystemBatch
             The chosen systems, in the same order.
         """
+        if chosen.all():
+            return self
         values = _list_fields(self)
         rows = np.repeat(chosen, self.n_rows) if self.ROW_FIELDS else chosen
         return type(self)(

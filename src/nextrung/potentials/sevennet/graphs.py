@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import torch
 
 from nextrung.potentials.graphs.segment_ops import Segments
+from nextrung.potentials.graphs.sites import compute_shifts
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -84,7 +85,7 @@ def build_pairs(
     crystal = pairs.crystal_of_pair.to(device)
     starts = torch.from_numpy(crystals.offsets[:-1]).to(device)
     atoms = pairs.ends.to(device) + starts[crystal]
-    shifts = (pairs.images.to(device)[:, None] @ lattices[crystal])[:, 0]
+    shifts = compute_shifts(pairs.images.to(device), lattices[crystal])
     return PairBatch(
         atomic_numbers=torch.from_numpy(crystals.atomic_numbers).to(device),
         owners=Segments.of(owners, len(crystals)),

@@ -8,14 +8,12 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
-import torch
 from lightning.pytorch import LightningDataModule
 from torch.utils.data import DataLoader, Sampler
 
 from nextrung.compute.fine_tuning import plan_batches, share_batch
 from nextrung.potentials.training.frame_screening import estimate_costs
 from nextrung.potentials.training.micro_batches import MicroBatch, MicroBatchDataset
-from nextrung.schemas.fine_tuning import Precision
 from nextrung.schemas.frames import Frames
 
 if TYPE_CHECKING:
@@ -23,13 +21,12 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from nextrung.potentials.interface import Batch, TrainableBackend
-    from nextrung.potentials.training.losses import Properties
+    from nextrung.potentials.interface import TrainableBackend
     from nextrung.potentials.training.target_marks import TargetMarks
     from nextrung.schemas.fine_tuning import FineTuningSettings
 
 #: Worker processes of a data loader.
-_N_WORKERS = {"cpu": 0, "cuda": 4}
+_N_WORKERS = {"cpu": 0, "cuda": 2}
 
 
 class _EpochBatches(Sampler["NDArray[np.int64]"]):
@@ -181,27 +178,23 @@ class FrameDataModule(LightningDataModule):  # type: ignore[misc] # untyped base
         )
 
     def transfer_batch_to_device(
-        self, batch: list[MicroBatch], device: torch.device, _: int
-    ) -> list[tuple[Batch, Properties]]:
-        """Build the inputs of a batch on the device of the network.
+        self, batch: list[MicroBatch], *_: object
+    ) -> list[MicroBatch]:
+        """Keep a batch on the CPU: its tensors are built when its loss is evaluated.
 
         Parameters
         ----------
         batch : list of MicroBatch
             Micro-batches on the CPU.
-        device : torch.device
-            Device of the network.
-        _ : int
-            Index of the data loader; not used.
+        *_ : object
+            Device of the network and index of the data loader; not used.
 
         Returns
         -------
-        list of (Batch, Properties)
-            Inputs and labels of each micro-batch, on the device.
+        list of MicroBatch
+            The batch.
         """
-        double = self.settings.precision is Precision.FLOAT64
-        dtype = torch.float64 if double else torch.float32
-        return [micro_batch.to(self._backend, device, dtype) for micro_batch in batch]
+        return batch
 
     def _find_rank(self) -> tuple[int, int]:
         """Find this rank and the number of ranks."""

@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Final, Self
 
 from torch.distributed import TCPStore  # type: ignore[attr-defined] # public
 
+from nextrung.potentials.devices import release_cached_memory
 from nextrung.potentials.training.ddp_worker import RankConfig
 from nextrung.potentials.training.graceful_stop import Interrupted
 from nextrung.schemas.base import InputError
@@ -84,6 +85,7 @@ def train_in_processes(
         "127.0.0.1", 0, is_master=True, wait_for_workers=False, timeout=TIMEOUT
     )
     config = RankConfig(module.cpu(), data, path, n_processes, server.port, TIMEOUT)
+    release_cached_memory()  # of this process, for the ranks
     with _DDPLauncher(n_processes, request, on_epoch) as launcher:
         launcher.send_config(pickle.dumps(config))
         launcher.wait()

@@ -26,7 +26,11 @@ from nextrung.potentials.training.penalties import build_penalties
 from nextrung.potentials.training.state import TrainingState
 from nextrung.potentials.training.targets import Targets, choose_targets
 from nextrung.potentials.training.trained_weights import choose_weights
-from nextrung.potentials.training.trainer import count_processes, run_training
+from nextrung.potentials.training.trainer import (
+    count_processes,
+    report_idle_gpus,
+    run_training,
+)
 from nextrung.schemas.base import InputError
 from nextrung.schemas.fine_tuning import Precision
 from nextrung.schemas.models import Trained
@@ -186,7 +190,7 @@ def _select_frames(
     usable = assigned[~np.isin(assigned.frame_ids, list(unusable))]
     train = select_train_frames(usable, settings.n_train_frames, seed=settings.seed)
     val = usable.split("val")
-    uncovered = find_uncovered(val, _list_elements(train))
+    uncovered = find_uncovered(val, _list_elements(train) | {*potential.prior_errors})
     val = val[~np.isin(val.frame_ids, list(uncovered))]
     if not np.isfinite(val.energies).any():
         raise InputError(
@@ -219,11 +223,12 @@ def _build_module(
     identity = f"{choices} {data.digest()} {data.settings.model_dump_json()}"
     trained = choose_weights(backend, recipe, seed=data.settings.seed)
     n_cores = MachineSettings().n_processes if data.device.type == "cpu" else 1
+    n_processes = count_processes(data.device, data.settings.batch_size)
     evaluator = LossEvaluator(
         backend,
         data.settings,
         trained.weights,
-        n_threads=max(1, n_cores // count_processes(data.device)),
+        n_threads=max(1, n_cores // n_processes),
         properties=(data.trained_properties, data.scored_properties),
         penalties=build_penalties(recipe.anchor, trained.weights),
     )
@@ -254,7 +259,10 @@ def _fit(
         if len(state.history) == data.settings.epochs:
             return state
     path.parent.mkdir(parents=True, exist_ok=True)
-    n_processes = count_processes(data.device)
+    batch_size = data.settings.batch_size
+    n_processes = count_processes(data.device, batch_size)
+    if data.device.type == "cuda":
+        report_idle_gpus(n_processes, batch_size)
     with defer_signals() as request:
         if n_processes == 1:
             run_training(module, data, CheckpointCallback(path, on_epoch, request))
@@ -275,10 +283,15 @@ def _load_weights(
 ) -> Potential:
     """Copy a potential with other weights and the references of some elements.
 
-    References of other elements are of another functional than what was trained.
+    References of other elements, unless estimated by the prior, are of another
+    functional than what was trained.
     """
     copied = potential.copy()
     if isinstance(copied.backend, TrainableBackend):
         copied.backend.module.load_state_dict(weights)
     atom_refs = copied.atom_refs
-    return copied.with_atom_refs({s: atom_refs[s] for s in atom_refs if s in elements})
+    kept = elements | {*potential.prior_errors}
+    return copied.with_atom_refs(
+        {symbol: atom_refs[symbol] for symbol in atom_refs if symbol in kept},
+        potential.prior_errors,
+    )

@@ -1,15 +1,18 @@
-"""Gradient statistics of the tracked layers, as in Fig. 3a of the paper."""
+"""Gradients of a step: handed to autograd, and their statistics in tracked layers."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import torch
+from torch.autograd import Function
 
 from nextrung.schemas.fine_tuning import GradientRecord
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
+
+    from torch import Tensor
 
     from nextrung.potentials.interface import TrainableBackend
 
@@ -22,6 +25,49 @@ _QUANTILES: Mapping[str, float] = {
     "p95": 0.95,
     "maximum": 1.0,
 }
+
+
+def attach_gradients(
+    loss: Tensor, weights: Sequence[Tensor], gradients: Sequence[Tensor]
+) -> Tensor:
+    """Make a loss whose derivatives by weights are gradients computed before.
+
+    Parameters
+    ----------
+    loss : Tensor, shape ()
+        Loss.
+    weights : sequence of Tensor
+        Trained weights.
+    gradients : sequence of Tensor
+        Gradient of the loss by each weight.
+
+    Returns
+    -------
+    Tensor, shape ()
+        The loss, for Lightning to differentiate.
+    """
+    attached: Tensor = _AttachedGradients.apply(loss, tuple(gradients), *weights)
+    return attached
+
+
+class _AttachedGradients(Function):
+    """A loss with known derivatives: one function for all weights."""
+
+    @staticmethod
+    def forward(
+        ctx: Any,  # noqa: ANN401 - torch's context
+        loss: Tensor,
+        gradients: tuple[Tensor, ...],
+        *_weights: Tensor,
+    ) -> Tensor:
+        """Return the loss, and keep the gradients."""
+        ctx.gradients = gradients
+        return loss.clone()
+
+    @staticmethod
+    def backward(ctx: Any, factor: Tensor) -> tuple[Tensor | None, ...]:  # noqa: ANN401
+        """Multiply the gradients with the derivative by the loss."""
+        return None, None, *torch._foreach_mul(ctx.gradients, factor)  # noqa: SLF001 - no public name
 
 
 def record_gradients(

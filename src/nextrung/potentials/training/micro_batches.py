@@ -16,6 +16,7 @@ from nextrung.potentials.training.losses import Properties
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from nextrung.potentials.graphs.crystals import Selection
     from nextrung.potentials.interface import Batch, Inputs, TrainableBackend
     from nextrung.potentials.training.target_marks import TargetMarks
     from nextrung.schemas.frames import Frames
@@ -29,12 +30,47 @@ class MicroBatch:
     ----------
     inputs : Inputs
         Crystals of the frames with their neighbor lists.
-    labels : Properties
-        Their labels; NaN where a frame has none.
+    frames : Frames
+        The frames.
+    marks : TargetMarks, optional
+        Weights of the frames, and which of their targets are labels.
     """
 
     inputs: Inputs
-    labels: Properties
+    frames: Frames
+    marks: TargetMarks | None = None
+
+    def __getitem__(self, chosen: Selection) -> MicroBatch:
+        """Select frames by indices, mask or slice, in that order."""
+        marks = None if self.marks is None else self.marks[chosen]
+        return MicroBatch(self.inputs[chosen], self.frames[chosen], marks)
+
+    @property
+    def labels(self) -> Properties:
+        """Targets of the frames; NaN where a frame has none."""
+        return read_labels(self.frames, self.marks)
+
+    @property
+    def cost(self) -> int:
+        """Sum of the costs of its frames."""
+        return int(self.inputs.costs.sum())
+
+    def split(self, max_cost: int) -> list[MicroBatch]:
+        """Split the frames into micro-batches of limited cost.
+
+        Parameters
+        ----------
+        max_cost : int
+            Cost, which each may exceed by less than a frame.
+
+        Returns
+        -------
+        list of MicroBatch
+            At least one frame each, in their order.
+        """
+        if self.cost <= max_cost:
+            return [self]
+        return [self[chosen] for chosen in split_by_cost(self.inputs.costs, max_cost)]
 
     def to(
         self, backend: TrainableBackend, device: torch.device, dtype: torch.dtype
@@ -121,7 +157,8 @@ class MicroBatchDataset(Dataset[list[MicroBatch]]):
         return [
             MicroBatch(
                 inputs[chosen],
-                read_labels(frames[chosen], None if marks is None else marks[chosen]),
+                frames[chosen],
+                None if marks is None else marks[chosen],
             )
             for chosen in split_by_cost(inputs.costs, self._max_cost)
         ]

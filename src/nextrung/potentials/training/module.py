@@ -11,7 +11,7 @@ from torch.optim import Adam
 from torch.optim.lr_scheduler import LambdaLR
 
 from nextrung.compute.fine_tuning import cool_learning_rate, plan_gradient_steps
-from nextrung.potentials.training.gradients import record_gradients
+from nextrung.potentials.training.gradients import attach_gradients, record_gradients
 from nextrung.potentials.training.losses import ErrorMeter
 from nextrung.potentials.training.state import STATE_KEY, EpochProgress, TrainingState
 from nextrung.schemas.base import InputError
@@ -23,13 +23,15 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from nextrung.potentials.interface import TrainableBackend
-    from nextrung.potentials.training.batch_loss import (
-        BatchLoss,
-        LabelledBatch,
-        LossEvaluator,
-    )
+    from nextrung.potentials.training.batch_loss import BatchLoss, LossEvaluator
+    from nextrung.potentials.training.micro_batches import MicroBatch
     from nextrung.potentials.training.trained_weights import TrainedWeights
     from nextrung.schemas.fine_tuning import FineTuningSettings
+
+
+#: Steps between checks of the losses; each waits for the device. A diverged training
+#: also ends at the next checkpoint and at the end of its epoch.
+CHECK_INTERVAL = 32
 
 
 class FineTuningModule(LightningModule):  # type: ignore[misc] # untyped base
@@ -105,25 +107,26 @@ class FineTuningModule(LightningModule):  # type: ignore[misc] # untyped base
     def record_progress(self) -> None:
         """Record the progress of the epoch in the state."""
         totals = self._reduce(self._train_errors)
+        self._check_finite(totals)
         self.state.epoch_progress = EpochProgress(
             n_batches=self.trainer.fit_loop.epoch_loop.batch_progress.current.ready,
             totals=totals.tolist(),
             wall_time=time.perf_counter() - self._started,
         )
 
-    def training_step(self, micro_batches: list[LabelledBatch]) -> Tensor:
+    def training_step(self, micro_batches: list[MicroBatch]) -> Tensor:
         """Compute the gradients of a batch.
 
         Parameters
         ----------
-        micro_batches : list of (Batch, Properties)
+        micro_batches : list of MicroBatch
             Inputs and labels of the batch.
 
         Returns
         -------
         Tensor, shape ()
-            A linear function of all trained weights that has these gradients, for
-            Lightning to differentiate by the parameters of the optimiser.
+            The loss, whose derivatives are these gradients, for Lightning to
+            differentiate by the parameters of the optimiser.
         """
         n_labels = self._count_labels(micro_batches)
         losses = self._loss_evaluator.evaluate(micro_batches, n_labels)
@@ -134,8 +137,8 @@ class FineTuningModule(LightningModule):  # type: ignore[misc] # untyped base
             torch._foreach_add_(gradients, loss.gradients)
         n_processes: int = self.trainer.world_size
         self._loss_evaluator.add_penalties(gradients, weights, 1 / n_processes)
-        products = [(w * g).sum() for w, g in zip(weights, gradients, strict=True)]
-        return torch.stack(products).sum() * n_processes
+        total = sum((each.loss for each in losses), torch.zeros((), device=self.device))
+        return attach_gradients(total, weights, gradients) * n_processes
 
     def optimizer_step(self, *step: Any) -> None:  # noqa: ANN401 - Lightning's interface
         """Change the parameters of the optimiser, and the network with them.
@@ -149,7 +152,7 @@ class FineTuningModule(LightningModule):  # type: ignore[misc] # untyped base
         self.trained.update()
 
     def on_before_optimizer_step(self, _: Adam) -> None:
-        """Record gradients at the chosen steps of the first epoch.
+        """Check the losses at intervals; record gradients at steps of the first epoch.
 
         Parameters
         ----------
@@ -157,16 +160,18 @@ class FineTuningModule(LightningModule):  # type: ignore[misc] # untyped base
             Optimiser; not used.
         """
         step = self.trainer.global_step
+        if step % CHECK_INTERVAL == 0:
+            self._check_finite(self._train_errors.totals)
         if step in self._gradient_steps:
             fraction = step / self._n_batches
             self.state.gradients += record_gradients(self.backend, step, fraction)
 
-    def validation_step(self, micro_batches: list[LabelledBatch]) -> None:
+    def validation_step(self, micro_batches: list[MicroBatch]) -> None:
         """Add the errors of a validation batch.
 
         Parameters
         ----------
-        micro_batches : list of (Batch, Properties)
+        micro_batches : list of MicroBatch
             Inputs and labels of the batch.
         """
         n_labels = self._count_labels(micro_batches)
@@ -233,10 +238,11 @@ class FineTuningModule(LightningModule):  # type: ignore[misc] # untyped base
         self._val_errors.reset()
         self._started = time.perf_counter()
 
-    def _count_labels(self, micro_batches: list[LabelledBatch]) -> Tensor:
+    def _count_labels(self, micro_batches: list[MicroBatch]) -> Tensor:
         """Sum the weights of the targets of a batch of all ranks."""
-        none = torch.zeros(4, dtype=torch.float64, device=self.device)
-        n_labels = sum((labels.count() for _, labels in micro_batches), none)
+        none = torch.zeros(4, dtype=torch.float64)
+        n_labels = sum((each.labels.count() for each in micro_batches), none)
+        n_labels = n_labels.to(self.device)
         if self.trainer.world_size > 1:
             n_labels = self.all_gather(n_labels).sum(dim=0)
         return n_labels
@@ -247,7 +253,6 @@ class FineTuningModule(LightningModule):  # type: ignore[misc] # untyped base
         The loss of a batch is the sum over ranks, the recorded one their mean.
         """
         for loss in losses:
-            self._check_finite(loss.loss)
             meter.add(loss.deviations, loss.loss * self.trainer.world_size)
         meter.close_batch()
 

@@ -83,5 +83,11 @@ class SpreadMarks:
     are_labels: Tensor
 
     def to(self, device: torch.device) -> SpreadMarks:
-        """Copy the marks to a device."""
+        """Copy the marks to a device.
+
+        Parameters
+        ----------
+        device : torch.device
+            Device of the training.
+        """
         return SpreadMarks(self.weights.to(device), self.are_labels.to(device))

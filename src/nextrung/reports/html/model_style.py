@@ -116,7 +116,7 @@ def in_order(models: Iterable[str]) -> list[str]:
     return sorted(models, key=lambda model: (ranks.get(model, len(ranks)), model))
 
 
-def describe_training(recipe: Recipe) -> str:
+def describe_recipe(recipe: Recipe) -> str:
     """Describe the trained weights of a recipe, its anchor and its labels.
 
     Parameters

@@ -11,7 +11,7 @@ from pydantic import Field
 
 from nextrung.potentials.catalogue import format_plain_code
 from nextrung.reports.html.elements import format_count
-from nextrung.reports.html.model_style import appearance, describe_training
+from nextrung.reports.html.model_style import appearance, describe_recipe
 from nextrung.reports.html.quantities import COUNT, DENSITY, ENERGY, PROPERTIES
 from nextrung.schemas.base import Record
 from nextrung.schemas.evaluation import PropertyErrors
@@ -84,7 +84,7 @@ def format_markdown(card: ModelCard) -> str:
         title=appearance(card.model).title,
         start="the source's weights" if card.recipe.pretrained else "random weights",
         rereference=card.recipe.rereference.value,
-        trained=describe_training(card.recipe),
+        trained=describe_recipe(card.recipe),
         data=f"{format_count(card.n_train_frames, 'frame')} of "
         f"{format_count(card.n_train_materials, 'material')}",
         elements=", ".join(card.elements),

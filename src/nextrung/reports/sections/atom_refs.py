@@ -41,7 +41,9 @@ def list_atom_refs(documents: Mapping[str, AtomRefDoc]) -> list[Element]:
             )
             for symbol, energy in document.atom_refs.items()
         ]
-        titles = numeric("Before (eV)", "After (eV)", "Shift (eV)", "± (eV)")
+        titles = numeric(
+            "Before (eV)", "After (eV)", "Shift (eV)", "Standard error (eV)"
+        )
         listed += details_table(
             _describe_fit(kind, document), ["Element", *titles], rows
         )

@@ -10,6 +10,7 @@ import plotly.graph_objects as go
 from nextrung.reports.html.elements import (
     details_table,
     element,
+    format_count,
     format_duration,
     number,
     numeric,
@@ -18,7 +19,7 @@ from nextrung.reports.html.elements import (
 )
 from nextrung.reports.html.model_style import (
     appearance,
-    describe_training,
+    describe_recipe,
     model_cell,
 )
 from nextrung.reports.html.quantities import PROPERTIES
@@ -58,6 +59,7 @@ def report_fine_tuning(
     made = documents_of(documents, "fine_tuning", FineTuningDoc)
     trained = {model: document for model, document in made.items() if document.history}
     blocks: list[Element | Figure] = [_list_models(made, finished)] if made else []
+    blocks += _list_predicted_targets(made)
     if trained:
         blocks += [list_colours(trained), *_plot_gradients(trained)]
         blocks += _plot_histories(trained)
@@ -80,7 +82,7 @@ def _list_models(
             model_cell(model, document.functional if model in finished else ""),
             _describe_start(document, is_finished=model in finished),
             document.recipe.rereference.value,
-            describe_training(document.recipe),
+            describe_recipe(document.recipe),
             number(document.n_train_frames),
             number(len(document.history)),
             number(document.best_epoch, reason="not trained"),
@@ -91,6 +93,24 @@ def _list_models(
         for model, document in documents.items()
     ]
     return table([*titles, *numeric(*counts)], rows)
+
+
+def _list_predicted_targets(documents: Mapping[str, FineTuningDoc]) -> list[Element]:
+    """List what each model was trained on that the source predicted."""
+    listed = []
+    for model, document in documents.items():
+        targets = []
+        if document.n_source_labelled:
+            n_frames = format_count(document.n_source_labelled, "training frame")
+            targets.append(f"the forces and stresses of {n_frames}")
+        if document.n_replayed:
+            n_crystals = format_count(document.n_replayed, "replayed crystal")
+            targets.append(f"all targets of {n_crystals}")
+        if targets:
+            title = appearance(model).title
+            text = f"{title}: {' and '.join(targets)} are predictions of the source."
+            listed.append(element("p", f"{text} They are in no error."))
+    return listed
 
 
 def _describe_start(document: FineTuningDoc, *, is_finished: bool) -> str:

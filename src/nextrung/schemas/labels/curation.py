@@ -221,7 +221,8 @@ class CurationSettings(Record):
     required_labels: tuple[Label, ...] = Field(
         (Label.ENERGY, Label.FORCES),
         min_length=1,
-        description="Labels that frames must have.",
+        description="Labels that frames must have; `[energy]` takes frames of energies "
+        "alone too.",
     )
     duplicate_tolerances: tuple[DuplicateTolerance, ...] = Field(
         MPTRJ_TOLERANCES,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 from pymatgen.core import Element
@@ -240,21 +240,37 @@ class GpawDocumentsSource(Record):
         return self
 
 
+class ShippedLabels(StrEnum):
+    """Label files that the package ships."""
+
+    GPAW_PBE = "gpaw-pbe"
+    GPAW_R2SCAN = "gpaw-r2scan"
+
+
 class LabelFilesSource(Record):
     """Label files: Parquet files of frames with how they were calculated."""
 
     kind: Literal["label_files"] = "label_files"
     paths: tuple[str, ...] = Field(
-        min_length=1,
-        description="Label files of one code and functional, or names of those that "
-        "the package ships: `gpaw-pbe`, `gpaw-r2scan`; environment variables are "
-        "expanded.",
+        (),
+        description="Label files of one code and functional; environment variables "
+        "are expanded.",
+    )
+    shipped: ShippedLabels | None = Field(
+        None, description="Label file of the package, in place of `paths`."
     )
     last_frame: LastFrame = Field(
         LastFrame.RELAXED,
         description="Whether the last frame of a material is its relaxed structure "
         "(`relaxed`), as in shipped files, or may be any (`any`).",
     )
+
+    @model_validator(mode="after")
+    def _validate_origin(self) -> Self:
+        """Validate that there are either paths or a file of the package."""
+        if bool(self.paths) == bool(self.shipped):
+            raise ValueError("expected either `paths` or `shipped`")
+        return self
 
 
 class ProjectDocuments(StrEnum):

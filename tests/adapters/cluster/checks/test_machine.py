@@ -6,10 +6,10 @@ from collections import namedtuple
 from typing import TYPE_CHECKING
 
 import pytest
-import torch
 
 from nextrung.adapters.cluster.checks import machine
 from nextrung.adapters.cluster.checks.machine import THREAD_VARIABLES, check_machine
+from nextrung.schemas.cluster.checks import Level, make_finding
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -33,8 +33,8 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         (config / name).touch(mode=0o600)
     monkeypatch.setenv("FW_CONFIG_FILE", str(config / "FW_config.yaml"))
     monkeypatch.setattr(shutil, "disk_usage", lambda _: Usage(1e12, 0, 1e12))
-    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
-    monkeypatch.setattr(torch.cuda, "get_device_name", lambda _: "H200")
+    gpu = make_finding("GPU", Level.OK, "2 × H200")
+    monkeypatch.setattr(machine, "check_gpus", lambda: [gpu])
     monkeypatch.setattr(machine, "requires", lambda _: ["torch>=2"])
     return config
 
@@ -50,14 +50,6 @@ def test_a_valid_machine_has_no_warnings(folder: Path) -> None:
     assert {one.level for one in found.values()} == {"ok"}
     assert found["GPU"].found == "2 × H200"
     assert found["run folder"].found.endswith("new, 1000 GB free")
-
-
-def test_a_machine_without_gpu_is_a_warning(
-    folder: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(torch.cuda, "device_count", lambda: 0)
-
-    assert examine(folder)["GPU"].level == "warn"
 
 
 def test_old_and_missing_packages_are_listed(

@@ -1,4 +1,4 @@
-"""Checks of this machine: packages, GPU, disk, environment and file modes."""
+"""Checks of this machine: packages, GPUs, disk, environment and file modes."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from importlib.metadata import requires
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import torch
 from packaging.requirements import Requirement
 
+from nextrung.adapters.cluster.checks.gpus import check_gpus
 from nextrung.adapters.cluster.checks.store import installed_version
 from nextrung.adapters.cluster.config_files import SECRET_FILES
 from nextrung.potentials.catalogue import list_installed_versions
@@ -38,7 +38,7 @@ def check_machine(folder: Path) -> Iterator[Finding]:
         Configuration folder.
     """
     yield _check_packages()
-    yield _check_gpus()
+    yield from check_gpus()
     yield _check_run_folder(MachineSettings().root)
     yield _check_threads()
     yield _check_fireworks(folder)
@@ -63,16 +63,6 @@ def _check_packages() -> Finding:
     versions |= list_installed_versions()  # of the families of potentials
     shown = ", ".join(f"{name} {found}" for name, found in versions.items())
     return make_finding("packages", Level.OK, shown)
-
-
-def _check_gpus() -> Finding:
-    """List the GPUs that torch detects."""
-    count = torch.cuda.device_count()
-    if count == 0:
-        got = f"none visible to torch {torch.__version__}"
-        return make_finding("GPU", Level.WARN, got, "fine on a node that only submits")
-    names = {torch.cuda.get_device_name(number) for number in range(count)}
-    return make_finding("GPU", Level.OK, f"{count} × {', '.join(sorted(names))}")
 
 
 def _check_run_folder(root: Path) -> Finding:
