@@ -12,7 +12,7 @@ from nextrung.adapters.files.artifacts import artifact_path
 from nextrung.adapters.files.frames import read_materials
 from nextrung.adapters.stores.job_store import close_store, make_embedded_store
 from nextrung.adapters.stores.studies import load_documents, load_study
-from nextrung.makers.recipe_comparison import RecipeComparisonMaker, cross_validate
+from nextrung.makers.recipes.comparison import RecipeComparisonMaker, cross_validate
 from nextrung.makers.routing import kind_of
 from nextrung.makers.submission import make_workflow
 from nextrung.schemas.base import InputError
