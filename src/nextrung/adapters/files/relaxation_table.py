@@ -14,7 +14,7 @@ from nextrung.adapters.files.frame_table import to_array
 from nextrung.compute.collections import RelaxationSummary
 from nextrung.schemas.base import InputError
 from nextrung.schemas.relaxation import RelaxationRecord
-from nextrung.schemas.stability_table import ModelEnergies
+from nextrung.schemas.stability.table import ModelEnergies
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
