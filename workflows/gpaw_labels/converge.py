@@ -26,6 +26,7 @@ from nextrung.schemas.labels.gpaw import GpawSettings
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from numpy.typing import NDArray
     from pymatgen.core import Structure
 
 #: Elements, whose crystals are the references, and compounds.
@@ -91,26 +92,49 @@ def read(path: Path) -> list[dict[str, Any]]:
 
 
 def report(path: Path) -> None:
-    """Print the changes of formation energies, forces and stresses."""
+    """Print the changes of energies, forces and stresses, and of their differences."""
     rows = {(r["functional"], r["variant"], r["name"]): r for r in read(path)}
     print(
-        "functional variant name   meV/atom (total)  meV/atom (formation)  meV/Å  GPa"
+        "functional variant  name   meV/atom (total)  meV/atom (formation)  meV/Å  GPa"
     )
-    for functional, variant, name in rows:
-        if variant == "chosen":
-            continue
-        old, new = (rows[functional, key, name] for key in ("chosen", variant))
-        total = 1000 * (per_atom(new) - per_atom(old))
-        formation = 1000 * (
-            formation_energy(rows, functional, variant, name)
-            - formation_energy(rows, functional, "chosen", name)
-        )
-        forces = 1000 * np.abs(np.subtract(new["forces"], old["forces"])).max()
-        stress = np.abs(np.subtract(new["stress"], old["stress"])).max() / GPa
-        print(
-            f"{functional:10} {variant:8} {name:7} {total:8.2f} {formation:8.2f} "
-            f"{forces:8.2f} {stress:8.2f}"
-        )
+    changes = {
+        key: find_change(rows, key) for key in rows if key[1] != next(iter(VARIANTS))
+    }
+    for key, change in changes.items():
+        print_change(key, change)
+    for key, change in changes.items():
+        if key[0] == "r2SCAN":
+            difference = change - changes["PBE", *key[1:]]
+            print_change(("difference", *key[1:]), difference)
+
+
+def find_change(
+    rows: Mapping[tuple[str, str, str], Any], key: tuple[str, str, str]
+) -> NDArray[np.float64]:
+    """Find the changes in meV/atom (total, formation), meV/Å and GPa."""
+    functional, variant, name = key
+    chosen = next(iter(VARIANTS))
+    old, new = (rows[functional, each, name] for each in (chosen, variant))
+    formation = formation_energy(rows, functional, variant, name)
+    formation -= formation_energy(rows, functional, chosen, name)
+    return np.concatenate(
+        [
+            [1000 * (per_atom(new) - per_atom(old)), 1000 * formation],
+            1000 * np.subtract(new["forces"], old["forces"]).ravel(),
+            np.subtract(new["stress"], old["stress"]) / GPa,
+        ]
+    )
+
+
+def print_change(key: tuple[str, str, str], change: NDArray[np.float64]) -> None:
+    """Print a change; of forces and stresses the largest component."""
+    functional, variant, name = key
+    total, formation = change[:2]
+    forces, stress = (np.abs(part).max() for part in (change[2:-6], change[-6:]))
+    print(
+        f"{functional:10} {variant:8} {name:7} {total:8.2f} {formation:8.2f} "
+        f"{forces:8.2f} {stress:8.2f}"
+    )
 
 
 def per_atom(row: Mapping[str, Any]) -> float:
