@@ -125,6 +125,7 @@ def test_progress_takes_no_longer_after_many_relaxations() -> None:
         sys.setprofile(lambda *_: calls.append(1))
         try:
             pace.add(record)
+            pace.describe()
         finally:
             sys.setprofile(None)
         return len(calls)

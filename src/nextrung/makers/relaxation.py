@@ -79,7 +79,7 @@ class Throughput:
         self._started = time.perf_counter()
 
     def add(self, record: RelaxationRecord) -> None:
-        """Count a finished relaxation, and report.
+        """Count a finished relaxation.
 
         Parameters
         ----------
@@ -88,7 +88,6 @@ class Throughput:
         """
         self._n_done += 1
         self._n_failed += record.failed
-        self.report()
 
     def report(self) -> None:
         """Report the number of finished relaxations and :meth:`describe`."""
@@ -166,6 +165,7 @@ class ShardMaker(StageMaker):
         def keep(index: int, record: RelaxationRecord) -> None:
             log.record(waiting_names[index], record)
             throughput.add(record)
+            throughput.report()
 
         def save(points: Mapping[int, RestartPoint]) -> None:
             named = {waiting_names[index]: point for index, point in points.items()}
