@@ -8,6 +8,7 @@ from __future__ import annotations
 import gzip
 import json
 import pickle
+from itertools import takewhile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -36,6 +37,15 @@ VALID = {
     "doctor": ("-c", "@folder"),
     "submit": ("@study.yaml", "-c", "@folder"),
     "label": ("@salt.cif",),
+    "improve": (
+        "@study.yaml",
+        "--pool",
+        "@salt.cif",
+        "--engine",
+        "chgnet-r2scan",
+        "--budget",
+        "8",
+    ),
     "fine-tune": ("@frames.parquet",),
     "evaluate": ("@frames.parquet",),
     "relax": ("@salt.cif",),
@@ -117,6 +127,10 @@ WRONG_OPTIONS: dict[Any, tuple[str, ...]] = {
     "root": WRONG_FOLDERS,
     "config": ("@none", "@folder", "@empty", "@broken"),
     "labels": ("a", "=b", "a.b=c"),
+    "pool": ("@none", "@folder", "@empty", "@binary", "@deep.json", "@frames.nope"),
+    "engine": ("nope", "@foreign.pth.tar"),
+    "recipe": ("nope", "source"),
+    "beside": ("@none", "@folder"),
     "settings": (*WRONG_FILES, "@repeated.yaml", "@deep.yaml"),
 }
 
@@ -135,6 +149,7 @@ WRONG_HERE: dict[Any, tuple[str, ...]] = {
     ("preflight", "overrides"): SOME_OVERRIDES,
     ("submit", "overrides"): SOME_OVERRIDES,
     ("compare-recipes", "overrides"): SOME_OVERRIDES,
+    ("improve", "overrides"): SOME_OVERRIDES,
     ("dataset build", "overrides"): SOME_OVERRIDES,
     ("dataset audit", "overrides"): SOME_OVERRIDES,
     ("doctor", "config"): ("@none", "@folder", "@empty"),  # of others it tells faults
@@ -167,14 +182,15 @@ WRONG_ARGUMENTS: dict[tuple[str, int], tuple[str, ...]] = {
     ("stability plot", 0): ("@none", "@folder", "@empty", "nope"),
     ("stability plot", 1): ("", "nope", "Xx-O", "1"),
 }
+DATASET_COMMANDS = ("dataset build", "dataset audit")
 STUDIES = ("@repeated.yaml", "@deep.yaml", "@bomb.yaml", "@tagged.yaml", "@latin.yaml")
 for _command in (
     "run",
     "preflight",
     "compare-recipes",
+    "improve",
     "submit",
-    "dataset build",
-    "dataset audit",
+    *DATASET_COMMANDS,
 ):
     WRONG_ARGUMENTS[_command, 0] = WRONG_FILES + STUDIES
 for _command in ("relax", "label"):
@@ -218,9 +234,8 @@ def _vary(name: str) -> Iterator[tuple[str, ...]]:
     """Replace every argument and option of a valid command line by wrong values."""
     words, valid = tuple(name.split()), VALID[name]
     yield (*words, *valid, "--nope")
-    for position in range(sum(part[:1] != "-" for part in valid if valid[0] != "-c")):
-        if valid[position - 1] == "-c":
-            continue
+    arguments = takewhile(lambda part: part[:1] != "-", valid)
+    for position, _ in enumerate(arguments):
         for wrong in WRONG_ARGUMENTS.get((name, position), WRONG_FILES):
             yield (*words, *valid[:position], wrong, *valid[position + 1 :])
     for parameter in _find_command(words).params:

@@ -141,6 +141,20 @@ def test_a_permuted_pool_gives_the_same_structures_in_the_same_order() -> None:
     ]
 
 
+def test_a_sample_of_a_large_pool_is_that_of_the_permuted_pool(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("nextrung.compute.selection.MOST_SAMPLES", 10)
+    pool, labelled = draw_pool(60), draw_pool(50, seed=1)
+    order = np.random.default_rng(2).permutation(60)
+
+    chosen = choose(pool, labelled, 10)
+
+    assert [choice.index for choice in chosen] == [
+        int(order[choice.index]) for choice in choose(subset(pool, order), labelled, 10)
+    ]
+
+
 def test_fewer_candidates_are_the_first_of_more() -> None:
     pool, labelled = draw_pool(40), draw_pool(3, seed=1)
 
@@ -236,12 +250,12 @@ def test_random_choices_are_uniform() -> None:
 
     chosen = [
         choice.index
-        for seed in range(2000)
+        for seed in range(500)
         for choice in choose(pool, NOTHING, 2, Strategy.RANDOM, seed)
     ]
 
-    frequencies = np.bincount(chosen) / 2000
-    assert frequencies == pytest.approx([0.5] * 4, abs=4 * 0.5 / np.sqrt(2000))
+    frequencies = np.bincount(chosen) / 500
+    assert frequencies == pytest.approx([0.5] * 4, abs=4 * 0.5 / np.sqrt(500))
 
 
 def test_a_pool_smaller_than_the_batch_is_chosen_whole() -> None:

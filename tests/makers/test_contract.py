@@ -5,8 +5,10 @@ from __future__ import annotations
 import importlib
 import json
 import pkgutil
+import shutil
 from dataclasses import dataclass, field, fields, replace
 from inspect import signature
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import matplotlib as mpl
@@ -17,10 +19,11 @@ from fireworks import Firework
 from jobflow import Flow, Job, Maker, OutputReference, run_locally
 from jobflow.core.flow import get_flow
 from jobflow.managers.fireworks import flow_to_workflow, job_to_firework
-from monty.json import MontyDecoder, MontyEncoder
+from monty.json import MontyDecoder, MontyEncoder, jsanitize
+from tests.compute.test_improvement import make_round
 
 from nextrung import makers
-from nextrung.adapters.files.artifacts import artifact_path
+from nextrung.adapters.files.artifacts import artifact_path, store_artifact
 from nextrung.adapters.files.structures import store_structure
 from nextrung.adapters.stores.studies import load_study
 from nextrung.makers.alignment import AlignmentMaker
@@ -36,6 +39,10 @@ from nextrung.makers.fine_tuning import (
     SourceMaker,
 )
 from nextrung.makers.gpaw_labelling import GpawLabellingMaker, GpawLabelMaker
+from nextrung.makers.improvement.flow import ImprovementMaker, RoundPlanMaker
+from nextrung.makers.improvement.labels import LabelAdditionMaker
+from nextrung.makers.improvement.pool import PoolMaker
+from nextrung.makers.improvement.rounds import RoundMaker
 from nextrung.makers.jobs.fingerprints import identify
 from nextrung.makers.jobs.flow import TaskFlow, TaskJob
 from nextrung.makers.jobs.stage_maker import RecordMaker, StageMaker
@@ -48,9 +55,17 @@ from nextrung.makers.scaling_law import ScalingLawFitMaker, ScalingLawMaker
 from nextrung.makers.stability import StabilityMaker
 from nextrung.makers.study import StudyMaker
 from nextrung.makers.summary import SummaryMaker
-from nextrung.schemas.base import Artifact, InputError
+from nextrung.schemas.base import Artifact, InputError, Provenance
 from nextrung.schemas.benchmark import BenchmarkSettings
-from nextrung.schemas.labelling import LabelSettings
+from nextrung.schemas.dataset import SplitSettings
+from nextrung.schemas.improvement import (
+    ImprovementDoc,
+    ImprovementSettings,
+    LabelAdditionSettings,
+    PoolDoc,
+    PotentialLabels,
+)
+from nextrung.schemas.labels.labelling import LabelSettings
 from nextrung.schemas.models import Model, Rereference
 from nextrung.schemas.preflight import PreflightSettings
 from nextrung.schemas.recipe_comparison import RecipeComparisonSettings
@@ -58,13 +73,19 @@ from nextrung.schemas.relaxation import ShardPlan
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from pathlib import Path
 
     from jobflow import JobStore
     from pymatgen.core import Structure
 
     from nextrung.schemas.study import StudySettings
 
+LOOP = ImprovementSettings(
+    engine=PotentialLabels(),
+    budget=1,
+    batch=1,
+    target=1e-9,
+    model=Model.SOURCE_RESIDUAL,
+)
 FILE = Artifact(path="a", sha256="0" * 64, size=1)
 PLAN = ShardPlan(
     model=Model.SOURCE, checkpoint=FILE, materials=FILE, shard=0, n_shards=1, parents={}
@@ -83,6 +104,7 @@ class Context:
     labels: LabelSettings = field(default_factory=LabelSettings)
     frames_file: str = "frames.parquet"
     study: str = "uuid-of-study"
+    pool: Artifact = FILE
 
     def output(self, part: str) -> OutputReference:
         """The document of a part of the study."""
@@ -273,6 +295,50 @@ EXAMPLES: dict[type[Maker], Example] = {
     PreflightMaker: Example(
         lambda it: PreflightMaker(it.settings), no_inputs, {"preflight": {"epochs": 1}}
     ),
+    PoolMaker: Example(
+        lambda it: PoolMaker(settings=it.settings.dataset.split),
+        lambda it: {"pool": it.pool, "dataset": it.output("dataset")},
+        {"same_crystal": {"site": 0.2}},
+    ),
+    LabelAdditionMaker: Example(
+        lambda it: LabelAdditionMaker(
+            settings=LabelAdditionSettings(
+                engine=PotentialLabels(), dataset=it.settings.dataset
+            )
+        ),
+        lambda it: {
+            "dataset": it.output("dataset"),
+            "batch": it.pool,
+            "calculations": {},
+        },
+        {"dataset": {"split": {"val": 0.3}}},
+    ),
+    RoundMaker: Example(
+        lambda _: RoundMaker(settings=LOOP),
+        lambda it: {
+            "pool": it.output("pool"),
+            "dataset": it.output("dataset"),
+            "models": [it.output("fine_tuning/source_residual")],
+            "evaluations": [it.output("evaluation/source_residual")],
+            "previous": None,
+        },
+        {"budget": 9},
+    ),
+    RoundPlanMaker: Example(
+        lambda it: RoundPlanMaker(settings=LOOP, study=it.settings),
+        lambda it: {
+            "improvement": it.output("improvement"),
+            "dataset": it.output("dataset"),
+            "source": it.output("fine_tuning/source"),
+            "pool": it.output("pool"),
+        },
+        {"budget": 9},
+    ),
+    ImprovementMaker: Example(
+        lambda it: ImprovementMaker(settings=LOOP, study=it.settings),
+        lambda it: {"pool": it.pool},
+        {"budget": 9},
+    ),
     LabelMaker: Example(
         lambda it: LabelMaker(settings=it.labels),
         lambda it: {"structure": it.structure},
@@ -337,7 +403,7 @@ def context(study_settings: StudySettings) -> Context:
         "fine_tuning/source_refit",
         *(f"{part}/{model}" for part in per_model for model in study_settings.models),
     ]
-    uuids = {part: f"uuid-of-{part}" for part in parts}
+    uuids = {part: f"uuid-of-{part}" for part in (*parts, "pool", "improvement")}
     return Context(study_settings, uuids, ["uuid-of-shard"])
 
 
@@ -347,6 +413,7 @@ def finished_context(
     finished_store: JobStore,
     recorded_silicon: Structure,
     vasp_script: Path,
+    tmp_path: Path,
 ) -> Context:
     """A study that is finished, and a structure for a script in place of VASP."""
     shards = list(
@@ -359,9 +426,13 @@ def finished_context(
     study = finished_store.query_one({"output.@class": "StudyDoc"})
     assert dataset is not None
     assert study is not None
+    uuids = load_study(finished_store).results.jobs
+    pool = store_artifact(
+        Path(shutil.copy(_frames_of(dataset), tmp_path / "pool.parquet")), "pools"
+    )
     return Context(
         study_settings,
-        load_study(finished_store).results.jobs,
+        uuids | _store_loop(finished_store, uuids, pool),
         [shard["uuid"] for shard in shards],
         ShardPlan.model_validate(shards[0]["output"]["plan"]),
         store_structure(recorded_silicon),
@@ -371,9 +442,48 @@ def finished_context(
                 "run_vasp_kwargs": {"vasp_cmd": str(vasp_script)},
             }
         ),
-        str(artifact_path(Artifact.model_validate(dataset["output"]["frames"]))),
+        str(_frames_of(dataset)),
         study["uuid"],
+        pool,
     )
+
+
+def _frames_of(dataset: dict[str, Any]) -> Path:
+    """The frames file of a stored data set."""
+    return artifact_path(Artifact.model_validate(dataset["output"]["frames"]))
+
+
+def _store_loop(
+    store: JobStore, uuids: dict[str, str], pool: Artifact
+) -> dict[str, str]:
+    """Store the pool of a loop, and a loop that has ended."""
+    source = store.get_output(uuids["fine_tuning/source"])
+    provenance = Provenance.model_validate(source["provenance"])
+    documents: dict[str, Any] = {
+        "pool": PoolDoc(
+            settings=SplitSettings(),
+            n_structures=1,
+            n_candidates=1,
+            n_held_out=0,
+            excluded=[],
+            candidates=pool,
+            provenance=provenance,
+        ),
+        "improvement": ImprovementDoc(
+            study="small",
+            settings=LOOP,
+            labels="made up",
+            held_out="0",
+            rounds=[make_round()],
+            n_structures=1,
+            n_held_out_structures=0,
+            provenance=provenance,
+        ),
+    }
+    for name, document in documents.items():
+        output = jsanitize(document, strict=True, enum_values=True)
+        store.update({"uuid": f"uuid-of-{name}", "index": 1, "output": output})
+    return {name: f"uuid-of-{name}" for name in documents}
 
 
 #: Makers of documents of atomate2, which hold their metadata themselves.

@@ -17,7 +17,7 @@ from nextrung.makers.labelling import (
     LabellingMaker,
     make_static_maker,
 )
-from nextrung.schemas.labelling import InputSet, LabelSettings
+from nextrung.schemas.labels.labelling import InputSet, LabelSettings
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -32,9 +32,7 @@ WORKFLOWS = Path(__file__).parents[2] / "workflows"
 #: Settings that make the studies of the project small enough for tests.
 SMALL = {
     "demo": (
-        "dataset.source.chemical_systems=[Mg-O, Li-O]",
-        "dataset.source.n_materials_per_system=6",
-        "dataset.source.fmax=0.3",
+        "dataset.split={val: 0.1, test: 0.8}",
         "training.epochs=1",
         "relaxation.max_steps=10",
         "density.n_crystals=2",

@@ -16,8 +16,8 @@ from nextrung.schemas.fine_tuning import (
     LossWeights,
     Precision,
 )
-from nextrung.schemas.labelling import InputSet, LabelSettings
 from nextrung.schemas.labels.curation import CorrectionScheme, CurationSettings
+from nextrung.schemas.labels.labelling import InputSet, LabelSettings
 from nextrung.schemas.labels.sources import (
     AseSource,
     DistilledSource,

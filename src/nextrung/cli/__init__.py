@@ -31,6 +31,7 @@ from nextrung.cli import (
     training,
 )
 from nextrung.cli.labels.command import label
+from nextrung.cli.labels.improve import improve
 from nextrung.cli.running import PlainConsole, describe_invalid, opened
 from nextrung.schemas.base import InputError
 
@@ -66,6 +67,7 @@ _COMMANDS: dict[str, tuple[Callable[..., None], ...]] = {
         study.run,
         recipes.compare_recipes,
         study.report,
+        improve,
         status.status,
     ),
     "Results": (queries.results, queries.build, provenance.provenance),

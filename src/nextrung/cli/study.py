@@ -41,6 +41,10 @@ if TYPE_CHECKING:
     from nextrung.schemas.study import StudyDoc
 
 
+#: Most improvement loops on a page.
+PAIR = 2
+
+
 def run(
     study: StudyFile,
     *,
@@ -131,6 +135,13 @@ def report(
         Path | None,
         typer.Option(metavar="DIR", help="Folder for each figure: PDF, PNG, CSV."),
     ] = None,
+    improvement: Annotated[
+        bool,
+        typer.Option(
+            "--improvement",
+            help="Report the improvement loop of a study, a second one beside it.",
+        ),
+    ] = False,
 ) -> None:
     """Write the report of a study, or several studies side by side, as one file."""
     from nextrung.adapters.stores.studies import (
@@ -148,6 +159,9 @@ def report(
     validate_output(output)
     validate_folder(figures, "--figures")
     located = [locate_study(place, study, config) for place in where]
+    if improvement:
+        _report_loops(located, output)
+        return
     studies = [load_study(store, name) for store, name in located]
     if len(studies) > 1:
         stages = ("evaluation", "fine_tuning")
@@ -162,6 +176,18 @@ def report(
         write_report(studies[0], loaded, output, repeated=repeated)
         if figures is not None:
             write_figures(studies[0], loaded, figures)
+    console.print(f"report: {output.resolve()}", soft_wrap=True)
+
+
+def _report_loops(located: Sequence[tuple[JobStore, str | None]], output: Path) -> None:
+    """Write the page of a loop, with another one beside it where there are two."""
+    from nextrung.adapters.stores.studies import load_improvement
+    from nextrung.reports.pages.improvement import write_improvement
+
+    if len(located) > PAIR:
+        raise InputError(f"--improvement: expected one or two runs, got {len(located)}")
+    loops = [load_improvement(store, name) for store, name in located]
+    write_improvement(loops[0], output, beside=loops[1] if loops[1:] else None)
     console.print(f"report: {output.resolve()}", soft_wrap=True)
 
 

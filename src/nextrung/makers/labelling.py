@@ -18,7 +18,7 @@ from nextrung.adapters.files.structures import load_structure
 from nextrung.makers.jobs.flow import derive_uuid, make_flow
 from nextrung.makers.jobs.stage_maker import RecordMaker, StageMaker
 from nextrung.schemas.base import Artifact
-from nextrung.schemas.labelling import JOB_NAME, InputSet, LabelSettings
+from nextrung.schemas.labels.labelling import JOB_NAME, InputSet, LabelSettings
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

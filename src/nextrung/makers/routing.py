@@ -11,14 +11,18 @@ from nextrung.makers.dataset import DatasetMaker
 from nextrung.makers.density import DensityMaker
 from nextrung.makers.evaluation import EvaluationMaker
 from nextrung.makers.fine_tuning import FineTuningMaker, ReReferenceMaker, SourceMaker
+from nextrung.makers.improvement.flow import RoundPlanMaker
+from nextrung.makers.improvement.labels import LabelAdditionMaker
+from nextrung.makers.improvement.pool import PoolMaker
+from nextrung.makers.improvement.rounds import RoundMaker
 from nextrung.makers.physics import PhysicsMaker
 from nextrung.makers.relaxation import MergeMaker, RelaxationMaker, ShardMaker
 from nextrung.makers.scaling_law import ScalingLawFitMaker
 from nextrung.makers.stability import StabilityMaker
 from nextrung.makers.summary import SummaryMaker
 from nextrung.schemas.cluster.machine import CPU_CATEGORY
-from nextrung.schemas.labelling import JOB_NAME as LABEL_JOB
 from nextrung.schemas.labels.gpaw import JOB_NAME as GPAW_JOB
+from nextrung.schemas.labels.labelling import JOB_NAME as LABEL_JOB
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -46,6 +50,10 @@ MAKERS: Mapping[str, type[StageMaker]] = {
     "benchmark": BenchmarkMaker,
     "scaling_law": ScalingLawFitMaker,
     "results": SummaryMaker,
+    "candidates": PoolMaker,
+    "label_addition": LabelAdditionMaker,
+    "round": RoundMaker,
+    "round_plan": RoundPlanMaker,
 }
 
 #: Prefix of the names of the jobs of each kind.

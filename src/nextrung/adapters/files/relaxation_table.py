@@ -153,8 +153,8 @@ def _read_table(path: Path, columns: Sequence[str]) -> pa.Table:
     """Read some columns of a table of relaxations; older ones have no notes."""
     try:
         written = pq.read_schema(path).names
-        wanted = [name for name in columns if name in written or name != "note"]
-        return pq.read_table(path, columns=wanted).select(wanted)
+        present = [name for name in columns if name in written or name != "note"]
+        return pq.read_table(path, columns=present).select(present)
     except (OSError, KeyError, pa.ArrowInvalid) as error:
         raise InputError(f"expected a table of relaxations in {path}") from error
 

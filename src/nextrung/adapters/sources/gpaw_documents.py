@@ -73,7 +73,7 @@ def read_gpaw_documents(
     rejected: list[Rejection] = []
     for number, document in enumerate(_read_documents(source)):
         on_progress(number, number + 1, f"document {number}")
-        read = _read(document, f"document {number}")
+        read = read_gpaw_document(document, f"document {number}")
         if isinstance(read, Rejection):
             rejected.append(read)
         else:
@@ -169,8 +169,18 @@ def _find_ids(document: Mapping[str, Any], default: str) -> tuple[str, str]:
     return frame_id, str(metadata.get("material_id") or frame_id)
 
 
-def _read(document: Mapping[str, Any], default_id: str) -> Trajectory | Rejection:
-    """Read one document, or reject it."""
+def read_gpaw_document(
+    document: Mapping[str, Any], default_id: str
+) -> Trajectory | Rejection:
+    """Read one document, or reject it.
+
+    Parameters
+    ----------
+    document : mapping
+        Document of a job, or its output.
+    default_id : str
+        Id of the frame where the document has none.
+    """
     frame_id, material_id = _find_ids(document, default_id)
     rule, output = Rule.INCOMPLETE_FILE, document.get("output") or {}
     task = output if "ase_calculator_name" in output else document

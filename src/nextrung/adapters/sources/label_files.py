@@ -57,7 +57,7 @@ def read_label_files(
     _validate_one_kind(paths)
     for index, path in enumerate(paths):
         on_progress(index, len(paths), path.name)
-        frames, identity = read_frames(path), _read_identity(path)
+        frames, identity = read_frames(path), read_identity(path)
         ids = frames.material_ids
         edges = [0, *(np.flatnonzero(ids[1:] != ids[:-1]) + 1), len(ids)]
         for start, end in pairwise(edges):
@@ -127,13 +127,24 @@ def name_calculation(source: LabelFilesSource) -> str:
     source : LabelFilesSource
         Paths of the files, or the name of a file of the package.
     """
-    identity = _read_identity(find_label_files(source)[0])
+    identity = read_identity(find_label_files(source)[0])
     version = ".".join(identity.version.split(".")[:2])
     return f"{identity.code} {version}".strip()
 
 
-def _read_identity(path: Path) -> LabelIdentity:
-    """Read how the frames of a file were calculated."""
+def read_identity(path: Path) -> LabelIdentity:
+    """Read how the frames of a file were calculated.
+
+    Parameters
+    ----------
+    path : Path
+        A label file.
+
+    Raises
+    ------
+    InputError
+        If it does not say.
+    """
     try:
         return LabelIdentity.model_validate(read_metadata(path)[_IDENTITY])
     except (KeyError, ValidationError) as error:
@@ -144,7 +155,7 @@ def _read_identity(path: Path) -> LabelIdentity:
 
 def _validate_one_kind(paths: Sequence[Path]) -> None:
     """Validate that the files agree in code and functional."""
-    first, *others = [(path, _read_identity(path)) for path in paths]
+    first, *others = [(path, read_identity(path)) for path in paths]
     for path, identity in others:
         for field in ("code", "functional"):
             expected, got = getattr(first[1], field), getattr(identity, field)

@@ -15,6 +15,7 @@ from nextrung.schemas.dataset import DatasetDoc
 from nextrung.schemas.density import DensityDoc
 from nextrung.schemas.evaluation import EvaluationDoc
 from nextrung.schemas.fine_tuning import FineTuningDoc
+from nextrung.schemas.improvement import ImprovementDoc
 from nextrung.schemas.physics import PhysicsDoc
 from nextrung.schemas.preflight import PreflightDoc
 from nextrung.schemas.relaxation import RelaxationDoc
@@ -77,6 +78,33 @@ def load_study(store: JobStore, name: str | None = None) -> StudyDoc:
         others = ", ".join(_list_studies(store)) or "none"
         raise InputError(f"expected {expected} in the store, got {others}")
     return studies[-1]
+
+
+def load_improvement(store: JobStore, study: str | None = None) -> ImprovementDoc:
+    """Load the last document of the newest improvement loop that has ended.
+
+    Parameters
+    ----------
+    store : JobStore
+        A connected store.
+    study : str, optional
+        Name of the study; that of the loop finished last by default.
+
+    Raises
+    ------
+    InputError
+        If there is none.
+    """
+    criteria = {"output.@class": "ImprovementDoc", "output.stop": {"$ne": None}}
+    named = {} if study is None else {"output.study": study}
+    found = find_documents(store, criteria | named)
+    if not found:
+        of_study = "" if study is None else f" of study {study}"
+        raise InputError(
+            f"expected a finished loop{of_study} in the store, got none (nextrung "
+            "improve)"
+        )
+    return ImprovementDoc.model_validate(found[-1]["output"])
 
 
 def load_documents(

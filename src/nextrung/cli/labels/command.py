@@ -12,7 +12,7 @@ from nextrung.cli.cluster import require_shared_root, submit_flow
 from nextrung.cli.options import Configuration, Root
 from nextrung.cli.running import console, open_cluster_store, open_run
 from nextrung.schemas.base import InputError
-from nextrung.schemas.labelling import Engine, InputSet
+from nextrung.schemas.labels.labelling import Engine, InputSet
 
 if TYPE_CHECKING:
     from jobflow import JobStore

@@ -19,8 +19,8 @@ from typing import TYPE_CHECKING, Final
 
 from nextrung.cli.running import console, validate_options
 from nextrung.schemas.base import InputError
-from nextrung.schemas.labelling import InputSet, LabelSettings
 from nextrung.schemas.labels.gpaw import GpawSettings
+from nextrung.schemas.labels.labelling import InputSet, LabelSettings
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping

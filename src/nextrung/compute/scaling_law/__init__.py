@@ -13,6 +13,7 @@ from __future__ import annotations
 from nextrung.compute.scaling_law.crossings import find_crossing
 from nextrung.compute.scaling_law.laws import (
     fit_power_law,
+    is_out_of_reach,
     select_curve,
     size_for_error,
 )
@@ -23,6 +24,7 @@ __all__ = [
     "Curve",
     "find_crossing",
     "fit_power_law",
+    "is_out_of_reach",
     "score_scaling_law",
     "select_curve",
     "size_for_error",

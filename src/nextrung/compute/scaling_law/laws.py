@@ -140,6 +140,31 @@ def size_for_error(curve: Curve, error_wanted: float, model: Model) -> RequiredS
     )
 
 
+def is_out_of_reach(curve: Curve, error_wanted: float, n_frames: float) -> bool:
+    """Check whether a power law needs more frames than there can be.
+
+    Parameters
+    ----------
+    curve : Curve
+        Errors that the power law is fitted to.
+    error_wanted : float
+        Error in the unit of the power law.
+    n_frames : float
+        Most training frames that there can be.
+
+    Returns
+    -------
+    bool
+        True only if no size up to ``n_frames`` is in the 95 % interval of the required
+        size: where four sizes or more determine it, and its lower end is larger, or the
+        error rises for certain.
+    """
+    if len(np.unique(curve.sizes)) < FOUR_SIZES:
+        return False
+    ends = bound_size(FittedLine.fit(curve), error_wanted)
+    return ends is None or bool(ends[0] > np.log10(n_frames))
+
+
 def as_frames(
     exponents: tuple[float, float] | None,
 ) -> tuple[float | None, float | None]:

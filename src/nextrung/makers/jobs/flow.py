@@ -7,7 +7,7 @@ from functools import wraps
 from inspect import signature
 from typing import TYPE_CHECKING, Any
 
-from jobflow import Flow, Job, OutputReference
+from jobflow import Flow, Job, JobOrder, OutputReference
 
 from nextrung.adapters.stores.write_retries import RetryingJobStore
 from nextrung.makers.jobs.fingerprints import identify, identify_flow
@@ -112,6 +112,8 @@ def make_flow(
     jobs: Sequence[Job | Flow],
     output: OutputReference | list[OutputReference],
     name: str,
+    *,
+    order: JobOrder = JobOrder.AUTO,
 ) -> TaskFlow:
     """Make a flow whose uuid follows from its name and its jobs.
 
@@ -123,6 +125,9 @@ def make_flow(
         Output of the flow.
     name : str
         Name of the flow.
+    order : JobOrder
+        Whether each member waits for those before it (``LINEAR``), or for its inputs
+        alone.
 
     Returns
     -------
@@ -130,7 +135,7 @@ def make_flow(
         The flow, with the same uuid for the same jobs.
     """
     uuid = identify_flow(name, [job.uuid for job in jobs])
-    return TaskFlow(list(jobs), output=output, name=name, uuid=uuid)
+    return TaskFlow(list(jobs), output=output, name=name, order=order, uuid=uuid)
 
 
 def derive_uuid(make_job: Callable[..., Job]) -> Callable[..., TaskJob]:

@@ -81,6 +81,10 @@ class JobRoutes(Record):
     benchmark: JobRoute = _route_of("jobs that compare a potential with experiment")
     scaling_law: JobRoute = _route_of("the job that fits scaling laws")
     results: JobRoute = _route_of("the job that summarises the study")
+    candidates: JobRoute = _route_of("jobs that list the structures of a pool")
+    label_addition: JobRoute = _route_of("jobs that add the labels of a round")
+    round: JobRoute = _route_of("jobs that score a round and choose structures")
+    round_plan: JobRoute = _route_of("jobs that plan the next round")
     labelling: JobRoute = _route_of("jobs that label structures with VASP")
     gpaw_labelling: JobRoute = _route_of("jobs that label structures with GPAW")
 
@@ -96,6 +100,8 @@ GPU_JOBS = frozenset(
         "density",
         "physics",
         "benchmark",
+        "label_addition",
+        "round",
     }
 )
 

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pydantic import Field
 
 from nextrung.schemas.base import Record
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 #: Name of the jobs that label structures; jobs are routed to workers by name.
 JOB_NAME = "label structure"
@@ -28,6 +31,16 @@ class InputSet(StrEnum):
     MATPES_PBE = "matpes_pbe"
     MATPES_R2SCAN = "matpes_r2scan"
     HSE06 = "hse06"
+
+
+#: Functional of each input set.
+FUNCTIONALS: Mapping[InputSet, str] = {
+    InputSet.MP_PBE: "PBE",
+    InputSet.MP_R2SCAN: "r2SCAN",
+    InputSet.MATPES_PBE: "PBE",
+    InputSet.MATPES_R2SCAN: "r2SCAN",
+    InputSet.HSE06: "HSE06",
+}
 
 
 class LabelSettings(Record):
