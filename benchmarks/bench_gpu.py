@@ -146,7 +146,7 @@ class Bench:
 
 def show_device(bench: Bench) -> Table:
     """List the findings of ``nextrung doctor`` about GPUs, and the probed memory."""
-    rows = [("check", "found")]
+    rows: Table = [("check", "found")]
     if bench.device.type == "cuda":
         rows += [(each.subject, f"{each.level}: {each.found}") for each in check_gpus()]
         rows.append(("bytes per cost", f"{measure_bytes_per_cost(bench.backend):,.0f}"))

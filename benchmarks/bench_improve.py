@@ -6,15 +6,14 @@ The loop of ``nextrung improve`` with a potential as engine: labels are predicti
 ``--target``, learnt from ``--source``. Structures are those of a file that ASE reads,
 or generated compounds of the elements given; whole compositions are held out. Every
 trial has its own held-out structures, pool and first labels, the same for both
-strategies. Without ``--train`` a round fits the references alone, on all of which
-thousands of rounds are cheap; elements without a label keep the references of the
-source. With it a committee of two is trained in every round, whose mean error counts.
+strategies. Without ``--train`` a round fits the references alone; elements without a
+label keep those of the source. With it a committee of two is trained in every round,
+whose mean error counts.
 
 Savings are 1 - (labels by expected gain) / (labels at random), the geometric mean over
 the trials with its 95 % interval of Student's t. Where one of them does not reach a
 target, the budget counts for it; trials in which neither does, and those that start
-within the target, are left out. Candidates that are alike, or references that are known
-well enough, leave little to gain: try few elements.
+within the target, are left out.
 """
 
 from __future__ import annotations
@@ -51,7 +50,7 @@ from nextrung.potentials.training.fine_tuning import fine_tune
 from nextrung.schemas.fine_tuning import FineTuningSettings, LossWeights
 from nextrung.schemas.frames import Frames
 from nextrung.schemas.improvement import Strategy
-from nextrung.schemas.models import Rereference, Trained
+from nextrung.schemas.models import RECIPES, Model, Rereference
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -123,6 +122,15 @@ def generate(elements: list[str], number: int, max_atoms: int) -> list[Structure
     ]
 
 
+def is_wanted(structure: Structure, options: argparse.Namespace) -> bool:
+    """Check the elements of a structure against those asked for."""
+    elements = {element.symbol for element in structure.composition}
+    return bool(
+        (not options.containing or elements & set(options.containing))
+        and (not options.within or elements <= set(options.within))
+    )
+
+
 def label(structures: list[Structure], source: Potential, target: Potential) -> Labels:
     """Label structures; leave out what one of the potentials cannot predict."""
     covered = source.elements & target.elements
@@ -183,7 +191,7 @@ def learn_network(
                 start,
                 frames,
                 TRAINING.model_copy(update={"seed": seed}),
-                trained=Trained.NETWORK,
+                recipe=RECIPES[Model.RESIDUAL_ATOM_REFS],
                 workdir=Path(folder),
             ).potential
         energies.append(trained.predict_frames(labels.frames, "e")[0].energies)
@@ -312,12 +320,7 @@ def main() -> None:
         structures = [AseAtomsAdaptor.get_structure(each) for each in atoms]
     else:
         structures = generate(options.elements, options.number, options.max_atoms)
-    wanted = set(options.containing)
-    structures = [
-        s
-        for s in structures
-        if not wanted or wanted & {element.symbol for element in s.composition}
-    ]
+    structures = [s for s in structures if is_wanted(s, options)]
     source, target = load_potential(options.source), load_potential(options.target)
     run_trials(label(structures, source, target), source, options)
 

@@ -35,7 +35,7 @@ from nextrung.schemas.relaxation import (
     ShardPlan,
 )
 from nextrung.schemas.stability import StabilityDoc
-from nextrung.schemas.stability_table import LoadedStability
+from nextrung.schemas.stability.table import LoadedStability
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -1,11 +1,15 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import pytest
 import yaml
 from chgnet.model import CHGNet
+
+from nextrung.adapters.files.frames import read_frames, write_frames
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -59,6 +63,22 @@ def test_info_counts_the_frames_of_each_split(call: Call, frames_file: Path) -> 
     shown = call("dataset", "info", frames_file).output
 
     assert all(split in shown for split in ("train", "val", "test"))
+    assert "energy all, forces all, stress all, magmoms all" in shown
+
+
+def test_info_says_which_labels_frames_lack(
+    call: Call, frames_file: Path, tmp_path: Path
+) -> None:
+    frames = read_frames(frames_file)
+    forces = frames.forces.copy()
+    forces[: frames.offsets[1]] = np.nan
+    stresses = np.full_like(frames.stresses, np.nan)
+    some = replace(frames, forces=forces, stresses=stresses)
+    write_frames(some, tmp_path / "some.parquet")
+
+    shown = call("dataset", "info", tmp_path / "some.parquet").output
+
+    assert f"energy all, forces {len(frames) - 1}, stress none" in shown
 
 
 def test_an_audit_names_what_differs_and_what_cannot_be_read(

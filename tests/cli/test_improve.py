@@ -128,7 +128,7 @@ def gpaw_pool(tmp_path: Path) -> Path:
             str(folder / f"{name}.vasp"), fmt="poscar"
         )
     iron = Structure(Lattice.tetragonal(2.9, 3.3), ["Fe"] * 2, BCC)
-    iron.to(str(folder / "iron.vasp"), fmt="poscar")
+    iron.to(str(folder / "ferrite.vasp"), fmt="poscar")
     return folder
 
 
@@ -158,7 +158,7 @@ def test_gpaw_labels_are_spent_once_failures_too_and_a_larger_budget_goes_on(
     assert "diamond" not in outcomes  # the crystal of held-out materials
     assert document.n_held_out_structures == 1
     crash = "GPAW crashed with exit code 1: out of memory"
-    iron = outcomes.pop("iron")
+    iron = outcomes.pop("ferrite")
     assert iron.error == f"failed_labelling: {crash}"
     assert all(each.error is None for each in outcomes.values())
     last = document.rounds[-1]

@@ -35,7 +35,7 @@ from nextrung.schemas.stability import (
     StabilityRecord,
     StabilitySettings,
 )
-from nextrung.schemas.stability_table import (
+from nextrung.schemas.stability.table import (
     CompetingPhases,
     LoadedStability,
     StabilityTable,

@@ -49,7 +49,8 @@ from nextrung.makers.jobs.stage_maker import RecordMaker, StageMaker
 from nextrung.makers.labelling import LabellingMaker, LabelMaker
 from nextrung.makers.physics import PhysicsMaker
 from nextrung.makers.preflight import PreflightMaker, TrialMaker
-from nextrung.makers.recipe_comparison import RecipeComparisonMaker, RecipeSummaryMaker
+from nextrung.makers.recipes.comparison import RecipeComparisonMaker
+from nextrung.makers.recipes.summary import RecipeSummaryMaker
 from nextrung.makers.relaxation import MergeMaker, RelaxationMaker, ShardMaker
 from nextrung.makers.scaling_law import ScalingLawFitMaker, ScalingLawMaker
 from nextrung.makers.stability import StabilityMaker

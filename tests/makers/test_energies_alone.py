@@ -11,21 +11,23 @@ from ase.calculators.singlepoint import SinglePointCalculator
 from ase.io import write
 from tests.makers.conftest import SMALL_STUDY, run_study
 
-from nextrung.adapters.files.artifacts import artifact_path
-from nextrung.adapters.files.frames import read_frames
+from nextrung.adapters.sources.distilled import make_crystals
 from nextrung.adapters.stores.builders import build_collections
 from nextrung.adapters.stores.collections import describe_collection
 from nextrung.adapters.stores.job_store import make_embedded_store
 from nextrung.adapters.stores.studies import load_documents, load_study
+from nextrung.compute.decoration import perturb
 from nextrung.makers.jobs.models import open_potential
+from nextrung.potentials.registry import load_potential
 from nextrung.reports.pages.page import write_report
+from nextrung.schemas.frames import Frames
+from nextrung.schemas.labels.sources import DistilledSource
 from nextrung.schemas.study import StudySettings
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from nextrung.schemas.base import TaskDoc
-    from nextrung.schemas.frames import Frames
 
 #: A recipe that trains on forces of the source and replays it.
 HELD = {
@@ -38,40 +40,42 @@ HELD = {
 }
 
 
-def write_energies(frames: Frames, path: Path) -> None:
-    """Write frames as extxyz, with their energies as the only label."""
+def write_energies(path: Path) -> None:
+    """Write two frames of each of ten crystals as extxyz, with energies alone."""
+    small = SMALL_STUDY["dataset"]["source"]
+    source = DistilledSource.model_validate(small | {"n_materials_per_system": 8})
+    rng = np.random.default_rng(0)
+    names, structures = [], []
+    for name, crystal in make_crystals(source).items():
+        for index in range(2):
+            names.append((name, f"{name}#{index}"))
+            structures.append(perturb(crystal, strain=0.03, displacement=0.03, rng=rng))
+    frames = Frames.from_structures(structures)
+    labelled, _ = load_potential(source.teacher, "cpu").predict_frames(frames, "e")
     images = []
-    for index, structure in enumerate(frames.to_structures()):
+    for structure, energy, (material_id, frame_id) in zip(
+        structures, labelled.energies.tolist(), names, strict=True
+    ):
         atoms = structure.to_ase_atoms()
-        energy = float(frames.energies[index])
         atoms.calc = SinglePointCalculator(atoms, energy=energy)
-        atoms.info = {
-            "material_id": str(frames.material_ids[index]),
-            "frame_id": str(frames.frame_ids[index]),
-        }
+        atoms.info = {"material_id": material_id, "frame_id": frame_id}
         images.append(atoms)
     write(path, images, format="extxyz")
 
 
 @pytest.fixture(scope="module")
-def folder(finished_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The run folder of a study of the frames of the small study without forces."""
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The run folder of a study of energies alone."""
     folder = tmp_path_factory.mktemp("energies")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("NEXTRUNG_ROOT", str(finished_folder))
-        store = make_embedded_store(finished_folder)
-        dataset: Any = load_documents(store, load_study(store))["dataset"]
-        write_energies(read_frames(artifact_path(dataset.frames)), folder / "e.xyz")
-    source = {
-        "kind": "ase",
-        "paths": [str(folder / "e.xyz")],
-        "functional": "r2SCAN",
-        "last_frame": "relaxed",
-    }
+    write_energies(folder / "e.xyz")
     changes = {
         "name": "energies",
         "dataset": {
-            "source": source,
+            "source": {
+                "kind": "ase",
+                "paths": [str(folder / "e.xyz")],
+                "functional": "r2SCAN",
+            },
             "curation": {"required_labels": ["energy"]},
             "split": {"val": 0.2, "test": 0.2},
         },
@@ -79,6 +83,7 @@ def folder(finished_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> P
         "relaxation": {"fmax": 0.3, "max_steps": 5},
         "density": None,
         "physics": None,
+        "scaling_law": {"sizes": [4], "fit_above": 0},
     }
     run_study(StudySettings.model_validate(SMALL_STUDY | changes), folder)
     return folder
@@ -88,7 +93,8 @@ def folder(finished_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> P
 def documents(folder: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, TaskDoc]:
     monkeypatch.setenv("NEXTRUNG_ROOT", str(folder))
     store = make_embedded_store(folder)
-    return load_documents(store, load_study(store))
+    study = load_study(store)
+    return {**load_documents(store, study), "study": study}
 
 
 def test_every_stage_of_a_study_holds_without_forces(
@@ -132,7 +138,7 @@ def test_the_page_and_the_collections_have_no_number_without_a_label(
     with describe_collection(store, "metrics") as collection:
         rows = list(collection.query({}))
 
-    write_report(documents["study"], documents, folder / "report.html")
+    write_report(documents.pop("study"), documents, folder / "report.html")
 
     assert rows
     assert all(row["forces_mae"] is None for row in rows)

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from playwright.sync_api import Browser, Page
 
-    from nextrung.schemas.stability_table import LoadedStability
+    from nextrung.schemas.stability.table import LoadedStability
 
     Draw = Callable[..., dict[str, Any]]
 

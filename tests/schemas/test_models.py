@@ -135,7 +135,12 @@ def test_a_recipe_of_further_choices_survives_json(further: dict[str, object]) -
             {"pretrained": False, "anchor": {"kind": "l2", "weight": 1.0}},
             "anchor: expected null with random weights, got l2",
         ),
+        (
+            {"pretrained": False, "training_labels": "energies_source_forces"},
+            "training_labels: expected as_given or energies with random weights",
+        ),
         ({"anchor": {"kind": "l2", "weight": 0.0}}, "greater than 0"),
+        ({"anchor": {"kind": "replay", "fraction": 101}}, "less than or equal to 100"),
         ({"anchor": {"kind": "l2"}}, "Field required"),
         ({"anchor": {"kind": "ewc"}}, "expected tags: 'l2', 'replay'"),
     ],

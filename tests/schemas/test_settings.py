@@ -367,7 +367,8 @@ def test_a_study_may_name_recipes_of_its_own() -> None:
     assert settings.recipes["my_row"] == RECIPES[Model.RESIDUAL_ATOM_REFS]
     stored = settings.model_dump(mode="json")
     assert StudySettings.model_validate(stored) == settings
-    assert stored["models"] == ["scratch", RECIPE]
+    kept = {"adapter_rank": None, "anchor": None, "training_labels": "as_given"}
+    assert stored["models"] == ["scratch", RECIPE | kept]
 
 
 def test_a_study_has_every_model_and_stage_by_default() -> None:

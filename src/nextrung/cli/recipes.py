@@ -20,7 +20,7 @@ from nextrung.cli.running import (
 from nextrung.schemas.base import InputError
 
 if TYPE_CHECKING:
-    from nextrung.makers.recipe_comparison import RecipeComparisonMaker
+    from nextrung.makers.recipes.comparison import RecipeComparisonMaker
 
 
 def compare_recipes(
@@ -39,7 +39,7 @@ def compare_recipes(
 ) -> None:
     """Compare recipes by nested cross-validation, and recommend one for the data."""
     from nextrung.adapters.files.study_yaml import read_study
-    from nextrung.makers.recipe_comparison import RecipeComparisonMaker, cross_validate
+    from nextrung.makers.recipes.comparison import RecipeComparisonMaker, cross_validate
     from nextrung.reports.pages.recipe_comparison import (
         describe_choice,
         write_recipe_comparison,
@@ -77,7 +77,7 @@ def _submit(maker: RecipeComparisonMaker, study: Path, config: Path | None) -> N
     from nextrung.adapters.cluster.launchpad import lock_study, open_launchpad
     from nextrung.adapters.files.paths import require_absolute_paths
     from nextrung.cli.cluster import add_once
-    from nextrung.makers.recipe_comparison import cross_validate
+    from nextrung.makers.recipes.comparison import cross_validate
     from nextrung.makers.submission import make_workflow
 
     settings = cross_validate(maker.study, maker.settings)

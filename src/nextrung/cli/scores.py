@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from pymatgen.entries.computed_entries import ComputedEntry
 
     from nextrung.schemas.stability import StabilityDoc
-    from nextrung.schemas.stability_table import LoadedStability
+    from nextrung.schemas.stability.table import LoadedStability
 
 # Choices of a record whose module loads pymatgen.
 CompetitorsName = Literal["other_compositions", "self"]

@@ -168,7 +168,8 @@ def _score(
     if not names or any(name not in errors for name in names):
         raise InputError(
             f"expected validation errors of {where}, got "
-            f"{', '.join(errors) or 'none'}: give the data set more materials, or compare with fewer folds"
+            f"{', '.join(errors) or 'none'}: give the data set more materials, or "
+            "compare with fewer folds"
         )
     ratios = [
         max(errors[name], SMALLEST_ERROR) / max(of_source[name], SMALLEST_ERROR)

@@ -61,8 +61,8 @@ class Pool:
     disagreement : ndarray of float, shape (n,)
         Standard deviation of the energies of a committee in eV/atom; 0 without one.
     features : ndarray of float, shape (n, d)
-        Coordinates in which similar structures are near each other, such as atomic
-        fractions and the volume in nm³/atom.
+        Coordinates in which similar structures are near each other and compositions
+        differ, such as atomic fractions and the volume in nm³/atom.
     """
 
     counts: NDArray[np.float64]
@@ -143,8 +143,8 @@ def select_candidates(
     -----
     With atomic fractions x, labelled ones X, and λ = (scatter / prior)², the leverage
     is h = xᵀ(XᵀX + λ)⁻¹x and the variance of the reference energy scatter² h. A label
-    with the composition and features of a labelled structure says nothing new of the
-    references: it repeats its deviation from them.
+    with the features of a labelled structure says nothing new of the references: it
+    repeats its deviation from them.
     """
     if n < 1:
         raise InputError(f"expected 1 or more candidates to choose, got {n}")

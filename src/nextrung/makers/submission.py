@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from fireworks import Workflow
 
-    from nextrung.makers.recipe_comparison import RecipeComparisonMaker
+    from nextrung.makers.recipes.comparison import RecipeComparisonMaker
     from nextrung.schemas.cluster.machine import Machine
     from nextrung.schemas.study import StudySettings
 

@@ -81,7 +81,7 @@ class RecipeComparison(Record):
 
 
 class RecipeComparisonDoc(RecipeComparison, TaskDoc):
-    """Output of :class:`~nextrung.makers.recipe_comparison.RecipeSummaryMaker`."""
+    """Output of :class:`~nextrung.makers.recipes.summary.RecipeSummaryMaker`."""
 
     study: str = Field(description="Name of the study with one split per fold.")
     labels: str = Field(description="Functional and origin of the labels.")

@@ -2,7 +2,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import numpy as np
 import pyarrow.parquet as pq
 import pytest
 from tests.made_up_study import make_stability, tabulate
@@ -64,14 +63,6 @@ def test_other_programs_read_one_row_per_material_with_nulls(tmp_path: Path) -> 
     assert first["predicted_competing_phases"] == [p.model_dump() for p in PHASES]
     assert second["predicted_decomposition_energy"] is second["same_products"] is None
     assert (first["error"], second["error"]) == (None, "made up")
-
-
-def test_taken_materials_keep_their_products() -> None:
-    records = list_records()
-
-    taken = tabulate([*records, *records]).take(np.array([3, 0]))
-
-    assert taken.to_records() == [records[1], records[0]]
 
 
 @pytest.mark.parametrize("content", [b"", b"not parquet"])

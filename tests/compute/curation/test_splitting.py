@@ -209,5 +209,5 @@ def test_folds_keep_the_last_material_of_an_element_in_training() -> None:
 
 
 def test_more_folds_than_materials_are_rejected() -> None:
-    with pytest.raises(InputError, match="expected 5 or more groups .* got 4"):
+    with pytest.raises(InputError, match=r"expected 5 or more groups .* got 4"):
         split_frames(carbons(4), SplitSettings(folds=5))

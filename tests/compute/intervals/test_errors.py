@@ -8,7 +8,7 @@ from tests.made_up_study.models import make_evaluation
 from nextrung.compute.intervals import EVERY, collect_errors, tabulate_errors
 from nextrung.schemas.evaluation import EvaluationDoc, FrameResiduals
 from nextrung.schemas.models import Model
-from nextrung.schemas.stability_table import LoadedStability
+from nextrung.schemas.stability.table import LoadedStability
 
 ROWS = FrameResiduals(
     frame_id=["a", "b", "c"],

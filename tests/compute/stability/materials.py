@@ -10,13 +10,13 @@ from pymatgen.core import Composition
 
 from nextrung.compute.stability import EntryTable, score_stability
 from nextrung.schemas.relaxation import RelaxationStatus
-from nextrung.schemas.stability_table import ModelEnergies
+from nextrung.schemas.stability.table import ModelEnergies
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from nextrung.schemas.stability import StabilityScore, StabilitySettings
-    from nextrung.schemas.stability_table import StabilityTable
+    from nextrung.schemas.stability.table import StabilityTable
 
 
 @dataclass(frozen=True)

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from nextrung.schemas.stability import StabilityRecord
-    from nextrung.schemas.stability_table import StabilityTable
+    from nextrung.schemas.stability.table import StabilityTable
 
 BARTEL = StabilitySettings()
 

@@ -25,6 +25,7 @@ from nextrung.schemas.improvement import (
     LabelledDatasetDoc,
     PotentialLabels,
     StopReason,
+    Strategy,
 )
 from nextrung.schemas.labels.sources import DistilledSource
 from nextrung.schemas.models import Model
@@ -72,10 +73,6 @@ def run(flow: Flow, store: JobStore, *, raising: bool = True) -> None:
 
 def load(flow: Flow, store: JobStore) -> ImprovementDoc:
     return ImprovementDoc.model_validate(store.get_output(flow.output.uuid))
-
-
-def without_times(document: ImprovementDoc) -> list[dict[str, Any]]:
-    return [each.model_dump(exclude={"wall_time"}) for each in document.rounds]
 
 
 def test_a_loop_spends_its_budget_and_documents_every_round(
@@ -159,9 +156,8 @@ def test_random_choice_depends_on_its_seed_alone(
     chosen = []
     for seed in (0, 0, 1):
         settings = SETTINGS.model_copy(
-            update={"strategy": "random", "seed": seed, "budget": 2}
+            update={"strategy": Strategy.RANDOM, "seed": seed, "budget": 2}
         )
-        settings = ImprovementSettings.model_validate(settings.model_dump())
         flow = ImprovementMaker(settings=settings, study=study_settings).make(pool)
         run(flow, finished_store)
         document = load(flow, finished_store)

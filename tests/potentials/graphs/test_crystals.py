@@ -82,6 +82,21 @@ def test_cartesian_coordinates_are_those_of_pymatgen() -> None:
     np.testing.assert_allclose(crystals.cart_coords, expected)
 
 
+def test_selecting_all_crystals_copies_nothing() -> None:
+    crystals = Crystals.of([SALT, SALT])
+    assert crystals[:] is crystals[np.array([0, 1])] is crystals
+    assert crystals[::-1] is not crystals
+
+
+def test_wrapped_crystals_have_their_sites_in_the_cell() -> None:
+    outside = SALT.copy()
+    outside.translate_sites([1], [-2, 0, 1], to_unit_cell=False)
+    crystals = Crystals.of([outside])
+    wrapped, cells = crystals.wrap()
+    assert cells.tolist() == [[0, 0, 0], [-2, 0, 1]]
+    np.testing.assert_allclose(wrapped.frac_coords, SALT.frac_coords, atol=1e-12)
+
+
 @pytest.mark.parametrize(
     ("structure", "reason"),
     [

@@ -85,12 +85,18 @@ def test_a_single_atom_has_pairs_with_its_images(edge: float) -> None:
     assert pairs.costs[0] == n_neighbours + pairs.n_angles[0]
 
 
-def test_pairs_of_selected_crystals_are_those_of_the_crystals_alone() -> None:
+@pytest.mark.parametrize("chosen", [[1], [0, 1], [1, 2], [2, 0], [0, 1, 2]])
+def test_pairs_of_selected_crystals_are_those_of_the_crystals_alone(
+    chosen: list[int],
+) -> None:
+    """Of neighbors in the list, which are not copied, and of others."""
     iron = Structure(Lattice.cubic(2.8), ["Fe"], [[0, 0, 0]])
-    chosen = find_pairs(Crystals.of([iron, SKEWED, iron]))[[1]]
-    alone = find_pairs(Crystals.of([SKEWED]))
+    crystals = Crystals.of([iron, SKEWED, iron])
+    found = find_pairs(crystals)[chosen]
+    alone = find_pairs(crystals[chosen])
     for name in ("offsets", "ends", "images", "lengths", "n_angles"):
-        np.testing.assert_array_equal(getattr(chosen, name), getattr(alone, name))
+        np.testing.assert_array_equal(getattr(found, name), getattr(alone, name))
+    assert found.isolated.tolist() == [-1] * len(chosen)
 
 
 def test_no_crystals_have_no_pairs() -> None:

@@ -267,7 +267,7 @@ def test_adapters_are_on_equivariant_and_dense_linear_maps(source: Potential) ->
 
     for name, shapes in maps.items():
         assert sum(m * n for m, n in shapes) == named[name].numel()
-    assert len(maps["interactions.1.linear.weight"]) == 2
+    assert len(maps["interactions.1.linear.weight"]) == 4
     assert len(maps["interactions.0.conv_tp_weights.layer0.weight"]) == 1
     assert "readouts.0.linear.weight" in maps
     assert not any("contraction" in name for name in maps)

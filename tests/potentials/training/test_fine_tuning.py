@@ -462,7 +462,7 @@ def test_gradients_of_eight_layers_are_recorded_in_the_first_epoch(
     assert all(g.norm > 0 for g in result.gradients)
 
 
-PARTS = {
+PARTS: dict[str, dict[str, object]] = {
     "readout": {"trained": "readout"},
     "last_block": {"trained": "last_block"},
     "adapters": {"trained": "adapters", "adapter_rank": 4},
@@ -585,6 +585,7 @@ def test_adapters_predict_the_same_in_plain_chgnet(
         assert here.energy / len(structure) == pytest.approx(
             float(expected["e"]), abs=1e-5
         )
+        assert here.forces is not None
         np.testing.assert_allclose(here.forces, expected["f"], atol=1e-4)
 
 

@@ -211,7 +211,7 @@ def test_attaching_gradients_takes_one_function_for_all_weights() -> None:
     loss = attach_gradients(torch.tensor(1.0), weights, [torch.ones(2)] * 50)
 
     with OperationCounter() as counter:
-        loss.backward()
+        loss.backward()  # type: ignore[no-untyped-call]
 
     assert counter.n_operations["_foreach_mul"] == 1
     per_weight = sum(counter.n_operations.values()) / len(weights)

@@ -176,7 +176,8 @@ def test_the_first_step_of_adam_changes_weights_by_its_learning_rate(
     weight = nn.Parameter(torch.zeros(64, 256), requires_grad=False)
     changes = LowRankChanges([weight], [[(64, 256)]], rank=rank, seed=0)
     optimizer = torch.optim.Adam(changes.list_optimised(), lr=1e-3)
-    (torch.randn(64, 256) * changes.values()[0]).sum().backward()
+    loss = (torch.randn(64, 256) * changes.values()[0]).sum()
+    torch.autograd.backward(loss)
 
     optimizer.step()
     changes.update()

@@ -12,7 +12,7 @@ from nextrung.reports.pages.hull import write_hull
 from nextrung.reports.sections.section import documents_of
 from nextrung.schemas.base import InputError
 from nextrung.schemas.models import Model
-from nextrung.schemas.stability_table import LoadedStability
+from nextrung.schemas.stability.table import LoadedStability
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

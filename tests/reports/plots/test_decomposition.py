@@ -9,7 +9,7 @@ import pytest
 
 from nextrung.reports.plots.decomposition import plot_decomposition
 from nextrung.reports.sections.section import documents_of
-from nextrung.schemas.stability_table import LoadedStability
+from nextrung.schemas.stability.table import LoadedStability
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

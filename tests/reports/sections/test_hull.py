@@ -16,14 +16,14 @@ from nextrung.reports.sections.hull import (
 )
 from nextrung.reports.sections.section import documents_of
 from nextrung.schemas.base import InputError
-from nextrung.schemas.stability_table import LoadedStability
+from nextrung.schemas.stability.table import LoadedStability
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from xml.etree.ElementTree import Element
 
     from nextrung.schemas.base import TaskDoc
-    from nextrung.schemas.stability_table import StabilityTable
+    from nextrung.schemas.stability.table import StabilityTable
 
 
 @pytest.fixture

@@ -13,7 +13,7 @@ from nextrung.reports.sections.relaxation import list_statuses
 from nextrung.reports.sections.stability import report_stability
 from nextrung.schemas.models import Model
 from nextrung.schemas.stability import StabilityDoc
-from nextrung.schemas.stability_table import LoadedStability
+from nextrung.schemas.stability.table import LoadedStability
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -62,11 +62,13 @@ def join_labels(
         its settings and provenance. Every structure has an outcome; frames have the
         names of their structures, numbered where there are several.
     """
-    runs = [
-        _rename(run, name, material_ids[name])
+    named = {
+        name: run
+        if isinstance(run, Rejection)
+        else _rename(run, name, material_ids[name])
         for name, run in found.items()
-        if not isinstance(run, Rejection)
-    ]
+    }
+    runs = [run for run in named.values() if not isinstance(run, Rejection)]
     frame_filter = FrameFilter(settings)
     parts = list(frame_filter.apply(runs))
     accepted = Frames.concatenate([frames for frames, _ in parts])
@@ -78,7 +80,7 @@ def join_labels(
     rejected = {each.frame_id: each for _, listed in parts for each in listed}
     outcomes = [
         _describe(name, material_ids[name], run, added=added, rejected=rejected)
-        for name, run in found.items()
+        for name, run in named.items()
     ]
     joined = Frames.concatenate([known, added])
     identity = merge_identities(dataset.identity, frame_filter.identities.tabulate())

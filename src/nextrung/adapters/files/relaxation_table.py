@@ -14,7 +14,7 @@ from nextrung.adapters.files.frame_table import to_array
 from nextrung.compute.collections import RelaxationSummary
 from nextrung.schemas.base import InputError
 from nextrung.schemas.relaxation import RelaxationRecord
-from nextrung.schemas.stability_table import ModelEnergies
+from nextrung.schemas.stability.table import ModelEnergies
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -153,8 +153,8 @@ def _read_table(path: Path, columns: Sequence[str]) -> pa.Table:
     """Read some columns of a table of relaxations; older ones have no notes."""
     try:
         written = pq.read_schema(path).names
-        present = [name for name in columns if name in written or name != "note"]
-        return pq.read_table(path, columns=present).select(present)
+        wanted = [name for name in columns if name in written or name != "note"]
+        return pq.read_table(path, columns=wanted).select(wanted)
     except (OSError, KeyError, pa.ArrowInvalid) as error:
         raise InputError(f"expected a table of relaxations in {path}") from error
 

@@ -13,7 +13,7 @@ from nextrung.adapters.files.artifacts import artifact_path
 from nextrung.adapters.files.frame_table import nan_to_null, to_array
 from nextrung.schemas.base import InputError
 from nextrung.schemas.stability import StabilityDoc
-from nextrung.schemas.stability_table import (
+from nextrung.schemas.stability.table import (
     CompetingPhases,
     LoadedStability,
     StabilityTable,

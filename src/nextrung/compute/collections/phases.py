@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
     from nextrung.schemas.benchmark import BenchmarkDoc
     from nextrung.schemas.density import DensityDoc
-    from nextrung.schemas.stability_table import LoadedStability
+    from nextrung.schemas.stability.table import LoadedStability
 
 
 def list_stability(

@@ -10,7 +10,7 @@ import numpy as np
 
 from nextrung.schemas.density import DensityDoc
 from nextrung.schemas.evaluation import EvaluationDoc
-from nextrung.schemas.stability_table import LoadedStability
+from nextrung.schemas.stability.table import LoadedStability
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from nextrung.schemas.base import TaskDoc
     from nextrung.schemas.evaluation import FrameResiduals
     from nextrung.schemas.models import FinishedPotential
-    from nextrung.schemas.stability_table import StabilityTable
+    from nextrung.schemas.stability.table import StabilityTable
 
 #: Seed of the training, None without one, and seed of the split.
 Repeat = tuple[int | None, int]

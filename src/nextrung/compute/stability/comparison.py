@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from nextrung.schemas.stability_table import CompetingPhases, StabilityTable
+from nextrung.schemas.stability.table import CompetingPhases, StabilityTable
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from nextrung.compute.stability.entries import EntryTable
     from nextrung.schemas.stability import StabilitySettings
-    from nextrung.schemas.stability_table import ModelEnergies, StabilityTable
+    from nextrung.schemas.stability.table import ModelEnergies, StabilityTable
 
 #: Key of the errors over all materials, those without a split included.
 ALL = "all"

@@ -233,9 +233,9 @@ def _require_gradients(weights: Sequence[torch.nn.Parameter]) -> Iterator[None]:
     """
     required = [weight.requires_grad for weight in weights]
     for weight in weights:
-        weight.requires_grad_(requires_grad=True)
+        weight.requires_grad = True
     try:
         yield
     finally:
         for weight, before in zip(weights, required, strict=True):
-            weight.requires_grad_(before)
+            weight.requires_grad = before

@@ -46,7 +46,9 @@ def attach_gradients(
     Tensor, shape ()
         The loss, for Lightning to differentiate.
     """
-    attached: Tensor = _AttachedGradients.apply(loss, tuple(gradients), *weights)
+    attached: Tensor = _AttachedGradients.apply(  # type: ignore[no-untyped-call]
+        loss, tuple(gradients), *weights
+    )
     return attached
 
 

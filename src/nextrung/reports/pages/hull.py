@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from xml.etree.ElementTree import Element
 
     from nextrung.schemas.stability import StabilityRecord
-    from nextrung.schemas.stability_table import LoadedStability
+    from nextrung.schemas.stability.table import LoadedStability
 
 #: Numbers of elements whose hulls are drawn.
 DRAWABLE = (2, 3, 4)

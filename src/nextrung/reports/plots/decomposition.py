@@ -20,7 +20,7 @@ from nextrung.reports.plots.sampling import choose_points
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from nextrung.schemas.stability_table import LoadedStability, StabilityTable
+    from nextrung.schemas.stability.table import LoadedStability, StabilityTable
 
 _COLUMNS = (
     "material_id",

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from nextrung.schemas.stability_table import LoadedStability, StabilityTable
+    from nextrung.schemas.stability.table import LoadedStability, StabilityTable
 
 #: Known systems that the error on an unknown one names.
 N_NEAREST = 3

@@ -24,7 +24,7 @@ from nextrung.reports.sections.relaxation import list_statuses
 from nextrung.reports.sections.section import Section, documents_of, explain_absence
 from nextrung.schemas.relaxation import RelaxationDoc
 from nextrung.schemas.stability import Competitors, StabilityDoc
-from nextrung.schemas.stability_table import LoadedStability
+from nextrung.schemas.stability.table import LoadedStability
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping

@@ -12,7 +12,7 @@ from nextrung.adapters.files.artifacts import artifact_path
 from nextrung.adapters.files.frames import read_materials
 from nextrung.adapters.stores.job_store import close_store, make_embedded_store
 from nextrung.adapters.stores.studies import load_documents, load_study
-from nextrung.makers.recipe_comparison import RecipeComparisonMaker, cross_validate
+from nextrung.makers.recipes.comparison import RecipeComparisonMaker, cross_validate
 from nextrung.makers.routing import kind_of
 from nextrung.makers.submission import make_workflow
 from nextrung.schemas.base import InputError
@@ -106,7 +106,8 @@ def test_seeds_of_folds_start_at_a_multiple_of_their_number(
 
     assert crossed.split_seeds == (6, 7, 8)
     assert crossed.models[0] is Model.SOURCE
-    assert crossed.relaxation is crossed.density is crossed.scaling_law is None
+    left_out = (crossed.relaxation, crossed.density, crossed.scaling_law)
+    assert left_out == (None, None, None)
 
 
 def test_the_source_alone_is_rejected(study_settings: StudySettings) -> None:
