@@ -15,6 +15,8 @@ from nextrung.potentials.interface import BatchPrediction
 from nextrung.schemas.base import InputError
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from numpy.typing import NDArray
 
     from nextrung.potentials.graphs.crystals import Crystals
@@ -46,6 +48,7 @@ class LennardJonesPotential:
 
     def __init__(self) -> None:
         self.batch_sizes: list[int] = []
+        self.prior_errors: Mapping[str, float] = {}
 
     def estimate_costs(
         self, lattices: NDArray[np.float64], n_atoms: NDArray[np.int64]

@@ -70,7 +70,12 @@ def build(
     console.print(table)
     describe_files(document.files)
     console.print(f"{document.n_frames} frames of {document.n_materials} materials")
-    console.print(_describe_labels(document.n_frames_by_label, document.n_frames))
+    console.print(
+        _describe_labels(
+            {str(key): n for key, n in document.n_frames_by_label.items()},
+            document.n_frames,
+        )
+    )
     _show_findings(document.identity)
     for artifact in (document.frames, document.materials, document.rejections):
         console.print(str(artifact_path(artifact)), soft_wrap=True)

@@ -36,6 +36,7 @@ class StoppingPotential:
         self.device = potential.device
         self.properties = potential.properties
         self.limits = potential.limits
+        self.prior_errors = potential.prior_errors
         self.estimate_costs = potential.estimate_costs
         self.calculator = potential.calculator
         self._potential = potential

@@ -226,7 +226,7 @@ def test_a_resumed_anchored_training_equals_an_uninterrupted_one(
         pretrained=True,
         rereference=Rereference.NONE,
         trained=Trained.NETWORK,
-        anchor=anchor,  # type: ignore[arg-type] # validated
+        anchor=anchor,
     )
     with pytest.raises(Killed):
         fine_tune(

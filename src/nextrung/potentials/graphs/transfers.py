@@ -33,7 +33,7 @@ def upload(device: torch.device | str, *arrays: NDArray[Any]) -> list[Tensor]:
     if torch.device(device).type == "cpu":
         return tensors
     packed = torch.cat([tensor.reshape(-1).view(torch.int64) for tensor in tensors])
-    parts = packed.to(device).split([array.size for array in arrays])
+    parts = torch.split(packed.to(device), [array.size for array in arrays])
     return [
         part.view(tensor.dtype).view(tensor.shape)
         for part, tensor in zip(parts, tensors, strict=True)

@@ -232,7 +232,7 @@ def _label(mask: ArrayLike, reason: str) -> dict[int, str]:
 
 
 def _label_sites(
-    crystals: Crystals, mask: NDArray[np.bool_], reason: str
+    crystals: Crystals, mask: NDArray[np.bool_] | np.bool_, reason: str
 ) -> dict[int, str]:
     """Map each crystal with a site where a mask is true to a reason."""
     if not mask.any():

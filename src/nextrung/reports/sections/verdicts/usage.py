@@ -116,7 +116,7 @@ def _build_row(
 
 def _explain_unscored(use: _Use, results: StudyResults) -> str:
     """Explain why no model has the error that a purpose is chosen by."""
-    counts: dict[str, int] = dict(results.dataset.n_frames_by_label)
+    counts = {str(key): n for key, n in results.dataset.n_frames_by_label.items()}
     if counts.get(use.key) == 0:
         return f"No frame has labels of {NAMES[use.key]}."
     return "Not scored."
