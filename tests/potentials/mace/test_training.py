@@ -240,21 +240,23 @@ def test_a_part_is_trained_and_mace_reproduces_its_checkpoint(
         TRAINED[Model.RESIDUAL_ATOM_REFS].model_dump() | choices
     )
 
-    result = fine_tune(
-        start(source, frames, recipe), frames, SHORT, recipe=recipe, workdir=tmp_path
-    )
+    started = start(source, frames, recipe)
+    structures = frames.split("val").to_structures()
+    before = started.predict(structures)
 
-    losses = [epoch.train.loss for epoch in result.history]
-    assert losses[-1] < losses[0]
+    result = fine_tune(started, frames, SHORT, recipe=recipe, workdir=tmp_path)
+
     path = tmp_path / "tuned.model"
     result.potential.save(path)
     calculator = import_mace("mace.calculators").MACECalculator(
         str(path), device="cpu", default_dtype="float32"
     )
-    structures = frames.split("val").to_structures()
     predictions = result.potential.predict(structures)
-    for structure, prediction in zip(structures, predictions, strict=True):
+    for structure, old, prediction in zip(structures, before, predictions, strict=True):
+        assert old.forces is not None
         assert prediction.energy is not None
+        assert prediction.forces is not None
+        assert not np.allclose(prediction.forces, old.forces, rtol=1e-3, atol=0)
         expected = calculator.get_potential_energy(structure.to_ase_atoms())
         assert abs(prediction.energy - expected) / len(structure) < 1e-5
 
