@@ -32,12 +32,11 @@ WORKFLOWS = Path(__file__).parents[2] / "workflows"
 #: Settings that make the studies of the project small enough for tests.
 SMALL = {
     "demo": (
-        "dataset.split={val: 0.1, test: 0.8}",
         "training.epochs=1",
         "relaxation.max_steps=10",
         "density.n_crystals=2",
         "density.relaxation.max_steps=10",
-        "scaling_law.sizes=[4, 8, 16]",
+        "scaling_law.sizes=[20, 40]",
     ),
     "tm_oxides_fluorides": (
         (
