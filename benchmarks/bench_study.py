@@ -239,7 +239,7 @@ class FakeCalculations:
         return curated
 
     def move(
-        self, source: Potential, *_frames: object
+        self, source: Potential, *_frames: object, **_options: object
     ) -> tuple[None, dict[str, float]]:
         """Return the references of the source."""
         return None, source.atom_refs

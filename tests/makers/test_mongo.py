@@ -76,7 +76,7 @@ def test_study_is_the_same_on_mongo_and_gridfs(
     assert contents(stored) == contents(documents)
     for model in study_settings.models:
         found, expected = (
-            [row.predicted_energy_per_atom for row in group[f"stability/{model}"].rows]
+            group[f"stability/{model}"].rows.predicted_energy_per_atom.tolist()
             for group in (stored, documents)
         )
         assert found == pytest.approx(expected, abs=1e-3)

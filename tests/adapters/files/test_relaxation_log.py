@@ -164,7 +164,11 @@ def test_a_line_of_the_log_of_another_job_is_not_accepted(
     damage=st.sampled_from(["flip", "cut", "insert", "zero"]),
     mask=st.integers(1, 255),
 )
-@settings(max_examples=300, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=300,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
+)
 def test_whatever_happens_to_a_log_it_has_true_records_only(
     tmp_path: Path,
     converged: RelaxationRecord,

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
+from fireworks import LaunchPad
+from fireworks.core.rocket import Rocket
 from jobflow import run_locally
 
 from nextrung.adapters.curation.joined_dataset import join_labels
@@ -123,6 +125,9 @@ def test_a_loop_that_was_killed_goes_on_where_it_stopped(
     """Killed at the labels of round 2, it keeps those of round 1."""
     maker = ImprovementMaker(settings=SETTINGS, study=study_settings)
     with monkeypatch.context() as patch:
+        # what a killed job changes in its process
+        patch.setattr(Rocket, "run", Rocket.run)
+        patch.setattr(LaunchPad, "run_exists", LaunchPad.run_exists)
         calls: list[Any] = []
 
         def die(*arguments: Any, **options: Any) -> Any:  # noqa: ANN401

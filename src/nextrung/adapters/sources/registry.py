@@ -77,6 +77,7 @@ LABELS = {
     "matpes": "{functional} (MatPES)",
     "task_documents": "{functional} (VASP task documents)",
     "gpaw_documents": "{functional} (GPAW)",
+    "label_files": "{functional} ({calculation})",
     "materials_project": "{functional} (Materials Project)",
     "distilled": "distilled from {source.teacher}",
 }
@@ -186,9 +187,12 @@ def name_labels(source: Source, functional: str) -> str:
     functional : str
         Functional of the labels.
     """
-    if isinstance(source, LabelFilesSource):
-        return f"{functional} ({name_calculation(source)})"
-    return LABELS[source.kind].format(functional=functional, source=source)
+    calculation = (
+        name_calculation(source) if isinstance(source, LabelFilesSource) else ""
+    )
+    return LABELS[source.kind].format(
+        functional=functional, source=source, calculation=calculation
+    )
 
 
 def source_digest(source: Source) -> str:

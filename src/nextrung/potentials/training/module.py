@@ -160,9 +160,10 @@ class FineTuningModule(LightningModule):  # type: ignore[misc] # untyped base
             Optimiser; not used.
         """
         step = self.trainer.global_step
-        if step % CHECK_INTERVAL == 0:
+        recorded = step in self._gradient_steps
+        if recorded or step % CHECK_INTERVAL == 0:
             self._check_finite(self._train_errors.totals)
-        if step in self._gradient_steps:
+        if recorded:
             fraction = step / self._n_batches
             self.state.gradients += record_gradients(self.backend, step, fraction)
 

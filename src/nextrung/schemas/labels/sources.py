@@ -6,7 +6,6 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 
 from pydantic import Field, field_validator, model_validator
-from pymatgen.core import Element
 
 from nextrung.schemas.base import Record
 
@@ -354,6 +353,8 @@ class DistilledSource(Record):
     @classmethod
     def _validate_elements(cls, systems: tuple[str, ...]) -> tuple[str, ...]:
         """Validate that the systems consist of elements that potentials cover."""
+        from pymatgen.core import Element  # noqa: PLC0415 - loads for a second
+
         for symbol in (symbol for system in systems for symbol in system.split("-")):
             if (
                 not Element.is_valid_symbol(symbol)
