@@ -32,6 +32,7 @@ WORKFLOWS = Path(__file__).parents[2] / "workflows"
 #: Settings that make the studies of the project small enough for tests.
 SMALL = {
     "demo": (
+        "models=[source, scratch, residual_atom_refs]",
         "training.epochs=1",
         "relaxation.max_steps=10",
         "density.n_crystals=2",
