@@ -78,7 +78,10 @@ def test_what_cannot_be_improved_is_one_line(
 def test_elements_that_the_study_lacks_are_one_line(
     call: Call, quick: Path, pool: Path, tmp_path: Path
 ) -> None:
-    ended = call("improve", quick, "--pool", pool, *VALID, "--root", tmp_path / "run")
+    short = ("--set", "dataset.source.fmax=10", "--set", "dataset.source.max_steps=1")
+    arguments = ("--pool", pool, *VALID, *short, "--root", tmp_path / "run")
+
+    ended = call("improve", quick, *arguments)
 
     assert ended.code == 2
     assert "elements of the data set of the study, got Si in Si" in ended.errors
