@@ -78,7 +78,7 @@ def test_what_cannot_be_improved_is_one_line(
 def test_elements_that_the_study_lacks_are_one_line(
     call: Call, quick: Path, pool: Path, tmp_path: Path
 ) -> None:
-    short = ("--set", "dataset.source.fmax=10", "--set", "dataset.source.max_steps=1")
+    short = ("--set", "training.epochs=1")
     arguments = ("--pool", pool, *VALID, *short, "--root", tmp_path / "run")
 
     ended = call("improve", quick, *arguments)
